@@ -1,0 +1,59 @@
+"""A growable byte buffer in C memory: where the flusher composes text."""
+
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
+
+
+cdef struct Buffer:
+    char* data
+    size_t size        # bytes in use
+    size_t capacity    # bytes allocated
+    bint failed        # an allocation failed: what was appended since is incomplete
+
+
+cdef inline void buffer_init(Buffer* buffer) noexcept nogil:
+    buffer.data = NULL
+    buffer.size = 0
+    buffer.capacity = 0
+    buffer.failed = False
+
+
+cdef inline void buffer_free(Buffer* buffer) noexcept nogil:
+    free(buffer.data)
+    buffer_init(buffer)
+
+
+cdef inline bint buffer_grow(Buffer* buffer, size_t extra) noexcept nogil:
+    cdef size_t wanted = buffer.size + extra
+    cdef size_t capacity = buffer.capacity * 2
+    cdef char* data
+    if capacity < wanted:
+        capacity = wanted
+    if capacity < 256:
+        capacity = 256
+    data = <char*> realloc(buffer.data, capacity)
+    if data == NULL:
+        buffer.failed = True
+        return False
+    buffer.data = data
+    buffer.capacity = capacity
+    return True
+
+
+# True when `extra` more bytes fit at data + size; False (and `failed` set) when there is no memory.
+cdef inline bint buffer_reserve(Buffer* buffer, size_t extra) noexcept nogil:
+    if buffer.capacity - buffer.size >= extra:
+        return True
+    return buffer_grow(buffer, extra)
+
+
+cdef inline void buffer_append(Buffer* buffer, const void* data, size_t size) noexcept nogil:
+    if buffer_reserve(buffer, size):
+        memcpy(buffer.data + buffer.size, data, size)
+        buffer.size += size
+
+
+cdef inline void buffer_put(Buffer* buffer, char byte) noexcept nogil:
+    if buffer_reserve(buffer, 1):
+        buffer.data[buffer.size] = byte
+        buffer.size += 1

@@ -1,0 +1,74 @@
+"""Builds the compiled core, and on request the test-only window onto its internals.
+
+Switches, given in the environment variable ``LOGLY_BUILD`` (comma separated):
+
+``probe``   also build ``tests/_probe`` (the test suite's view of the header-only data path)
+``debug``   ``-O0 -g`` with assertions and Cython's bounds checks
+``asan``, ``ubsan``, ``tsan``   the compiler's sanitizers (frame pointers kept, ``-O1 -g``)
+``trace``   line tracing for coverage (CPython 3.13 or later)
+``annotate``   write Cython's annotated HTML next to the sources
+"""
+
+import os
+import sys
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+switches = {word.strip() for word in os.environ.get("LOGLY_BUILD", "").split(",") if word.strip()}
+unknown = switches - {"probe", "debug", "asan", "ubsan", "tsan", "trace", "annotate"}
+if unknown:
+    sys.exit(f"LOGLY_BUILD: unknown switch {sorted(unknown)}; see setup.py")
+
+msvc = sys.platform == "win32"
+compile_args = ["/std:c++17", "/O2"] if msvc else ["-std=c++17", "-O3", "-fvisibility=hidden"]
+link_args = []
+macros = []
+# A header-only .pxd does not inherit the directives of the file that cimports it: set them once, here.
+directives = {
+    "language_level": "3",
+    "binding": False,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "embedsignature": True,
+    "embedsignature.format": "clinic",
+    "freethreading_compatible": True,
+    "warn.undeclared": False,
+}
+if "debug" in switches and not msvc:
+    compile_args += ["-O0", "-g", "-UNDEBUG"]
+    directives["boundscheck"] = True
+for name, flag in (("asan", "address"), ("ubsan", "undefined"), ("tsan", "thread")):
+    if name in switches:
+        compile_args += [f"-fsanitize={flag}", "-fno-omit-frame-pointer", "-O1", "-g"]
+        link_args += [f"-fsanitize={flag}"]
+if "trace" in switches:
+    directives["linetrace"] = True
+    macros += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+
+
+def extension(name: str, source: str) -> Extension:
+    return Extension(
+        name,
+        [source],
+        language="c++",
+        include_dirs=["logly"],
+        define_macros=macros,
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+    )
+
+
+extensions = [extension("logly._core", "logly/_core.pyx")]
+if "probe" in switches:
+    extensions.append(extension("tests._probe", "tests/_probe.pyx"))
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        compiler_directives=directives,
+        annotate="annotate" in switches,
+        build_dir="build/cython",
+    )
+)
