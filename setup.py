@@ -2,7 +2,7 @@
 
 Switches, given in the environment variable ``LOGLY_BUILD`` (comma separated):
 
-``probe``   also build ``tests/_probe`` (the test suite's view of the header-only data path)
+``probe``   also build ``tests/_probe*.pyx`` (the test suite's view of the header-only data path)
 ``debug``   ``-O0 -g`` with assertions and Cython's bounds checks
 ``asan``, ``ubsan``, ``tsan``   the compiler's sanitizers (frame pointers kept, ``-O1 -g``)
 ``trace``   line tracing for coverage (CPython 3.13 or later)
@@ -11,6 +11,7 @@ Switches, given in the environment variable ``LOGLY_BUILD`` (comma separated):
 
 import os
 import sys
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -62,7 +63,8 @@ def extension(name: str, source: str) -> Extension:
 
 extensions = [extension("logly._core", "logly/_core.pyx")]
 if "probe" in switches:
-    extensions.append(extension("tests._probe", "tests/_probe.pyx"))
+    for source in sorted(Path("tests").glob("_probe*.pyx")):
+        extensions.append(extension(f"tests.{source.stem}", source.as_posix()))
 
 setup(
     ext_modules=cythonize(
