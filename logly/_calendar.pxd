@@ -51,6 +51,10 @@ cdef extern from *:
     static const uint32_t LOGLY_TIME_POWERS[] = {
         1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u};
 
+    static const char LOGLY_DIGIT_PAIRS[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
     // The one thing the platforms disagree on: seconds east of Greenwich at a moment, and the zone's short name
     // (left empty where the system has only long, localized names).
     static inline int32_t logly_local_offset(int64_t second, char* name, size_t name_size) {
@@ -88,6 +92,7 @@ cdef extern from *:
     const char* const* LOGLY_MONTHS
     const char* const* LOGLY_WEEKDAYS
     const uint32_t* LOGLY_TIME_POWERS
+    const char* LOGLY_DIGIT_PAIRS
     int logly_local_offset(int64_t second, char* name, size_t name_size) noexcept nogil
     size_t c_strlen "strlen"(const char* text) noexcept nogil
 
@@ -383,15 +388,30 @@ cdef inline char* put_field(char* out, int code, const CivilTime* civil) noexcep
     return put_zone_name(out, civil)
 
 
+cdef inline void put_pair(char* out, uint32_t value) noexcept nogil:
+    memcpy(out, LOGLY_DIGIT_PAIRS + 2 * value, 2)
+
+
+cdef inline void put_three(char* out, uint32_t value) noexcept nogil:
+    out[0] = <char> (c"0" + value / 100)
+    put_pair(out + 1, value % 100)
+
+
+cdef inline void put_six(char* out, uint32_t value) noexcept nogil:
+    put_three(out, value / 1000)
+    put_three(out + 3, value % 1000)
+
+
 # Truncated, never rounded: 59.9999 must not read 60.000.
 cdef inline void put_fraction(char* out, uint32_t nanosecond, size_t digits) noexcept nogil:
-    # The three usual widths have divisors that the compiler knows, which makes them multiplications.
+    # The three usual widths on their own: short chains of multiplications instead of a loop of divisions.
     if digits == 3:
-        put_digits(out, nanosecond / 1000000, 3)
+        put_three(out, nanosecond / 1000000)
     elif digits == 6:
-        put_digits(out, nanosecond / 1000, 6)
+        put_six(out, nanosecond / 1000)
     elif digits == 9:
-        put_digits(out, nanosecond, 9)
+        put_three(out, nanosecond / 1000000)
+        put_six(out + 3, nanosecond % 1000000)
     else:
         put_digits(out, nanosecond / LOGLY_TIME_POWERS[9 - digits], digits)
 
