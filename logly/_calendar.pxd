@@ -8,17 +8,17 @@ changed takes up to a second to show.
 A TimePattern is written to by rendering: one thread at a time.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from logly._buffer cimport Buffer, buffer_reserve
+from logly._civil cimport CivilTime, civil_from_second, floor_divide
 
 cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
-    #include <time.h>
 
     enum LoglyTimeOp {
         TIME_LITERAL, TIME_FRACTION, TIME_YEAR4, TIME_YEAR2, TIME_MONTH_NAME, TIME_MONTH_ABBREVIATED, TIME_MONTH2,
@@ -54,27 +54,6 @@ cdef extern from *:
     static const char LOGLY_DIGIT_PAIRS[] =
         "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
         "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
-
-    // The one thing the platforms disagree on: seconds east of Greenwich at a moment, and the zone's short name
-    // (left empty where the system has only long, localized names).
-    static inline int32_t logly_local_offset(int64_t second, char* name, size_t name_size) {
-        struct tm local;
-        time_t moment = (time_t)second;
-        name[0] = 0;
-    #ifdef _WIN32
-        if (localtime_s(&local, &moment) != 0) return 0;
-        return (int32_t)(_mkgmtime(&local) - moment);
-    #else
-        if (localtime_r(&moment, &local) == NULL) return 0;
-        if (local.tm_zone != NULL) {
-            size_t size = strlen(local.tm_zone);
-            if (size >= name_size) size = name_size - 1;
-            memcpy(name, local.tm_zone, size);
-            name[size] = 0;
-        }
-        return (int32_t)local.tm_gmtoff;
-    #endif
-    }
     """
     cdef enum:
         TIME_LITERAL, TIME_FRACTION, TIME_YEAR4, TIME_YEAR2, TIME_MONTH_NAME, TIME_MONTH_ABBREVIATED, TIME_MONTH2
@@ -93,30 +72,16 @@ cdef extern from *:
     const char* const* LOGLY_WEEKDAYS
     const uint32_t* LOGLY_TIME_POWERS
     const char* LOGLY_DIGIT_PAIRS
-    int logly_local_offset(int64_t second, char* name, size_t name_size) noexcept nogil
     size_t c_strlen "strlen"(const char* text) noexcept nogil
 
 
 cdef enum:
     NANOSECONDS = 1000000000
-    ZONE_NAME_SIZE = 32
     # No token grows by more than this for each of its own bytes ("zz": 31 for 2, "Z": 6 for 1).
     TEXT_BYTES_PER_PATTERN_BYTE = 16
     # The kept text is copied in blocks of a fixed size: two vector moves instead of a call of memcpy.
     COPY_BLOCK = 32
     NOTHING_CACHED = -1
-
-
-cdef struct CivilTime:
-    int year
-    int month      # 1..12
-    int day        # 1..31
-    int weekday    # 0 is Sunday
-    int hour
-    int minute
-    int second
-    int offset_s   # seconds east of Greenwich
-    char zone[ZONE_NAME_SIZE]
 
 
 cdef struct TimeOp:
@@ -252,46 +217,6 @@ cdef inline int time_pattern_compile(TimePattern* pattern, const char* utf8, siz
 cdef inline int time_pattern_compile_rfc3339(TimePattern* pattern) noexcept nogil:
     cdef const char* text = "YYYY-MM-DDTHH:mm:ss.SSSSSS[Z]"
     return time_pattern_compile(pattern, text, c_strlen(text))
-
-
-# The calendar ------------------------------------------------------------------------------------------------------
-
-cdef inline int64_t floor_divide(int64_t value, int64_t divisor) noexcept nogil:
-    # cdivision is on: C rounds towards zero, which is the wrong day (or second) before 1970.
-    cdef int64_t quotient = value / divisor
-    return quotient - (value % divisor < 0)
-
-
-# Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days: years begin in March, so that the leap
-# day is the last of its year, and are counted in eras of 400.
-cdef inline void civil_date(int64_t days, CivilTime* civil) noexcept nogil:
-    cdef int64_t shifted = days + 719468
-    cdef int64_t era = floor_divide(shifted, 146097)
-    cdef uint32_t day_of_era = <uint32_t> (shifted - era * 146097)
-    cdef uint32_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365
-    cdef uint32_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100)
-    cdef uint32_t march_month = (5 * day_of_year + 2) / 153
-    civil.day = <int> (day_of_year - (153 * march_month + 2) / 5 + 1)
-    civil.month = <int> (march_month + 3 if march_month < 10 else march_month - 9)
-    civil.year = <int> (year_of_era + era * 400 + (civil.month <= 2))
-    civil.weekday = <int> (days + 4 - floor_divide(days + 4, 7) * 7)
-
-
-cdef inline void civil_from_second(int64_t second, bint utc, CivilTime* civil) noexcept nogil:
-    cdef int64_t days, local
-    cdef int second_of_day
-    civil.offset_s = 0
-    if utc:
-        memcpy(civil.zone, <const char*> "UTC", 4)
-    else:
-        civil.offset_s = logly_local_offset(second, civil.zone, ZONE_NAME_SIZE)
-    local = second + civil.offset_s
-    days = floor_divide(local, 86400)
-    second_of_day = <int> (local - days * 86400)
-    civil_date(days, civil)
-    civil.hour = second_of_day / 3600
-    civil.minute = second_of_day / 60 % 60
-    civil.second = second_of_day % 60
 
 
 # Writing -----------------------------------------------------------------------------------------------------------
@@ -437,9 +362,10 @@ cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t ns, bin
         else:
             out = put_field(out, op.code, &civil)
     pattern.text_size = out - pattern.text
-    # Unsigned, because the first nanosecond of the earliest second lies below what int64 holds.
+    # Unsigned, because the first nanosecond of the earliest second lies below what int64 holds; wrapped around, it would
+    # pass for one of the latest second's, so that second is never taken from the cache.
     pattern.second_start = <uint64_t> second * <uint64_t> NANOSECONDS
-    pattern.zone_cached = utc
+    pattern.zone_cached = NOTHING_CACHED if second < INT64_MIN / NANOSECONDS else utc
 
 
 # Appends the text of `ns` (nanoseconds since the epoch, as int64 holds them: years 1677 to 2262).

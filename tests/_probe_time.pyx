@@ -4,14 +4,13 @@ from libc.stdint cimport int64_t, uint64_t
 
 from logly._buffer cimport Buffer, buffer_free, buffer_init
 from logly._calendar cimport (
-    CivilTime,
     TimePattern,
-    civil_from_second,
     time_pattern_compile,
     time_pattern_compile_rfc3339,
     time_pattern_free,
     time_pattern_render,
 )
+from logly._civil cimport CivilTime, civil_from_second
 
 
 cdef class Pattern:
