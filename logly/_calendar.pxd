@@ -362,8 +362,8 @@ cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t ns, bin
         else:
             out = put_field(out, op.code, &civil)
     pattern.text_size = out - pattern.text
-    # Unsigned, because the first nanosecond of the earliest second lies below what int64 holds; wrapped around, it would
-    # pass for one of the latest second's, so that second is never taken from the cache.
+    # Unsigned, because the first nanosecond of the earliest second lies below what int64 holds; wrapped around, it
+    # would pass for one of the latest seconds, so that second is never taken from the cache.
     pattern.second_start = <uint64_t> second * <uint64_t> NANOSECONDS
     pattern.zone_cached = NOTHING_CACHED if second < INT64_MIN / NANOSECONDS else utc
 

@@ -11,6 +11,20 @@ from logly._calendar cimport (
     time_pattern_render,
 )
 from logly._civil cimport CivilTime, civil_from_second
+from logly._clock cimport (
+    Anchor,
+    ClockCalibration,
+    calibration_add,
+    calibration_init,
+    calibration_is_due,
+    calibration_ns,
+    calibration_refresh,
+    calibration_start,
+    clock_init,
+    clock_is_tsc,
+    clock_monotonic_ns,
+    clock_ticks,
+)
 
 
 cdef class Pattern:
@@ -69,7 +83,77 @@ cdef class Pattern:
 
 
 def civil_utc(int64_t second):
-    """(year, month, day, weekday with 0 for Sunday, hour, minute, second), also outside what int64 nanoseconds reach."""
+    """(year, month, day, weekday with 0 for Sunday, hour, minute, second), also where int64 nanoseconds do not reach."""
     cdef CivilTime civil
     civil_from_second(second, True, &civil)
     return civil.year, civil.month, civil.day, civil.weekday, civil.hour, civil.minute, civil.second
+
+
+def choose_clock():
+    """Decides again, as an import does. True when ticks are the processor's counter."""
+    clock_init()
+    return clock_is_tsc()
+
+
+def ticks():
+    return clock_ticks()
+
+
+def monotonic_ns():
+    return clock_monotonic_ns()
+
+
+def read_clock_many(int count):
+    """For measuring."""
+    cdef uint64_t total = 0
+    cdef int i
+    with nogil:
+        for i in range(count):
+            total += clock_ticks()
+    return total
+
+
+cdef class Calibration:
+    """The real clock's calibration; or, given two anchors (ticks, ns), that of a clock the test plays."""
+
+    cdef ClockCalibration calibration
+
+    def __init__(self, first=None, second=None):
+        cdef Anchor start, end
+        if first is None:
+            calibration_init(&self.calibration)
+            return
+        start.ticks, start.ns = first
+        end.ticks, end.ns = second
+        calibration_start(&self.calibration, &start, &end)
+
+    def add(self, uint64_t ticks, int64_t ns):
+        cdef Anchor anchor = Anchor(ticks, ns)
+        calibration_add(&self.calibration, &anchor)
+
+    def refresh(self):
+        calibration_refresh(&self.calibration)
+
+    def is_due(self, uint64_t ticks):
+        return calibration_is_due(&self.calibration, ticks)
+
+    def ns(self, uint64_t ticks):
+        return calibration_ns(&self.calibration, ticks)
+
+    def ns_many(self, uint64_t first, uint64_t step, int count):
+        """For measuring."""
+        cdef int64_t total = 0
+        cdef int i
+        with nogil:
+            for i in range(count):
+                total += calibration_ns(&self.calibration, first + i * step)
+        return total
+
+    def to_bytes(self):
+        return (<char*> &self.calibration)[:sizeof(ClockCalibration)]
+
+    @staticmethod
+    def from_bytes(bytes image):
+        cdef Calibration self = Calibration.__new__(Calibration)
+        self.calibration = (<ClockCalibration*> <char*> image)[0]
+        return self
