@@ -92,7 +92,7 @@ cdef extern from *:
         logly_clock_is_tsc = (wanted == NULL || strcmp(wanted, "system") != 0) && logly_tsc_is_usable();
     }
 
-    // Orders the stores of a new line before the index that makes it current, for whoever reads the memory after a kill.
+    // A new line's stores stay before the index that makes it current, for whoever reads the memory after a kill.
     #if defined(_MSC_VER)
     #define LOGLY_CLOCK_PUBLISH(where, value) (MemoryBarrier(), *(volatile uint32_t*)(where) = (value))
     #else
@@ -112,8 +112,10 @@ cdef enum:
     ANCHOR_INTERVAL_NS = 500000000
     SHORTEST_BASELINE_NS = 100000
     JITTER_NS = 1000000
-    # The fastest the kernel slews a clock under adjtime and ntpd. What deviates by more was set, not slewed.
+    # The fastest the kernel slews a clock under adjtime and ntpd, and for how long we believe in it.
+    # What deviates by more was set, not slewed.
     SLEW_PARTS_PER_MILLION = 500
+    LONGEST_SLEW_S = 60
 
 
 cdef struct Anchor:
@@ -121,7 +123,7 @@ cdef struct Anchor:
     int64_t ns
 
 
-# Two lines: through `latest` for stamps since `previous`, through `previous` for older ones.
+# Two lines: through `latest` for stamps after `previous`, through `previous` for older ones.
 cdef struct ClockLine:
     Anchor latest
     Anchor previous
@@ -141,8 +143,8 @@ cdef struct ClockCalibration:
     int64_t last_ns
 
 
-# Called once, when the module is imported. LOGLY_CLOCK=system asks for the operating system's clock; "tsc" and anything
-# else change nothing: the counter is used where it is safe.
+# Called once, when the module is imported. LOGLY_CLOCK=system asks for the operating system's clock; "tsc" and any
+# other value change nothing: the counter is used where it is safe.
 cdef inline void clock_init() noexcept nogil:
     logly_clock_init()
 
@@ -151,8 +153,8 @@ cdef inline bint clock_is_tsc() noexcept nogil:
     return logly_clock_is_tsc
 
 
-# The time stamp of a record. Not serialized against the surrounding instructions (rdtscp and lfence would cost more than
-# the whole rest of it): right to within some ten nanoseconds, which is what two threads can agree on anyway.
+# The time stamp of a record. Not serialized against the surrounding instructions (rdtscp or lfence would double its
+# cost): right to within some ten nanoseconds, which is all that two threads can agree on anyway.
 cdef inline uint64_t clock_ticks() noexcept nogil:
     if logly_clock_is_tsc:
         return LOGLY_READ_TSC()
@@ -173,10 +175,10 @@ cdef inline Anchor anchor_take() noexcept nogil:
     cdef Anchor best
     cdef uint64_t before, after, narrowest = <uint64_t> -1
     cdef int64_t ns
-    cdef int i
+    cdef int _try
     best.ticks = 0
     best.ns = 0
-    for i in range(ANCHOR_TRIES):
+    for _try in range(ANCHOR_TRIES):
         before = LOGLY_READ_TSC()
         ns = logly_realtime_ns()
         after = LOGLY_READ_TSC()
@@ -197,7 +199,7 @@ cdef inline int64_t along(const Anchor* anchor, double ns_per_tick, uint64_t tic
 
 
 cdef inline int64_t clock_line_ns(const ClockLine* line, uint64_t ticks) noexcept nogil:
-    if <int64_t> (ticks - line.previous.ticks) >= 0:
+    if <int64_t> (ticks - line.previous.ticks) > 0:
         return along(&line.latest, line.ns_per_tick, ticks)
     return along(&line.previous, line.ns_per_tick_long, ticks)
 
@@ -220,10 +222,11 @@ cdef inline void clock_line_restart(ClockLine* line, const Anchor* anchor) noexc
 
 cdef inline bint clock_was_set(const ClockLine* line, const Anchor* anchor) noexcept nogil:
     cdef int64_t deviation = anchor.ns - clock_line_ns(line, anchor.ticks)
-    cdef int64_t elapsed = <int64_t> (<double> (anchor.ticks - line.latest.ticks) * line.ns_per_tick)
+    cdef double elapsed_s = <double> (anchor.ticks - line.latest.ticks) * line.ns_per_tick * 1e-9
+    cdef double slewed_s = elapsed_s if elapsed_s < LONGEST_SLEW_S else LONGEST_SLEW_S
     if deviation < 0:
         deviation = -deviation
-    return deviation > JITTER_NS + elapsed / 1000000 * SLEW_PARTS_PER_MILLION
+    return deviation > JITTER_NS + slewed_s * SLEW_PARTS_PER_MILLION * 1000
 
 
 cdef inline void clock_line_extend(ClockLine* line, const Anchor* anchor) noexcept nogil:
@@ -259,8 +262,8 @@ cdef inline void calibration_start(
     clock_line_set_validity(line)
 
 
-# Two anchors from the start (it waits 0.1 ms for the second), so that stamps can be converted even when their process was
-# killed before its flusher ran once.
+# Two anchors from the start (it waits 0.1 ms for the second), so that stamps can be converted even when their process
+# was killed before its flusher ran once.
 cdef inline void calibration_init(ClockCalibration* calibration) noexcept nogil:
     cdef Anchor first, second
     cdef int64_t start
@@ -280,7 +283,7 @@ cdef inline void calibration_init(ClockCalibration* calibration) noexcept nogil:
     calibration_start(calibration, &first, &second)
 
 
-# True when a stamp is newer than the anchors can tell to within some ten nanoseconds. A compare; cheap enough to ask for
+# True when a stamp is newer than the anchors can tell to within some ten nanoseconds. Cheap enough to ask for
 # each record, so that a drain that lasts for seconds does not drift.
 cdef inline bint calibration_is_due(const ClockCalibration* calibration, uint64_t ticks) noexcept nogil:
     cdef const ClockLine* line = &calibration.lines[calibration.current]
@@ -307,7 +310,8 @@ cdef inline void calibration_refresh(ClockCalibration* calibration) noexcept nog
         calibration_add(calibration, &anchor)
 
 
-# Nanoseconds since the epoch. Does not go back while ticks go forward, unless the clock was set back by more than jitter.
+# Nanoseconds since the epoch. Does not go back while ticks go forward, unless the clock was set back by more than
+# jitter.
 cdef inline int64_t calibration_ns(ClockCalibration* calibration, uint64_t ticks) noexcept nogil:
     cdef int64_t ns
     if calibration.ticks_are_ns:

@@ -83,7 +83,7 @@ cdef class Pattern:
 
 
 def civil_utc(int64_t second):
-    """(year, month, day, weekday with 0 for Sunday, hour, minute, second), also where int64 nanoseconds do not reach."""
+    """(year, month, day, weekday (0: Sunday), hour, minute, second), also where int64 nanoseconds do not reach."""
     cdef CivilTime civil
     civil_from_second(second, True, &civil)
     return civil.year, civil.month, civil.day, civil.weekday, civil.hour, civil.minute, civil.second
@@ -106,9 +106,9 @@ def monotonic_ns():
 def read_clock_many(int count):
     """For measuring."""
     cdef uint64_t total = 0
-    cdef int i
+    cdef int _i
     with nogil:
-        for i in range(count):
+        for _i in range(count):
             total += clock_ticks()
     return total
 
