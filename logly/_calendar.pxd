@@ -8,7 +8,7 @@ changed takes up to a second to show.
 A TimePattern is written to by rendering: one thread at a time.
 """
 
-from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
@@ -344,6 +344,7 @@ cdef inline void put_fraction(char* out, uint32_t nanosecond, size_t digits) noe
 # Rendering ---------------------------------------------------------------------------------------------------------
 
 cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t ns, bint utc) noexcept nogil:
+    cdef int64_t last_second = INT64_MAX / NANOSECONDS
     cdef int64_t second = floor_divide(ns, NANOSECONDS)
     cdef char* out = pattern.text
     cdef TimeOp* op
@@ -362,10 +363,10 @@ cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t ns, bin
         else:
             out = put_field(out, op.code, &civil)
     pattern.text_size = out - pattern.text
-    # Unsigned, because the first nanosecond of the earliest second lies below what int64 holds; wrapped around, it
-    # would pass for one of the latest seconds, so that second is never taken from the cache.
     pattern.second_start = <uint64_t> second * <uint64_t> NANOSECONDS
-    pattern.zone_cached = NOTHING_CACHED if second < INT64_MIN / NANOSECONDS else utc
+    # The first and the last second that int64 reaches are cut by its ends, and around the ends one would pass for the
+    # other: these two are never taken from the cache.
+    pattern.zone_cached = utc if -last_second <= second < last_second else NOTHING_CACHED
 
 
 # Appends the text of `ns` (nanoseconds since the epoch, as int64 holds them: years 1677 to 2262).

@@ -135,6 +135,7 @@ def test_local_text_of_stamps_in_any_order(local_zone):
 @settings(deadline=None)
 @given(st.lists(st.one_of(any_stamp, edge_stamp), min_size=1, max_size=12))
 @example([-(2**63), 2**63 - 1, -1, 0, -SECOND, -SECOND - 1, -(2**63) + 1])
+@example([2**63 // SECOND * SECOND, SECOND - 2**64 + 2**63 // SECOND * SECOND - 1])
 def test_utc_text_of_every_stamp_in_any_order(stamps):
     pattern = Pattern(EVERYTHING)
     assert pattern.render_all(stamps, utc=True) == [expected(EVERYTHING, ns, UTC) for ns in stamps]
