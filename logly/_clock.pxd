@@ -193,6 +193,11 @@ cdef inline double slope_between(const Anchor* start, const Anchor* end) noexcep
     return <double> (end.ns - start.ns) / <double> (end.ticks - start.ticks)
 
 
+# No processor counts outside 0.5 to 20 GHz: between the two anchors the clock was set.
+cdef inline bint slope_is_plausible(double ns_per_tick) noexcept nogil:
+    return 0.05 <= ns_per_tick <= 2
+
+
 # A double holds the difference exactly (2**53 ticks are a month), where it could not hold the time itself.
 cdef inline int64_t along(const Anchor* anchor, double ns_per_tick, uint64_t ticks) noexcept nogil:
     return anchor.ns + <int64_t> (<double> <int64_t> (ticks - anchor.ticks) * ns_per_tick)
@@ -213,7 +218,11 @@ cdef inline void clock_line_set_validity(ClockLine* line) noexcept nogil:
 # The clock was set, or the counter was (a suspended machine): what the anchors before say about where the clock is, no
 # longer holds; what they say about the counter's rate does. Older stamps keep the time they had before the step.
 cdef inline void clock_line_restart(ClockLine* line, const Anchor* anchor) noexcept nogil:
-    line.previous = line.latest if <int64_t> (anchor.ticks - line.latest.ticks) > 0 else anchor[0]
+    cdef bint forward = <int64_t> (anchor.ticks - line.latest.ticks) > 0
+    # Twice in a row means that the rate was wrong (a virtual machine moved to another host), and must not stay so.
+    if forward and line.base.ticks == line.latest.ticks and slope_is_plausible(slope_between(&line.latest, anchor)):
+        line.ns_per_tick_long = slope_between(&line.latest, anchor)
+    line.previous = line.latest if forward else anchor[0]
     line.latest = anchor[0]
     line.base = anchor[0]
     line.ns_per_tick = line.ns_per_tick_long
@@ -277,8 +286,7 @@ cdef inline void calibration_init(ClockCalibration* calibration) noexcept nogil:
         while logly_monotonic_ns() - start < SHORTEST_BASELINE_NS:
             pass
         second = anchor_take()
-        # Anything else means that the clock was set in between.
-        if SHORTEST_BASELINE_NS <= second.ns - first.ns < 1000 * SHORTEST_BASELINE_NS:
+        if slope_is_plausible(slope_between(&first, &second)):
             break
     calibration_start(calibration, &first, &second)
 

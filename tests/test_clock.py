@@ -212,6 +212,36 @@ def test_a_counter_that_starts_again_starts_a_new_line():
 
 
 @settings(deadline=None)
+@given(hertz, hertz)
+def test_a_counter_whose_rate_changes_is_understood_after_two_anchors(before, after):
+    clock = PlayedClock(before)
+    clock.advance(5 * SECOND)
+    clock.counter_offset = clock.ticks() - clock.now * after // SECOND
+    clock.hertz = after
+    clock.now += SECOND
+    clock.calibration.add(*clock.anchor())
+    clock.now += SECOND
+    clock.calibration.add(*clock.anchor())
+    clock.now += SECOND // 3
+    assert abs(clock.error()) <= 50
+    clock.advance(5 * SECOND)
+    assert abs(clock.error()) <= 50
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-3 * SECOND, 3 * SECOND), min_size=2))
+def test_a_clock_that_is_set_again_and_again_recovers_when_left_alone(sizes):
+    clock = PlayedClock(2_995_203_000)
+    clock.advance(SECOND)
+    for size in sizes:
+        clock.now += SECOND
+        clock.wall_offset += size
+        clock.calibration.add(*clock.anchor())
+    clock.advance(40 * SECOND)
+    assert abs(clock.error()) <= 50
+
+
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 100 * MILLISECOND), st.integers(-400, 400)), min_size=1, max_size=50)
 )
