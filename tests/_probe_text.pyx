@@ -1,11 +1,11 @@
-"""Test-only extension: a window onto the text functions (_unicode, _number, _format)."""
+"""Test-only extension: a window onto the text functions (_unicode, _number, _format, _escape)."""
 
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_KIND
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from logly cimport _format, _number, _unicode
+from logly cimport _escape, _format, _number, _unicode
 from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 
 KIND_NONE = _format.KIND_NONE
@@ -173,4 +173,67 @@ def write_bytes_repr(bytes value):
     cdef Text text = Text()
     cdef Value string = Value(value)
     _unicode.write_bytes_repr(&text.buffer, <const unsigned char*> string.data, string.n)
+    return text.taken()
+
+
+def write_json_string(value, bint utf8=False):
+    cdef Text text = Text()
+    cdef Value string = Value(value, utf8)
+    _escape.write_json_string(&text.buffer, string.kind, string.data, string.n)
+    return text.taken()
+
+
+def write_json_utf8(bytes value):
+    cdef Text text = Text()
+    cdef Value string = Value(value)
+    _escape.write_json_utf8(&text.buffer, <const char*> string.data, string.n)
+    return text.taken()
+
+
+def write_json_bytes(bytes value):
+    cdef Text text = Text()
+    cdef Value string = Value(value)
+    _escape.write_json_bytes(&text.buffer, <const unsigned char*> string.data, string.n)
+    return text.taken()
+
+
+def write_json_float(double value):
+    cdef Text text = Text()
+    _escape.write_json_float(&text.buffer, value)
+    return text.taken()
+
+
+def write_logfmt_value(value, bint utf8=False):
+    cdef Text text = Text()
+    cdef Value string = Value(value, utf8)
+    _escape.write_logfmt_value(&text.buffer, string.kind, string.data, string.n)
+    return text.taken()
+
+
+# The rewriters get a buffer whose allocation ends with the text, so that ASan sees a read beyond it.
+cdef Text text_to_rewrite(bytes before, bytes data):
+    cdef bytes both = before + data
+    cdef Text text = Text()
+    if both:
+        text.buffer.data = <char*> malloc(len(both))
+        text.buffer.capacity = len(both)
+        buffer_append(&text.buffer, <const char*> both, len(both))
+    return text
+
+
+def escape_controls(bytes before, bytes data):
+    cdef Text text = text_to_rewrite(before, data)
+    _escape.escape_controls(&text.buffer, len(before))
+    return text.taken()
+
+
+def escape_terminal(bytes before, bytes data):
+    cdef Text text = text_to_rewrite(before, data)
+    _escape.escape_terminal(&text.buffer, len(before))
+    return text.taken()
+
+
+def indent_newlines(bytes before, bytes data):
+    cdef Text text = text_to_rewrite(before, data)
+    _escape.indent_newlines(&text.buffer, len(before))
     return text.taken()
