@@ -1,8 +1,6 @@
 """Escaping: JSON strings, logfmt values, and control characters made visible.
 
-The scan for what needs escaping looks at eight bytes at a time (SWAR; `hasless` and `hasvalue` of Sean Anderson's "Bit
-Twiddling Hacks"); it only decides whether a word is clean, so borrows between its bytes do no harm. Clean runs
-are copied whole.
+Runs that need none are found eight bytes at a time (_scan.pxd) and copied whole.
 """
 
 from libc.math cimport isfinite
@@ -11,6 +9,8 @@ from libc.string cimport memchr, memcpy, memmove
 
 from logly._buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve
 from logly._number cimport write_float
+from logly._scan cimport (
+    PLAIN_JSON_LATIN1, PLAIN_JSON_UTF8, PLAIN_LOGFMT, PLAIN_LOGFMT_QUOTED, Plain, bytes_below, bytes_equal, is_plain, plain_run)
 from logly._unicode cimport (
     TEXT_LATIN1, TEXT_UTF8, hex_encode, is_surrogate, next_code_point, unit_size, utf8_decode, utf8_encode,
     write_code_point, write_text)
@@ -18,43 +18,6 @@ from logly._unicode cimport (
 
 cdef enum:
     ESCAPE_ROOM = 8            # most bytes json_encode writes: \uXXXX, rounded up
-
-
-# --- scanning --------------------------------------------------------------------------------------------------------
-
-cdef inline uint64_t bytes_equal(uint64_t word, uint64_t wanted) noexcept nogil:
-    cdef uint64_t difference = word ^ (0x0101010101010101ULL * wanted)
-    return (difference - 0x0101010101010101ULL) & ~difference
-
-
-cdef inline uint64_t bytes_below(uint64_t word, uint64_t limit) noexcept nogil:
-    return (word - 0x0101010101010101ULL * limit) & ~word
-
-
-# Nonzero when a byte of `word` needs a JSON escape, or belongs to no ASCII character and `ascii_only` is set.
-cdef inline uint64_t json_suspects(uint64_t word, bint ascii_only) noexcept nogil:
-    cdef uint64_t found = bytes_below(word, 0x20) | bytes_equal(word, c'"') | bytes_equal(word, c'\\')
-    if ascii_only:
-        found |= word
-    return found & 0x8080808080808080ULL
-
-
-cdef inline bint json_clean(unsigned char byte, bint ascii_only) noexcept nogil:
-    return byte >= 0x20 and byte != c'"' and byte != c'\\' and not (ascii_only and byte >= 0x80)
-
-
-# How many leading bytes can be copied into a JSON string as they are.
-cdef inline size_t json_clean_run(const unsigned char* data, size_t n, bint ascii_only) noexcept nogil:
-    cdef size_t i = 0
-    cdef uint64_t word
-    while i + 8 <= n:
-        memcpy(&word, data + i, 8)
-        if json_suspects(word, ascii_only):
-            break
-        i += 8
-    while i < n and json_clean(data[i], ascii_only):
-        i += 1
-    return i
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -99,19 +62,17 @@ cdef inline void json_put(Buffer* buffer, uint32_t c) noexcept nogil:
         buffer.size += json_encode(buffer.data + buffer.size, c)
 
 
-# The inside of a JSON string, from bytes that are ASCII-compatible: UTF-8 (high bytes pass) or Latin-1 (they do not).
-cdef inline void json_narrow(Buffer* buffer, const unsigned char* data, size_t n, bint latin1) noexcept nogil:
+# The inside of a JSON string, from bytes that are ASCII-compatible: UTF-8 or Latin-1, as `plain` says.
+cdef inline void json_narrow(Buffer* buffer, const unsigned char* data, size_t n, Plain plain) noexcept nogil:
     cdef size_t i = 0
     cdef size_t run
-    while True:
-        run = json_clean_run(data + i, n - i, latin1)
-        if run:
-            buffer_append(buffer, data + i, run)
+    while i < n:
+        run = plain_run(data + i, n - i, plain)
+        buffer_append(buffer, data + i, run)
         i += run
-        if i == n:
-            return
-        json_put(buffer, data[i])
-        i += 1
+        while i < n and not is_plain(data[i], plain):
+            json_put(buffer, data[i])
+            i += 1
 
 
 # The inside of a JSON string, from code points.
@@ -124,15 +85,17 @@ cdef inline void json_wide(Buffer* buffer, int kind, const void* data, size_t n)
 # A JSON string of bytes that are UTF-8 already.
 cdef inline void write_json_utf8(Buffer* buffer, const char* utf8, size_t n) noexcept nogil:
     buffer_put(buffer, c'"')
-    json_narrow(buffer, <const unsigned char*> utf8, n, False)
+    json_narrow(buffer, <const unsigned char*> utf8, n, PLAIN_JSON_UTF8)
     buffer_put(buffer, c'"')
 
 
 # A JSON string of any string value.
 cdef inline void write_json_string(Buffer* buffer, int kind, const void* data, size_t n) noexcept nogil:
     buffer_put(buffer, c'"')
-    if kind == TEXT_UTF8 or kind == TEXT_LATIN1:
-        json_narrow(buffer, <const unsigned char*> data, n, kind == TEXT_LATIN1)
+    if kind == TEXT_UTF8:
+        json_narrow(buffer, <const unsigned char*> data, n, PLAIN_JSON_UTF8)
+    elif kind == TEXT_LATIN1:
+        json_narrow(buffer, <const unsigned char*> data, n, PLAIN_JSON_LATIN1)
     else:
         json_wide(buffer, kind, data, n)
     buffer_put(buffer, c'"')
@@ -180,6 +143,8 @@ cdef inline bint logfmt_escaped(uint32_t c) noexcept nogil:
 cdef inline bint logfmt_bare(int kind, const void* data, size_t n) noexcept nogil:
     cdef size_t i = 0
     cdef uint32_t c
+    if kind <= TEXT_LATIN1:
+        i = plain_run(<const unsigned char*> data, n, PLAIN_LOGFMT)
     while i < n:
         c = next_code_point(kind, data, n, &i)
         if c == c' ' or c == c'=' or c == c'"' or logfmt_escaped(c):
@@ -187,24 +152,31 @@ cdef inline bint logfmt_bare(int kind, const void* data, size_t n) noexcept nogi
     return n != 0
 
 
+# Short escapes are Go's: \b and \f are not among them.
+cdef inline size_t logfmt_encode(char* out, uint32_t c) noexcept nogil:
+    if logfmt_escaped(c) and c != c'\n' and c != c'\t' and c != c'\r':
+        return unicode_escape(out, c)
+    return json_encode(out, c)
+
+
 # A logfmt value: bare where that is unambiguous, else in quotes with escapes (github.com/go-logfmt/logfmt).
 cdef inline void write_logfmt_value(Buffer* buffer, int kind, const void* data, size_t n) noexcept nogil:
     cdef size_t i = 0
-    cdef uint32_t c
+    cdef size_t run
     if logfmt_bare(kind, data, n):
         write_text(buffer, kind, data, n)
         return
     buffer_put(buffer, c'"')
     while i < n:
-        c = next_code_point(kind, data, n, &i)
+        if kind <= TEXT_LATIN1:
+            run = plain_run(<const unsigned char*> data + i, n - i, PLAIN_LOGFMT_QUOTED)
+            buffer_append(buffer, <const char*> data + i, run)
+            i += run
+            if i == n:
+                break
         if not buffer_reserve(buffer, ESCAPE_ROOM):
             return
-        if logfmt_escaped(c) and c != c'\n' and c != c'\t' and c != c'\r':
-            buffer.size += unicode_escape(buffer.data + buffer.size, c)
-        elif c == 0x08 or c == 0x0C:
-            buffer.size += unicode_escape(buffer.data + buffer.size, c)
-        else:
-            buffer.size += json_encode(buffer.data + buffer.size, c)
+        buffer.size += logfmt_encode(buffer.data + buffer.size, next_code_point(kind, data, n, &i))
     buffer_put(buffer, c'"')
 
 

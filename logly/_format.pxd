@@ -36,6 +36,7 @@ cdef enum:
 
 cdef enum:
     WIDTH_MAX = 4096
+    FILL_MAX = 4         # bytes of one fill character
     UNSET = -1
 
 
@@ -50,6 +51,8 @@ cdef struct FormatSpec:
     bint z
     bint alternate
     bint zero
+    int group            # digits per group: 4 for b o x X, else 3
+    bint is_float        # the type is one of e E f F g G %
     bint empty           # the specification had no characters at all
 
 
@@ -64,6 +67,8 @@ cdef inline void spec_init(FormatSpec* spec) noexcept nogil:
     spec.z = False
     spec.alternate = False
     spec.zero = False
+    spec.group = 3
+    spec.is_float = False
     spec.empty = False
 
 
@@ -146,13 +151,11 @@ cdef inline bint parse_spec(const char* utf8, size_t n, FormatSpec* out) noexcep
         if out.precision == UNSET:
             return False
     out.type = take(p, n, &i, b"bdoxXeEfFgG%s")
+    out.group = 4 if out.type and one_of(out.type, b"boxX") else 3
+    out.is_float = out.type != 0 and one_of(out.type, b"eEfFgG%")
     if i != n or out.width > WIDTH_MAX or out.precision > PRECISION_MAX:
         return False
     return grouping_allowed(out)
-
-
-cdef inline bint is_float_type(char type) noexcept nogil:
-    return type != 0 and one_of(type, b"eEfFgG%")
 
 
 # For which kinds of value the text here is exactly Python's, as a mask of KIND_ bits.
@@ -160,7 +163,7 @@ cdef inline uint32_t spec_accepts(const FormatSpec* spec) noexcept nogil:
     cdef uint32_t accepted = 0
     if is_empty_spec(spec):
         return KIND_ALL
-    if is_float_type(spec.type):
+    if spec.is_float:
         return KIND_BOOL | KIND_INT | KIND_FLOAT
     if spec.type == 0:
         accepted |= KIND_FLOAT
@@ -172,21 +175,24 @@ cdef inline uint32_t spec_accepts(const FormatSpec* spec) noexcept nogil:
     return accepted
 
 
-cdef inline void write_fill(Buffer* buffer, uint32_t fill, int count) noexcept nogil:
-    cdef char encoded[8]
+# `count` times the fill at `out`, which has room for FILL_MAX bytes each; returns where it ends.
+cdef inline char* put_fill(char* out, uint32_t fill, int count) noexcept nogil:
     cdef size_t length
     cdef int i
     if count <= 0:
-        return
-    length = utf8_encode(encoded, fill)
-    if not buffer_reserve(buffer, length * count):
-        return
-    if length == 1:
-        memset(buffer.data + buffer.size, encoded[0], count)
-    else:
-        for i in range(count):
-            memcpy(buffer.data + buffer.size + length * i, encoded, length)
-    buffer.size += length * count
+        return out
+    if fill < 0x80:
+        memset(out, <int> fill, count)
+        return out + count
+    length = utf8_encode(out, fill)
+    for i in range(1, count):
+        memcpy(out + length * i, out, length)
+    return out + length * count
+
+
+cdef inline void write_fill(Buffer* buffer, uint32_t fill, int count) noexcept nogil:
+    if count > 0 and buffer_reserve(buffer, FILL_MAX * <size_t> count):
+        buffer.size = put_fill(buffer.data + buffer.size, fill, count) - buffer.data
 
 
 # --- strings ---------------------------------------------------------------------------------------------------------
@@ -246,75 +252,79 @@ cdef inline int grouped_digits(int digits, int group, int width) noexcept nogil:
     return padded if padded > digits else digits
 
 
-cdef inline void write_grouped(
-    Buffer* buffer, const NumberText* number, int width, int group, char separator
+# The digits at `out`, grouped, `total` of them by way of zeros in front; returns where they end.
+cdef inline char* put_grouped(
+    char* out, const NumberText* number, int total, int group, char separator
 ) noexcept nogil:
-    cdef int total = grouped_digits(number.digits, group, width)
-    cdef int size = total + (total - 1) // group
+    cdef char* end = out + total + (total - 1) // group
     cdef int i
-    cdef char* out
-    if not buffer_reserve(buffer, size):
-        return
-    out = buffer.data + buffer.size + size
-    buffer.size += size
+    out = end
     for i in range(total):
         if i and i % group == 0:
             out -= 1
             out[0] = separator
         out -= 1
         out[0] = number.text[number.digits - 1 - i] if i < number.digits else c'0'
+    return end
 
 
-cdef inline void write_sign_and_prefix(Buffer* buffer, const NumberText* number) noexcept nogil:
+cdef inline char* put_sign_and_prefix(char* out, const NumberText* number) noexcept nogil:
     if number.sign:
-        buffer_put(buffer, number.sign)
+        out[0] = number.sign
+        out += 1
     if number.prefix:
-        buffer_put(buffer, c'0')
-        buffer_put(buffer, number.prefix)
+        out[0] = c'0'
+        out[1] = number.prefix
+        out += 2
+    return out
 
 
+# Sign, prefix, digits and rest with padding in one of three places; `around` is what all but digits and padding take.
+# CPython: calc_number_widths() and fill_number().
 cdef inline void write_padded(
-    Buffer* buffer, const NumberText* number, const FormatSpec* spec, char align, int group, int body
+    Buffer* buffer, const NumberText* number, const FormatSpec* spec, int around
 ) noexcept nogil:
-    cdef int around = (number.sign != 0) + (2 if number.prefix else 0) + number.size - number.digits
-    cdef bint zeros = spec.fill == c'0' and align == c'='
-    cdef int padding = spec.width - around - body
+    cdef char align = spec.align if spec.align else (c'=' if spec.zero else c'>')
+    cdef bint grouped = spec.grouping != 0 and number.digits != 0
+    cdef int total = number.digits
+    cdef int padding
     cdef int left = 0
+    cdef char* out
+    if grouped and spec.fill == c'0' and align == c'=':
+        total = grouped_digits(total, spec.group, spec.width - around)
+    padding = spec.width - around - total - ((total - 1) // spec.group if grouped else 0)
+    if padding < 0:
+        padding = 0
+    if not buffer_reserve(buffer, around + 2 * total + FILL_MAX * padding):
+        return
     if align == c'>':
         left = padding
-    elif align == c'^' and padding > 0:
+    elif align == c'^':
         left = padding // 2
-    write_fill(buffer, spec.fill, left)
-    write_sign_and_prefix(buffer, number)
+    out = put_fill(buffer.data + buffer.size, spec.fill, left)
+    out = put_sign_and_prefix(out, number)
     if align == c'=':
-        write_fill(buffer, spec.fill, padding)
-    if body and spec.grouping:
-        write_grouped(buffer, number, spec.width - around if zeros else 0, group, spec.grouping)
+        out = put_fill(out, spec.fill, padding)
+        left = padding
+    if grouped:
+        out = put_grouped(out, number, total, spec.group, spec.grouping)
     else:
-        buffer_append(buffer, number.text, number.digits)
-    buffer_append(buffer, number.text + number.digits, number.size - number.digits)
-    if align == c'<' or align == c'^':
-        write_fill(buffer, spec.fill, padding - left)
+        memcpy(out, number.text, total)
+        out += total
+    memcpy(out, number.text + number.digits, number.size - number.digits)
+    out = put_fill(out + number.size - number.digits, spec.fill, padding - left)
+    buffer.size = out - buffer.data
 
 
-# CPython: calc_number_widths() and fill_number().
 cdef inline void write_number(Buffer* buffer, const NumberText* number, const FormatSpec* spec) noexcept nogil:
-    cdef char align = spec.align
-    cdef int group = 4 if spec.type and one_of(spec.type, b"boxX") else 3
-    cdef int body = number.digits
-    cdef int around
-    if spec.width <= 0 and not spec.grouping:
-        write_sign_and_prefix(buffer, number)
-        buffer_append(buffer, number.text, number.size)
-        return
-    if align == 0:
-        align = c'=' if spec.zero else c'>'
-    if spec.grouping and body:
-        around = (number.sign != 0) + (2 if number.prefix else 0) + number.size - number.digits
-        if spec.fill == c'0' and align == c'=':
-            body = grouped_digits(body, group, spec.width - around)
-        body += (body - 1) // group
-    write_padded(buffer, number, spec, align, group, body)
+    cdef int around = (number.sign != 0) + (2 if number.prefix else 0) + number.size - number.digits
+    cdef char* out
+    if spec.width > around + number.digits or spec.grouping:
+        write_padded(buffer, number, spec, around)
+    elif buffer_reserve(buffer, around + number.digits):
+        out = put_sign_and_prefix(buffer.data + buffer.size, number)
+        memcpy(out, number.text, number.size)
+        buffer.size = out + number.size - buffer.data
 
 
 # --- integers --------------------------------------------------------------------------------------------------------
@@ -344,7 +354,7 @@ cdef inline void format_magnitude(
 cdef inline void format_int(Buffer* buffer, int64_t value, const FormatSpec* spec) noexcept nogil:
     if is_empty_spec(spec):
         write_int(buffer, value)
-    elif is_float_type(spec.type):
+    elif spec.is_float:
         format_float(buffer, <double> value, spec)
     else:
         format_magnitude(buffer, 0 - <uint64_t> value if value < 0 else <uint64_t> value, value < 0, spec)
@@ -353,7 +363,7 @@ cdef inline void format_int(Buffer* buffer, int64_t value, const FormatSpec* spe
 cdef inline void format_uint(Buffer* buffer, uint64_t value, const FormatSpec* spec) noexcept nogil:
     if is_empty_spec(spec):
         write_uint(buffer, value)
-    elif is_float_type(spec.type):
+    elif spec.is_float:
         format_float(buffer, <double> value, spec)
     else:
         format_magnitude(buffer, value, False, spec)

@@ -228,18 +228,16 @@ cdef inline size_t general_digits(
     return size
 
 
-# An integer `scaled` divided by 10^places, as fixed text without needless zeros but at least one digit after the point.
-cdef inline size_t decimal_point_digits(char* out, uint64_t scaled, int places) noexcept nogil:
-    cdef uint64_t whole
-    cdef size_t size
-    while places > 1 and scaled % 10 == 0:
-        scaled //= 10
-        places -= 1
-    whole = scaled // POWERS_OF_TEN[places]
-    size = decimal_digits(out, whole)
+# "whole.fraction" with `places` digits after the point, less trailing zeros, but at least one digit.
+cdef inline size_t trimmed_decimal_digits(char* out, uint64_t whole, uint64_t fraction, int places) noexcept nogil:
+    cdef size_t size = decimal_digits(out, whole)
+    cdef size_t least = size + 2
     out[size] = c'.'
-    padded_digits(out + size + 1, scaled - whole * POWERS_OF_TEN[places], places)
-    return size + 1 + places
+    padded_digits(out + size + 1, fraction, places)
+    size += 1 + places
+    while size > least and out[size - 1] == c'0':
+        size -= 1
+    return size
 
 
 # repr of a finite, non-negative double that is a short decimal; 0 when it is not.
@@ -259,11 +257,11 @@ cdef inline size_t short_repr_digits(char* out, double x) noexcept nogil:
     if x < 9e10:
         scaled = <uint64_t> <int64_t> (x * 1e4 + 0.5)
         if <double> <int64_t> scaled / 1e4 == x:
-            return decimal_point_digits(out, scaled, 4)
+            return trimmed_decimal_digits(out, scaled // 10_000, scaled % 10_000, 4)
     if x < 9e6:
         scaled = <uint64_t> <int64_t> (x * 1e8 + 0.5)
         if <double> <int64_t> scaled / 1e8 == x:
-            return decimal_point_digits(out, scaled, 8)
+            return trimmed_decimal_digits(out, scaled // 100_000_000, scaled % 100_000_000, 8)
     return 0
 
 

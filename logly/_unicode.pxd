@@ -8,10 +8,11 @@ What is written is always valid UTF-8: a lone surrogate becomes `\\udXXX`, as wi
 CPython never pairs surrogates inside a str, so every surrogate it holds is a lone one.
 """
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memchr, memcpy
 
 from logly._buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve
+from logly._scan cimport PLAIN_ASCII, PLAIN_REPR, plain_run
 
 
 cdef extern from "Python.h" nogil:
@@ -27,6 +28,7 @@ cdef enum:
 
 cdef enum:
     UTF8_MAX = 6           # most bytes one code point takes: \udXXX
+    REPR_MAX = 10          # the same in a repr: \UXXXXXXXX
     CHUNK = 512            # code points per reservation: bounds the over-allocation to 3 KiB
 
 
@@ -135,27 +137,13 @@ cdef inline size_t unit_size(int kind) noexcept nogil:
     return kind if kind else 1
 
 
-# How many leading bytes are ASCII: eight at a time, then one by one.
-cdef inline size_t ascii_run(const unsigned char* data, size_t n) noexcept nogil:
-    cdef size_t i = 0
-    cdef uint64_t word
-    while i + 8 <= n:
-        memcpy(&word, data + i, 8)
-        if word & 0x8080808080808080ULL:
-            break
-        i += 8
-    while i < n and data[i] < 0x80:
-        i += 1
-    return i
-
-
 cdef inline void write_code_point(Buffer* buffer, uint32_t code_point) noexcept nogil:
     if buffer_reserve(buffer, UTF8_MAX):
         buffer.size += utf8_encode(buffer.data + buffer.size, code_point)
 
 
 cdef inline void write_latin1(Buffer* buffer, const unsigned char* data, size_t n) noexcept nogil:
-    cdef size_t i = ascii_run(data, n)
+    cdef size_t i = plain_run(data, n, PLAIN_ASCII)
     cdef size_t size
     buffer_append(buffer, data, i)
     if i == n or not buffer_reserve(buffer, 2 * (n - i)):
@@ -245,7 +233,7 @@ cdef inline size_t escape_encode(char* out, uint32_t c) noexcept nogil:
     return 2 + hex_encode(out + 2, c, 8)
 
 
-# One code point of a repr at `out` (room for 10 bytes). CPython: unicode_repr() in Objects/unicodeobject.c.
+# One code point of a repr at `out` (room for REPR_MAX bytes). CPython: unicode_repr() in Objects/unicodeobject.c.
 cdef inline size_t repr_encode(char* out, uint32_t c, uint32_t quote, bint ascii_only) noexcept nogil:
     cdef char letter = 0
     if c == quote or c == c'\\':
@@ -274,9 +262,16 @@ cdef inline void write_quoted(Buffer* buffer, int kind, const void* data, size_t
     cdef bint has_single = text_contains(kind, data, n, c"'")
     cdef uint32_t quote = c'"' if has_single and not text_contains(kind, data, n, c'"') else c"'"
     cdef size_t i = 0
+    cdef size_t run
     buffer_put(buffer, <char> quote)
     while i < n:
-        if not buffer_reserve(buffer, 10):
+        if kind <= TEXT_LATIN1:
+            run = plain_run(<const unsigned char*> data + i, n - i, PLAIN_REPR)
+            buffer_append(buffer, <const char*> data + i, run)
+            i += run
+            if i == n:
+                break
+        if not buffer_reserve(buffer, REPR_MAX):
             return
         buffer.size += repr_encode(buffer.data + buffer.size, next_code_point(kind, data, n, &i), quote, ascii_only)
     buffer_put(buffer, <char> quote)

@@ -237,3 +237,101 @@ def indent_newlines(bytes before, bytes data):
     cdef Text text = text_to_rewrite(before, data)
     _escape.indent_newlines(&text.buffer, len(before))
     return text.taken()
+
+
+# --- loops to be timed by bench/text.py ------------------------------------------------------------------------------
+
+def loop_write_int(int64_t value, size_t times):
+    cdef Text text = Text()
+    cdef size_t i
+    with nogil:
+        for i in range(times):
+            text.buffer.size = 0
+            _number.write_int(&text.buffer, value + <int64_t> (i & 7))
+    return text.taken()
+
+
+def loop_format_int(int64_t value, bytes spec, size_t times):
+    cdef _format.FormatSpec parsed
+    cdef Text text = Text()
+    cdef size_t i
+    if not _format.parse_spec(spec, len(spec), &parsed):
+        raise ValueError(spec)
+    with nogil:
+        for i in range(times):
+            text.buffer.size = 0
+            _format.format_int(&text.buffer, value + <int64_t> (i & 7), &parsed)
+    return text.taken()
+
+
+# Values from a list, because the branches taken depend on the value.
+def loop_format_float(list values, bytes spec, size_t times):
+    cdef _format.FormatSpec parsed
+    cdef Text text = Text()
+    cdef double[64] numbers
+    cdef size_t i
+    if not _format.parse_spec(spec, len(spec), &parsed):
+        raise ValueError(spec)
+    for i in range(64):
+        numbers[i] = values[i % len(values)]
+    with nogil:
+        for i in range(times):
+            text.buffer.size = 0
+            _format.format_float(&text.buffer, numbers[i & 63], &parsed)
+    return text.taken()
+
+
+def loop_to_chars(list values, int precision, size_t times):
+    """The same through std::to_chars alone: shortest when precision < 0, else fixed."""
+    cdef char[1000] out
+    cdef double[64] numbers
+    cdef size_t i
+    for i in range(64):
+        numbers[i] = values[i % len(values)]
+    with nogil:
+        for i in range(times):
+            if precision < 0:
+                _number.to_chars_shortest(out, numbers[i & 63])
+            else:
+                _number.to_chars_fixed(out, 800, numbers[i & 63], precision)
+    return out[0]
+
+
+def loop_parse_spec(bytes spec, size_t times):
+    cdef _format.FormatSpec parsed
+    cdef const char* data = spec
+    cdef size_t n = len(spec)
+    cdef size_t i
+    cdef size_t accepted = 0
+    with nogil:
+        for i in range(times):
+            accepted += _format.parse_spec(data, n, &parsed)
+    return accepted
+
+
+def loop_text(value, str function, bytes spec, size_t times):
+    """`function`: text, repr, json, logfmt, controls or format (with `spec`)."""
+    cdef _format.FormatSpec parsed
+    cdef Value string = Value(value)
+    cdef Text text = Text()
+    cdef int which = ["text", "repr", "json", "logfmt", "controls", "format"].index(function)
+    cdef size_t i
+    if not _format.parse_spec(spec, len(spec), &parsed):
+        raise ValueError(spec)
+    with nogil:
+        for i in range(times):
+            text.buffer.size = 0
+            if which == 0:
+                _unicode.write_text(&text.buffer, string.kind, string.data, string.n)
+            elif which == 1:
+                _unicode.write_repr(&text.buffer, string.kind, string.data, string.n)
+            elif which == 2:
+                _escape.write_json_string(&text.buffer, string.kind, string.data, string.n)
+            elif which == 3:
+                _escape.write_logfmt_value(&text.buffer, string.kind, string.data, string.n)
+            elif which == 4:
+                _unicode.write_text(&text.buffer, string.kind, string.data, string.n)
+                _escape.escape_controls(&text.buffer, 0)
+            else:
+                _format.format_text(&text.buffer, string.kind, string.data, string.n, &parsed)
+    return text.taken()
