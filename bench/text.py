@@ -1,6 +1,6 @@
 """What does one value's text cost? Nanoseconds per call, best of several loops, with str.format beside it.
 
-    LOGLY_BUILD=probe python setup.py build_ext --inplace && python -m bench.text
+LOGLY_BUILD=probe python setup.py build_ext --inplace && python -m bench.text
 """
 
 import random
@@ -41,25 +41,48 @@ def main() -> None:
     full = [rng.random() * 1000 for _ in range(64)]
     print(f"{'':<34} {'ns':>8} {'compared':>10}")
     for value in (7, 12345, 1_234_567_890, -(10**18)):
-        row(f"write_int {value}", ns_per_call(lambda n, v=value: probe.loop_write_int(v, n)), python_ns(value, ""), "format()")
+        row(
+            f"write_int {value}",
+            ns_per_call(lambda n, v=value: probe.loop_write_int(v, n)),
+            python_ns(value, ""),
+            "format()",
+        )
     for spec in ("d", "5d", "010,", "x", "#010x"):
         loop = ns_per_call(lambda n, s=spec: probe.loop_format_int(1234567, s.encode(), n))
         row(f"format_int {spec}", loop, python_ns(1234567, spec), "format()")
     for name, values in (("price 2 decimals", prices), ("6 decimals", short), ("17 digits", full)):
         loop = ns_per_call(lambda n, v=values: probe.loop_format_float(v, b"", n))
-        row(f"write_float {name}", loop, ns_per_call(lambda n, v=values: probe.loop_to_chars(v, -1, n)), "to_chars")
+        row(
+            f"write_float {name}",
+            loop,
+            ns_per_call(lambda n, v=values: probe.loop_to_chars(v, -1, n)),
+            "to_chars",
+        )
     for precision in (2, 6, 12):
         loop = ns_per_call(lambda n, p=precision: probe.loop_format_float(full, b".%df" % p, n))
-        row(f"format_float .{precision}f", loop, ns_per_call(lambda n, p=precision: probe.loop_to_chars(full, p, n)), "to_chars")
+        row(
+            f"format_float .{precision}f",
+            loop,
+            ns_per_call(lambda n, p=precision: probe.loop_to_chars(full, p, n)),
+            "to_chars",
+        )
     for spec in ("10.2f", ",.2f", "+.3e", ".6g", ".1%"):
         loop = ns_per_call(lambda n, s=spec: probe.loop_format_float(full, s.encode(), n))
         row(f"format_float {spec}", loop, python_ns(full[0], spec), "format()")
     row("parse_spec '>10,.2f'", ns_per_call(lambda n: probe.loop_parse_spec(b">10,.2f", n)))
-    strings = {"ASCII 24": "order 1234567 is filled.", "ASCII 200": "x" * 200, "Latin-1 24": "é" * 12 + "e" * 12,
-               "UCS-2 24": "→" * 24, "UCS-4 24": "😀" * 24}  # fmt: skip
+    strings = {
+        "ASCII 24": "order 1234567 is filled.",
+        "ASCII 200": "x" * 200,
+        "Latin-1 24": "é" * 12 + "e" * 12,
+        "UCS-2 24": "→" * 24,
+        "UCS-4 24": "😀" * 24,
+    }
     for name, value in strings.items():
         for function in ("text", "json", "logfmt", "controls", "repr"):
-            row(f"{function} {name}", ns_per_call(lambda n, v=value, f=function: probe.loop_text(v, f, b"", n), TIMES // 4))
+            row(
+                f"{function} {name}",
+                ns_per_call(lambda n, v=value, f=function: probe.loop_text(v, f, b"", n), TIMES // 4),
+            )
     row("format_text '<8' 'INFO'", ns_per_call(lambda n: probe.loop_text("INFO", "format", b"<8", n)))
 
 

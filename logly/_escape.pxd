@@ -10,7 +10,8 @@ from libc.string cimport memchr, memcpy, memmove
 from logly._buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve
 from logly._number cimport write_float
 from logly._scan cimport (
-    PLAIN_JSON_LATIN1, PLAIN_JSON_UTF8, PLAIN_LOGFMT, PLAIN_LOGFMT_QUOTED, Plain, bytes_below, bytes_equal, is_plain, plain_run)
+    PLAIN_JSON_LATIN1, PLAIN_JSON_UTF8, PLAIN_LOGFMT, PLAIN_LOGFMT_QUOTED, Plain, bytes_below, bytes_equal, is_plain,
+    plain_run)
 from logly._unicode cimport (
     TEXT_LATIN1, TEXT_UTF8, hex_encode, is_surrogate, next_code_point, unit_size, utf8_decode, utf8_encode,
     write_code_point, write_text)
@@ -196,8 +197,8 @@ cdef inline uint64_t rewrite_suspects(uint64_t word, Rewrite rewrite) noexcept n
     return found & 0x8080808080808080ULL
 
 
-# The length of the sequence at `p` that has to be replaced, or 0. C1 controls are C2 80..9F; E2 80 A8 and A9 are the line
-# and paragraph separators, which many viewers break lines at.
+# The length of the sequence at `p` that has to be replaced, or 0. C1 controls are C2 80..9F; E2 80 A8 and A9 are the
+# line and paragraph separators, which many viewers break lines at.
 cdef inline size_t rewrite_match(const unsigned char* p, size_t n, Rewrite rewrite) noexcept nogil:
     cdef unsigned char c = p[0]
     if rewrite == INDENT_NEWLINES:

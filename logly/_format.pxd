@@ -403,7 +403,7 @@ cdef inline size_t fixed_form(char* out, double magnitude, const FormatSpec* spe
     return size
 
 
-# g, G, and a precision without a type: the same, but with a digit after the point and one digit earlier in the exponent.
+# g, G, and a precision without a type: the same, but with a digit after the point, and exponents one digit earlier.
 cdef inline size_t general_form(char* out, double magnitude, const FormatSpec* spec) noexcept nogil:
     cdef char digits[PRECISION_MAX + 16]
     cdef int precision = 6

@@ -54,6 +54,9 @@ cdef extern from *:
     static inline char* logly_shortest(char* out, double value) {
         return std::to_chars(out, out + 32, value, std::chars_format::scientific).ptr;
     }
+    static inline char* logly_shortest_fixed(char* out, double value) {
+        return std::to_chars(out, out + 32, value, std::chars_format::fixed).ptr;
+    }
     static inline char* logly_scientific(char* out, size_t room, double value, int precision) {
         return std::to_chars(out, out + room, value, std::chars_format::scientific, precision).ptr;
     }
@@ -85,6 +88,7 @@ cdef extern from *:
     bint EXACT_FIXED "LOGLY_EXACT_FIXED"
     int bit_width "logly_bit_width"(uint64_t value) noexcept nogil
     char* to_chars_shortest "logly_shortest"(char* out, double value) noexcept nogil
+    char* to_chars_shortest_fixed "logly_shortest_fixed"(char* out, double value) noexcept nogil
     char* to_chars_scientific "logly_scientific"(char* out, size_t room, double value, int precision) noexcept nogil
     char* to_chars_fixed "logly_fixed"(char* out, size_t room, double value, int precision) noexcept nogil
     uint64_t scale_and_round "logly_scale_and_round"(
@@ -209,8 +213,8 @@ cdef inline size_t place_point(char* out, const char* digits, int count, int poi
     return p - out
 
 
-# The 'r' and 'g' styles: fixed when -4 <= exponent < `limit`, else with an exponent. `dot_zero`: fixed has a digit after
-# the point; `keep_point`: a point stays though nothing follows; `least`: digits to show, zeros added.
+# The 'r' and 'g' styles: fixed when -4 <= exponent < `limit`, else with an exponent. `dot_zero`: fixed has a digit
+# after the point; `keep_point`: a point stays though nothing follows; `least`: digits to show, zeros added.
 cdef inline size_t general_digits(
     char* out, const char* digits, int count, int exponent, int limit, int least, bint dot_zero, bint keep_point,
     char letter
@@ -273,6 +277,8 @@ cdef inline size_t repr_digits(char* out, double magnitude, bint keep_point) noe
     cdef size_t size = short_repr_digits(out, magnitude)
     if size:
         return size
+    if 1e-4 <= magnitude < 1e15:   # not integral, or short_repr_digits had taken it: there is a point
+        return to_chars_shortest_fixed(out, magnitude) - out
     count = split_scientific(text, to_chars_shortest(text, magnitude), &exponent)
     return general_digits(out, text, count, exponent, 16, 0, True, keep_point, c'e')
 

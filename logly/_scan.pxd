@@ -1,8 +1,8 @@
 """How far plain bytes reach: the length of the leading run that can be copied as it is.
 
-Eight bytes at a time (SWAR; `hasless` and `hasvalue` of Sean Anderson's "Bit Twiddling Hacks"), then byte by byte. A word
-is only asked whether it is clean, and that answer is exact: borrows between its bytes can add false marks only above a
-true one.
+Eight bytes at a time (SWAR; `hasless` and `hasvalue` of Sean Anderson's "Bit Twiddling Hacks"), then byte by byte.
+A word is only asked whether it is plain, and that answer is exact: a borrow between its bytes can add a false mark
+only next to a true one.
 """
 
 from libc.stdint cimport uint64_t

@@ -1,7 +1,7 @@
 """Test-only extension: a window onto the text functions (_unicode, _number, _format, _escape)."""
 
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_KIND
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -301,10 +301,10 @@ def loop_parse_spec(bytes spec, size_t times):
     cdef _format.FormatSpec parsed
     cdef const char* data = spec
     cdef size_t n = len(spec)
-    cdef size_t i
+    cdef size_t _
     cdef size_t accepted = 0
     with nogil:
-        for i in range(times):
+        for _ in range(times):
             accepted += _format.parse_spec(data, n, &parsed)
     return accepted
 
@@ -315,11 +315,11 @@ def loop_text(value, str function, bytes spec, size_t times):
     cdef Value string = Value(value)
     cdef Text text = Text()
     cdef int which = ["text", "repr", "json", "logfmt", "controls", "format"].index(function)
-    cdef size_t i
+    cdef size_t _
     if not _format.parse_spec(spec, len(spec), &parsed):
         raise ValueError(spec)
     with nogil:
-        for i in range(times):
+        for _ in range(times):
             text.buffer.size = 0
             if which == 0:
                 _unicode.write_text(&text.buffer, string.kind, string.data, string.n)

@@ -1,4 +1,4 @@
-"""Hypothesis profiles: "ci" by default, "nightly" with HYPOTHESIS_PROFILE=nightly."""
+"""Hypothesis profiles: "ci", or "nightly" with HYPOTHESIS_PROFILE=nightly (and pytest --timeout=0)."""
 
 import os
 

@@ -12,8 +12,12 @@ from tests import _probe_text as probe
 from tests.test_unicode import LONG, has_surrogate, strings
 
 CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-troubles = st.text(st.sampled_from("ab \t\n\r\r\x00\x1b\x7f\x80\x85\x9f\xa0é\u2027\u2028\u2029\u202a→😀\\\"="), max_size=40)
-texts = st.one_of(troubles, st.text(), st.builds(lambda text, n: text + "a" * n, troubles, st.integers(0, 40)))
+troubles = st.text(
+    st.sampled_from('ab \t\n\r\r\x00\x1b\x7f\x80\x85\x9f\xa0é\u2027\u2028\u2029\u202a→😀\\"='), max_size=40
+)
+texts = st.one_of(
+    troubles, st.text(), st.builds(lambda text, n: text + "a" * n, troubles, st.integers(0, 40))
+)
 
 
 def visible(match: re.Match[str]) -> str:
@@ -41,7 +45,7 @@ def test_json_string(text):
     check_json(text)
 
 
-@pytest.mark.parametrize("text", LONG, ids=lambda text: f"{len(text)} {ascii(text[-1])}")
+@pytest.mark.parametrize("text", LONG, ids=lambda text: f"{len(text)} {text[-1]!a}")
 def test_long_json_string(text):
     check_json(text)
 
@@ -54,7 +58,13 @@ def test_every_byte_at_every_place_in_a_word():
             assert probe.escape_controls(b"", text.encode()) == CONTROLS.sub(visible, text).encode()
 
 
-@given(st.one_of(st.binary(), texts.map(str.encode), st.builds(lambda a, b: a.encode() + b, texts, st.binary(max_size=4))))
+@given(
+    st.one_of(
+        st.binary(),
+        texts.map(str.encode),
+        st.builds(lambda a, b: a.encode() + b, texts, st.binary(max_size=4)),
+    )
+)
 def test_json_bytes(data):
     written = probe.write_json_bytes(data)
     assert written == json_reference(data.decode("utf-8", "backslashreplace"))
@@ -88,8 +98,9 @@ def test_logfmt_value(text):
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("", '""'), ("a", "a"), ("a b", '"a b"'), ("a=b", '"a=b"'), ('"', '"\\""'), ("a\\b", "a\\b"), ("\\ ", '"\\\\ "'),
-     ("\b\f\x1b\x7f", '"\\u0008\\u000c\\u001b\\u007f"'), ("\n\t\r", '"\\n\\t\\r"'), ("é→😀", "é→😀")],
+    [("", '""'), ("a", "a"), ("a b", '"a b"'), ("a=b", '"a=b"'), ('"', '"\\""'), ("a\\b", "a\\b"),
+     ("\\ ", '"\\\\ "'), ("\b\f\x1b\x7f", '"\\u0008\\u000c\\u001b\\u007f"'),
+     ("\n\t\r", '"\\n\\t\\r"'), ("é→😀", "é→😀")],
 )  # fmt: skip
 def test_logfmt_examples(text, written):
     assert probe.write_logfmt_value(text) == written.encode()

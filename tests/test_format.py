@@ -85,9 +85,13 @@ floats = st.one_of(
     st.builds(lambda n, k: n / 10**k, st.integers(-(10**16), 10**16), st.integers(0, 20)),
     st.builds(lambda n, k: n / 2**k, st.integers(-(10**6), 10**6), st.integers(0, 12)),
     st.integers(-1074, 1023).map(lambda e: math.ldexp(1.0, e)),
-    st.sampled_from([0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, 1.7976931348623157e308, 1e16, 1e15]),
+    st.sampled_from(
+        [0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, 1.7976931348623157e308, 1e16, 1e15]
+    ),
 )
-values = st.one_of(integers, floats, floats, st.booleans(), st.text(max_size=12), st.none(), st.binary(max_size=3))
+values = st.one_of(
+    integers, floats, floats, st.booleans(), st.text(max_size=12), st.none(), st.binary(max_size=3)
+)
 
 
 @given(values, specs)
@@ -111,7 +115,9 @@ def test_rounding_is_pythons(value, precision, code):
     assert check(value, f".{precision}{code}")
 
 
-@given(integers, st.integers(0, 40), st.sampled_from(["", "d", "b", "o", "x", "X"]), st.sampled_from(["", "_"]))
+@given(
+    integers, st.integers(0, 40), st.sampled_from(["", "d", "b", "o", "x", "X"]), st.sampled_from(["", "_"])
+)
 def test_zero_padding_is_grouped_as_pythons(value, width, code, grouping):
     assert check(value, f"0{width}{grouping}{code}")
     assert check(value, f"#0{width}{grouping}{code}")
@@ -152,22 +158,30 @@ def test_ties_round_to_even():
                 assert check(numerator / 2**bits, f".{precision}f")
 
 
+# fmt: off
 ORDINARY = [
     ("", ALL),
-    *((spec, NUMERIC | probe.KIND_STR) for spec in ("5", "<8", ">8", "^8", "*^20", "<", "08", "03", "é>6", "0", "00")),
+    *((spec, NUMERIC | probe.KIND_STR) for spec in (
+        "5", "<8", ">8", "^8", "*^20", "<", "08", "03", "é>6", "0", "00",
+    )),
     *((spec, NUMERIC) for spec in (
-        "+", " ", "-", ",", "_", "=8", "0=8", "+8", "#", "010,", "10_", "<10,", "e", "E", "f", "F", "g", "G", "%",
-        ".0f", ".1f", ".2f", ".3f", ".6f", "8.3f", "+.2f", "08.2f", "10,.2f", ",.2f", "012,.2f", "_.2f", ".3e", ".4g",
-        ".10g", ".1%", ".0%", "#.3g", "#.0f", "z.1f", "+z.2f", " .2f", "*>12.3f", ".300f", "500.3f", "-.2f", "^12.2e",
+        "+", " ", "-", ",", "_", "=8", "0=8", "+8", "#", "010,", "10_", "<10,",
+        "e", "E", "f", "F", "g", "G", "%", ".3e", "^12.2e", ".4g", ".10g", "#.3g", ".1%", ".0%",
+        ".0f", ".1f", ".2f", ".3f", ".6f", "8.3f", "+.2f", "-.2f", " .2f", "08.2f", "*>12.3f", "#.0f",
+        ",.2f", "10,.2f", "012,.2f", "_.2f", "z.1f", "+z.2f", ".300f", "500.3f",
     )),
     *((spec, INTEGRAL) for spec in (
-        "d", "5d", "05d", "+d", ",d", "_d", "x", "X", "#x", "#X", "08x", "#010x", "b", "#b", "08b", "o", "#o", "_x",
-        "_b", "016_b", "02x", "04X", "<6d", ">6d", "^6d", "+06d", "#06x", " d",
+        "d", "5d", "05d", "+d", " d", ",d", "_d", "<6d", ">6d", "^6d", "+06d",
+        "x", "X", "#x", "#X", "02x", "04X", "08x", "#06x", "#010x", "b", "#b", "08b", "o", "#o",
+        "_x", "_b", "016_b",
     )),
     *((spec, probe.KIND_FLOAT) for spec in ("z", "+z", "z,", "+.3", "#.3", ",.3", "=10.3")),
     *((spec, probe.KIND_FLOAT | probe.KIND_STR) for spec in (".3", "10.3", "<10.2", ".0", "010.3")),
-    *((spec, probe.KIND_STR) for spec in ("s", "10s", ".5s", "<10s", ">10.3s", "^5s", "→^9s", "05s", ".0s")),
+    *((spec, probe.KIND_STR) for spec in (
+        "s", "10s", ".5s", "<10s", ">10.3s", "^5s", "→^9s", "05s", ".0s",
+    )),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("spec", "kinds"), ORDINARY)
@@ -184,9 +198,9 @@ def test_ordinary_specifications_are_native(spec, kinds):
 
 @pytest.mark.parametrize(
     "spec",
-    ["n", "c", "5n", "٣", ",n", ",x", "_c", ",s", ",_", "_,", ".", ".f", "5.", "abc", "dd", "r", "i", "u", "a",
-     "4097", ".401f", "99999999999999999999", ".99999999999999999999f", "=s", "+s", "zs", "#s", ".3d", ".2x",
-     "zd", ".,f", "._f", ".3,f", "\ud800<5", "é", "<<<", "+ 5", "\x00"],
+    ["n", "c", "5n", "٣", ",n", ",x", "_c", ",s", ",_", "_,", ".", ".f", "5.", "abc", "dd", "r", "i", "u",
+     "a", "4097", ".401f", "99999999999999999999", ".99999999999999999999f", "=s", "+s", "zs", "#s",
+     ".3d", ".2x", "zd", ".,f", "._f", ".3,f", "\ud800<5", "é", "<<<", "+ 5", "\x00"],
 )  # fmt: skip
 def test_what_is_not_native_is_refused(spec):
     assert probe.accepts(spec.encode("utf-8", "surrogatepass")) == 0
