@@ -48,7 +48,8 @@ cdef inline bint buffer_reserve(Buffer* buffer, size_t extra) noexcept nogil:
 
 
 cdef inline void buffer_append(Buffer* buffer, const void* data, size_t size) noexcept nogil:
-    if buffer_reserve(buffer, size):
+    # Nothing to append may come with a null pointer, and an empty buffer is one: memcpy allows neither.
+    if size and buffer_reserve(buffer, size):
         memcpy(buffer.data + buffer.size, data, size)
         buffer.size += size
 
