@@ -86,7 +86,7 @@ def parse_color(text: str, *, field: "str | None" = None) -> str:
 def _raw_codes(text: str) -> "str | None":
     """Return the codes of `text` where it is codes or whole SGR sequences, else None.
 
-    Anything but digits and separators is refused, so that a configured colour cannot smuggle in other escapes.
+    Anything but digits and separators is refused, so that a configured colour cannot bring in other escapes.
     """
     if text.startswith("\x1b["):
         if not text.endswith("m"):
@@ -104,9 +104,9 @@ def use_color(
 ) -> bool:
     """Return whether a sink writes colours.
 
-    The first rule that says something wins: the sink's own `setting`; never in files; ``NO_COLOR`` set and not
-    empty: no; ``FORCE_COLOR`` set and not empty: yes, or no where it is ``"0"``; ``TERM=dumb``: no; else only
-    on a terminal. (https://no-color.org, https://force-color.org)
+    The first rule that says something wins: the sink's own `setting`; never in files; ``NO_COLOR`` set and
+    not empty: no; ``FORCE_COLOR`` set and not empty: yes, or no where it is ``"0"``; ``TERM=dumb``: no; else
+    only on a terminal. (https://no-color.org, https://force-color.org)
 
     Args:
         setting: `SinkConfig.color`; None leaves it to the other rules.

@@ -40,13 +40,13 @@ class ConfigError(LoglyError, ValueError):
 class SinkError(LoglyError, OSError):
     """A sink that cannot be opened, renamed or written.
 
-    Built like `OSError`: ``SinkError(errno, text, filename)``; so ``errno``, ``strerror`` and ``filename`` are
-    those of the system call that failed.
+    Built like `OSError`: ``SinkError(errno, text, filename)``; so ``errno``, ``strerror`` and ``filename``
+    are those of the system call that failed.
     """
 
 
 def nearest(word: str, choices: "Iterable[str]") -> "str | None":
-    """Return the choice that `word` was most likely meant to be, whatever its case; None where none is close."""
+    """Return the choice that `word` was most likely meant to be, in any case; None where none is close."""
     import difflib  # only a mistake pays for it
 
     by_lower = {choice.lower(): choice for choice in choices}

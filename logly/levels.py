@@ -65,4 +65,5 @@ def level_number(
     elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_LEVEL:
         return int(value)
     names = [*BUILTIN_LEVELS, *(custom or ())]
-    raise invalid(field, value, f"{', '.join(names)}, or an int from 0 to {MAX_LEVEL}", [*names, *LEVEL_ALIASES])
+    expected = f"{', '.join(names)}, or an int from 0 to {MAX_LEVEL}"
+    raise invalid(field, value, expected, [*names, *LEVEL_ALIASES])

@@ -1,4 +1,4 @@
-"""Sizes and ages as people write them: "10 MB", "1 GiB", "30 days", `timedelta`; into bytes and nanoseconds."""
+"""Sizes and ages as people write them, "10 MB", "30 days" or a `timedelta`, into bytes and nanoseconds."""
 
 import sys
 
@@ -16,6 +16,8 @@ SIZE_UNITS: "dict[str, int]" = {"": 1, "b": 1, "byte": 1, "bytes": 1}
 for _power, _letter in enumerate(_PREFIXES, 1):
     SIZE_UNITS[_letter] = SIZE_UNITS[_letter + "b"] = 1000**_power
     SIZE_UNITS[_letter + "i"] = SIZE_UNITS[_letter + "ib"] = 1024**_power
+
+_NUMBER_CHARS = 40  # far below the length that int() refuses
 
 _SECOND_NS = 1_000_000_000
 _DAY_NS = 86_400 * _SECOND_NS
@@ -101,7 +103,7 @@ def _numbers_and_units(text: str) -> "list[tuple[str, str]] | None":
         after = after.lstrip()
         rest = after.lstrip("abcdefghijklmnopqrstuvwxyz")
         whole, _, fraction = number.partition(".")
-        if not (whole + fraction).isdigit():
+        if not (whole + fraction).isdigit() or len(number) > _NUMBER_CHARS:
             return None
         pairs.append((number, after[: len(after) - len(rest)]))
         rest = rest.lstrip(" ,")
@@ -111,5 +113,5 @@ def _numbers_and_units(text: str) -> "list[tuple[str, str]] | None":
 def _times(number: str, unit: int) -> int:
     """Multiply a decimal text by a unit exactly, rounding half up to a whole."""
     whole, _, fraction = number.partition(".")
-    scale = 10 ** len(fraction)
+    scale: int = 10 ** len(fraction)
     return (int(whole + fraction) * unit * 2 + scale) // (2 * scale)
