@@ -7,6 +7,7 @@ leftover of a crash can be told from the work of another process.
 
 import os
 import shutil
+from contextlib import suppress
 
 from .errors import ConfigError, invalid
 from .rotated import PART_SUFFIX, RotatedName
@@ -102,7 +103,7 @@ def compress(path: str, method: str) -> "str | None":
     target = path + SUFFIXES[method]
     part = target + PART_SUFFIX
     try:
-        source = open(path, "rb")
+        source = open(path, "rb")  # noqa: SIM115
     except FileNotFoundError:
         return None
     with source:
@@ -166,10 +167,8 @@ def _is_at(path: str, fd: int) -> bool:
 
 
 def _unlink(path: str) -> None:
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def _sync_folder(folder: str) -> None:

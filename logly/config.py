@@ -1,9 +1,11 @@
 """`LoggerConfig` and `SinkConfig`: every setting, with its default, unit and meaning.
 
-The objects are plain and mutable; they are checked when they are used (`Logger`, `configure`, `add_sink`), or by
-`validate()`. Each field carries its check and its documentation in the dataclass field's metadata (keys "check",
-"unit", "doc"), from which docs/configuration.md is generated.
+The objects are plain and mutable; they are checked when they are used (`Logger`, `configure`, `add_sink`), or
+by `validate()`. Each field carries its check and its documentation in the dataclass field's metadata (keys
+"check", "unit", "doc"), from which docs/configuration.md is generated.
 """
+
+# ruff: noqa: RUF009 -- _setting() is dataclasses.field() with the metadata filled in
 
 from dataclasses import dataclass, field, fields, replace
 
@@ -80,7 +82,8 @@ class LoggerConfig:
         1.0,
         checks.number(0, 86_400, "seconds"),
         "s",
-        "how long a failing or blocked sink may hold the service up before its records are discarded and counted",
+        "how long a failing or blocked sink may hold the service up before its records are discarded and "
+        "counted",
     )
     max_message_bytes: "int | str" = _setting(
         64 * MIB, checks.size(64), "bytes", "a longer message is cut, with a mark that says so"
@@ -136,8 +139,9 @@ class LoggerConfig:
         self.resolved()
 
     def resolved(self) -> "LoggerConfig":
-        """Return a checked copy in plain form: levels as int, sizes as bytes, words in lower case, `level_colors`
-        as SGR sequences by level number.
+        """Return a checked copy in plain form: levels as int, sizes as bytes, words in lower case.
+
+        `level_colors` becomes SGR sequences by level number.
 
         Raises:
             ConfigError: as `validate`.
@@ -157,8 +161,8 @@ class SinkConfig:
         None,
         checks.optional(checks.path),
         "",
-        "file to append to, its folders are made; `{pid}`, `{time}` and `{time:PATTERN}` are filled in when the sink is "
-        "opened",
+        "file to append to, its folders are made; `{pid}`, `{time}` and `{time:PATTERN}` are filled in when the "
+        "sink is opened",
     )
     stream: 'Literal["stdout", "stderr"] | TextStream | None' = _setting(
         None,
@@ -240,8 +244,8 @@ class SinkConfig:
         None,
         checks.optional(checks.compression),
         "",
-        "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with backports.zstd or "
-        "zstandard installed)",
+        "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
+        "backports.zstd or zstandard installed)",
     )
     watch: bool = _setting(
         False, _YES, "", "notice that the file was renamed or deleted from outside, and reopen"
@@ -269,8 +273,9 @@ class SinkConfig:
         self.resolved(custom_levels)
 
     def resolved(self, custom_levels: "Mapping[str, int] | None" = None) -> "SinkConfig":
-        """Return a checked copy in plain form: levels as int, sizes as bytes, names as tuples, the path as text
-        (still a template), the compression by its canonical name.
+        """Return a checked copy in plain form: levels as int, sizes as bytes, names as tuples.
+
+        The path becomes text (still a template), the compression its canonical name.
 
         Raises:
             ConfigError: as `validate`.

@@ -122,8 +122,8 @@ def _run(job: "Job", on_error: "OnError | None") -> None:
 
 
 def _lower_priority() -> None:
-    """A Linux thread has a priority of its own, set by its native id; elsewhere it would be the
-    process's.""" if sys.platform != "linux":
+    """Lower this thread's priority, where a thread has one of its own: Linux, by its native id."""
+    if sys.platform != "linux":
         return
     try:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -105,8 +105,8 @@ def next_boundary(rotation: Rotation, after_ns: int, *, utc: bool = False) -> in
 
 
 def _next_wall(rotation: Rotation, wall: datetime) -> datetime:
-    """Return the first boundary after `wall` on the wall clock's dial, whether or not the clock ever shows
-    it.""" midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+    """Return the first boundary after `wall` on the clock's dial, whether or not the clock ever shows it."""
+    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
     if rotation.kind == "at":
         today = midnight + timedelta(seconds=rotation.amount)
         return today if today > wall else today + timedelta(days=1)
