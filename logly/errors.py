@@ -1,0 +1,78 @@
+"""The exceptions that users can catch, and the one way in which a wrong value is told.
+
+A log call never raises because of its message or a sink's trouble; these come from configuration and from
+opening files.
+"""
+
+TYPE_CHECKING = False  # the typing module itself would cost a third of the import budget
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+__all__ = ["ConfigError", "LoglyError", "SinkError"]
+
+_SHOWN_REPR_CHARS = 200
+
+
+class LoglyError(Exception):
+    """Base of every exception that logly raises on purpose."""
+
+
+class ConfigError(LoglyError, ValueError):
+    """A configuration value that cannot be used.
+
+    The message names the field, the value and what is valid.
+
+    Attributes:
+        field: name of the configuration field, or None where the value belongs to none.
+        value: the value that was refused.
+    """
+
+    field: "str | None"
+    value: "Any"
+
+    def __init__(self, message: str, *, field: "str | None" = None, value: "Any" = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.value = value
+
+
+class SinkError(LoglyError, OSError):
+    """A sink that cannot be opened, renamed or written.
+
+    Built like `OSError`: ``SinkError(errno, text, filename)``; so ``errno``, ``strerror`` and ``filename``
+    are those of the system call that failed.
+    """
+
+
+def nearest(word: str, choices: "Iterable[str]") -> "str | None":
+    """Return the choice that `word` was most likely meant to be, in any case; None where none is close."""
+    import difflib  # only a mistake pays for it
+
+    by_lower = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
+
+
+def show(value: object) -> str:
+    """Return `repr(value)`, shortened so that an error message stays readable; never raises."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__} whose repr fails>"
+    return text if len(text) <= _SHOWN_REPR_CHARS else text[: _SHOWN_REPR_CHARS - 3] + "..."
+
+
+def invalid(field: "str | None", value: object, expected: str, choices: "Iterable[str]" = ()) -> ConfigError:
+    """Return (not raise) the error for a wrong value.
+
+    Args:
+        field: name of the field; None where the value stands alone.
+        value: what was given.
+        expected: what is valid, as the end of the sentence "use ...".
+        choices: valid names; the one nearest to `value` is suggested.
+    """
+    near = nearest(value, choices) if isinstance(value, str) else None
+    hint = f" (did you mean {near!r}?)" if near is not None else ""
+    what = f"{field} = {show(value)}" if field else show(value)
+    return ConfigError(f"{what} is not valid: use {expected}{hint}", field=field, value=value)
