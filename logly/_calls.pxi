@@ -1,0 +1,607 @@
+# The log calls. They are method descriptors made by hand on the class that users see: CPython specializes a
+# call of a descriptor only for exactly its own type, and Cython's `*args, **fields` would build a tuple and a dict per call.
+
+cdef PyObject* EXC_INFO = <PyObject*> "exc_info"
+cdef PyObject* STACKLEVEL = <PyObject*> "stacklevel"
+
+
+cdef class FieldBlock:
+    """Fields encoded once: what bind() and contextualize() copy into every record."""
+
+    def __init__(self, fields):
+        self.fields = dict(fields)
+        self.count = <uint16_t> len(self.fields)
+        self.data = encode_block(self.fields)
+
+
+cdef bint put_object(Cursor* out, object value) except -1:
+    cdef Rendition made
+    if type(value) is Rendition:
+        made = <Rendition> value
+        return put_counted(out, made.tag, <const char*> made.text, <uint32_t> len(made.text), len(made.text))
+    return put_value(out, <PyObject*> value) > 0
+
+
+cdef bytes encode_block(dict fields):
+    cdef dict native = {str_key(name): native_field(value) for name, value in fields.items()}
+    cdef size_t size = 256
+    cdef Cursor out
+    cdef char* block
+    cdef bint fits
+    while True:
+        block = <char*> malloc(size)
+        if block == NULL:
+            raise MemoryError
+        out.at = block
+        out.end = block + size
+        fits = True
+        for name, value in native.items():
+            fits = fits and put_text(&out, <PyObject*> name) and put_object(&out, value)
+        if fits:
+            encoded = block[: out.at - block]
+            free(block)
+            return encoded
+        free(block)
+        size *= 2
+
+
+cdef str str_key(object name):
+    return name if type(name) is str else safe_str(name)
+
+
+cdef class Producer:
+    """What the public `Logger` inherits: the core it writes to, and its bound fields.
+
+    The log methods themselves are put on the subclass by `install_methods`.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.engine = NULL
+
+    def _attach(self, Core core not None, FieldBlock bound, owner):
+        self.core = core
+        self.engine = core.engine
+        self.bound = bound if bound is not None and bound.count else None
+        self.owner = owner
+
+    @property
+    def _bound_fields(self):
+        return dict(self.bound.fields) if self.bound is not None else {}
+
+    @property
+    def _owner(self):
+        return self.owner
+
+
+# ---- the fast way
+
+# True when a name needs looking at: one of the two that are no fields, or one that cannot be told by identity.
+cdef inline bint has_special_name(PyObject* names) noexcept:
+    cdef Py_ssize_t i, length
+    cdef PyObject* name
+    for i in range(tuple_length(names)):
+        name = tuple_item(names, i)
+        length = text_length_of(name)
+        if (length == 8 or length == 10) and (name == EXC_INFO or name == STACKLEVEL or not is_interned(name)):
+            return True
+    return False
+
+
+cdef inline bint prepare_fast(Call* call, Engine* engine, PyObject* names) noexcept:
+    if names != NULL and tuple_length(names):
+        if has_special_name(names):
+            return False
+        call.names = names
+    if call.arg_count or call.names != NULL:
+        call.program = <Program*> table_find(&template_table, <uint64_t> call.message, 1)
+        if call.program == NULL or not call.program.native or call.arg_count < call.program.required:
+            return False
+        if call.arg_count > MAX_ARGS:
+            return False
+    if engine.needs & NEED_SITE:
+        call.site = site_of_caller(&site_table)
+        if call.site == 0:
+            return False
+    return True
+
+
+cdef PyObject* emit_enabled(
+    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    cdef Engine* engine = (<Producer> self).engine
+    cdef PyObject* bound = <PyObject*> (<Producer> self).bound
+    cdef PyObject* context = NULL
+    cdef Ring* ring
+    cdef Call call
+    cdef int status
+    if count == 0 or not is_str(args[0]) or engine.needs & NEED_THREAD_NAME:
+        return emit_slow(self, number, level, args, count, names)
+    call.level_number = number
+    call.level = level
+    call.message = args[0]
+    call.args = args + 1
+    call.arg_count = count - 1
+    call.names = NULL
+    call.values = args + count
+    call.bound_size = 0
+    call.bound_fields = 0
+    call.context_size = 0
+    call.context_fields = 0
+    call.program = NULL
+    call.site = 0
+    call.inline_site = NULL
+    call.thread_name = NULL
+    call.exception = NULL
+    if bound != <PyObject*> None:
+        use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
+    if not prepare_fast(&call, engine, names):
+        return emit_slow(self, number, level, args, count, names)
+    if engine.needs & NEED_CONTEXT:
+        context = current_context((<Producer> self).core)
+        if context != NULL:
+            use_block(context, &call.context, &call.context_size, &call.context_fields)
+    ring = engine.ring
+    status = encode_in_place(ring, &call, engine.needs, engine.max_message_bytes)
+    if context != NULL:
+        Py_DecRef(context)
+    if status != ENCODED:
+        return emit_slow(self, number, level, args, count, names)
+    after_commit(engine, ring, number)
+    if engine.post:
+        after_emit(<Producer> self)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef inline void use_block(PyObject* block, const char** data, uint32_t* size, uint16_t* count) noexcept:
+    cdef PyObject* encoded = <PyObject*> (<FieldBlock> block).data
+    data[0] = bytes_address(encoded)
+    size[0] = <uint32_t> bytes_size(encoded)
+    count[0] = (<FieldBlock> block).count
+
+
+cdef extern from *:
+    const char* bytes_address "PyBytes_AS_STRING"(PyObject*) noexcept nogil
+    Py_ssize_t bytes_size "PyBytes_GET_SIZE"(PyObject*) noexcept nogil
+
+
+# A new reference to the FieldBlock of the current context, or NULL.
+cdef PyObject* current_context(Core core) noexcept:
+    cdef PyObject* block = NULL
+    if core.context is not None:
+        try:
+            PyContextVar_Get(<PyObject*> core.context, NULL, &block)
+        except Exception:
+            return NULL
+    return block
+
+
+# ---- the careful way
+
+cdef PyObject* emit_slow(
+    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    cdef tuple arguments = tuple([<object> args[i] for i in range(1, count)]) if count else ()
+    cdef dict fields = {}
+    cdef Py_ssize_t i
+    if names != NULL:
+        for i in range(tuple_length(names)):
+            fields[<object> tuple_item(names, i)] = <object> args[count + i]
+    if count:
+        message = <object> args[0]
+    elif "message" in fields:
+        message = fields.pop("message")
+    else:
+        raise TypeError("a log call needs a message")
+    exc_info = fields.pop("exc_info", None)
+    stacklevel = fields.pop("stacklevel", 1)
+    emit_careful(<Producer> self, number, level, message, arguments, fields, exc_info, stacklevel, None)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+# Would the flusher render exactly what str.format gives?
+cdef bint all_native(Program* program, tuple args) noexcept:
+    if program == NULL or not program.native or len(args) < program.required or len(args) > MAX_ARGS:
+        return False
+    # Named placeholders are filled from the call's fields as they were given: that is the fast way's, or str.format's.
+    return program.names == 0 and args_are_native(program, args)
+
+
+cdef bint args_are_native(Program* program, tuple args) noexcept:
+    cdef Py_ssize_t i
+    cdef uint32_t kind
+    for i in range(len(args)):
+        kind = kind_of(args[i])
+        if kind == 0 or (i < program.required and not program.accepts[i] & kind):
+            return False
+    return True
+
+
+cdef uint32_t kind_of(object value) noexcept:
+    """The KIND bit of a value that is copied as bits; 0: none."""
+    cdef char room[16]
+    cdef Cursor out
+    cdef int kind
+    if type(value) is str:
+        return KIND_STR
+    if type(value) is bytes:
+        return 32
+    out.at = room
+    out.end = room + sizeof(room)
+    kind = put_value(&out, <PyObject*> value)
+    return <uint32_t> kind if kind > 0 else 0
+
+
+cdef bint emit_careful(
+    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info,
+    object stacklevel, object frame
+) except -1:
+    """One record, whatever its parts are. Raises only what is the program's own (KeyboardInterrupt, SystemExit)."""
+    cdef Core core = self.core
+    cdef Program* program = NULL
+    cdef str text = None
+    cdef tuple exception = None
+    if exc_info is not None and exc_info is not False:
+        exception = exception_texts(exc_info)
+    if type(message) is str and (args or fields):
+        program = register_template(message)
+    if not all_native(program, args):
+        program = NULL
+        text = cut_text(format_message(core, message, args, fields), core.engine.max_message_bytes)
+    place = careful_site(core, stacklevel, frame)
+    name = current_thread_name() if core.engine.needs & NEED_THREAD_NAME else None
+    block = FieldBlock(fields) if fields else None
+    return commit_careful(self, number, level, program, text, args, block, place, name, exception)
+
+
+cdef object careful_site(Core core, object stacklevel, object frame):
+    """The site's id, or (module, function, path, line) where the registry has no place for it; None: not wanted."""
+    if not core.engine.needs & NEED_SITE:
+        return None
+    if frame is None:
+        frame = frame_at(stacklevel if isinstance(stacklevel, int) else 1)
+    if frame is None:
+        return describe_site(None)
+    return register_site(frame) or describe_site(frame)
+
+
+cdef bint commit_careful(
+    Producer self, int32_t number, uint8_t level, Program* program, str text, tuple args, FieldBlock fields, object place,
+    str name, tuple exception
+) except -1:
+    cdef Core core = self.core
+    cdef Call call
+    cdef PyObject* arguments[MAX_ARGS]
+    cdef PyObject* site[4]
+    cdef PyObject* error[3]
+    cdef PyObject* context = NULL
+    cdef FieldBlock bound = self.bound
+    cdef bytes own = fields.data if fields is not None else b""
+    cdef bytes joined
+    cdef Py_ssize_t i
+    memset(&call, 0, sizeof(Call))
+    call.level_number = number
+    call.level = level
+    call.program = program
+    call.message = <PyObject*> text
+    if program != NULL:
+        call.arg_count = len(args)
+        for i in range(len(args)):
+            arguments[i] = <PyObject*> args[i]
+        call.args = arguments
+    if core.engine.needs & NEED_CONTEXT:
+        context = current_context(core)
+    if type(place) is tuple:
+        place = (safe_str(place[0]), safe_str(place[1]), safe_str(place[2]), place[3])
+        for i in range(4):
+            site[i] = <PyObject*> (<tuple> place)[i]
+        call.inline_site = site
+    elif place is not None:
+        call.site = place
+    if name is not None:
+        call.thread_name = <PyObject*> name
+    if exception is not None:
+        for i in range(3):
+            error[i] = <PyObject*> exception[i]
+        call.exception = error
+    if context != NULL:
+        use_block(context, &call.context, &call.context_size, &call.context_fields)
+    # The call's own fields were encoded too: they go in behind the bound ones as one block.
+    joined = (bound.data if bound is not None else b"") + own
+    call.bound = joined
+    call.bound_size = <uint32_t> len(joined)
+    call.bound_fields = (bound.count if bound is not None else 0) + (fields.count if fields is not None else 0)
+    try:
+        return place_record(self, &call, bound is not None and fields is not None)
+    finally:
+        if context != NULL:
+            Py_DecRef(context)
+
+
+cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
+    """Encodes into a block of its own, then into the ring: in place, or as a pointer when it is large."""
+    cdef Core core = self.core
+    cdef size_t size = 1024
+    cdef char* block
+    cdef Cursor out
+    cdef int status = NO_ROOM
+    while True:
+        block = <char*> malloc(size)
+        if block == NULL:
+            return count_dropped(core)
+        out.at = block
+        out.end = block + size
+        status = encode(&out, call, core.engine.needs)
+        if status != NO_ROOM:
+            break
+        free(block)
+        size *= 2
+        if size > <size_t> 1 << 33:
+            return count_dropped(core)
+    if status == NOT_NATIVE:
+        free(block)
+        raise SystemError("logly: a record was prepared with a value that is not native")
+    if may_repeat:
+        (<RecordHeader*> block).flags |= MAY_REPEAT
+    return hand_over(self, block, finish_record(block, &out), call.level_number)
+
+
+cdef bint count_dropped(Core core) except -1:
+    core.engine.ring.dropped += 1
+    return True
+
+
+# Takes over `block`.
+cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) except -1:
+    cdef Core core = self.core
+    cdef Engine* engine = core.engine
+    cdef Ring* ring
+    cdef char* place
+    cdef RecordHeap* heap
+    cdef bint large
+    while True:
+        ring = engine.ring
+        large = size > ring_max_inline(ring)
+        place = NULL
+        if not large or heap_has_room(engine, ring, size):
+            place = ring_reserve(ring, sizeof(RecordHeap) if large else size)
+        if place != NULL:
+            break
+        try:
+            if not wait_for_room(self, ring):
+                free(block)
+                ring = engine.ring
+                ring.dropped += 1
+                engine_wake(engine)
+                return True
+        except BaseException:
+            free(block)
+            engine.ring.dropped += 1
+            raise
+    # The order in the ring is the order in time, also for one that had to wait.
+    (<RecordHeader*> block).ticks = clock_ticks()
+    if large:
+        heap = <RecordHeap*> place
+        heap.size = sizeof(RecordHeap)
+        heap.kind = RECORD_HEAP
+        heap.block = block
+        heap.block_size = size
+        ring.heap_bytes_in += size
+        ring_commit(ring, sizeof(RecordHeap))
+        engine_wake(engine)
+    else:
+        memcpy(place, block, size)
+        ring_commit(ring, size)
+        free(block)
+        after_commit(engine, ring, number)
+    if engine.post:
+        after_emit(self)
+    return True
+
+
+cdef bint heap_has_room(Engine* engine, Ring* ring, uint64_t size) noexcept:
+    cdef uint64_t waiting = ring.heap_bytes_in - load_relaxed(&ring.heap_bytes_out)
+    return waiting == 0 or waiting + size <= engine.heap_limit
+
+
+cdef bint wait_for_room(Producer self, Ring* ring) except -1:
+    """True: try again. False: the record is to be dropped. Releases the GIL; raises what a signal handler raises."""
+    cdef Core core = self.core
+    cdef Engine* engine = core.engine
+    cdef uint64_t tail = load_acquire(&ring.positions.tail)
+    cdef int64_t begun = clock_monotonic_ns()
+    cdef int64_t limit = 2 * engine.stall_ns
+    cdef uint32_t ticket
+    if engine.drops:
+        return False
+    if core.stalled and core.stalled_tail == tail:
+        return False
+    core.stalled = False
+    if engine.post & POST_START:
+        core.start_flusher()
+    if engine.post & POST_DRAIN:
+        core.drain_here()
+        if load_acquire(&ring.positions.tail) != tail:
+            return True
+    while True:
+        fetch_add(&engine.waiters, 1)
+        fence_full()
+        ticket = event_prepare(&engine.space)
+        if load_acquire(&ring.positions.tail) == tail:
+            engine_wake(engine)
+            with nogil:
+                event_wait(&engine.space, ticket, 50000000)
+        fetch_sub(&engine.waiters, 1)
+        if load_acquire(&ring.positions.tail) != tail or engine.ring != ring:
+            core.blocked_ns += clock_monotonic_ns() - begun
+            return True
+        PyErr_CheckSignals()
+        if clock_monotonic_ns() - begun > limit:
+            # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
+            # until it moves.
+            core.blocked_ns += clock_monotonic_ns() - begun
+            core.stalled = True
+            core.stalled_tail = tail
+            return False
+
+
+cdef bint after_emit(Producer self) except -1:
+    cdef uint32_t post = self.engine.post
+    cdef Core core = self.core
+    if post & POST_START:
+        core.start_flusher()
+    if post & POST_SYNC:
+        core.write_here()
+    elif post & POST_DRAIN:
+        core.drain_here()
+    elif post & POST_WAKE:
+        engine_wake(self.engine)
+    return True
+
+
+# ---- the method table
+
+cdef inline PyObject* emit(
+    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    if number >= load_threshold((<Producer> self).engine):
+        return emit_enabled(self, number, level, args, count, names)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef inline int32_t load_threshold(Engine* engine) noexcept nogil:
+    return <int32_t> load_relaxed32(<uint32_t*> &engine.threshold)
+
+
+cdef PyObject* call_trace(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 5, 0, args, count, names)
+
+
+cdef PyObject* call_debug(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 10, 1, args, count, names)
+
+
+cdef PyObject* call_info(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 20, 2, args, count, names)
+
+
+cdef PyObject* call_success(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 25, 3, args, count, names)
+
+
+cdef PyObject* call_warning(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 30, 4, args, count, names)
+
+
+cdef PyObject* call_error(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 40, 5, args, count, names)
+
+
+cdef PyObject* call_fail(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 45, 6, args, count, names)
+
+
+cdef PyObject* call_critical(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 50, 7, args, count, names)
+
+
+cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    cdef dict fields
+    if load_threshold((<Producer> self).engine) > 40:
+        Py_IncRef(<PyObject*> None)
+        return <PyObject*> None
+    fields = {<object> tuple_item(names, i): <object> args[count + i] for i in range(tuple_length(names))} if names != NULL else {}
+    fields.setdefault("exc_info", True)
+    emit_object(<Producer> self, 40, 5, tuple([<object> args[i] for i in range(count)]), fields)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    cdef int32_t number
+    cdef uint8_t level
+    if count == 0:
+        raise TypeError("log() needs a level and a message")
+    number, level = (<Producer> self).core.resolve_level(<object> args[0])
+    return emit(self, number, level, args + 1, count - 1, names)
+
+
+cdef bint emit_object(Producer self, int32_t number, uint8_t level, tuple args, dict fields) except -1:
+    if not args:
+        raise TypeError("a log call needs a message")
+    exc_info = fields.pop("exc_info", None)
+    stacklevel = fields.pop("stacklevel", 1)
+    return emit_careful(self, number, level, args[0], args[1:], fields, exc_info, stacklevel, None)
+
+
+def emit_from(Producer self, object level, object message, tuple args, dict fields, object exc_info, object frame):
+    """A record on behalf of `frame` (for `catch` and wrappers of this package)."""
+    number, index = self.core.resolve_level(level)
+    if number >= load_threshold(self.engine):
+        emit_careful(self, number, index, message, args, dict(fields), exc_info, 1, frame)
+
+
+cdef PyMethodDef methods[10]
+
+
+cdef void define(int i, const char* name, void* function, const char* doc) noexcept:
+    methods[i].ml_name = name
+    methods[i].ml_meth = <PyCFunction> function
+    methods[i].ml_flags = METH_FASTCALL | METH_KEYWORDS
+    methods[i].ml_doc = doc
+
+
+define(0, b"trace", <void*> call_trace, TRACE_DOC)
+define(1, b"debug", <void*> call_debug, DEBUG_DOC)
+define(2, b"info", <void*> call_info, INFO_DOC)
+define(3, b"success", <void*> call_success, SUCCESS_DOC)
+define(4, b"warning", <void*> call_warning, WARNING_DOC)
+define(5, b"error", <void*> call_error, ERROR_DOC)
+define(6, b"fail", <void*> call_fail, FAIL_DOC)
+define(7, b"critical", <void*> call_critical, CRITICAL_DOC)
+define(8, b"exception", <void*> call_exception, EXCEPTION_DOC)
+define(9, b"log", <void*> call_log, LOG_DOC)
+
+cdef extern from *:
+    """
+    #define LOGLY_DOC(NAME, LEVEL) NAME "($self, message, /, *args, **fields)\\n--\\n\\n" \\
+        "Log a message at " LEVEL ".\\n\\n" \\
+        "Args:\\n" \\
+        "    message: any object; text with str.format placeholders when `args` or `fields` are given.\\n" \\
+        "    args: values for the placeholders, byte for byte as str.format would put them.\\n" \\
+        "    fields: structured fields, which also fill `{name}` placeholders. Two names are not fields:\\n" \\
+        "        `exc_info` (True, or an exception) adds a traceback, `stacklevel` (2: the caller's caller) moves\\n" \\
+        "        the call site up.\\n\\n" \\
+        "Never raises because of its arguments or of a sink's trouble."
+    static const char TRACE_DOC[] = LOGLY_DOC("trace", "TRACE (5)");
+    static const char DEBUG_DOC[] = LOGLY_DOC("debug", "DEBUG (10)");
+    static const char INFO_DOC[] = LOGLY_DOC("info", "INFO (20)");
+    static const char SUCCESS_DOC[] = LOGLY_DOC("success", "SUCCESS (25)");
+    static const char WARNING_DOC[] = LOGLY_DOC("warning", "WARNING (30)");
+    static const char ERROR_DOC[] = LOGLY_DOC("error", "ERROR (40)");
+    static const char FAIL_DOC[] = LOGLY_DOC("fail", "FAIL (45)");
+    static const char CRITICAL_DOC[] = LOGLY_DOC("critical", "CRITICAL (50)");
+    static const char EXCEPTION_DOC[] = LOGLY_DOC("exception", "ERROR (40), with the exception that is being handled");
+    static const char LOG_DOC[] = "log($self, level, message, /, *args, **fields)\\n--\\n\\n"
+        "Log a message at a level given as `Level`, int, or name in any case; see `info` for the rest.\\n\\n"
+        "Raises:\\n    ConfigError: there is no such level.";
+    """
+    const char* TRACE_DOC
+    const char* DEBUG_DOC
+    const char* INFO_DOC
+    const char* SUCCESS_DOC
+    const char* WARNING_DOC
+    const char* ERROR_DOC
+    const char* FAIL_DOC
+    const char* CRITICAL_DOC
+    const char* EXCEPTION_DOC
+    const char* LOG_DOC
+
+
+def install_methods(type cls not None):
+    """Puts the log methods on `cls`, a subclass of Producer, as its own method descriptors."""
+    cdef int i
+    for i in range(10):
+        setattr(cls, (<bytes> methods[i].ml_name).decode(), PyDescr_NewMethod(<PyTypeObject*> cls, &methods[i]))

@@ -1,0 +1,91 @@
+"""Descriptors: the few system calls that a sink makes, and what is not portable about them."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+cdef extern from * nogil:
+    """
+    #ifndef LOGLY_FD
+    #define LOGLY_FD
+    #include <cerrno>
+    #include <cstdint>
+    #include <sys/stat.h>
+    enum { FD_FILE = 0, FD_PIPE = 1, FD_SOCKET = 2, FD_TTY = 3 };
+    #ifdef _WIN32
+    #include <io.h>
+    static inline int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) {
+        return _write(fd, data, (unsigned)(size > 0x40000000 ? 0x40000000 : size));
+    }
+    static inline int fd_kind(int fd) { return FD_FILE; }
+    static inline int fd_writable(int fd) { return 1; }
+    static inline int fd_lock_shared(int fd) { return 0; }
+    static inline void fd_unlock(int fd) {}
+    static inline int fd_is_path(int fd, const char* path) { return 1; }
+    static inline int64_t fd_size(int fd) { struct _stat64 s; return _fstat64(fd, &s) == 0 ? s.st_size : -1; }
+    static inline int fd_sync(int fd) { return _commit(fd); }
+    static inline uint64_t process_id() { return (uint64_t)_getpid(); }
+    #else
+    #include <fcntl.h>
+    #include <poll.h>
+    #include <sys/file.h>
+    #include <sys/socket.h>
+    #include <unistd.h>
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+    static inline int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) {
+        // A socket is never waited for, whatever its mode: other sinks would wait too.
+        int64_t n = kind == FD_SOCKET ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : write(fd, data, size);
+        return n >= 0 ? n : -(int64_t)errno;
+    }
+    static inline int fd_kind(int fd) {
+        struct stat s;
+        if (fstat(fd, &s) != 0) return FD_FILE;
+        if (S_ISSOCK(s.st_mode)) return FD_SOCKET;
+        if (S_ISFIFO(s.st_mode)) return FD_PIPE;
+        if (S_ISCHR(s.st_mode) && isatty(fd)) return FD_TTY;
+        return FD_FILE;
+    }
+    // Would a write of up to PIPE_BUF bytes go through now? Errors count as yes: write tells which.
+    static inline int fd_writable(int fd) {
+        struct pollfd p = {fd, POLLOUT, 0};
+        return poll(&p, 1, 0) != 0;
+    }
+    static inline int fd_lock_shared(int fd) { int r; do r = flock(fd, LOCK_SH); while (r != 0 && errno == EINTR); return r; }
+    static inline void fd_unlock(int fd) { flock(fd, LOCK_UN); }
+    static inline int fd_is_path(int fd, const char* path) {
+        struct stat a, b;
+        return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+    }
+    static inline int64_t fd_size(int fd) { struct stat s; return fstat(fd, &s) == 0 ? (int64_t)s.st_size : -1; }
+    static inline int fd_sync(int fd) {
+    #ifdef __APPLE__
+        return fsync(fd);
+    #else
+        return fdatasync(fd);
+    #endif
+    }
+    static inline uint64_t process_id() { return (uint64_t)getpid(); }
+    #endif
+    #endif
+    """
+    enum:
+        FD_FILE
+        FD_PIPE
+        FD_SOCKET
+        FD_TTY
+    enum:
+        EAGAIN
+        EWOULDBLOCK
+        EINTR
+        EBADF
+        EPIPE
+    # Bytes written, or minus errno.
+    int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) noexcept
+    int fd_kind(int fd) noexcept
+    bint fd_writable(int fd) noexcept
+    int fd_lock_shared(int fd) noexcept
+    void fd_unlock(int fd) noexcept
+    bint fd_is_path(int fd, const char* path) noexcept
+    int64_t fd_size(int fd) noexcept
+    int fd_sync(int fd) noexcept
+    uint64_t process_id() noexcept

@@ -1,0 +1,295 @@
+"""A sink as the flusher sees it: a buffer of whole lines, and their way into a descriptor.
+
+`out.data[start:out.size]` has not been written. A mark per record tells where its line ends, so that a
+short write or a discarded backlog still counts records exactly.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memmove
+
+from logly._buffer cimport Buffer, buffer_append, buffer_free
+from logly._fd cimport (
+    EAGAIN, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_shared, fd_size, fd_unlock, fd_writable,
+    fd_write_raw,
+)
+from logly._layout cimport Layout, Text
+
+cdef enum:
+    PIPE_CHUNK = 4096      # PIPE_BUF: written as one piece, and without blocking where poll says writable
+
+cdef enum Target:
+    TARGET_FD = 0
+    TARGET_STREAM          # text for a Python object (or whatever descriptor sys.stderr has today)
+    TARGET_FUNCTION        # records for a Python callable
+
+cdef enum SinkWork:        # what a sink wants of Python
+    WORK_ROTATE = 1
+    WORK_REOPEN = 2
+    WORK_STREAM = 4
+    WORK_RECORDS = 8
+    WORK_ERROR = 16
+
+cdef enum WriteStatus:
+    WRITE_DONE = 0
+    WRITE_BLOCKED          # nobody reads at the other end: try again soon
+    WRITE_FAILED           # see last_error
+    WRITE_PYTHON           # `work` says what must come first
+
+cdef extern from * nogil:
+    """
+    static const uint64_t LOGLY_NOTICE_BIT = 1ull << 63;
+    """
+    const uint64_t NOTICE_BIT "LOGLY_NOTICE_BIT"
+
+
+cdef struct Mark:
+    uint64_t sequence      # of the record; NOTICE_BIT set: a notice before the record of that number
+    uint64_t end           # its line ends here, in bytes ever appended
+
+
+cdef struct Marks:
+    Mark* mark
+    uint32_t notices       # how many of them are logly's own lines, which no book counts
+    uint32_t first
+    uint32_t last          # one past
+    uint32_t capacity
+
+
+cdef struct Sink:
+    int id
+    uint8_t target
+    int fd
+    int fd_kind
+    bint enabled
+    bint synchronous       # the record is in the kernel when the call returns
+    bint filtered          # a Python filter decides: records are staged for it
+    bint watched           # look whether the path still is our file
+    uint64_t from_sequence # records below were logged before the sink was there
+    int32_t min_level
+    int32_t max_level
+    Layout* layout
+    Text* modules          # NULL-terminated by count; each also matches what is below it
+    uint32_t module_count
+    Text* functions
+    uint32_t function_count
+    uint8_t* route         # per call site: 0 undecided, 1 no, 2 yes
+    uint32_t route_size
+    Buffer out
+    size_t start
+    uint64_t appended      # bytes ever put into `out`
+    uint64_t boundary      # up to here whole records have been written, in the same count
+    Marks marks
+    Buffer staged          # copies of records for Python
+    Marks staged_marks
+    size_t buffer_size
+    size_t backlog_limit   # a sink in trouble keeps at most this many bytes
+    int64_t interval_ns
+    int64_t due_ns         # monotonic: write at the latest then
+    const char* path       # for `watched` and shared rotation; owned
+    int lock_fd            # -1: no other process rotates this file
+    int64_t file_size
+    int64_t size_limit     # 0: none
+    int64_t rotate_at_ns   # record time from which a new file is due
+    uint32_t work
+    int last_error
+    int64_t trouble_since_ns
+    int64_t retry_at_ns
+    uint64_t lost_untold
+    int64_t* outcomes      # test hook: what the next writes do (minus errno, or the most bytes they take)
+    uint32_t outcome_count
+    uint32_t outcome_next
+    # statistics
+    uint64_t records
+    uint64_t failed
+    uint64_t bytes_written
+    uint64_t writes
+    uint64_t write_errors
+    uint64_t rotations
+    Sink* next
+
+
+cdef inline bint marks_push(Marks* marks, uint64_t sequence, uint64_t end) noexcept nogil:
+    cdef uint32_t capacity
+    cdef Mark* grown
+    if marks.last == marks.capacity:
+        if marks.first > marks.capacity // 2:
+            memmove(marks.mark, marks.mark + marks.first, (marks.last - marks.first) * sizeof(Mark))
+            marks.last -= marks.first
+            marks.first = 0
+        else:
+            capacity = marks.capacity * 2 if marks.capacity else 256
+            grown = <Mark*> realloc(marks.mark, capacity * sizeof(Mark))
+            if grown == NULL:
+                return False
+            marks.mark = grown
+            marks.capacity = capacity
+    marks.mark[marks.last].sequence = sequence
+    marks.mark[marks.last].end = end
+    marks.last += 1
+    return True
+
+
+cdef inline void marks_clear(Marks* marks) noexcept nogil:
+    marks.first = 0
+    marks.last = 0
+    marks.notices = 0
+
+
+cdef inline size_t sink_backlog(const Sink* sink) noexcept nogil:
+    return sink.out.size - sink.start + sink.staged.size
+
+
+# The line just composed at the end of `out` belongs to the record with this sequence number.
+cdef inline void sink_mark(Sink* sink, size_t line_start, uint64_t sequence) noexcept nogil:
+    sink.appended += sink.out.size - line_start
+    marks_push(&sink.marks, sequence, sink.appended)
+    if sequence & NOTICE_BIT:
+        sink.marks.notices += 1
+
+
+# Sequence number of the oldest record that this sink still holds, or `otherwise`.
+cdef inline uint64_t sink_oldest(const Sink* sink, uint64_t otherwise) noexcept nogil:
+    if sink.marks.first != sink.marks.last:
+        return sink.marks.mark[sink.marks.first].sequence & ~NOTICE_BIT
+    if sink.staged_marks.first != sink.staged_marks.last:
+        return sink.staged_marks.mark[sink.staged_marks.first].sequence
+    return otherwise
+
+
+cdef inline uint64_t sink_written_offset(const Sink* sink) noexcept nogil:
+    return sink.appended - (sink.out.size - sink.start)
+
+
+cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
+    cdef uint64_t written
+    sink.start += size
+    sink.bytes_written += size
+    sink.file_size += size
+    written = sink_written_offset(sink)
+    if sink.start == sink.out.size:
+        sink.start = 0
+        sink.out.size = 0
+        sink.boundary = written
+        sink.records += sink.marks.last - sink.marks.first - sink.marks.notices
+        marks_clear(&sink.marks)
+        if sink.out.capacity > 4 * sink.backlog_limit:
+            # One huge message must not stay in memory for ever.
+            buffer_free(&sink.out)
+        return
+    while sink.marks.first != sink.marks.last and sink.marks.mark[sink.marks.first].end <= written:
+        sink.boundary = sink.marks.mark[sink.marks.first].end
+        if sink.marks.mark[sink.marks.first].sequence & NOTICE_BIT:
+            sink.marks.notices -= 1
+        else:
+            sink.records += 1
+        sink.marks.first += 1
+
+
+cdef inline int64_t sink_write_once(Sink* sink, const char* data, size_t size) noexcept nogil:
+    cdef int64_t outcome
+    if sink.outcome_next < sink.outcome_count:
+        outcome = sink.outcomes[sink.outcome_next]
+        sink.outcome_next += 1
+        if outcome <= 0:
+            return outcome
+        size = size if size < <size_t> outcome else <size_t> outcome
+    return fd_write_raw(sink.fd, data, size, sink.fd_kind)
+
+
+# How much to hand over in one call: everything, but to a pipe or terminal at most what cannot block, in whole lines.
+cdef inline size_t sink_chunk(const Sink* sink) noexcept nogil:
+    cdef size_t pending = sink.out.size - sink.start
+    cdef uint64_t written, last
+    cdef uint32_t i
+    if sink.fd_kind == FD_FILE or pending <= PIPE_CHUNK:
+        return pending
+    written = sink_written_offset(sink)
+    last = 0
+    for i in range(sink.marks.first, sink.marks.last):
+        if sink.marks.mark[i].end - written > PIPE_CHUNK:
+            break
+        last = sink.marks.mark[i].end - written
+    return <size_t> last if last else PIPE_CHUNK
+
+
+cdef inline int sink_write_all(Sink* sink) noexcept nogil:
+    cdef int64_t result
+    while sink.start < sink.out.size:
+        if sink.fd_kind != FD_FILE and not fd_writable(sink.fd):
+            return WRITE_BLOCKED
+        result = sink_write_once(sink, sink.out.data + sink.start, sink_chunk(sink))
+        if result > 0:
+            sink.writes += 1
+            sink_advance(sink, <size_t> result)
+        elif result == -EINTR:
+            continue
+        elif result == -EAGAIN or result == -EWOULDBLOCK or result == 0:
+            return WRITE_BLOCKED
+        else:
+            sink.last_error = <int> -result
+            sink.write_errors += 1
+            return WRITE_FAILED
+    return WRITE_DONE
+
+
+# Several processes rotate this file: hold the lock that keeps it in place, and see that it is still ours.
+cdef inline int sink_write_shared(Sink* sink) noexcept nogil:
+    cdef int status
+    if fd_lock_shared(sink.lock_fd) != 0:
+        return sink_write_all(sink)
+    if not fd_is_path(sink.fd, sink.path):
+        sink.work |= WORK_REOPEN
+        status = WRITE_PYTHON
+    else:
+        status = sink_write_all(sink)
+        sink.file_size = fd_size(sink.fd)
+    fd_unlock(sink.lock_fd)
+    return status
+
+
+cdef inline int sink_write(Sink* sink) noexcept nogil:
+    if sink.work & (WORK_ROTATE | WORK_REOPEN | WORK_STREAM):
+        return WRITE_PYTHON
+    if sink.target == TARGET_STREAM:
+        if sink.out.size == sink.start:
+            return WRITE_DONE
+        sink.work |= WORK_STREAM
+        return WRITE_PYTHON
+    if sink.out.size == sink.start:
+        return WRITE_DONE
+    if sink.fd < 0:
+        sink.work |= WORK_REOPEN
+        return WRITE_PYTHON
+    if sink.lock_fd >= 0:
+        return sink_write_shared(sink)
+    if sink.watched and not fd_is_path(sink.fd, sink.path):
+        sink.work |= WORK_REOPEN
+        return WRITE_PYTHON
+    return sink_write_all(sink)
+
+
+# Is a record partly in the file? Then its rest must follow before anything else.
+cdef inline bint sink_is_mid_record(const Sink* sink) noexcept nogil:
+    return sink_written_offset(sink) != sink.boundary
+
+
+# Forgets the records that are buffered; the rest of one that is partly written stays. The caller has counted them.
+cdef inline void sink_forget(Sink* sink) noexcept nogil:
+    cdef uint64_t keep_to
+    cdef Mark half
+    if sink_is_mid_record(sink) and sink.marks.first != sink.marks.last:
+        half = sink.marks.mark[sink.marks.first]
+        keep_to = half.end - sink_written_offset(sink)
+        sink.appended = half.end
+        sink.out.size = sink.start + <size_t> keep_to
+        marks_clear(&sink.marks)
+        marks_push(&sink.marks, half.sequence, half.end)
+        sink.marks.notices = 1 if half.sequence & NOTICE_BIT else 0
+    else:
+        sink.appended -= sink.out.size - sink.start
+        sink.out.size = 0
+        sink.start = 0
+        marks_clear(&sink.marks)
+    sink.staged.size = 0
+    marks_clear(&sink.staged_marks)

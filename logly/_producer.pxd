@@ -1,0 +1,280 @@
+"""The caller's side of a log call: its arguments' bits into the ring.
+
+`encode` writes one record at a cursor; it reads C structures only, so nothing between a reservation and its commit can
+run Python code, allocate, block or raise. What it cannot copy as bits it refuses (NOT_NATIVE), and the caller's
+thread renders that first, outside of the reservation.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from logly._atomic cimport load_acquire, load_relaxed, store_relaxed
+from logly._clock cimport clock_ticks
+from logly._engine cimport (
+    NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake,
+)
+from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
+from logly._layout cimport Site
+from logly._program cimport MAX_ARGS, Program
+from logly._python cimport (
+    PY_FALSE, PY_NONE, PY_TRUE, PyThreadState, PyThreadState_Get, bytes_data, bytes_length, caller_of, float_bits, int_bits,
+    is_bytes, is_float, is_int, is_str, text_data, text_kind_of, text_length_of, thread_ident, tuple_item, tuple_length,
+)
+from logly._record cimport (
+    HAS_EXCEPTION, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1,
+    TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, align_record, put_counted, put_raw,
+    put_tag, put_word,
+)
+from logly._ring cimport RECORD_INLINE, Ring, ring_commit, ring_reload_tail, ring_window
+from logly._table cimport Table, table_find
+
+cdef enum Encoded:
+    ENCODED = 0
+    NO_ROOM
+    NOT_NATIVE
+
+cdef enum:
+    MAX_FIELDS = 0xFFFF
+
+
+# One log call. Everything is borrowed from the caller's frame.
+cdef struct Call:
+    int32_t level_number
+    uint8_t level
+    PyObject* message
+    PyObject** args            # positional arguments after the message
+    Py_ssize_t arg_count
+    PyObject* names            # tuple of the fields' names, or NULL
+    PyObject** values          # the fields' values
+    const char* bound          # fields that bind() encoded
+    uint32_t bound_size
+    uint16_t bound_fields
+    const char* context        # fields that contextualize() encoded
+    uint32_t context_size
+    uint16_t context_fields
+    Program* program           # NULL: the message is text
+    uint32_t site
+    PyObject** inline_site     # module, function, path (str) and line (int) where `site` is 0, or NULL
+    PyObject* thread_name
+    PyObject** exception       # type, message, traceback (str), or NULL
+
+
+# A value whose text was made on the caller's thread: raw JSON, or the digits of a large int.
+cdef struct Rendered:
+    uint8_t tag
+    const char* data
+    Py_ssize_t size
+
+
+cdef inline int put_text(Cursor* out, PyObject* text) noexcept nogil:
+    cdef int kind = text_kind_of(text)
+    cdef uint64_t count = <uint64_t> text_length_of(text)
+    cdef uint8_t tag = TAG_UTF8
+    if kind:
+        tag = TAG_LATIN1 if kind == 1 else TAG_UCS2 if kind == 2 else TAG_UCS4
+    else:
+        kind = 1
+    if count > 0xFFFFFFF0u:
+        return False
+    return put_counted(out, tag, text_data(text), <uint32_t> count, count * <uint64_t> kind)
+
+
+cdef inline int put_int(Cursor* out, PyObject* value) noexcept nogil:
+    cdef int64_t bits
+    cdef int fits = int_bits(value, &bits)
+    if fits == 0:
+        return 0
+    return KIND_INT if put_word(out, TAG_INT if fits == 1 else TAG_UINT, &bits) else -1
+
+
+# The KIND bit of what was written; 0: not native; -1: no room.
+cdef inline int put_value(Cursor* out, PyObject* value) noexcept nogil:
+    cdef double real
+    if is_str(value):
+        return KIND_STR if put_text(out, value) else -1
+    if is_int(value):
+        return put_int(out, value)
+    if is_float(value):
+        real = float_bits(value)
+        return KIND_FLOAT if put_word(out, TAG_FLOAT, &real) else -1
+    if value == PY_NONE:
+        return KIND_NONE if put_tag(out, TAG_NONE) else -1
+    if value == PY_TRUE:
+        return KIND_BOOL if put_tag(out, TAG_TRUE) else -1
+    if value == PY_FALSE:
+        return KIND_BOOL if put_tag(out, TAG_FALSE) else -1
+    if is_bytes(value) and bytes_length(value) < 0x7FFFFFFF:
+        if put_counted(out, TAG_BYTES, bytes_data(value), <uint32_t> bytes_length(value), <uint64_t> bytes_length(value)):
+            return KIND_BYTES
+        return -1
+    return 0
+
+
+cdef inline int encode_args(Cursor* out, const Call* call) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int kind
+    for i in range(call.arg_count):
+        kind = put_value(out, call.args[i])
+        if kind <= 0:
+            return NOT_NATIVE if kind == 0 else NO_ROOM
+        # An argument that the template does not read is copied too: str.format ignores it, and so does the renderer.
+        if i < call.program.required and not call.program.accepts[i] & <uint32_t> kind:
+            return NOT_NATIVE
+    return ENCODED
+
+
+# Every field that the template names must be among the call's own, of a kind that is rendered natively.
+cdef inline bint names_are_given(const Call* call, uint32_t* kinds) noexcept nogil:
+    cdef Py_ssize_t count = tuple_length(call.names) if call.names != NULL else 0
+    cdef Py_ssize_t i
+    cdef uint16_t n
+    cdef bint found
+    for n in range(call.program.names):
+        found = False
+        for i in range(count):
+            if <void*> tuple_item(call.names, i) == call.program.name[n]:
+                found = i < 64 and call.program.name_accepts[n] & kinds[i] != 0
+                break
+        if not found:
+            return False
+    return True
+
+
+cdef inline int encode_fields(Cursor* out, const Call* call) noexcept nogil:
+    cdef Py_ssize_t count = tuple_length(call.names)
+    cdef Py_ssize_t i
+    cdef int kind
+    cdef uint32_t kinds[64]
+    for i in range(count):
+        if not put_text(out, tuple_item(call.names, i)):
+            return NO_ROOM
+        kind = put_value(out, call.values[i])
+        if kind <= 0:
+            return NOT_NATIVE if kind == 0 else NO_ROOM
+        if i < 64:
+            kinds[i] = <uint32_t> kind
+    if call.program != NULL and call.program.names and not names_are_given(call, kinds):
+        return NOT_NATIVE
+    return ENCODED
+
+
+cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uint8_t* flags) noexcept nogil:
+    cdef uint64_t ident
+    cdef int i
+    if needs & NEED_THREAD:
+        ident = thread_ident(PyThreadState_Get())
+        flags[0] |= HAS_THREAD
+        if not put_raw(out, &ident, 8):
+            return False
+    if call.thread_name != NULL:
+        flags[0] |= HAS_THREAD_NAME
+        if not put_text(out, call.thread_name):
+            return False
+    if call.inline_site != NULL:
+        flags[0] |= HAS_SITE
+        for i in range(3):
+            if not put_text(out, call.inline_site[i]):
+                return False
+        if put_value(out, call.inline_site[3]) <= 0:
+            return False
+    return True
+
+
+cdef inline bint encode_exception(Cursor* out, const Call* call, uint8_t* flags) noexcept nogil:
+    cdef int i
+    flags[0] |= HAS_EXCEPTION
+    for i in range(3):
+        if not put_text(out, call.exception[i]):
+            return False
+    return True
+
+
+cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept nogil:
+    cdef RecordHeader* header = <RecordHeader*> out.at
+    cdef Py_ssize_t fields = tuple_length(call.names) if call.names != NULL else 0
+    cdef uint8_t flags = 0
+    cdef int status
+    if out.end - out.at < <Py_ssize_t> sizeof(RecordHeader):
+        return NO_ROOM
+    out.at += sizeof(RecordHeader)
+    header.ticks = clock_ticks()
+    if (needs & NEED_THREAD or call.thread_name != NULL or call.inline_site != NULL) and not encode_front(
+        out, call, needs, &flags
+    ):
+        return NO_ROOM
+    if call.program != NULL:
+        status = encode_args(out, call)
+        if status:
+            return status
+    elif not put_text(out, call.message):
+        return NO_ROOM
+    if call.context_size and not put_raw(out, call.context, call.context_size):
+        return NO_ROOM
+    if call.bound_size and not put_raw(out, call.bound, call.bound_size):
+        return NO_ROOM
+    if fields:
+        status = encode_fields(out, call)
+        if status:
+            return status
+    elif call.program != NULL and call.program.names:
+        return NOT_NATIVE
+    # Two of context, bind and call: the same name may stand in both.
+    if (call.context_size != 0) + (call.bound_size != 0) + (fields != 0) > 1:
+        flags |= MAY_REPEAT
+    if call.exception != NULL and not encode_exception(out, call, &flags):
+        return NO_ROOM
+    header.kind = RECORD_INLINE
+    header.level = call.level
+    header.flags = flags
+    header.template_id = call.program.id if call.program != NULL else 0
+    header.site = call.site
+    header.args = <uint16_t> call.arg_count if call.program != NULL else 0
+    header.fields = <uint16_t> (fields + call.bound_fields + call.context_fields)
+    header.level_number = call.level_number
+    return ENCODED
+
+
+# The last bytes before a record boundary are left over; the next record starts on 8.
+cdef inline uint64_t finish_record(char* record, Cursor* out) noexcept nogil:
+    cdef uint64_t size = align_record(<uint64_t> (out.at - record))
+    (<RecordHeader*> record).size = <uint32_t> size
+    return size
+
+
+# Straight into the ring, when the record fits into what is known to be free at its place. NO_ROOM otherwise: the ring
+# may be full, the lap may end, or the record may be too large; that is sorted out off this path.
+cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, uint64_t limit) noexcept nogil:
+    cdef uint64_t room
+    cdef Cursor out
+    cdef char* record = ring_window(ring, &room)
+    cdef int status
+    out.at = record
+    out.end = record + room
+    status = encode(&out, call, needs)
+    # `end` is on 8 like every position, so the rounded size is in the window too.
+    if status == ENCODED:
+        if <uint64_t> (out.at - record) > limit:
+            return NO_ROOM
+        ring_commit(ring, finish_record(record, &out))
+    return status
+
+
+# The id of the calling frame's site, or 0 when it is not registered.
+cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
+    cdef int32_t instruction = 0
+    cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction)
+    cdef Site* site
+    if code == NULL:
+        return 0
+    site = <Site*> table_find(sites, <uint64_t> code, <uint64_t> <uint32_t> instruction + 1)
+    return site.id if site != NULL else 0
+
+
+cdef inline void after_commit(Engine* engine, Ring* ring, int32_t level_number) noexcept nogil:
+    if level_number >= engine.flush_level:
+        engine_wake(engine)
+    elif ring.head - ring.cached_tail > ring.capacity >> 1:
+        ring_reload_tail(ring)
+        if ring.head - ring.cached_tail > ring.capacity >> 1:
+            engine_wake(engine)

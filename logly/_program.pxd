@@ -1,0 +1,161 @@
+"""A message template compiled to a program in C memory, and its interpreter.
+
+`logly/template.py` parses the text; the core builds the program; the flusher runs it without the GIL. The
+program also tells the producer which argument kinds it renders exactly as Python would: for anything
+else the caller's thread calls `str.format`, so the text is Python's in every case.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put
+from logly._format cimport FormatSpec, format_bool, format_float, format_int, format_text, format_uint
+from logly._number cimport write_float, write_int, write_uint
+from logly._record cimport (
+    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_NONE, TAG_TRUE, TAG_UINT, TAG_UTF8, RecordView, Value, get_value,
+    same_text, text_kind,
+)
+from logly._unicode cimport write_ascii, write_bytes_repr, write_repr, write_text
+
+cdef enum:
+    MAX_ARGS = 64              # positional arguments rendered natively
+    MAX_TEMPLATE_BYTES = 4096  # longer templates are formatted by the caller
+
+cdef enum StepCode:
+    STEP_LITERAL = 0
+    STEP_ARGUMENT
+    STEP_FIELD
+
+
+cdef struct Step:
+    uint8_t code
+    uint8_t conversion     # 0, 'r', 's' or 'a'
+    bint has_spec
+    uint16_t argument      # which positional argument
+    Value key              # which field
+    const char* text       # literal
+    uint32_t size
+    FormatSpec spec
+
+
+cdef struct Program:
+    uint32_t id
+    bint native            # False: always formatted by the caller's thread
+    uint16_t required      # positional arguments that the template reads
+    uint16_t steps
+    uint16_t names         # fields that the template reads
+    Step* step
+    uint32_t* accepts      # per positional argument: bit mask of the kinds rendered natively
+    void** name            # interned str objects (PyObject*, owned), compared by identity
+    uint32_t* name_accepts
+    char* text             # the template itself, UTF-8, which the literals point into
+    uint32_t text_size
+
+
+# str(value), as UTF-8.
+cdef inline void write_value(Buffer* out, const Value* value) noexcept nogil:
+    cdef uint8_t tag = value.tag
+    if tag == TAG_INT:
+        write_int(out, value.integer)
+    elif tag == TAG_FLOAT:
+        write_float(out, value.real)
+    elif tag == TAG_BYTES:
+        write_bytes_repr(out, <const unsigned char*> value.data, value.count)
+    elif tag >= TAG_UTF8:
+        write_text(out, text_kind(tag), value.data, value.count)
+    elif tag == TAG_UINT:
+        write_uint(out, <unsigned long long> value.integer)
+    elif tag == TAG_NONE:
+        buffer_append(out, b"None", 4)
+    elif tag == TAG_TRUE:
+        buffer_append(out, b"True", 4)
+    else:
+        buffer_append(out, b"False", 5)
+
+
+cdef inline void write_converted(Buffer* out, const Value* value, uint8_t conversion) noexcept nogil:
+    if conversion == c's' or value.tag < TAG_UTF8 or value.tag == TAG_BYTES:
+        write_value(out, value)
+    elif conversion == c'r':
+        write_repr(out, text_kind(value.tag), value.data, value.count)
+    else:
+        write_ascii(out, text_kind(value.tag), value.data, value.count)
+
+
+# A conversion and a specification together: rare, so through a buffer of its own.
+cdef inline void format_converted(Buffer* out, const Value* value, const Step* step) noexcept nogil:
+    cdef Buffer converted
+    buffer_init(&converted)
+    write_converted(&converted, value, step.conversion)
+    format_text(out, 0, converted.data, converted.size, &step.spec)
+    buffer_free(&converted)
+
+
+cdef inline void format_value(Buffer* out, const Value* value, const FormatSpec* spec) noexcept nogil:
+    cdef uint8_t tag = value.tag
+    if tag == TAG_INT:
+        format_int(out, value.integer, spec)
+    elif tag == TAG_FLOAT:
+        format_float(out, value.real, spec)
+    elif tag == TAG_UINT:
+        format_uint(out, <unsigned long long> value.integer, spec)
+    elif tag == TAG_TRUE or tag == TAG_FALSE:
+        format_bool(out, tag == TAG_TRUE, spec)
+    elif tag >= TAG_UTF8 and tag != TAG_BYTES:
+        format_text(out, text_kind(tag), value.data, value.count, spec)
+    else:
+        write_value(out, value)
+
+
+cdef inline void run_step(Buffer* out, const Step* step, const Value* value) noexcept nogil:
+    if step.conversion:
+        if step.has_spec:
+            format_converted(out, value, step)
+        else:
+            write_converted(out, value, step.conversion)
+    elif step.has_spec:
+        format_value(out, value, &step.spec)
+    else:
+        write_value(out, value)
+
+
+# The value of the last field with this key: what the call itself said wins over bind and context.
+cdef inline bint find_field(const RecordView* view, const Value* key, Value* found) noexcept nogil:
+    cdef const char* at = view.fields
+    cdef Value name, value
+    cdef uint32_t i
+    cdef bint there = False
+    for i in range(view.header.fields):
+        at = get_value(at, &name)
+        at = get_value(at, &value)
+        if same_text(&name, key):
+            found[0] = value
+            there = True
+    return there
+
+
+cdef inline void render_program(Buffer* out, const Program* program, const RecordView* view) noexcept nogil:
+    cdef Value values[MAX_ARGS]
+    cdef Value field
+    cdef const char* at = view.body
+    cdef const Step* step
+    cdef uint32_t i
+    for i in range(view.header.args):
+        at = get_value(at, &values[i])
+    for i in range(program.steps):
+        step = &program.step[i]
+        if step.code == STEP_LITERAL:
+            buffer_append(out, step.text, step.size)
+        elif step.code == STEP_ARGUMENT:
+            run_step(out, step, &values[step.argument])
+        elif find_field(view, &step.key, &field):
+            run_step(out, step, &field)
+
+
+# The message of a record, whatever made it.
+cdef inline void render_message(Buffer* out, const Program* program, const RecordView* view) noexcept nogil:
+    cdef Value value
+    if program != NULL:
+        render_program(out, program, view)
+        return
+    get_value(view.body, &value)
+    write_value(out, &value)

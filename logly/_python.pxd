@@ -1,0 +1,114 @@
+"""What the hot path asks of CPython: type checks, the bits of a str or an int, the calling frame.
+
+All of it reads C structures; none of it can run Python code, allocate (but for a frame object where the version of
+CPython has no other way) or raise. What differs between versions of CPython is in this file alone.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+cdef extern from * nogil:
+    """
+    #ifndef LOGLY_PYTHON
+    #define LOGLY_PYTHON
+    #include <Python.h>
+    #include <cstdint>
+
+    #if PY_VERSION_HEX < 0x030C0000
+    // 3.11 exports no accessor for the frame that is running without making a frame object of it. That
+    // version is frozen, so its layout (Include/internal/pycore_frame.h) is repeated here.
+    struct logly_frame_311 {
+        PyFunctionObject* f_func; PyObject* f_globals; PyObject* f_builtins; PyObject* f_locals;
+        PyCodeObject* f_code; PyFrameObject* frame_obj; struct logly_frame_311* previous;
+        _Py_CODEUNIT* prev_instr;
+    };
+    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction) {
+        logly_frame_311* frame = reinterpret_cast<logly_frame_311*>(thread->cframe->current_frame);
+        if (frame == nullptr) return nullptr;
+        PyCodeObject* code = frame->f_code;
+        *last_instruction = (int32_t)((char*)frame->prev_instr - (char*)_PyCode_CODE(code));
+        return (PyObject*)code;
+    }
+    #else
+    #if PY_VERSION_HEX < 0x030D0000
+    #define LOGLY_CURRENT_FRAME(thread) ((thread)->cframe->current_frame)
+    #else
+    #define LOGLY_CURRENT_FRAME(thread) ((thread)->current_frame)
+    #endif
+    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction) {
+        struct _PyInterpreterFrame* frame = LOGLY_CURRENT_FRAME(thread);
+        if (frame == nullptr) return nullptr;
+        *last_instruction = PyUnstable_InterpreterFrame_GetLasti(frame);
+        PyObject* code = PyUnstable_InterpreterFrame_GetCode(frame);
+        Py_XDECREF(code);  // the running frame keeps it alive
+        return code;
+    }
+    #endif
+
+    static inline uint64_t logly_thread_ident(PyThreadState* thread) { return (uint64_t)thread->thread_id; }
+    static inline uint64_t logly_thread_serial(PyThreadState* thread) { return thread->id; }
+
+    // 1: fits int64. 2: fits uint64 only (the bits are in *out). 0: neither. `value` is exactly an int.
+    static inline int logly_int_bits(PyObject* value, int64_t* out) {
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (PyUnstable_Long_IsCompact((PyLongObject*)value)) {
+            *out = (int64_t)PyUnstable_Long_CompactValue((PyLongObject*)value);
+            return 1;
+        }
+    #else
+        Py_ssize_t size = Py_SIZE(value);
+        if (size >= -1 && size <= 1) {
+            *out = size * (int64_t)((PyLongObject*)value)->ob_digit[0];
+            if (size == 0) *out = 0;
+            return 1;
+        }
+    #endif
+        int overflow = 0;
+        long long small = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (overflow == 0) { *out = small; return 1; }
+        // Not PyLong_AsUnsignedLongLong: when that overflows it makes an exception, and making one may run
+        // the collector, and so somebody's __del__, in the middle of a record.
+        if (overflow > 0 && PYLONG_BITS_IN_DIGIT == 30) {
+    #if PY_VERSION_HEX >= 0x030C0000
+            const PyLongObject* number = (PyLongObject*)value;
+            uint64_t digits = number->long_value.lv_tag >> 3;
+            const digit* digit_of = number->long_value.ob_digit;
+    #else
+            uint64_t digits = (uint64_t)Py_SIZE(value);
+            const digit* digit_of = ((PyLongObject*)value)->ob_digit;
+    #endif
+            if (digits == 3 && digit_of[2] < 16) {
+                *out = (int64_t)((uint64_t)digit_of[0] | (uint64_t)digit_of[1] << 30 | (uint64_t)digit_of[2] << 60);
+                return 2;
+            }
+        }
+        return 0;
+    }
+    // 0 for ASCII, else the bytes of a code unit (1, 2, 4).
+    static inline int logly_text_kind(PyObject* text) {
+        return PyUnicode_IS_ASCII(text) ? 0 : (int)PyUnicode_KIND(text);
+    }
+    #endif
+    """
+    ctypedef struct PyThreadState
+    ctypedef struct PyTypeObject
+    PyThreadState* PyThreadState_Get() noexcept
+    PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction) noexcept
+    uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
+    uint64_t thread_serial "logly_thread_serial"(PyThreadState* thread) noexcept
+    int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
+    int text_kind_of "logly_text_kind"(PyObject* text) noexcept
+    void* text_data "PyUnicode_DATA"(PyObject* text) noexcept
+    Py_ssize_t text_length_of "PyUnicode_GET_LENGTH"(PyObject* text) noexcept
+    bint is_str "PyUnicode_CheckExact"(PyObject* value) noexcept
+    bint is_int "PyLong_CheckExact"(PyObject* value) noexcept
+    bint is_float "PyFloat_CheckExact"(PyObject* value) noexcept
+    bint is_bytes "PyBytes_CheckExact"(PyObject* value) noexcept
+    double float_bits "PyFloat_AS_DOUBLE"(PyObject* value) noexcept
+    char* bytes_data "PyBytes_AS_STRING"(PyObject* value) noexcept
+    Py_ssize_t bytes_length "PyBytes_GET_SIZE"(PyObject* value) noexcept
+    PyObject* tuple_item "PyTuple_GET_ITEM"(PyObject* tuple_, Py_ssize_t i) noexcept
+    Py_ssize_t tuple_length "PyTuple_GET_SIZE"(PyObject* tuple_) noexcept
+    PyObject* PY_NONE "Py_None"
+    PyObject* PY_TRUE "Py_True"
+    PyObject* PY_FALSE "Py_False"

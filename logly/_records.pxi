@@ -1,0 +1,143 @@
+# Records as Python sees them: for function sinks and Python filters, on the flusher's thread.
+
+cdef object value_object(const Value* value):
+    cdef uint8_t tag = value.tag
+    if tag == TAG_INT:
+        return value.integer
+    if tag == TAG_UINT:
+        return <uint64_t> value.integer
+    if tag == TAG_FLOAT:
+        return value.real
+    if tag == TAG_NONE:
+        return None
+    if tag == TAG_TRUE or tag == TAG_FALSE:
+        return tag == TAG_TRUE
+    data = value.data[: <uint64_t> value.count * unit_size(tag)]
+    if tag == TAG_BYTES:
+        return data
+    if tag == TAG_NUMBER:
+        return int(data)
+    if tag == TAG_JSON:
+        import json
+        return json.loads(data)
+    return text_object(tag, data)
+
+
+cdef str text_object(uint8_t tag, bytes data):
+    # The code units are as CPython stores them, so a lone surrogate passes too.
+    if tag == TAG_UTF8:
+        return data.decode("utf-8", "replace")
+    if tag == TAG_LATIN1:
+        return data.decode("latin-1")
+    order = "le" if sys.byteorder == "little" else "be"
+    return data.decode(f"utf-{16 if tag == TAG_UCS2 else 32}-{order}", "surrogatepass")
+
+
+cdef str text_str(const Text* text):
+    return text.data[: text.size].decode("utf-8", "replace")
+
+
+cdef dict field_objects(const RecordView* view):
+    cdef dict fields = {}
+    cdef const char* at = view.fields
+    cdef Value key, value
+    cdef uint32_t i
+    for i in range(view.header.fields):
+        at = get_value(at, &key)
+        at = get_value(at, &value)
+        fields[value_object(&key)] = value_object(&value)
+    return fields
+
+
+cdef object exception_object(const RecordView* view):
+    cdef Value kind, message, stack
+    cdef const char* at
+    if view.exception == NULL:
+        return None
+    at = get_value(view.exception, &kind)
+    at = get_value(at, &message)
+    get_value(at, &stack)
+    return (value_object(&kind), value_object(&message), value_object(&stack))
+
+
+cdef tuple site_objects(const Line* line):
+    """(module, function, path, line number)"""
+    if line.site != NULL:
+        return (
+            text_str(&line.site.module), text_str(&line.site.function), text_str(&line.site.path), line.site.line,
+        )
+    if line.view.site_path.data != NULL:
+        return (
+            value_object(&line.view.site_module), value_object(&line.view.site_function),
+            value_object(&line.view.site_path), line.view.site_line,
+        )
+    return ("?", "?", "?", 0)
+
+
+cdef tuple record_parts(Core core, const char* record):
+    """What `logly.record.Record` is made of, in the order of its arguments."""
+    cdef Line line
+    cdef Buffer message
+    engine_line(core.engine, record, &line)
+    buffer_init(&message)
+    write_message(&message, &line)
+    text = message.data[: message.size].decode("utf-8", "replace") if message.size else ""
+    buffer_free(&message)
+    return (
+        line.time_ns, text_str(&line.level.name), line.view.header.level_number, text, text_str(line.name),
+        site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
+        field_objects(&line.view), exception_object(&line.view),
+    )
+
+
+def take_records(Core core not None, int sink_id):
+    """[(parts of the record, its bytes)] that the sink has staged; they stay pending until `records_done`."""
+    cdef Sink* sink = core.find(sink_id)
+    cdef const char* at
+    cdef bytes staged
+    cdef size_t offset = 0
+    cdef uint32_t size
+    core.lock()
+    staged = sink.staged.data[: sink.staged.size] if sink.staged.size else b""
+    sink.work &= ~<uint32_t> WORK_RECORDS
+    engine_unlock(core.engine)
+    records = []
+    at = staged
+    while offset < <size_t> len(staged):
+        size = (<const RecordHeader*> (at + offset)).size
+        records.append((record_parts(core, at + offset), staged[offset : offset + size]))
+        offset += size
+    return records
+
+
+def record_done(Core core not None, int sink_id, bytes record, bint render, bint failed):
+    """The oldest staged record has been handled: `render` its line (a filter let it pass), or count it."""
+    cdef Sink* sink = core.find(sink_id)
+    cdef Line line
+    cdef const char* data = record
+    cdef uint64_t sequence
+    core.lock()
+    core.engine.now_ns = clock_monotonic_ns()
+    if sink.staged_marks.first != sink.staged_marks.last:
+        sequence = sink.staged_marks.mark[sink.staged_marks.first].sequence
+        sink.staged_marks.first += 1
+        buffer_remove_front(&sink.staged, len(record))
+        if failed:
+            engine_fail(core.engine, sequence)
+            sink.failed += 1
+        elif render:
+            engine_line(core.engine, data, &line)
+            deliver_line(core.engine, sink, &line, sequence)
+        else:
+            sink.records += 1
+    if sink.staged.size == 0:
+        sink.trouble_since_ns = 0
+    engine_unlock(core.engine)
+
+
+cdef void buffer_remove_front(Buffer* buffer, size_t size) noexcept nogil:
+    if size >= buffer.size:
+        buffer.size = 0
+        return
+    memmove(buffer.data, buffer.data + size, buffer.size - size)
+    buffer.size -= size

@@ -1,0 +1,191 @@
+# The process's registries: message templates and call sites, found by identity. Both are bounded: what finds no place any
+# more is formatted by the caller, or writes its site into the record.
+
+cdef enum:
+    MAX_TEMPLATES = 8192
+    MAX_SITES = 65536
+    MAX_ALIASES = 8          # str objects with the same text that are found by identity
+
+cdef Table template_table
+cdef Table site_table
+cdef Program* all_programs[MAX_TEMPLATES]
+cdef Site* all_sites[MAX_SITES]
+cdef uint32_t program_count = 1      # 0 means "text", and "no site"
+cdef uint32_t site_count = 1
+cdef dict programs_by_text = {}      # text -> [address of the program, number of aliases]
+# Reentrant: the collector may run inside, and with it a __del__ that logs.
+cdef object registry_lock = RLock()
+
+
+cdef Text copy_text(bytes data) except *:
+    cdef Text text
+    cdef char* copy = <char*> malloc(len(data) + 1)
+    if copy == NULL:
+        raise MemoryError
+    memcpy(copy, <const char*> data, len(data) + 1)
+    text.data = copy
+    text.size = <uint32_t> len(data)
+    return text
+
+
+cdef bytes utf8(str text):
+    # Lone surrogates become visible, as everywhere in the output.
+    return text.encode("utf-8", "backslashreplace")
+
+
+cdef bint parse_native_spec(str spec, FormatSpec* out) except -1:
+    cdef bytes data = utf8(spec)
+    return parse_spec(<const char*> data, len(data), out)
+
+
+cdef uint32_t accepted_kinds(const Step* step) noexcept:
+    cdef uint32_t kinds = spec_accepts(&step.spec) if step.has_spec else KIND_ALL
+    if step.conversion:
+        # After a conversion it is a str that is formatted, whatever it was before.
+        return KIND_ALL if kinds & KIND_STR else 0
+    return kinds
+
+
+cdef bint compile_steps(Program* program, list steps) except -1:
+    """False when a step is not native."""
+    cdef Step* step
+    cdef list names = []
+    cdef Py_ssize_t i
+    cdef Text text
+    program.step = <Step*> calloc(len(steps) + 1, sizeof(Step))
+    program.steps = <uint16_t> len(steps)
+    program.accepts = <uint32_t*> calloc(MAX_ARGS, sizeof(uint32_t))
+    program.name = <void**> calloc(len(steps) + 1, sizeof(void*))
+    program.name_accepts = <uint32_t*> calloc(len(steps) + 1, sizeof(uint32_t))
+    if program.step == NULL or program.accepts == NULL or program.name == NULL or program.name_accepts == NULL:
+        raise MemoryError
+    for i in range(MAX_ARGS):
+        program.accepts[i] = KIND_ALL
+    for i, (code, what, conversion, spec) in enumerate(steps):
+        step = &program.step[i]
+        step.code = code
+        if code == STEP_LITERAL:
+            text = copy_text(utf8(what))
+            step.text = text.data
+            step.size = text.size
+            continue
+        step.conversion = ord(conversion) if conversion else 0
+        step.has_spec = bool(spec)
+        if spec and not parse_native_spec(spec, &step.spec):
+            return False
+        if code == STEP_ARGUMENT:
+            if what >= MAX_ARGS:
+                return False
+            step.argument = what
+            program.accepts[what] &= accepted_kinds(step)
+            program.required = max(program.required, <uint16_t> (what + 1))
+            continue
+        text = copy_text(utf8(what))
+        step.key.tag = TAG_UTF8
+        step.key.data = text.data
+        step.key.count = text.size
+        if not what.isascii():
+            return False  # a key is compared as CPython stores it: keep that to ASCII
+        if what not in names:
+            program.name_accepts[len(names)] = KIND_ALL
+            program.name[len(names)] = <void*> what
+            Py_INCREF(what)
+            names.append(what)
+        program.name_accepts[names.index(what)] &= accepted_kinds(step)
+    program.names = <uint16_t> len(names)
+    return True
+
+
+cdef Program* compile_program(str message) except NULL:
+    cdef Program* program = <Program*> calloc(1, sizeof(Program))
+    cdef list steps = parse_message(message) if len(message) <= MAX_TEMPLATE_BYTES else None
+    if program == NULL:
+        raise MemoryError
+    program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
+    return program
+
+
+cdef Program* register_template(str message) except? NULL:
+    """The program of a message; NULL when the registry is full."""
+    global program_count
+    cdef Program* program
+    cdef list known = programs_by_text.get(message)
+    if known is None:
+        if program_count >= MAX_TEMPLATES or len(message) > MAX_TEMPLATE_BYTES:
+            return NULL
+        program = compile_program(message)
+        with registry_lock:
+            known = programs_by_text.get(message)
+            if known is None:
+                if program_count >= MAX_TEMPLATES:
+                    return NULL
+                program.id = program_count
+                store_pointer(&all_programs[program_count], program)
+                program_count += 1
+                known = [<uint64_t> program, 0]
+                programs_by_text[message] = known
+    program = <Program*> <uint64_t> known[0]
+    with registry_lock:
+        if known[1] < MAX_ALIASES and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL:
+            known[1] += 1
+            Py_INCREF(message)  # the table keeps it: its address must not be used again
+            table_insert(&template_table, <uint64_t> <PyObject*> message, 1, program)
+    return program
+
+
+def module_of(frame):
+    name = frame.f_globals.get("__name__")
+    return name if isinstance(name, str) else "?"
+
+
+cdef object describe_site(object frame):
+    """(module, function, path, line) of a frame; of no frame at all: the unknown place."""
+    if frame is None:
+        return ("?", "?", "?", 0)
+    code = frame.f_code
+    return (module_of(frame), code.co_name, code.co_filename, frame.f_lineno or 0)
+
+
+cdef Site* new_site(tuple place) except NULL:
+    cdef Site* site = <Site*> calloc(1, sizeof(Site))
+    cdef bytes path = utf8(place[2])
+    cdef uint32_t size
+    if site == NULL:
+        raise MemoryError
+    site.module = copy_text(utf8(place[0]))
+    site.function = copy_text(utf8(place[1]))
+    site.path = copy_text(path)
+    site.filename.data = base_name(site.path.data, site.path.size, &size)
+    site.filename.size = size
+    site.line = place[3]
+    return site
+
+
+cdef uint32_t register_site(object frame) except? 0:
+    """The id of the frame's current instruction; 0 when the registry is full."""
+    global site_count
+    cdef object code = frame.f_code
+    cdef uint64_t key = <uint64_t> <PyObject*> code
+    cdef uint64_t instruction = <uint64_t> frame.f_lasti + 1
+    cdef Site* site = <Site*> table_find(&site_table, key, instruction)
+    if site != NULL:
+        return site.id
+    if site_count >= MAX_SITES:
+        return 0
+    site = new_site(describe_site(frame))
+    with registry_lock:
+        if site_count >= MAX_SITES or table_find(&site_table, key, instruction) != NULL:
+            return 0
+        site.id = site_count
+        Py_INCREF(code)
+        site.code = <void*> code
+        store_pointer(&all_sites[site_count], site)
+        site_count += 1
+        table_insert(&site_table, key, instruction, site)
+    return site.id
+
+
+def _reset_registry_lock():
+    """In a forked child: a thread that is not there any more may have held it."""
+    global registry_lock
+    registry_lock = RLock()

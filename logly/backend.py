@@ -1,0 +1,438 @@
+"""What stands behind a logger and its bound children: the engine, its flusher, its sinks, its levels.
+
+All of this runs rarely (configuration, start, exit, fork); nothing of it runs per log call.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ._core import Core, _reset_registry_lock
+from .colors import LEVEL_COLORS, parse_color
+from .config import LoggerConfig, SinkConfig
+from .flusher import Flusher
+from .levels import Level, level_number
+from .sinks import MAX_LEVEL, Sink, drain_housekeeper
+from .stats import SinkStats, Stats
+
+if TYPE_CHECKING:
+    from contextvars import ContextVar
+
+__all__ = ["Backend"]
+
+OFF = MAX_LEVEL + 1
+"""A threshold that no level reaches."""
+
+ON_ERROR_INTERVAL_S = 1.0
+
+
+class Backend:
+    """One engine with everything that Python owns of it.
+
+    Args:
+        name: the logger's name.
+        config: its settings; checked here.
+    """
+
+    def __init__(self, name: str, config: LoggerConfig) -> None:
+        self.name = name
+        self.given = config
+        self.config = config.resolved()
+        self.core = Core(name, _power_of_two(int(self.config.async_buffer_size)))
+        self.flusher = Flusher(self.core, f"logly-flusher-{name}")
+        self.sinks: dict[int, Sink] = {}
+        self.auto_sink_id: int | None = None
+        self.is_on = True
+        self.is_closed = False
+        self.threshold = OFF
+        self.custom_levels: dict[str, int] = {}
+        self.custom_colors: dict[str, str] = {}
+        self._next_id = 1
+        self._changing = threading.RLock()
+        self._told_at = 0.0
+        self._context: ContextVar[Any] | None = None
+        self.core.on_work = self.do_work
+        self.core.start_flusher = self.start_flusher
+        self.core.level_resolver = self.resolve_level
+        self._define_levels()
+        if self.config.auto_sink:
+            self.auto_sink_id = self._add(SinkConfig().resolved())
+        self._apply()
+        _backends.add(self)
+        _finish_with_multiprocessing()
+
+    # ---- configuration
+
+    def configure(self, config: LoggerConfig) -> None:
+        """Takes over new settings; raises ConfigError before anything is changed."""
+        plain = config.resolved()
+        with self._changing:
+            self.given = config
+            self.config = plain
+            self._define_levels()
+            self._apply()
+            for sink in self.sinks.values():
+                sink.update(plain)
+            if plain.auto_sink is False and self.auto_sink_id is not None:
+                self._remove(self.auto_sink_id)
+                self.auto_sink_id = None
+            self._refresh()
+
+    def _apply(self) -> None:
+        config = self.config
+        self.core.configure(
+            threshold=self.threshold,
+            flush_level=OFF if config.flush_level is None else int(config.flush_level),
+            ring_capacity=_power_of_two(int(config.async_buffer_size)),
+            interval_ns=int(config.async_flush_interval * 1_000_000),
+            drops=config.overflow == "drop",
+            max_message_bytes=int(config.max_message_bytes),
+            stall_ns=int(config.stall_timeout * 1_000_000_000),
+        )
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Works out what producers go by: the threshold, what records must carry, what follows a commit."""
+        active = [sink for sink in self.sinks.values() if self._is_active(sink)]
+        lowest = [sink.config.filter_min_level for sink in active]
+        if not active or not self.is_on:
+            self.threshold = OFF
+        elif None in lowest:
+            self.threshold = int(self.config.level)
+        else:
+            self.threshold = max(int(self.config.level), min(int(level) for level in lowest if level is not None))
+        needs = [sink.needs for sink in active]
+        self.core.set_needs(
+            site=any(site for site, _, _ in needs),
+            thread=any(thread for _, thread, _ in needs),
+            thread_name=any(name for _, _, name in needs),
+        )
+        self._set_post(active)
+        self.core.set_threshold(self.threshold)
+
+    def _set_post(self, active: list[Sink]) -> None:
+        runs = self.flusher.is_running
+        by_caller = self.is_closed or self.flusher.cannot_start
+        is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
+        self.core.set_post(
+            start=is_async and not runs and not by_caller,
+            sync=any(not sink.config.async_write for sink in active) and not by_caller,
+            drain=by_caller,
+            wake=any(sink.interval_ms == 0 for sink in active) and not by_caller,
+        )
+
+    def _is_active(self, sink: Sink) -> bool:
+        config = self.config
+        if sink.is_console and not config.global_console_display:
+            return False
+        if sink.is_file and not config.global_file_storage:
+            return False
+        return sink.is_enabled
+
+    def start_flusher(self) -> None:
+        """Called by the first record that finds no flusher."""
+        if not self.is_closed:
+            self.flusher.start()
+        self._set_post([sink for sink in self.sinks.values() if self._is_active(sink)])
+
+    # ---- levels
+
+    def _define_levels(self) -> None:
+        colors = {**LEVEL_COLORS}
+        colors = {number: parse_color(color) for number, color in colors.items()}
+        colors.update(self.config.level_colors)  # type: ignore[arg-type]
+        for level in Level:
+            self.core.set_level(level.name, int(level), colors.get(int(level), ""))
+        for name, number in {**self.config.custom_levels, **self.custom_levels}.items():
+            color = self.custom_colors.get(name.upper(), colors.get(number, ""))
+            self.core.set_level(name.upper(), number, color)
+
+    def all_custom_levels(self) -> dict[str, int]:
+        return {**self.config.custom_levels, **self.custom_levels}
+
+    def add_level(self, name: str, number: int, color: str | None) -> None:
+        """Adds a level of the user's own."""
+        from .checks import custom_levels
+
+        checked = custom_levels("custom_levels", {name: number}, {})
+        sgr = parse_color(color, field="color") if color is not None else ""
+        with self._changing:
+            self.custom_levels.update({key.upper(): value for key, value in checked.items()})
+            if sgr:
+                self.custom_colors[name.strip().upper()] = sgr
+            self._define_levels()
+
+    def resolve_level(self, level: Any) -> tuple[int, int]:
+        """(number, index) of a level that the core does not know by this spelling."""
+        number = level_number(level, self.all_custom_levels())
+        names = self.core.level_index
+        if isinstance(level, str):
+            found = names.get(level.strip().upper(), names.get(number))
+        else:
+            found = names.get(number)
+        if found is None:
+            found = (number, self.core.set_level(f"LEVEL {number}", number, ""))
+        if len(names) < 2000:
+            names[level] = found
+        return found
+
+    # ---- sinks
+
+    def add_sink(self, config: SinkConfig) -> int:
+        """Opens a sink and gives it what is logged from now on; the automatic console sink goes."""
+        plain = config.resolved(self.all_custom_levels())
+        with self._changing:
+            sink_id = self._add(plain)
+            if self.auto_sink_id is not None:
+                self._remove(self.auto_sink_id)
+                self.auto_sink_id = None
+            self._refresh()
+            return sink_id
+
+    def _add(self, plain: SinkConfig) -> int:
+        sink_id = self._next_id
+        sink = Sink(self.core, sink_id, plain, self.config, self.tell)
+        self._next_id += 1
+        self.sinks[sink_id] = sink
+        sink.register()
+        if not self._is_active(sink):
+            self.core.set_enabled(sink_id, False)
+        return sink_id
+
+    def _remove(self, sink_id: int) -> None:
+        sink = self.sinks[sink_id]
+        self.core.flush(self._patience_s)
+        del self.sinks[sink_id]
+        self.core.remove_sink(sink_id, sink.layout)
+        sink.close_files()
+
+    @property
+    def _patience_s(self) -> float:
+        """How long a sink in trouble is given to take what it holds."""
+        return float(self.config.stall_timeout) + 0.5
+
+    def remove_sink(self, sink_id: int) -> bool:
+        """Writes out what the sink holds and closes it; False when there is no such sink."""
+        with self._changing:
+            if sink_id not in self.sinks or sink_id == self.auto_sink_id:
+                return False
+            self._remove(sink_id)
+            self._refresh()
+            return True
+
+    def user_sinks(self) -> list[int]:
+        return [sink_id for sink_id in self.sinks if sink_id != self.auto_sink_id]
+
+    def set_sink_enabled(self, sink_id: int, is_enabled: bool) -> bool:
+        """Switches a sink on or off for what is logged from now on; False when there is no such sink."""
+        with self._changing:
+            sink = self.sinks.get(sink_id)
+            if sink is None:
+                return False
+            if not is_enabled and self._is_active(sink):
+                self.core.flush(self._patience_s)
+            sink.is_enabled = is_enabled
+            self.core.set_enabled(sink_id, self._is_active(sink))
+            self._refresh()
+            return True
+
+    def sink_stats(self, sink_id: int) -> SinkStats:
+        """Counts of one sink; KeyError when there is no such sink."""
+        return SinkStats(*self.core.sink_stats(sink_id))
+
+    def stats(self) -> Stats:
+        """The books."""
+        emitted, written, dropped, failed, size, writes, rotations, errors, high, ring = self.core.stats()
+        return Stats(
+            emitted=emitted,
+            written=written,
+            dropped=dropped,
+            failed=failed,
+            pending=emitted - written - dropped - failed,
+            failed_formats=self.core.failed_formats,
+            bytes_written=size,
+            writes=writes,
+            rotations=rotations,
+            write_errors=errors,
+            blocked_ns=self.core.blocked_ns,
+            ring_high_water=high,
+            ring_size=ring,
+        )
+
+    def switch(self, is_on: bool) -> None:
+        """All output on or off."""
+        with self._changing:
+            self.is_on = is_on
+            self._refresh()
+
+    def reopen(self) -> None:
+        """Opens every file by its name again, after what was logged before has been written."""
+        self.core.flush(self._patience_s)
+        with self._changing:
+            for sink in self.sinks.values():
+                if sink.is_file:
+                    sink.reopen()
+
+    # ---- context
+
+    def context_variable(self) -> ContextVar[Any]:
+        """The variable that holds the current context's fields; from the first use on, records look at it."""
+        if self._context is None:
+            from contextvars import ContextVar
+
+            self._context = ContextVar(f"logly-{self.name}")
+            self.core.use_context(self._context)
+        return self._context
+
+    # ---- the flusher's Python work
+
+    def do_work(self) -> None:
+        """What sinks want of Python; runs on the flusher's thread (or the caller's, when there is none any more)."""
+        self._tell_errors()
+        for sink_id, rotates, reopens, streams, records, error in self.core.take_work():
+            sink = self.sinks.get(sink_id)
+            if sink is None:
+                continue
+            try:
+                if error:
+                    self.tell(OSError(error, os.strerror(error), sink.path))
+                if rotates:
+                    sink.rotate()
+                if reopens:
+                    sink.reopen()
+                if streams:
+                    sink.write_stream()
+                if records:
+                    sink.handle_records()
+            except KeyError:
+                continue  # removed in the meantime
+            except Exception as trouble:
+                self.tell(trouble)
+        self._tell_errors()
+
+    def tell(self, error: Exception) -> None:
+        """Has `on_error` told, on the flusher's thread."""
+        self.core.tell(error)
+
+    def _tell_errors(self) -> None:
+        while self.core.errors:
+            error = self.core.errors.popleft()
+            try:
+                if self.config.on_error is not None:
+                    self.config.on_error(error)
+                else:
+                    self._tell_stderr(error)
+            except Exception as trouble:
+                self._tell_stderr(trouble)
+
+    def _tell_stderr(self, error: BaseException) -> None:
+        now = time.monotonic()
+        if now - self._told_at < ON_ERROR_INTERVAL_S:
+            return
+        self._told_at = now
+        try:
+            os.write(2, f"logly ({self.name}): {type(error).__name__}: {error}\n".encode(errors="backslashreplace"))
+        except OSError:
+            pass  # there is nobody left to tell
+
+    # ---- end
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Flushes, stops the flusher, closes the files. Later records are written by their callers."""
+        flushed = self.core.flush(timeout)
+        with self._changing:
+            if self.is_closed:
+                return flushed
+            self.is_closed = True
+            self._refresh()
+            self.flusher.stop(timeout)
+            self.core.drain_here()
+            if self.core.pending() and flushed:
+                flushed = self.core.flush(timeout)
+            for sink in self.sinks.values():
+                if sink.is_file:
+                    self.core.release_file(sink.id)
+                    sink.close_file()
+        return flushed
+
+    # ---- fork
+
+    def after_fork_in_child(self) -> None:
+        """The child has no flusher and empty rings; its own flusher starts with its first record."""
+        self._changing = threading.RLock()
+        self.flusher.reset_after_fork()
+        self.core.after_fork_in_child()
+        for sink in self.sinks.values():
+            sink.after_fork_in_child()
+        self._refresh()
+
+
+class Lifeline:
+    """Held by every logger of a backend: when the last one is gone, what was logged is written and the flusher ends."""
+
+    __slots__ = ("backend",)
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def __del__(self) -> None:
+        backend = getattr(self, "backend", None)
+        if backend is not None and not backend.is_closed:
+            backend.close()
+
+
+def _power_of_two(size: int) -> int:
+    return 1 << max(size - 1, 4095).bit_length()
+
+
+_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+_forking: list[Backend] = []
+
+
+@atexit.register
+def _close_all() -> None:
+    for backend in list(_backends):
+        backend.close()
+    drain_housekeeper(10.0)
+
+
+def _before_fork() -> None:
+    _forking[:] = list(_backends)
+    for backend in _forking:
+        backend.core.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for backend in _forking:
+        backend.core.after_fork_in_parent()
+    _forking.clear()
+
+
+def _after_fork_in_child() -> None:
+    _reset_registry_lock()
+    for backend in _forking:
+        backend.after_fork_in_child()
+    _forking.clear()
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # Its children end by os._exit, without atexit; and it clears its finalizers before it calls this.
+        util.register_after_fork(_close_all, lambda _: _finish_with_multiprocessing())
+
+
+def _finish_with_multiprocessing() -> None:
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, _close_all, exitpriority=0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

@@ -1,0 +1,386 @@
+"""`Logger`: what users hold. The log methods are compiled (see `_calls.pxi`); the rest is here."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ._core import FieldBlock, Producer, emit_from, install_methods
+from .backend import Backend, Lifeline
+from .config import LoggerConfig, SinkConfig
+from .levels import level_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from os import PathLike
+    from types import TracebackType
+    from typing import Self
+
+    from .levels import Level
+    from .stats import SinkStats, Stats
+
+__all__ = ["Logger"]
+
+
+class Logger(Producer):
+    """An asynchronous logger: a call copies its arguments into a ring, a background thread writes the lines.
+
+    Args:
+        config: settings; None: the defaults. It is copied: change it later through `configure`.
+        name: shown by ``{name}`` in layouts.
+
+    Raises:
+        ConfigError: a setting is wrong.
+
+    A context manager: leaving it closes the logger. Loggers are independent of each other; what `bind` returns
+    shares everything with the logger it came from.
+
+    Example:
+        >>> with Logger() as logger:
+        ...     sink = logger.add_sink(SinkConfig(path="logs/app.log"))
+        ...     logger.info("order {} filled at {:.2f}", 42, 3.14159)
+    """
+
+    __slots__ = ("_backend",)
+    _backend: Backend
+
+    def __init__(self, config: LoggerConfig | None = None, *, name: str = "root") -> None:
+        self._backend = Backend(name, config.copy() if config is not None else LoggerConfig())
+        self._attach(self._backend.core, None, Lifeline(self._backend))
+
+    def __repr__(self) -> str:
+        return f"<Logger {self._backend.name!r}, {len(self._backend.user_sinks())} sinks>"
+
+    @property
+    def name(self) -> str:
+        """The logger's name."""
+        return self._backend.name
+
+    @property
+    def config(self) -> LoggerConfig:
+        """A copy of the settings in force."""
+        return self._backend.given.copy()
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], *, name: str = "root") -> Self:
+        """A logger configured by a TOML file: table ``[logly]`` and an array of tables ``[[logly.sinks]]``.
+
+        Raises:
+            ConfigError: unknown key or wrong value; names file, key, value and the nearest valid name.
+            OSError: the file cannot be read.
+        """
+        from .settings import load_file
+
+        return cls._from_settings(*load_file(path), name)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any], *, name: str = "root") -> Self:
+        """Like `from_file`, from a mapping of the same shape.
+
+        Raises:
+            ConfigError: unknown key or wrong value.
+        """
+        from .settings import load_dict
+
+        return cls._from_settings(*load_dict(settings), name)
+
+    @classmethod
+    def _from_settings(cls, config: LoggerConfig, sinks: list[SinkConfig], name: str) -> Self:
+        logger = cls(config, name=name)
+        try:
+            for sink in sinks:
+                logger.add_sink(sink)
+        except BaseException:
+            logger.close()
+            raise
+        return logger
+
+    # ---- sinks
+
+    def add_sink(self, config: SinkConfig) -> int:
+        """Add a sink; it gets what is logged from now on.
+
+        Returns:
+            The sink's id, for `remove_sink` and the like.
+
+        Raises:
+            ConfigError: a setting is wrong; names the field, the value and what is valid.
+            SinkError: the file cannot be opened (an OSError, with errno).
+        """
+        return self._backend.add_sink(config)
+
+    def remove_sink(self, sink_id: int) -> bool:
+        """Write out what a sink holds and close it. False when there is no such sink."""
+        return self._backend.remove_sink(sink_id)
+
+    def remove_all_sinks(self) -> int:
+        """Remove every sink; return how many there were."""
+        return sum(self._backend.remove_sink(sink_id) for sink_id in self._backend.user_sinks())
+
+    def list_sinks(self) -> list[int]:
+        """The ids of the sinks that were added, oldest first."""
+        return self._backend.user_sinks()
+
+    def enable_sink(self, sink_id: int) -> bool:
+        """Switch a sink on again. False when there is no such sink."""
+        return self._backend.set_sink_enabled(sink_id, True)
+
+    def disable_sink(self, sink_id: int) -> bool:
+        """Switch a sink off; what was logged before is still written. False when there is no such sink."""
+        return self._backend.set_sink_enabled(sink_id, False)
+
+    def sink_stats(self, sink_id: int) -> SinkStats:
+        """Counts of one sink.
+
+        Raises:
+            KeyError: there is no such sink.
+        """
+        return self._backend.sink_stats(sink_id)
+
+    # ---- settings and life
+
+    def configure(self, config: LoggerConfig) -> None:
+        """Apply settings at run time; no record is lost, also while the ring is replaced.
+
+        Raises:
+            ConfigError: a setting is wrong; nothing has changed then.
+        """
+        self._backend.configure(config.copy())
+
+    def is_enabled_for(self, level: Level | int | str) -> bool:
+        """Whether a record of this level would be taken.
+
+        Raises:
+            ConfigError: there is no such level.
+        """
+        return level_number(level, self._backend.all_custom_levels()) >= self._backend.threshold
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was logged before this call has been handed to the operating system by every sink.
+
+        Args:
+            timeout: seconds; None: as long as it takes (a sink in trouble is given up after `stall_timeout`).
+
+        Returns:
+            False when the time was over first.
+        """
+        return self._backend.core.flush(timeout)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Flush, stop the flusher, close the files. Idempotent.
+
+        Logging afterwards still works: each call then writes its own record before it returns.
+
+        Args:
+            timeout: seconds to wait at most; None: as long as it takes.
+
+        Returns:
+            Whether everything was written in time.
+        """
+        return self._backend.close(timeout)
+
+    def reopen(self) -> None:
+        """Open every file by its name again, as after logrotate."""
+        self._backend.reopen()
+
+    def enable(self) -> None:
+        """Switch all output on again."""
+        self._backend.switch(True)
+
+    def disable(self) -> None:
+        """Switch all output off: calls return at the level gate."""
+        self._backend.switch(False)
+
+    def stats(self) -> Stats:
+        """The books: ``emitted == written + dropped + failed + pending``."""
+        return self._backend.stats()
+
+    def add_level(self, name: str, number: int, color: str | None = None) -> None:
+        """Add a level for `log(name, ...)`.
+
+        Args:
+            name: matched in any case.
+            number: its rank among the others (INFO is 20, WARNING 30).
+            color: such as ``"bold yellow"`` or ``"31;1"``; None: none.
+
+        Raises:
+            ConfigError: a built-in name, a number out of range, an unknown colour.
+        """
+        self._backend.add_level(name, number, color)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- fields
+
+    def bind(self, **fields: Any) -> Self:
+        """A logger with the same sinks that puts these fields on every record.
+
+        They are encoded here, once. A field of the call wins over a bound one, that over the context's.
+        """
+        return self._with_fields({**self._bound_fields, **fields})
+
+    def unbind(self, *names: str) -> Self:
+        """A logger without these bound fields; names that are not bound are ignored."""
+        return self._with_fields({key: value for key, value in self._bound_fields.items() if key not in names})
+
+    def _with_fields(self, fields: dict[str, Any]) -> Self:
+        child = type(self).__new__(type(self))
+        child._backend = self._backend
+        child._attach(self._backend.core, FieldBlock(fields), self._owner)
+        return child
+
+    def contextualize(self, **fields: Any) -> Contextualized:
+        """Fields for every record of the current context (thread, asyncio task) inside the ``with``.
+
+        Also a decorator, of functions and of async functions. Nested contexts add up.
+        """
+        return Contextualized(self._backend, fields)
+
+    def catch(
+        self,
+        exception: type[BaseException] | tuple[type[BaseException], ...] | Callable[..., Any] = Exception,
+        *,
+        level: Level | int | str = "ERROR",
+        reraise: bool = False,
+        message: str = "An error has been caught in function '{function}'",
+        default: Any = None,
+    ) -> Any:
+        """Log what is raised inside: a context manager, and a decorator of functions, async functions and generators.
+
+        Args:
+            exception: what to catch.
+            level: level of the record.
+            reraise: raise it again after it was logged.
+            message: text of the record; ``{function}`` is the decorated function's name, or the place of the ``with``.
+            default: what a decorated function returns instead.
+
+        Example:
+            >>> @logger.catch(default=0)
+            ... def ratio(a, b):
+            ...     return a / b
+        """
+        if callable(exception) and not isinstance(exception, type):
+            return Catcher(self, Exception, level, reraise, message, default)(exception)
+        return Catcher(self, exception, level, reraise, message, default)  # type: ignore[arg-type]
+
+
+install_methods(Logger)
+
+
+class Contextualized:
+    """What `Logger.contextualize` returns."""
+
+    def __init__(self, backend: Backend, fields: dict[str, Any]) -> None:
+        self._variable = backend.context_variable()
+        self._fields = fields
+        self._tokens: list[Any] = []
+
+    def __enter__(self) -> Self:
+        outer = self._variable.get(None)
+        block = FieldBlock({**(outer.fields if outer is not None else {}), **self._fields})
+        self._tokens.append(self._variable.set(block))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._variable.reset(self._tokens.pop())
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return _wrapped(function, lambda: _fresh(self))
+
+
+def _fresh(context: Contextualized) -> Contextualized:
+    # One object per activation: a decorated coroutine may run many times at once.
+    copy = Contextualized.__new__(Contextualized)
+    copy._variable, copy._fields, copy._tokens = context._variable, context._fields, []
+    return copy
+
+
+class Catcher:
+    """What `Logger.catch` returns."""
+
+    def __init__(
+        self,
+        logger: Logger,
+        exception: type[BaseException] | tuple[type[BaseException], ...],
+        level: Level | int | str,
+        reraise: bool,
+        message: str,
+        default: Any,
+        function: str | None = None,
+    ) -> None:
+        self._logger = logger
+        self._exception = exception
+        self._level = level
+        self._reraise = reraise
+        self._message = message
+        self._default = default
+        self._function = function
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or not isinstance(error, self._exception):
+            return False
+        frame = sys._getframe(1 if self._function is None else 2)
+        function = self._function or frame.f_code.co_name
+        # Only our own placeholder is filled: the rest of the text is the user's, braces and all.
+        text = self._message.replace("{function}", function)
+        emit_from(self._logger, self._level, text, (), {}, error, frame)
+        return not self._reraise
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        name = getattr(function, "__name__", repr(function))
+        guard = Catcher(
+            self._logger, self._exception, self._level, self._reraise, self._message, self._default, name
+        )
+        return _wrapped(function, lambda: guard, self._default)
+
+
+def _wrapped(function: Callable[..., Any], guard: Callable[[], Any], default: Any = None) -> Callable[..., Any]:
+    """`function` run inside ``with guard()``, whatever kind of function it is."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            with guard():
+                return await function(*args, **kwargs)
+            return default
+
+        return coroutine
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def async_generator(*args: Any, **kwargs: Any) -> Any:
+            with guard():
+                async for item in function(*args, **kwargs):
+                    yield item
+
+        return async_generator
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            with guard():
+                return (yield from function(*args, **kwargs))
+            return default
+
+        return generator
+
+    @functools.wraps(function)
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        with guard():
+            return function(*args, **kwargs)
+        return default
+
+    return plain

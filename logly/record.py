@@ -1,0 +1,93 @@
+"""`Record`: one log record as Python sees it, in function sinks and filters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class RecordException(NamedTuple):
+    """The exception of a record, as text: it was rendered when the record was logged."""
+
+    type: str
+    message: str
+    stack: str
+
+
+class Record:
+    """One log record. Immutable by convention; made on the flusher's thread.
+
+    Attributes:
+        time_ns: nanoseconds since the epoch.
+        level: the level's name, such as ``"INFO"``.
+        level_number: its number.
+        message: the formatted message.
+        name: the logger's name.
+        module, function, path, lineno: where the call stands.
+        thread: `threading.get_ident()` of the calling thread; ``thread_name``: its name then.
+        process: the process id.
+        fields: the structured fields; the call's win over bound ones, those over the context's.
+        exception: `RecordException`, or None.
+    """
+
+    __slots__ = (
+        "exception",
+        "fields",
+        "function",
+        "level",
+        "level_number",
+        "lineno",
+        "message",
+        "module",
+        "name",
+        "path",
+        "process",
+        "thread",
+        "thread_name",
+        "time_ns",
+    )
+
+    def __init__(
+        self,
+        time_ns: int,
+        level: str,
+        level_number: int,
+        message: str,
+        name: str,
+        site: tuple[str, str, str, int],
+        thread: int,
+        thread_name: str,
+        process: int,
+        fields: dict[str, Any],
+        exception: tuple[str, str, str] | None,
+    ) -> None:
+        self.time_ns = time_ns
+        self.level = level
+        self.level_number = level_number
+        self.message = message
+        self.name = name
+        self.module, self.function, self.path, self.lineno = site
+        self.thread = thread
+        self.thread_name = thread_name
+        self.process = process
+        self.fields = fields
+        self.exception = RecordException(*exception) if exception is not None else None
+
+    @property
+    def filename(self) -> str:
+        """The last part of `path`."""
+        return self.path.replace("\\", "/").rpartition("/")[2]
+
+    @property
+    def time(self) -> datetime:
+        """The time stamp in local time, aware; microseconds."""
+        from datetime import UTC, datetime, timedelta
+
+        seconds, nanoseconds = divmod(self.time_ns, 1_000_000_000)
+        instant = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanoseconds // 1000)
+        return instant.astimezone()
+
+    def __repr__(self) -> str:
+        return f"<Record {self.level} {self.module}:{self.function}:{self.lineno} {self.message!r}>"
