@@ -1,4 +1,4 @@
-"""Generates the tables of docs/configuration.md from the fields; ``python -m tests.config_table`` rewrites."""
+"""Generates the tables of docs/configuration.md from the fields; ``python -m tests.config_table`` writes."""
 
 from dataclasses import MISSING, Field, fields
 from pathlib import Path

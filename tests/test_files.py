@@ -109,8 +109,23 @@ def test_a_wrong_path_is_refused(path):
     assert caught.value.field == "path"
 
 
-STRFTIME = {"YYYY": "%Y", "YY": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "dddd": "%A", "ddd": "%a", "DD": "%d",
-            "HH": "%H", "hh": "%I", "mm": "%M", "ss": "%S", "SSSSSS": "%f", "A": "%p", "ZZ": "%z"}  # fmt: skip
+STRFTIME = {
+    "YYYY": "%Y",
+    "YY": "%y",
+    "MMMM": "%B",
+    "MMM": "%b",
+    "MM": "%m",
+    "dddd": "%A",
+    "ddd": "%a",
+    "DD": "%d",
+    "HH": "%H",
+    "hh": "%I",
+    "mm": "%M",
+    "ss": "%S",
+    "SSSSSS": "%f",
+    "A": "%p",
+    "ZZ": "%z",
+}
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2090, 1, 1)), st.sampled_from(list(STRFTIME)))

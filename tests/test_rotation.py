@@ -1,4 +1,4 @@
-"""Rotation: boundaries against zoneinfo, names, retention, compression, and several processes with one file."""
+"""Rotation: boundaries against zoneinfo, names, retention, compression, several processes with one file."""
 
 import os
 import subprocess
@@ -22,8 +22,16 @@ from logly.rotation import lock_path, names_file, open_lock, rotate, rotate_shar
 from logly.schedule import NEVER, Schedule, next_boundary, parse_rotation
 
 SECOND = 1_000_000_000
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo",
-         "Pacific/Apia", "Africa/Casablanca"]  # fmt: skip
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+    "America/Sao_Paulo",
+    "Pacific/Apia",
+    "Africa/Casablanca",
+]
 ROTATIONS = ["hourly", "daily", "weekly", "monthly", "yearly", "02:30", "00:00", "23:59:59"]
 
 
@@ -227,10 +235,20 @@ def test_a_file_from_a_far_future_does_not_capture_the_names(tmp_path, name):
 
 @pytest.mark.parametrize(
     "foreign",
-    ["app.log", "app_20240101.log", "app_20241301_000000.log", "app_20240101_120000.txt", "xapp_20240101_120000.log",
-     "app_20240101_120000.log.zip", "app_20240101_120000_1.log", "app_20240101_120000_0000.log",
-     "app_20240101_120000.log.gz.part", "app_20240101_120000.log.bak", "app_extra_20240101_120000.log"],
-)  # fmt: skip
+    [
+        "app.log",
+        "app_20240101.log",
+        "app_20241301_000000.log",
+        "app_20240101_120000.txt",
+        "xapp_20240101_120000.log",
+        "app_20240101_120000.log.zip",
+        "app_20240101_120000_1.log",
+        "app_20240101_120000_0000.log",
+        "app_20240101_120000.log.gz.part",
+        "app_20240101_120000.log.bak",
+        "app_extra_20240101_120000.log",
+    ],
+)
 def test_foreign_names_are_never_touched(tmp_path, name, foreign):
     put(tmp_path, foreign)
     assert name.match(foreign) is None
@@ -310,8 +328,8 @@ def test_zstd_works_or_says_what_to_install(tmp_path):
     try:
         method = compression.find_method("zst")
     except ConfigError as error:
-        assert "zstandard" in str(error)
-        return
+        told = str(error)
+        pytest.skip(told if "zstandard" in told else pytest.fail(told))
     plain = tmp_path / "app_20240101_000000.log"
     plain.write_bytes(b"line\n" * 1000)
     assert compression.compress(str(plain), method).endswith(".log.zst")
@@ -436,9 +454,10 @@ def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkey
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(SinkError) as caught:
+    with monkeypatch.context() as patched:
         patched.setattr("logly.rotation.os.open", full)
-        rotate(name, path, fd, end_ns=0)
+        with pytest.raises(SinkError) as caught:
+            rotate(name, path, fd, end_ns=0)
     assert caught.value.errno == 28
     assert names_file(path, os.fstat(fd))
     assert name.files() == []
