@@ -1,5 +1,7 @@
 """Levels and colours: what users may write, and what they are told when it is wrong."""
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,13 @@ def test_errors_are_what_generic_handlers_expect():
     assert isinstance(error, LoglyError)
     assert (error.errno, error.strerror, error.filename) == (13, "no permission", "app.log")
     assert issubclass(ConfigError, ValueError)
+
+
+def test_errors_survive_the_way_between_processes():
+    config = pickle.loads(pickle.dumps(ConfigError("text", field="level", value=3)))
+    assert (str(config), config.field, config.value) == ("text", "level", 3)
+    sink = pickle.loads(pickle.dumps(SinkError(13, "no permission", "app.log")))
+    assert (sink.errno, sink.strerror, sink.filename) == (13, "no permission", "app.log")
 
 
 @pytest.mark.parametrize(
