@@ -154,15 +154,16 @@ class LoggerConfig:
 class SinkConfig:
     """Settings of a sink; every field is described in docs/configuration.md.
 
-    At most one of `path`, `stream`, `fd` and `function` is given; with none, the sink is the console (stderr).
+    At most one of `path`, `stream`, `fd` and `function` is given; with none, the sink is the console
+    (stderr).
     """
 
     path: "str | PathLike[str] | None" = _setting(
         None,
         checks.optional(checks.path),
         "",
-        "file to append to, its folders are made; `{pid}`, `{time}` and `{time:PATTERN}` are filled in when the "
-        "sink is opened",
+        "file to append to, its folders are made; `{pid}`, `{time}` and `{time:PATTERN}` are filled in when "
+        "the sink is opened",
     )
     stream: 'Literal["stdout", "stderr"] | TextStream | None' = _setting(
         None,
@@ -218,8 +219,8 @@ class SinkConfig:
         None,
         checks.optional(checks.one_of("keep", "escape", "indent")),
         "",
-        "line breaks within a text record: `keep` them, `escape` them (`\\n`), or `indent` what follows them; "
-        "None: the default of the layout",
+        "line breaks within a text record: `keep` them, `escape` them (`\\n`), or `indent` what follows "
+        "them; None: the default of the layout",
     )
     rotation: "str | timedelta | None" = _setting(
         None,

@@ -67,7 +67,8 @@ def invalid(field: "str | None", value: object, expected: str, choices: "Iterabl
     """Return (not raise) the error for a wrong value.
 
     Args:
-        field: name of the field; None where the value stands alone.
+        field: name of the field, or of an item of it (``level_colors['info']``); None where the value stands
+            alone.
         value: what was given.
         expected: what is valid, as the end of the sentence "use ...".
         choices: valid names; the one nearest to `value` is suggested.
@@ -75,4 +76,5 @@ def invalid(field: "str | None", value: object, expected: str, choices: "Iterabl
     near = nearest(value, choices) if isinstance(value, str) else None
     hint = f" (did you mean {near!r}?)" if near is not None else ""
     what = f"{field} = {show(value)}" if field else show(value)
-    return ConfigError(f"{what} is not valid: use {expected}{hint}", field=field, value=value)
+    name = field.partition("[")[0] if field else None
+    return ConfigError(f"{what} is not valid: use {expected}{hint}", field=name, value=value)

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,10 +126,8 @@ def _lower_priority() -> None:
     """Lower this thread's priority, where a thread has one of its own: Linux, by its native id."""
     if sys.platform != "linux":
         return
-    try:
+    with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-    except OSError:
-        pass
 
 
 housekeeper = Housekeeper()

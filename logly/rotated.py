@@ -146,7 +146,7 @@ def _is_regular(path: str) -> bool:
 class Retention(NamedTuple):
     """A parsed `SinkConfig.retention`: one of the two is set."""
 
-    count: "int | None" = None
+    files: "int | None" = None
     """Rotated files to keep; the current file is not one of them."""
     age_ns: "int | None" = None
     """Age of a file's newest line, in nanoseconds, beyond which the file goes."""
@@ -164,11 +164,11 @@ def parse_retention(value: "int | str | timedelta", *, field: str = "retention")
         ConfigError: anything else.
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return Retention(count=int(value))
+        return Retention(files=int(value))
     if isinstance(value, str):
         number = value.lower().removesuffix("files").removesuffix("file").strip()
         if number.isascii() and number.isdigit() and len(number) < 10:
-            return Retention(count=int(number))
+            return Retention(files=int(number))
     try:
         return Retention(age_ns=parse_age(value))  # type: ignore[arg-type]
     except ValueError:
@@ -185,8 +185,8 @@ def expired(name: RotatedName, retention: Retention, now_ns: int) -> "list[Rotat
         OSError: the folder cannot be read.
     """
     files = name.files()
-    if retention.count is not None:
-        kept = set(sorted({(file.stamp, file.number) for file in files}, reverse=True)[: retention.count])
+    if retention.files is not None:
+        kept = set(sorted({(file.stamp, file.number) for file in files}, reverse=True)[: retention.files])
         return [file for file in files if (file.stamp, file.number) not in kept]
     assert retention.age_ns is not None
     return [file for file in files if now_ns - name.end_ns(file) > retention.age_ns]

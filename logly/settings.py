@@ -93,7 +93,7 @@ def _load(content: "Mapping[str, Any]", *, is_file: bool) -> "tuple[LoggerConfig
     for index, sink in enumerate(sinks):
         place = f"{_TABLE}.{_SINKS}[{index}]"
         sink_config = SinkConfig(**_known(sink, SinkConfig, place, is_file))
-        _with_place(place, lambda config=sink_config: config.validate(custom))  # type: ignore[misc]
+        _with_place(place, lambda config=sink_config: config.validate(custom))
         sink_configs.append(sink_config)
     return logger_config, sink_configs
 

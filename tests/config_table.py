@@ -1,4 +1,4 @@
-"""Generates the tables of docs/configuration.md from the fields: ``python -m tests.config_table`` rewrites it."""
+"""Generates the tables of docs/configuration.md from the fields; ``python -m tests.config_table`` writes."""
 
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -16,7 +16,7 @@ def table(kind: "type[LoggerConfig] | type[SinkConfig]") -> str:
 
 
 def row(one: "Field[Any]") -> str:
-    kind = str(one.type).strip("'\"").replace("|", "\\|")
+    kind = getattr(one.type, "__name__", str(one.type)).replace("|", "\\|")
     doc = one.metadata["doc"].replace("|", "\\|")
     return f"| `{one.name}` | `{kind}` | {one.metadata['unit'] or '-'} | `{default(one)}` | {doc} |"
 

@@ -1,0 +1,177 @@
+"""The configuration objects: defaults, checks, and that the reference page says what the code does."""
+
+from contextlib import suppress
+from dataclasses import fields
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logly.config import LoggerConfig, SinkConfig
+from logly.errors import ConfigError
+from logly.units import parse_age, parse_size
+from tests.config_table import PAGE, with_tables
+
+
+def test_the_defaults_are_valid():
+    LoggerConfig().validate()
+    SinkConfig().validate()
+
+
+def test_every_field_is_documented_and_the_page_is_up_to_date():
+    assert all(one.metadata["doc"] for kind in (LoggerConfig, SinkConfig) for one in fields(kind))
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_tables(page) == page, "run: python -m tests.config_table"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("level", "loud", "SUCCESS"),
+        ("async_buffer_size", 4095, "4096"),
+        ("async_buffer_size", True, "bytes"),
+        ("async_buffer_size", "10 parsecs", "MiB"),
+        ("async_flush_interval", -1, "milliseconds"),
+        ("async_flush_interval", float("nan"), "milliseconds"),
+        ("overflow", "blok", "did you mean 'block'"),
+        ("stall_timeout", "1", "seconds"),
+        ("auto_sink", 1, "True or False"),
+        ("timezone", "Europe/Berlin", "'utc'"),
+        ("on_error", 3, "called"),
+        ("custom_levels", {"info": 21}, "no level has yet"),
+        ("custom_levels", {"a": 21, "A": 22}, "no level has yet"),
+        ("custom_levels", {"a": "x"}, "int from 0"),
+        ("level_colors", {"inof": "red"}, "did you mean 'INFO'"),
+        ("level_colors", {"info": "rde"}, "did you mean 'red'"),
+        ("spool", "", "name of a file"),
+    ],
+)
+def test_a_wrong_logger_setting_names_field_value_and_way_out(name, value, told):
+    config = LoggerConfig()
+    setattr(config, name, value)
+    with pytest.raises(ConfigError, match=name) as caught:
+        config.validate()
+    assert told in str(caught.value)
+    assert caught.value.field == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("path", "logs/{date}.log", "{pid}"),
+        ("path", "logs/{pid.log", "lone '{'"),
+        ("path", 3, "name of a file"),
+        ("stream", "stdrr", "did you mean 'stderr'"),
+        ("stream", 5, "text file object"),
+        ("fd", -1, "open descriptor"),
+        ("rotation", "dayly", "did you mean 'daily'"),
+        ("rotation", "25:00", "HH:MM"),
+        ("rotation", timedelta(0), "timedelta"),
+        ("size_limit", "ten", "MiB"),
+        ("size_limit", 0, "from 1"),
+        ("retention", -1, "30 days"),
+        ("retention", "forever", "30 days"),
+        ("compression", "gzpi", "did you mean"),
+        ("newlines", "strip", "'escape'"),
+        ("mode", 0o10000, "0o640"),
+        ("filter_module", [], "list of names"),
+        ("color", "yes", "True or False"),
+        ("format", "", "not empty"),
+    ],
+)
+def test_a_wrong_sink_setting_names_field_value_and_way_out(name, value, told):
+    config = SinkConfig(path=None if name in ("stream", "fd") else "app.log")
+    setattr(config, name, value)
+    with pytest.raises(ConfigError, match=name) as caught:
+        config.validate()
+    assert told in str(caught.value)
+    assert caught.value.field == name
+
+
+def test_a_misspelt_attribute_is_noticed():
+    with pytest.raises(AttributeError):
+        LoggerConfig().async_bufer_size = 1
+
+
+def test_settings_that_contradict_each_other_are_refused():
+    with pytest.raises(ConfigError, match="path and fd"):
+        SinkConfig(path="a.log", fd=1).validate()
+    with pytest.raises(ConfigError, match="needs a file"):
+        SinkConfig(stream="stdout", rotation="daily").validate()
+    with pytest.raises(ConfigError, match="no record would pass"):
+        SinkConfig(filter_min_level="error", filter_max_level="info").validate()
+
+
+def test_resolved_gives_plain_values_and_leaves_the_original_alone():
+    config = LoggerConfig(level="notice", async_buffer_size="64 KiB", custom_levels={"Notice": 22})
+    config.level_colors["notice"] = "red"
+    plain = config.resolved()
+    assert (plain.level, plain.async_buffer_size, plain.level_colors) == (22, 65536, {22: "\x1b[31m"})
+    assert (config.level, config.async_buffer_size) == ("notice", "64 KiB")
+    sink = SinkConfig(path="a.log", filter_module="shop", filter_min_level="Notice", compression="gz")
+    plain_sink = sink.resolved({"Notice": 22})
+    assert (plain_sink.filter_module, plain_sink.filter_min_level, plain_sink.compression) == (
+        ("shop",),
+        22,
+        "gzip",
+    )
+
+
+def test_a_copy_is_independent():
+    config = LoggerConfig(custom_levels={"A": 1})
+    copy = config.copy()
+    copy.custom_levels["B"] = 2
+    copy.level = 5
+    assert config == LoggerConfig(custom_levels={"A": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("10 MB", 10**7),
+        ("1 GiB", 2**30),
+        ("512k", 512_000),
+        ("1.5KiB", 1536),
+        ("7", 7),
+        ("1_000 b", 1000),
+        (0, 0),
+    ],
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+UNITS = {"k": 10**3, "MB": 10**6, "GiB": 2**30, "TB": 10**12, "Ki": 2**10}
+
+
+@given(st.decimals(0, 10**6, places=3), st.sampled_from(list(UNITS)))
+def test_fractions_of_a_unit_are_rounded_exactly(number, unit):
+    exact = Fraction(number) * UNITS[unit]
+    assert parse_size(f"{number:f} {unit}") == int(exact + Fraction(1, 2))
+
+
+@given(st.timedeltas(min_value=timedelta(microseconds=1)))
+def test_an_age_is_exact_to_the_microsecond(age):
+    assert parse_age(age) == age // timedelta(microseconds=1) * 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "age"),
+    [
+        ("30 days", timedelta(30)),
+        ("12h", timedelta(hours=12)),
+        ("1 week, 2 days", timedelta(9)),
+        ("1.5 min", timedelta(seconds=90)),
+    ],
+)
+def test_ages(text, age):
+    assert parse_age(text) == parse_age(age)
+
+
+@given(st.text(max_size=20))
+def test_no_text_does_anything_but_parse_or_be_refused(text):
+    for parse in (parse_size, parse_age):
+        with suppress(ConfigError):
+            assert parse(text) >= 0
