@@ -14,7 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from ._core import Core, _reset_registry_lock
-from .colors import LEVEL_COLORS, parse_color
+from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .flusher import Flusher
 from .levels import Level, level_number
@@ -144,7 +144,7 @@ class Backend:
     # ---- levels
 
     def _define_levels(self) -> None:
-        colors = {**LEVEL_COLORS}
+        colors = {**DEFAULT_LEVEL_COLORS}
         colors = {number: parse_color(color) for number, color in colors.items()}
         colors.update(self.config.level_colors)  # type: ignore[arg-type]
         for level in Level:
