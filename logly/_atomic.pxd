@@ -13,26 +13,61 @@ cdef extern from * nogil:
     #define LOGLY_ATOMIC
     #include <atomic>
     #include <cstdint>
+    #define static inline static inline
     static_assert(sizeof(std::atomic<uint64_t>) == 8 && std::atomic<uint64_t>::is_always_lock_free, "");
     static_assert(sizeof(std::atomic<uint32_t>) == 4 && std::atomic<uint32_t>::is_always_lock_free, "");
-    template <class T> static inline std::atomic<T>* logly_atomic(T* p) { return reinterpret_cast<std::atomic<T>*>(p); }
-    static inline uint64_t load_acquire(const uint64_t* p) { return logly_atomic(const_cast<uint64_t*>(p))->load(std::memory_order_acquire); }
-    static inline uint64_t load_relaxed(const uint64_t* p) { return logly_atomic(const_cast<uint64_t*>(p))->load(std::memory_order_relaxed); }
-    static inline void store_release(uint64_t* p, uint64_t v) { logly_atomic(p)->store(v, std::memory_order_release); }
-    static inline void store_relaxed(uint64_t* p, uint64_t v) { logly_atomic(p)->store(v, std::memory_order_relaxed); }
-    static inline uint64_t fetch_add(uint64_t* p, uint64_t v) { return logly_atomic(p)->fetch_add(v); }
-    static inline uint64_t fetch_sub(uint64_t* p, uint64_t v) { return logly_atomic(p)->fetch_sub(v); }
-    static inline uint32_t load_acquire32(const uint32_t* p) { return logly_atomic(const_cast<uint32_t*>(p))->load(std::memory_order_acquire); }
-    static inline uint32_t load_relaxed32(const uint32_t* p) { return logly_atomic(const_cast<uint32_t*>(p))->load(std::memory_order_relaxed); }
-    static inline void store_release32(uint32_t* p, uint32_t v) { logly_atomic(p)->store(v, std::memory_order_release); }
-    static inline void store_relaxed32(uint32_t* p, uint32_t v) { logly_atomic(p)->store(v, std::memory_order_relaxed); }
-    static inline uint32_t exchange32(uint32_t* p, uint32_t v) { return logly_atomic(p)->exchange(v); }
-    static inline uint32_t fetch_or32(uint32_t* p, uint32_t v) { return logly_atomic(p)->fetch_or(v); }
-    static inline uint32_t fetch_and32(uint32_t* p, uint32_t v) { return logly_atomic(p)->fetch_and(v); }
-    template <class T> static inline T* logly_load_pointer(T* const* p) { return logly_atomic(const_cast<T**>(p))->load(std::memory_order_acquire); }
-    template <class T> static inline void logly_store_pointer(T** p, T* v) { logly_atomic(p)->store(v, std::memory_order_release); }
+    template <class T> static inline std::atomic<T>* logly_atomic(T* p) {
+        return reinterpret_cast<std::atomic<T>*>(p);
+    }
+    static inline uint64_t load_acquire(const uint64_t* p) {
+        return logly_atomic(const_cast<uint64_t*>(p))->load(std::memory_order_acquire);
+    }
+    static inline uint64_t load_relaxed(const uint64_t* p) {
+        return logly_atomic(const_cast<uint64_t*>(p))->load(std::memory_order_relaxed);
+    }
+    static inline void store_release(uint64_t* p, uint64_t v) {
+        logly_atomic(p)->store(v, std::memory_order_release);
+    }
+    static inline void store_relaxed(uint64_t* p, uint64_t v) {
+        logly_atomic(p)->store(v, std::memory_order_relaxed);
+    }
+    static inline uint64_t fetch_add(uint64_t* p, uint64_t v) {
+        return logly_atomic(p)->fetch_add(v);
+    }
+    static inline uint64_t fetch_sub(uint64_t* p, uint64_t v) {
+        return logly_atomic(p)->fetch_sub(v);
+    }
+    static inline uint32_t load_acquire32(const uint32_t* p) {
+        return logly_atomic(const_cast<uint32_t*>(p))->load(std::memory_order_acquire);
+    }
+    static inline uint32_t load_relaxed32(const uint32_t* p) {
+        return logly_atomic(const_cast<uint32_t*>(p))->load(std::memory_order_relaxed);
+    }
+    static inline void store_release32(uint32_t* p, uint32_t v) {
+        logly_atomic(p)->store(v, std::memory_order_release);
+    }
+    static inline void store_relaxed32(uint32_t* p, uint32_t v) {
+        logly_atomic(p)->store(v, std::memory_order_relaxed);
+    }
+    static inline uint32_t exchange32(uint32_t* p, uint32_t v) {
+        return logly_atomic(p)->exchange(v);
+    }
+    static inline uint32_t fetch_or32(uint32_t* p, uint32_t v) {
+        return logly_atomic(p)->fetch_or(v);
+    }
+    static inline uint32_t fetch_and32(uint32_t* p, uint32_t v) {
+        return logly_atomic(p)->fetch_and(v);
+    }
+    template <class T> static inline T* logly_load_pointer(T* const* p) {
+        return logly_atomic(const_cast<T**>(p))->load(std::memory_order_acquire);
+    }
+    template <class T> static inline void logly_store_pointer(T** p, T* v) {
+        logly_atomic(p)->store(v, std::memory_order_release);
+    }
     // Full fence: orders a store before a later load (the sleeper's handshake needs exactly that).
-    static inline void fence_full() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+    static inline void fence_full() {
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+    }
     #endif
     """
     uint64_t load_acquire(const uint64_t* p) noexcept

@@ -509,10 +509,14 @@ cdef PyObject* call_critical(PyObject* self, PyObject** args, Py_ssize_t count, 
 
 cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef dict fields
+    cdef Py_ssize_t i
     if load_threshold((<Producer> self).engine) > 40:
         Py_IncRef(<PyObject*> None)
         return <PyObject*> None
-    fields = {<object> tuple_item(names, i): <object> args[count + i] for i in range(tuple_length(names))} if names != NULL else {}
+    fields = {}
+    if names != NULL:
+        for i in range(tuple_length(names)):
+            fields[<object> tuple_item(names, i)] = <object> args[count + i]
     fields.setdefault("exc_info", True)
     emit_object(<Producer> self, 40, 5, tuple([<object> args[i] for i in range(count)]), fields)
     Py_IncRef(<PyObject*> None)

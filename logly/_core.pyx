@@ -10,33 +10,31 @@ from _thread import RLock, get_ident
 from collections import deque
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
 from logly._atomic cimport (
-    fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_pointer, store_relaxed,
-    store_relaxed32, store_release, store_release32,
+    fence_full, fetch_add, fetch_sub, load_acquire, load_relaxed, load_relaxed32, store_pointer, store_relaxed32,
+    store_release32,
 )
-from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
+from logly._buffer cimport Buffer, buffer_free, buffer_init
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
-from logly._clock cimport calibration_init, calibration_ns, clock_init, clock_is_tsc, clock_monotonic_ns, clock_ticks
+from logly._clock cimport calibration_init, clock_init, clock_monotonic_ns, clock_ticks
 from logly._engine cimport (
-    MAX_LEVELS, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON, POST_DRAIN, POST_START,
-    POST_SYNC, POST_WAKE, RUN_PYTHON, Engine, deliver_line, engine_committed, engine_discard, engine_dropped, engine_fail, engine_line, engine_lock, engine_pass,
-    engine_run, engine_unlock, engine_wake, engine_write, engine_written, sink_finish_line, sink_recovered, sink_trouble,
+    MAX_LEVELS, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON, POST_DRAIN,
+    POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, Engine, deliver_line, engine_committed, engine_discard,
+    engine_dropped, engine_fail, engine_line, engine_lock, engine_pass, engine_run, engine_unlock, engine_wake,
+    engine_write, engine_written, sink_recovered, sink_trouble,
 )
-from logly._event cimport event_init, event_prepare, event_signal, event_wait
+from logly._event cimport event_init, event_prepare, event_wait
 from logly._fd cimport FD_FILE, fd_kind, fd_size, process_id
 from logly._format cimport KIND_ALL, KIND_STR, FormatSpec, parse_spec, spec_accepts
-from logly._layout cimport (
-    LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_PRETTY_JSON, LAYOUT_TEXT, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, Layout, Level,
-    Line, Piece, Site, Text, base_name, render_line, write_exception, write_message,
-)
+from logly._layout cimport PIECE_FIELD, PIECE_TIME, Layout, Line, Piece, Site, Text, base_name, write_message
 from logly._output cimport (
-    TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
-    WRITE_DONE, WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog,
+    TARGET_FD, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
+    WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog,
 )
 from logly._producer cimport (
     ENCODED, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text, put_value,
@@ -45,18 +43,16 @@ from logly._producer cimport (
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport is_str, text_length_of, tuple_item, tuple_length
 from logly._record cimport (
-    HAS_THREAD, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE,
-    TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value, put_counted,
-    text_kind, unit_size,
+    MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE,
+    TAG_UCS2, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value, put_counted,
+    unit_size,
 )
 from logly._ring cimport (
-    RECORD_HEAP, RING_ALIGN, Ring, ring_commit, ring_free, ring_max_inline, ring_new, ring_release, ring_reload_tail,
-    ring_reserve, ring_used,
+    RECORD_HEAP, RING_ALIGN, Ring, ring_commit, ring_free, ring_max_inline, ring_new, ring_release, ring_reserve,
 )
 from logly._table cimport Table, table_find, table_insert
-from logly._unicode cimport write_text
 
-from .template import PIECES, parse_message
+from .template import parse_message
 
 cdef extern from *:
     """

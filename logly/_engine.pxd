@@ -21,9 +21,9 @@ from logly._clock cimport (
 from logly._event cimport Event, event_prepare, event_signal, event_wait
 from logly._layout cimport Level, Line, Site, Text, render_line, write_message
 from logly._output cimport (
-    NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM,
-    WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Marks, Sink, marks_push, sink_backlog, sink_forget,
-    sink_mark, sink_oldest, sink_write,
+    NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE,
+    WORK_STREAM, WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Marks, Sink, marks_push, sink_backlog,
+    sink_forget, sink_mark, sink_oldest, sink_write,
 )
 from logly._program cimport Program
 from logly._record cimport (

@@ -206,10 +206,10 @@ cdef inline void write_inline_path(Buffer* out, const Piece* piece, const Record
 # Is the field at index i overridden by a later one of the same name?
 cdef inline bint is_overridden(const RecordView* view, uint32_t index, const char* after, const Value* key) noexcept nogil:
     cdef Value name
-    cdef uint32_t i
+    cdef uint32_t _
     if not view.header.flags & MAY_REPEAT:
         return False
-    for i in range(index + 1, view.header.fields):
+    for _ in range(index + 1, view.header.fields):
         after = get_value(after, &name)
         if same_text(&name, key):
             return True

@@ -11,20 +11,19 @@ from libc.string cimport memcpy
 
 from logly._atomic cimport load_acquire, load_relaxed, store_relaxed
 from logly._clock cimport clock_ticks
-from logly._engine cimport (
-    NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake,
-)
+from logly._engine cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake
 from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly._layout cimport Site
 from logly._program cimport MAX_ARGS, Program
 from logly._python cimport (
-    PY_FALSE, PY_NONE, PY_TRUE, PyThreadState, PyThreadState_Get, bytes_data, bytes_length, caller_of, float_bits, int_bits,
-    is_bytes, is_float, is_int, is_str, text_data, text_kind_of, text_length_of, thread_ident, tuple_item, tuple_length,
+    PY_FALSE, PY_NONE, PY_TRUE, PyThreadState, PyThreadState_Get, bytes_data, bytes_length, caller_of, float_bits,
+    int_bits, is_bytes, is_float, is_int, is_str, text_data, text_kind_of, text_length_of, thread_ident, tuple_item,
+    tuple_length,
 )
 from logly._record cimport (
-    HAS_EXCEPTION, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1,
-    TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, align_record, put_counted, put_raw,
-    put_tag, put_word,
+    HAS_EXCEPTION, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT,
+    TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, align_record,
+    put_counted, put_raw, put_tag, put_word,
 )
 from logly._ring cimport RECORD_INLINE, Ring, ring_commit, ring_reload_tail, ring_window
 from logly._table cimport Table, table_find

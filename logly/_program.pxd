@@ -122,9 +122,9 @@ cdef inline void run_step(Buffer* out, const Step* step, const Value* value) noe
 cdef inline bint find_field(const RecordView* view, const Value* key, Value* found) noexcept nogil:
     cdef const char* at = view.fields
     cdef Value name, value
-    cdef uint32_t i
+    cdef uint32_t _
     cdef bint there = False
-    for i in range(view.header.fields):
+    for _ in range(view.header.fields):
         at = get_value(at, &name)
         at = get_value(at, &value)
         if same_text(&name, key):

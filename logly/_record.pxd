@@ -177,8 +177,8 @@ cdef struct RecordView:
 
 cdef inline const char* skip_values(const char* at, uint32_t count) noexcept nogil:
     cdef Value value
-    cdef uint32_t i
-    for i in range(count):
+    cdef uint32_t _
+    for _ in range(count):
         at = get_value(at, &value)
     return at
 

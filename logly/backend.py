@@ -6,6 +6,7 @@ All of this runs rarely (configuration, start, exit, fork); nothing of it runs p
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -336,10 +337,9 @@ class Backend:
         if now - self._told_at < ON_ERROR_INTERVAL_S:
             return
         self._told_at = now
-        try:
-            os.write(2, f"logly ({self.name}): {type(error).__name__}: {error}\n".encode(errors="backslashreplace"))
-        except OSError:
-            pass  # there is nobody left to tell
+        text = f"logly ({self.name}): {type(error).__name__}: {error}\n"
+        with contextlib.suppress(OSError):  # there is nobody left to tell
+            os.write(2, text.encode(errors="backslashreplace"))
 
     # ---- end
 
@@ -433,6 +433,4 @@ def _finish_with_multiprocessing() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -24,6 +24,13 @@ def boolean(field: str, value: "Any", levels: "Mapping[str, int]") -> bool:
     raise invalid(field, value, "True or False")
 
 
+def color(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    """A switch, or what to colour."""
+    if value is None or isinstance(value, bool) or value in ("level", "line"):
+        return value
+    raise invalid(field, value, "True, False, None, 'level' or 'line'")
+
+
 def level(field: str, value: "Any", levels: "Mapping[str, int]") -> int:
     return level_number(value, levels, field=field)
 

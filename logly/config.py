@@ -44,9 +44,7 @@ def _table(check: "checks.Check", doc: str) -> "Any":
 
 
 def _checked(config: "LoggerConfig | SinkConfig", levels: "Mapping[str, int]") -> "dict[str, Any]":
-    return {
-        one.name: one.metadata["check"](one.name, getattr(config, one.name), levels) for one in fields(config)
-    }
+    return {one.name: one.metadata["check"](one.name, getattr(config, one.name), levels) for one in fields(config)}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,9 +54,7 @@ class LoggerConfig:
     Assigning a name that is not a field raises AttributeError. Values are checked when the object is used.
     """
 
-    level: "Level | int | str" = _setting(
-        Level.INFO, checks.level, "", "threshold: records below it are not taken"
-    )
+    level: "Level | int | str" = _setting(Level.INFO, checks.level, "", "threshold: records below it are not taken")
     async_buffer_size: "int | str" = _setting(
         MIB, checks.size(4096), "bytes", "one ring; rounded up to a power of two; at least 4096"
     )
@@ -82,8 +78,7 @@ class LoggerConfig:
         1.0,
         checks.number(0, 86_400, "seconds"),
         "s",
-        "how long a failing or blocked sink may hold the service up before its records are discarded and "
-        "counted",
+        "how long a failing or blocked sink may hold the service up before its records are discarded and counted",
     )
     max_message_bytes: "int | str" = _setting(
         64 * MIB, checks.size(64), "bytes", "a longer message is cut, with a mark that says so"
@@ -181,9 +176,7 @@ class SinkConfig:
         None, checks.optional(checks.function), "", "called with each `Record` on the flusher's thread"
     )
     async_write: bool = _setting(True, _YES, "", "False: the record is in the kernel when the call returns")
-    buffer_size: "int | str" = _setting(
-        64 * 1024, checks.size(1, 1 << 30), "bytes", "collected before a write"
-    )
+    buffer_size: "int | str" = _setting(64 * 1024, checks.size(1, 1 << 30), "bytes", "collected before a write")
     flush_interval: "float | None" = _setting(
         None, checks.optional(_MS), "ms", "None: the logger's `async_flush_interval`"
     )
@@ -206,12 +199,14 @@ class SinkConfig:
         None, checks.optional(checks.text), "", "layout template, or `logfmt`; None: the default layout"
     )
     json: "bool | None" = _setting(None, _MAYBE, "", "JSON lines; None: the logger's setting")
-    color: "bool | None" = _setting(
-        None, _MAYBE, "", "None: only on a terminal; honours `NO_COLOR` and `FORCE_COLOR`; never in files"
+    color: "bool | Literal['level', 'line'] | None" = _setting(
+        None,
+        checks.color,
+        "",
+        "`level` (or True) colours the level, `line` the whole line; None: the level, only on a terminal; honours "
+        "`NO_COLOR` and `FORCE_COLOR`; never in files",
     )
-    date_enabled: "bool | None" = _setting(
-        None, _MAYBE, "", "time stamp on or off; None: the logger's setting"
-    )
+    date_enabled: "bool | None" = _setting(None, _MAYBE, "", "time stamp on or off; None: the logger's setting")
     date_style: "str | None" = _setting(
         None, checks.optional(checks.text), "", "time pattern; None: `YYYY-MM-DD HH:mm:ss.SSS`"
     )
@@ -248,9 +243,7 @@ class SinkConfig:
         "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
         "backports.zstd or zstandard installed)",
     )
-    watch: bool = _setting(
-        False, _YES, "", "notice that the file was renamed or deleted from outside, and reopen"
-    )
+    watch: bool = _setting(False, _YES, "", "notice that the file was renamed or deleted from outside, and reopen")
     mode: int = _setting(
         0o644,
         checks.integer(0, 0o7777, "permission bits, like 0o640"),

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_append"]
 
-APPEND_FLAGS = (
-    os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-)
+APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """Append, because a write then lands whole at the end of the file, whoever else writes to it."""
 
 _REASONS = {
@@ -73,9 +71,7 @@ def _open(name: str, mode: int) -> int:
         if os.path.islink(name):
             # O_CREAT would quietly make the file at the far end, which is hardly what the link was for
             target = os.readlink(name)
-            raise SinkError(
-                errno.ENOENT, f"a symbolic link to {target!r}, which does not exist", name
-            ) from None
+            raise SinkError(errno.ENOENT, f"a symbolic link to {target!r}, which does not exist", name) from None
         return os.open(name, APPEND_FLAGS, mode)
     if stat.S_ISDIR(kind):
         raise SinkError(errno.EISDIR, _REASONS[errno.EISDIR], name)
@@ -103,9 +99,7 @@ def _open_fifo(name: str) -> int:
         fd = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as trouble:
         if trouble.errno == errno.ENXIO:
-            raise SinkError(
-                errno.ENXIO, "a FIFO that nobody reads: start the reader first", name
-            ) from trouble
+            raise SinkError(errno.ENXIO, "a FIFO that nobody reads: start the reader first", name) from trouble
         raise
     os.set_blocking(fd, True)
     return fd

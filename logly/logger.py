@@ -269,7 +269,7 @@ class Logger(Producer):
         """
         if callable(exception) and not isinstance(exception, type):
             return Catcher(self, Exception, level, reraise, message, default)(exception)
-        return Catcher(self, exception, level, reraise, message, default)  # type: ignore[arg-type]
+        return Catcher(self, exception, level, reraise, message, default)
 
 
 install_methods(Logger)
@@ -341,9 +341,7 @@ class Catcher:
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         name = getattr(function, "__name__", repr(function))
-        guard = Catcher(
-            self._logger, self._exception, self._level, self._reraise, self._message, self._default, name
-        )
+        guard = Catcher(self._logger, self._exception, self._level, self._reraise, self._message, self._default, name)
         return _wrapped(function, lambda: guard, self._default)
 
 

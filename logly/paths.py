@@ -132,8 +132,6 @@ def _value(inside: str, template: str, now_ns: int, utc: bool, field: str) -> st
         return format_time(pattern or DEFAULT_PATH_TIME, now_ns, utc=utc)
     if inside == "pid":
         return str(os.getpid())
-    error = invalid(
-        f"{field} = {template!r}: placeholder", "{" + inside + "}", "{pid}, {time} or {time:PATTERN}"
-    )
+    error = invalid(f"{field} = {template!r}: placeholder", "{" + inside + "}", "{pid}, {time} or {time:PATTERN}")
     error.field, error.value = field, template
     raise error

@@ -62,18 +62,14 @@ def parse_rotation(value: "str | timedelta", *, field: str = "rotation") -> Rota
     except ConfigError:
         amount = 0
     if amount < _SECOND_NS:
-        expected = (
-            f"{', '.join(map(repr, PERIODS))}, 'HH:MM', or an interval: '6 hours', a timedelta (1 s or more)"
-        )
+        expected = f"{', '.join(map(repr, PERIODS))}, 'HH:MM', or an interval: '6 hours', a timedelta (1 s or more)"
         raise invalid(field, value, expected, PERIODS)
     return Rotation("every", amount)
 
 
 def _time_of_day(word: str) -> "int | None":
     parts = word.split(":")
-    if len(parts) not in (2, 3) or not all(
-        part.isascii() and part.isdigit() and len(part) <= 2 for part in parts
-    ):
+    if len(parts) not in (2, 3) or not all(part.isascii() and part.isdigit() and len(part) <= 2 for part in parts):
         return None
     hour, minute, second = (*map(int, parts), 0)[:3]
     return hour * 3600 + minute * 60 + second if hour < 24 and minute < 60 and second < 60 else None
@@ -138,9 +134,7 @@ def first_instant(wall: datetime, utc: bool) -> int:
     dial_s = (wall - _EPOCH) // _SECOND
     if utc:
         return dial_s
-    near = {
-        dial_s - _east_of_utc(dial_s + shift) for shift in (-_DAY_S, -_DAY_S // 2, 0, _DAY_S // 2, _DAY_S)
-    }
+    near = {dial_s - _east_of_utc(dial_s + shift) for shift in (-_DAY_S, -_DAY_S // 2, 0, _DAY_S // 2, _DAY_S)}
     shown = [instant for instant in near if wall_clock(instant, utc) == wall]
     if shown:
         return min(shown)

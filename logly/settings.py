@@ -111,9 +111,7 @@ def _known(
         if key not in names:
             near = nearest(key, [*names, *(further or ())]) if isinstance(key, str) else None
             hint = f"did you mean {near!r}?" if near else f"valid are {', '.join(names)}"
-            raise ConfigError(
-                f"{place}.{key} = {value!r}: there is no such key; {hint}", field=str(key), value=value
-            )
+            raise ConfigError(f"{place}.{key} = {value!r}: there is no such key; {hint}", field=str(key), value=value)
         if is_file and key in _ONLY_IN_CODE:
             text = f"{place}.{key} = {value!r}: a function can only be set in code, not in a file"
             raise ConfigError(text, field=key, value=value)

@@ -156,13 +156,13 @@ class Sink:
         if not self.logger_config.global_color_display:
             return 0
         wanted = use_color(
-            None if color == "line" else color,
+            True if isinstance(color, str) else color,
             is_terminal=self._is_terminal(),
             is_file=self.is_file,
         )
-        if color == "line":
-            return 2
-        return 1 if wanted else 0
+        if not wanted:
+            return 0
+        return 2 if color == "line" else 1
 
     def _is_terminal(self) -> bool:
         try:
@@ -217,10 +217,17 @@ class Sink:
         """Rotates or follows another process's rotation. Raises SinkError; True when this call renamed the file."""
         from .rotation import rotate
 
-        assert self.rotated_name is not None and self.path is not None
+        assert self.rotated_name is not None
+        assert self.path is not None
         lock = self.lock_fd if self.lock_fd >= 0 else None
         done = rotate(
-            self.rotated_name, self.path, self.fd, end_ns=end_ns, is_due=is_due, mode=self.config.mode, lock_fd=lock
+            self.rotated_name,
+            self.path,
+            self.fd,
+            end_ns=end_ns,
+            is_due=is_due,
+            mode=self.config.mode,
+            lock_fd=lock,
         )
         old, self.fd = self.fd, done.fd
         if old != self.fd:
@@ -408,11 +415,11 @@ def _plain_descriptor(stream: Any) -> int | None:
 
     None for anything that somebody put in its place: its `write` must see the text.
     """
-    if stream is not sys.__stderr__ and stream is not sys.__stdout__:
+    own: tuple[Any, ...] = (sys.__stdout__, sys.__stderr__)
+    if not any(stream is one for one in own):
         return None
     try:
-        if stream is sys.__stdout__:
-            stream.flush()  # what was printed before comes first
+        stream.flush()  # what was printed before comes first
         return int(stream.fileno())
     except (AttributeError, OSError, ValueError):
         return None

@@ -6,7 +6,10 @@ Nothing here runs per log call: a message template is parsed at its first use, a
 from __future__ import annotations
 
 import sys
-from _string import formatter_field_name_split, formatter_parser  # what str.format itself parses with
+from _string import (  # type: ignore[import-not-found]  # what str.format itself parses with
+    formatter_field_name_split,
+    formatter_parser,
+)
 from typing import Any
 
 from .errors import ConfigError

@@ -5,10 +5,10 @@ from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 
 def buffer_roundtrip(bytes data, int times):
     cdef Buffer buffer
-    cdef int i
+    cdef int _
     buffer_init(&buffer)
     try:
-        for i in range(times):
+        for _ in range(times):
             buffer_append(&buffer, <const char*> data, len(data))
         return buffer.data[: buffer.size]
     finally:

@@ -222,9 +222,7 @@ def test_any_pattern_is_either_rendered_or_refused(text, ns):
         assert pattern.render(ns, utc=True) == pattern.render(ns, utc=True)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "position"), [("[", 0), ("HH:mm [oops", 6), ("[ok] [", 5), ("ss.SSSSSSSSSS", 3)]
-)
+@pytest.mark.parametrize(("pattern", "position"), [("[", 0), ("HH:mm [oops", 6), ("[ok] [", 5), ("ss.SSSSSSSSSS", 3)])
 def test_a_mistake_is_told_with_its_position(pattern, position):
     with pytest.raises(ValueError, match=f"^{position}$"):
         Pattern(pattern)

@@ -242,9 +242,7 @@ def test_a_clock_that_is_set_again_and_again_recovers_when_left_alone(sizes):
 
 
 @settings(deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(1, 100 * MILLISECOND), st.integers(-400, 400)), min_size=1, max_size=50)
-)
+@given(st.lists(st.tuples(st.integers(1, 100 * MILLISECOND), st.integers(-400, 400)), min_size=1, max_size=50))
 def test_jittering_anchors_never_turn_time_back(steps):
     clock = PlayedClock(2_995_203_000)
     last = 0

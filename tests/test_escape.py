@@ -15,9 +15,7 @@ CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 troubles = st.text(
     st.sampled_from('ab \t\n\r\r\x00\x1b\x7f\x80\x85\x9f\xa0é\u2027\u2028\u2029\u202a→😀\\"='), max_size=40
 )
-texts = st.one_of(
-    troubles, st.text(), st.builds(lambda text, n: text + "a" * n, troubles, st.integers(0, 40))
-)
+texts = st.one_of(troubles, st.text(), st.builds(lambda text, n: text + "a" * n, troubles, st.integers(0, 40)))
 
 
 def visible(match: re.Match[str]) -> str:

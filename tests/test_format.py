@@ -85,13 +85,9 @@ floats = st.one_of(
     st.builds(lambda n, k: n / 10**k, st.integers(-(10**16), 10**16), st.integers(0, 20)),
     st.builds(lambda n, k: n / 2**k, st.integers(-(10**6), 10**6), st.integers(0, 12)),
     st.integers(-1074, 1023).map(lambda e: math.ldexp(1.0, e)),
-    st.sampled_from(
-        [0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, 1.7976931348623157e308, 1e16, 1e15]
-    ),
+    st.sampled_from([0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, 1.7976931348623157e308, 1e16, 1e15]),
 )
-values = st.one_of(
-    integers, floats, floats, st.booleans(), st.text(max_size=12), st.none(), st.binary(max_size=3)
-)
+values = st.one_of(integers, floats, floats, st.booleans(), st.text(max_size=12), st.none(), st.binary(max_size=3))
 
 
 @given(values, specs)
@@ -115,9 +111,7 @@ def test_rounding_is_pythons(value, precision, code):
     assert check(value, f".{precision}{code}")
 
 
-@given(
-    integers, st.integers(0, 40), st.sampled_from(["", "d", "b", "o", "x", "X"]), st.sampled_from(["", "_"])
-)
+@given(integers, st.integers(0, 40), st.sampled_from(["", "d", "b", "o", "x", "X"]), st.sampled_from(["", "_"]))
 def test_zero_padding_is_grouped_as_pythons(value, width, code, grouping):
     assert check(value, f"0{width}{grouping}{code}")
     assert check(value, f"#0{width}{grouping}{code}")

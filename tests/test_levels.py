@@ -77,9 +77,7 @@ def test_colours_become_sgr_sequences(text, sequence):
     assert parse_color(text) == sequence
 
 
-@pytest.mark.parametrize(
-    "text", ["redd", "red on", "on bold", "\x1b[2J", "\x1b[31m\x1b]0;title\x07m", "31;x", ";", 7]
-)
+@pytest.mark.parametrize("text", ["redd", "red on", "on bold", "\x1b[2J", "\x1b[31m\x1b]0;title\x07m", "31;x", ";", 7])
 def test_a_wrong_colour_is_refused(text):
     with pytest.raises(ConfigError):
         parse_color(text)

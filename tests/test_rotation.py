@@ -146,9 +146,7 @@ def test_retention_by_count_keeps_the_newest(tmp_path, name):
 
 def test_retention_by_age_goes_by_the_name_not_by_the_files_times(tmp_path, name):
     put(tmp_path, "app_20240101_000000.log.gz", "app_20240110_000000.log")
-    assert prune(name, parse_retention("7 days"), ns("2024-01-10")) == [
-        str(tmp_path / "app_20240101_000000.log.gz")
-    ]
+    assert prune(name, parse_retention("7 days"), ns("2024-01-10")) == [str(tmp_path / "app_20240101_000000.log.gz")]
 
 
 @pytest.mark.parametrize(("value", "files"), [(0, 0), (7, 7), ("7", 7), ("10 files", 10)])

@@ -111,9 +111,7 @@ def test_a_boundary_is_later_on_the_dial_and_the_last_before_the_next(in_zone, z
     if after_ns > ns("2015-01-01"):
         # transitions in this range are of an hour at most
         tz = ZoneInfo(zone)
-        shown = [
-            datetime.fromtimestamp(boundary // SECOND - back, tz).replace(tzinfo=None) for back in (0, 1)
-        ]
+        shown = [datetime.fromtimestamp(boundary // SECOND - back, tz).replace(tzinfo=None) for back in (0, 1)]
         assert is_on_dial(kind, shown[0]) or shown[0] - shown[1] > timedelta(seconds=1)
 
 
@@ -141,9 +139,7 @@ def test_where_the_calendar_ends_no_boundary_comes():
     assert Schedule(None, 0).next_ns == NEVER
 
 
-@pytest.mark.parametrize(
-    "value", ["24:00", "1:2:3:4", "dayly", "", 5, None, timedelta(milliseconds=1), "-1 day"]
-)
+@pytest.mark.parametrize("value", ["24:00", "1:2:3:4", "dayly", "", 5, None, timedelta(milliseconds=1), "-1 day"])
 def test_a_wrong_rotation_is_refused(value):
     with pytest.raises(ConfigError, match="hourly"):
         parse_rotation(value)

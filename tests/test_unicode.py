@@ -15,9 +15,7 @@ strings = st.one_of(
     st.text(st.characters(max_codepoint=0xFF)),
     st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=())),
     st.text(anything),
-    st.text(
-        st.sampled_from("ab'\"\\\n\r\t\x00\x1b\x7f\x80\xa0é→\u2028\ud83d\ude00😀\U0010ffff"), max_size=30
-    ),
+    st.text(st.sampled_from("ab'\"\\\n\r\t\x00\x1b\x7f\x80\xa0é→\u2028\ud83d\ude00😀\U0010ffff"), max_size=30),
     st.text(anything, min_size=1, max_size=3).map(lambda part: part * 700),
 )
 LONG = [

@@ -1,0 +1,102 @@
+"""Sets everything up and runs it: `python3 dev.py demo` or `python3 dev.py test`. Needs CPython and a C++ compiler only.
+
+    demo        the main job: two million lines from four threads into logs/async.log, with figures
+    test        lint, types, tests (also of the header-only internals), and sdist -> wheel -> install -> tests
+    setup       only the virtual environment, with logly built in place
+
+Everything goes into .venv (or $LOGLY_VENV); nothing else on the machine is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("LOGLY_VENV", ROOT / ".venv")).resolve()
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+
+def run(*command: str | Path, **environment: str) -> None:
+    words = [str(word) for word in command]
+    print("+", " ".join(words), flush=True)
+    subprocess.run(words, cwd=ROOT, check=True, env={**os.environ, **environment})
+
+
+def setup(*groups: str, probe: bool = False) -> None:
+    """A virtual environment with what pyproject.toml names, and logly built in place."""
+    if not PYTHON.exists():
+        run(sys.executable, "-m", "venv", VENV)
+    run(
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--upgrade",
+        "pip>=25.1",
+        "setuptools>=77",
+        "cython>=3.3,<3.4",
+    )
+    for group in groups:
+        run(PYTHON, "-m", "pip", "install", "--quiet", "--group", group)
+    switches = ",".join(filter(None, [os.environ.get("LOGLY_BUILD", ""), "probe" if probe else ""]))
+    run(
+        PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--editable", ".",
+        LOGLY_BUILD=switches,
+    )  # fmt: skip
+
+
+def lint() -> None:
+    run(PYTHON, "-m", "ruff", "check", ".")
+    run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    # It looks for pycodestyle on the path.
+    run(BIN / "cython-lint", "logly", "tests", PATH=f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}")
+    run(PYTHON, "-m", "mypy")
+
+
+def test_wheel() -> None:
+    """The sdist builds a wheel, and the wheel passes the tests where no source tree is on the path."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        # An environment of its own, as any user's `pip install` has; the newest tools that pyproject.toml allows.
+        run(PYTHON, "-m", "build", "--sdist", "--outdir", place, ".")
+        (sdist,) = place.glob("*.tar.gz")
+        run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, sdist)
+        (wheel,) = place.glob("*.whl")
+        clean = place / "venv"
+        run(sys.executable, "-m", "venv", clean)
+        python = clean / BIN.name / PYTHON.name
+        run(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
+        run(python, "-m", "pip", "install", "--quiet", "--group", "test", wheel)
+        shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", place)
+        print("+ pytest (installed wheel)", flush=True)
+        subprocess.run([python, "-m", "pytest", "-q", "-m", "smoke"], cwd=place, check=True)
+
+
+def test() -> None:
+    setup("test", "lint", probe=True)
+    lint()
+    test_wheel()
+    run(PYTHON, "-m", "pytest", "-q")
+
+
+def demo() -> None:
+    setup()
+    run(PYTHON, "-m", "logly", "demo")
+
+
+if __name__ == "__main__":
+    jobs = {"demo": demo, "test": test, "setup": setup, "lint": lint, "wheel": test_wheel}
+    if len(sys.argv) != 2 or sys.argv[1] not in jobs:
+        sys.exit(__doc__)
+    try:
+        jobs[sys.argv[1]]()
+    except subprocess.CalledProcessError as failure:
+        sys.exit(failure.returncode)
