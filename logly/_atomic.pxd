@@ -13,7 +13,6 @@ cdef extern from * nogil:
     #define LOGLY_ATOMIC
     #include <atomic>
     #include <cstdint>
-    #define static inline static inline
     static_assert(sizeof(std::atomic<uint64_t>) == 8 && std::atomic<uint64_t>::is_always_lock_free, "");
     static_assert(sizeof(std::atomic<uint32_t>) == 4 && std::atomic<uint32_t>::is_always_lock_free, "");
     template <class T> static inline std::atomic<T>* logly_atomic(T* p) {

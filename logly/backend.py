@@ -173,10 +173,9 @@ class Backend:
         """(number, index) of a level that the core does not know by this spelling."""
         number = level_number(level, self.all_custom_levels())
         names = self.core.level_index
+        found = names.get(number)
         if isinstance(level, str):
-            found = names.get(level.strip().upper(), names.get(number))
-        else:
-            found = names.get(number)
+            found = names.get(level.strip().upper(), found)
         if found is None:
             found = (number, self.core.set_level(f"LEVEL {number}", number, ""))
         if len(names) < 2000:
