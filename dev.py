@@ -1,4 +1,6 @@
-"""Sets everything up and runs it: `python3 dev.py demo` or `python3 dev.py test`. Needs CPython and a C++ compiler only.
+"""Sets everything up and runs it: `python3 dev.py demo` or `python3 dev.py test`.
+
+Needs CPython with its headers and a C++ compiler only.
 
     demo        the main job: two million lines from four threads into logs/async.log, with figures
     test        lint, types, tests (also of the header-only internals), and sdist -> wheel -> install -> tests
