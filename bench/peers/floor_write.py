@@ -21,10 +21,10 @@ STATEMENTS = {
     "args": 'logger.write(b"2026-01-01 00:00:00.000 | INFO     | order %d filled at %.2f\\n" % (i, x))',
     "full": 'logger.write(b"2026-01-01 00:00:00.000 1 a.py:1 INFO     Iteration: %d int: %d double: %f\\n"'
     " % (i, i * 2, i / 2))",
-    "size": "logger.write(logger.text)",
+    "size": "logger.write(text.encode())",
 }
 
 
 def setup(path: str, scenario: Scenario, *, buffering: int = 0) -> Session:
     line = Line(path, buffering)
-    return Session(line, {k: v for k, v in STATEMENTS.items() if k != "size"}, line.file.flush, line.file.close)
+    return Session(line, STATEMENTS, line.file.flush, line.file.close)
