@@ -69,7 +69,7 @@ SCENARIOS = {
         Scenario("text", TEXT.encode()),
         Scenario("args", b"filled at"),
         Scenario("fstring", b"filled at"),
-        Scenario("fields", b"order filled", "json"),
+        Scenario("fields", b'"ABCD"', "json"),
         Scenario("exception", b"order failed"),
         Scenario("site", b"filled at", "site"),
         Scenario("full", b"Iteration: ", "full"),
@@ -261,7 +261,7 @@ def run_each_peer(options: argparse.Namespace) -> None:
 def main_percall(scenario: str, texts: dict[str, str] | None = None) -> None:
     """A pyperf script: the caller's cost of one call of `scenario`.
 
-    Bursts of `BURST` calls are timed; the flush after each is not. So an asynchronous peer is asked what
+    Bursts of 1,000 calls are timed; the flush after each is not. So an asynchronous peer is asked what
     its call costs, not how fast its consumer is; `sustained.py` and `throughput.py` ask that.
     """
     import pyperf
@@ -269,18 +269,20 @@ def main_percall(scenario: str, texts: dict[str, str] | None = None) -> None:
     def pass_on(command: list[str], options: argparse.Namespace) -> None:
         for peer in options.peer or []:
             command += ["--peer", peer]
+        command += ["--burst", str(options.burst)]
         for name in ("ledger", "dir"):
             if getattr(options, name):
                 command += [f"--{name}", getattr(options, name)]
 
     runner = pyperf.Runner(add_cmdline_args=pass_on)
     runner.argparser.add_argument("--peer", action="append", help="only this one; may be repeated")
+    runner.argparser.add_argument("--burst", type=int, default=BURST, help="calls timed at a stretch")
     runner.argparser.add_argument("--ledger", help="file that collects lines expected and written")
     runner.argparser.add_argument("--dir", help="where the log files go")
     options = runner.parse_args()
     for peer in options.peer or PEERS:
         for label, text in (texts or {"": TEXT}).items():
-            burst = max(4, min(BURST, (1 << 19) // (len(text) + 64)))
+            burst = max(4, min(options.burst, (1 << 19) // (len(text) + 64)))
             runner.bench_time_func(
                 f"{scenario}/{peer}{label and '/' + label}",
                 TimedBursts(peer, scenario, options, text, burst),

@@ -26,16 +26,16 @@ def compute(units: int) -> float:
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    rounds, units = (2, 300_000) if options.fast else (15, 1_500_000)
+    rounds, units, records = (2, 300_000, 500) if options.fast else (15, 1_500_000, BACKLOG)
     alone, backlog, beside = [], [], []
     with opened(peer, "args", options) as run:
         logged = 0
         for _ in range(rounds):
             alone.append(compute(units))
-            run.loop(0, BACKLOG)
+            run.loop(0, records)
             backlog.append(compute(units))
             run.flush()
-            logged += BACKLOG
+            logged += records
 
             stop = threading.Event()
             batches = 0

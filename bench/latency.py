@@ -17,7 +17,7 @@ PACE_PER_S = 100_000
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    calls = 20_000 if options.fast else 500_000
+    calls = 4_000 if options.fast else 500_000
     limit_s = 2.0 if options.fast else 20.0
     with opened(peer, "args" if peer != "floor_loop" else "text", options) as run:
         loop, clock = run.loop, time.perf_counter_ns

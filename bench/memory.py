@@ -7,7 +7,7 @@ from harness import main, opened, resident_bytes
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    burst = 20_000 if options.fast else 200_000
+    burst = 4_000 if options.fast else 200_000
     bare = resident_bytes()
     with opened(peer, "args", options) as run:
         ready = resident_bytes()

@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from harness import BENCH, EXIT_MISSING, PEERS, REPOSITORY, machine
 
 PER_CALL = [f"cost_{name}" for name in "disabled text args fstring fields exception site sizes".split()]
 LOOPS = ["threads", "burst", "sustained", "throughput", "latency", "interference", "memory", "import_time"]
-PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--loops=3"]
+PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--loops=3", "--burst=100"]
 PYPERF_FULL = ["--processes=6", "--values=3", "--warmups=1"]
 PROBE = """
 import importlib.metadata, json, sys
@@ -64,7 +65,9 @@ def verdict(code: int | None, errors: str, timeout_s: float) -> dict[str, Any]:
     for line in lines:
         if "Unsupported: " in line:
             return {"status": "unsupported", "why": line.split("Unsupported: ", 1)[1]}
-    raised = [line for line in lines if ":" in line and "exit code" not in line]
+    # The exception of the worker, not what pyperf says about it.
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Unsupported)\b", line)]
+    raised = [line for line in raised if "exit code" not in line]
     why = raised[-1] if raised else f"exit code {code}"
     return {"status": "raised", "why": why.replace(str(REPOSITORY), ".")[:200]}
 
@@ -132,13 +135,13 @@ def main() -> None:
     parser.add_argument("--fast", action="store_true", help="a smoke run; its figures are not to be quoted")
     parser.add_argument("--peer", action="append", choices=PEERS, help="only this one; may be repeated")
     parser.add_argument("--only", action="append", choices=PER_CALL + LOOPS, help="only this script")
-    parser.add_argument("--timeout", type=float, help="seconds for one peer in one script (20 fast, 300)")
+    parser.add_argument("--timeout", type=float, help="seconds for one peer in one script (10 fast, 300)")
     parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
     parser.add_argument("--results", type=Path, default=BENCH / "results" / "results.json")
     parser.add_argument("--report", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
     parser.add_argument("--report-only", action="store_true", help="write the report from existing results")
     options = parser.parse_args()
-    options.timeout = options.timeout or (20.0 if options.fast else 300.0)
+    options.timeout = options.timeout or (10.0 if options.fast else 300.0)
     if options.report_only:
         report.write(json.loads(options.results.read_text()), options.report)
         return

@@ -1,6 +1,7 @@
 """Layouts of the libraries that follow the standard library's `logging`."""
 
 import json
+import time
 from typing import Any
 
 LAYOUTS = {
@@ -12,8 +13,9 @@ DATE = "%Y-%m-%d %H:%M:%S"
 FIELDS = ("order", "price", "symbol", "live")
 
 
-def json_line(record: Any, timestamp: str) -> str:
+def json_line(record: Any) -> str:
     """The fields scenario as users of `logging` write it: a formatter around `json.dumps`."""
+    timestamp = time.strftime(DATE, time.localtime(record.created))
     line = {"timestamp": timestamp, "level": record.levelname, "message": record.getMessage()}
     for name in FIELDS:
         if hasattr(record, name):

@@ -3,24 +3,18 @@
 from typing import Any
 
 import picologging
-from harness import PERCENT, Scenario, Session
-from peers._percent import DATE, LAYOUTS, json_line
+from harness import PERCENT, Scenario, Session, Unsupported
+from peers._percent import DATE, LAYOUTS
 
 LABEL = "picologging FileHandler"
 DISTRIBUTION = "picologging"
 
 
-class JsonFormatter(picologging.Formatter):
-    def format(self, record: Any) -> str:
-        return json_line(record, self.formatTime(record))
-
-
 def file_handler(path: str, scenario: Scenario) -> Any:
-    handler = picologging.FileHandler(path)
     if scenario.layout == "json":
-        handler.setFormatter(JsonFormatter())
-    else:
-        handler.setFormatter(picologging.Formatter(LAYOUTS[scenario.layout], DATE))
+        raise Unsupported("its records do not carry `extra`")
+    handler = picologging.FileHandler(path)
+    handler.setFormatter(picologging.Formatter(LAYOUTS[scenario.layout], DATE))
     return handler
 
 

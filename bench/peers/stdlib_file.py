@@ -11,7 +11,7 @@ DISTRIBUTION = ""
 
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json_line(record, self.formatTime(record))
+        return json_line(record)
 
 
 def file_handler(path: str, scenario: Scenario) -> logging.Handler:
