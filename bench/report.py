@@ -106,7 +106,7 @@ class Report:
         rows = []
         for script, peers in self.results["scripts"].items():
             for peer, row in peers.items():
-                if row["status"] in ("lost", "repeated", "hung", "raised"):
+                if row["status"] in ("lost", "repeated", "hung", "too slow", "raised"):
                     rows.append([script, self.label(peer), row["status"], row.get("why", "").replace("|", "/")])
         return table(["script", "peer", "", "what happened"], rows) if rows else ["None in this run.", ""]
 
@@ -146,8 +146,8 @@ class Report:
         parts = [
             "# Benchmarks",
             "",
-            "One command reproduces this page: `python bench/run.py` (dependencies: "
-            "`pip install --group bench`). Every peer runs in a process of its own, in the same run, and every "
+            "One command reproduces this page: `python bench/run.py`, in an environment with pyperf and those "
+            "of the libraries that you want to see. Every peer runs in a process of its own, in the same run, and every "
             "line is counted in the file afterwards. All of them write to a file what the scenario asks for; "
             "names in brackets are floors, not loggers.",
             "",

@@ -29,24 +29,48 @@ PER_CALL = [f"cost_{name}" for name in "disabled text args fstring fields except
 LOOPS = ["threads", "burst", "sustained", "throughput", "latency", "interference", "memory", "import_time"]
 PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--loops=3", "--burst=100"]
 PYPERF_FULL = ["--processes=6", "--values=3", "--warmups=1"]
+# Beyond what a process can return.
+STUCK, SLOW = 1001, 1002
 PROBE = """
 import importlib.metadata, json, sys
 from harness import load
 peer = load(sys.argv[1])
-version = importlib.metadata.version(peer.DISTRIBUTION) if peer.DISTRIBUTION else ""
+try:
+    version = importlib.metadata.version(peer.DISTRIBUTION) if peer.DISTRIBUTION else ""
+except importlib.metadata.PackageNotFoundError:
+    version = "(from this tree)"
 print(json.dumps({"label": peer.LABEL, "distribution": peer.DISTRIBUTION, "version": version}))
 """
 
 
-def run_process(command: list[str], timeout_s: float) -> tuple[int | None, str, str]:
-    """Exit code (None: the time limit passed), stdout, stderr. Children of the child end with it."""
+def cpu_ticks(group: int) -> int:
+    """Processor time that the processes of a group have used (0 where there is no /proc)."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name, in parentheses, may hold blanks.
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks
+
+
+def is_idle(group: int) -> bool:
+    """True when no process of the group does anything: it waits for what will not come."""
+    before = cpu_ticks(group)
+    time.sleep(1)
+    return cpu_ticks(group) - before <= 1
+
+
+def run_process(command: list[str], timeout_s: float) -> tuple[int, str, str]:
+    """Exit code (or `STUCK`, `SLOW`), stdout, stderr. Children of the child end with it."""
     # Files instead of pipes: a peer that prints every record cannot fill them up and stall.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, cwd=BENCH, start_new_session=True)
         try:
-            code: int | None = process.wait(timeout_s)
+            code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            code = None
+            code = STUCK if is_idle(process.pid) else SLOW
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -55,10 +79,12 @@ def run_process(command: list[str], timeout_s: float) -> tuple[int | None, str, 
         return code, out.read(), err.read()
 
 
-def verdict(code: int | None, errors: str, timeout_s: float) -> dict[str, Any]:
+def verdict(code: int, errors: str, timeout_s: float) -> dict[str, Any]:
     """What to say of a process that brought no result."""
-    if code is None:
-        return {"status": "hung", "why": f"not finished after {timeout_s:.0f} s"}
+    if code == STUCK:
+        return {"status": "hung", "why": f"waits for ever; ended after {timeout_s:.0f} s"}
+    if code == SLOW:
+        return {"status": "too slow", "why": f"still at work after {timeout_s:.0f} s"}
     if code == EXIT_MISSING or f"exit code {EXIT_MISSING}" in errors:
         return {"status": "missing"}
     lines = [line for line in errors.splitlines() if line and not line.startswith(" ")]
@@ -127,6 +153,8 @@ def find_peers(names: list[str]) -> dict[str, dict[str, str]]:
         facts = json.loads(output.splitlines()[-1]) if code == 0 else {"label": name, "version": ""}
         facts["status"] = "ok" if code == 0 else verdict(code, errors, 60)["status"]
         peers[name] = facts
+        if code != 0:
+            print(f"{'':14} {name:18} {facts['status']}", flush=True)
     return peers
 
 

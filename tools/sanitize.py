@@ -27,9 +27,11 @@ LIBRARIES = {"asan": "libasan.so", "ubsan": "libubsan.so", "tsan": "libtsan.so"}
 TSAN_SUPPRESSIONS = ""
 # What the interpreter does by itself, found in its own topmost frame.
 VALGRIND_SUPPRESSIONS = "".join(
-    f"{{\n   interpreter-{kind}-{number}\n   Memcheck:{kind}\n   obj:{pattern}\n}}\n"
-    for kind in ("Cond", "Value8", "Value4", "Addr8", "Addr4", "Addr1")
-    for number, pattern in enumerate(("*/libpython3*", "*/bin/python3*"))
+    f"{{\n   interpreter\n   Memcheck:{kind}\n{leaf}   obj:{interpreter}\n}}\n"
+    for kind in ("Cond", "Value8", "Value4", "Addr32", "Addr16", "Addr8", "Addr4", "Addr1")
+    for interpreter in ("*/libpython3*", "*/bin/python3*")
+    # Directly, or in a wide-vector string function that it calls.
+    for leaf in ("", "   fun:*mem*\n", "   fun:*str*\n")
 )
 DEBIAN_SUPPRESSIONS = Path("/usr/lib/valgrind/python3.supp")
 
