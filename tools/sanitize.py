@@ -90,11 +90,20 @@ def without_randomisation() -> list[str]:
     return ["setarch", "-R"] if shutil.which("setarch") else []
 
 
-def environment(tool: str, folder: Path) -> dict[str, str]:
+def is_free_threaded(python: str) -> bool:
+    code = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
+    env = os.environ | {"TSAN_OPTIONS": "report_bugs=0"}
+    answer = subprocess.run([*without_randomisation(), python, "-c", code], capture_output=True, text=True, env=env)
+    return answer.stdout.strip() == "1"
+
+
+def environment(tool: str, folder: Path, python: str) -> dict[str, str]:
     log = folder / "reports" / tool
     log.parent.mkdir(exist_ok=True)
-    # Python's own allocator would hide what happens inside its arenas.
-    env = os.environ | {"PYTHONMALLOC": "malloc", "PYTHONDONTWRITEBYTECODE": "1"}
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    if not is_free_threaded(python):
+        # Python's own allocator would hide what happens inside its arenas; a free-threaded build needs it.
+        env["PYTHONMALLOC"] = "malloc"
     if tool == "valgrind":
         return env
     # libstdc++ too: without it the sanitizer cannot find __cxa_throw of extensions that are loaded later.
@@ -114,8 +123,12 @@ def environment(tool: str, folder: Path) -> dict[str, str]:
 
 def build(tool: str, folder: Path, python: str) -> None:
     switch = "debug" if tool == "valgrind" else tool
+    # The interpreter itself may be built with TSan: what it does while it compiles is of no interest.
+    env = os.environ | {"LOGLY_BUILD": f"probe,{switch}", "TSAN_OPTIONS": "report_bugs=0"}
     command = [python, "setup.py", "-q", "build_ext", "--inplace"]
-    subprocess.run(command, cwd=folder, env=os.environ | {"LOGLY_BUILD": f"probe,{switch}"}, check=True)
+    if tool == "tsan":
+        command = [*without_randomisation(), *command]
+    subprocess.run(command, cwd=folder, env=env, check=True)
 
 
 def prefix(tool: str, folder: Path) -> list[str]:
@@ -145,7 +158,7 @@ def run(tool: str, options: argparse.Namespace) -> bool:
             fault = f"from tests import _probe_faults; _probe_faults.{FAULT_OF[tool]}(40)"
             tests = [options.python, "-c", fault]
         command = [*prefix(tool, folder), *tests]
-        code = subprocess.run(command, cwd=folder, env=environment(tool, folder), check=False).returncode
+        code = subprocess.run(command, cwd=folder, env=environment(tool, folder, options.python), check=False).returncode
         reports = [text for path in sorted(folder.glob("reports/*")) if (text := path.read_text().strip())]
     for text in reports:
         print(text.replace(str(folder), "."))
