@@ -1,4 +1,4 @@
-"""How long is the caller held by a burst of 100,000 records into an idle logger, and when are they in the file?"""
+"""How long does a burst of 100,000 records hold the caller, and when are they in the file?"""
 
 import argparse
 import time

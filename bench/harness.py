@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: scenarios, the compiled inner loop, counting, processes, machine facts."""
+"""What the benchmark scripts share: scenarios, the inner loop, counting, processes, machine facts."""
 
 from __future__ import annotations
 

@@ -48,13 +48,13 @@ class Report:
         row = self.row(script, peer)
         if row["status"] == "ok":
             return show(row)
-        return {"unsupported": "–", "not run": "", "missing": ""}.get(row["status"], f"**{row['status']}**")
+        return {"unsupported": "n/a", "not run": "", "missing": ""}.get(row["status"], f"**{row['status']}**")
 
     def section(self, script: str, columns: dict[str, Callable[[dict[str, Any]], str]]) -> list[str]:
         rows = []
         for peer in self.peers:
             cells = [self.cell(script, peer, show) for show in columns.values()]
-            if any(cell not in ("", "–") for cell in cells):
+            if any(cell not in ("", "n/a") for cell in cells):
                 rows.append([self.label(peer), *cells])
         return table(["", *columns], rows)
 
@@ -107,7 +107,9 @@ class Report:
         for script, peers in self.results["scripts"].items():
             for peer, row in peers.items():
                 if row["status"] in ("lost", "repeated", "hung", "too slow", "raised"):
-                    rows.append([script, self.label(peer), row["status"], row.get("why", "").replace("|", "/")])
+                    rows.append(
+                        [script, self.label(peer), row["status"], row.get("why", "").replace("|", "/")]
+                    )
         return table(["script", "peer", "", "what happened"], rows) if rows else ["None in this run.", ""]
 
     def cost_plot(self) -> str:
@@ -127,7 +129,7 @@ class Report:
         rows = [
             (self.label(peer), self.row("throughput", peer)["lines_per_s"])
             for peer in self.peers
-            if self.row("throughput", peer)["status"] == "ok" and not peer == "floor_fstring"
+            if self.row("throughput", peer)["status"] == "ok" and peer != "floor_fstring"
         ]
         subtitle = "lines a second, one caller, from the first call to the last line in the file"
         return svg.bars("End to end throughput", subtitle, "lines/s", rows)
@@ -138,16 +140,22 @@ class Report:
             row = self.row("latency", peer)
             if row["status"] == "ok":
                 rows.append((self.label(peer), {k: row["ns"][k] for k in ("p50", "p99", "p99.9", "max")}))
-        subtitle = "duration of one call at a paced 100,000 records a second; logarithmic axis, left is better"
+        subtitle = (
+            "duration of one call at a paced 100,000 records a second; logarithmic axis, left is better"
+        )
         return svg.log_dots("How long one call takes", subtitle, "ns", rows)
 
     def markdown(self) -> str:
-        fast = "> **A smoke run** (`--fast`): the figures are too short to be quoted.\n" if self.results["fast"] else ""
+        fast = (
+            "> **A smoke run** (`--fast`): the figures are too short to be quoted.\n"
+            if self.results["fast"]
+            else ""
+        )
         parts = [
             "# Benchmarks",
             "",
-            "One command reproduces this page: `python bench/run.py`, in an environment with pyperf and those "
-            "of the libraries that you want to see. Every peer runs in a process of its own, in the same run, and every "
+            "One command reproduces this page: `python bench/run.py`, in an environment with pyperf and those "  # noqa: E501
+            "of the libraries that you want to see. Every peer runs in a process of its own, in the same run, and every "  # noqa: E501
             "line is counted in the file afterwards. All of them write to a file what the scenario asks for; "
             "names in brackets are floors, not loggers.",
             "",
@@ -168,7 +176,7 @@ class Report:
             "",
             "![throughput](benchmarks/throughput.svg)",
             "",
-            '`"Iteration: {} int: {} double: {}"` with `i, i * 2, i / 2`, time, thread, file and line, level.',
+            '`"Iteration: {} int: {} double: {}"` with `i, i * 2, i / 2`, time, thread, file and line, level.',  # noqa: E501
             "",
             *self.section(
                 "throughput",

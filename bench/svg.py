@@ -11,12 +11,15 @@ SERIES = 6
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #24292f }
   .title { font-size: 16px; font-weight: 600 } .small { font-size: 11px; fill: #57606a }
-  .own { font-weight: 700 } .grid { stroke: #d0d7de; stroke-width: 1 } .span { stroke: #afb8c1; stroke-width: 2 }
-  .s0 { fill: #0969da } .s1 { fill: #bc4c00 } .s2 { fill: #1a7f37 } .s3 { fill: #8250df } .s4 { fill: #bf3989 }
+  .own { font-weight: 700 } .grid { stroke: #d0d7de; stroke-width: 1 }
+  .span { stroke: #afb8c1; stroke-width: 2 }
+  .s0 { fill: #0969da } .s1 { fill: #bc4c00 } .s2 { fill: #1a7f37 } .s3 { fill: #8250df }
+  .s4 { fill: #bf3989 }
   .s5 { fill: #6e7781 } .bar { fill: #8c959f } .ownbar { fill: #0969da }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .small { fill: #9198a1 } .grid { stroke: #30363d } .span { stroke: #545d68 }
-    .s0 { fill: #58a6ff } .s1 { fill: #f0883e } .s2 { fill: #3fb950 } .s3 { fill: #bc8cff } .s4 { fill: #f778ba }
+    .s0 { fill: #58a6ff } .s1 { fill: #f0883e } .s2 { fill: #3fb950 } .s3 { fill: #bc8cff }
+    .s4 { fill: #f778ba }
     .s5 { fill: #8b949e } .bar { fill: #6e7681 } .ownbar { fill: #58a6ff }
   }
 """
@@ -104,8 +107,10 @@ def bars(title: str, subtitle: str, unit: str, rows: Sequence[tuple[str, float]]
         kind = "ownbar" if label.startswith("logly") else "bar"
         length = max(1.0, value / longest * PLOT_WIDTH)
         body.append(row_label(label, y))
-        body.append(f'<rect x="{LABEL_WIDTH}" y="{y - 8}" width="{length:.1f}" height="16" rx="2" class="{kind}"/>')
         body.append(
-            f'<text x="{LABEL_WIDTH + length + 6:.1f}" y="{y + 4}" class="small">{engineering(value, unit)}</text>'
+            f'<rect x="{LABEL_WIDTH}" y="{y - 8}" width="{length:.1f}" height="16" rx="2" class="{kind}"/>'
+        )
+        body.append(
+            f'<text x="{LABEL_WIDTH + length + 6:.1f}" y="{y + 4}" class="small">{engineering(value, unit)}</text>'  # noqa: E501
         )
     return document(title, subtitle, TOP + ROW * len(rows), body)

@@ -1,4 +1,4 @@
-"""What does a call cost with 1, 2 and 4 threads logging into one logger, and how many lines a second arrive?"""
+"""What does a call cost with 1, 2 and 4 threads on one logger, and how many lines a second arrive?"""
 
 import argparse
 import threading

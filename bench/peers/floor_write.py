@@ -11,7 +11,7 @@ class Line:
     """What the loop calls `logger`: a file and the finished line."""
 
     def __init__(self, path: str, buffering: int) -> None:
-        self.file = open(path, "ab", buffering=buffering)
+        self.file = open(path, "ab", buffering=buffering)  # noqa: SIM115 (closed by close())
         self.write = self.file.write
         self.line = LINE
 

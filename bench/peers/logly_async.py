@@ -3,6 +3,7 @@
 from typing import Any
 
 from harness import BRACE, Scenario, Session
+
 from logly import Logger, LoggerConfig, SinkConfig
 
 LABEL = "logly"

@@ -4,6 +4,7 @@ from typing import Any
 
 import picologging
 from harness import PERCENT, Scenario, Session, Unsupported
+
 from peers._percent import DATE, LAYOUTS
 
 LABEL = "picologging FileHandler"

@@ -19,7 +19,7 @@ SITES = {
 
 
 def setup(path: str, scenario: Scenario) -> Session:
-    file = open(path, "ab")
+    file = open(path, "ab")  # noqa: SIM115 (closed by close())
     processors = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
