@@ -1,6 +1,6 @@
 """Runs every benchmark with every peer and writes `bench/results/results.json` and `docs/benchmarks.md`.
 
-    python bench/run.py            # to quote from: about half an hour
+    python bench/run.py            # to quote from: half an hour or more
     python bench/run.py --fast     # does everything work? under three minutes, figures not to be quoted
 
 Each peer runs in a process of its own with a time limit. One that hangs, raises, or writes fewer or more
