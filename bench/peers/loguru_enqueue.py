@@ -1,0 +1,12 @@
+"""loguru with `enqueue=True`: a worker thread behind a multiprocessing queue."""
+
+from harness import Scenario, Session
+
+from peers import loguru_plain
+
+LABEL = "loguru enqueue=True"
+DISTRIBUTION = "loguru"
+
+
+def setup(path: str, scenario: Scenario) -> Session:
+    return loguru_plain.setup(path, scenario, enqueue=True)

@@ -1,0 +1,206 @@
+"""Runs every benchmark with every peer and writes `bench/results/results.json` and `docs/benchmarks.md`.
+
+    python bench/run.py            # to quote from: half an hour or more
+    python bench/run.py --fast     # does everything work? under three minutes, figures not to be quoted
+
+Each peer runs in a process of its own with a time limit. One that hangs, raises, or writes fewer or more
+lines than were logged is reported as such.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import report
+from harness import BENCH, EXIT_MISSING, PEERS, REPOSITORY, machine
+
+PER_CALL = [
+    f"cost_{name}" for name in ["disabled", "text", "args", "fstring", "fields", "exception", "site", "sizes"]
+]
+LOOPS = ["threads", "burst", "sustained", "throughput", "latency", "interference", "memory", "import_time"]
+PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--loops=3", "--burst=100"]
+PYPERF_FULL = ["--processes=6", "--values=3", "--warmups=1"]
+# Beyond what a process can return.
+STUCK, SLOW = 1001, 1002
+PROBE = """
+import importlib.metadata, json, sys
+from harness import load
+peer = load(sys.argv[1])
+try:
+    version = importlib.metadata.version(peer.DISTRIBUTION) if peer.DISTRIBUTION else ""
+except importlib.metadata.PackageNotFoundError:
+    version = "(from this tree)"
+print(json.dumps({"label": peer.LABEL, "distribution": peer.DISTRIBUTION, "version": version}))
+"""
+
+
+def cpu_ticks(group: int) -> int:
+    """Processor time that the processes of a group have used (0 where there is no /proc)."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name, in parentheses, may hold blanks.
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks
+
+
+def is_idle(group: int) -> bool:
+    """True when no process of the group does anything: it waits for what will not come."""
+    before = cpu_ticks(group)
+    time.sleep(1)
+    return cpu_ticks(group) - before <= 1
+
+
+def run_process(command: list[str], timeout_s: float) -> tuple[int, str, str]:
+    """Exit code (or `STUCK`, `SLOW`), stdout, stderr. Children of the child end with it."""
+    # Files instead of pipes: a peer that prints every record cannot fill them up and stall.
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=BENCH, start_new_session=True)
+        try:
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            code = STUCK if is_idle(process.pid) else SLOW
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        out.seek(0)
+        err.seek(0)
+        return code, out.read(), err.read()
+
+
+def verdict(code: int, errors: str, timeout_s: float) -> dict[str, Any]:
+    """What to say of a process that brought no result."""
+    if code == STUCK:
+        return {"status": "hung", "why": f"waits for ever; ended after {timeout_s:.0f} s"}
+    if code == SLOW:
+        return {"status": "too slow", "why": f"still at work after {timeout_s:.0f} s"}
+    if code == EXIT_MISSING or f"exit code {EXIT_MISSING}" in errors:
+        return {"status": "missing"}
+    lines = [line for line in errors.splitlines() if line and not line.startswith(" ")]
+    for line in lines:
+        if "Unsupported: " in line:
+            return {"status": "unsupported", "why": line.split("Unsupported: ", 1)[1]}
+    # The exception of the worker, not what pyperf says about it.
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Unsupported)\b", line)]
+    raised = [line for line in raised if "exit code" not in line]
+    why = raised[-1] if raised else f"exit code {code}"
+    return {"status": "raised", "why": why.replace(str(REPOSITORY), ".")[:200]}
+
+
+def balance(result: dict[str, Any]) -> dict[str, Any]:
+    """A peer whose lines are not all there is not "ok"."""
+    expected, written = result.get("expected", 0), result.get("written", 0)
+    if result["status"] == "ok" and written != expected:
+        result["status"] = "lost" if written < expected else "repeated"
+        result["why"] = f"{written} of {expected} lines written"
+    return result
+
+
+def per_call(script: str, peer: str, options: argparse.Namespace) -> dict[str, Any]:
+    import pyperf
+
+    with tempfile.TemporaryDirectory() as folder:
+        output, ledger = Path(folder, "out.json"), Path(folder, "ledger")
+        command = [sys.executable, f"{script}.py", "--peer", peer, "-o", str(output), "--ledger", str(ledger)]
+        command += ["--quiet", *(PYPERF_FAST if options.fast else PYPERF_FULL)]
+        command += ["--dir", options.dir] if options.dir else []
+        code, _, errors = run_process(command, options.timeout)
+        if code != 0 or not output.exists():
+            return verdict(code, errors, options.timeout)
+        books = [json.loads(line) for line in ledger.read_text().splitlines()] if ledger.exists() else []
+        costs = {}
+        for benchmark in pyperf.BenchmarkSuite.load(str(output)):
+            name = benchmark.get_name().split("/")[2:]
+            costs[name[0] if name else ""] = {
+                "ns": benchmark.median() * 1e9,
+                "mad_ns": benchmark.median_abs_dev() * 1e9,
+                "values": benchmark.get_nvalue(),
+            }
+    sizes = {"sizes": {size: cost["ns"] for size, cost in costs.items()}} if script == "cost_sizes" else {}
+    return {"status": "ok", **costs.get("", {}), **sizes} | {
+        "expected": sum(b["expected"] for b in books),
+        "written": sum(b["written"] for b in books),
+    }
+
+
+def plain_loop(script: str, peer: str, options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, f"{script}.py", "--peer", peer]
+    command += ["--fast"] if options.fast else []
+    command += ["--dir", options.dir] if options.dir else []
+    code, output, errors = run_process(command, options.timeout)
+    # A peer that prints records to the console mixes them in: the result is the last line that is one.
+    for line in reversed(output.splitlines()):
+        if line.startswith('{"peer"'):
+            return json.loads(line)
+    return verdict(code, errors, options.timeout)
+
+
+def find_peers(names: list[str]) -> dict[str, dict[str, str]]:
+    peers = {}
+    for name in names:
+        code, output, errors = run_process([sys.executable, "-c", PROBE, name], 60)
+        facts = json.loads(output.splitlines()[-1]) if code == 0 else {"label": name, "version": ""}
+        facts["status"] = "ok" if code == 0 else verdict(code, errors, 60)["status"]
+        peers[name] = facts
+        if code != 0:
+            print(f"{'':14} {name:18} {facts['status']}", flush=True)
+    return peers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--fast", action="store_true", help="a smoke run; its figures are not to be quoted")
+    parser.add_argument("--peer", action="append", choices=PEERS, help="only this one; may be repeated")
+    parser.add_argument("--only", action="append", choices=PER_CALL + LOOPS, help="only this script")
+    parser.add_argument("--timeout", type=float, help="seconds for one peer in one script (10 fast, 300)")
+    parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
+    parser.add_argument("--results", type=Path, default=BENCH / "results" / "results.json")
+    parser.add_argument("--report", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
+    parser.add_argument("--report-only", action="store_true", help="write the report from existing results")
+    options = parser.parse_args()
+    options.timeout = options.timeout or (10.0 if options.fast else 300.0)
+    if options.report_only:
+        report.write(json.loads(options.results.read_text()), options.report)
+        return
+
+    started = time.perf_counter()
+    peers = find_peers(options.peer or PEERS)
+    results: dict[str, Any] = {"machine": machine(), "fast": options.fast, "peers": peers, "scripts": {}}
+    for script in options.only or PER_CALL + LOOPS:
+        measure = per_call if script in PER_CALL else plain_loop
+        rows = results["scripts"][script] = {}
+        for peer, facts in peers.items():
+            if facts["status"] != "ok":
+                continue
+            begin = time.perf_counter()
+            rows[peer] = balance(measure(script, peer, options))
+            status = rows[peer]["status"]
+            why = "" if status == "unsupported" else rows[peer].get("why", "")
+            print(
+                f"{script:14} {peer:18} {status:12} {time.perf_counter() - begin:6.1f} s  {why}", flush=True
+            )
+        # After every script: an interrupted run keeps what it has.
+        results["seconds"] = round(time.perf_counter() - started)
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(results, indent=1) + "\n")
+    report.write(results, options.report)
+    print(f"{results['seconds']} s; report in {options.report.name}, results in {options.results.name}")
+
+
+if __name__ == "__main__":
+    main()
