@@ -61,9 +61,7 @@ class Report:
     def machine(self) -> list[str]:
         facts = [[name, value] for name, value in self.results["machine"].items()]
         versions = [
-            f"{facts['distribution']} {facts['version']}"
-            for facts in self.peers.values()
-            if facts["distribution"]
+            f"{facts['distribution']} {facts['version']}" for facts in self.peers.values() if facts["distribution"]
         ]
         facts.append(["libraries", ", ".join(dict.fromkeys(versions))])
         missing = [name for name, facts in self.results["peers"].items() if facts["status"] != "ok"]
@@ -107,9 +105,7 @@ class Report:
         for script, peers in self.results["scripts"].items():
             for peer, row in peers.items():
                 if row["status"] in ("lost", "repeated", "hung", "too slow", "raised"):
-                    rows.append(
-                        [script, self.label(peer), row["status"], row.get("why", "").replace("|", "/")]
-                    )
+                    rows.append([script, self.label(peer), row["status"], row.get("why", "").replace("|", "/")])
         return table(["script", "peer", "", "what happened"], rows) if rows else ["None in this run.", ""]
 
     def cost_plot(self) -> str:
@@ -140,17 +136,11 @@ class Report:
             row = self.row("latency", peer)
             if row["status"] == "ok":
                 rows.append((self.label(peer), {k: row["ns"][k] for k in ("p50", "p99", "p99.9", "max")}))
-        subtitle = (
-            "duration of one call at a paced 100,000 records a second; logarithmic axis, left is better"
-        )
+        subtitle = "duration of one call at a paced 100,000 records a second; logarithmic axis, left is better"
         return svg.log_dots("How long one call takes", subtitle, "ns", rows)
 
     def markdown(self) -> str:
-        fast = (
-            "> **A smoke run** (`--fast`): the figures are too short to be quoted.\n"
-            if self.results["fast"]
-            else ""
-        )
+        fast = "> **A smoke run** (`--fast`): the figures are too short to be quoted.\n" if self.results["fast"] else ""
         parts = [
             "# Benchmarks",
             "",

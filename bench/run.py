@@ -25,9 +25,7 @@ from typing import Any
 import report
 from harness import BENCH, EXIT_MISSING, PEERS, REPOSITORY, machine
 
-PER_CALL = [
-    f"cost_{name}" for name in ["disabled", "text", "args", "fstring", "fields", "exception", "site", "sizes"]
-]
+PER_CALL = [f"cost_{name}" for name in ["disabled", "text", "args", "fstring", "fields", "exception", "site", "sizes"]]
 LOOPS = ["threads", "burst", "sustained", "throughput", "latency", "interference", "memory", "import_time"]
 PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--loops=3", "--burst=100"]
 PYPERF_FULL = ["--processes=6", "--values=3", "--warmups=1"]
@@ -161,9 +159,7 @@ def find_peers(names: list[str]) -> dict[str, dict[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="a smoke run; its figures are not to be quoted")
     parser.add_argument("--peer", action="append", choices=PEERS, help="only this one; may be repeated")
     parser.add_argument("--only", action="append", choices=PER_CALL + LOOPS, help="only this script")
@@ -191,9 +187,7 @@ def main() -> None:
             rows[peer] = balance(measure(script, peer, options))
             status = rows[peer]["status"]
             why = "" if status == "unsupported" else rows[peer].get("why", "")
-            print(
-                f"{script:14} {peer:18} {status:12} {time.perf_counter() - begin:6.1f} s  {why}", flush=True
-            )
+            print(f"{script:14} {peer:18} {status:12} {time.perf_counter() - begin:6.1f} s  {why}", flush=True)
         # After every script: an interrupted run keeps what it has.
         results["seconds"] = round(time.perf_counter() - started)
         options.results.parent.mkdir(parents=True, exist_ok=True)

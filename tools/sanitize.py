@@ -73,9 +73,7 @@ FAULT_OF = {"tsan": "race", "ubsan": "shift", "asan": "heap", "valgrind": "heap"
 
 
 def copy_sources(target: Path) -> None:
-    ignore = shutil.ignore_patterns(
-        ".git", "build", "dist", "*.so", "*.pyd", "__pycache__", ".*cache", "logs"
-    )
+    ignore = shutil.ignore_patterns(".git", "build", "dist", "*.so", "*.pyd", "__pycache__", ".*cache", "logs")
     shutil.copytree(REPOSITORY, target, ignore=ignore, dirs_exist_ok=True)
 
 
@@ -97,9 +95,7 @@ def without_randomisation() -> list[str]:
 def is_free_threaded(python: str) -> bool:
     code = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
     env = os.environ | {"TSAN_OPTIONS": "report_bugs=0"}
-    answer = subprocess.run(
-        [*without_randomisation(), python, "-c", code], capture_output=True, text=True, env=env
-    )
+    answer = subprocess.run([*without_randomisation(), python, "-c", code], capture_output=True, text=True, env=env)
     return answer.stdout.strip() == "1"
 
 
@@ -116,9 +112,7 @@ def environment(tool: str, folder: Path, python: str) -> dict[str, str]:
     env["LD_PRELOAD"] = f"{library(LIBRARIES[tool])}:{library('libstdc++.so.6')}"
     # A report to a file: pytest captures stderr, and an aborting process would take it along.
     common = f"log_path={log}:halt_on_error=1"
-    env["ASAN_OPTIONS"] = (
-        f"{common}:detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1"
-    )
+    env["ASAN_OPTIONS"] = f"{common}:detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1"
     env["UBSAN_OPTIONS"] = f"{common}:print_stacktrace=1"
     suppressions = folder / "tsan.supp"
     suppressions.write_text(TSAN_SUPPRESSIONS)
@@ -181,9 +175,7 @@ def run(tool: str, options: argparse.Namespace) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tools", nargs="+", choices=list(FAULT_OF), metavar="TOOL", help=", ".join(FAULT_OF))
     parser.add_argument("--python", default=sys.executable, help="interpreter to build for and run")
     parser.add_argument("--self-check", action="store_true", help="run a seeded fault instead of the tests")
