@@ -144,7 +144,7 @@ class Report:
         parts = [
             "# Benchmarks",
             "",
-            "One command reproduces this page: `python bench/run.py`, in an environment with pyperf and those "  # noqa: E501
+            "One command reproduces this page: `python bench/run.py`, in an environment with pyperf and those "
             "of the libraries that you want to see. Every peer runs in a process of its own, in the same run, and every "  # noqa: E501
             "line is counted in the file afterwards. All of them write to a file what the scenario asks for; "
             "names in brackets are floors, not loggers.",
@@ -166,7 +166,7 @@ class Report:
             "",
             "![throughput](benchmarks/throughput.svg)",
             "",
-            '`"Iteration: {} int: {} double: {}"` with `i, i * 2, i / 2`, time, thread, file and line, level.',  # noqa: E501
+            '`"Iteration: {} int: {} double: {}"` with `i, i * 2, i / 2`, time, thread, file and line, level.',
             "",
             *self.section(
                 "throughput",

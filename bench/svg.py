@@ -109,6 +109,6 @@ def bars(title: str, subtitle: str, unit: str, rows: Sequence[tuple[str, float]]
         body.append(row_label(label, y))
         body.append(f'<rect x="{LABEL_WIDTH}" y="{y - 8}" width="{length:.1f}" height="16" rx="2" class="{kind}"/>')
         body.append(
-            f'<text x="{LABEL_WIDTH + length + 6:.1f}" y="{y + 4}" class="small">{engineering(value, unit)}</text>'  # noqa: E501
+            f'<text x="{LABEL_WIDTH + length + 6:.1f}" y="{y + 4}" class="small">{engineering(value, unit)}</text>'
         )
     return document(title, subtitle, TOP + ROW * len(rows), body)

@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     demo = commands.add_parser(
         "demo",
         help="write two million lines from four threads, count them, and compare with the standard library",
-        description="Writes lines from several threads to a real file, counts what is in it, and shows what a call cost.",
+        description="Writes lines from several threads to a real file and counts them; shows what a call cost.",
     )
     demo.add_argument("--lines", type=int, default=2_000_000, help="lines in all (default: %(default)s)")
     demo.add_argument("--threads", type=int, default=4, help="threads that log (default: %(default)s)")

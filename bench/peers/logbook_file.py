@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import logbook
+
 from harness import BRACE, PERCENT, Scenario, Session
 
 LABEL = "Logbook FileHandler"

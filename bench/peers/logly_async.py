@@ -3,7 +3,6 @@
 from typing import Any
 
 from harness import BRACE, Scenario, Session
-
 from logly import Logger, LoggerConfig, SinkConfig
 
 LABEL = "logly"

@@ -1,7 +1,8 @@
 """loguru with a file sink."""
 
-from harness import BRACE, Scenario, Session
 from loguru import logger
+
+from harness import BRACE, Scenario, Session
 
 LABEL = "loguru"
 DISTRIBUTION = "loguru"

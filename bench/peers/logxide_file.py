@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 
 import logxide
-from harness import PERCENT, Scenario, Session, Unsupported
 from logxide import logxide as core
+
+from harness import PERCENT, Scenario, Session, Unsupported
 
 LABEL = "logxide"
 DISTRIBUTION = "logxide"

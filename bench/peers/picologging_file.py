@@ -3,8 +3,8 @@
 from typing import Any
 
 import picologging
-from harness import PERCENT, Scenario, Session, Unsupported
 
+from harness import PERCENT, Scenario, Session, Unsupported
 from peers._percent import DATE, LAYOUTS
 
 LABEL = "picologging FileHandler"

@@ -5,8 +5,8 @@ from typing import Any
 
 import picologging
 import picologging.handlers
-from harness import PERCENT, Scenario, Session
 
+from harness import PERCENT, Scenario, Session
 from peers.picologging_file import file_handler
 
 LABEL = "picologging QueueHandler"

@@ -3,7 +3,6 @@
 import logging
 
 from harness import PERCENT, Scenario, Session
-
 from peers._percent import DATE, LAYOUTS, json_line
 
 LABEL = "logging FileHandler"

@@ -5,7 +5,6 @@ import logging.handlers
 import queue
 
 from harness import PERCENT, Scenario, Session
-
 from peers.stdlib_file import file_handler
 
 LABEL = "logging QueueHandler"

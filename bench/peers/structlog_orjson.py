@@ -4,8 +4,9 @@ import logging
 
 import orjson
 import structlog
-from harness import PERCENT, Scenario, Session
 from structlog.processors import CallsiteParameter
+
+from harness import PERCENT, Scenario, Session
 
 LABEL = "structlog + orjson"
 DISTRIBUTION = "structlog"
