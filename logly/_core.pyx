@@ -64,8 +64,8 @@ cdef extern from *:
     int PyErr_CheckSignals() except -1
     PyObject* PyContextVar_NewReference "PyContextVar_New"(const char* name, PyObject* otherwise) except NULL
     int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) except -1
-    void Py_IncRef(PyObject*) noexcept nogil
-    void Py_DecRef(PyObject*) noexcept
+    void Py_IncRef "Py_INCREF"(PyObject*) noexcept nogil
+    void Py_DecRef "Py_DECREF"(PyObject*) noexcept
     ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*) noexcept
     struct PyMethodDef:
         const char* ml_name
