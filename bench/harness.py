@@ -154,6 +154,34 @@ def compile_loop(session: Session, scenario: Scenario, text: str = TEXT) -> Call
     return namespace["make"](session.logger, text, deep_failure)
 
 
+def compile_paced(session: Session, scenario: Scenario) -> Callable[..., int]:
+    """A function that makes each call at its due time and notes what it took, the call itself inline.
+
+    `paced(clock, first, gap, calls, taken, limit_ns)` returns how many calls were made.
+    """
+    if scenario.name not in session.statements:
+        raise Unsupported(f"no {scenario.name} scenario")
+    source = (
+        "def make(logger, text):\n"
+        "    def paced(clock, first, gap, calls, taken, limit_ns, logger=logger, text=text, x=1234.5678):\n"
+        "        due = first\n"
+        "        for i in range(calls):\n"
+        "            while clock() < due:\n"
+        "                pass\n"
+        "            start = clock()\n"
+        f"            {session.statements[scenario.name]}\n"
+        "            taken[i] = clock() - start\n"
+        "            due += gap\n"
+        "            if start - first > limit_ns:\n"
+        "                return i + 1\n"
+        "        return calls\n"
+        "    return paced\n"
+    )
+    namespace: dict[str, Any] = {"__name__": "bench_paced"}
+    exec(compile(source, "<bench>", "exec"), namespace)
+    return namespace["make"](session.logger, TEXT)
+
+
 class Run:
     """One peer, one scenario, one temporary file: opens, loops, flushes, counts."""
 

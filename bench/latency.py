@@ -1,8 +1,8 @@
 """How long does one call in a thousand take, at a paced 100,000 records a second?
 
 Each call has its due time on a fixed grid; the caller spins until then. A peer that cannot keep the pace is
-measured as fast as it goes, and `rate` says so. What two clock readings cost is taken off nowhere: it is the
-row of the empty loop.
+measured as fast as it goes, and `rate` says so. The call alone stands between two readings of the clock; what
+those cost is taken off nowhere: it is the row of the empty loop.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import time
 from array import array
 from typing import Any
 
-from harness import main, opened, percentiles
+from harness import compile_paced, main, opened, percentiles
 
 PACE_PER_S = 100_000
 
@@ -20,23 +20,15 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
     calls = 4_000 if options.fast else 500_000
     limit_s = 2.0 if options.fast else 20.0
     with opened(peer, "args" if peer != "floor_loop" else "text", options) as run:
-        loop, clock = run.loop, time.perf_counter_ns
+        paced, clock = compile_paced(run.session, run.scenario), time.perf_counter_ns
         taken = array("q", bytes(8 * calls))
-        gap = 1_000_000_000 // PACE_PER_S
+        run.loop(0, 100)
+        run.flush()
         gc.collect()
-        first = due = clock()
-        done = 0
-        for i in range(calls):
-            while (start := clock()) < due:
-                pass
-            loop(i, i + 1)
-            taken[i] = clock() - start
-            due += gap
-            done += 1
-            if start - first > limit_s * 1e9:
-                break
+        first = clock()
+        done = paced(clock, first, 1_000_000_000 // PACE_PER_S, calls, taken, limit_s * 1e9)
         rate = done / (clock() - first) * 1e9
-        run.expect(done)
+        run.expect(done + 100)
         return {"rate": rate, "ns": percentiles(taken[:done])} | run.close()
 
 
