@@ -51,6 +51,7 @@ cdef struct Ring:
     uint64_t committed     # records ever committed
     uint64_t dropped       # records refused because the ring was full
     uint64_t heap_bytes_in # bytes of heap blocks ever handed over
+    uint64_t wake_at       # position from which a producer looks again whether the flusher must be woken
     uint64_t high_water    # most bytes ever seen in use by the producer
     char apart[128]
     # the consumer's lines
@@ -82,6 +83,7 @@ cdef inline Ring* ring_attach(char* data, RingPositions* positions, uint64_t cap
     ring.cached_head = positions.head
     ring.tail = positions.tail
     ring.cached_tail = positions.tail
+    ring.wake_at = positions.head
     ring.owns_data = False
     return ring
 
