@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import _probe_text as probe
+probe = pytest.importorskip("tests._probe_text", reason="built with LOGLY_BUILD=probe only")
 from tests.test_unicode import LONG, has_surrogate, strings
 
 CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
