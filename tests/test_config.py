@@ -77,7 +77,7 @@ def test_a_wrong_logger_setting_names_field_value_and_way_out(name, value, told)
         ("newlines", "strip", "'escape'"),
         ("mode", 0o10000, "0o640"),
         ("filter_module", [], "list of names"),
-        ("color", "yes", "True or False"),
+        ("color", "yes", "'level' or 'line'"),
         ("format", "", "not empty"),
     ],
 )

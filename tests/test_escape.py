@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-probe = pytest.importorskip("tests._probe_text", reason="built with LOGLY_BUILD=probe only")
 from tests.test_unicode import LONG, has_surrogate, strings
+
+probe = pytest.importorskip("tests._probe_text", reason="built with LOGLY_BUILD=probe only")
 
 CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 troubles = st.text(
