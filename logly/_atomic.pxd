@@ -63,6 +63,11 @@ cdef extern from * nogil:
     template <class T> static inline void logly_store_pointer(T** p, T* v) {
         logly_atomic(p)->store(v, std::memory_order_release);
     }
+    // Keeps the compiler from moving memory accesses across it.
+    static inline void fence_compiler() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+    static inline uint64_t compare_exchange(uint64_t* p, uint64_t expected, uint64_t desired) {
+        return logly_atomic(p)->compare_exchange_strong(expected, desired);
+    }
     // Full fence: orders a store before a later load (the sleeper's handshake needs exactly that).
     static inline void fence_full() {
         std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -84,4 +89,6 @@ cdef extern from * nogil:
     uint32_t fetch_and32(uint32_t* p, uint32_t value) noexcept
     T* load_pointer "logly_load_pointer"[T](T* const* p) noexcept
     void store_pointer "logly_store_pointer"[T](T** p, T* value) noexcept
+    bint compare_exchange(uint64_t* p, uint64_t expected, uint64_t desired) noexcept
+    void fence_compiler() noexcept
     void fence_full() noexcept

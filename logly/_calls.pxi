@@ -87,7 +87,7 @@ cdef inline bint has_special_name(PyObject* names) noexcept:
     return False
 
 
-cdef inline bint prepare_fast(Call* call, Engine* engine, PyObject* names) noexcept:
+cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexcept:
     if names != NULL and tuple_length(names):
         if has_special_name(names):
             return False
@@ -98,7 +98,7 @@ cdef inline bint prepare_fast(Call* call, Engine* engine, PyObject* names) noexc
             return False
         if call.arg_count > MAX_ARGS:
             return False
-    if engine.needs & NEED_SITE:
+    if needs & NEED_SITE:
         call.site = site_of_caller(&site_table)
         if call.site == 0:
             return False
@@ -111,10 +111,11 @@ cdef PyObject* emit_enabled(
     cdef Engine* engine = (<Producer> self).engine
     cdef PyObject* bound = <PyObject*> (<Producer> self).bound
     cdef PyObject* context = NULL
-    cdef Ring* ring
+    cdef Ring* ring = ring_of_producer(engine)
+    cdef uint32_t needs = load_relaxed32(&engine.needs)
     cdef Call call
     cdef int status
-    if count == 0 or not is_str(args[0]) or engine.needs & NEED_THREAD_NAME:
+    if count == 0 or not is_str(args[0]) or needs & NEED_THREAD_NAME or (FREE_THREADED and ring == NULL):
         return emit_slow(self, number, level, args, count, names)
     call.level_number = number
     call.level = level
@@ -134,20 +135,19 @@ cdef PyObject* emit_enabled(
     call.exception = NULL
     if bound != <PyObject*> None:
         use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
-    if not prepare_fast(&call, engine, names):
+    if not prepare_fast(&call, needs, names):
         return emit_slow(self, number, level, args, count, names)
-    if engine.needs & NEED_CONTEXT:
+    if needs & NEED_CONTEXT:
         context = current_context((<Producer> self).core)
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
-    ring = engine.ring
-    status = encode_in_place(ring, &call, engine.needs, engine.max_message_bytes)
+    status = encode_in_place(ring, &call, needs, load_relaxed(&engine.max_message_bytes))
     if context != NULL:
         Py_DecRef(context)
     if status != ENCODED:
         return emit_slow(self, number, level, args, count, names)
     after_commit(engine, ring, number)
-    if engine.post:
+    if load_relaxed32(&engine.post):
         after_emit(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
@@ -248,16 +248,16 @@ cdef bint emit_careful(
         program = register_template(message)
     if not all_native(program, args):
         program = NULL
-        text = cut_text(format_message(core, message, args, fields), core.engine.max_message_bytes)
+        text = cut_text(format_message(core, message, args, fields), load_relaxed(&core.engine.max_message_bytes))
     place = careful_site(core, stacklevel, frame)
-    name = current_thread_name() if core.engine.needs & NEED_THREAD_NAME else None
+    name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
     block = FieldBlock(fields) if fields else None
     return commit_careful(self, number, level, program, text, args, block, place, name, exception)
 
 
 cdef object careful_site(Core core, object stacklevel, object frame):
     """The site's id, or (module, function, path, line) where the registry has no place for it; None: not wanted."""
-    if not core.engine.needs & NEED_SITE:
+    if not load_relaxed32(&core.engine.needs) & NEED_SITE:
         return None
     if frame is None:
         frame = frame_at(stacklevel if isinstance(stacklevel, int) else 1)
@@ -290,7 +290,7 @@ cdef bint commit_careful(
         for i in range(len(args)):
             arguments[i] = <PyObject*> args[i]
         call.args = arguments
-    if core.engine.needs & NEED_CONTEXT:
+    if load_relaxed32(&core.engine.needs) & NEED_CONTEXT:
         context = current_context(core)
     if type(place) is tuple:
         place = (safe_str(place[0]), safe_str(place[1]), safe_str(place[2]), place[3])
@@ -332,7 +332,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
             return count_dropped(core)
         out.at = block
         out.end = block + size
-        status = encode(&out, call, core.engine.needs)
+        status = encode(&out, call, load_relaxed32(&core.engine.needs))
         if status != NO_ROOM:
             break
         free(block)
@@ -348,8 +348,17 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
 
 
 cdef bint count_dropped(Core core) except -1:
-    core.engine.ring.dropped += 1
+    fetch_add(&core.engine.dropped, 1)
     return True
+
+
+# The calling thread's ring; NULL without memory for one.
+cdef Ring* ring_of_thread(Core core) noexcept:
+    cdef Ring* ring
+    if not FREE_THREADED:
+        return core.engine.ring
+    ring = <Ring*> own_ring(load_relaxed(&core.engine.generation))
+    return ring if ring != NULL else core.new_thread_ring()
 
 
 # Takes over `block`.
@@ -358,10 +367,12 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     cdef Engine* engine = core.engine
     cdef Ring* ring
     cdef char* place
-    cdef RecordHeap* heap
     cdef bint large
     while True:
-        ring = engine.ring
+        ring = ring_of_thread(core)
+        if ring == NULL:
+            free(block)
+            return count_dropped(core)
         large = size > ring_max_inline(ring)
         place = NULL
         if not large or heap_has_room(engine, ring, size):
@@ -371,38 +382,55 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
         try:
             if not wait_for_room(self, ring):
                 free(block)
-                ring = engine.ring
-                ring.dropped += 1
+                count_dropped(core)
                 engine_wake(engine)
                 return True
         except BaseException:
             free(block)
-            engine.ring.dropped += 1
+            count_dropped(core)
             raise
+    if FREE_THREADED:
+        ring_begin(ring)
     # The order in the ring is the order in time, also for one that had to wait.
     (<RecordHeader*> block).ticks = clock_ticks()
+    if FREE_THREADED:
+        ring.last_ticks = (<RecordHeader*> block).ticks
     if large:
-        heap = <RecordHeap*> place
-        heap.size = sizeof(RecordHeap)
-        heap.kind = RECORD_HEAP
-        heap.block = block
-        heap.block_size = size
-        ring.heap_bytes_in += size
-        ring_commit(ring, sizeof(RecordHeap))
-        engine_wake(engine)
+        commit_heap(ring, <RecordHeap*> place, block, size)
     else:
         memcpy(place, block, size)
         ring_commit(ring, size)
         free(block)
+    if FREE_THREADED:
+        ring_end(ring)
+    if large:
+        engine_wake(engine)
+    else:
         after_commit(engine, ring, number)
-    if engine.post:
+    if load_relaxed32(&engine.post):
         after_emit(self)
     return True
 
 
+cdef void commit_heap(Ring* ring, RecordHeap* heap, char* block, uint64_t size) noexcept:
+    heap.size = sizeof(RecordHeap)
+    heap.kind = RECORD_HEAP
+    heap.block = block
+    heap.block_size = size
+    ring.heap_bytes_in += size
+    ring_commit(ring, sizeof(RecordHeap))
+
+
 cdef bint heap_has_room(Engine* engine, Ring* ring, uint64_t size) noexcept:
     cdef uint64_t waiting = ring.heap_bytes_in - load_relaxed(&ring.heap_bytes_out)
-    return waiting == 0 or waiting + size <= engine.heap_limit
+    return waiting == 0 or waiting + size <= load_relaxed(&engine.heap_limit)
+
+
+# False when the ring was replaced meanwhile: it may be gone.
+cdef bint is_current(Engine* engine, Ring* ring) noexcept:
+    if FREE_THREADED:
+        return <Ring*> own_ring(load_relaxed(&engine.generation)) == ring
+    return engine.ring == ring
 
 
 cdef bint wait_for_room(Producer self, Ring* ring) except -1:
@@ -411,20 +439,24 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
     cdef Engine* engine = core.engine
     cdef uint64_t tail = load_acquire(&ring.positions.tail)
     cdef int64_t begun = clock_monotonic_ns()
-    cdef int64_t limit = 2 * engine.stall_ns
+    cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
     cdef uint32_t ticket
-    if engine.drops:
+    if load_relaxed32(&engine.drops):
         return False
-    if core.stalled and core.stalled_tail == tail:
+    if ring.stalled_tail == tail:
         return False
-    core.stalled = False
-    if engine.post & POST_START:
+    ring.stalled_tail = NOT_STALLED
+    if load_relaxed32(&engine.post) & POST_START:
         core.start_flusher()
-    if engine.post & POST_DRAIN:
+    if load_relaxed32(&engine.post) & POST_DRAIN:
         core.drain_here()
-        if load_acquire(&ring.positions.tail) != tail:
-            return True
-    while True:
+    while is_current(engine, ring) and load_acquire(&ring.positions.tail) == tail:
+        if clock_monotonic_ns() - begun > limit:
+            # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
+            # until it moves.
+            ring.stalled_tail = tail
+            fetch_add(&core.blocked, clock_monotonic_ns() - begun)
+            return False
         fetch_add(&engine.waiters, 1)
         fence_full()
         ticket = event_prepare(&engine.space)
@@ -433,21 +465,13 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
             with nogil:
                 event_wait(&engine.space, ticket, 50000000)
         fetch_sub(&engine.waiters, 1)
-        if load_acquire(&ring.positions.tail) != tail or engine.ring != ring:
-            core.blocked_ns += clock_monotonic_ns() - begun
-            return True
         PyErr_CheckSignals()
-        if clock_monotonic_ns() - begun > limit:
-            # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
-            # until it moves.
-            core.blocked_ns += clock_monotonic_ns() - begun
-            core.stalled = True
-            core.stalled_tail = tail
-            return False
+    fetch_add(&core.blocked, clock_monotonic_ns() - begun)
+    return True
 
 
 cdef bint after_emit(Producer self) except -1:
-    cdef uint32_t post = self.engine.post
+    cdef uint32_t post = load_relaxed32(&self.engine.post)
     cdef Core core = self.core
     if post & POST_START:
         core.start_flusher()

@@ -1,11 +1,12 @@
 """The compiled logger: what Cython code that cimports logly may use."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from logly._engine cimport Engine
 from logly._layout cimport Layout, Piece
 from logly._output cimport Sink
+from logly._ring cimport Ring
 
 
 cdef class LayoutProgram:
@@ -30,26 +31,24 @@ cdef class Core:
     cdef list layouts                # keeps what the sinks' C structures point into
     cdef object context              # ContextVar of contextualize(), or None
     cdef public object level_index   # name -> (number, index)
-    cdef public unsigned long long failed_formats
-    cdef public unsigned long long blocked_ns
-    cdef unsigned long long stalled_tail
-    cdef bint stalled
+    cdef uint64_t failed_format_count
+    cdef uint64_t blocked            # nanoseconds that producers waited for room
     cdef void* engine_block
     cdef public object level_resolver # what knows names in any case, and numbers
-    cdef public bint flusher_runs
-    cdef unsigned long flusher_ident
-    cdef unsigned long drainer       # thread that is doing the flusher's Python work
+    cdef uint32_t has_flusher
+    cdef uint64_t flusher_ident
+    cdef uint64_t drainer            # thread that is doing the flusher's Python work in its place
     cdef uint64_t gone_bytes         # written by sinks that were removed
 
-    cdef bint add_ring(self, uint64_t capacity) except -1
+    cdef bint set_ring_size(self, uint64_t capacity) except -1
+    cdef Ring* new_thread_ring(self) noexcept
     cdef void lock(self) noexcept
     cdef tuple resolve_level(self, object level)
-    cdef Sink* find(self, int sink_id) except NULL
+    cdef Sink* locked(self, int sink_id) except NULL
     cpdef note_failed_format(self, error)
-    cdef bint on_flusher(self)
+    cdef bint is_flushing(self)
     cdef bint write_here(self) except -1
     cdef bint sync_is_behind(self) noexcept
-    cdef drain_until(self, int64_t deadline)
 
 
 cdef class Producer:

@@ -6,6 +6,7 @@ files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` 
 """
 
 import sys
+import threading
 from _thread import RLock, get_ident
 from collections import deque
 
@@ -16,29 +17,30 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
 from logly._atomic cimport (
-    fence_full, fetch_add, fetch_sub, load_acquire, load_relaxed, load_relaxed32, store_pointer, store_relaxed32,
-    store_release32,
+    compare_exchange, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32,
+    store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
 from logly._buffer cimport Buffer, buffer_free, buffer_init
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
 from logly._clock cimport calibration_init, clock_init, clock_monotonic_ns, clock_ticks
 from logly._engine cimport (
-    MAX_LEVELS, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON, POST_DRAIN,
-    POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, Engine, deliver_line, engine_committed, engine_discard,
-    engine_dropped, engine_fail, engine_line, engine_lock, engine_pass, engine_run, engine_unlock, engine_wake,
+    MAX_LEVELS, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN,
+    POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, deliver_line, engine_committed, engine_discard,
+    engine_fail, engine_line, engine_lock, engine_pass, engine_run, engine_unlock, engine_wake,
     engine_write, engine_written, sink_recovered, sink_trouble,
 )
 from logly._event cimport event_init, event_prepare, event_wait
 from logly._fd cimport FD_FILE, fd_kind, fd_size, process_id
 from logly._format cimport KIND_ALL, KIND_STR, FormatSpec, parse_spec, spec_accepts
 from logly._layout cimport PIECE_FIELD, PIECE_TIME, Layout, Line, Piece, Site, Text, base_name, write_message
+from logly._merge cimport merge_free
 from logly._output cimport (
     TARGET_FD, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
     WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog,
 )
 from logly._producer cimport (
     ENCODED, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text, put_value,
-    site_of_caller,
+    ring_of_producer, site_of_caller,
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport is_str, text_length_of, tuple_item, tuple_length
@@ -48,9 +50,13 @@ from logly._record cimport (
     unit_size,
 )
 from logly._ring cimport (
-    RECORD_HEAP, RING_ALIGN, Ring, ring_commit, ring_free, ring_max_inline, ring_new, ring_release, ring_reserve,
+    NOT_IN_FLIGHT, NOT_STALLED, RECORD_HEAP, RING_ALIGN, Ring, ring_begin, ring_commit, ring_end, ring_free,
+    ring_max_inline, ring_new, ring_release, ring_reserve, ring_used,
 )
 from logly._table cimport Table, table_find, table_insert
+from logly._threads cimport (
+    FREE_THREADED, lease_bury, lease_is_mine, lease_is_over, lease_leave, lease_new, new_name, own_ring, prune_rings,
+)
 
 from .template import parse_message
 

@@ -11,7 +11,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from logly._atomic cimport (
-    exchange32, fence_full, load_acquire, load_acquire32, load_pointer, load_relaxed, load_relaxed32, store_pointer,
+    exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer, load_relaxed, load_relaxed32, store_pointer,
     store_relaxed, store_relaxed32, store_release, store_release32,
 )
 from logly._buffer cimport Buffer, buffer_append
@@ -20,6 +20,7 @@ from logly._clock cimport (
 )
 from logly._event cimport Event, event_prepare, event_signal, event_wait
 from logly._layout cimport Level, Line, Site, Text, render_line, write_message
+from logly._merge cimport Merge, merge_begin, merge_next, record_proper
 from logly._output cimport (
     NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE,
     WORK_STREAM, WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Marks, Sink, marks_push, sink_backlog,
@@ -32,12 +33,21 @@ from logly._record cimport (
 from logly._ring cimport (
     RECORD_HEAP, RECORD_INLINE, Ring, RecordPrefix, ring_consume, ring_free, ring_peek, ring_release,
 )
+from logly._threads cimport FREE_THREADED, lease_is_over, lease_leave
 
 cdef enum:
     MAX_LEVELS = 256
     RELEASE_BYTES = 65536      # consumed bytes after which blocked producers get room
+    SOON_NS = 50000
+    TURN_NS = 1000000          # how long the flusher leaves the lock to somebody who waits for it
     RETRY_BLOCKED_NS = 10000000
     RETRY_FAILED_NS = 50000000
+
+cdef extern from * nogil:
+    """
+    #define LOGLY_NO_MARK (~0ull)
+    """
+    const uint64_t NO_MARK "LOGLY_NO_MARK"
 
 cdef enum Need:                # what producers must put into records
     NEED_SITE = 1
@@ -55,6 +65,7 @@ cdef enum PassStatus:
     PASS_MORE = 1              # there is work now
     PASS_PYTHON = 2            # a sink wants Python
     PASS_HELD = 4              # something is left that cannot be written yet
+    PASS_SOON = 8              # there is work in some microseconds: see _merge.pxd
 
 cdef enum RunStatus:
     RUN_STOPPED = 0
@@ -67,9 +78,10 @@ cdef struct Engine:
     int32_t flush_level
     uint32_t needs
     uint32_t post
-    bint drops                 # overflow="drop"
+    uint32_t drops             # overflow="drop"
     Ring* ring                 # GIL builds: the one that producers write to
-    uint64_t generation        # free-threaded builds: rings of an older one are given up
+    uint64_t id                # free-threaded builds: see _threads.pxd
+    uint64_t generation        # rings of an older one are given up
     uint64_t ring_capacity
     uint64_t heap_limit        # bytes of records in heap blocks that may wait
     uint64_t max_message_bytes
@@ -80,14 +92,16 @@ cdef struct Engine:
     uint32_t stop
     uint32_t python_wanted     # something to tell: the flusher returns to Python
     uint64_t waiters           # producers that wait for room
+    uint64_t dropped           # records refused because the ring was full
     uint64_t flush_requested
     uint64_t flush_done
     Event wake
     Event space
     Event done
     uint32_t lock
-    uint32_t lock_waiters
+    uint64_t lock_waiters
     Event lock_event
+    Event turn
     char apart2[128]
     # the consumer's, under `lock`
     Ring* rings                # every ring that may hold records
@@ -98,12 +112,14 @@ cdef struct Engine:
     uint64_t drained           # records taken from rings: the sequence number of the next one
     uint64_t flush_active      # request that is being served
     uint64_t flush_mark        # it is done when every sink is past this record
+    uint64_t flush_ticks       # free-threaded builds: when it was asked for; the mark is set when the rings are past that
+    uint64_t settled_ticks     # up to here everything has been taken from the rings
+    Merge merge
     uint64_t* failed           # sequence numbers of failed records that are not below every sink's position
     uint32_t failed_count
     uint32_t failed_capacity
     uint64_t failed_total
     uint64_t past_committed    # of rings that are gone
-    uint64_t past_dropped
     uint64_t past_high_water
     uint64_t told_dropped
     bint attention             # a sink must rotate before it takes another line
@@ -127,22 +143,35 @@ cdef inline bint engine_try_lock(Engine* engine) noexcept nogil:
 
 cdef inline void engine_lock(Engine* engine) noexcept nogil:
     cdef uint32_t ticket
-    while not engine_try_lock(engine):
+    if engine_try_lock(engine):
+        return
+    fetch_add(&engine.lock_waiters, 1)
+    while True:
         ticket = event_prepare(&engine.lock_event)
-        store_relaxed32(&engine.lock_waiters, 1)
-        fence_full()
         if engine_try_lock(engine):
-            return
+            break
         # The timeout only bounds the harm of a signal that came before `lock_waiters` was seen.
         event_wait(&engine.lock_event, ticket, 5000000)
+    fetch_sub(&engine.lock_waiters, 1)
+    event_signal(&engine.turn)
 
 
 cdef inline void engine_unlock(Engine* engine) noexcept nogil:
     store_release32(&engine.lock, 0)
     fence_full()
-    if load_relaxed32(&engine.lock_waiters):
-        store_relaxed32(&engine.lock_waiters, 0)
+    if load_relaxed(&engine.lock_waiters):
         event_signal(&engine.lock_event)
+
+
+# Between two passes of a busy flusher the lock is free for an instant only: who has been woken for it comes too late every
+# time. So the flusher waits until that one has had it.
+cdef inline void engine_give_way(Engine* engine) noexcept nogil:
+    cdef uint32_t ticket
+    if load_relaxed(&engine.lock_waiters) == 0:
+        return
+    ticket = event_prepare(&engine.turn)
+    if load_relaxed(&engine.lock_waiters):
+        event_wait(&engine.turn, ticket, TURN_NS)
 
 
 # ---- waking the flusher
@@ -540,30 +569,6 @@ cdef inline bint consume_record(Engine* engine, const char* record) noexcept nog
 
 # ---- a pass
 
-cdef inline const RecordHeader* record_proper(const char* record) noexcept nogil:
-    if (<const RecordPrefix*> record).kind == RECORD_HEAP:
-        return <const RecordHeader*> (<const RecordHeap*> record).block
-    return <const RecordHeader*> record
-
-
-# The ring with the earliest record, no later than `horizon`; rings of ended producers are removed on the way.
-cdef inline Ring* earliest_ring(Engine* engine, uint64_t horizon, char** found) noexcept nogil:
-    cdef Ring* ring = engine.rings
-    cdef Ring* best = NULL
-    cdef char* record
-    cdef uint64_t ticks, earliest = 0
-    while ring != NULL:
-        record = ring_peek(ring)
-        if record != NULL:
-            ticks = record_proper(record).ticks
-            if (best == NULL or ticks < earliest) and ticks <= horizon:
-                best = ring
-                earliest = ticks
-                found[0] = record
-        ring = ring.next
-    return best
-
-
 cdef inline void engine_release_rings(Engine* engine) noexcept nogil:
     cdef Ring* ring = engine.rings
     while ring != NULL:
@@ -592,20 +597,24 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
     cdef char* record = NULL
     cdef uint64_t consumed = 0
     cdef uint64_t unreleased = 0
-    cdef uint64_t horizon = clock_ticks() if engine.rings != NULL and engine.rings.next != NULL else <uint64_t> -1
+    cdef bint merges = engine.rings == NULL or engine.rings.next != NULL
+    if merges and not merge_begin(&engine.merge, engine.rings):
+        return False
     while consumed < limit:
         if engine.attention:
             # Python rotates the file first: no line may overtake.
             engine_release_rings(engine)
             return False
-        ring = engine.rings
-        if ring != NULL and ring.next == NULL:
-            record = ring_peek(ring)
-            if record == NULL:
+        if merges:
+            ring = merge_next(&engine.merge, &record)
+            if ring == NULL:
+                engine.settled_ticks = engine.merge.horizon
                 break
         else:
-            ring = earliest_ring(engine, horizon, &record)
-            if ring == NULL:
+            ring = engine.rings
+            record = ring_peek(ring)
+            if record == NULL:
+                engine.settled_ticks = <uint64_t> -1
                 break
         if not consume_record(engine, <const char*> record_proper(record)):
             engine_release_rings(engine)
@@ -643,35 +652,31 @@ cdef inline bint rings_are_empty(Engine* engine) noexcept nogil:
     return True
 
 
+cdef inline bint is_retired(const Ring* ring) noexcept nogil:
+    return load_acquire32(&ring.retired) or (ring.lease != NULL and lease_is_over(ring.lease))
+
+
 # Rings that no producer uses any more go once they are empty; their counts stay.
 cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
     cdef Ring** link = &engine.rings
     cdef Ring* ring
     while link[0] != NULL:
         ring = link[0]
-        if load_acquire32(&ring.retired) and ring_peek(ring) == NULL:
+        if is_retired(ring) and ring_peek(ring) == NULL:
             engine.past_committed += ring.committed
-            engine.past_dropped += ring.dropped
             if ring.high_water > engine.past_high_water:
                 engine.past_high_water = ring.high_water
             link[0] = ring.next
+            if ring.lease != NULL:
+                lease_leave(ring.lease)
             ring_free(ring)
         else:
             link = &ring.next
 
 
-cdef inline uint64_t engine_dropped(const Engine* engine) noexcept nogil:
-    cdef uint64_t total = engine.past_dropped
-    cdef const Ring* ring = engine.rings
-    while ring != NULL:
-        total += load_relaxed(&ring.dropped)
-        ring = ring.next
-    return total
-
-
 cdef inline void tell_drops(Engine* engine) noexcept nogil:
     cdef char text[128]
-    cdef uint64_t dropped = engine_dropped(engine)
+    cdef uint64_t dropped = load_relaxed(&engine.dropped)
     cdef Sink* sink = engine.sinks
     cdef uint32_t size
     if dropped == engine.told_dropped:
@@ -719,6 +724,18 @@ cdef inline uint64_t engine_committed(const Engine* engine) noexcept nogil:
     return total
 
 
+# With one producer the number of records committed is the place in their order. With several, one that was stamped
+# earlier may be committed later: the place is where the rings have been drained past this moment.
+cdef inline void begin_flush(Engine* engine, uint64_t request) noexcept nogil:
+    engine.flush_active = request
+    if FREE_THREADED:
+        engine.flush_ticks = clock_ticks()
+        engine.flush_mark = NO_MARK
+        engine.settled_ticks = 0
+    else:
+        engine.flush_mark = engine_committed(engine)
+
+
 # A flush is done when every sink is past what had been logged when it was asked for. Requests that came while
 # one was being served are served together next.
 cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
@@ -727,8 +744,9 @@ cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
         if engine.flush_active == 0:
             if request == load_relaxed(&engine.flush_done):
                 return True
-            engine.flush_active = request
-            engine.flush_mark = engine_committed(engine)
+            begin_flush(engine, request)
+        if FREE_THREADED and engine.flush_mark == NO_MARK and engine.settled_ticks > engine.flush_ticks:
+            engine.flush_mark = engine.drained
         if engine_position(engine) < engine.flush_mark:
             return False
         store_release(&engine.flush_done, engine.flush_active)
@@ -740,8 +758,11 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     cdef uint64_t request = load_acquire(&engine.flush_requested)
     cdef bint flushing = request != load_relaxed(&engine.flush_done)
     cdef bint drained
+    cdef uint64_t before = engine.drained
     cdef int status = 0
     engine.now_ns = clock_monotonic_ns()
+    if FREE_THREADED and flushing and engine.flush_active == 0:
+        begin_flush(engine, request)
     calibration_refresh(&engine.calibration)
     tell_drops(engine)
     drained = engine_drain(engine, 4 * engine.ring_capacity)
@@ -754,13 +775,15 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     if not drained:
         engine.sleep_ns = RETRY_BLOCKED_NS if engine.sleep_ns > RETRY_BLOCKED_NS else engine.sleep_ns
         return status | PASS_HELD
+    if FREE_THREADED and engine.flush_active and engine.flush_mark == NO_MARK:
+        status |= PASS_SOON
     if not rings_are_empty(engine):
-        return status | PASS_MORE
+        return status | (PASS_MORE if engine.drained != before else PASS_SOON)
     return status
 
 
 cdef inline void tell_and_retire(Engine* engine) noexcept nogil:
-    if engine.rings != NULL and (engine.rings.next != NULL or engine.rings.retired):
+    if engine.rings != NULL and (engine.rings.next != NULL or is_retired(engine.rings)):
         engine_drop_retired(engine)
 
 
@@ -780,6 +803,10 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
         if load_acquire32(&engine.stop):
             return RUN_STOPPED
         if status & PASS_MORE:
+            engine_give_way(engine)
+            continue
+        if status & PASS_SOON:
+            event_wait(&engine.wake, ticket, SOON_NS)
             continue
         store_relaxed32(&engine.asleep, 1)
         fence_full()

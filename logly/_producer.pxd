@@ -9,7 +9,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from logly._atomic cimport load_acquire, load_relaxed, store_relaxed
+from logly._atomic cimport load_relaxed, load_relaxed32
 from logly._clock cimport clock_ticks
 from logly._engine cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake
 from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
@@ -25,8 +25,9 @@ from logly._record cimport (
     TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, align_record,
     put_counted, put_raw, put_tag, put_word,
 )
-from logly._ring cimport RECORD_INLINE, Ring, ring_commit, ring_reload_tail, ring_window
+from logly._ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_reload_tail, ring_window
 from logly._table cimport Table, table_find
+from logly._threads cimport FREE_THREADED, latest_ring
 
 cdef enum Encoded:
     ENCODED = 0
@@ -250,13 +251,31 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
     cdef int status
     out.at = record
     out.end = record + room
+    if FREE_THREADED:
+        ring_begin(ring)
     status = encode(&out, call, needs)
     # `end` is on 8 like every position, so the rounded size is in the window too.
     if status == ENCODED:
         if <uint64_t> (out.at - record) > limit:
-            return NO_ROOM
-        ring_commit(ring, finish_record(record, &out))
+            status = NO_ROOM
+        else:
+            commit_record(ring, record, finish_record(record, &out))
+    if FREE_THREADED:
+        ring_end(ring)
     return status
+
+
+cdef inline void commit_record(Ring* ring, char* record, uint64_t size) noexcept nogil:
+    if FREE_THREADED:
+        ring.last_ticks = (<RecordHeader*> record).ticks
+    ring_commit(ring, size)
+
+
+# The ring of the calling thread; NULL when it has none yet (free-threaded builds), which is seen to off the hot path.
+cdef inline Ring* ring_of_producer(Engine* engine) noexcept nogil:
+    if FREE_THREADED:
+        return <Ring*> latest_ring(load_relaxed(&engine.generation))
+    return engine.ring
 
 
 # The id of the calling frame's site, or 0 when it is not registered.
@@ -280,7 +299,7 @@ cdef inline void wake_if_half_full(Engine* engine, Ring* ring) noexcept nogil:
 
 
 cdef inline void after_commit(Engine* engine, Ring* ring, int32_t level_number) noexcept nogil:
-    if level_number >= engine.flush_level:
+    if level_number >= <int32_t> load_relaxed32(<uint32_t*> &engine.flush_level):
         engine_wake(engine)
     elif ring.head - ring.cached_tail > ring.capacity >> 1 and <int64_t> (ring.head - ring.wake_at) >= 0:
         wake_if_half_full(engine, ring)

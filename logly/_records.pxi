@@ -78,13 +78,20 @@ cdef tuple record_parts(Core core, const char* record):
     """What `logly.record.Record` is made of, in the order of its arguments."""
     cdef Line line
     cdef Buffer message
+    cdef char level[64]
+    cdef uint32_t level_size
+    # Under the lock: another thread may be in a pass (the clock's calibration), or rename the level.
+    core.lock()
     engine_line(core.engine, record, &line)
+    level_size = min(line.level.name.size, <uint32_t> sizeof(level))
+    memcpy(level, line.level.name.data, level_size)
+    engine_unlock(core.engine)
     buffer_init(&message)
     write_message(&message, &line)
     text = message.data[: message.size].decode("utf-8", "replace") if message.size else ""
     buffer_free(&message)
     return (
-        line.time_ns, text_str(&line.level.name), line.view.header.level_number, text, text_str(line.name),
+        line.time_ns, level[:level_size].decode("utf-8", "replace"), line.view.header.level_number, text, text_str(line.name),
         site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
         field_objects(&line.view), exception_object(&line.view),
     )
@@ -92,12 +99,11 @@ cdef tuple record_parts(Core core, const char* record):
 
 def take_records(Core core not None, int sink_id):
     """[(parts of the record, its bytes)] that the sink has staged; they stay pending until `records_done`."""
-    cdef Sink* sink = core.find(sink_id)
+    cdef Sink* sink = core.locked(sink_id)
     cdef const char* at
     cdef bytes staged
     cdef size_t offset = 0
     cdef uint32_t size
-    core.lock()
     staged = sink.staged.data[: sink.staged.size] if sink.staged.size else b""
     sink.work &= ~<uint32_t> WORK_RECORDS
     engine_unlock(core.engine)
@@ -112,11 +118,10 @@ def take_records(Core core not None, int sink_id):
 
 def record_done(Core core not None, int sink_id, bytes record, bint render, bint failed):
     """The oldest staged record has been handled: `render` its line (a filter let it pass), or count it."""
-    cdef Sink* sink = core.find(sink_id)
+    cdef Sink* sink = core.locked(sink_id)
     cdef Line line
     cdef const char* data = record
     cdef uint64_t sequence
-    core.lock()
     core.engine.now_ns = clock_monotonic_ns()
     if sink.staged_marks.first != sink.staged_marks.last:
         sequence = sink.staged_marks.mark[sink.staged_marks.first].sequence

@@ -111,7 +111,7 @@ cdef Program* register_template(str message) except? NULL:
     cdef Program* program
     cdef list known = programs_by_text.get(message)
     if known is None:
-        if program_count >= MAX_TEMPLATES or len(message) > MAX_TEMPLATE_BYTES:
+        if load_relaxed32(&program_count) >= MAX_TEMPLATES or len(message) > MAX_TEMPLATE_BYTES:
             return NULL
         program = compile_program(message)
         with registry_lock:
@@ -121,7 +121,7 @@ cdef Program* register_template(str message) except? NULL:
                     return NULL
                 program.id = program_count
                 store_pointer(&all_programs[program_count], program)
-                program_count += 1
+                store_relaxed32(&program_count, program_count + 1)
                 known = [<uint64_t> program, 0]
                 programs_by_text[message] = known
     program = <Program*> <uint64_t> known[0]
@@ -170,17 +170,20 @@ cdef uint32_t register_site(object frame) except? 0:
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
     if site != NULL:
         return site.id
-    if site_count >= MAX_SITES:
+    if load_relaxed32(&site_count) >= MAX_SITES:
         return 0
-    site = new_site(describe_site(frame))
     with registry_lock:
+        site = <Site*> table_find(&site_table, key, instruction)
+        if site != NULL:
+            return site.id
+        site = new_site(describe_site(frame))
         if site_count >= MAX_SITES or table_find(&site_table, key, instruction) != NULL:
             return 0
         site.id = site_count
         Py_INCREF(code)
         site.code = <void*> code
         store_pointer(&all_sites[site_count], site)
-        site_count += 1
+        store_relaxed32(&site_count, site_count + 1)
         table_insert(&site_table, key, instruction, site)
     return site.id
 

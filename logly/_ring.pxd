@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from logly._atomic cimport load_acquire, store_relaxed, store_release
+from logly._atomic cimport fence_compiler, load_acquire, store_relaxed, store_release
 
 cdef enum:
     RING_ALIGN = 128       # two cache lines: the adjacent-line prefetcher pairs them
@@ -22,6 +22,13 @@ cdef enum:
     RECORD_INLINE = 1
     RECORD_HEAP = 2        # the record proper is in a heap block: see RecordHeap in _record.pxd
     PREFIX_SIZE = 8
+
+cdef extern from * nogil:
+    """
+    #define LOGLY_NONE (~0ull)
+    """
+    const uint64_t NOT_IN_FLIGHT "LOGLY_NONE"
+    const uint64_t NOT_STALLED "LOGLY_NONE"
 
 
 # The first 8 bytes of every record, padding included.
@@ -53,6 +60,9 @@ cdef struct Ring:
     uint64_t heap_bytes_in # bytes of heap blocks ever handed over
     uint64_t wake_at       # position from which a producer looks again whether the flusher must be woken
     uint64_t high_water    # most bytes ever seen in use by the producer
+    uint64_t stalled_tail  # where the consumer was stuck when a producer gave up waiting; NOT_STALLED
+    uint64_t last_ticks    # free-threaded builds: stamp of the record before
+    uint64_t in_flight     # and that stamp while a record is being written, else NOT_IN_FLIGHT: see _merge.pxd
     char apart[128]
     # the consumer's lines
     uint64_t tail
@@ -60,7 +70,7 @@ cdef struct Ring:
     uint64_t heap_bytes_out
     uint64_t told_dropped
     uint32_t retired       # no producer writes to it any more: free it when it is empty
-    uint64_t owner         # identity of the producing thread (free-threaded builds)
+    void* lease            # free-threaded builds: the producing thread's, see _threads.pxd
     Ring* next
     void* block            # what to free
     bint owns_data
@@ -140,7 +150,7 @@ cdef inline void ring_reload_tail(Ring* ring) noexcept nogil:
     ring.cached_tail = load_acquire(&ring.positions.tail)
     used = ring.head - ring.cached_tail
     if used > ring.high_water:
-        ring.high_water = used
+        store_relaxed(&ring.high_water, used)
 
 
 # Room for `size` contiguous bytes, padding out the lap when needed; NULL when the ring is too full.
@@ -161,6 +171,19 @@ cdef inline char* ring_reserve(Ring* ring, uint64_t size) noexcept nogil:
         ring.head += lap_left
         offset = 0
     return ring.data + offset
+
+
+# Before the stamp of a record is taken, where several producers' records are merged by their stamps. The consumer may see it
+# a little late: _merge.pxd allows for that.
+cdef inline void ring_begin(Ring* ring) noexcept nogil:
+    # Release: who sees it sees the records before, too.
+    store_release(&ring.in_flight, ring.last_ticks)
+    fence_compiler()
+
+
+cdef inline void ring_end(Ring* ring) noexcept nogil:
+    # Release: whoever does not see a record in flight any more sees it committed.
+    store_release(&ring.in_flight, NOT_IN_FLIGHT)
 
 
 cdef inline void ring_commit(Ring* ring, uint64_t size) noexcept nogil:

@@ -115,6 +115,52 @@ cdef void free_ring_records(Ring* ring) noexcept:
         ring.tail += heap.size
 
 
+cdef void link_ring(Engine* engine, Ring* ring) noexcept nogil:
+    cdef Ring** link = &engine.rings
+    while link[0] != NULL:
+        link = &link[0].next
+    link[0] = ring
+
+
+# A ring whose thread has ended, of the size that is wanted now. What it still holds stays in order: its next producer's
+# records are later.
+cdef Ring* left_ring(Engine* engine) noexcept nogil:
+    cdef Ring* ring = engine.rings
+    while ring != NULL:
+        if ring.lease != NULL and ring.capacity == engine.ring_capacity and lease_is_over(ring.lease):
+            return ring
+        ring = ring.next
+    return NULL
+
+
+cdef bint lease_ring(Engine* engine, Ring* ring, uint64_t generation) noexcept nogil:
+    cdef void* lease = lease_new(engine.id, generation, ring)
+    if lease == NULL:
+        return False
+    if ring.lease != NULL:
+        lease_leave(ring.lease)
+    ring.lease = lease
+    ring.last_ticks = clock_ticks()
+    return True
+
+
+cdef struct SinkWork:
+    int sink_id
+    uint32_t work
+    int error
+
+
+cdef void collect_work(Sink* sink, SinkWork* found) noexcept nogil:
+    while sink != NULL and found != NULL:
+        if sink.work:
+            found.sink_id = sink.id
+            found.work = sink.work
+            found.error = sink.last_error if sink.work & WORK_ERROR else 0
+            sink.work &= ~<uint32_t> WORK_ERROR
+            found += 1
+        sink = sink.next
+
+
 cdef class Core:
     """One logger's engine: rings, sinks, books."""
 
@@ -140,7 +186,8 @@ cdef class Core:
         self.errors = deque(maxlen=100)
         self.layouts = []
         self.level_index = {}
-        self.add_ring(ring_capacity)
+        self.engine.id = new_name()
+        self.set_ring_size(ring_capacity)
 
     def __dealloc__(self):
         cdef Ring* ring
@@ -152,6 +199,8 @@ cdef class Core:
             ring = self.engine.rings
             self.engine.rings = ring.next
             free_ring_records(ring)
+            if ring.lease != NULL:
+                lease_leave(ring.lease)
             ring_free(ring)
         while self.engine.sinks != NULL:
             sink = self.engine.sinks
@@ -161,6 +210,7 @@ cdef class Core:
             free(<void*> self.engine.levels[i].name.data)
             free(<void*> self.engine.levels[i].color.data)
         free(self.engine.failed)
+        merge_free(&self.engine.merge)
         buffer_free(&self.engine.scratch)
         buffer_free(&self.engine.message)
         free(<void*> self.engine.name.data)
@@ -168,25 +218,54 @@ cdef class Core:
 
     # ---- rings
 
-    cdef bint add_ring(self, uint64_t capacity) except -1:
-        cdef Ring* ring = ring_new(capacity, 0)
-        cdef Ring** link
-        cdef Ring* old = self.engine.ring
-        if ring == NULL:
-            raise MemoryError
+    cdef bint set_ring_size(self, uint64_t capacity) except -1:
+        """With a GIL: a new ring in place of the one before. Else every thread makes itself one at its next record."""
+        cdef Engine* engine = self.engine
+        cdef Ring* old = engine.ring
+        cdef Ring* ring = NULL
+        if not FREE_THREADED:
+            ring = ring_new(capacity, 0)
+            if ring == NULL:
+                raise MemoryError
         self.lock()
-        link = &self.engine.rings
-        while link[0] != NULL:
-            link = &link[0].next
-        link[0] = ring
-        self.engine.ring_capacity = capacity
-        self.engine.heap_limit = self.engine.max_message_bytes + capacity
-        engine_unlock(self.engine)
-        # The GIL is held: no producer is between the two. The flusher frees the old ring when it is empty.
-        self.engine.ring = ring
-        if old != NULL:
-            store_release32(&old.retired, 1)
+        engine.ring_capacity = capacity
+        store_relaxed(&engine.heap_limit, engine.max_message_bytes + capacity)
+        if FREE_THREADED:
+            store_relaxed(&engine.generation, new_name())
+        else:
+            link_ring(engine, ring)
+        engine_unlock(engine)
+        if not FREE_THREADED:
+            # The GIL is held: no producer is between the two. The flusher frees the old ring when it is empty.
+            engine.ring = ring
+            if old != NULL:
+                store_release32(&old.retired, 1)
         return True
+
+    cdef Ring* new_thread_ring(self) noexcept:
+        """Free-threaded builds: a ring for the calling thread; one that an ended thread left, if there is one."""
+        cdef Engine* engine = self.engine
+        cdef Ring* ring
+        cdef uint64_t capacity, generation
+        with nogil:
+            prune_rings(engine.id)
+            engine_lock(engine)
+            capacity = engine.ring_capacity
+            generation = engine.generation
+            ring = left_ring(engine)
+            if ring != NULL and not lease_ring(engine, ring, generation):
+                ring = NULL
+            engine_unlock(engine)
+            if ring == NULL:
+                ring = ring_new(capacity, 0)
+                if ring != NULL and not lease_ring(engine, ring, generation):
+                    ring_free(ring)
+                    ring = NULL
+                if ring != NULL:
+                    engine_lock(engine)
+                    link_ring(engine, ring)
+                    engine_unlock(engine)
+        return ring
 
     cdef void lock(self) noexcept:
         with nogil:
@@ -199,38 +278,44 @@ cdef class Core:
         uint64_t max_message_bytes, int64_t stall_ns,
     ):
         """Takes effect for the next record; nothing that was logged before is lost."""
+        cdef Engine* engine = self.engine
         self.lock()
-        self.engine.flush_level = flush_level
-        self.engine.interval_ns = interval_ns
-        self.engine.drops = drops
-        self.engine.max_message_bytes = max_message_bytes
-        self.engine.heap_limit = max_message_bytes + ring_capacity
-        self.engine.stall_ns = stall_ns
-        engine_unlock(self.engine)
-        store_relaxed32(<uint32_t*> &self.engine.threshold, <uint32_t> threshold)
-        if ring_capacity != self.engine.ring_capacity:
-            self.add_ring(ring_capacity)
-        engine_wake(self.engine)
+        # Relaxed: producers may go by the old values for a moment.
+        store_relaxed32(<uint32_t*> &engine.flush_level, <uint32_t> flush_level)
+        store_relaxed32(&engine.drops, drops)
+        store_relaxed(&engine.max_message_bytes, max_message_bytes)
+        store_relaxed(&engine.heap_limit, max_message_bytes + ring_capacity)
+        store_relaxed(<uint64_t*> &engine.stall_ns, <uint64_t> stall_ns)
+        engine.interval_ns = interval_ns
+        engine_unlock(engine)
+        self.set_threshold(threshold)
+        if ring_capacity != engine.ring_capacity:
+            self.set_ring_size(ring_capacity)
+        engine_wake(engine)
 
     def set_threshold(self, int threshold):
         store_relaxed32(<uint32_t*> &self.engine.threshold, <uint32_t> threshold)
 
     def set_needs(self, *, bint site, bint thread, bint thread_name):
-        self.engine.needs = (
+        cdef uint32_t needs = (
             (NEED_SITE if site else 0) | (NEED_THREAD if thread else 0) | (NEED_THREAD_NAME if thread_name else 0)
-            | (self.engine.needs & NEED_CONTEXT)
         )
+        self.lock()
+        store_relaxed32(&self.engine.needs, needs | (self.engine.needs & NEED_CONTEXT))
+        engine_unlock(self.engine)
 
     def use_context(self, variable):
-        """Every record from now on looks for fields in this ContextVar."""
+        """Every record from now on looks for fields in this ContextVar. Once only."""
         self.context = variable
-        self.engine.needs |= NEED_CONTEXT
+        self.lock()
+        store_release32(&self.engine.needs, self.engine.needs | NEED_CONTEXT)
+        engine_unlock(self.engine)
 
     def set_post(self, *, bint start=False, bint sync=False, bint drain=False, bint wake=False):
-        self.engine.post = (
+        store_relaxed32(&self.engine.post, (
             (POST_START if start else 0) | (POST_SYNC if sync else 0) | (POST_DRAIN if drain else 0)
             | (POST_WAKE if wake else 0)
-        )
+        ))
 
     def set_level(self, str name, int number, str color):
         """Adds a level, or gives one a new colour; returns its index."""
@@ -264,12 +349,16 @@ cdef class Core:
 
     # ---- sinks
 
-    cdef Sink* find(self, int sink_id) except NULL:
-        cdef Sink* sink = self.engine.sinks
+    cdef Sink* locked(self, int sink_id) except NULL:
+        """The sink, with the engine's lock held: without it, it could be removed by another thread."""
+        cdef Sink* sink
+        self.lock()
+        sink = self.engine.sinks
         while sink != NULL:
             if sink.id == sink_id:
                 return sink
             sink = sink.next
+        engine_unlock(self.engine)
         raise KeyError(sink_id)
 
     def add_sink(
@@ -312,11 +401,10 @@ cdef class Core:
 
     def remove_sink(self, int sink_id, LayoutProgram layout):
         """Writes what the sink holds, as far as it takes it, and forgets it. Returns its descriptor, or -1."""
-        cdef Sink* sink = self.find(sink_id)
+        cdef Sink* sink = self.locked(sink_id)
         cdef Sink** link
         cdef int fd
         with nogil:
-            engine_lock(self.engine)
             sink.retry_at_ns = 0
             self.engine.now_ns = clock_monotonic_ns()
             engine_write(self.engine, sink)
@@ -334,30 +422,26 @@ cdef class Core:
         return fd
 
     def set_enabled(self, int sink_id, bint enabled):
-        cdef Sink* sink = self.find(sink_id)
-        self.lock()
+        cdef Sink* sink = self.locked(sink_id)
         sink.from_sequence = engine_committed(self.engine)
         sink.enabled = enabled
         engine_unlock(self.engine)
 
     def set_layout(self, int sink_id, LayoutProgram layout not None):
-        cdef Sink* sink = self.find(sink_id)
-        self.layouts.append(layout)
-        self.lock()
+        cdef Sink* sink = self.locked(sink_id)
         sink.layout = layout.layout
         engine_unlock(self.engine)
+        self.layouts.append(layout)
 
     def set_interval(self, int sink_id, int64_t interval_ns):
-        cdef Sink* sink = self.find(sink_id)
-        self.lock()
+        cdef Sink* sink = self.locked(sink_id)
         sink.interval_ns = interval_ns
         engine_unlock(self.engine)
 
     def replace_file(self, int sink_id, int fd, *, int64_t rotate_at_ns, bint rotated):
         """The file was rotated or reopened: writes go to `fd` now. Returns the descriptor before."""
-        cdef Sink* sink = self.find(sink_id)
+        cdef Sink* sink = self.locked(sink_id)
         cdef int old
-        self.lock()
         old = sink.fd
         set_file(sink, fd, sink.lock_fd, rotate_at_ns)
         sink.rotations += rotated
@@ -369,8 +453,7 @@ cdef class Core:
 
     def postpone_rotation(self, int sink_id, int64_t rotate_at_ns, int64_t size_limit):
         """The file stays: rotation failed, or another process had done it."""
-        cdef Sink* sink = self.find(sink_id)
-        self.lock()
+        cdef Sink* sink = self.locked(sink_id)
         sink.rotate_at_ns = rotate_at_ns
         sink.size_limit = size_limit
         sink.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN)
@@ -379,8 +462,7 @@ cdef class Core:
 
     def retry_later(self, int sink_id):
         """The file could not be opened: try again after a while; until then its lines wait."""
-        cdef Sink* sink = self.find(sink_id)
-        self.lock()
+        cdef Sink* sink = self.locked(sink_id)
         self.engine.now_ns = clock_monotonic_ns()
         sink_trouble(self.engine, sink, WRITE_BLOCKED)
         sink.work &= ~<uint32_t> WORK_REOPEN
@@ -388,53 +470,61 @@ cdef class Core:
 
     def release_file(self, int sink_id):
         """The descriptor is about to be closed: the next line has the file opened by its name."""
-        cdef Sink* sink = self.find(sink_id)
-        self.lock()
+        cdef Sink* sink = self.locked(sink_id)
         sink.fd = -1
         engine_unlock(self.engine)
 
     def set_lock(self, int sink_id, int lock_fd):
-        self.find(sink_id).lock_fd = lock_fd
+        self.locked(sink_id).lock_fd = lock_fd
+        engine_unlock(self.engine)
 
     def wants_rotation(self, int sink_id):
-        return bool(self.find(sink_id).work & WORK_ROTATE)
+        cdef Sink* sink = self.locked(sink_id)
+        cdef bint wants = sink.work & WORK_ROTATE
+        engine_unlock(self.engine)
+        return wants
 
     def sink_stats(self, int sink_id):
-        cdef Sink* sink = self.find(sink_id)
-        self.lock()
-        stats = (
+        # A copy: making a tuple may run the collector, and with it a __del__ that logs, which must not be under the lock.
+        cdef Sink sink = self.locked(sink_id)[0]
+        engine_unlock(self.engine)
+        return (
             sink.records, sink.failed, sink.marks.last - sink.marks.first - sink.marks.notices
             + sink.staged_marks.last - sink.staged_marks.first,
             sink.bytes_written, sink.writes, sink.rotations, sink.write_errors,
         )
-        engine_unlock(self.engine)
-        return stats
 
     # ---- work that Python does on the flusher's thread
 
     def take_work(self):
         """[(sink id, rotate, reopen, stream, records, errno or 0)] of sinks that want Python."""
         cdef Sink* sink
-        cdef list work = []
+        cdef SinkWork* found = NULL
+        cdef uint32_t count = 0, i
         store_relaxed32(&self.engine.python_wanted, 0)
         self.lock()
         sink = self.engine.sinks
         while sink != NULL:
-            if sink.work:
-                work.append((
-                    sink.id, bool(sink.work & WORK_ROTATE), bool(sink.work & WORK_REOPEN), bool(sink.work & WORK_STREAM),
-                    bool(sink.work & WORK_RECORDS), sink.last_error if sink.work & WORK_ERROR else 0,
-                ))
-                sink.work &= ~<uint32_t> WORK_ERROR
+            count += sink.work != 0
             sink = sink.next
+        if count:
+            found = <SinkWork*> malloc(count * sizeof(SinkWork))
+            collect_work(self.engine.sinks, found)
         engine_unlock(self.engine)
+        # Not under the lock: making a tuple may run the collector, and with it a __del__ that logs.
+        work = []
+        for i in range(count if found != NULL else 0):
+            work.append((
+                found[i].sink_id, bool(found[i].work & WORK_ROTATE), bool(found[i].work & WORK_REOPEN),
+                bool(found[i].work & WORK_STREAM), bool(found[i].work & WORK_RECORDS), found[i].error,
+            ))
+        free(found)
         return work
 
     def write_stream(self, int sink_id, int fd):
         """A stream that is a descriptor today: write to it as to any other."""
-        cdef Sink* sink = self.find(sink_id)
+        cdef Sink* sink = self.locked(sink_id)
         with nogil:
-            engine_lock(self.engine)
             sink.fd = fd
             sink.fd_kind = fd_kind(fd)
             sink.work &= ~<uint32_t> WORK_STREAM
@@ -446,16 +536,14 @@ cdef class Core:
 
     def take_text(self, int sink_id):
         """What a stream sink has to write, as bytes."""
-        cdef Sink* sink = self.find(sink_id)
-        self.lock()
+        cdef Sink* sink = self.locked(sink_id)
         text = sink.out.data[sink.start:sink.out.size] if sink.out.size > sink.start else b""
         engine_unlock(self.engine)
         return text
 
     def text_done(self, int sink_id, size_t size, int error):
         """The stream took `size` bytes, or failed."""
-        cdef Sink* sink = self.find(sink_id)
-        self.lock()
+        cdef Sink* sink = self.locked(sink_id)
         self.engine.now_ns = clock_monotonic_ns()
         sink.work &= ~<uint32_t> WORK_STREAM
         if error:
@@ -471,12 +559,12 @@ cdef class Core:
 
     def inject_outcomes(self, int sink_id, list outcomes):
         """For tests: what the sink's next writes do, minus an errno or the most bytes that they take."""
-        cdef Sink* sink = self.find(sink_id)
         cdef int64_t* script = <int64_t*> calloc(len(outcomes) + 1, 8)
+        cdef Sink* sink
         cdef Py_ssize_t i
         for i in range(len(outcomes)):
             script[i] = outcomes[i]
-        self.lock()
+        sink = self.locked(sink_id)
         script, sink.outcomes = sink.outcomes, script
         sink.outcome_count = len(outcomes)
         sink.outcome_next = 0
@@ -488,10 +576,29 @@ cdef class Core:
     def run(self):
         """The flusher's loop, without the GIL. True: Python is wanted; False: stopped."""
         cdef int status
-        self.flusher_ident = get_ident()
+        store_relaxed(&self.flusher_ident, <uint64_t> get_ident())
         with nogil:
             status = engine_run(self.engine)
         return status == RUN_PYTHON
+
+    @property
+    def flusher_runs(self):
+        """Whether there is a thread that drains the rings."""
+        return load_acquire32(&self.has_flusher) != 0
+
+    @flusher_runs.setter
+    def flusher_runs(self, bint runs):
+        store_release32(&self.has_flusher, runs)
+
+    @property
+    def failed_formats(self):
+        """Messages that could not be formatted."""
+        return load_relaxed(&self.failed_format_count)
+
+    @property
+    def blocked_ns(self):
+        """Nanoseconds that callers have waited for room."""
+        return load_relaxed(&self.blocked)
 
     def set_stop(self, bint stop):
         store_release32(&self.engine.stop, stop)
@@ -504,101 +611,99 @@ cdef class Core:
         engine_wake(self.engine)
 
     cpdef note_failed_format(self, error):
-        self.failed_formats += 1
+        fetch_add(&self.failed_format_count, 1)
         self.tell(error)
 
-    cdef bint on_flusher(self):
-        return self.flusher_ident == get_ident()
+    cdef bint is_flushing(self):
+        """On the thread that does the flusher's work: it cannot wait for itself."""
+        cdef uint64_t me = <uint64_t> get_ident()
+        return load_relaxed(&self.flusher_ident) == me or load_relaxed(&self.drainer) == me
 
     def drain_here(self):
         """Does the flusher's work on this thread: there is no flusher (not yet, or not any more)."""
+        cdef uint64_t me = <uint64_t> get_ident()
         cdef int status
-        if self.drainer == get_ident():
+        if load_relaxed(&self.drainer) == me:
             return
         while True:
             with nogil:
-                engine_lock(self.engine)
-                status = engine_pass(self.engine)
-                engine_unlock(self.engine)
+                status = pass_once(self.engine)
             if status & PASS_PYTHON:
-                if self.drainer:
+                if not compare_exchange(&self.drainer, 0, me):
                     return
-                self.drainer = get_ident()
                 try:
                     self.on_work()
                 finally:
-                    self.drainer = 0
-            elif status & PASS_HELD or not status & PASS_MORE:
+                    store_release(&self.drainer, 0)
+            elif status & PASS_HELD and not status & PASS_SOON or not status & (PASS_MORE | PASS_SOON):
                 return
 
     cdef bint write_here(self) except -1:
         """A synchronous sink is there: its record is written before the call returns."""
         cdef int status
-        if self.on_flusher() or self.drainer == get_ident():
+        cdef Ring* ring
+        cdef uint64_t mine
+        if self.is_flushing():
             return True
-        with nogil:
-            engine_lock(self.engine)
-            status = engine_pass(self.engine)
-            engine_unlock(self.engine)
+        ring = ring_of_thread(self)
+        mine = ring.head if ring != NULL else 0
+        while True:
+            with nogil:
+                status = pass_once(self.engine)
+            # Several threads' records are merged with some patience: once more, if this thread's is still waiting.
+            if not FREE_THREADED or status & (PASS_PYTHON | PASS_HELD) or not status & (PASS_MORE | PASS_SOON):
+                break
+            if ring == NULL or load_acquire(&ring.positions.tail) >= mine:
+                break
         if status & (PASS_PYTHON | PASS_HELD) or self.sync_is_behind():
-            if self.engine.post & POST_DRAIN:
+            if load_relaxed32(&self.engine.post) & POST_DRAIN:
                 self.drain_here()
             else:
                 self.start_flusher()
-                self.flush(2e-9 * self.engine.stall_ns)
+                self.flush(2e-9 * <int64_t> load_relaxed(<uint64_t*> &self.engine.stall_ns))
         return True
 
     cdef bint sync_is_behind(self) noexcept:
-        cdef Sink* sink = self.engine.sinks
+        cdef Sink* sink
+        cdef bint behind = False
+        self.lock()
+        sink = self.engine.sinks
         while sink != NULL:
-            if sink.synchronous and sink_backlog(sink):
-                return True
+            behind = behind or (sink.synchronous and sink_backlog(sink) != 0)
             sink = sink.next
-        return False
+        engine_unlock(self.engine)
+        return behind
 
     def flush(self, timeout=None):
         """Waits, GIL released, until what was logged before has left every sink. False: `timeout` seconds passed."""
         cdef Engine* engine = self.engine
         cdef uint64_t request
         cdef int64_t deadline = INT64_MAX
-        cdef int64_t left
+        cdef int64_t left, longest
         cdef uint32_t ticket
-        if self.on_flusher():
+        if self.is_flushing():
             return False
         if timeout is not None:
             deadline = clock_monotonic_ns() + <int64_t> (max(0.0, min(float(timeout), 1e9)) * 1e9)
-        if not self.flusher_runs:
-            self.drain_until(deadline)
-            return self.pending() == 0
         request = fetch_add(&engine.flush_requested, 1) + 1
-        engine_wake(engine)
         while load_acquire(&engine.flush_done) < request:
-            left = deadline - clock_monotonic_ns()
-            if left <= 0:
-                return False
-            if not self.flusher_runs:
-                self.drain_until(deadline)
-                return self.pending() == 0
             ticket = event_prepare(&engine.done)
+            longest = 50000000
+            if load_acquire32(&self.has_flusher):
+                engine_wake(engine)
+            else:
+                # As often as it takes: a sink in trouble may recover, or be given up.
+                self.drain_here()
+                longest = 5000000
+            left = deadline - clock_monotonic_ns()
             if load_acquire(&engine.flush_done) >= request:
                 break
-            engine_wake(engine)
+            if left <= 0:
+                return False
             with nogil:
-                event_wait(&engine.done, ticket, left if left < 50000000 else 50000000)
+                event_wait(&engine.done, ticket, left if left < longest else longest)
             PyErr_CheckSignals()
         return True
-
-    cdef drain_until(self, int64_t deadline):
-        """Without a flusher: as often as it takes, for a sink in trouble may recover or be given up."""
-        cdef uint32_t ticket
-        self.drain_here()
-        while self.pending() and clock_monotonic_ns() < deadline:
-            fetch_add(&self.engine.flush_requested, 1)
-            ticket = event_prepare(&self.engine.done)
-            with nogil:
-                event_wait(&self.engine.done, ticket, 5000000)
-            PyErr_CheckSignals()
-            self.drain_here()
 
     def abandon(self):
         """Gives up what no sink has taken: counted as failed."""
@@ -624,19 +729,21 @@ cdef class Core:
     def stats(self):
         """(emitted, written, dropped, failed, bytes, writes, rotations, write errors, high water, ring size)."""
         cdef Sink* sink
-        cdef uint64_t written, committed, dropped, failed, high
+        cdef Ring* ring
+        cdef uint64_t written, committed, dropped, failed, high, capacity
         cdef uint64_t total_bytes = self.gone_bytes
         cdef uint64_t writes = 0, rotations = 0, errors = 0
         self.lock()
         written = engine_written(self.engine)
         failed = self.engine.failed_total
-        dropped = engine_dropped(self.engine)
+        dropped = load_relaxed(&self.engine.dropped)
         committed = engine_committed(self.engine)
         high = self.engine.past_high_water
-        if self.engine.ring.high_water > high:
-            high = self.engine.ring.high_water
-        if self.engine.ring.head - load_acquire(&self.engine.ring.positions.tail) > high:
-            high = self.engine.ring.head - load_acquire(&self.engine.ring.positions.tail)
+        capacity = self.engine.ring_capacity
+        ring = self.engine.rings
+        while ring != NULL:
+            high = max(high, load_relaxed(&ring.high_water), ring_used(ring))
+            ring = ring.next
         sink = self.engine.sinks
         while sink != NULL:
             total_bytes += sink.bytes_written
@@ -647,7 +754,7 @@ cdef class Core:
         engine_unlock(self.engine)
         return (
             committed + dropped, written, dropped, failed, total_bytes, writes, rotations, errors, high,
-            self.engine.ring_capacity,
+            capacity,
         )
 
     # ---- fork
@@ -662,7 +769,6 @@ cdef class Core:
     def after_fork_in_child(self):
         """An empty ring and empty buffers: what they held is the parent's, who will write it."""
         cdef Engine* engine = self.engine
-        cdef Ring* ring = engine.ring
         cdef Sink* sink = engine.sinks
         init_events(engine)
         engine.lock = 0
@@ -675,17 +781,26 @@ cdef class Core:
         engine.flush_done = 0
         engine.flush_active = 0
         engine.process = process_id()
-        reset_books(engine, ring)
+        reset_books(engine)
         while sink != NULL:
             reset_sink(sink)
             sink = sink.next
         self.flusher_ident = 0
-        self.flusher_runs = False
+        self.has_flusher = 0
         self.drainer = 0
-        self.stalled = False
-        self.failed_formats = 0
-        self.blocked_ns = 0
+        self.failed_format_count = 0
+        self.blocked = 0
         self.errors.clear()
+
+
+cdef int pass_once(Engine* engine) noexcept nogil:
+    cdef int status
+    engine_lock(engine)
+    status = engine_pass(engine)
+    engine_unlock(engine)
+    if status & PASS_SOON:
+        event_wait(&engine.turn, event_prepare(&engine.turn), SOON_NS)
+    return status
 
 
 cdef void init_events(Engine* engine) noexcept:
@@ -693,15 +808,16 @@ cdef void init_events(Engine* engine) noexcept:
     event_init(&engine.space)
     event_init(&engine.done)
     event_init(&engine.lock_event)
+    event_init(&engine.turn)
 
 
-cdef void reset_books(Engine* engine, Ring* ring) noexcept:
+cdef void reset_books(Engine* engine) noexcept:
     cdef Ring* other = engine.rings
     engine.drained = 0
     engine.failed_count = 0
     engine.failed_total = 0
     engine.past_committed = 0
-    engine.past_dropped = 0
+    engine.dropped = 0
     engine.past_high_water = 0
     engine.told_dropped = 0
     engine.attention = 0
@@ -714,7 +830,11 @@ cdef void reset_books(Engine* engine, Ring* ring) noexcept:
         other.head = other.tail
         other.cached_tail = other.tail
         other.committed = 0
-        other.dropped = 0
+        other.stalled_tail = NOT_STALLED
+        other.in_flight = NOT_IN_FLIGHT
+        # A ring of a thread that is not here any more.
+        if other.lease != NULL and not lease_is_over(other.lease) and not lease_is_mine(other.lease):
+            lease_bury(other.lease)
         other.heap_bytes_in = 0
         other.heap_bytes_out = 0
         other.high_water = 0

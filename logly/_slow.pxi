@@ -149,18 +149,11 @@ cdef object frame_at(int stacklevel):
         return None
 
 
+cdef dict active_threads = threading._active
+
+
 cdef str current_thread_name():
     """The calling thread's name, as `threading` knows it now."""
-    thread = threading_active().get(get_ident())
+    thread = active_threads.get(get_ident())
     name = getattr(thread, "_name", None) if thread is not None else None
     return name if type(name) is str else f"thread-{get_ident()}"
-
-
-cdef object threading_active():
-    global active_threads
-    if active_threads is None:
-        import threading
-        active_threads = threading._active
-    return active_threads
-
-cdef object active_threads = None
