@@ -114,7 +114,7 @@ cdef PyObject* emit_enabled(
     cdef Ring* ring
     cdef Call call
     cdef int status
-    if count == 0 or not is_str(args[0]) or engine.needs & NEED_THREAD_NAME:
+    if count == 0 or not is_str(args[0]) or engine.needs & (NEED_THREAD_NAME | NEED_CARE):
         return emit_slow(self, number, level, args, count, names)
     call.level_number = number
     call.level = level
@@ -344,6 +344,8 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
         raise SystemError("logly: a record was prepared with a value that is not native")
     if may_repeat:
         (<RecordHeader*> block).flags |= MAY_REPEAT
+    if core.inside and core.inside == get_ident():
+        (<RecordHeader*> block).flags |= IS_INSIDE
     return hand_over(self, block, finish_record(block, &out), call.level_number)
 
 
@@ -413,6 +415,8 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t limit = 2 * engine.stall_ns
     cdef uint32_t ticket
+    if core.is_inside():
+        return core.make_room(ring)
     if engine.drops:
         return False
     if core.stalled and core.stalled_tail == tail:

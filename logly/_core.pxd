@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint16_t, uint64_t
 from logly._engine cimport Engine
 from logly._layout cimport Layout, Piece
 from logly._output cimport Sink
+from logly._ring cimport Ring
 
 
 cdef class LayoutProgram:
@@ -39,14 +40,19 @@ cdef class Core:
     cdef public bint flusher_runs
     cdef unsigned long flusher_ident
     cdef unsigned long drainer       # thread that is doing the flusher's Python work
+    cdef unsigned long inside        # thread that runs a sink's Python code
     cdef uint64_t gone_bytes         # written by sinks that were removed
+    cdef uint64_t gone_writes
+    cdef uint64_t gone_rotations
+    cdef uint64_t gone_errors
 
     cdef bint add_ring(self, uint64_t capacity) except -1
     cdef void lock(self) noexcept
     cdef tuple resolve_level(self, object level)
-    cdef Sink* find(self, int sink_id) except NULL
+    cdef Sink* hold(self, int sink_id) except NULL
     cpdef note_failed_format(self, error)
-    cdef bint on_flusher(self)
+    cpdef bint is_inside(self) except -1
+    cdef bint make_room(self, Ring* ring) noexcept
     cdef bint write_here(self) except -1
     cdef bint sync_is_behind(self) noexcept
     cdef drain_until(self, int64_t deadline)
