@@ -115,7 +115,9 @@ cdef PyObject* emit_enabled(
     cdef uint32_t needs = load_relaxed32(&engine.needs)
     cdef Call call
     cdef int status
-    if count == 0 or not is_str(args[0]) or needs & NEED_THREAD_NAME or (FREE_THREADED and ring == NULL):
+    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE):
+        return emit_slow(self, number, level, args, count, names)
+    if FREE_THREADED and ring == NULL:
         return emit_slow(self, number, level, args, count, names)
     call.level_number = number
     call.level = level
@@ -344,6 +346,8 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
         raise SystemError("logly: a record was prepared with a value that is not native")
     if may_repeat:
         (<RecordHeader*> block).flags |= MAY_REPEAT
+    if load_relaxed(&core.inside) and load_relaxed(&core.inside) == <uint64_t> get_ident():
+        (<RecordHeader*> block).flags |= IS_INSIDE
     return hand_over(self, block, finish_record(block, &out), call.level_number)
 
 
@@ -441,6 +445,8 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
     cdef uint32_t ticket
+    if core.is_inside():
+        return core.make_room(ring)
     if load_relaxed32(&engine.drops):
         return False
     if ring.stalled_tail == tail:

@@ -38,15 +38,21 @@ cdef class Core:
     cdef uint32_t has_flusher
     cdef uint64_t flusher_ident
     cdef uint64_t drainer            # thread that is doing the flusher's Python work in its place
+    cdef uint64_t inside             # thread that runs a sink's Python code
     cdef uint64_t gone_bytes         # written by sinks that were removed
+    cdef uint64_t gone_writes
+    cdef uint64_t gone_rotations
+    cdef uint64_t gone_errors
 
     cdef bint set_ring_size(self, uint64_t capacity) except -1
     cdef Ring* new_thread_ring(self) noexcept
     cdef void lock(self) noexcept
     cdef tuple resolve_level(self, object level)
-    cdef Sink* locked(self, int sink_id) except NULL
+    cdef Sink* hold(self, int sink_id) except NULL
     cpdef note_failed_format(self, error)
-    cdef bint is_flushing(self)
+    cpdef bint is_inside(self) except -1
+    cdef void set_care(self, bint care) noexcept
+    cdef bint make_room(self, Ring* ring) noexcept
     cdef bint write_here(self) except -1
     cdef bint sync_is_behind(self) noexcept
 

@@ -2,7 +2,8 @@
 
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
 files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
-`_sinks.pxi` (`Core`), `_records.pxi` (records as Python objects), `_calls.pxi` (the log calls themselves).
+`_layouts.pxi` (layout programs), `_engine.pxi` (`Core`), `_sink_handle.pxi` (`SinkHandle`), `_records.pxi` (records as
+Python objects), `_calls.pxi` (the log calls themselves).
 """
 
 import sys
@@ -12,9 +13,9 @@ from collections import deque
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy, memset
 
 from logly._atomic cimport (
     compare_exchange, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32,
@@ -24,9 +25,9 @@ from logly._buffer cimport Buffer, buffer_free, buffer_init
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
 from logly._clock cimport calibration_init, clock_init, clock_monotonic_ns, clock_ticks
 from logly._engine cimport (
-    MAX_LEVELS, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN,
-    POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, deliver_line, engine_committed, engine_discard,
-    engine_fail, engine_line, engine_lock, engine_pass, engine_run, engine_unlock, engine_wake,
+    MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
+    PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, deliver_line,
+    engine_committed, engine_discard, engine_fail, engine_line, engine_lock, engine_pass, engine_run, engine_unlock, engine_wake,
     engine_write, engine_written, sink_recovered, sink_trouble,
 )
 from logly._event cimport event_init, event_prepare, event_wait
@@ -35,8 +36,9 @@ from logly._format cimport KIND_ALL, KIND_STR, FormatSpec, parse_spec, spec_acce
 from logly._layout cimport PIECE_FIELD, PIECE_TIME, Layout, Line, Piece, Site, Text, base_name, write_message
 from logly._merge cimport merge_free
 from logly._output cimport (
-    TARGET_FD, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
-    WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog,
+    BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,
+    WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog,
+    sink_written_offset,
 )
 from logly._producer cimport (
     ENCODED, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text, put_value,
@@ -45,7 +47,7 @@ from logly._producer cimport (
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport is_str, text_length_of, tuple_item, tuple_length
 from logly._record cimport (
-    MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE,
+    IS_INSIDE, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE,
     TAG_UCS2, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value, put_counted,
     unit_size,
 )
@@ -85,6 +87,8 @@ clock_init()
 
 include "_registry.pxi"
 include "_slow.pxi"
-include "_sinks.pxi"
+include "_layouts.pxi"
+include "_engine.pxi"
+include "_sink_handle.pxi"
 include "_records.pxi"
 include "_calls.pxi"

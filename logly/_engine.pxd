@@ -8,11 +8,11 @@ here needs the interpreter: what does (rotation, Python streams and functions, t
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from logly._atomic cimport (
-    exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer, load_relaxed, load_relaxed32, store_pointer,
-    store_relaxed, store_relaxed32, store_release, store_release32,
+    exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer, load_relaxed,
+    load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
 from logly._buffer cimport Buffer, buffer_append
 from logly._clock cimport (
@@ -22,13 +22,13 @@ from logly._event cimport Event, event_prepare, event_signal, event_wait
 from logly._layout cimport Level, Line, Site, Text, render_line, write_message
 from logly._merge cimport Merge, merge_begin, merge_next, record_proper
 from logly._output cimport (
-    NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE,
+    NO_TURN, NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
     WORK_STREAM, WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Marks, Sink, marks_push, sink_backlog,
     sink_forget, sink_mark, sink_oldest, sink_write,
 )
 from logly._program cimport Program
 from logly._record cimport (
-    HAS_SITE, IS_NOTICE, TAG_UTF8, RecordHeap, RecordHeader, RecordView, Value, align_record, record_view, text_kind,
+    HAS_SITE, IS_INSIDE, IS_NOTICE, TAG_UTF8, RecordHeap, RecordHeader, RecordView, Value, align_record, record_view, text_kind,
 )
 from logly._ring cimport (
     RECORD_HEAP, RECORD_INLINE, Ring, RecordPrefix, ring_consume, ring_free, ring_peek, ring_release,
@@ -54,6 +54,7 @@ cdef enum Need:                # what producers must put into records
     NEED_THREAD = 2
     NEED_THREAD_NAME = 4
     NEED_CONTEXT = 8
+    NEED_CARE = 16             # a sink's Python code runs: mark the records that come from it
 
 cdef enum Post:                # what producers must do after a commit
     POST_START = 1             # no flusher is running yet
@@ -122,7 +123,6 @@ cdef struct Engine:
     uint64_t past_committed    # of rings that are gone
     uint64_t past_high_water
     uint64_t told_dropped
-    bint attention             # a sink must rotate before it takes another line
     int64_t interval_ns
     int64_t stall_ns           # how long a sink in trouble may hold producers up
     int64_t sleep_ns
@@ -338,12 +338,13 @@ cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
     return sink.route[site.id] == 2
 
 
-# `sequence`: a sink gets what was logged after it was added.
+# `sequence`: a sink gets what was logged after it was added. What a sink's Python code logs is for no sink of that kind:
+# it would be called for its own lines for ever.
 cdef inline bint is_wanted(Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
     cdef int32_t level = line.view.header.level_number
     return (
-        sink.enabled and sink.min_level <= level and level <= sink.max_level
-        and sequence >= sink.from_sequence and is_routed(sink, line)
+        sequence - sink.from_sequence < sink.span and sink.min_level <= level and level <= sink.max_level
+        and not (sink.in_python and line.view.header.flags & IS_INSIDE) and is_routed(sink, line)
     )
 
 
@@ -423,6 +424,8 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
     cdef int status
     if sink.retry_at_ns and engine.now_ns < sink.retry_at_ns:
         return WRITE_BLOCKED
+    if sink.rotate_retry_ns and engine.now_ns >= sink.rotate_retry_ns:
+        sink.rotate_retry_ns = 0
     status = sink_write(sink)
     if status == WRITE_DONE:
         sink.due_ns = 0
@@ -435,14 +438,19 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
     return status
 
 
+# A new file is due, and Python is to make it: what comes next may belong into yet another one.
+cdef inline bint sink_is_turning(const Sink* sink) noexcept nogil:
+    return sink.turn != NO_TURN and sink.rotate_retry_ns == 0
+
+
 # May the sink take one more record? A sink in trouble keeps a bounded backlog. When that is full it
 # holds producers up, but only for the stall time; then records are counted as failed.
 cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
-    if sink_backlog(sink) < sink.backlog_limit:
+    if sink_backlog(sink) < sink.backlog_limit and not sink_is_turning(sink):
         return True
     if sink.out.size > sink.start and sink.target != TARGET_STREAM:
         engine_write(engine, sink)
-        if sink_backlog(sink) < sink.backlog_limit:
+        if sink_backlog(sink) < sink.backlog_limit and not sink_is_turning(sink):
             return True
     if sink.trouble_since_ns == 0:
         # Waits for Python (a function, a stream, a rotation): as long as that takes, but no longer than a stall.
@@ -467,29 +475,39 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     line.message = NULL
 
 
-cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* header) noexcept nogil:
-    buffer_append(&sink.staged, <const char*> header, header.size)
-    marks_push(&sink.staged_marks, engine.drained, sink.staged.size)
-    sink.work |= WORK_RECORDS
-
-
 cdef inline void refuse_record(Engine* engine, Sink* sink) noexcept nogil:
     engine_fail(engine, engine.drained)
     sink.failed += 1
     sink.lost_untold += 1
 
 
+cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* header) noexcept nogil:
+    if sink.staged_start > RELEASE_BYTES and sink.staged_start > sink.staged.size // 2:
+        sink.staged.size -= sink.staged_start
+        memmove(sink.staged.data, sink.staged.data + sink.staged_start, sink.staged.size)
+        sink.staged_start = 0
+    buffer_append(&sink.staged, <const char*> header, header.size)
+    if sink.staged.failed:
+        sink.staged.failed = False
+        refuse_record(engine, sink)
+        return
+    marks_push(&sink.staged_marks, engine.drained, 0)
+    sink.work |= WORK_RECORDS
+
+
 # What belongs to the old file goes there first; the line to come waits in the buffer for the new one.
-cdef inline void begin_new_file(Engine* engine, Sink* sink) noexcept nogil:
-    engine_write(engine, sink)
-    sink.work |= WORK_ROTATE
-    engine.attention = True
+cdef inline void begin_new_file(Engine* engine, Sink* sink, int64_t time_ns) noexcept nogil:
+    if sink.turn == NO_TURN:
+        sink.turn = sink.appended
+        sink.turn_ns = time_ns
+        engine_write(engine, sink)
 
 
 cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
     cdef size_t start
-    if line.time_ns >= sink.rotate_at_ns and not sink.work & WORK_ROTATE:
-        begin_new_file(engine, sink)
+    # One comparison tells both a period that is over and a clock that was set back.
+    if <uint64_t> (line.time_ns - sink.period_from_ns) >= sink.period_ns:
+        begin_new_file(engine, sink, line.time_ns)
     start = sink.out.size
     render_line(&sink.out, sink.layout, line, &engine.scratch)
     sink_finish_line(engine, sink, start, sequence)
@@ -503,8 +521,6 @@ cdef inline void deliver(Engine* engine, Sink* sink, const Line* line) noexcept 
 
 
 cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint64_t sequence) noexcept nogil:
-    cdef size_t length = sink.out.size - start
-    cdef size_t before = start - sink.start
     if sink.out.failed:
         # No memory for the line: it is incomplete, so it does not stay.
         sink.out.size = start
@@ -513,29 +529,11 @@ cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint
         sink.failed += 1
         sink.lost_untold += 1
         return
-    if (
-        sink.size_limit and sink.file_size + <int64_t> (before + length) > sink.size_limit
-        and sink.file_size + <int64_t> before > 0 and not sink.work & WORK_ROTATE
-    ):
-        rotate_before_line(engine, sink, start, length)
-        start = sink.out.size - length
     sink_mark(sink, start, sequence)
     if sink.due_ns == 0:
         sink.due_ns = engine.now_ns + sink.interval_ns
     if sink.out.size - sink.start >= sink.buffer_size and not sink.work:
         engine_write(engine, sink)
-
-
-# The line at the end of the buffer would make the file too large: write what is before it, then rotate.
-cdef inline void rotate_before_line(Engine* engine, Sink* sink, size_t start, size_t length) noexcept nogil:
-    if start > sink.start:
-        engine.scratch.size = 0
-        buffer_append(&engine.scratch, sink.out.data + start, length)
-        sink.out.size = start
-        engine_write(engine, sink)
-        buffer_append(&sink.out, engine.scratch.data, length)
-    sink.work |= WORK_ROTATE
-    engine.attention = True
 
 
 # False: a sink that wants the record cannot take it now, so it stays in the ring.
@@ -601,10 +599,6 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
     if merges and not merge_begin(&engine.merge, engine.rings):
         return False
     while consumed < limit:
-        if engine.attention:
-            # Python rotates the file first: no line may overtake.
-            engine_release_rings(engine)
-            return False
         if merges:
             ring = merge_next(&engine.merge, &record)
             if ring == NULL:
@@ -697,10 +691,10 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
     cdef int64_t wait_ns
     engine.sleep_ns = engine.interval_ns
     while sink != NULL:
-        if sink.out.size > sink.start or sink.retry_at_ns:
+        if sink.out.size > sink.start or sink.retry_at_ns or sink.turn != NO_TURN:
             if everything or sink.synchronous or engine.now_ns >= sink.due_ns or sink.retry_at_ns:
                 engine_write(engine, sink)
-            if is_stalled(engine, sink) and sink_backlog(sink) >= sink.backlog_limit:
+            if is_stalled(engine, sink) and sink_backlog(sink) >= sink.backlog_limit and not sink.busy:
                 engine_discard(engine, sink)
         if sink.out.size > sink.start:
             wait_ns = (sink.retry_at_ns if sink.retry_at_ns else sink.due_ns) - engine.now_ns

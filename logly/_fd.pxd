@@ -17,7 +17,7 @@ cdef extern from * nogil:
     }
     static inline int fd_kind(int fd) { return FD_FILE; }
     static inline int fd_writable(int fd) { return 1; }
-    static inline int fd_lock_shared(int fd) { return 0; }
+    static inline int fd_lock_briefly(int fd) { return 0; }
     static inline void fd_unlock(int fd) {}
     static inline int fd_is_path(int fd, const char* path) { return 1; }
     static inline int64_t fd_size(int fd) { struct _stat64 s; return _fstat64(fd, &s) == 0 ? s.st_size : -1; }
@@ -28,6 +28,7 @@ cdef extern from * nogil:
     #include <poll.h>
     #include <sys/file.h>
     #include <sys/socket.h>
+    #include <time.h>
     #include <unistd.h>
     #ifndef MSG_NOSIGNAL
     #define MSG_NOSIGNAL 0
@@ -50,7 +51,17 @@ cdef extern from * nogil:
         struct pollfd p = {fd, POLLOUT, 0};
         return poll(&p, 1, 0) != 0;
     }
-    static inline int fd_lock_shared(int fd) { int r; do r = flock(fd, LOCK_SH); while (r != 0 && errno == EINTR); return r; }
+    // 0: locked; EWOULDBLOCK: somebody else has held it for some milliseconds; else why locking does not work here.
+    // Not waited for longer, because the other sinks wait too: a stopped process must not stop this one.
+    static inline int fd_lock_briefly(int fd) {
+        struct timespec pause = {0, 50000};
+        for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; ++tries) {
+            if (errno != EWOULDBLOCK && errno != EINTR) return errno;
+            if (tries == 50) return EWOULDBLOCK;
+            nanosleep(&pause, NULL);
+        }
+        return 0;
+    }
     static inline void fd_unlock(int fd) { flock(fd, LOCK_UN); }
     static inline int fd_is_path(int fd, const char* path) {
         struct stat a, b;
@@ -83,7 +94,7 @@ cdef extern from * nogil:
     int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) noexcept
     int fd_kind(int fd) noexcept
     bint fd_writable(int fd) noexcept
-    int fd_lock_shared(int fd) noexcept
+    int fd_lock_briefly(int fd) noexcept
     void fd_unlock(int fd) noexcept
     bint fd_is_path(int fd, const char* path) noexcept
     int64_t fd_size(int fd) noexcept

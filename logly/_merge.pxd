@@ -48,10 +48,10 @@ cdef inline const RecordHeader* record_proper(const char* record) noexcept nogil
 cdef inline uint64_t settled_ticks(Ring* ring) noexcept nogil:
     cdef uint64_t seen = load_acquire(&ring.in_flight)
     cdef uint64_t now = seen
-    cdef int i
+    cdef int _
     if seen == NOT_IN_FLIGHT:
         return seen
-    for i in range(IN_FLIGHT_LOOKS):
+    for _ in range(IN_FLIGHT_LOOKS):
         now = load_acquire(&ring.in_flight)
         if now != seen:
             return now

@@ -10,7 +10,7 @@ from libc.string cimport memmove
 
 from logly._buffer cimport Buffer, buffer_append, buffer_free
 from logly._fd cimport (
-    EAGAIN, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_shared, fd_size, fd_unlock, fd_writable,
+    EAGAIN, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_briefly, fd_size, fd_unlock, fd_writable,
     fd_write_raw,
 )
 from logly._layout cimport Layout, Text
@@ -22,6 +22,11 @@ cdef enum Target:
     TARGET_FD = 0
     TARGET_STREAM          # text for a Python object (or whatever descriptor sys.stderr has today)
     TARGET_FUNCTION        # records for a Python callable
+
+cdef enum Busy:            # Python has a copy of what is at the front of a buffer: it must stay there
+    NOT_BUSY = 0
+    BUSY_TEXT              # and nothing is written meanwhile
+    BUSY_RECORDS
 
 cdef enum SinkWork:        # what a sink wants of Python
     WORK_ROTATE = 1
@@ -41,6 +46,7 @@ cdef extern from * nogil:
     static const uint64_t LOGLY_NOTICE_BIT = 1ull << 63;
     """
     const uint64_t NOTICE_BIT "LOGLY_NOTICE_BIT"
+    const uint64_t NO_TURN "UINT64_MAX"
 
 
 cdef struct Mark:
@@ -62,10 +68,13 @@ cdef struct Sink:
     int fd
     int fd_kind
     bint enabled
+    bint in_python         # its records or text go to somebody's Python code
+    uint8_t busy
     bint synchronous       # the record is in the kernel when the call returns
     bint filtered          # a Python filter decides: records are staged for it
     bint watched           # look whether the path still is our file
-    uint64_t from_sequence # records below were logged before the sink was there
+    uint64_t from_sequence # records below were logged before the sink was there, or enabled
+    uint64_t span          # so many records from there on are for it: all, until it is disabled
     int32_t min_level
     int32_t max_level
     Layout* layout
@@ -81,6 +90,7 @@ cdef struct Sink:
     uint64_t boundary      # up to here whole records have been written, in the same count
     Marks marks
     Buffer staged          # copies of records for Python
+    size_t staged_start    # those before it have been handled
     Marks staged_marks
     size_t buffer_size
     size_t backlog_limit   # a sink in trouble keeps at most this many bytes
@@ -90,7 +100,11 @@ cdef struct Sink:
     int lock_fd            # -1: no other process rotates this file
     int64_t file_size
     int64_t size_limit     # 0: none
-    int64_t rotate_at_ns   # record time from which a new file is due
+    int64_t period_from_ns # record times of the present file: outside of them, the schedule is asked
+    uint64_t period_ns
+    uint64_t turn          # what is appended from here on belongs into the next file; NO_TURN
+    int64_t turn_ns        # time of the first record behind it
+    int64_t rotate_retry_ns # rotation failed: not tried before (0: it did not)
     uint32_t work
     int last_error
     int64_t trouble_since_ns
@@ -137,7 +151,7 @@ cdef inline void marks_clear(Marks* marks) noexcept nogil:
 
 
 cdef inline size_t sink_backlog(const Sink* sink) noexcept nogil:
-    return sink.out.size - sink.start + sink.staged.size
+    return sink.out.size - sink.start + sink.staged.size - sink.staged_start
 
 
 # The line just composed at the end of `out` belongs to the record with this sequence number.
@@ -213,12 +227,17 @@ cdef inline size_t sink_chunk(const Sink* sink) noexcept nogil:
     return <size_t> last if last else PIPE_CHUNK
 
 
-cdef inline int sink_write_all(Sink* sink) noexcept nogil:
+# Writes up to this offset, in bytes ever appended.
+cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
     cdef int64_t result
-    while sink.start < sink.out.size:
+    cdef size_t size
+    while sink_written_offset(sink) < end:
         if sink.fd_kind != FD_FILE and not fd_writable(sink.fd):
             return WRITE_BLOCKED
-        result = sink_write_once(sink, sink.out.data + sink.start, sink_chunk(sink))
+        size = sink_chunk(sink)
+        if size > end - sink_written_offset(sink):
+            size = <size_t> (end - sink_written_offset(sink))
+        result = sink_write_once(sink, sink.out.data + sink.start, size)
         if result > 0:
             sink.writes += 1
             sink_advance(sink, <size_t> result)
@@ -233,31 +252,83 @@ cdef inline int sink_write_all(Sink* sink) noexcept nogil:
     return WRITE_DONE
 
 
-# Several processes rotate this file: hold the lock that keeps it in place, and see that it is still ours.
+# The end of the last whole record that lies within `room` bytes, or of the first one: a line is not split, so one that
+# alone is larger than the limit has a file of its own.
+cdef inline uint64_t sink_fitting(const Sink* sink, int64_t room) noexcept nogil:
+    cdef uint64_t written = sink_written_offset(sink)
+    cdef uint64_t within = written + <uint64_t> (room if room > 0 else 0)
+    cdef uint32_t low = sink.marks.first
+    cdef uint32_t high = sink.marks.last
+    cdef uint32_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if sink.marks.mark[middle].end <= within:
+            low = middle + 1
+        else:
+            high = middle
+    if low > sink.marks.first:
+        return sink.marks.mark[low - 1].end
+    if low < sink.marks.last and (sink.file_size == 0 or written != sink.boundary):
+        return sink.marks.mark[low].end
+    return written
+
+
+# How far the present file may be written, in bytes ever appended.
+cdef inline uint64_t sink_file_end(const Sink* sink) noexcept nogil:
+    cdef uint64_t end = sink.appended
+    cdef uint64_t fitting
+    if sink.rotate_retry_ns:
+        return end
+    if sink.turn < end:
+        end = sink.turn
+    if sink.size_limit and sink.file_size + <int64_t> (end - sink_written_offset(sink)) > sink.size_limit:
+        fitting = sink_fitting(sink, sink.size_limit - sink.file_size)
+        if fitting < end:
+            end = fitting
+    return end
+
+
+cdef inline int sink_write_file(Sink* sink) noexcept nogil:
+    cdef int status
+    cdef uint64_t written
+    if sink.size_limit:
+        # Others may write to it too, or truncate it.
+        sink.file_size = fd_size(sink.fd)
+    status = sink_write_to(sink, sink_file_end(sink))
+    if status != WRITE_DONE or sink.rotate_retry_ns:
+        return status
+    written = sink_written_offset(sink)
+    if written >= sink.turn or written < sink.appended:
+        sink.work |= WORK_ROTATE
+        return WRITE_PYTHON
+    return WRITE_DONE
+
+
+# Several processes rotate this file: hold the lock that keeps it in place, and see that it is still ours. Exclusively,
+# so that all see what the others have written, and nobody exceeds the limit.
 cdef inline int sink_write_shared(Sink* sink) noexcept nogil:
     cdef int status
-    if fd_lock_shared(sink.lock_fd) != 0:
-        return sink_write_all(sink)
+    cdef int error = fd_lock_briefly(sink.lock_fd)
+    if error == EWOULDBLOCK:
+        return WRITE_BLOCKED
     if not fd_is_path(sink.fd, sink.path):
         sink.work |= WORK_REOPEN
         status = WRITE_PYTHON
     else:
-        status = sink_write_all(sink)
-        sink.file_size = fd_size(sink.fd)
-    fd_unlock(sink.lock_fd)
+        status = sink_write_file(sink)
+    if error == 0:
+        fd_unlock(sink.lock_fd)
     return status
 
 
 cdef inline int sink_write(Sink* sink) noexcept nogil:
-    if sink.work & (WORK_ROTATE | WORK_REOPEN | WORK_STREAM):
+    if sink.work & (WORK_ROTATE | WORK_REOPEN | WORK_STREAM) or sink.busy == BUSY_TEXT:
         return WRITE_PYTHON
+    if sink.out.size == sink.start and sink.turn == NO_TURN:
+        return WRITE_DONE
     if sink.target == TARGET_STREAM:
-        if sink.out.size == sink.start:
-            return WRITE_DONE
         sink.work |= WORK_STREAM
         return WRITE_PYTHON
-    if sink.out.size == sink.start:
-        return WRITE_DONE
     if sink.fd < 0:
         sink.work |= WORK_REOPEN
         return WRITE_PYTHON
@@ -266,7 +337,7 @@ cdef inline int sink_write(Sink* sink) noexcept nogil:
     if sink.watched and not fd_is_path(sink.fd, sink.path):
         sink.work |= WORK_REOPEN
         return WRITE_PYTHON
-    return sink_write_all(sink)
+    return sink_write_file(sink)
 
 
 # Is a record partly in the file? Then its rest must follow before anything else.
@@ -291,5 +362,8 @@ cdef inline void sink_forget(Sink* sink) noexcept nogil:
         sink.out.size = 0
         sink.start = 0
         marks_clear(&sink.marks)
+    if sink.turn != NO_TURN:
+        sink.turn = sink.appended
     sink.staged.size = 0
+    sink.staged_start = 0
     marks_clear(&sink.staged_marks)

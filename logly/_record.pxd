@@ -31,6 +31,7 @@ cdef enum RecordFlag:
     HAS_SITE = 4           # the site is written in the record: module, function, path, line
     HAS_EXCEPTION = 8      # type, message, traceback text
     MAY_REPEAT = 16        # a field may stand in several of context, bind and call: the last one counts
+    IS_INSIDE = 64         # logged by a sink's Python code, on the thread that calls it
     IS_NOTICE = 32         # logly's own ("N records dropped"): not in the books
 
 

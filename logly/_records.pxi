@@ -97,15 +97,17 @@ cdef tuple record_parts(Core core, const char* record):
     )
 
 
-def take_records(Core core not None, int sink_id):
-    """[(parts of the record, its bytes)] that the sink has staged; they stay pending until `records_done`."""
-    cdef Sink* sink = core.locked(sink_id)
+def take_records(SinkHandle handle not None):
+    """[(parts of the record, its bytes)] that the sink has staged; each is pending until `record_done`."""
+    cdef Core core = handle.core
+    cdef Sink* sink = core.hold(handle.id)
     cdef const char* at
     cdef bytes staged
     cdef size_t offset = 0
     cdef uint32_t size
-    staged = sink.staged.data[: sink.staged.size] if sink.staged.size else b""
+    staged = sink.staged.data[sink.staged_start : sink.staged.size] if sink.staged.size else b""
     sink.work &= ~<uint32_t> WORK_RECORDS
+    sink.busy = BUSY_RECORDS
     engine_unlock(core.engine)
     records = []
     at = staged
@@ -116,9 +118,10 @@ def take_records(Core core not None, int sink_id):
     return records
 
 
-def record_done(Core core not None, int sink_id, bytes record, bint render, bint failed):
+def record_done(SinkHandle handle not None, bytes record, bint render, bint failed):
     """The oldest staged record has been handled: `render` its line (a filter let it pass), or count it."""
-    cdef Sink* sink = core.locked(sink_id)
+    cdef Core core = handle.core
+    cdef Sink* sink = core.hold(handle.id)
     cdef Line line
     cdef const char* data = record
     cdef uint64_t sequence
@@ -126,7 +129,10 @@ def record_done(Core core not None, int sink_id, bytes record, bint render, bint
     if sink.staged_marks.first != sink.staged_marks.last:
         sequence = sink.staged_marks.mark[sink.staged_marks.first].sequence
         sink.staged_marks.first += 1
-        buffer_remove_front(&sink.staged, len(record))
+        sink.staged_start += len(record)
+        if sink.staged_start == sink.staged.size:
+            sink.staged_start = 0
+            sink.staged.size = 0
         if failed:
             engine_fail(core.engine, sequence)
             sink.failed += 1
@@ -135,14 +141,15 @@ def record_done(Core core not None, int sink_id, bytes record, bint render, bint
             deliver_line(core.engine, sink, &line, sequence)
         else:
             sink.records += 1
-    if sink.staged.size == 0:
-        sink.trouble_since_ns = 0
     engine_unlock(core.engine)
 
 
-cdef void buffer_remove_front(Buffer* buffer, size_t size) noexcept nogil:
-    if size >= buffer.size:
-        buffer.size = 0
-        return
-    memmove(buffer.data, buffer.data + size, buffer.size - size)
-    buffer.size -= size
+def records_end(SinkHandle handle not None):
+    """What `take_records` returned has been handled. True: a new file is due."""
+    cdef Sink* sink = handle.core.hold(handle.id)
+    sink.busy = NOT_BUSY
+    if sink.staged.size == 0 and sink.target == TARGET_FUNCTION:
+        sink.trouble_since_ns = 0
+    due = bool(sink.work & WORK_ROTATE)
+    engine_unlock(handle.core.engine)
+    return due

@@ -94,6 +94,8 @@ cdef inline Ring* ring_attach(char* data, RingPositions* positions, uint64_t cap
     ring.tail = positions.tail
     ring.cached_tail = positions.tail
     ring.wake_at = positions.head
+    ring.stalled_tail = NOT_STALLED
+    ring.in_flight = NOT_IN_FLIGHT
     ring.owns_data = False
     return ring
 

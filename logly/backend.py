@@ -19,7 +19,8 @@ from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .flusher import Flusher
 from .levels import Level, level_number
-from .sinks import MAX_LEVEL, Sink, drain_housekeeper
+from .logfile import drain_housekeeper
+from .sinks import MAX_LEVEL, Sink
 from .stats import SinkStats, Stats
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Backend:
         self.threshold = OFF
         self.custom_levels: dict[str, int] = {}
         self.custom_colors: dict[str, str] = {}
+        self._leaving: dict[int, Sink] = {}
+        self._had_sinks = False
         self._next_id = 1
         self._changing = threading.RLock()
         self._told_at = 0.0
@@ -80,10 +83,14 @@ class Backend:
             self._apply()
             for sink in self.sinks.values():
                 sink.update(plain)
-            if plain.auto_sink is False and self.auto_sink_id is not None:
-                self._remove(self.auto_sink_id)
-                self.auto_sink_id = None
             self._refresh()
+            if plain.auto_sink and self.auto_sink_id is None and not self._had_sinks:
+                self.auto_sink_id = self._add(SinkConfig().resolved())
+            for sink in self.sinks.values():
+                self._switch(sink)
+            self._refresh()
+        if not plain.auto_sink:
+            self._remove_auto_sink()
 
     def _apply(self) -> None:
         config = self.config
@@ -189,28 +196,47 @@ class Backend:
         plain = config.resolved(self.all_custom_levels())
         with self._changing:
             sink_id = self._add(plain)
-            if self.auto_sink_id is not None:
-                self._remove(self.auto_sink_id)
-                self.auto_sink_id = None
+            self._had_sinks = True
             self._refresh()
-            return sink_id
+        self._remove_auto_sink()
+        return sink_id
 
     def _add(self, plain: SinkConfig) -> int:
         sink_id = self._next_id
         sink = Sink(self.core, sink_id, plain, self.config, self.tell)
         self._next_id += 1
         self.sinks[sink_id] = sink
-        sink.register()
-        if not self._is_active(sink):
-            self.core.set_enabled(sink_id, False)
+        sink.is_on = self._is_active(sink)
+        sink.register(is_enabled=sink.is_on)
         return sink_id
 
-    def _remove(self, sink_id: int) -> None:
-        sink = self.sinks[sink_id]
-        self.core.flush(self._patience_s)
-        del self.sinks[sink_id]
-        self.core.remove_sink(sink_id, sink.layout)
-        sink.close_files()
+    def _remove_auto_sink(self) -> None:
+        with self._changing:
+            sink_id, self.auto_sink_id = self.auto_sink_id, None
+        if sink_id is not None:
+            self._remove(sink_id)
+
+    def _remove(self, sink_id: int) -> bool:
+        """Takes a sink out after it has written what it holds. The lock is not held meanwhile."""
+        with self._changing:
+            sink = self.sinks.pop(sink_id, None)
+            if sink is None:
+                return False
+            sink.handle.stop()
+            self._leaving[sink_id] = sink
+            self._refresh()
+        try:
+            self._settle(sink)
+        finally:
+            del self._leaving[sink_id]
+            sink.handle.remove()
+            sink.close()
+        return True
+
+    def _settle(self, sink: Sink) -> None:
+        """Waits, but not for ever, until the sink has written what was logged before."""
+        if not self.core.is_inside() and not sink.handle.settle():
+            self.core.flush(self._patience_s)
 
     @property
     def _patience_s(self) -> float:
@@ -219,12 +245,7 @@ class Backend:
 
     def remove_sink(self, sink_id: int) -> bool:
         """Writes out what the sink holds and closes it; False when there is no such sink."""
-        with self._changing:
-            if sink_id not in self.sinks or sink_id == self.auto_sink_id:
-                return False
-            self._remove(sink_id)
-            self._refresh()
-            return True
+        return sink_id != self.auto_sink_id and self._remove(sink_id)
 
     def user_sinks(self) -> list[int]:
         return [sink_id for sink_id in self.sinks if sink_id != self.auto_sink_id]
@@ -235,16 +256,26 @@ class Backend:
             sink = self.sinks.get(sink_id)
             if sink is None:
                 return False
-            if not is_enabled and self._is_active(sink):
-                self.core.flush(self._patience_s)
             sink.is_enabled = is_enabled
-            self.core.set_enabled(sink_id, self._is_active(sink))
+            self._switch(sink)
             self._refresh()
             return True
 
+    def _switch(self, sink: Sink) -> None:
+        """Tells the core whether the sink is on; it has what was logged before the change, and nothing between."""
+        is_on = self._is_active(sink)
+        if is_on == sink.is_on:
+            return
+        sink.is_on = is_on
+        if is_on:
+            self._settle(sink)  # or what it was to have from before it was switched off would be forgotten
+            sink.handle.start()
+        else:
+            sink.handle.stop()
+
     def sink_stats(self, sink_id: int) -> SinkStats:
         """Counts of one sink; KeyError when there is no such sink."""
-        return SinkStats(*self.core.sink_stats(sink_id))
+        return SinkStats(*self.sinks[sink_id].handle.stats())
 
     def stats(self) -> Stats:
         """The books."""
@@ -275,9 +306,8 @@ class Backend:
         """Opens every file by its name again, after what was logged before has been written."""
         self.core.flush(self._patience_s)
         with self._changing:
-            for sink in self.sinks.values():
-                if sink.is_file:
-                    sink.reopen()
+            for sink in self.sinks.values() if not self.is_closed else ():
+                sink.reopen()
 
     # ---- context
 
@@ -296,12 +326,12 @@ class Backend:
         """What sinks want of Python; runs on the flusher's thread (or the caller's, when there is none any more)."""
         self._tell_errors()
         for sink_id, rotates, reopens, streams, records, error in self.core.take_work():
-            sink = self.sinks.get(sink_id)
+            sink = self.sinks.get(sink_id) or self._leaving.get(sink_id)
             if sink is None:
                 continue
             try:
                 if error:
-                    self.tell(OSError(error, os.strerror(error), sink.path))
+                    sink.tell(OSError(error, os.strerror(error), sink.path))
                 if rotates:
                     sink.rotate()
                 if reopens:
@@ -325,7 +355,7 @@ class Backend:
             error = self.core.errors.popleft()
             try:
                 if self.config.on_error is not None:
-                    self.config.on_error(error)
+                    self.core.call_outside(self.config.on_error, error)
                 else:
                     self._tell_stderr(error)
             except Exception as trouble:
@@ -344,20 +374,22 @@ class Backend:
 
     def close(self, timeout: float | None = None) -> bool:
         """Flushes, stops the flusher, closes the files. Later records are written by their callers."""
+        if self.core.is_inside():
+            return False
         flushed = self.core.flush(timeout)
         with self._changing:
             if self.is_closed:
                 return flushed
             self.is_closed = True
             self._refresh()
-            self.flusher.stop(timeout)
-            self.core.drain_here()
-            if self.core.pending() and flushed:
-                flushed = self.core.flush(timeout)
+        # Not under the lock: a sink's function may want it, and the flusher ends after that.
+        self.flusher.stop(timeout)
+        self.core.drain_here()
+        if self.core.pending() and flushed:
+            flushed = self.core.flush(timeout)
+        with self._changing:
             for sink in self.sinks.values():
-                if sink.is_file:
-                    self.core.release_file(sink.id)
-                    sink.close_file()
+                sink.release_file()
         return flushed
 
     # ---- fork
@@ -367,6 +399,7 @@ class Backend:
         self._changing = threading.RLock()
         self.flusher.reset_after_fork()
         self.core.after_fork_in_child()
+        self._leaving.clear()
         for sink in self.sinks.values():
             sink.after_fork_in_child()
         self._refresh()

@@ -3,12 +3,14 @@
 **The protocol of processes that share a file.** Beside ``app.log`` lies ``.app.log.lock``; every writer
 holds an open descriptor of it (`open_lock`) and
 
-1. takes ``flock`` shared (``LOCK_SH``) around each batch of writes, and, holding it, compares device and
-   inode of its open file with those of the path (and the size, where a limit is set): where they differ,
-   somebody has rotated, and it reopens before it writes;
-2. where rotation is due, lets go of the shared lock and calls `rotate`, which takes the lock exclusively,
-   looks again whether the path still names the caller's file and rotation is still due, and only then
-   renames.
+1. takes ``flock`` exclusively (``LOCK_EX``) around each batch of writes, and, holding it, compares device and
+   inode of its open file with those of the path: where they differ, somebody has rotated, and it reopens
+   before it writes. It also looks at the size, so that the limit is kept exactly whoever writes;
+2. where rotation is due, lets go of the lock and calls `rotate`, which takes it again, looks again whether the
+   path still names the caller's file and rotation is still due, and only then renames.
+
+Nobody waits for the lock for long: a process that is stopped while it holds it must not stop the others' other
+sinks. A batch that cannot have it is tried again.
 
 So exactly one process rotates, the others follow, and nobody writes into a file that was renamed. A process
 that dies lets go of its locks. The lock file is never removed: removing it would let two processes lock two
@@ -20,6 +22,7 @@ own.
 
 import errno
 import os
+import time
 from typing import NamedTuple
 
 from .errors import SinkError
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Rotated", "lock_path", "open_lock", "rotate", "rotate_shared"]
+
+
+_LOCK_PATIENCE_S = 0.5
 
 
 class Rotated(NamedTuple):
@@ -119,11 +125,27 @@ def rotate(
     """
     if lock_fd is None or fcntl is None:
         return _rotate_locked(name, path, fd, end_ns, is_due, mode)
-    fcntl.flock(lock_fd, fcntl.LOCK_EX)
+    _lock(lock_fd, path)
     try:
         return _rotate_locked(name, path, fd, end_ns, is_due, mode)
     finally:
         fcntl.flock(lock_fd, fcntl.LOCK_UN)
+
+
+def _lock(lock_fd: int, path: str) -> None:
+    """Take the lock, exclusively; give up when another process has not let go of it for `_LOCK_PATIENCE_S`."""
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as held:
+            if time.monotonic() >= deadline:
+                text = "another process holds the lock of the log file (is it stopped?)"
+                raise SinkError(errno.EAGAIN, text, lock_path(path)) from held
+        except OSError as trouble:
+            raise sink_error(trouble, lock_path(path)) from trouble
+        time.sleep(0.001)
 
 
 def rotate_shared(

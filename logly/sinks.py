@@ -1,14 +1,16 @@
-"""Sinks as Python holds them: opened, reopened, rotated and closed here; the core has their buffers and writes."""
+"""Sinks as Python holds them: what the core asks of Python for them, on the flusher's thread."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from . import template
-from ._core import Core, LayoutProgram, record_done, take_records
+from ._core import Core, LayoutProgram, SinkHandle, record_done, records_end, take_records
 from .colors import use_color
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, SinkError
@@ -16,16 +18,17 @@ from .errors import ConfigError, SinkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .rotated import Retention, RotatedName
-    from .schedule import Schedule
+    from .logfile import LogFile
 
 __all__ = ["Sink"]
 
 MIB = 1 << 20
 NEVER_NS = (1 << 63) - 1
 MAX_LEVEL = (1 << 31) - 2
-ERROR_RETRY_NS = 1_000_000_000
+ROTATION_RETRY_NS = 1_000_000_000
 """How long a rotation that failed is put off."""
+TELL_INTERVAL_S = 1.0
+"""Trouble that goes on is told once in so many seconds."""
 
 
 class Sink:
@@ -37,6 +40,10 @@ class Sink:
         config: the sink's settings, checked (`SinkConfig.resolved`).
         logger_config: the logger's, checked.
         on_error: told of trouble, on the flusher's thread.
+
+    Raises:
+        ConfigError: its layout is wrong.
+        SinkError: its file cannot be opened.
     """
 
     def __init__(
@@ -49,19 +56,26 @@ class Sink:
     ) -> None:
         self.core = core
         self.id = sink_id
+        self.handle = SinkHandle(core, sink_id)
         self.config = config
         self.logger_config = logger_config
         self.on_error = on_error
         self.is_enabled = True
-        self.path: str | None = None
-        self.fd = -1
-        self.lock_fd = -1
-        self.rotated_name: RotatedName | None = None
-        self.schedule: Schedule | None = None
-        self.retention: Retention | None = None
+        self.is_on = True  # enabled, and not switched off by one of the `global_*` settings
+        self.file: LogFile | None = None
+        # The flusher rotates and reopens; so does `Logger.reopen`, on its caller's thread.
+        self._changing_file = threading.RLock()
+        self._told_at: float | None = None
+        self._in_python = config.function is not None or config.filter is not None
+        self._terminal_key: tuple[int, ...] | None = None
+        self._terminal_fd: int | None = None
         self.layout = None if config.function is not None else self._make_layout()
         if config.path is not None:
-            self._open()
+            from .logfile import LogFile
+
+            self.file = LogFile(config, utc=logger_config.timezone == "utc", on_error=on_error)
+        elif config.fd is not None:
+            _check_descriptor(config.fd)
 
     # ---- what it is
 
@@ -82,8 +96,9 @@ class Sink:
         return self.config.path is not None
 
     @property
-    def is_rotating(self) -> bool:
-        return self.config.rotation is not None or self.config.size_limit is not None
+    def path(self) -> str | None:
+        """Its file's name."""
+        return self.file.path if self.file is not None else None
 
     @property
     def target(self) -> str:
@@ -172,98 +187,15 @@ class Sink:
         except (AttributeError, OSError, ValueError):
             return False
 
-    # ---- its file
-
-    def _open(self) -> None:
-        from .files import open_append
-        from .paths import render_path
-
-        assert self.config.path is not None
-        utc = self.logger_config.timezone == "utc"
-        self.path = os.path.abspath(render_path(self.config.path, utc=utc))
-        self.fd = open_append(self.path, self.config.mode)
-        try:
-            if self.is_rotating:
-                self._begin_rotating(utc)
-        except BaseException:
-            self.close_files()
-            raise
-
-    def _begin_rotating(self, utc: bool) -> None:
-        from .rotated import RotatedName, parse_retention
-        from .rotation import open_lock
-        from .schedule import Schedule, parse_rotation
-
-        assert self.path is not None
-        config = self.config
-        self.rotated_name = RotatedName(self.path, utc=utc)
-        rotation = parse_rotation(config.rotation) if config.rotation is not None else None
-        now_ns = time.time_ns()
-        self.schedule = Schedule(rotation, now_ns, utc=utc)
-        if config.retention is not None:
-            self.retention = parse_retention(config.retention)
-        self.lock_fd = open_lock(self.path, config.mode)
-        about = os.fstat(self.fd)
-        overdue_ns = self.schedule.ended_before(about.st_mtime_ns, now_ns)
-        limit = config.size_limit
-        if about.st_size and overdue_ns is not None:
-            self._rotate_file(overdue_ns, lambda file: True)
-        elif limit is not None and about.st_size >= int(limit):
-            self._rotate_file(now_ns, lambda file: file.st_size >= int(limit))
-        else:
-            self._housekeep(None)
-
-    def _rotate_file(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> bool:
-        """Rotates or follows another process's rotation. Raises SinkError; True when this call renamed the file."""
-        from .rotation import rotate
-
-        assert self.rotated_name is not None
-        assert self.path is not None
-        lock = self.lock_fd if self.lock_fd >= 0 else None
-        done = rotate(
-            self.rotated_name,
-            self.path,
-            self.fd,
-            end_ns=end_ns,
-            is_due=is_due,
-            mode=self.config.mode,
-            lock_fd=lock,
-        )
-        old, self.fd = self.fd, done.fd
-        if old != self.fd:
-            os.close(old)
-        if done.path is not None:
-            self._housekeep(done.path)
-        return done.is_rotated
-
-    def _housekeep(self, rotated: str | None) -> None:
-        """Compression and retention, on a thread of their own: the flusher does not wait for them."""
-        config, name, retention = self.config, self.rotated_name, self.retention
-        if name is None or (config.compression is None and retention is None):
-            return
-        method = config.compression
-
-        def keep_house() -> None:
-            from . import compression
-            from .rotated import prune
-
-            if method is not None and rotated is None:
-                compression.sweep(name)
-            if method is not None and rotated is not None:
-                compression.compress(rotated, method)
-            if retention is not None:
-                prune(name, retention, time.time_ns())
-
-        housekeeper().submit(keep_house, self.on_error)
-
-    def register(self) -> None:
+    def register(self, *, is_enabled: bool) -> None:
         """Makes it known to the core: from now on it gets records."""
-        config = self.config
+        config, file = self.config, self.file
         buffer_size = int(config.buffer_size)
-        self.core.add_sink(
-            self.id,
+        period_from_ns, period_end_ns = file.period_ns if file is not None else (0, NEVER_NS)
+        fd = -1 if config.fd is None else self._unblocked(config.fd)
+        self.handle.register(
             target=self.target,
-            fd=self.fd if config.fd is None else config.fd,
+            fd=file.fd if file is not None else fd,
             layout=self.layout,
             min_level=-MAX_LEVEL if config.filter_min_level is None else int(config.filter_min_level),
             max_level=MAX_LEVEL if config.filter_max_level is None else int(config.filter_max_level),
@@ -274,58 +206,76 @@ class Sink:
             interval_ns=int(self.interval_ms * 1_000_000),
             synchronous=not config.async_write,
             filtered=config.filter is not None,
+            in_python=self._in_python,
             watched=config.watch,
             path=self.path,
-            lock_fd=self.lock_fd,
+            lock_fd=file.lock_fd if file is not None else -1,
             size_limit=int(config.size_limit or 0),
-            rotate_at_ns=self._rotate_at_ns,
+            period_from_ns=period_from_ns,
+            period_end_ns=period_end_ns,
+            enabled=is_enabled,
         )
 
-    @property
-    def _rotate_at_ns(self) -> int:
-        return self.schedule.next_ns if self.schedule is not None else NEVER_NS
-
-    # ---- the flusher's work for it
+    # ---- its file
 
     def rotate(self) -> None:
-        """The core found that rotation is due; all that belongs to the old file is in it."""
-        assert self.schedule is not None
-        now_ns = time.time_ns()
-        by_time = now_ns >= self.schedule.next_ns
-        end_ns = self.schedule.advance(now_ns)
-        limit = self.config.size_limit
-        before = self.fd
-
-        def is_due(about: os.stat_result) -> bool:
-            return by_time or limit is None or about.st_size > 0
-
-        try:
-            rotated = self._rotate_file(end_ns, is_due)
-        except SinkError as trouble:
-            self.on_error(trouble)
-            self.core.postpone_rotation(self.id, now_ns + ERROR_RETRY_NS, 0)
-            return
-        if self.fd == before:
-            self.core.postpone_rotation(self.id, self._rotate_at_ns, int(limit or 0))
-        else:
-            self.core.replace_file(self.id, self.fd, rotate_at_ns=self._rotate_at_ns, rotated=rotated)
+        """The core found that a new file is due; all that belongs into the old one is in it."""
+        file = self.file
+        assert file is not None
+        with self._changing_file:
+            if file.fd < 0:
+                self.reopen()
+            begins_ns, next_bytes = self.handle.rotation_due()
+            try:
+                done = file.rotate(begins_ns, next_bytes)
+            except OSError as trouble:
+                self.tell(trouble)
+                self.handle.postpone_rotation(ROTATION_RETRY_NS)
+                return
+            if done.old_fd is not None:
+                self.handle.replace_file(file.fd, file.lock_fd, file.path)
+                os.close(done.old_fd)
+            period_from_ns, period_end_ns = file.period_ns
+            self.handle.rotated(
+                by_time=begins_ns is not None,
+                renamed=done.is_renamed,
+                period_from_ns=period_from_ns,
+                period_end_ns=period_end_ns,
+            )
 
     def reopen(self) -> None:
         """Opens the file by its name again: somebody renamed or removed it, or it was closed."""
-        from .files import open_append
+        file = self.file
+        if file is None:
+            return
+        with self._changing_file:
+            try:
+                old = file.reopen()
+            except SinkError as trouble:
+                self.tell(trouble)
+                self.handle.retry_later()
+                return
+            self.handle.replace_file(file.fd, file.lock_fd, file.path)
+            if old >= 0:
+                os.close(old)
 
-        if self.path is None:
+    def release_file(self) -> None:
+        """Closes the log file; a later record opens it again."""
+        file = self.file
+        if file is None:
             return
-        try:
-            fd = open_append(self.path, self.config.mode)
-        except SinkError as trouble:
+        with self._changing_file:
+            self.handle.replace_file(-1, -1, file.path)
+            file.close()
+
+    def tell(self, trouble: Exception) -> None:
+        """Has `on_error` told, but not at each of many attempts."""
+        now = time.monotonic()
+        if self._told_at is None or now - self._told_at >= TELL_INTERVAL_S:
+            self._told_at = now
             self.on_error(trouble)
-            self.core.retry_later(self.id)
-            return
-        old, self.fd = self.fd, fd
-        self.core.replace_file(self.id, fd, rotate_at_ns=self._rotate_at_ns, rotated=False)
-        if old >= 0:
-            os.close(old)
+
+    # ---- the flusher's work for it
 
     def _stream(self) -> Any:
         stream = self.config.stream
@@ -336,78 +286,116 @@ class Sink:
     def write_stream(self) -> None:
         """Hands the buffered text to the stream: what `sys.stderr` is now, not what it was when the sink was made."""
         stream = self._stream()
-        if stream is None:  # pythonw, or a service without a console
-            self.core.text_done(self.id, len(self.core.take_text(self.id)), 0)
-            return
-        fd = _plain_descriptor(stream)
+        fd = _plain_descriptor(stream) if stream is not None else None
+        if self._in_python != (fd is None):
+            self._in_python = fd is None
+            self.handle.set_in_python(self._in_python or self.config.filter is not None)
         if fd is not None:
-            self.core.write_stream(self.id, fd)
+            self.handle.write_stream(self._unblocked(fd))
             return
-        data = self.core.take_text(self.id)
+        data = self.handle.take_text()
+        if stream is None:  # pythonw, or a service without a console
+            self.handle.text_done(len(data), 0)
+            return
+        taken, error = 0, errno.EIO
         try:
-            stream.write(data.decode("utf-8", "replace"))
-            flush = getattr(stream, "flush", None)
-            if flush is not None:
-                flush()
+            self.core.call_outside(_write_text, stream, data.decode("utf-8", "replace"))
+            taken, error = len(data), 0
         except Exception as trouble:
-            self.core.text_done(self.id, 0, getattr(trouble, "errno", None) or 5)
-            self.on_error(trouble)
-        else:
-            self.core.text_done(self.id, len(data), 0)
+            error = getattr(trouble, "errno", None) or errno.EIO
+            self.tell(trouble)
+        finally:
+            self.handle.text_done(taken, error)
+        if error and getattr(stream, "closed", False) is True:
+            self.handle.give_up()
+        elif not error:
+            self._flush_stream(stream)
+
+    def _flush_stream(self, stream: Any) -> None:
+        flush = getattr(stream, "flush", None)
+        if flush is None:
+            return
+        try:
+            self.core.call_outside(flush)
+        except Exception as trouble:
+            self.tell(trouble)
+
+    def _unblocked(self, fd: int) -> int:
+        """A descriptor of the same terminal whose writes do not block; `fd` itself where it is none."""
+        from .terminal import open_nonblocking
+
+        try:
+            about = os.fstat(fd)
+        except OSError:
+            return fd
+        key = (fd, about.st_dev, about.st_ino, about.st_rdev)
+        if key != self._terminal_key:
+            self._close_terminal()
+            self._terminal_key = key
+            self._terminal_fd = open_nonblocking(fd)
+        return fd if self._terminal_fd is None else self._terminal_fd
+
+    def _close_terminal(self) -> None:
+        if self._terminal_fd is not None:
+            os.close(self._terminal_fd)
+        self._terminal_fd = self._terminal_key = None
 
     def handle_records(self) -> None:
         """Gives staged records to the function, or asks the filter which of them to render."""
         from .record import Record
 
         function, keep = self.config.function, self.config.filter
-        for parts, raw in take_records(self.core, self.id):
-            render = failed = False
+        for parts, raw in take_records(self.handle):
+            render, failed = False, True
             try:
                 record = Record(*parts)
-                passes = keep is None or bool(keep(record))
+                passes = keep is None or bool(self.core.call_outside(keep, record))
                 if function is not None and passes:
-                    function(record)
-                render = function is None and passes
+                    self.core.call_outside(function, record)
+                render, failed = function is None and passes, False
             except Exception as trouble:
-                failed = True
                 self.on_error(trouble)
-            record_done(self.core, self.id, raw, render, failed)
-            if render and self.is_rotating and self.core.wants_rotation(self.id):
-                self.rotate()
+            finally:
+                record_done(self.handle, raw, render, failed)
+        records_end(self.handle)
 
     def update(self, logger_config: LoggerConfig) -> None:
         """The logger's settings changed: the layout and the interval may follow from them."""
         self.logger_config = logger_config
-        self.core.set_interval(self.id, int(self.interval_ms * 1_000_000))
+        self.handle.set_interval(int(self.interval_ms * 1_000_000))
         if self.layout is not None:
             self.layout = self._make_layout()
-            self.core.set_layout(self.id, self.layout)
+            self.handle.set_layout(self.layout)
 
     def after_fork_in_child(self) -> None:
-        """A lock belongs to the open file, which is still the parent's too: the child opens its own."""
-        if self.lock_fd >= 0 and self.path is not None:
-            from .rotation import open_lock
+        """A file that rotates is opened anew, with a lock of its own; so is one whose name has the process id in it."""
+        self._changing_file = threading.RLock()
+        file = self.file
+        if file is not None and (file.is_rotating or "{pid}" in str(self.config.path)):
+            file.after_fork_in_child()
+            self.handle.replace_file(-1, -1, file.path)
 
-            os.close(self.lock_fd)
-            self.lock_fd = -1
-            try:
-                self.lock_fd = open_lock(self.path, self.config.mode)
-            except SinkError as trouble:
-                self.on_error(trouble)
-            self.core.set_lock(self.id, self.lock_fd)
+    def close(self) -> None:
+        """Closes what it opened. The core does not know it any more."""
+        with self._changing_file:
+            if self.file is not None:
+                self.file.close()
+            self._close_terminal()
 
-    def close_file(self) -> None:
-        """Closes the log file; a later record opens it again."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
 
-    def close_files(self) -> None:
-        """Closes what it opened."""
-        for fd in (self.fd, self.lock_fd):
-            if fd >= 0:
-                os.close(fd)
-        self.fd = self.lock_fd = -1
+def _check_descriptor(fd: int) -> None:
+    try:
+        os.fstat(fd)
+    except OSError as trouble:
+        raise SinkError(trouble.errno or errno.EBADF, f"fd = {fd} is not an open descriptor") from trouble
+
+
+def _write_text(stream: Any, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _plain_descriptor(stream: Any) -> int | None:
@@ -423,22 +411,3 @@ def _plain_descriptor(stream: Any) -> int | None:
         return int(stream.fileno())
     except (AttributeError, OSError, ValueError):
         return None
-
-
-_housekeeper: Any = None
-
-
-def housekeeper() -> Any:
-    """The process's one worker for compression and retention."""
-    global _housekeeper
-    if _housekeeper is None:
-        from .housekeeper import Housekeeper
-
-        _housekeeper = Housekeeper()
-    return _housekeeper
-
-
-def drain_housekeeper(timeout: float) -> None:
-    """At exit: let compression that has begun end."""
-    if _housekeeper is not None:
-        _housekeeper.drain(timeout)

@@ -4,106 +4,6 @@
 from .errors import LoglyError
 
 
-cdef class LayoutProgram:
-    """A layout in C memory.
-
-    Args:
-        kind: "text", "json", "pretty_json" or "logfmt".
-        pieces: what `template.parse_layout` returned; empty for the others.
-    """
-
-    def __cinit__(self, str kind, list pieces, *, str newlines, int color, bint terminal, bint utc, bint fields, bint exception):
-        cdef int i
-        self.layout = <Layout*> calloc(1, sizeof(Layout))
-        if self.layout == NULL:
-            raise MemoryError
-        self.layout.kind = ("text", "json", "pretty_json", "logfmt").index(kind)
-        self.layout.newlines = ("escape", "indent", "keep").index(newlines)
-        self.layout.color = color
-        self.layout.terminal = terminal
-        self.layout.utc = utc
-        self.layout.ends_with_fields = fields
-        self.layout.ends_with_exception = exception
-        self.layout.stamp = <TimePattern*> calloc(1, sizeof(TimePattern))
-        self.layout.piece = <Piece*> calloc(len(pieces) + 1, sizeof(Piece))
-        if self.layout.stamp == NULL or self.layout.piece == NULL:
-            raise MemoryError
-        time_pattern_compile_rfc3339(self.layout.stamp)
-        for i, (code, text, _, spec) in enumerate(pieces):
-            self.build(&self.layout.piece[i], code, text, spec)
-            self.layout.pieces = i + 1
-
-    cdef build(self, Piece* piece, int code, str text, str spec):
-        cdef bytes data = utf8(text)
-        cdef int mistake
-        piece.code = code
-        piece.text = copy_text(data)
-        if code == PIECE_TIME:
-            piece.time = <TimePattern*> calloc(1, sizeof(TimePattern))
-            if piece.time == NULL:
-                raise MemoryError
-            mistake = time_pattern_compile(piece.time, <const char*> data, len(data))
-            if mistake:
-                raise ValueError(f"time pattern {text!r}: mistake at position {mistake - 1}")
-        elif code == PIECE_FIELD:
-            piece.key.tag = TAG_UTF8
-            piece.key.data = piece.text.data
-            piece.key.count = piece.text.size
-        if spec:
-            if not parse_native_spec(spec, &piece.spec):
-                raise ValueError(f"format specification {spec!r} is not valid in a layout")
-            piece.has_spec = True
-
-    def __dealloc__(self):
-        cdef uint32_t i
-        if self.layout == NULL:
-            return
-        if self.layout.piece != NULL:
-            for i in range(self.layout.pieces):
-                free(<void*> self.layout.piece[i].text.data)
-                if self.layout.piece[i].time != NULL:
-                    time_pattern_free(self.layout.piece[i].time)
-                    free(self.layout.piece[i].time)
-            free(self.layout.piece)
-        if self.layout.stamp != NULL:
-            time_pattern_free(self.layout.stamp)
-            free(self.layout.stamp)
-        free(self.layout)
-
-
-cdef void free_texts(Text* texts, uint32_t count) noexcept:
-    cdef uint32_t i
-    for i in range(count):
-        free(<void*> texts[i].data)
-    free(texts)
-
-
-cdef Text* copy_texts(list names) except? NULL:
-    cdef Text* texts
-    cdef Py_ssize_t i
-    if not names:
-        return NULL
-    texts = <Text*> calloc(len(names), sizeof(Text))
-    if texts == NULL:
-        raise MemoryError
-    for i in range(len(names)):
-        texts[i] = copy_text(utf8(names[i]))
-    return texts
-
-
-cdef void free_sink(Sink* sink) noexcept:
-    free_texts(sink.modules, sink.module_count)
-    free_texts(sink.functions, sink.function_count)
-    free(sink.route)
-    free(<void*> sink.path)
-    free(sink.outcomes)
-    free(sink.marks.mark)
-    free(sink.staged_marks.mark)
-    buffer_free(&sink.out)
-    buffer_free(&sink.staged)
-    free(sink)
-
-
 cdef void free_ring_records(Ring* ring) noexcept:
     """Heap blocks of records that nobody will read."""
     cdef RecordHeap* heap
@@ -301,7 +201,7 @@ cdef class Core:
             (NEED_SITE if site else 0) | (NEED_THREAD if thread else 0) | (NEED_THREAD_NAME if thread_name else 0)
         )
         self.lock()
-        store_relaxed32(&self.engine.needs, needs | (self.engine.needs & NEED_CONTEXT))
+        store_relaxed32(&self.engine.needs, needs | (self.engine.needs & (NEED_CONTEXT | NEED_CARE)))
         engine_unlock(self.engine)
 
     def use_context(self, variable):
@@ -349,8 +249,8 @@ cdef class Core:
 
     # ---- sinks
 
-    cdef Sink* locked(self, int sink_id) except NULL:
-        """The sink, with the engine's lock held: without it, it could be removed by another thread."""
+    # Locks the engine and returns the sink: another thread may remove and free it while this one waits for the lock.
+    cdef Sink* hold(self, int sink_id) except NULL:
         cdef Sink* sink
         self.lock()
         sink = self.engine.sinks
@@ -360,139 +260,6 @@ cdef class Core:
             sink = sink.next
         engine_unlock(self.engine)
         raise KeyError(sink_id)
-
-    def add_sink(
-        self, int sink_id, *, str target, int fd, LayoutProgram layout, int min_level, int max_level, list modules,
-        list functions, size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
-        bint watched, str path, int lock_fd, int64_t size_limit, int64_t rotate_at_ns,
-    ):
-        cdef Sink* sink = <Sink*> calloc(1, sizeof(Sink))
-        cdef Sink** link
-        cdef bytes encoded = b"" if path is None else path.encode("utf-8", "surrogateescape")
-        if sink == NULL:
-            raise MemoryError
-        sink.id = sink_id
-        sink.target = ("fd", "stream", "function").index(target)
-        sink.enabled = True
-        sink.layout = layout.layout if layout is not None else NULL
-        sink.min_level = min_level
-        sink.max_level = max_level
-        sink.modules = copy_texts(modules)
-        sink.module_count = len(modules)
-        sink.functions = copy_texts(functions)
-        sink.function_count = len(functions)
-        sink.buffer_size = buffer_size
-        sink.backlog_limit = backlog_limit
-        sink.interval_ns = interval_ns
-        sink.synchronous = synchronous
-        sink.filtered = filtered
-        sink.watched = watched
-        sink.path = copy_text(encoded).data
-        sink.size_limit = size_limit
-        set_file(sink, fd, lock_fd, rotate_at_ns)
-        self.layouts.append(layout)
-        self.lock()
-        link = &self.engine.sinks
-        while link[0] != NULL:
-            link = &link[0].next
-        sink.from_sequence = engine_committed(self.engine)
-        link[0] = sink
-        engine_unlock(self.engine)
-
-    def remove_sink(self, int sink_id, LayoutProgram layout):
-        """Writes what the sink holds, as far as it takes it, and forgets it. Returns its descriptor, or -1."""
-        cdef Sink* sink = self.locked(sink_id)
-        cdef Sink** link
-        cdef int fd
-        with nogil:
-            sink.retry_at_ns = 0
-            self.engine.now_ns = clock_monotonic_ns()
-            engine_write(self.engine, sink)
-            engine_discard(self.engine, sink)
-            link = &self.engine.sinks
-            while link[0] != sink:
-                link = &link[0].next
-            link[0] = sink.next
-            update_attention(self.engine)
-            engine_unlock(self.engine)
-        fd = sink.fd
-        free_sink(sink)
-        if layout is not None:
-            self.layouts.remove(layout)
-        return fd
-
-    def set_enabled(self, int sink_id, bint enabled):
-        cdef Sink* sink = self.locked(sink_id)
-        sink.from_sequence = engine_committed(self.engine)
-        sink.enabled = enabled
-        engine_unlock(self.engine)
-
-    def set_layout(self, int sink_id, LayoutProgram layout not None):
-        cdef Sink* sink = self.locked(sink_id)
-        sink.layout = layout.layout
-        engine_unlock(self.engine)
-        self.layouts.append(layout)
-
-    def set_interval(self, int sink_id, int64_t interval_ns):
-        cdef Sink* sink = self.locked(sink_id)
-        sink.interval_ns = interval_ns
-        engine_unlock(self.engine)
-
-    def replace_file(self, int sink_id, int fd, *, int64_t rotate_at_ns, bint rotated):
-        """The file was rotated or reopened: writes go to `fd` now. Returns the descriptor before."""
-        cdef Sink* sink = self.locked(sink_id)
-        cdef int old
-        old = sink.fd
-        set_file(sink, fd, sink.lock_fd, rotate_at_ns)
-        sink.rotations += rotated
-        sink.retry_at_ns = 0
-        sink.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN)
-        update_attention(self.engine)
-        engine_unlock(self.engine)
-        return old
-
-    def postpone_rotation(self, int sink_id, int64_t rotate_at_ns, int64_t size_limit):
-        """The file stays: rotation failed, or another process had done it."""
-        cdef Sink* sink = self.locked(sink_id)
-        sink.rotate_at_ns = rotate_at_ns
-        sink.size_limit = size_limit
-        sink.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN)
-        update_attention(self.engine)
-        engine_unlock(self.engine)
-
-    def retry_later(self, int sink_id):
-        """The file could not be opened: try again after a while; until then its lines wait."""
-        cdef Sink* sink = self.locked(sink_id)
-        self.engine.now_ns = clock_monotonic_ns()
-        sink_trouble(self.engine, sink, WRITE_BLOCKED)
-        sink.work &= ~<uint32_t> WORK_REOPEN
-        engine_unlock(self.engine)
-
-    def release_file(self, int sink_id):
-        """The descriptor is about to be closed: the next line has the file opened by its name."""
-        cdef Sink* sink = self.locked(sink_id)
-        sink.fd = -1
-        engine_unlock(self.engine)
-
-    def set_lock(self, int sink_id, int lock_fd):
-        self.locked(sink_id).lock_fd = lock_fd
-        engine_unlock(self.engine)
-
-    def wants_rotation(self, int sink_id):
-        cdef Sink* sink = self.locked(sink_id)
-        cdef bint wants = sink.work & WORK_ROTATE
-        engine_unlock(self.engine)
-        return wants
-
-    def sink_stats(self, int sink_id):
-        # A copy: making a tuple may run the collector, and with it a __del__ that logs, which must not be under the lock.
-        cdef Sink sink = self.locked(sink_id)[0]
-        engine_unlock(self.engine)
-        return (
-            sink.records, sink.failed, sink.marks.last - sink.marks.first - sink.marks.notices
-            + sink.staged_marks.last - sink.staged_marks.first,
-            sink.bytes_written, sink.writes, sink.rotations, sink.write_errors,
-        )
 
     # ---- work that Python does on the flusher's thread
 
@@ -521,50 +288,16 @@ cdef class Core:
         free(found)
         return work
 
-    def write_stream(self, int sink_id, int fd):
-        """A stream that is a descriptor today: write to it as to any other."""
-        cdef Sink* sink = self.locked(sink_id)
-        with nogil:
-            sink.fd = fd
-            sink.fd_kind = fd_kind(fd)
-            sink.work &= ~<uint32_t> WORK_STREAM
-            sink.target = TARGET_FD
-            self.engine.now_ns = clock_monotonic_ns()
-            engine_write(self.engine, sink)
-            sink.target = TARGET_STREAM
-            engine_unlock(self.engine)
-
-    def take_text(self, int sink_id):
-        """What a stream sink has to write, as bytes."""
-        cdef Sink* sink = self.locked(sink_id)
-        text = sink.out.data[sink.start:sink.out.size] if sink.out.size > sink.start else b""
-        engine_unlock(self.engine)
-        return text
-
-    def text_done(self, int sink_id, size_t size, int error):
-        """The stream took `size` bytes, or failed."""
-        cdef Sink* sink = self.locked(sink_id)
-        self.engine.now_ns = clock_monotonic_ns()
-        sink.work &= ~<uint32_t> WORK_STREAM
-        if error:
-            sink.last_error = error
-            sink.write_errors += 1
-            sink_trouble(self.engine, sink, WRITE_FAILED)
-        else:
-            sink.writes += 1
-            sink_advance(sink, size)
-            sink.due_ns = 0
-            sink_recovered(self.engine, sink)
-        engine_unlock(self.engine)
-
     def inject_outcomes(self, int sink_id, list outcomes):
         """For tests: what the sink's next writes do, minus an errno or the most bytes that they take."""
         cdef int64_t* script = <int64_t*> calloc(len(outcomes) + 1, 8)
         cdef Sink* sink
         cdef Py_ssize_t i
+        if script == NULL:
+            raise MemoryError
         for i in range(len(outcomes)):
             script[i] = outcomes[i]
-        sink = self.locked(sink_id)
+        sink = self.hold(sink_id)
         script, sink.outcomes = sink.outcomes, script
         sink.outcome_count = len(outcomes)
         sink.outcome_next = 0
@@ -579,6 +312,8 @@ cdef class Core:
         store_relaxed(&self.flusher_ident, <uint64_t> get_ident())
         with nogil:
             status = engine_run(self.engine)
+        if status != RUN_PYTHON:
+            store_relaxed(&self.flusher_ident, 0)  # another thread may get the same one
         return status == RUN_PYTHON
 
     @property
@@ -614,10 +349,36 @@ cdef class Core:
         fetch_add(&self.failed_format_count, 1)
         self.tell(error)
 
-    cdef bint is_flushing(self):
-        """On the thread that does the flusher's work: it cannot wait for itself."""
+    cpdef bint is_inside(self) except -1:
+        """Whether this thread is the one that does the flusher's work: it must not wait for that."""
         cdef uint64_t me = <uint64_t> get_ident()
         return load_relaxed(&self.flusher_ident) == me or load_relaxed(&self.drainer) == me
+
+    def call_outside(self, function, *args):
+        """Calls somebody's Python code: what it logs is marked, so that it is not called for its own lines for ever."""
+        cdef uint64_t before = self.inside
+        store_relaxed(&self.inside, <uint64_t> get_ident())
+        self.set_care(True)
+        try:
+            return function(*args)
+        finally:
+            store_relaxed(&self.inside, before)
+            if not before:
+                self.set_care(False)
+
+    cdef void set_care(self, bint care) noexcept:
+        cdef uint32_t others
+        self.lock()
+        others = self.engine.needs & ~<uint32_t> NEED_CARE
+        store_relaxed32(&self.engine.needs, others | (NEED_CARE if care else 0))
+        engine_unlock(self.engine)
+
+    # For the thread that does the flusher's work, and finds the ring full: it makes room itself. False: there is none.
+    cdef bint make_room(self, Ring* ring) noexcept:
+        cdef uint64_t tail = load_acquire(&ring.positions.tail)
+        with nogil:
+            pass_once(self.engine)
+        return load_acquire(&ring.positions.tail) != tail
 
     def drain_here(self):
         """Does the flusher's work on this thread: there is no flusher (not yet, or not any more)."""
@@ -641,9 +402,7 @@ cdef class Core:
     cdef bint write_here(self) except -1:
         """A synchronous sink is there: its record is written before the call returns."""
         cdef int status
-        cdef Ring* ring
-        cdef uint64_t mine
-        if self.is_flushing():
+        if self.is_inside():
             return True
         ring = ring_of_thread(self)
         mine = ring.head if ring != NULL else 0
@@ -681,7 +440,7 @@ cdef class Core:
         cdef int64_t deadline = INT64_MAX
         cdef int64_t left, longest
         cdef uint32_t ticket
-        if self.is_flushing():
+        if self.is_inside():
             return False
         if timeout is not None:
             deadline = clock_monotonic_ns() + <int64_t> (max(0.0, min(float(timeout), 1e9)) * 1e9)
@@ -712,7 +471,7 @@ cdef class Core:
             engine_lock(self.engine)
             sink = self.engine.sinks
             while sink != NULL:
-                if sink_backlog(sink):
+                if sink_backlog(sink) and not sink.busy:
                     engine_discard(self.engine, sink)
                 sink = sink.next
             engine_unlock(self.engine)
@@ -732,7 +491,7 @@ cdef class Core:
         cdef Ring* ring
         cdef uint64_t written, committed, dropped, failed, high, capacity
         cdef uint64_t total_bytes = self.gone_bytes
-        cdef uint64_t writes = 0, rotations = 0, errors = 0
+        cdef uint64_t writes = self.gone_writes, rotations = self.gone_rotations, errors = self.gone_errors
         self.lock()
         written = engine_written(self.engine)
         failed = self.engine.failed_total
@@ -820,7 +579,6 @@ cdef void reset_books(Engine* engine) noexcept:
     engine.dropped = 0
     engine.past_high_water = 0
     engine.told_dropped = 0
-    engine.attention = 0
     while other != NULL:
         # Blocks on the heap are this process's own copies now.
         other.cached_head = load_acquire(&other.positions.head)
@@ -839,41 +597,3 @@ cdef void reset_books(Engine* engine) noexcept:
         other.heap_bytes_out = 0
         other.high_water = 0
         other = other.next
-
-
-cdef void reset_sink(Sink* sink) noexcept:
-    sink.out.size = 0
-    sink.start = 0
-    sink.staged.size = 0
-    marks_clear(&sink.marks)
-    marks_clear(&sink.staged_marks)
-    sink.boundary = sink.appended
-    sink.from_sequence = 0
-    sink.work = 0
-    sink.due_ns = 0
-    sink.trouble_since_ns = 0
-    sink.retry_at_ns = 0
-    sink.lost_untold = 0
-    sink.records = 0
-    sink.failed = 0
-    sink.bytes_written = 0
-    sink.writes = 0
-    sink.write_errors = 0
-    sink.rotations = 0
-
-
-cdef void set_file(Sink* sink, int fd, int lock_fd, int64_t rotate_at_ns) noexcept:
-    sink.fd = fd
-    sink.fd_kind = fd_kind(fd) if fd >= 0 else FD_FILE
-    sink.lock_fd = lock_fd
-    sink.file_size = fd_size(fd) if fd >= 0 else 0
-    sink.rotate_at_ns = rotate_at_ns
-
-
-cdef void update_attention(Engine* engine) noexcept nogil:
-    cdef Sink* sink = engine.sinks
-    engine.attention = 0
-    while sink != NULL:
-        if sink.work & WORK_ROTATE:
-            engine.attention = 1
-        sink = sink.next

@@ -1,0 +1,332 @@
+# Sinks as Python holds them. Every method that looks into one locks the engine first; see `Core`.
+
+cdef void free_texts(Text* texts, uint32_t count) noexcept:
+    cdef uint32_t i
+    for i in range(count):
+        free(<void*> texts[i].data)
+    free(texts)
+
+
+cdef Text* copy_texts(list names) except? NULL:
+    cdef Text* texts
+    cdef Py_ssize_t i
+    if not names:
+        return NULL
+    texts = <Text*> calloc(len(names), sizeof(Text))
+    if texts == NULL:
+        raise MemoryError
+    for i in range(len(names)):
+        texts[i] = copy_text(utf8(names[i]))
+    return texts
+
+
+cdef void free_sink(Sink* sink) noexcept:
+    free_texts(sink.modules, sink.module_count)
+    free_texts(sink.functions, sink.function_count)
+    free(sink.route)
+    free(<void*> sink.path)
+    free(sink.outcomes)
+    free(sink.marks.mark)
+    free(sink.staged_marks.mark)
+    buffer_free(&sink.out)
+    buffer_free(&sink.staged)
+    free(sink)
+
+
+cdef void reset_sink(Sink* sink) noexcept:
+    sink.out.size = 0
+    sink.start = 0
+    sink.staged.size = 0
+    sink.staged_start = 0
+    sink.busy = NOT_BUSY
+    sink.turn = NO_TURN
+    sink.rotate_retry_ns = 0
+    marks_clear(&sink.marks)
+    marks_clear(&sink.staged_marks)
+    sink.boundary = sink.appended
+    sink.from_sequence = 0
+    sink.span = UINT64_MAX if sink.enabled else 0
+    sink.work = 0
+    sink.due_ns = 0
+    sink.trouble_since_ns = 0
+    sink.retry_at_ns = 0
+    sink.lost_untold = 0
+    sink.records = 0
+    sink.failed = 0
+    sink.bytes_written = 0
+    sink.writes = 0
+    sink.write_errors = 0
+    sink.rotations = 0
+
+
+cdef void set_file(Sink* sink, int fd) noexcept:
+    sink.fd = fd
+    sink.fd_kind = fd_kind(fd) if fd >= 0 else FD_FILE
+    sink.file_size = fd_size(fd) if fd >= 0 else 0
+
+
+cdef void use_layout(Sink* sink, LayoutProgram layout) noexcept:
+    sink.layout = layout.layout if layout is not None else NULL
+
+
+cdef class SinkHandle:
+    """One sink in the core.
+
+    Args:
+        core: the engine that it belongs to.
+        sink_id: its number there.
+
+    Every method but `register` raises KeyError when the sink is not there (any more).
+    """
+    cdef readonly Core core
+    cdef readonly int id
+    cdef LayoutProgram layout    # what the C structure points into
+
+    def __init__(self, Core core not None, int sink_id):
+        self.core = core
+        self.id = sink_id
+
+    def register(
+        self, *, str target, int fd, LayoutProgram layout, int min_level, int max_level, list modules, list functions,
+        size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered, bint in_python,
+        bint watched, str path, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
+        bint enabled,
+    ):
+        """The sink gets what is logged from now on."""
+        cdef Engine* engine = self.core.engine
+        cdef Sink* sink = <Sink*> calloc(1, sizeof(Sink))
+        cdef Sink** link
+        cdef bytes encoded = b"" if path is None else path.encode("utf-8", "surrogateescape")
+        if sink == NULL:
+            raise MemoryError
+        sink.id = self.id
+        sink.target = ("fd", "stream", "function").index(target)
+        sink.enabled = enabled
+        sink.span = UINT64_MAX if enabled else 0
+        use_layout(sink, layout)
+        sink.min_level = min_level
+        sink.max_level = max_level
+        sink.modules = copy_texts(modules)
+        sink.module_count = <uint32_t> len(modules)
+        sink.functions = copy_texts(functions)
+        sink.function_count = <uint32_t> len(functions)
+        sink.buffer_size = buffer_size
+        sink.backlog_limit = backlog_limit
+        sink.interval_ns = interval_ns
+        sink.synchronous = synchronous
+        sink.filtered = filtered
+        sink.in_python = in_python
+        sink.watched = watched
+        sink.path = copy_text(encoded).data
+        sink.size_limit = size_limit
+        sink.period_from_ns = period_from_ns
+        sink.period_ns = <uint64_t> (period_end_ns - period_from_ns)
+        sink.turn = NO_TURN
+        sink.lock_fd = lock_fd
+        set_file(sink, fd)
+        self.layout = layout
+        self.core.layouts.append(layout)
+        self.core.lock()
+        link = &engine.sinks
+        while link[0] != NULL:
+            link = &link[0].next
+        sink.from_sequence = engine_committed(engine)
+        link[0] = sink
+        engine_unlock(engine)
+
+    def settle(self):
+        """Does the flusher's work once, on this thread. True: the sink holds nothing that was logged before."""
+        cdef Engine* engine = self.core.engine
+        cdef uint64_t mark
+        cdef int status
+        cdef bint settled
+        cdef Sink* sink = self.core.hold(self.id)
+        mark = engine_committed(engine)
+        with nogil:
+            status = engine_pass(engine)
+            sink.retry_at_ns = 0
+            engine_write(engine, sink)
+            settled = engine.drained >= mark and sink_backlog(sink) == 0 and not sink.busy
+            engine_unlock(engine)
+        if status & PASS_PYTHON or not settled:
+            engine_wake(engine)
+        return settled
+
+    def remove(self):
+        """Forgets the sink; what it has not written by now has failed."""
+        cdef Engine* engine = self.core.engine
+        cdef Sink** link
+        cdef Sink* sink = self.core.hold(self.id)
+        with nogil:
+            sink.retry_at_ns = 0
+            engine.now_ns = clock_monotonic_ns()
+            engine_write(engine, sink)
+            engine_discard(engine, sink)
+            link = &engine.sinks
+            while link[0] != sink:
+                link = &link[0].next
+            link[0] = sink.next
+            engine_unlock(engine)
+        self.core.gone_bytes += sink.bytes_written
+        self.core.gone_writes += sink.writes
+        self.core.gone_rotations += sink.rotations
+        self.core.gone_errors += sink.write_errors
+        free_sink(sink)
+        self.core.layouts.remove(self.layout)
+        self.layout = None
+
+    def start(self):
+        """The sink gets what is logged from now on."""
+        cdef Sink* sink = self.core.hold(self.id)
+        if not sink.enabled:
+            sink.enabled = True
+            sink.from_sequence = engine_committed(self.core.engine)
+            sink.span = UINT64_MAX
+        engine_unlock(self.core.engine)
+
+    def stop(self):
+        """The sink gets what was logged so far, and nothing more."""
+        cdef Sink* sink = self.core.hold(self.id)
+        if sink.enabled:
+            sink.enabled = False
+            sink.span = engine_committed(self.core.engine) - sink.from_sequence
+        engine_unlock(self.core.engine)
+
+    def set_layout(self, LayoutProgram layout not None):
+        cdef LayoutProgram before = self.layout
+        cdef Sink* sink
+        self.core.layouts.append(layout)
+        sink = self.core.hold(self.id)
+        use_layout(sink, layout)
+        engine_unlock(self.core.engine)
+        self.layout = layout
+        self.core.layouts.remove(before)
+
+    def set_interval(self, int64_t interval_ns):
+        cdef Sink* sink = self.core.hold(self.id)
+        sink.interval_ns = interval_ns
+        engine_unlock(self.core.engine)
+
+    def set_in_python(self, bint in_python):
+        """Whether its text goes to an object of somebody's, and not to a descriptor."""
+        cdef Sink* sink = self.core.hold(self.id)
+        sink.in_python = in_python
+        engine_unlock(self.core.engine)
+
+    def stats(self):
+        """(records, failed, pending, bytes, writes, rotations, write errors)."""
+        cdef Sink* sink = self.core.hold(self.id)
+        stats = (
+            sink.records, sink.failed, sink.marks.last - sink.marks.first - sink.marks.notices
+            + sink.staged_marks.last - sink.staged_marks.first,
+            sink.bytes_written, sink.writes, sink.rotations, sink.write_errors,
+        )
+        engine_unlock(self.core.engine)
+        return stats
+
+    # ---- its file
+
+    def replace_file(self, int fd, int lock_fd, str path):
+        """Writes go to `fd` from now on; the caller closes the one before. A descriptor of -1: opened when wanted."""
+        cdef bytes encoded = path.encode("utf-8", "surrogateescape")
+        cdef const char* name = copy_text(encoded).data
+        cdef Sink* sink = self.core.hold(self.id)
+        set_file(sink, fd)
+        sink.lock_fd = lock_fd
+        name, sink.path = sink.path, name
+        sink.retry_at_ns = 0
+        sink.work &= ~<uint32_t> WORK_REOPEN
+        self.write_soon(sink)
+        engine_unlock(self.core.engine)
+        free(<void*> name)
+
+    cdef void write_soon(self, Sink* sink) noexcept:
+        # What waited for the file has waited long enough.
+        if sink.due_ns:
+            sink.due_ns = 1
+
+    def rotation_due(self):
+        """(time of the record that begins a new period or None, bytes of the next record)."""
+        cdef Sink* sink = self.core.hold(self.id)
+        cdef uint64_t written = sink_written_offset(sink)
+        by_time = sink.turn_ns if written >= sink.turn else None
+        size = sink.marks.mark[sink.marks.first].end - written if sink.marks.first != sink.marks.last else 0
+        engine_unlock(self.core.engine)
+        return by_time, size
+
+    def rotated(self, *, bint by_time, bint renamed, int64_t period_from_ns, int64_t period_end_ns):
+        """The file that `replace_file` was told of, or the present one, is that of the next lines."""
+        cdef Sink* sink = self.core.hold(self.id)
+        if by_time:
+            sink.turn = NO_TURN
+        sink.period_from_ns = period_from_ns
+        sink.period_ns = <uint64_t> (period_end_ns - period_from_ns)
+        sink.rotations += renamed
+        sink.work &= ~<uint32_t> WORK_ROTATE
+        self.write_soon(sink)
+        engine_unlock(self.core.engine)
+
+    def postpone_rotation(self, int64_t wait_ns):
+        """It failed: the present file is written on for so long."""
+        cdef Sink* sink = self.core.hold(self.id)
+        sink.rotate_retry_ns = clock_monotonic_ns() + wait_ns
+        sink.work &= ~<uint32_t> WORK_ROTATE
+        self.write_soon(sink)
+        engine_unlock(self.core.engine)
+
+    def retry_later(self):
+        """The file could not be opened: tried again after a while; until then its lines wait."""
+        cdef Sink* sink = self.core.hold(self.id)
+        self.core.engine.now_ns = clock_monotonic_ns()
+        sink_trouble(self.core.engine, sink, WRITE_FAILED)
+        sink.work &= ~<uint32_t> (WORK_REOPEN | WORK_ERROR)
+        engine_unlock(self.core.engine)
+
+    # ---- text for streams
+
+    def write_stream(self, int fd):
+        """A stream that is a descriptor today: written to as any other."""
+        cdef Sink* sink = self.core.hold(self.id)
+        with nogil:
+            sink.fd = fd
+            sink.fd_kind = fd_kind(fd)
+            sink.work &= ~<uint32_t> WORK_STREAM
+            sink.target = TARGET_FD
+            self.core.engine.now_ns = clock_monotonic_ns()
+            engine_write(self.core.engine, sink)
+            sink.target = TARGET_STREAM
+            sink.fd = -1
+            engine_unlock(self.core.engine)
+
+    def take_text(self):
+        """What a stream sink has to write, as bytes; it stays in place until `text_done`."""
+        cdef Sink* sink = self.core.hold(self.id)
+        text = sink.out.data[sink.start:sink.out.size] if sink.out.size > sink.start else b""
+        sink.busy = BUSY_TEXT
+        engine_unlock(self.core.engine)
+        return text
+
+    def text_done(self, size_t size, int error):
+        """The stream took the first `size` bytes; it failed at the rest where `error` is not 0."""
+        cdef Sink* sink = self.core.hold(self.id)
+        self.core.engine.now_ns = clock_monotonic_ns()
+        sink.busy = NOT_BUSY
+        sink.work &= ~<uint32_t> WORK_STREAM
+        if size:
+            sink.writes += 1
+            sink_advance(sink, size)
+        if error:
+            sink.last_error = error
+            sink.write_errors += 1
+            sink_trouble(self.core.engine, sink, WRITE_FAILED)
+            sink.work &= ~<uint32_t> WORK_ERROR  # the exception itself is told
+        else:
+            sink.due_ns = 0
+            sink_recovered(self.core.engine, sink)
+        engine_unlock(self.core.engine)
+
+    def give_up(self):
+        """Nothing that the sink holds will ever be taken: it has failed."""
+        cdef Sink* sink = self.core.hold(self.id)
+        engine_discard(self.core.engine, sink)
+        engine_unlock(self.core.engine)

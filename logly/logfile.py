@@ -1,0 +1,263 @@
+"""A sink's log file: opened, reopened, rotated and closed here. The core writes to its descriptor."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from .files import open_append
+from .paths import render_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .config import SinkConfig
+    from .rotated import Retention, RotatedName
+    from .rotation import Rotated
+    from .schedule import Schedule
+
+__all__ = ["LogFile", "Turn", "drain_housekeeper"]
+
+NEVER_NS = (1 << 63) - 1
+
+
+class Turn(NamedTuple):
+    """What `LogFile.rotate` did."""
+
+    old_fd: int | None
+    """A descriptor that is not written to any more, for the caller to close; None: the file is the same."""
+    is_renamed: bool
+    """Whether this call renamed the file, and not another process."""
+
+
+class LogFile:
+    """The file of one sink.
+
+    Args:
+        config: the sink's settings, checked; `path` is set.
+        utc: whether boundaries and rotated names go by UTC.
+        on_error: told of trouble in housekeeping, on the housekeeper's thread.
+
+    Raises:
+        SinkError: it cannot be opened, or what was left of the period before cannot be rotated.
+    """
+
+    def __init__(self, config: SinkConfig, *, utc: bool, on_error: Callable[[Exception], None]) -> None:
+        self.config = config
+        self.utc = utc
+        self.on_error = on_error
+        self.lock_fd = -1
+        self.schedule: Schedule | None = None
+        self.retention: Retention | None = None
+        self._name: RotatedName | None = None
+        self._earliest_ns = NEVER_NS
+        self.path = self._rendered_path()
+        self.fd = open_append(self.path, config.mode)
+        try:
+            if self.is_rotating:
+                self._begin_rotating()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_rotating(self) -> bool:
+        return self.config.rotation is not None or self.config.size_limit is not None
+
+    @property
+    def period_ns(self) -> tuple[int, int]:
+        """Record times that belong into the present file: from, and before. Outside of them `rotate` is asked."""
+        schedule = self.schedule
+        if schedule is None or schedule.rotation is None:
+            return 0, NEVER_NS
+        from .schedule import next_boundary
+
+        end = schedule.next_ns
+        span = next_boundary(schedule.rotation, end, utc=self.utc) - end
+        # A clock that goes back by less than a period is nothing to act on.
+        return max(0, min(end - 2 * span, self._earliest_ns)), end
+
+    def _rendered_path(self) -> str:
+        assert self.config.path is not None
+        return os.path.abspath(render_path(self.config.path, utc=self.utc))
+
+    def _begin_rotating(self) -> None:
+        from .rotated import RotatedName, parse_retention
+        from .rotation import open_lock
+        from .schedule import Schedule, parse_rotation
+
+        config = self.config
+        # It is the file that is renamed, not a link to it.
+        self.path = os.path.realpath(self.path)
+        self._name = RotatedName(self.path, utc=self.utc)
+        rotation = parse_rotation(config.rotation) if config.rotation is not None else None
+        now_ns = time.time_ns()
+        self.schedule = Schedule(rotation, now_ns, utc=self.utc)
+        if config.retention is not None:
+            self.retention = parse_retention(config.retention)
+        self.lock_fd = open_lock(self.path, config.mode)
+        self._rotate_leftover(self.schedule, now_ns)
+        self._housekeep_at_start()
+
+    def _rotate_leftover(self, schedule: Schedule, now_ns: int) -> None:
+        """A file of an earlier period, or one that is full already, is not written to any more."""
+        about = os.fstat(self.fd)
+        overdue_ns = schedule.ended_before(about.st_mtime_ns, now_ns)
+        limit = self.config.size_limit
+        if overdue_ns is not None:
+            old = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
+        elif limit is not None and about.st_size >= int(limit):
+            old = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
+        else:
+            return
+        if old.old_fd is not None:
+            os.close(old.old_fd)
+
+    # ---- rotation
+
+    def rotate(self, begins_ns: int | None, next_bytes: int) -> Turn:
+        """Begin a new file, unless another process has done so.
+
+        Args:
+            begins_ns: time of the record that lies outside of the present period; None: rotation by size.
+            next_bytes: length of the line that would exceed the limit.
+
+        Raises:
+            SinkError: it cannot be renamed, or no new one be made; the file is as it was.
+        """
+        schedule, limit = self.schedule, self.config.size_limit
+        assert schedule is not None
+        if begins_ns is None:
+            size = int(limit) if limit is not None else 0
+            end_ns = self._end_of_part(time.time_ns())
+            return self._rotate(end_ns, lambda file: file.st_size + next_bytes > size)
+        if not schedule.is_due(begins_ns):
+            self._earliest_ns = min(self._earliest_ns, begins_ns)
+            return Turn(None, False)
+        boundary_ns = schedule.next_ns
+        done = self._rotate(boundary_ns, lambda file: not self._is_rotated_since(boundary_ns))
+        # Only now: one that failed is still due.
+        schedule.advance(begins_ns)
+        self._earliest_ns = NEVER_NS
+        return done
+
+    def _end_of_part(self, now_ns: int) -> int:
+        """The end of a file that is full: all in it is of the present period, though the clock may be past its end."""
+        assert self.schedule is not None
+        return min(now_ns, self.schedule.next_ns - 1)
+
+    def _is_rotated_since(self, boundary_ns: int) -> bool:
+        """Whether another process has begun a new file at or after the boundary. The lock is held."""
+        assert self._name is not None
+        files = self._name.files()
+        return bool(files) and self._name.end_ns(files[-1]) >= boundary_ns // 1_000_000_000 * 1_000_000_000
+
+    def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> Turn:
+        from .rotation import rotate
+
+        assert self._name is not None
+        lock = self.lock_fd if self.lock_fd >= 0 else None
+        mode = self.config.mode
+        done: Rotated = rotate(self._name, self.path, self.fd, end_ns=end_ns, is_due=is_due, mode=mode, lock_fd=lock)
+        old, self.fd = self.fd, done.fd
+        if done.path is not None:
+            self._housekeep(done.path)
+        return Turn(old if old != self.fd else None, done.is_rotated)
+
+    # ---- housekeeping, on a thread of its own: the flusher does not wait for it
+
+    def _housekeep(self, rotated: str) -> None:
+        """Compress a file that was rotated, and remove what is beyond retention."""
+        name, method, retention = self._name, self.config.compression, self.retention
+        if name is None or (method is None and retention is None):
+            return
+
+        def keep_house() -> None:
+            from . import compression
+            from .rotated import prune
+
+            # First what goes: it need not be compressed before.
+            if retention is not None:
+                prune(name, retention, time.time_ns())
+            if method is not None:
+                compression.compress(rotated, method)
+
+        _submit(keep_house, self.on_error)
+
+    def _housekeep_at_start(self) -> None:
+        """Finish what an exit or a crash cut off."""
+        name, method, retention = self._name, self.config.compression, self.retention
+        if name is None or (method is None and retention is None):
+            return
+
+        def keep_house() -> None:
+            from . import compression
+            from .rotated import prune
+
+            compression.sweep(name)
+            if retention is not None:
+                prune(name, retention, time.time_ns())
+            if method is not None:
+                for path in compression.leftovers(name):
+                    compression.compress(path, method)
+
+        _submit(keep_house, self.on_error)
+
+    # ---- opening and closing
+
+    def reopen(self) -> int:
+        """Open the file by its name; return the descriptor before, for the caller to close (-1: there was none).
+
+        Raises:
+            SinkError: it cannot be opened; the descriptor before is still the one to write to.
+        """
+        fd = open_append(self.path, self.config.mode)
+        if self.is_rotating and self.lock_fd < 0:
+            self._lock_again(fd)
+        old, self.fd = self.fd, fd
+        return old
+
+    def _lock_again(self, fd: int) -> None:
+        from .rotation import open_lock
+
+        try:
+            self.lock_fd = open_lock(self.path, self.config.mode)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def close(self) -> None:
+        """Close it; `reopen` opens it again."""
+        for fd in (self.fd, self.lock_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.fd = self.lock_fd = -1
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's lock, which belongs to the open file that both have; reopening makes one of its own.
+
+        A path with ``{pid}`` is another file here.
+        """
+        self.close()
+        path = self._rendered_path()
+        self.path = os.path.realpath(path) if self.is_rotating else path
+        if self._name is not None:
+            from .rotated import RotatedName
+
+            self._name = RotatedName(self.path, utc=self.utc)
+
+
+def _submit(job: Callable[[], None], on_error: Callable[[Exception], None]) -> None:
+    from .housekeeper import housekeeper
+
+    housekeeper.submit(job, on_error)
+
+
+def drain_housekeeper(timeout: float) -> None:
+    """At exit: let housekeeping that has begun end, for `timeout` seconds at most."""
+    import sys
+
+    module = sys.modules.get("logly.housekeeper")
+    if module is not None:
+        module.housekeeper.drain(timeout)

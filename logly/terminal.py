@@ -1,0 +1,32 @@
+"""Writing to a terminal without ever waiting for it."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["open_nonblocking"]
+
+_PTMX = (5, 2)
+"""Device of the multiplexer: opening it again makes a new terminal."""
+
+
+def open_nonblocking(fd: int) -> int | None:
+    """Return a descriptor of the same terminal whose writes never block; None where there is none to be had.
+
+    A terminal that poll calls writable may still block a write: poll only says that there is some room. So it needs
+    `O_NONBLOCK`, which belongs to the open file, and the one behind `fd` is shared with the shell and other
+    processes: it must stay as it is. Linux opens the terminal anew by its name in /proc.
+    """
+    try:
+        if not os.isatty(fd):
+            return None
+        about = os.fstat(fd)
+        if (os.major(about.st_rdev), os.minor(about.st_rdev)) == _PTMX:
+            return None
+        own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except (OSError, AttributeError):
+        return None
+    if os.fstat(own).st_rdev != about.st_rdev:
+        os.close(own)
+        return None
+    return own
