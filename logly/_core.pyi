@@ -76,6 +76,7 @@ class Core:
     def after_fork_in_parent(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
 
+@disjoint_base
 class SinkHandle:
     core: Final[Core]
     id: Final[int]

@@ -17,7 +17,6 @@ from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .flusher import Flusher
 from .levels import Level, level_number
-from .logfile import drain_housekeeper
 from .sinks import MAX_LEVEL, Sink
 
 TYPE_CHECKING = False
@@ -33,6 +32,8 @@ OFF = MAX_LEVEL + 1
 """A threshold that no level reaches."""
 
 ON_ERROR_INTERVAL_S = 1.0
+HOUSEKEEPING_AT_EXIT_S = 10.0
+"""How long the exit waits for compression that has begun."""
 
 
 class Backend:
@@ -438,7 +439,9 @@ _forking: list[Backend] = []
 def _close_all() -> None:
     for backend in list(_backends):
         backend.close()
-    drain_housekeeper(10.0)
+    module = sys.modules.get("logly.housekeeper")
+    if module is not None:
+        module.housekeeper.drain(HOUSEKEEPING_AT_EXIT_S)
 
 
 def _before_fork() -> None:

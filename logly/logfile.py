@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .rotation import Rotated
     from .schedule import Schedule
 
-__all__ = ["LogFile", "Turn", "drain_housekeeper"]
+__all__ = ["LogFile", "Turn"]
 
 NEVER_NS = (1 << 63) - 1
 
@@ -252,12 +252,3 @@ def _submit(job: Callable[[], None], on_error: Callable[[Exception], None]) -> N
     from .housekeeper import housekeeper
 
     housekeeper.submit(job, on_error)
-
-
-def drain_housekeeper(timeout: float) -> None:
-    """At exit: let housekeeping that has begun end, for `timeout` seconds at most."""
-    import sys
-
-    module = sys.modules.get("logly.housekeeper")
-    if module is not None:
-        module.housekeeper.drain(timeout)
