@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from .files import open_append
 from .paths import render_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,13 +22,19 @@ __all__ = ["LogFile", "Turn"]
 NEVER_NS = (1 << 63) - 1
 
 
-class Turn(NamedTuple):
-    """What `LogFile.rotate` did."""
+class Turn:
+    """What `LogFile.rotate` did.
 
-    old_fd: int | None
-    """A descriptor that is not written to any more, for the caller to close; None: the file is the same."""
-    is_renamed: bool
-    """Whether this call renamed the file, and not another process."""
+    Attributes:
+        old_fd: a descriptor that is not written to any more, for the caller to close; None: the file is the same.
+        is_renamed: whether this call renamed the file, and not another process.
+    """
+
+    __slots__ = ("is_renamed", "old_fd")
+
+    def __init__(self, old_fd: int | None, is_renamed: bool) -> None:
+        self.old_fd = old_fd
+        self.is_renamed = is_renamed
 
 
 class LogFile:
