@@ -8,14 +8,17 @@
 True
 """
 
-from typing import Any
-
+from ._logger import Logger
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, SinkError
 from .levels import Level
-from .logger import Logger
-from .record import Record, RecordException
-from .stats import SinkStats, Stats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .record import Record, RecordException
+    from .stats import SinkStats, Stats
 
 __version__ = "0.1.0"
 
@@ -37,10 +40,22 @@ __all__ = [
 
 logger: Logger
 
+_RARELY_NAMED = {"Record": "record", "RecordException": "record", "SinkStats": "stats", "Stats": "stats"}
+"""Names that most programs never write, and where they are: not imported before they are asked for."""
 
-def __getattr__(name: str) -> Any:
+
+def __getattr__(name: str) -> "Any":
     # `logly.logger` is made at first use: importing logly starts nothing.
     if name == "logger":
         ready = globals()["logger"] = Logger()
         return ready
+    if name in _RARELY_NAMED:
+        from importlib import import_module
+
+        found = globals()[name] = getattr(import_module(f".{_RARELY_NAMED[name]}", __name__), name)
+        return found
     raise AttributeError(f"module 'logly' has no attribute {name!r}")
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})

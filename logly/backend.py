@@ -6,25 +6,25 @@ All of this runs rarely (configuration, start, exit, fork); nothing of it runs p
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
 
 from ._core import Core, _reset_registry_lock
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .flusher import Flusher
 from .levels import Level, level_number
-from .logfile import drain_housekeeper
 from .sinks import MAX_LEVEL, Sink
-from .stats import SinkStats, Stats
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import ContextVar
+    from typing import Any
+
+    from .stats import SinkStats, Stats
 
 __all__ = ["Backend"]
 
@@ -32,6 +32,8 @@ OFF = MAX_LEVEL + 1
 """A threshold that no level reaches."""
 
 ON_ERROR_INTERVAL_S = 1.0
+HOUSEKEEPING_AT_EXIT_S = 10.0
+"""How long the exit waits for compression that has begun."""
 
 
 class Backend:
@@ -275,10 +277,14 @@ class Backend:
 
     def sink_stats(self, sink_id: int) -> SinkStats:
         """Counts of one sink; KeyError when there is no such sink."""
+        from .stats import SinkStats
+
         return SinkStats(*self.sinks[sink_id].handle.stats())
 
     def stats(self) -> Stats:
         """The books."""
+        from .stats import Stats
+
         emitted, written, dropped, failed, size, writes, rotations, errors, high, ring = self.core.stats()
         return Stats(
             emitted=emitted,
@@ -367,8 +373,10 @@ class Backend:
             return
         self._told_at = now
         text = f"logly ({self.name}): {type(error).__name__}: {error}\n"
-        with contextlib.suppress(OSError):  # there is nobody left to tell
+        try:  # noqa: SIM105 -- contextlib costs at import
             os.write(2, text.encode(errors="backslashreplace"))
+        except OSError:
+            pass  # there is nobody left to tell
 
     # ---- end
 
@@ -431,7 +439,9 @@ _forking: list[Backend] = []
 def _close_all() -> None:
     for backend in list(_backends):
         backend.close()
-    drain_housekeeper(10.0)
+    module = sys.modules.get("logly.housekeeper")
+    if module is not None:
+        module.housekeeper.drain(HOUSEKEEPING_AT_EXIT_S)
 
 
 def _before_fork() -> None:

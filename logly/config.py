@@ -5,10 +5,6 @@ by `validate()`. Each field carries its check and its documentation in the datac
 "check", "unit", "doc"), from which docs/configuration.md is generated.
 """
 
-# ruff: noqa: RUF009 -- _setting() is dataclasses.field() with the metadata filled in
-
-from dataclasses import dataclass, field, fields, replace
-
 from . import checks
 from .errors import ConfigError
 from .levels import Level
@@ -16,6 +12,7 @@ from .levels import Level
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from dataclasses import dataclass, field, fields, replace
     from datetime import timedelta
     from os import PathLike
     from typing import Any, Literal, Protocol
@@ -25,6 +22,8 @@ if TYPE_CHECKING:
 
         def write(self, text: str, /) -> object: ...
 
+else:
+    from .lazy_dataclass import dataclass, field, fields, replace
 
 __all__ = ["LoggerConfig", "SinkConfig"]
 

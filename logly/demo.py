@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ._logger import Logger
 from .config import LoggerConfig, SinkConfig
-from .logger import Logger
 
 Worker = Callable[[int], None]
 BURST = 5_000

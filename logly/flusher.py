@@ -6,8 +6,8 @@ The loop itself (`Core.run`) is compiled and does not hold the GIL. It comes bac
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._core import Core
 

@@ -118,8 +118,8 @@ def _run(job: "Job", on_error: "OnError | None") -> None:
             if on_error is None:
                 raise
             on_error(error)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 def _lower_priority() -> None:

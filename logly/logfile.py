@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from .files import open_append
 from .paths import render_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,18 +17,24 @@ if TYPE_CHECKING:
     from .rotation import Rotated
     from .schedule import Schedule
 
-__all__ = ["LogFile", "Turn", "drain_housekeeper"]
+__all__ = ["LogFile", "Turn"]
 
 NEVER_NS = (1 << 63) - 1
 
 
-class Turn(NamedTuple):
-    """What `LogFile.rotate` did."""
+class Turn:
+    """What `LogFile.rotate` did.
 
-    old_fd: int | None
-    """A descriptor that is not written to any more, for the caller to close; None: the file is the same."""
-    is_renamed: bool
-    """Whether this call renamed the file, and not another process."""
+    Attributes:
+        old_fd: a descriptor that is not written to any more, for the caller to close; None: the file is the same.
+        is_renamed: whether this call renamed the file, and not another process.
+    """
+
+    __slots__ = ("is_renamed", "old_fd")
+
+    def __init__(self, old_fd: int | None, is_renamed: bool) -> None:
+        self.old_fd = old_fd
+        self.is_renamed = is_renamed
 
 
 class LogFile:
@@ -252,12 +258,3 @@ def _submit(job: Callable[[], None], on_error: Callable[[Exception], None]) -> N
     from .housekeeper import housekeeper
 
     housekeeper.submit(job, on_error)
-
-
-def drain_housekeeper(timeout: float) -> None:
-    """At exit: let housekeeping that has begun end, for `timeout` seconds at most."""
-    import sys
-
-    module = sys.modules.get("logly.housekeeper")
-    if module is not None:
-        module.housekeeper.drain(timeout)

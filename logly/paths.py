@@ -1,10 +1,10 @@
 """Path templates, ``logs/app-{time:YYYY-MM-DD}.{pid}.log``, and their time patterns, in plain Python.
 
-Rendered once, when the sink is opened. The core has a compiled renderer for lines; a path needs none.
+Rendered once, when the sink is opened. The core has a compiled renderer for lines; a path needs none. `re` is imported
+only for paths with a brace in them: it takes a fifth of the memory of a logger with one file.
 """
 
 import os
-import re
 import time
 
 from .errors import ConfigError, invalid
@@ -24,8 +24,8 @@ MONTHS = (
 )  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-_TOKEN = re.compile(r"YYYY|YY|MMMM|MMM|MM|dddd|ddd|DD|HH|hh|mm|SSSSSSSSS|SSSSSS|SSS|ss|ZZ|Z|A|a")
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_TOKEN = r"YYYY|YY|MMMM|MMM|MM|dddd|ddd|DD|HH|hh|mm|SSSSSSSSS|SSSSSS|SSS|ss|ZZ|Z|A|a"
+_PLACEHOLDER = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 _SECOND_NS = 1_000_000_000
 
 
@@ -40,9 +40,11 @@ def format_time(pattern: str, now_ns: int, *, utc: bool = False) -> str:
         now_ns: nanoseconds since the epoch.
         utc: UTC instead of local time.
     """
+    import re
+
     seconds, fraction_ns = divmod(now_ns, _SECOND_NS)
     moment = time.gmtime(seconds) if utc else time.localtime(seconds)
-    return _TOKEN.sub(lambda match: _part(match[0], moment, fraction_ns), pattern)
+    return re.sub(_TOKEN, lambda match: _part(match[0], moment, fraction_ns), pattern)
 
 
 def _part(token: str, moment: time.struct_time, fraction_ns: int) -> str:
@@ -112,8 +114,13 @@ def render_path(path: "str | os.PathLike[str]", now_ns: "int | None" = None, *, 
 
 
 def _pieces(template: str, now_ns: int, utc: bool, field: str) -> "Iterator[str]":
+    if "{" not in template and "}" not in template:
+        yield template
+        return
+    import re
+
     end = 0
-    for match in _PLACEHOLDER.finditer(template):
+    for match in re.finditer(_PLACEHOLDER, template):
         yield template[end : match.start()]
         end = match.end()
         if match[0] in ("{{", "}}"):

@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
 
 from . import template
 from ._core import Core, LayoutProgram, SinkHandle, record_done, records_end, take_records
@@ -15,8 +14,10 @@ from .colors import use_color
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, SinkError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from .logfile import LogFile
 

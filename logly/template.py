@@ -10,9 +10,12 @@ from _string import (  # type: ignore[import-not-found]  # what str.format itsel
     formatter_field_name_split,
     formatter_parser,
 )
-from typing import Any
 
 from .errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 # Steps of a message program (see _program.pxd).
 LITERAL, ARGUMENT, FIELD = range(3)
@@ -42,7 +45,7 @@ PIECE_FIELD = 15
 
 DEFAULT_TIME = "YYYY-MM-DD HH:mm:ss.SSS"
 
-Step = tuple[int, Any, str, str]
+Step: TypeAlias = "tuple[int, Any, str, str]"
 
 
 def parse_message(template: str) -> list[Step] | None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import sys
-from typing import TYPE_CHECKING, Any
 
 from ._core import FieldBlock, Producer, emit_from, install_methods
 from .backend import Backend, Lifeline
 from .config import LoggerConfig, SinkConfig
 from .levels import level_number
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self, TypeVar, overload
 
     from .levels import Level
     from .stats import SinkStats, Stats
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
 
 __all__ = ["Logger"]
 
@@ -52,6 +52,39 @@ class Logger(Producer):
 
     def __repr__(self) -> str:
         return f"<Logger {self._backend.name!r}, {len(self._backend.user_sinks())} sinks>"
+
+    if TYPE_CHECKING:
+        # The log calls are compiled: `install_methods` below puts them here. This is how type checkers see them.
+
+        def trace(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at TRACE (5)."""
+
+        def debug(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at DEBUG (10)."""
+
+        def info(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at INFO (20)."""
+
+        def success(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at SUCCESS (25)."""
+
+        def warning(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at WARNING (30)."""
+
+        def error(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at ERROR (40)."""
+
+        def fail(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at FAIL (45)."""
+
+        def critical(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at CRITICAL (50)."""
+
+        def exception(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at ERROR (40), with the exception that is being handled."""
+
+        def log(self, level: Level | int | str, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at a level given as `Level`, int, or name in any case."""
 
     @property
     def name(self) -> str:
@@ -244,6 +277,21 @@ class Logger(Producer):
         """
         return Contextualized(self._backend, fields)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def catch(
+            self,
+            exception: type[BaseException] | tuple[type[BaseException], ...] = Exception,
+            *,
+            level: Level | int | str = "ERROR",
+            reraise: bool = False,
+            message: str = ...,
+            default: Any = None,
+        ) -> Catcher: ...
+        @overload
+        def catch(self, exception: Function) -> Function: ...
+
     def catch(
         self,
         exception: type[BaseException] | tuple[type[BaseException], ...] | Callable[..., Any] = Exception,
@@ -292,8 +340,9 @@ class Contextualized:
     def __exit__(self, *_: object) -> None:
         self._variable.reset(self._tokens.pop())
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return _wrapped(function, lambda: _fresh(self))
+    def __call__(self, function: Function) -> Function:
+        wrapped: Function = _wrapped(function, lambda: _fresh(self))
+        return wrapped
 
 
 def _fresh(context: Contextualized) -> Contextualized:
@@ -339,14 +388,18 @@ class Catcher:
         emit_from(self._logger, self._level, text, (), {}, error, frame)
         return not self._reraise
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Function) -> Function:
         name = getattr(function, "__name__", repr(function))
         guard = Catcher(self._logger, self._exception, self._level, self._reraise, self._message, self._default, name)
-        return _wrapped(function, lambda: guard, self._default)
+        wrapped: Function = _wrapped(function, lambda: guard, self._default)
+        return wrapped
 
 
-def _wrapped(function: Callable[..., Any], guard: Callable[[], Any], default: Any = None) -> Callable[..., Any]:
+def _wrapped(function: Any, guard: Callable[[], Any], default: Any = None) -> Any:
     """`function` run inside ``with guard()``, whatever kind of function it is."""
+    import functools
+    import inspect
+
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

@@ -1,0 +1,130 @@
+"""Keyword-only dataclasses with slots, without importing `dataclasses`: that was half of what importing logly cost.
+
+The classes behave like ``@dataclass(kw_only=True, slots=True)``. What `dataclasses`, `inspect` and other tools look at
+(``__dataclass_fields__``, ``__signature__``) is made by the real module when somebody asks for it.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+__all__ = ["dataclass", "field", "fields", "replace"]
+
+_UNSET = object()
+
+
+class Field:
+    """One field: its default or what makes it, and what `checks` and the documentation know of it."""
+
+    __slots__ = ("default", "factory", "metadata", "name")
+
+    def __init__(self, default: "Any", factory: "Callable[[], Any] | None", metadata: "Mapping[str, Any]") -> None:
+        self.name = ""
+        self.default = default
+        self.factory = factory
+        self.metadata = metadata
+
+
+def field(
+    *,
+    default: "Any" = _UNSET,
+    default_factory: "Callable[[], Any] | None" = None,
+    metadata: "Mapping[str, Any]",
+) -> "Any":
+    """Like `dataclasses.field`; every field here has a default."""
+    return Field(default, default_factory, metadata)
+
+
+def fields(config: "Any") -> "list[Field]":
+    """Like `dataclasses.fields`."""
+    known: dict[str, Field] = config._fields
+    return list(known.values())
+
+
+def replace(config: "Any", **changes: "Any") -> "Any":
+    """Like `dataclasses.replace`."""
+    return type(config)(**{name: getattr(config, name) for name in config._fields} | changes)
+
+
+def dataclass(*, kw_only: bool, slots: bool) -> "Callable[[type], type]":
+    """Like `dataclasses.dataclass`, for this one combination; the arguments are for type checkers to see."""
+    return _make
+
+
+def _make(plain: type) -> type:
+    known = {name: value for name, value in vars(plain).items() if isinstance(value, Field)}
+    for name, one in known.items():
+        one.name = name
+    body = {name: value for name, value in vars(plain).items() if name not in ("__dict__", "__weakref__", *known)}
+    made = type(plain)(
+        plain.__name__,
+        plain.__bases__,
+        body
+        | {
+            "__slots__": tuple(known),
+            "__init__": _init,
+            "__repr__": _repr,
+            "__eq__": _eq,
+            "__hash__": None,
+            "__match_args__": (),
+            "__replace__": replace,
+            "__signature__": _MadeWhenAsked("__signature__"),
+            "__dataclass_fields__": _MadeWhenAsked("__dataclass_fields__"),
+            "__dataclass_params__": _MadeWhenAsked("__dataclass_params__"),
+            "_fields": known,
+        },
+    )
+    return made
+
+
+def _init(self: "Any", /, **values: "Any") -> None:
+    for name, one in self._fields.items():
+        default = one.default if one.factory is None else one.factory()
+        setattr(self, name, values.pop(name, default))
+    if values:
+        raise TypeError(
+            f"{type(self).__name__}() has no field {next(iter(values))!r}; it has {', '.join(self._fields)}"
+        )
+
+
+def _repr(self: "Any") -> str:
+    return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._fields)})"
+
+
+def _eq(self: "Any", other: "Any") -> "Any":
+    if type(other) is not type(self):
+        return NotImplemented
+    return all(getattr(self, name) == getattr(other, name) for name in self._fields)
+
+
+class _MadeWhenAsked:
+    """A class attribute that the real `dataclasses` makes at its first use."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: "Any") -> "Any":
+        import dataclasses
+        import inspect
+
+        annotations = owner.__annotations__
+        twin = dataclasses.make_dataclass(
+            owner.__name__,
+            [(one.name, annotations[one.name], _real_field(one)) for one in owner._fields.values()],
+            kw_only=True,
+        )
+        for name in ("__dataclass_fields__", "__dataclass_params__"):
+            setattr(owner, name, getattr(twin, name))
+        owner.__signature__ = inspect.signature(twin)
+        return getattr(owner, self.name)
+
+
+def _real_field(one: Field) -> "Any":
+    import dataclasses
+
+    if one.factory is not None:
+        return dataclasses.field(default_factory=one.factory, metadata=one.metadata)
+    return dataclasses.field(default=one.default, metadata=one.metadata)

@@ -1,0 +1,161 @@
+"""What users write: `mypy --strict` and pyright must accept all of it. Checked, never run."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import assert_type
+
+import logly
+from logly import (
+    ConfigError,
+    Level,
+    Logger,
+    LoggerConfig,
+    LoglyError,
+    Record,
+    RecordException,
+    SinkConfig,
+    SinkError,
+    SinkStats,
+    Stats,
+)
+
+
+def log_calls(logger: Logger) -> None:
+    logger.trace("one")
+    logger.debug("two {}", 2)
+    logger.info("three {} {name}", 3, name="x", nested={"a": [1, 2]})
+    logger.success(Path("any object"))
+    logger.warning("four", exc_info=True)
+    logger.error("five", exc_info=ValueError("x"), stacklevel=2)
+    logger.fail("six")
+    logger.critical(b"seven")
+    logger.exception("eight {}", 8, key="value")
+    logger.log("notice", "nine")
+    logger.log(Level.INFO, "ten {}", 10)
+    logger.log(35, "eleven", level="a field", self="another", message="a third")
+
+
+def configuration() -> LoggerConfig:
+    config = LoggerConfig(level="debug", overflow="drop", on_error=print, level_colors={Level.INFO: "bold"})
+    config.level = Level.TRACE
+    config.async_buffer_size = "8 KiB"
+    config.async_flush_interval = 0.5
+    config.flush_level = None
+    config.spool = Path("run/app.spool")
+    config.validate()
+    assert_type(config.copy(), LoggerConfig)
+    return config
+
+
+def keep(record: Record) -> bool:
+    return record.level_number >= Level.WARNING and record.fields.get("user") is not None
+
+
+def show(record: Record) -> None:
+    assert_type(record.level, str)
+    assert_type(record.time_ns, int)
+    assert_type(record.filename, str)
+    if record.exception is not None:
+        assert_type(record.exception, RecordException)
+        assert_type(record.exception.stack, str)
+
+
+def sinks(logger: Logger) -> None:
+    number = logger.add_sink(SinkConfig(path="logs/app.log", rotation=timedelta(days=1), size_limit="10 MB"))
+    assert_type(number, int)
+    logger.add_sink(SinkConfig(path=Path("x"), retention=7, compression="gzip", mode=0o600, watch=True))
+    logger.add_sink(SinkConfig(stream="stdout", color="line", filter=keep))
+    logger.add_sink(SinkConfig(stream=sys.stderr, newlines="indent", filter_module=["a", "b"]))
+    logger.add_sink(SinkConfig(fd=1, json=True, flush_interval=0))
+    logger.add_sink(SinkConfig(function=show, filter_min_level="warning", filter_max_level=Level.CRITICAL))
+    assert_type(logger.remove_sink(number), bool)
+    assert_type(logger.remove_all_sinks(), int)
+    assert_type(logger.list_sinks(), list[int])
+    assert_type(logger.enable_sink(1), bool)
+    assert_type(logger.disable_sink(1), bool)
+    assert_type(logger.sink_stats(1), SinkStats)
+
+
+def life() -> None:
+    with Logger(configuration(), name="app") as logger:
+        assert_type(logger, Logger)
+        assert_type(logger.flush(timeout=1.5), bool)
+        assert_type(logger.is_enabled_for("info"), bool)
+        stats = logger.stats()
+        assert_type(stats, Stats)
+        assert_type(stats.emitted - stats.written - stats.dropped - stats.failed, int)
+        logger.configure(LoggerConfig(level=10))
+        logger.add_level("notice", 22, color="bold cyan")
+        logger.enable()
+        logger.disable()
+        logger.reopen()
+        assert_type(logger.close(), bool)
+    assert_type(Logger.from_file("logly.toml"), Logger)
+    assert_type(Logger.from_dict({"level": "debug"}, name="x"), Logger)
+    assert_type(logly.logger, Logger)
+    assert_type(logly.__version__, str)
+
+
+def fields(logger: Logger) -> None:
+    request = logger.bind(request_id="c0ffee", user=7)
+    assert_type(request, Logger)
+    assert_type(request.unbind("user"), Logger)
+    with logger.contextualize(job="nightly"):
+        logger.info("inside")
+
+
+class AppLogger(Logger):
+    def audit(self, who: str) -> None:
+        self.info("audit", who=who, stacklevel=2)
+
+
+def subclass() -> None:
+    assert_type(AppLogger().bind(a=1), AppLogger)
+    with AppLogger() as logger:
+        logger.audit("ann")
+
+
+def decorators(logger: Logger) -> None:
+    @logger.contextualize(job="nightly")
+    def job(count: int) -> str:
+        return "x" * count
+
+    @logger.catch
+    def divide(a: int, b: int) -> float:
+        return a / b
+
+    @logger.catch(ZeroDivisionError, level="critical", reraise=True, message="in {function}")
+    def ratio(a: int, b: int) -> float:
+        return a / b
+
+    @logger.catch(default=[])
+    async def fetch(url: str) -> list[str]:
+        return [url]
+
+    @logger.catch(exception=(KeyError, OSError))
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    with logger.catch(ValueError, level=Level.WARNING):
+        raise ValueError
+    assert_type(job(3), str)
+    assert_type(divide(1, 2), float)
+    assert_type(asyncio.run(fetch("x")), list[str])
+    for number in numbers():
+        assert_type(number, int)
+
+
+def errors() -> None:
+    try:
+        life()
+    except ConfigError as error:
+        assert_type(error.field, str | None)
+        value: ValueError = error
+        print(value)
+    except SinkError as error:
+        assert_type(error.errno, int | None)
+    except LoglyError:
+        raise

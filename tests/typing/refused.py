@@ -1,0 +1,49 @@
+"""What must not pass: each `type: ignore` names the error, and mypy says so when there is none (unused-ignore)."""
+
+from logly import Logger, LoggerConfig, Record, SinkConfig
+
+
+def log_calls(logger: Logger) -> None:
+    logger.info()  # type: ignore[call-arg]
+    logger.info(message="by keyword only")  # type: ignore[call-arg]
+    logger.log("notice")  # type: ignore[call-arg]
+    logger.log(1.5, "a float is no level")  # type: ignore[arg-type]
+    logger.inform("a misspelt name")  # type: ignore[attr-defined]
+    text: str = logger.info("returns None")  # type: ignore[assignment, func-returns-value]
+    print(text)
+
+
+def configuration() -> None:
+    LoggerConfig("debug")  # type: ignore[call-arg]
+    LoggerConfig(levle="debug")  # type: ignore[call-arg]
+    LoggerConfig(overflow="wait")  # type: ignore[arg-type]
+    config = LoggerConfig()
+    config.timezone = "CET"  # type: ignore[assignment]
+    config.nothing = 1  # type: ignore[attr-defined]
+    SinkConfig(path=7)  # type: ignore[arg-type]
+    SinkConfig(newlines="fold")  # type: ignore[arg-type]
+    SinkConfig(stream="syslog")  # type: ignore[arg-type]
+
+
+def sinks(logger: Logger) -> None:
+    logger.add_sink("logs/app.log")  # type: ignore[arg-type]
+    logger.remove_sink("1")  # type: ignore[arg-type]
+    number: str = logger.add_sink(SinkConfig())  # type: ignore[assignment]
+    print(number)
+
+
+def keep(record: Record) -> str:
+    return "yes"
+
+
+def filters(logger: Logger) -> None:
+    logger.add_sink(SinkConfig(filter=keep))  # type: ignore[arg-type]
+    logger.contextualize({"job": 1})  # type: ignore[call-arg]
+
+
+@Logger().catch
+def divide(a: int, b: int) -> float:
+    return a / b
+
+
+divide("a", 1)  # type: ignore[arg-type]
