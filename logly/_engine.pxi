@@ -167,6 +167,18 @@ cdef class Core:
                     engine_unlock(engine)
         return ring
 
+    def ring_count(self):
+        """Rings that there are: one, or one per thread without a GIL. For tests."""
+        cdef Ring* ring
+        cdef int count = 0
+        self.lock()
+        ring = self.engine.rings
+        while ring != NULL:
+            count += 1
+            ring = ring.next
+        engine_unlock(self.engine)
+        return count
+
     cdef void lock(self) noexcept:
         with nogil:
             engine_lock(self.engine)
@@ -220,20 +232,23 @@ cdef class Core:
     def set_level(self, str name, int number, str color):
         """Adds a level, or gives one a new colour; returns its index."""
         cdef Text text, sgr
-        cdef uint32_t i
+        cdef uint32_t i = MAX_LEVELS
         known = self.level_index.get(name)
-        i = known[1] if known is not None else self.engine.level_count
-        if i >= MAX_LEVELS:
+        if known is not None:
+            i = known[1]
+        elif self.engine.level_count >= MAX_LEVELS:
             raise LoglyError(f"no more than {MAX_LEVELS} levels")
         text = copy_text(utf8(name))
         sgr = copy_text(utf8(color))
         self.lock()
+        if i == MAX_LEVELS:
+            # Under the lock, so that no two get the same; the last place is shared, if need be.
+            i = min(self.engine.level_count, <uint32_t> (MAX_LEVELS - 1))
+            self.engine.level_count = i + 1
         # What was there before may still be read by nobody: the flusher looks at it under the lock only.
         text, self.engine.levels[i].name = self.engine.levels[i].name, text
         sgr, self.engine.levels[i].color = self.engine.levels[i].color, sgr
         self.engine.levels[i].number = number
-        if known is None:
-            self.engine.level_count += 1
         engine_unlock(self.engine)
         free(<void*> text.data)
         free(<void*> sgr.data)

@@ -61,6 +61,8 @@ class Backend:
         self._had_sinks = False
         self._next_id = 1
         self._changing = threading.RLock()
+        # For what producers go by. A log call may take it, so nobody waits for anything with it held.
+        self._publishing = threading.RLock()
         self._told_at = 0.0
         self._context: ContextVar[Any] | None = None
         self.core.on_work = self.do_work
@@ -109,7 +111,7 @@ class Backend:
 
     def _refresh(self) -> None:
         """Works out what producers go by: the threshold, what records must carry, what follows a commit."""
-        active = [sink for sink in self.sinks.values() if self._is_active(sink)]
+        active = self._active_sinks()
         lowest = [sink.config.filter_min_level for sink in active]
         if not active or not self.is_on:
             self.threshold = OFF
@@ -123,19 +125,32 @@ class Backend:
             thread=any(thread for _, thread, _ in needs),
             thread_name=any(name for _, _, name in needs),
         )
-        self._set_post(active)
+        self._publish_post()
         self.core.set_threshold(self.threshold)
 
-    def _set_post(self, active: list[Sink]) -> None:
-        runs = self.flusher.is_running
+    def _publish_post(self) -> None:
+        """Tells producers what follows a commit. Start and close may meet: the last word is what holds then."""
+        with self._publishing:
+            told = None
+            # Again when a signal handler in here has changed something.
+            while told != (post := self._wanted_post()):
+                self.core.set_post(**post)
+                told = post
+
+    def _wanted_post(self) -> dict[str, bool]:
+        active = self._active_sinks()
         by_caller = self.is_closed or self.flusher.cannot_start
         is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
-        self.core.set_post(
-            start=is_async and not runs and not by_caller,
-            sync=any(not sink.config.async_write for sink in active) and not by_caller,
-            drain=by_caller,
-            wake=any(sink.interval_ms == 0 for sink in active) and not by_caller,
-        )
+        return {
+            "start": is_async and not self.flusher.is_running and not by_caller,
+            "sync": any(not sink.config.async_write for sink in active) and not by_caller,
+            "drain": by_caller,
+            "wake": any(sink.interval_ms == 0 for sink in active) and not by_caller,
+        }
+
+    def _active_sinks(self) -> list[Sink]:
+        # Of a copy: without a GIL another thread may add one meanwhile.
+        return [sink for sink in list(self.sinks.values()) if self._is_active(sink)]
 
     def _is_active(self, sink: Sink) -> bool:
         config = self.config
@@ -149,7 +164,7 @@ class Backend:
         """Called by the first record that finds no flusher."""
         if not self.is_closed:
             self.flusher.start()
-        self._set_post([sink for sink in self.sinks.values() if self._is_active(sink)])
+        self._publish_post()
 
     # ---- levels
 
@@ -157,6 +172,10 @@ class Backend:
         colors = {**DEFAULT_LEVEL_COLORS}
         colors = {number: parse_color(color) for number, color in colors.items()}
         colors.update(self.config.level_colors)  # type: ignore[arg-type]
+        with self._publishing:
+            self._tell_levels(colors)
+
+    def _tell_levels(self, colors: dict[int, str]) -> None:
         for level in Level:
             self.core.set_level(level.name, int(level), colors.get(int(level), ""))
         for name, number in {**self.config.custom_levels, **self.custom_levels}.items():
@@ -182,13 +201,14 @@ class Backend:
         """(number, index) of a level that the core does not know by this spelling."""
         number = level_number(level, self.all_custom_levels())
         names = self.core.level_index
-        found = names.get(number)
-        if isinstance(level, str):
-            found = names.get(level.strip().upper(), found)
-        if found is None:
-            found = (number, self.core.set_level(f"LEVEL {number}", number, ""))
-        if len(names) < 2000:
-            names[level] = found
+        with self._publishing:
+            found = names.get(number)
+            if isinstance(level, str):
+                found = names.get(level.strip().upper(), found)
+            if found is None:
+                found = (number, self.core.set_level(f"LEVEL {number}", number, ""))
+            if len(names) < 2000:
+                names[level] = found
         return found
 
     # ---- sinks
@@ -250,7 +270,7 @@ class Backend:
         return sink_id != self.auto_sink_id and self._remove(sink_id)
 
     def user_sinks(self) -> list[int]:
-        return [sink_id for sink_id in self.sinks if sink_id != self.auto_sink_id]
+        return [sink_id for sink_id in list(self.sinks) if sink_id != self.auto_sink_id]
 
     def set_sink_enabled(self, sink_id: int, is_enabled: bool) -> bool:
         """Switches a sink on or off for what is logged from now on; False when there is no such sink."""
@@ -319,12 +339,13 @@ class Backend:
 
     def context_variable(self) -> ContextVar[Any]:
         """The variable that holds the current context's fields; from the first use on, records look at it."""
-        if self._context is None:
-            from contextvars import ContextVar
+        with self._publishing:
+            if self._context is None:
+                from contextvars import ContextVar
 
-            self._context = ContextVar(f"logly-{self.name}")
-            self.core.use_context(self._context)
-        return self._context
+                self._context = ContextVar(f"logly-{self.name}")
+                self.core.use_context(self._context)
+            return self._context
 
     # ---- the flusher's Python work
 
@@ -358,7 +379,10 @@ class Backend:
 
     def _tell_errors(self) -> None:
         while self.core.errors:
-            error = self.core.errors.popleft()
+            try:
+                error = self.core.errors.popleft()
+            except IndexError:  # another thread has told it
+                return
             try:
                 if self.config.on_error is not None:
                     self.core.call_outside(self.config.on_error, error)
@@ -405,6 +429,7 @@ class Backend:
     def after_fork_in_child(self) -> None:
         """The child has no flusher and empty rings; its own flusher starts with its first record."""
         self._changing = threading.RLock()
+        self._publishing = threading.RLock()
         self.flusher.reset_after_fork()
         self.core.after_fork_in_child()
         self._leaving.clear()

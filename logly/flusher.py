@@ -28,6 +28,7 @@ class Flusher:
         self.name = name
         self.thread: threading.Thread | None = None
         self.cannot_start = False
+        self.is_stopped = False
         self._starting = threading.RLock()
 
     @property
@@ -43,6 +44,8 @@ class Flusher:
             # A signal handler may log in here, hence the reentrant lock and this second look.
             if self.core.flusher_runs:
                 return True
+            if self.is_stopped:
+                return False
             self.core.set_stop(False)
             thread = threading.Thread(target=_run, args=(self.core,), name=self.name, daemon=True)
             self.core.flusher_runs = True
@@ -56,9 +59,12 @@ class Flusher:
             return True
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Have the thread end after a last pass, and wait for that; False when `timeout` seconds passed."""
-        thread = self.thread
-        self.core.set_stop(True)
+        """Have the thread end after a last pass, for good, and wait for that; False when `timeout` seconds passed."""
+        with self._starting:
+            # Whoever is about to start it does so before this, or not at all.
+            self.is_stopped = True
+            thread = self.thread
+            self.core.set_stop(True)
         if thread is None or thread is threading.current_thread():
             return True
         thread.join(timeout)
