@@ -93,7 +93,9 @@ def test_installed(wheel: Path, place: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
     run(python, "-m", "pip", "install", "--quiet", "--group", "test", wheel)
     shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", place)
+    shutil.copytree(ROOT / "docs", place / "docs")
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, place)
     # On the path is this environment alone: no compiler, and no other logly.
     environment = {**os.environ, "PATH": str(python.parent), "PYTHONPATH": ""}
     print("+ pytest (installed wheel)", flush=True)

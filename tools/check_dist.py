@@ -1,7 +1,7 @@
-"""What is in an sdist and a wheel: `python tools/check_dist.py dist/*`. Exits with 1 and a list where something is wrong.
+"""What is in an sdist and a wheel: `python tools/check_dist.py dist/*`. Exits with 1 and tells what is wrong.
 
-The sdist must hold every file that git knows but those of the project's own housekeeping (without the `.pxi` and `.pxd` files
-it would not build); the wheel the compiled core, its types and headers, and no source of C or Cython.
+The sdist must hold every file that git knows but those of the project's own housekeeping (without the `.pxi` and `.pxd`
+files it would not build); the wheel the compiled core, its types and headers, and no source of C or Cython.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ def sdist_faults(path: Path) -> list[str]:
 
 def wheel_faults(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as archive:
-        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        names = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
     expected = IN_EVERY_WHEEL | {f"logly/{file.name}" for file in (ROOT / "logly").glob("*.p[yx][di]")}
     expected |= {f"logly/{file.name}" for file in (ROOT / "logly").glob("*.py")}
     expected = {name for name in expected if not name.endswith((".pxi", ".pyx"))}
