@@ -5,6 +5,8 @@ Needs CPython with its headers and a C++ compiler only.
     demo        the main job: two million lines from four threads into logs/async.log, with figures
     test        lint, types, tests (also of the header-only internals), and sdist -> wheel -> install -> tests
     setup       only the virtual environment, with logly built in place
+    lint        only lint and types
+    wheel       only sdist -> wheel -> install -> tests; LOGLY_DIST=FOLDER keeps the two files
 
 Everything goes into .venv (or $LOGLY_VENV); nothing else on the machine is touched.
 """
@@ -60,26 +62,44 @@ def lint() -> None:
     # It looks for pycodestyle on the path.
     run(BIN / "cython-lint", "logly", "tests", PATH=f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}")
     run(PYTHON, "-m", "mypy")
+    run(PYTHON, "-m", "mypy.stubtest", "logly._core", "--allowlist", "tests/typing/stubtest-allowlist.txt")
+    run(PYTHON, "-m", "basedpyright", "--pythonpath", PYTHON)
+    run(PYTHON, "-m", "zizmor", "--offline", "--quiet", ".github/workflows")
 
 
 def test_wheel() -> None:
-    """The sdist builds a wheel, and the wheel passes the tests where no source tree is on the path."""
+    """The sdist builds a wheel, and the wheel passes the tests where there is no source tree and no compiler."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         # An environment of its own, as any user's `pip install` has; the newest tools that pyproject.toml allows.
-        run(PYTHON, "-m", "build", "--sdist", "--outdir", place, ".")
+        run(PYTHON, "-m", "build", "--sdist", "--outdir", place, ".", LOGLY_BUILD="")
         (sdist,) = place.glob("*.tar.gz")
-        run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, sdist)
+        run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, sdist, LOGLY_BUILD="")
         (wheel,) = place.glob("*.whl")
-        clean = place / "venv"
-        run(sys.executable, "-m", "venv", clean)
-        python = clean / BIN.name / PYTHON.name
-        run(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
-        run(python, "-m", "pip", "install", "--quiet", "--group", "test", wheel)
-        shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", place)
-        print("+ pytest (installed wheel)", flush=True)
-        subprocess.run([python, "-m", "pytest", "-q", "-m", "smoke"], cwd=place, check=True)
+        run(PYTHON, "tools/check_dist.py", sdist, wheel)
+        if "LOGLY_DIST" in os.environ:
+            keep = Path(os.environ["LOGLY_DIST"])
+            keep.mkdir(parents=True, exist_ok=True)
+            for file in (sdist, wheel):
+                shutil.copy(file, keep)
+        test_installed(wheel, place)
+
+
+def test_installed(wheel: Path, place: Path) -> None:
+    """Installs a wheel into an empty environment and runs the tests on it, from a folder without the package."""
+    clean = place / "venv"
+    run(sys.executable, "-m", "venv", clean)
+    python = clean / BIN.name / PYTHON.name
+    run(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
+    run(python, "-m", "pip", "install", "--quiet", "--group", "test", wheel)
+    shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    shutil.copytree(ROOT / "docs", place / "docs")
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, place)
+    # On the path is this environment alone: no compiler, and no other logly.
+    environment = {**os.environ, "PATH": str(python.parent), "PYTHONPATH": ""}
+    print("+ pytest (installed wheel)", flush=True)
+    subprocess.run([python, "-m", "pytest", "-q"], cwd=place, check=True, env=environment)
 
 
 def test() -> None:

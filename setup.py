@@ -23,7 +23,7 @@ if unknown:
     sys.exit(f"LOGLY_BUILD: unknown switch {sorted(unknown)}; see setup.py")
 
 msvc = sys.platform == "win32"
-compile_args = ["/std:c++17", "/O2"] if msvc else ["-std=c++17", "-O3", "-fvisibility=hidden"]
+compile_args = ["/std:c++17", "/O2"] if msvc else ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
 link_args = []
 macros = []
 # A header-only .pxd does not inherit the directives of the file that cimports it: set them once, here.
