@@ -784,6 +784,7 @@ cdef inline void tell_and_retire(Engine* engine) noexcept nogil:
 # The flusher's thread, without the GIL: returns when Python is wanted or the engine is to stop.
 cdef inline int engine_run(Engine* engine) noexcept nogil:
     cdef uint32_t ticket
+    cdef int64_t sleep_ns
     cdef int status
     while True:
         ticket = event_prepare(&engine.wake)
@@ -791,6 +792,7 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
         fence_full()
         engine_lock(engine)
         status = engine_pass(engine)
+        sleep_ns = engine.sleep_ns
         engine_unlock(engine)
         if status & PASS_PYTHON:
             return RUN_PYTHON
@@ -805,5 +807,5 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
         store_relaxed32(&engine.asleep, 1)
         fence_full()
         if not load_relaxed32(&engine.wake_wanted):
-            event_wait(&engine.wake, ticket, engine.sleep_ns)
+            event_wait(&engine.wake, ticket, sleep_ns)
         store_relaxed32(&engine.asleep, 0)
