@@ -45,7 +45,7 @@ from logly._producer cimport (
     ring_of_producer, site_of_caller,
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
-from logly._python cimport is_str, text_length_of, tuple_item, tuple_length
+from logly._python cimport is_interned, is_str, text_length_of, tuple_item, tuple_length
 from logly._record cimport (
     IS_INSIDE, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE,
     TAG_UCS2, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value, put_counted,
@@ -63,10 +63,6 @@ from logly._threads cimport (
 from .template import parse_message
 
 cdef extern from *:
-    """
-    #define LOGLY_INTERNED(text) PyUnicode_CHECK_INTERNED(text)
-    """
-    bint is_interned "LOGLY_INTERNED"(PyObject* text) noexcept nogil
     ctypedef struct PyTypeObject
     object PyDescr_NewMethod(PyTypeObject* type_, PyMethodDef* definition)
     int PyErr_CheckSignals() except -1

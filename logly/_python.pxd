@@ -35,13 +35,22 @@ cdef extern from * nogil:
     #else
     #define LOGLY_CURRENT_FRAME(thread) ((thread)->current_frame)
     #endif
+    static inline PyObject* logly_frame_code(struct _PyInterpreterFrame* frame) {
+    #if PY_VERSION_HEX < 0x030F0000
+        // The first member, in versions that are frozen; since 3.14 its low bits are a tag. The accessor returns a new
+        // reference, and without a GIL threads that log from the same function would contend for its count.
+        return (PyObject*)(*(uintptr_t*)frame & ~(uintptr_t)3);
+    #else
+        PyObject* code = PyUnstable_InterpreterFrame_GetCode(frame);
+        Py_XDECREF(code);  // the running frame keeps it alive
+        return code;
+    #endif
+    }
     static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction) {
         struct _PyInterpreterFrame* frame = LOGLY_CURRENT_FRAME(thread);
         if (frame == nullptr) return nullptr;
         *last_instruction = PyUnstable_InterpreterFrame_GetLasti(frame);
-        PyObject* code = PyUnstable_InterpreterFrame_GetCode(frame);
-        Py_XDECREF(code);  // the running frame keeps it alive
-        return code;
+        return logly_frame_code(frame);
     }
     #endif
 
@@ -69,7 +78,13 @@ cdef extern from * nogil:
         // Not PyLong_AsUnsignedLongLong: when that overflows it makes an exception, and making one may run
         // the collector, and so somebody's __del__, in the middle of a record.
         if (overflow > 0 && PYLONG_BITS_IN_DIGIT == 30) {
-    #if PY_VERSION_HEX >= 0x030C0000
+    #if PY_VERSION_HEX >= 0x030E0000
+            PyLongExport number;
+            if (PyLong_Export(value, &number) < 0) { PyErr_Clear(); return 0; }  // an int is always exported
+            uint64_t digits = (uint64_t)number.ndigits;
+            const digit* digit_of = (const digit*)number.digits;
+            PyLong_FreeExport(&number);  // `value` keeps the digits
+    #elif PY_VERSION_HEX >= 0x030C0000
             const PyLongObject* number = (PyLongObject*)value;
             uint64_t digits = number->long_value.lv_tag >> 3;
             const digit* digit_of = number->long_value.ob_digit;
@@ -84,6 +99,7 @@ cdef extern from * nogil:
         }
         return 0;
     }
+    static inline int logly_interned(PyObject* text) { return PyUnicode_CHECK_INTERNED(text) != 0; }
     // 0 for ASCII, else the bytes of a code unit (1, 2, 4).
     static inline int logly_text_kind(PyObject* text) {
         return PyUnicode_IS_ASCII(text) ? 0 : (int)PyUnicode_KIND(text);
@@ -97,6 +113,7 @@ cdef extern from * nogil:
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
     uint64_t thread_serial "logly_thread_serial"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
+    bint is_interned "logly_interned"(PyObject* text) noexcept
     int text_kind_of "logly_text_kind"(PyObject* text) noexcept
     void* text_data "PyUnicode_DATA"(PyObject* text) noexcept
     Py_ssize_t text_length_of "PyUnicode_GET_LENGTH"(PyObject* text) noexcept
