@@ -21,6 +21,12 @@ cdef extern from *:
     #include <string.h>
     #include <time.h>
     #ifdef _WIN32
+    #ifndef NOMINMAX
+    #define NOMINMAX
+    #endif
+    #ifndef WIN32_LEAN_AND_MEAN
+    #define WIN32_LEAN_AND_MEAN
+    #endif
     #include <windows.h>
     #endif
 

@@ -12,10 +12,12 @@ cdef extern from * nogil:
     enum { FD_FILE = 0, FD_PIPE = 1, FD_SOCKET = 2, FD_TTY = 3 };
     #ifdef _WIN32
     #include <io.h>
+    #include <process.h>
     static inline int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) {
-        return _write(fd, data, (unsigned)(size > 0x40000000 ? 0x40000000 : size));
+        int64_t n = _write(fd, data, (unsigned)(size > 0x40000000 ? 0x40000000 : size));
+        return n >= 0 ? n : -(int64_t)errno;
     }
-    static inline int fd_kind(int fd) { return FD_FILE; }
+    static inline int fd_kind(int fd) { return _isatty(fd) ? FD_TTY : FD_FILE; }
     static inline int fd_writable(int fd) { return 1; }
     static inline int fd_lock_briefly(int fd) { return 0; }
     static inline void fd_unlock(int fd) {}

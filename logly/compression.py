@@ -117,6 +117,8 @@ def compress(path: str, method: str) -> "str | None":
                     # another process was done with it while we waited for the lock, or retention removed it
                     os.unlink(part)
                     return None
+                if fcntl is None:
+                    raw.close()  # Windows renames no file that is open; and there is no lock to keep
                 os.replace(part, target)
             except BaseException:
                 _unlink(part)

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 
 from .errors import SinkError
 
@@ -72,14 +73,27 @@ def _open(name: str, mode: int) -> int:
             # O_CREAT would quietly make the file at the far end, which is hardly what the link was for
             target = os.readlink(name)
             raise SinkError(errno.ENOENT, f"a symbolic link to {target!r}, which does not exist", name) from None
-        return os.open(name, APPEND_FLAGS, mode)
+        return open_shared(name, mode)
     if stat.S_ISDIR(kind):
         raise SinkError(errno.EISDIR, _REASONS[errno.EISDIR], name)
     if stat.S_ISSOCK(kind):
         raise SinkError(errno.ENXIO, "a socket: connect to it and pass SinkConfig(fd=...)", name)
     if stat.S_ISFIFO(kind):
         return _open_fifo(name)
-    return os.open(name, APPEND_FLAGS, mode)
+    return open_shared(name, mode)
+
+
+def open_shared(name: str, mode: int) -> int:
+    """`os.open` for appending, so that the file can be renamed while it is open: Windows must be asked for that."""
+    if sys.platform != "win32":
+        return os.open(name, APPEND_FLAGS, mode)
+    import _winapi
+    import msvcrt
+
+    append_only, read_attributes, synchronize, share_all, open_or_make = 0x4, 0x80, 0x100000, 0x7, 4
+    access = append_only | read_attributes | synchronize
+    handle = _winapi.CreateFile(name, access, share_all, _winapi.NULL, open_or_make, 0, _winapi.NULL)
+    return msvcrt.open_osfhandle(handle, APPEND_FLAGS | os.O_NOINHERIT)
 
 
 def make_parents(name: str) -> None:

@@ -26,7 +26,7 @@ import time
 from typing import NamedTuple
 
 from .errors import SinkError
-from .files import APPEND_FLAGS, open_append, sink_error
+from .files import open_append, open_shared, sink_error
 from .rotated import RotatedName
 
 try:
@@ -134,6 +134,7 @@ def rotate(
 
 def _lock(lock_fd: int, path: str) -> None:
     """Take the lock, exclusively; give up when another process has not let go of it for `_LOCK_PATIENCE_S`."""
+    assert fcntl is not None
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while True:
         try:
@@ -188,7 +189,7 @@ def _rotate_locked(
     except OSError as trouble:
         raise sink_error(trouble, path) from trouble
     try:
-        new_fd = os.open(path, APPEND_FLAGS, mode)
+        new_fd = open_shared(path, mode)
     except OSError as trouble:
         os.rename(target, path)
         raise sink_error(trouble, path) from trouble

@@ -181,10 +181,13 @@ class Sink:
         return 2 if color == "line" else 1
 
     def _is_terminal(self) -> bool:
+        from .terminal import understands_colors
+
         try:
             if self.config.fd is not None:
-                return os.isatty(self.config.fd)
-            return self.target == "stream" and bool(self._stream().isatty())
+                return os.isatty(self.config.fd) and understands_colors(self.config.fd)
+            stream = self._stream() if self.target == "stream" else None
+            return stream is not None and bool(stream.isatty()) and understands_colors(stream)
         except (AttributeError, OSError, ValueError):
             return False
 
@@ -325,6 +328,8 @@ class Sink:
         """A descriptor of the same terminal whose writes do not block; `fd` itself where it is none."""
         from .terminal import open_nonblocking
 
+        if sys.platform == "win32":
+            return fd
         try:
             about = os.fstat(fd)
         except OSError:
@@ -409,6 +414,8 @@ def _plain_descriptor(stream: Any) -> int | None:
         return None
     try:
         stream.flush()  # what was printed before comes first
+        if sys.platform == "win32" and stream.isatty():
+            return None  # its console takes text, not bytes in UTF-8
         return int(stream.fileno())
     except (AttributeError, OSError, ValueError):
         return None

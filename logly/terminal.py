@@ -1,10 +1,15 @@
-"""Writing to a terminal without ever waiting for it."""
+"""Terminals: writing to one without ever waiting for it, and whether it understands colours."""
 
 from __future__ import annotations
 
 import os
+import sys
 
-__all__ = ["open_nonblocking"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["open_nonblocking", "understands_colors"]
 
 _PTMX = (5, 2)
 """Device of the multiplexer: opening it again makes a new terminal."""
@@ -30,3 +35,22 @@ def open_nonblocking(fd: int) -> int | None:
         os.close(own)
         return None
     return own
+
+
+def understands_colors(terminal: int | Any) -> bool:
+    """Return whether a terminal (its descriptor or stream) takes escape sequences.
+
+    All do, but a Windows console must be told to, and may refuse.
+    """
+    if sys.platform != "win32":
+        return True
+    import ctypes
+    import msvcrt
+
+    kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    virtual_terminal_processing = 0x4
+    handle = ctypes.c_void_p(msvcrt.get_osfhandle(terminal if isinstance(terminal, int) else terminal.fileno()))
+    mode = ctypes.c_uint32()
+    if not kernel32.GetConsoleMode(handle, ctypes.byref(mode)):
+        return False
+    return bool(kernel32.SetConsoleMode(handle, mode.value | virtual_terminal_processing))

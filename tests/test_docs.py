@@ -1,0 +1,90 @@
+"""README and docs say what is so: every Python block runs, every link leads somewhere, README names every page.
+
+The blocks of a page are one program, run in order in an empty folder. A block that begins with a comment `# not run: ...` is
+not, and says why; `python -m` and shell commands are in blocks of other languages.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import logly
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PATIENCE_S = 100
+
+pytestmark = pytest.mark.skipif(not PAGES[0].exists() or len(PAGES) < 2, reason="the pages are not here")
+
+
+def program_of(page: Path) -> str:
+    """The page's Python blocks at their own line numbers, so that a traceback names the page's line."""
+    text = page.read_text(encoding="utf-8")
+    lines = [""] * (text.count("\n") + 1)
+    for block in FENCE.finditer(text):
+        if block[1] == "python" and not block[2].startswith("# not run: "):
+            first = text.count("\n", 0, block.start(2))
+            for index, line in enumerate(block[2].splitlines()):
+                lines[first + index] = line
+    return "\n".join(lines)
+
+
+def slug(heading: str) -> str:
+    """GitHub's anchor of a heading."""
+    return re.sub(r"[^\w\- ]", "", re.sub(r"`", "", heading).strip().lower()).replace(" ", "-")
+
+
+def anchors(page: Path) -> set[str]:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    return {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if program_of(page).strip()], ids=lambda page: page.stem)
+def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    program = program_of(page)
+    ast.parse(program, str(page))
+    script = tmp_path / "example.py"
+    script.write_text(program, encoding="utf-8")
+    # As `python example.py` would run, but with the package that is tested.
+    package = str(Path(logly.__file__).parent.parent)
+    command = f"import runpy, sys; sys.path.insert(0, {package!r}); runpy.run_path('example.py', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, f"{page.name}:\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (page.parent / name).resolve() if name else page
+        assert found.exists(), f"{page.name} links to {target}"
+        if anchor:
+            assert anchor in anchors(found), f"{page.name} links to {target}, and there is no such heading"
+
+
+def test_readme_names_every_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        if page.parent.name == "docs":
+            assert f"(docs/{page.name})" in text, page.name
+
+
+def test_nobody_is_sent_to_the_other_package() -> None:
+    for page in PAGES:
+        for line in re.findall(r"^.*pip install[ \n]logly\b.*$", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            assert re.search(r"not|never", line, re.IGNORECASE), f"{page.name}: {line}"
