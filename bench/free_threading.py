@@ -3,9 +3,9 @@
     ../venv-3.13t/bin/python bench/free_threading.py
 
 Each thread's ring holds all that it logs in a round, and the flusher sleeps meanwhile: what is measured is whether
-threads get in each other's way. Two processors may be one core's hyper-threads, which slow each other down whatever they do. So
-every round also measures one thread beside an unrelated busy process, and several threads that call `len` only: the
-machine's own ceiling. Medians of rounds that take turns. Lines are counted afterwards.
+threads get in each other's way. Two processors may be one core's hyper-threads, which slow each other down whatever
+they do. So every round also measures one thread beside an unrelated busy process, and several threads that call `len`
+only: the machine's own ceiling. Medians of rounds that take turns. Lines are counted afterwards.
 """
 
 import argparse
