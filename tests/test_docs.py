@@ -1,7 +1,7 @@
 """README and docs say what is so: every Python block runs, every link leads somewhere, README names every page.
 
-The blocks of a page are one program, run in order in an empty folder. A block that begins with a comment `# not run: ...` is
-not, and says why; `python -m` and shell commands are in blocks of other languages.
+The blocks of a page are one program, run in order in an empty folder. A block that begins with a comment
+`# not run: ...` is not, and says why; shell commands are in blocks of other languages.
 """
 
 import ast
