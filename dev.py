@@ -7,6 +7,9 @@ Needs CPython with its headers and a C++ compiler only.
     setup       only the virtual environment, with logly built in place
     lint        only lint and types
     wheel       only sdist -> wheel -> install -> tests; LOGLY_DIST=FOLDER keeps the two files
+    docs        the documentation as a site in build/site, warnings being errors
+    sanitizers  the tests under the address, undefined-behaviour and thread sanitizers
+    bench       every benchmark against every peer that is installed
 
 Everything goes into .venv (or $LOGLY_VENV); nothing else on the machine is touched.
 """
@@ -102,6 +105,32 @@ def test_installed(wheel: Path, place: Path) -> None:
     subprocess.run([python, "-m", "pytest", "-q"], cwd=place, check=True, env=environment)
 
 
+def docs() -> None:
+    """The documentation as a site, in build/site; what is wrong with a page or a docstring is an error."""
+    setup("docs")
+    run(PYTHON, "-m", "mkdocs", "build", "--quiet", "--strict")
+
+
+def sanitizers() -> None:
+    setup("test")
+    run(PYTHON, "tools/sanitize.py", "asan", "ubsan", "tsan")
+
+
+def bench() -> None:
+    setup("bench")
+    run(PYTHON, "bench/run.py")
+
+
+def lint_only() -> None:
+    setup("lint")
+    lint()
+
+
+def wheel_only() -> None:
+    setup("lint")
+    test_wheel()
+
+
 def test() -> None:
     setup("test", "lint", probe=True)
     lint()
@@ -115,7 +144,16 @@ def demo() -> None:
 
 
 if __name__ == "__main__":
-    jobs = {"demo": demo, "test": test, "setup": setup, "lint": lint, "wheel": test_wheel}
+    jobs = {
+        "demo": demo,
+        "test": test,
+        "setup": setup,
+        "lint": lint_only,
+        "wheel": wheel_only,
+        "docs": docs,
+        "sanitizers": sanitizers,
+        "bench": bench,
+    }
     if len(sys.argv) != 2 or sys.argv[1] not in jobs:
         sys.exit(__doc__)
     try:

@@ -22,6 +22,10 @@ unknown = switches - {"probe", "debug", "quick", "asan", "ubsan", "tsan", "trace
 if unknown:
     sys.exit(f"LOGLY_BUILD: unknown switch {sorted(unknown)}; see setup.py")
 
+if sys.platform == "darwin":
+    # The system's libc++ has std::to_chars of floating point from here on.
+    os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "13.3")
+
 msvc = sys.platform == "win32"
 compile_args = ["/std:c++17", "/O2"] if msvc else ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
 link_args = []

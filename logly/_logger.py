@@ -57,34 +57,48 @@ class Logger(Producer):
         # The log calls are compiled: `install_methods` below puts them here. This is how type checkers see them.
 
         def trace(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at TRACE (5)."""
+            """Log a message at TRACE (5); see `info`."""
 
         def debug(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at DEBUG (10)."""
+            """Log a message at DEBUG (10); see `info`."""
 
         def info(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at INFO (20)."""
+            """Log a message at INFO (20).
+
+            Never raises because of its arguments or of a sink's trouble.
+
+            Args:
+                message: any object; text with `str.format` placeholders when `args` or `fields` are given.
+                args: values for the placeholders, put byte for byte as `str.format` would.
+                fields: structured fields, which also fill ``{name}`` placeholders. Two names are not fields:
+                    ``exc_info`` (True, or an exception) adds a traceback, ``stacklevel`` (2: the caller's
+                    caller) moves the call site up.
+            """
 
         def success(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at SUCCESS (25)."""
+            """Log a message at SUCCESS (25); see `info`."""
 
         def warning(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at WARNING (30)."""
+            """Log a message at WARNING (30); see `info`."""
 
         def error(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at ERROR (40)."""
+            """Log a message at ERROR (40); see `info`."""
 
         def fail(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at FAIL (45)."""
+            """Log a message at FAIL (45); see `info`."""
 
         def critical(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at CRITICAL (50)."""
+            """Log a message at CRITICAL (50); see `info`."""
 
         def exception(self, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at ERROR (40), with the exception that is being handled."""
+            """Log a message at ERROR (40), with the exception that is being handled; see `info`."""
 
         def log(self, level: Level | int | str, message: object, /, *args: Any, **fields: Any) -> None:
-            """Log a message at a level given as `Level`, int, or name in any case."""
+            """Log a message at a level given as `Level`, int, or name in any case; see `info` for the rest.
+
+            Raises:
+                ConfigError: there is no such level.
+            """
 
     @property
     def name(self) -> str:
