@@ -8,10 +8,12 @@ cdef PyObject* STACKLEVEL = <PyObject*> "stacklevel"
 cdef class FieldBlock:
     """Fields encoded once: what bind() and contextualize() copy into every record."""
 
-    def __init__(self, fields):
+    def __init__(self, fields, unsigned long long limit=MAX_FIELD_BYTES):
+        cdef dict native
         self.fields = dict(fields)
-        self.count = <uint16_t> len(self.fields)
-        self.data = encode_block(self.fields)
+        native = native_fields(self.fields, <Py_ssize_t> min(limit, <unsigned long long> MAX_FIELD_BYTES))
+        self.count = <uint16_t> len(native)
+        self.data = encode_block(native)
 
 
 cdef bint put_object(Cursor* out, object value) except -1:
@@ -22,8 +24,7 @@ cdef bint put_object(Cursor* out, object value) except -1:
     return put_value(out, <PyObject*> value) > 0
 
 
-cdef bytes encode_block(dict fields):
-    cdef dict native = {str_key(name): native_field(value) for name, value in fields.items()}
+cdef bytes encode_block(dict native):
     cdef size_t size = 256
     cdef Cursor out
     cdef char* block
@@ -45,10 +46,6 @@ cdef bytes encode_block(dict fields):
         size *= 2
 
 
-cdef str str_key(object name):
-    return name if type(name) is str else safe_str(name)
-
-
 cdef class Producer:
     """What the public `Logger` inherits: the core it writes to, and its bound fields.
 
@@ -56,7 +53,8 @@ cdef class Producer:
     """
 
     def __cinit__(self, *args, **kwargs):
-        self.engine = NULL
+        # Never NULL: a subclass may log before it has called Logger.__init__.
+        self.engine = &no_engine
 
     def _attach(self, Core core not None, FieldBlock bound, owner):
         self.core = core
@@ -72,6 +70,11 @@ cdef class Producer:
     def _owner(self):
         return self.owner
 
+
+# What a producer without a core writes to: every level is on, and the careful way is asked for, which says what is wrong.
+cdef Engine no_engine
+no_engine.threshold = -INT32_MAX
+no_engine.needs = NEED_THREAD_NAME
 
 # ---- the fast way
 
@@ -89,7 +92,7 @@ cdef inline bint has_special_name(PyObject* names) noexcept:
 
 cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexcept:
     if names != NULL and tuple_length(names):
-        if has_special_name(names):
+        if tuple_length(names) > MAX_FIELDS or has_special_name(names):
             return False
         call.names = names
     if call.arg_count or call.names != NULL:
@@ -143,7 +146,8 @@ cdef PyObject* emit_enabled(
         context = current_context((<Producer> self).core)
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
-    status = encode_in_place(ring, &call, needs, load_relaxed(&engine.max_message_bytes))
+    # The text may be up to three times as long as what is copied (UTF-8 of Latin-1 or of a lone surrogate).
+    status = encode_in_place(ring, &call, needs, load_relaxed(&engine.max_message_bytes) >> 2)
     if context != NULL:
         Py_DecRef(context)
     if status != ENCODED:
@@ -183,31 +187,53 @@ cdef PyObject* current_context(Core core) noexcept:
 cdef PyObject* emit_slow(
     PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
-    cdef tuple arguments = tuple([<object> args[i] for i in range(1, count)]) if count else ()
+    emit_objects(<Producer> self, number, level, tuple([<object> args[i] for i in range(count)]), fields_of(args + count, names))
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef dict fields_of(PyObject** values, PyObject* names):
     cdef dict fields = {}
     cdef Py_ssize_t i
+    cdef str name
     if names != NULL:
         for i in range(tuple_length(names)):
-            fields[<object> tuple_item(names, i)] = <object> args[count + i]
-    if count:
-        message = <object> args[0]
+            # A name may be of a subclass of str, with a __hash__ of its own: never let that run.
+            name = str.__str__(<object> tuple_item(names, i))
+            fields[name] = <object> values[i]
+    return fields
+
+
+cdef bint emit_objects(Producer self, int32_t number, uint8_t level, tuple args, dict fields) except -1:
+    if self.core is None:
+        raise RuntimeError(f"{type(self).__name__}: Logger.__init__() has not been called")
+    if args:
+        message, args = args[0], args[1:]
     elif "message" in fields:
         message = fields.pop("message")
     else:
         raise TypeError("a log call needs a message")
     exc_info = fields.pop("exc_info", None)
     stacklevel = fields.pop("stacklevel", 1)
-    emit_careful(<Producer> self, number, level, message, arguments, fields, exc_info, stacklevel, None)
-    Py_IncRef(<PyObject*> None)
-    return <PyObject*> None
+    return emit_careful(self, number, level, message, args, fields, exc_info, stacklevel, None)
 
 
-# Would the flusher render exactly what str.format gives?
-cdef bint all_native(Program* program, tuple args) noexcept:
+# Would the flusher render exactly what str.format gives, and not more than the limit allows?
+cdef bint all_native(Program* program, tuple args, uint64_t limit) noexcept:
     if program == NULL or not program.native or len(args) < program.required or len(args) > MAX_ARGS:
         return False
     # Named placeholders are filled from the call's fields as they were given: that is the fast way's, or str.format's.
-    return program.names == 0 and args_are_native(program, args)
+    return program.names == 0 and args_are_native(program, args) and size_of_texts(args) <= limit >> 2
+
+
+cdef uint64_t size_of_texts(tuple args) noexcept:
+    cdef uint64_t size = 0
+    for value in args:
+        if type(value) is str:
+            size += <uint64_t> len(<str> value)
+        elif type(value) is bytes:
+            size += <uint64_t> len(<bytes> value)
+    return size
 
 
 cdef bint args_are_native(Program* program, tuple args) noexcept:
@@ -228,7 +254,7 @@ cdef uint32_t kind_of(object value) noexcept:
     if type(value) is str:
         return KIND_STR
     if type(value) is bytes:
-        return 32
+        return KIND_BYTES
     out.at = room
     out.end = room + sizeof(room)
     kind = put_value(&out, <PyObject*> value)
@@ -241,19 +267,24 @@ cdef bint emit_careful(
 ) except -1:
     """One record, whatever its parts are. Raises only what is the program's own (KeyboardInterrupt, SystemExit)."""
     cdef Core core = self.core
+    cdef uint64_t limit = load_relaxed(&core.engine.max_message_bytes)
     cdef Program* program = NULL
     cdef str text = None
     cdef tuple exception = None
-    if exc_info is not None and exc_info is not False:
-        exception = exception_texts(exc_info)
-    if type(message) is str and (args or fields):
-        program = register_template(message)
-    if not all_native(program, args):
-        program = NULL
-        text = cut_text(format_message(core, message, args, fields), load_relaxed(&core.engine.max_message_bytes))
-    place = careful_site(core, stacklevel, frame)
-    name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
-    block = FieldBlock(fields) if fields else None
+    try:
+        if exc_info is not None and exc_info is not False:
+            exception = exception_texts(exc_info, limit)
+        if type(message) is str and (args or fields):
+            program = register_template(message)
+        if not all_native(program, args, limit):
+            program = NULL
+            text = cut_text(format_message(core, message, args, fields), limit)
+        place = careful_site(core, stacklevel, frame)
+        name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
+        block = FieldBlock(fields, limit) if fields else None
+    except Exception as error:
+        # Out of memory, for one: what has a way of its own to fail has been dealt with before it comes here.
+        return give_up(core, error)
     return commit_careful(self, number, level, program, text, args, block, place, name, exception)
 
 
@@ -262,7 +293,7 @@ cdef object careful_site(Core core, object stacklevel, object frame):
     if not load_relaxed32(&core.engine.needs) & NEED_SITE:
         return None
     if frame is None:
-        frame = frame_at(stacklevel if isinstance(stacklevel, int) else 1)
+        frame = frame_at(stacklevel)
     if frame is None:
         return describe_site(None)
     return register_site(frame) or describe_site(frame)
@@ -331,7 +362,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
     while True:
         block = <char*> malloc(size)
         if block == NULL:
-            return count_dropped(core)
+            return give_up(core, MemoryError())
         out.at = block
         out.end = block + size
         status = encode(&out, call, load_relaxed32(&core.engine.needs))
@@ -339,11 +370,11 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
             break
         free(block)
         size *= 2
-        if size > <size_t> 1 << 33:
-            return count_dropped(core)
+        if size > MAX_RECORD_BYTES:
+            return give_up(core, MemoryError("logly: a record of more than 2 GiB"))
     if status == NOT_NATIVE:
         free(block)
-        raise SystemError("logly: a record was prepared with a value that is not native")
+        return give_up(core, SystemError("logly: a record was prepared with a value that is not native"))
     if may_repeat:
         (<RecordHeader*> block).flags |= MAY_REPEAT
     if load_relaxed(&core.inside) and load_relaxed(&core.inside) == <uint64_t> get_ident():
@@ -353,6 +384,13 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
 
 cdef bint count_dropped(Core core) except -1:
     fetch_add(&core.engine.dropped, 1)
+    return True
+
+
+# The record cannot be made: counted and told, for a log call does not raise.
+cdef bint give_up(Core core, error) except -1:
+    count_dropped(core)
+    core.tell(error)
     return True
 
 
@@ -477,10 +515,12 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
 
 
 cdef bint after_emit(Producer self) except -1:
-    cdef uint32_t post = load_relaxed32(&self.engine.post)
     cdef Core core = self.core
-    if post & POST_START:
+    cdef uint32_t post
+    if load_relaxed32(&self.engine.post) & POST_START:
         core.start_flusher()
+    # It may not have started: then this thread does its work.
+    post = load_relaxed32(&self.engine.post)
     if post & POST_SYNC:
         core.write_here()
     elif post & POST_DRAIN:
@@ -539,16 +579,10 @@ cdef PyObject* call_critical(PyObject* self, PyObject** args, Py_ssize_t count, 
 
 cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef dict fields
-    cdef Py_ssize_t i
-    if load_threshold((<Producer> self).engine) > 40:
-        Py_IncRef(<PyObject*> None)
-        return <PyObject*> None
-    fields = {}
-    if names != NULL:
-        for i in range(tuple_length(names)):
-            fields[<object> tuple_item(names, i)] = <object> args[count + i]
-    fields.setdefault("exc_info", True)
-    emit_object(<Producer> self, 40, 5, tuple([<object> args[i] for i in range(count)]), fields)
+    if load_threshold((<Producer> self).engine) <= 40:
+        fields = fields_of(args + count, names)
+        fields.setdefault("exc_info", True)
+        emit_objects(<Producer> self, 40, 5, tuple([<object> args[i] for i in range(count)]), fields)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
 
@@ -558,16 +592,10 @@ cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObj
     cdef uint8_t level
     if count == 0:
         raise TypeError("log() needs a level and a message")
+    if (<Producer> self).core is None:
+        return emit_slow(self, 0, 0, args, count, names)
     number, level = (<Producer> self).core.resolve_level(<object> args[0])
     return emit(self, number, level, args + 1, count - 1, names)
-
-
-cdef bint emit_object(Producer self, int32_t number, uint8_t level, tuple args, dict fields) except -1:
-    if not args:
-        raise TypeError("a log call needs a message")
-    exc_info = fields.pop("exc_info", None)
-    stacklevel = fields.pop("stacklevel", 1)
-    return emit_careful(self, number, level, args[0], args[1:], fields, exc_info, stacklevel, None)
 
 
 def emit_from(Producer self, object level, object message, tuple args, dict fields, object exc_info, object frame):

@@ -32,7 +32,7 @@ from logly._engine cimport (
 )
 from logly._event cimport event_init, event_prepare, event_wait
 from logly._fd cimport FD_FILE, fd_kind, fd_size, process_id
-from logly._format cimport KIND_ALL, KIND_STR, FormatSpec, parse_spec, spec_accepts
+from logly._format cimport KIND_ALL, KIND_BYTES, KIND_STR, FormatSpec, parse_spec, spec_accepts
 from logly._layout cimport PIECE_FIELD, PIECE_TIME, Layout, Line, Piece, Site, Text, base_name, write_message
 from logly._merge cimport merge_free
 from logly._output cimport (
@@ -41,8 +41,8 @@ from logly._output cimport (
     sink_written_offset,
 )
 from logly._producer cimport (
-    ENCODED, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text, put_value,
-    ring_of_producer, site_of_caller,
+    ENCODED, MAX_FIELDS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
+    put_value, ring_of_producer, site_of_caller,
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport is_interned, is_str, text_length_of, tuple_item, tuple_length
@@ -78,6 +78,10 @@ cdef extern from *:
         const char* ml_doc
     int METH_FASTCALL
     int METH_KEYWORDS
+
+cdef enum:
+    MAX_FIELD_BYTES = 1 << 26      # of all the fields of one call, bind or context
+    MAX_RECORD_BYTES = 0x7FFFFFFF  # its size is told in 32 bits
 
 clock_init()
 

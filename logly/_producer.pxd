@@ -35,7 +35,7 @@ cdef enum Encoded:
     NOT_NATIVE
 
 cdef enum:
-    MAX_FIELDS = 0xFFFF
+    MAX_FIELDS = 16384         # of one call, bind or context: the three together fit into the header's 16 bits
 
 
 # One log call. Everything is borrowed from the caller's frame.

@@ -203,6 +203,7 @@ cdef inline void record_view(const char* record, RecordView* view) noexcept nogi
         at = get_value(at, &view.site_module)
         at = get_value(at, &view.site_function)
         at = get_value(at, &view.site_path)
+        value.integer = 0
         at = get_value(at, &value)
         view.site_line = value.integer
     view.body = at

@@ -5,6 +5,7 @@ cdef enum:
     MAX_TEMPLATES = 8192
     MAX_SITES = 65536
     MAX_ALIASES = 8          # str objects with the same text that are found by identity
+    MAX_USES = 8             # of one argument in one template: a large one is not to be multiplied without bound
 
 cdef Table template_table
 cdef Table site_table
@@ -12,6 +13,8 @@ cdef Program* all_programs[MAX_TEMPLATES]
 cdef Site* all_sites[MAX_SITES]
 cdef uint32_t program_count = 1      # 0 means "text", and "no site"
 cdef uint32_t site_count = 1
+cdef uint32_t template_limit = MAX_TEMPLATES
+cdef uint32_t site_limit = MAX_SITES
 cdef dict programs_by_text = {}      # text -> [address of the program, number of aliases]
 # Reentrant: the collector may run inside, and with it a __del__ that logs.
 cdef object registry_lock = RLock()
@@ -46,6 +49,15 @@ cdef uint32_t accepted_kinds(const Step* step) noexcept:
     return kinds
 
 
+cdef Py_ssize_t most_uses(list steps):
+    """How often the argument is read that is read most."""
+    uses = {}
+    for code, what, _, _ in steps:
+        if code != STEP_LITERAL:
+            uses[what] = uses.get(what, 0) + 1
+    return max(uses.values(), default=0)
+
+
 cdef bint compile_steps(Program* program, list steps) except -1:
     """False when a step is not native."""
     cdef Step* step
@@ -61,6 +73,8 @@ cdef bint compile_steps(Program* program, list steps) except -1:
         raise MemoryError
     for i in range(MAX_ARGS):
         program.accepts[i] = KIND_ALL
+    if most_uses(steps) > MAX_USES:
+        return False
     for i, (code, what, conversion, spec) in enumerate(steps):
         step = &program.step[i]
         step.code = code
@@ -111,13 +125,13 @@ cdef Program* register_template(str message) except? NULL:
     cdef Program* program
     cdef list known = programs_by_text.get(message)
     if known is None:
-        if load_relaxed32(&program_count) >= MAX_TEMPLATES or len(message) > MAX_TEMPLATE_BYTES:
+        if load_relaxed32(&program_count) >= template_limit or len(message) > MAX_TEMPLATE_BYTES:
             return NULL
         program = compile_program(message)
         with registry_lock:
             known = programs_by_text.get(message)
             if known is None:
-                if program_count >= MAX_TEMPLATES:
+                if program_count >= template_limit:
                     return NULL
                 program.id = program_count
                 store_pointer(&all_programs[program_count], program)
@@ -161,6 +175,13 @@ cdef Site* new_site(tuple place) except NULL:
     return site
 
 
+cdef void free_site(Site* site) noexcept:
+    free(<void*> site.module.data)
+    free(<void*> site.function.data)
+    free(<void*> site.path.data)
+    free(site)
+
+
 cdef uint32_t register_site(object frame) except? 0:
     """The id of the frame's current instruction; 0 when the registry is full."""
     global site_count
@@ -170,14 +191,15 @@ cdef uint32_t register_site(object frame) except? 0:
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
     if site != NULL:
         return site.id
-    if load_relaxed32(&site_count) >= MAX_SITES:
+    if load_relaxed32(&site_count) >= site_limit:
         return 0
     with registry_lock:
         site = <Site*> table_find(&site_table, key, instruction)
         if site != NULL:
             return site.id
         site = new_site(describe_site(frame))
-        if site_count >= MAX_SITES or table_find(&site_table, key, instruction) != NULL:
+        if site_count >= site_limit or table_find(&site_table, key, instruction) != NULL:
+            free_site(site)
             return 0
         site.id = site_count
         Py_INCREF(code)
@@ -186,6 +208,18 @@ cdef uint32_t register_site(object frame) except? 0:
         store_relaxed32(&site_count, site_count + 1)
         table_insert(&site_table, key, instruction, site)
     return site.id
+
+
+def registry_counts():
+    """(templates, call sites) that have a place."""
+    return (program_count - 1, site_count - 1)
+
+
+def limit_registry(templates=None, sites=None):
+    """For tests: how many templates and call sites find a place from now on; None: as many as there is room for."""
+    global template_limit, site_limit
+    template_limit = MAX_TEMPLATES if templates is None else min(1 + <uint32_t> templates, MAX_TEMPLATES)
+    site_limit = MAX_SITES if sites is None else min(1 + <uint32_t> sites, MAX_SITES)
 
 
 def _reset_registry_lock():

@@ -20,7 +20,12 @@ cdef str safe_str(object value):
         text = str(value)
         return text if type(text) is str else str.__str__(text)
     except Exception as error:
-        return f"<{type(value).__name__} whose str fails: {type(error).__name__}>"
+        return f"<{type_name(value)} whose str fails: {type_name(error)}>"
+
+
+cdef str type_name(object value):
+    # Past a metaclass that has a __name__ of its own.
+    return type.__dict__["__name__"].__get__(type(value))
 
 
 cdef str safe_repr(object value):
@@ -30,7 +35,7 @@ cdef str safe_repr(object value):
     except Exception as error:
         if type(value) is int:
             return hex(value)
-        return f"<{type(value).__name__} whose repr fails: {type(error).__name__}>"
+        return f"<{type_name(value)} whose repr fails: {type_name(error)}>"
 
 
 cdef bytes json_bytes(object value):
@@ -68,9 +73,7 @@ cdef object native_field(object value):
     if kind is str or kind is float or kind is bool or kind is bytes or value is None:
         return value
     if kind is int:
-        if -(1 << 63) <= value < (1 << 64):
-            return value
-        return rendition(TAG_NUMBER, utf8(safe_repr(value))) if value.bit_length() < 14000 else safe_repr(value)
+        return value if -(1 << 63) <= value < (1 << 64) else large_number(value)
     try:
         if isinstance(value, (dict, list, tuple, set, frozenset)):
             return rendition(TAG_JSON, json_bytes(value))
@@ -81,6 +84,47 @@ cdef object native_field(object value):
     except Exception:
         return safe_repr(value)
     return safe_str(value)
+
+
+cdef object large_number(object value):
+    try:
+        return rendition(TAG_NUMBER, repr(value).encode("ascii"))
+    except ValueError:
+        # More digits than sys.set_int_max_str_digits() allows; in hexadecimal it is no number of JSON's.
+        return hex(value)
+
+
+cdef dict native_fields(dict fields, Py_ssize_t limit):
+    """The fields as a record carries them: at most MAX_FIELDS, in about `limit` bytes; what is missing is told."""
+    cdef dict native = {}
+    cdef Py_ssize_t left = limit
+    cdef Py_ssize_t size
+    for name, value in fields.items():
+        if len(native) == MAX_FIELDS - 1 and len(fields) > MAX_FIELDS:
+            native["logly_fields_left_out"] = len(fields) - len(native)
+            break
+        key = cut_text(name if type(name) is str else safe_str(name), limit)
+        value = native_field(value)
+        size = size_of_field(value)
+        if size > left:
+            value = cut_field(value, left)
+            size = left
+        native[key] = value
+        left -= size
+    return native
+
+
+cdef Py_ssize_t size_of_field(object value):
+    if type(value) is str or type(value) is bytes:
+        return len(value)
+    return len((<Rendition> value).text) if type(value) is Rendition else 0
+
+
+cdef object cut_field(object value, Py_ssize_t limit):
+    # What is cut is no JSON any more, and no number: text.
+    if type(value) is bytes:
+        return f"{(<bytes> value)[: limit // 4]!r} [logly: cut, {len(value)} bytes in all]"
+    return cut_text((<Rendition> value).text.decode() if type(value) is Rendition else value, limit)
 
 
 cdef str fallback_text(str message, tuple args, dict fields):
@@ -112,41 +156,50 @@ cdef str format_message(Core core, object message, tuple args, dict fields):
         return fallback_text(template, args, fields)
 
 
-cdef str cut_text(str text, unsigned long long limit):
-    """At most about `limit` bytes of UTF-8, with a mark that says that something is missing."""
-    if len(text) <= limit // 4 or (text.isascii() and len(text) <= limit):
-        return text
-    size = len(utf8(text)) if len(text) <= limit else limit + 1
-    if size <= limit:
+cdef str cut_text(str text, unsigned long long limit_bytes):
+    """At most `limit_bytes` of UTF-8, and then a mark that says that something is missing."""
+    cdef Py_ssize_t limit = <Py_ssize_t> min(limit_bytes, <unsigned long long> MAX_RECORD_BYTES // 8)
+    if len(text) <= limit // 6 or (len(text) <= limit and (text.isascii() or len(utf8(text)) <= limit)):
         return text
     kept = utf8(text[:limit])[:limit].decode("utf-8", "ignore")
-    return f"{kept} [logly: cut, the message had {len(text)} characters]"
+    return f"{kept} [logly: cut, {len(text)} characters in all]"
 
 
-cdef tuple exception_texts(object exc_info):
+cdef object exception_of(object exc_info):
+    """The exception that `exc_info` stands for, or None."""
+    if type(exc_info) is tuple:
+        exc_info = exc_info[1] if len(exc_info) == 3 else None
+    elif type(exc_info) is bool or type(exc_info) is int:
+        exc_info = sys.exc_info()[1] if exc_info else None
+    # By its type alone: isinstance() would ask the object, whatever it is.
+    return exc_info if issubclass(type(exc_info), BaseException) else None
+
+
+cdef tuple exception_texts(object exc_info, unsigned long long limit):
     """(type, message, traceback) of what `exc_info` stands for, as text; None when that is no exception."""
-    import traceback
-
-    if exc_info is True or exc_info == 1:
-        error = sys.exc_info()[1]
-    elif isinstance(exc_info, tuple) and len(exc_info) == 3:
-        error = exc_info[1]
-    else:
-        error = exc_info
-    if not isinstance(error, BaseException):
+    error = exception_of(exc_info)
+    if error is None:
         return None
     try:
+        import traceback
+
         stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception as trouble:
-        stack = f"{type(error).__name__}: <traceback could not be rendered: {type(trouble).__name__}>\n"
-    return (type(error).__qualname__, safe_str(error), stack)
+        stack = f"{type_name(error)}: <traceback could not be rendered: {type_name(trouble)}>\n"
+    return (type_name(error), cut_text(safe_str(error), limit), cut_text(stack, limit))
 
 
-cdef object frame_at(int stacklevel):
+cdef object frame_at(object stacklevel):
+    """The caller's frame, or one further out; the outermost one when there are not so many."""
     try:
-        return sys._getframe(max(stacklevel, 1) - 1)
+        frame = sys._getframe(0)
     except ValueError:
-        return None
+        return None  # called from C: there is no Python frame at all
+    if type(stacklevel) is int and stacklevel > 1:
+        while stacklevel > 1 and frame.f_back is not None:
+            frame = frame.f_back
+            stacklevel -= 1
+    return frame
 
 
 cdef dict active_threads = threading._active
