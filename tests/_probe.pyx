@@ -1,6 +1,56 @@
-"""Test-only extension: a window onto the header-only data path, so that Python tests can drive it."""
+"""Test-only extension: a window onto the ring, the records and the buffers of the header-only data path."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
+from logly._producer cimport (
+    ENCODED,
+    NO_ROOM,
+    NOT_NATIVE,
+    Call,
+    encode,
+    encode_in_place,
+    finish_record,
+    put_value,
+)
+from logly._record cimport (
+    HAS_EXCEPTION,
+    HAS_SITE,
+    HAS_THREAD_NAME,
+    TAG_BYTES,
+    TAG_FALSE,
+    TAG_FLOAT,
+    TAG_INT,
+    TAG_NONE,
+    TAG_TRUE,
+    TAG_UINT,
+    TAG_UTF8,
+    Cursor,
+    RecordHeader,
+    RecordView,
+    Value,
+    get_value,
+    record_view,
+    unit_size,
+)
+from logly._ring cimport (
+    RECORD_INLINE,
+    RecordPrefix,
+    Ring as CRing,
+    ring_commit,
+    ring_consume,
+    ring_free,
+    ring_max_inline,
+    ring_new,
+    ring_peek,
+    ring_release,
+    ring_reserve,
+    ring_used,
+    ring_window,
+)
 
 
 def buffer_roundtrip(bytes data, int times):
@@ -13,3 +63,265 @@ def buffer_roundtrip(bytes data, int times):
         return buffer.data[: buffer.size]
     finally:
         buffer_free(&buffer)
+
+
+cdef uint64_t rounded(uint64_t size) noexcept nogil:
+    return (size + 7) & ~<uint64_t> 7
+
+
+cdef class Ring:
+    """One ring; what is pushed is a prefix of 8 bytes and the payload, padded to a multiple of 8."""
+    cdef CRing* ring
+    cdef uint64_t reserved
+
+    def __cinit__(self, uint64_t capacity, uint64_t start=0):
+        self.ring = ring_new(capacity, start)
+        if self.ring == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.ring != NULL:
+            ring_free(self.ring)
+
+    def reserve(self, uint64_t size):
+        """Offset of the place, or None; nothing is visible before `commit`."""
+        cdef char* place = ring_reserve(self.ring, size)
+        if place == NULL:
+            return None
+        memset(place, 0xEE, size)
+        return place - self.ring.data
+
+    def push(self, bytes payload):
+        """False: no room."""
+        cdef uint64_t size = rounded(8 + len(payload))
+        cdef char* place = ring_reserve(self.ring, size)
+        cdef RecordPrefix* prefix = <RecordPrefix*> place
+        if place == NULL:
+            return False
+        prefix.size = <uint32_t> size
+        prefix.kind = RECORD_INLINE
+        prefix.level = <uint8_t> (size - 8 - len(payload))
+        memcpy(place + 8, <const char*> payload, len(payload))
+        ring_commit(self.ring, size)
+        return True
+
+    def peek(self):
+        cdef char* record = ring_peek(self.ring)
+        if record == NULL:
+            return None
+        return record[8 : (<RecordPrefix*> record).size - (<RecordPrefix*> record).level]
+
+    def consume(self):
+        """The earliest record's payload, or None. Its bytes are the producer's again after `release`."""
+        payload = self.peek()
+        if payload is not None:
+            ring_consume(self.ring, (<RecordPrefix*> ring_peek(self.ring)).size)
+        return payload
+
+    def release(self):
+        ring_release(self.ring)
+
+    @property
+    def window(self):
+        """(offset, contiguous bytes) that the fast way may write without looking at the consumer."""
+        cdef uint64_t room
+        cdef char* place = ring_window(self.ring, &room)
+        return (place - self.ring.data, room)
+
+    @property
+    def used(self):
+        return ring_used(self.ring)
+
+    @property
+    def max_inline(self):
+        return ring_max_inline(self.ring)
+
+    @property
+    def committed(self):
+        return self.ring.committed
+
+    @property
+    def positions(self):
+        """(head, tail), as published."""
+        return (self.ring.positions.head, self.ring.positions.tail)
+
+    def produce_numbers(self, uint64_t count):
+        """A producer's thread, GIL released: records of changing size that hold their number again and again."""
+        cdef uint64_t i, words, j
+        cdef uint64_t* place
+        with nogil:
+            for i in range(count):
+                words = 1 + (i * 7919) % 9
+                place = NULL
+                while place == NULL:
+                    place = <uint64_t*> ring_reserve(self.ring, 8 * (words + 1))
+                memset(place, 0, 8)
+                (<RecordPrefix*> place).size = <uint32_t> (8 * (words + 1))
+                (<RecordPrefix*> place).kind = RECORD_INLINE
+                for j in range(words):
+                    place[1 + j] = i
+                ring_commit(self.ring, 8 * (words + 1))
+
+    def consume_numbers(self, uint64_t count):
+        """A consumer's thread, GIL released. The number of the first record that is wrong, or None."""
+        cdef uint64_t i, j, words
+        cdef uint64_t* record
+        cdef bint right = True
+        with nogil:
+            for i in range(count):
+                record = NULL
+                while record == NULL:
+                    record = <uint64_t*> ring_peek(self.ring)
+                    if record == NULL:
+                        ring_release(self.ring)
+                words = 1 + (i * 7919) % 9
+                right = (<RecordPrefix*> record).size == 8 * (words + 1)
+                for j in range(words):
+                    right = right and record[1 + j] == i
+                if not right:
+                    break
+                ring_consume(self.ring, 8 * (words + 1))
+                if i % 3 == 0:
+                    ring_release(self.ring)
+            ring_release(self.ring)
+        return None if right else i
+
+    def encode_in_place(self, str message, uint64_t limit=0x7FFFFFFF):
+        """'encoded', 'no room': the fast way of a call that has no arguments."""
+        cdef Call call
+        memset(&call, 0, sizeof(Call))
+        call.message = <PyObject*> message
+        return STATUS[encode_in_place(self.ring, &call, 0, limit)]
+
+    def consume_message(self):
+        cdef char* record = ring_peek(self.ring)
+        cdef RecordView view
+        if record == NULL:
+            return None
+        record_view(record, &view)
+        message = read_value(&view.body)
+        ring_consume(self.ring, view.header.size)
+        return message
+
+
+STATUS = {ENCODED: "encoded", NO_ROOM: "no room", NOT_NATIVE: "not native"}
+
+
+ENCODINGS = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}
+
+
+cdef object read_value(const char** at):
+    """The value at `at`, which moves on behind it."""
+    cdef Value value
+    cdef uint8_t tag
+    cdef bytes data
+    at[0] = get_value(at[0], &value)
+    tag = value.tag
+    if tag == TAG_NONE:
+        return None
+    if tag == TAG_TRUE or tag == TAG_FALSE:
+        return tag == TAG_TRUE
+    if tag == TAG_INT:
+        return value.integer
+    if tag == TAG_UINT:
+        return <uint64_t> value.integer
+    if tag == TAG_FLOAT:
+        return value.real
+    data = value.data[: value.count * unit_size(tag)]
+    if tag == TAG_BYTES:
+        return data
+    if tag == TAG_UTF8:
+        return data.decode("ascii")
+    return data.decode(ENCODINGS[unit_size(tag)], "surrogatepass")
+
+
+def value_roundtrip(value, size_t room):
+    """(kind, value read back, bytes used); kind 0: not native, -1: more than `room` bytes. What is behind is untouched."""
+    cdef char* block = <char*> malloc(room + 16)
+    cdef const char* at = block
+    cdef Cursor out
+    cdef int kind
+    memset(block, 0x5A, room + 16)
+    out.at = block
+    out.end = block + room
+    kind = put_value(&out, <PyObject*> value)
+    try:
+        if block[room : room + 16] != b"\x5a" * 16:
+            raise AssertionError("written past the end")
+        if kind <= 0:
+            return (kind, None, 0)
+        read = read_value(&at)
+        if at != <const char*> out.at:
+            raise AssertionError("the reader ends elsewhere than the writer")
+        return (kind, read, out.at - block)
+    finally:
+        free(block)
+
+
+def record_roundtrip(str message, dict fields, tuple site, str thread_name, tuple exception):
+    """A record with all parts, read back by the consumer's view: (message, fields, site, thread name, exception)."""
+    cdef Call call
+    cdef PyObject* values[64]
+    cdef PyObject* place[4]
+    cdef PyObject* error[3]
+    cdef char block[16384]
+    cdef Cursor out
+    cdef RecordView view
+    cdef Py_ssize_t i
+    cdef tuple names = tuple(fields)
+    cdef tuple own = tuple(fields.values())
+    memset(&call, 0, sizeof(Call))
+    call.message = <PyObject*> message
+    if names:
+        call.names = <PyObject*> names
+        for i in range(len(own)):
+            values[i] = <PyObject*> own[i]
+        call.values = values
+    if site is not None:
+        for i in range(4):
+            place[i] = <PyObject*> site[i]
+        call.inline_site = place
+    if thread_name is not None:
+        call.thread_name = <PyObject*> thread_name
+    if exception is not None:
+        for i in range(3):
+            error[i] = <PyObject*> exception[i]
+        call.exception = error
+    out.at = block
+    out.end = block + sizeof(block)
+    if encode(&out, &call, 0) != ENCODED:
+        raise AssertionError("not encoded")
+    if finish_record(block, &out) % 8:
+        raise AssertionError("not aligned")
+    record_view(block, &view)
+    return view_objects(&view)
+
+
+cdef tuple view_objects(RecordView* view):
+    cdef const RecordHeader* header = view.header
+    cdef dict fields = {}
+    cdef object site = None
+    cdef object exception = None
+    cdef object name = None
+    cdef object message = read_value(&view.body)
+    cdef int _
+    for _ in range(header.fields):
+        key = read_value(&view.fields)
+        fields[key] = read_value(&view.fields)
+    if header.flags & HAS_SITE:
+        site = (
+            text_of(&view.site_module), text_of(&view.site_function), text_of(&view.site_path), view.site_line,
+        )
+    if header.flags & HAS_EXCEPTION:
+        kind = read_value(&view.exception)
+        text = read_value(&view.exception)
+        exception = (kind, text, read_value(&view.exception))
+    if header.flags & HAS_THREAD_NAME:
+        name = text_of(&view.thread_name)
+    return (message, fields, site, name, exception)
+
+
+cdef str text_of(const Value* value):
+    # A value's payload follows its tag and count.
+    cdef const char* at = value.data - 5
+    return read_value(&at)

@@ -1,0 +1,49 @@
+"""What the compiler does not check: the rules that keep the data path off the GIL, and the files readable."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEADERS = sorted((ROOT / "logly").glob("*.pxd"))
+SOURCES = sorted(
+    path for folder in ("logly", "tests", "bench") for path in (ROOT / folder).rglob("*.p*") if path.suffix in (".py", ".pyx", ".pxd", ".pxi")
+)  # fmt: skip
+
+# A function with a body: from `cdef` at the line's start to the colon that ends its signature.
+FUNCTION = re.compile(r"^cdef (?!extern|struct|enum|class|union|packed)[^=\n]*?\([^:]*?\)[^:\n]*:$", re.MULTILINE)
+
+
+def functions(path: Path) -> list[str]:
+    return FUNCTION.findall(path.read_text())
+
+
+def test_the_patterns_find_functions() -> None:
+    assert sum(len(functions(path)) for path in HEADERS) > 150
+
+
+@pytest.mark.parametrize("path", HEADERS, ids=lambda path: path.name)
+def test_header_functions_are_inline_and_never_raise(path: Path) -> None:
+    # Without noexcept, Cython takes the GIL after every call to see whether something was raised.
+    for signature in functions(path):
+        assert signature.startswith("cdef inline "), f"not inline: {signature}"
+        assert "noexcept" in signature, f"may raise: {signature}"
+        assert "nogil" in signature, f"wants the GIL: {signature}"
+
+
+@pytest.mark.parametrize("path", HEADERS, ids=lambda path: path.name)
+def test_headers_never_take_the_gil(path: Path) -> None:
+    assert not re.search(r"\bwith gil\b", path.read_text())
+
+
+def test_a_nogil_function_of_the_core_is_noexcept() -> None:
+    for path in sorted((ROOT / "logly").glob("*.px[ixd]")):
+        for line in functions(path):
+            if re.search(r"\bnogil:$", line):
+                assert "noexcept" in line, f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 700
