@@ -56,6 +56,9 @@ cdef class Producer:
         # Never NULL: a subclass may log before it has called Logger.__init__.
         self.engine = &no_engine
 
+    def __reduce__(self):
+        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled; bind() gives another one with the same sinks")
+
     def _attach(self, Core core not None, FieldBlock bound, owner):
         self.core = core
         self.engine = core.engine
@@ -223,9 +226,10 @@ cdef bint all_native(Program* program, tuple args, uint64_t limit) noexcept:
     if program == NULL or not program.native or len(args) < program.required or len(args) > MAX_ARGS:
         return False
     # Named placeholders are filled from the call's fields as they were given: that is the fast way's, or str.format's.
-    return program.names == 0 and args_are_native(program, args) and size_of_texts(args) <= limit >> 2
+    return program.names == 0 and args_are_native(program, args) and size_of_texts(args) <= limit // 6
 
 
+# In characters, each of which may become six bytes: a lone surrogate is shown as its escape sequence.
 cdef uint64_t size_of_texts(tuple args) noexcept:
     cdef uint64_t size = 0
     for value in args:
@@ -279,13 +283,20 @@ cdef bint emit_careful(
         if not all_native(program, args, limit):
             program = NULL
             text = cut_text(format_message(core, message, args, fields), limit)
-        place = careful_site(core, stacklevel, frame)
+        place = safe_site(core, stacklevel, frame)
         name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
         block = FieldBlock(fields, limit) if fields else None
     except Exception as error:
         # Out of memory, for one: what has a way of its own to fail has been dealt with before it comes here.
         return give_up(core, error)
     return commit_careful(self, number, level, program, text, args, block, place, name, exception)
+
+
+cdef object safe_site(Core core, object stacklevel, object frame):
+    try:
+        return careful_site(core, stacklevel, frame)
+    except Exception:
+        return describe_site(None)  # the interpreter has taken this module apart
 
 
 cdef object careful_site(Core core, object stacklevel, object frame):

@@ -511,6 +511,9 @@ cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint
     start = sink.out.size
     render_line(&sink.out, sink.layout, line, &engine.scratch)
     sink_finish_line(engine, sink, start, sequence)
+    if line.view.header.level_number >= engine.flush_level:
+        # Whoever logged it woke the flusher for this: it does not wait for the interval.
+        sink.due_ns = engine.now_ns
 
 
 cdef inline void deliver(Engine* engine, Sink* sink, const Line* line) noexcept nogil:
@@ -671,17 +674,21 @@ cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
 cdef inline void tell_drops(Engine* engine) noexcept nogil:
     cdef char text[128]
     cdef uint64_t dropped = load_relaxed(&engine.dropped)
+    cdef uint64_t told = engine.told_dropped
     cdef Sink* sink = engine.sinks
     cdef uint32_t size
-    if dropped == engine.told_dropped:
+    if dropped == told:
         return
-    size = notice_dropped(text, sizeof(text), dropped - engine.told_dropped)
+    size = notice_dropped(text, sizeof(text), dropped - told)
     engine.told_dropped = dropped
     while sink != NULL:
         if sink.enabled and sink_backlog(sink) < sink.backlog_limit:
             sink_notice(engine, sink, text, size)
             if sink.due_ns == 0:
                 sink.due_ns = engine.now_ns + sink.interval_ns
+        elif sink.enabled:
+            # It has no room even for this line, and is why they were dropped: told when it works again.
+            sink.lost_untold += dropped - told
         sink = sink.next
 
 

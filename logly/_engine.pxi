@@ -401,6 +401,8 @@ cdef class Core:
         cdef int status
         if load_relaxed(&self.drainer) == me:
             return
+        # Everything is to be written now: nobody comes back when it is due.
+        fetch_add(&self.engine.flush_requested, 1)
         while True:
             with nogil:
                 status = pass_once(self.engine)
@@ -409,6 +411,10 @@ cdef class Core:
                     return
                 try:
                     self.on_work()
+                except Exception as error:
+                    # It sees to its own trouble, but for when the interpreter has taken its modules apart.
+                    self.errors.append(error)
+                    return
                 finally:
                     store_release(&self.drainer, 0)
             elif status & PASS_HELD and not status & PASS_SOON or not status & (PASS_MORE | PASS_SOON):

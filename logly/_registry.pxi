@@ -112,9 +112,14 @@ cdef bint compile_steps(Program* program, list steps) except -1:
 
 cdef Program* compile_program(str message) except NULL:
     cdef Program* program = <Program*> calloc(1, sizeof(Program))
-    cdef list steps = parse_message(message) if len(message) <= MAX_TEMPLATE_BYTES else None
+    cdef list steps = None
     if program == NULL:
         raise MemoryError
+    try:
+        if len(message) <= MAX_TEMPLATE_BYTES:
+            steps = parse_message(message)
+    except Exception:
+        pass  # the interpreter has taken that module apart: str.format is left
     program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
     return program
 

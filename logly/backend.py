@@ -15,6 +15,7 @@ import weakref
 from ._core import Core, _reset_registry_lock
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
+from .errors import LoglyError
 from .flusher import Flusher
 from .levels import Level, level_number
 from .sinks import MAX_LEVEL, Sink
@@ -180,7 +181,18 @@ class Backend:
             self.core.set_level(level.name, int(level), colors.get(int(level), ""))
         for name, number in {**self.config.custom_levels, **self.custom_levels}.items():
             color = self.custom_colors.get(name.upper(), colors.get(number, ""))
-            self.core.set_level(name.upper(), number, color)
+            self._define_level(name.upper(), number, color)
+
+    def _define_level(self, name: str, number: int, color: str) -> None:
+        known = self.core.level_index
+        if known.get(name, (number, 0))[0] != number:
+            # It has another number now: spellings that were looked up before are looked up again.
+            before = known[name]
+            for spelling in [key for key, found in known.items() if found == before and key != name]:
+                del known[spelling]
+        if number in known and known[number] == known.get(f"LEVEL {number}"):
+            del known[number]  # it had no name until now
+        self.core.set_level(name, number, color)
 
     def all_custom_levels(self) -> dict[str, int]:
         return {**self.config.custom_levels, **self.custom_levels}
@@ -206,10 +218,18 @@ class Backend:
             if isinstance(level, str):
                 found = names.get(level.strip().upper(), found)
             if found is None:
-                found = (number, self.core.set_level(f"LEVEL {number}", number, ""))
+                found = (number, self._index_of_number(number))
             if len(names) < 2000:
                 names[level] = found
         return found
+
+    def _index_of_number(self, number: int) -> int:
+        """A name for a level that has none; when there is no room for more, the next lower level's."""
+        try:
+            return self.core.set_level(f"LEVEL {number}", number, "")
+        except LoglyError:
+            numbers = [found for found in self.core.level_index.values() if found[0] <= number]
+            return max(numbers, default=(0, 0))[1]
 
     # ---- sinks
 
@@ -404,8 +424,11 @@ class Backend:
 
     # ---- end
 
-    def close(self, timeout: float | None = None) -> bool:
-        """Flushes, stops the flusher, closes the files. Later records are written by their callers."""
+    def close(self, timeout: float | None = None, *, keeps_files: bool = False) -> bool:
+        """Flushes, stops the flusher, closes the files. Later records are written by their callers.
+
+        With `keeps_files` without Python's help: at the end of the interpreter there is none to open a file again.
+        """
         if self.core.is_inside():
             return False
         flushed = self.core.flush(timeout)
@@ -421,7 +444,8 @@ class Backend:
             flushed = self.core.flush(timeout)
         with self._changing:
             for sink in self.sinks.values():
-                sink.release_file()
+                if not keeps_files:
+                    sink.release_file()
         return flushed
 
     # ---- fork
@@ -463,7 +487,7 @@ _forking: list[Backend] = []
 @atexit.register
 def _close_all() -> None:
     for backend in list(_backends):
-        backend.close()
+        backend.close(keeps_files=True)
     module = sys.modules.get("logly.housekeeper")
     if module is not None:
         module.housekeeper.drain(HOUSEKEEPING_AT_EXIT_S)

@@ -396,11 +396,12 @@ def test_a_message_is_cut_at_the_limit(tmp_path: Path, limit: int, char: str) ->
             logger.info("{}", [text])
         lines = output.text().split("\n")[:-1]
     shown = fits.encode("utf-8", "backslashreplace").decode()
+    whole = (fits + char * 8).encode("utf-8", "backslashreplace").decode()
     assert lines[:2] == [shown, shown]
     for line in lines[3:5]:
         text, mark, rest = line.partition(" [logly: cut, ")
-        assert shown.startswith(text)
-        assert len(text.encode()) > limit - 12
+        assert whole.startswith(text)
+        assert limit - 12 < len(text.encode()) <= limit
         assert (mark != "", rest) == (True, f"{len(fits) + 8} characters in all]")
     assert "[logly: cut, " in lines[5]
 
@@ -539,12 +540,13 @@ def test_a_call_site_and_a_template_are_registered_once(shown: Output) -> None:
     def log(i: int) -> None:
         shown.logger.info("registered once {}", i)
 
-    log(0)
+    for i in range(50):
+        log(i)  # a specialized call may count as a place of its own
     counts = registry_counts()
-    for i in range(1, 100):
+    for i in range(50, 150):
         log(i)
     assert registry_counts() == counts
-    assert [line.split("|")[4] for line in shown.text().splitlines()] == [f"registered once {i}" for i in range(100)]
+    assert [line.split("|")[4] for line in shown.text().splitlines()] == [f"registered once {i}" for i in range(150)]
 
 
 def test_code_that_is_deleted_does_not_lend_its_place_to_other_code(shown: Output) -> None:
@@ -593,7 +595,8 @@ def test_memory_that_runs_out_does_not_raise() -> None:
         "logger.info('after')\n"
         "assert logger.flush(20)\n"
         "s = logger.stats()\n"
-        "assert s.emitted == 5 and s.pending == 0 and s.dropped + s.failed == 3, s\n"
+        # The first is written as a message that cannot be formatted.
+        "assert s.emitted == 5 and s.pending == 0 and s.dropped + s.failed == 2 and s.failed_formats == 1, s\n"
         "assert any(isinstance(e, MemoryError) for e in told), told\n"
     )
     if not sys.platform.startswith("linux"):

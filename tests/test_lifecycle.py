@@ -430,7 +430,7 @@ def test_a_subclass_is_a_logger(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_logger_cannot_be_copied(make) -> None:
-    with Logger() as logger, pytest.raises(TypeError, match=r"Logger.*cannot be (copied or )?pickled"):
+    with Logger() as logger, pytest.raises(TypeError, match="Logger cannot be copied or pickled"):
         make(logger)
 
 
