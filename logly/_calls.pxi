@@ -388,7 +388,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
         return give_up(core, SystemError("logly: a record was prepared with a value that is not native"))
     if may_repeat:
         (<RecordHeader*> block).flags |= MAY_REPEAT
-    if load_relaxed(&core.inside) and load_relaxed(&core.inside) == <uint64_t> get_ident():
+    if load_relaxed(&core.inside) and load_relaxed(&core.inside) == <uint64_t> PyThread_get_thread_ident():
         (<RecordHeader*> block).flags |= IS_INSIDE
     return hand_over(self, block, finish_record(block, &out), call.level_number)
 

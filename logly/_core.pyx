@@ -8,10 +8,11 @@ Python objects), `_calls.pxi` (the log calls themselves).
 
 import sys
 import threading
-from _thread import RLock, get_ident
+from _thread import RLock
 from collections import deque
 
 from cpython.object cimport PyObject
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport INT32_MAX, INT64_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc

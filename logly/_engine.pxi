@@ -324,7 +324,7 @@ cdef class Core:
     def run(self):
         """The flusher's loop, without the GIL. True: Python is wanted; False: stopped."""
         cdef int status
-        store_relaxed(&self.flusher_ident, <uint64_t> get_ident())
+        store_relaxed(&self.flusher_ident, <uint64_t> PyThread_get_thread_ident())
         with nogil:
             status = engine_run(self.engine)
         if status != RUN_PYTHON:
@@ -366,13 +366,13 @@ cdef class Core:
 
     cpdef bint is_inside(self) except -1:
         """Whether this thread is the one that does the flusher's work: it must not wait for that."""
-        cdef uint64_t me = <uint64_t> get_ident()
+        cdef uint64_t me = <uint64_t> PyThread_get_thread_ident()
         return load_relaxed(&self.flusher_ident) == me or load_relaxed(&self.drainer) == me
 
     def call_outside(self, function, *args):
         """Calls somebody's Python code: what it logs is marked, so that it is not called for its own lines for ever."""
         cdef uint64_t before = self.inside
-        store_relaxed(&self.inside, <uint64_t> get_ident())
+        store_relaxed(&self.inside, <uint64_t> PyThread_get_thread_ident())
         self.set_care(True)
         try:
             return function(*args)
@@ -397,7 +397,7 @@ cdef class Core:
 
     def drain_here(self):
         """Does the flusher's work on this thread: there is no flusher (not yet, or not any more)."""
-        cdef uint64_t me = <uint64_t> get_ident()
+        cdef uint64_t me = <uint64_t> PyThread_get_thread_ident()
         cdef int status
         if load_relaxed(&self.drainer) == me:
             return

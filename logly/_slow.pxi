@@ -165,12 +165,17 @@ cdef str cut_text(str text, unsigned long long limit_bytes):
     return f"{kept} [logly: cut, {len(text)} characters in all]"
 
 
+# Kept in C variables: a __del__ may log when the interpreter has emptied this module.
+cdef object current_frame = sys._getframe
+cdef object handled_exception = sys.exc_info
+
+
 cdef object exception_of(object exc_info):
     """The exception that `exc_info` stands for, or None."""
     if type(exc_info) is tuple:
         exc_info = exc_info[1] if len(exc_info) == 3 else None
     elif type(exc_info) is bool or type(exc_info) is int:
-        exc_info = sys.exc_info()[1] if exc_info else None
+        exc_info = handled_exception()[1] if exc_info else None
     # By its type alone: isinstance() would ask the object, whatever it is.
     return exc_info if issubclass(type(exc_info), BaseException) else None
 
@@ -192,7 +197,7 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit):
 cdef object frame_at(object stacklevel):
     """The caller's frame, or one further out; the outermost one when there are not so many."""
     try:
-        frame = sys._getframe(0)
+        frame = current_frame(0)
     except ValueError:
         return None  # called from C: there is no Python frame at all
     if type(stacklevel) is int and stacklevel > 1:
@@ -207,6 +212,6 @@ cdef dict active_threads = threading._active
 
 cdef str current_thread_name():
     """The calling thread's name, as `threading` knows it now."""
-    thread = active_threads.get(get_ident())
+    thread = active_threads.get(PyThread_get_thread_ident())
     name = getattr(thread, "_name", None) if thread is not None else None
-    return name if type(name) is str else f"thread-{get_ident()}"
+    return name if type(name) is str else f"thread-{PyThread_get_thread_ident()}"

@@ -121,7 +121,8 @@ def test_drops_are_counted_and_told(clogged: Clogged) -> None:
     clogged.end()
     lines = text_of(clogged, chunks).splitlines()
     told = [re.fullmatch(r"logly: (\d+) records? (?:dropped|lost).*", line) for line in lines]
-    assert sum(int(match[1]) for match in told if match) == stats.dropped + stats.failed
+    # A line that tells of drops may itself be among what a clogged sink gives up.
+    assert 0 < sum(int(match[1]) for match in told if match) <= stats.dropped + stats.failed
     numbers = numbers_by_thread(line for line, match in zip(lines, told, strict=True) if not match)[0]
     assert numbers == sorted(numbers)
     assert numbers[-1] == count
@@ -199,7 +200,9 @@ def test_a_signal_ends_the_wait_for_a_full_ring(clogged: Clogged, raised: type[B
 @pytest.mark.parametrize("capacity", [4096, 8192])
 def test_messages_larger_than_the_ring(tmp_path: Path, capacity: int) -> None:
     path = tmp_path / "app.log"
-    texts = [str(i) * size for i, size in enumerate([10, 1000, 2000, 5000, 100_000, 3, 2_000_000, 8200, 1, 4096, 70_000])]
+    texts = [
+        str(i) * size for i, size in enumerate([10, 1000, 2000, 5000, 100_000, 3, 2_000_000, 8200, 1, 4096, 70_000])
+    ]
     with file_logger(path, async_buffer_size=capacity) as logger:
         for text in texts:
             logger.info(text)

@@ -266,7 +266,9 @@ def test_stats_balance_at_every_moment(tmp_path: Path) -> None:
             for i in range(30_000):
                 logger.info("{}", i)
                 if i % 1000 == 0:
-                    logger.configure(LoggerConfig(async_buffer_size=4096 << (i // 1000 % 3), overflow=["block", "drop"][i % 2]))
+                    logger.configure(
+                        LoggerConfig(async_buffer_size=4096 << (i // 1000 % 3), overflow=["block", "drop"][i % 2])
+                    )
         finally:
             stop.set()
 

@@ -80,7 +80,19 @@ FLOATS = st.one_of(
     st.floats(), st.sampled_from([0.0, -0.0, math.inf, -math.inf, math.nan, 1e16, 1e-5, 1e308, 5e-324, 0.1, 2.5])
 )
 OBJECTS = st.sampled_from(
-    [Formatted("a"), Failing(), OwnInt(5), OwnFloat(2.5), OwnStr("s"), PlainInt(12), [1, "two"], {"k": 1}, (), 1 + 2j, int]
+    [
+        Formatted("a"),
+        Failing(),
+        OwnInt(5),
+        OwnFloat(2.5),
+        OwnStr("s"),
+        PlainInt(12),
+        [1, "two"],
+        {"k": 1},
+        (),
+        1 + 2j,
+        int,
+    ]
 )
 VALUES = st.one_of(INTEGERS, FLOATS, TEXTS, st.booleans(), st.none(), st.binary(max_size=12), OBJECTS)
 
@@ -103,7 +115,9 @@ SPECS = st.one_of(
     ),
     st.text("<>=^+- #0,_.8sdfgexXb%", max_size=6),
 )
-NAMES = st.sampled_from(["user", "order_id", "größe", "message", "self", "level", "name", "x", "0a", "exc_inf0", "a" * 10])
+NAMES = st.sampled_from(
+    ["user", "order_id", "größe", "message", "self", "level", "name", "x", "0a", "exc_inf0", "a" * 10]
+)
 LITERALS = st.one_of(
     st.just(""), st.sampled_from(["{{", "}}", " ", "order ", "\n", "\0", "é", "😀 "]), st.text("ab {", max_size=3),
     st.text(CHARS, max_size=4).map(lambda text: text.replace("{", "{{").replace("}", "}}")),

@@ -1,4 +1,4 @@
-"""What several test files need: a logger on a file, threads whose failures show, waiting for an event with a deadline."""
+"""What several test files need: a logger on a file, threads whose failures show, waiting with a deadline."""
 
 import contextlib
 import subprocess
@@ -46,7 +46,9 @@ def run_threads(*works: Callable[[], Any]) -> list[Any]:
 
 
 @contextlib.contextmanager
-def file_logger(path: Path, *, layout: str = "{message}", sink: dict[str, Any] | None = None, **config: Any) -> Iterator[Logger]:
+def file_logger(
+    path: Path, *, layout: str = "{message}", sink: dict[str, Any] | None = None, **config: Any
+) -> Iterator[Logger]:
     """A logger with one file sink; what is told goes to its `errors` list unless `on_error` is given."""
     config.setdefault("on_error", lambda error: None)
     with Logger(LoggerConfig(**config)) as logger:
