@@ -1,17 +1,42 @@
 # The log calls. They are method descriptors made by hand on the class that users see: CPython specializes a
 # call of a descriptor only for exactly its own type, and Cython's `*args, **fields` would build a tuple and a dict per call.
 
+cdef enum:
+    MAX_NATIVE_NAMES = 64
+
 cdef PyObject* EXC_INFO = <PyObject*> "exc_info"
 cdef PyObject* STACKLEVEL = <PyObject*> "stacklevel"
 
 
 cdef class FieldBlock:
-    """Fields encoded once: what bind() and contextualize() copy into every record."""
+    """Fields encoded once: what bind() and contextualize() copy into every record.
 
-    def __init__(self, fields):
-        self.fields = dict(fields)
-        self.count = <uint16_t> len(self.fields)
-        self.data = encode_block(self.fields)
+    Args:
+        fields: names and values; the values are taken as they are now.
+        outer: a block whose fields come first, or None. Where both have a name, `fields` wins.
+    """
+
+    def __init__(self, dict fields not None, FieldBlock outer=None):
+        self.outer = outer
+        self.values = dict(outer.values) if outer is not None else {}
+        for name, value in fields.items():
+            self.values[plain_key(name)] = native_field(value)
+        if len(self.values) > MAX_FIELDS:
+            self.values = {**dict(list(self.values.items())[:MAX_FIELDS]), "logly_fields_cut": len(self.values) - MAX_FIELDS}
+        self.count = <uint16_t> len(self.values)
+        self.data = encode_block(self.values)
+
+    def without(self, names):
+        """A block without these fields."""
+        cdef FieldBlock block = FieldBlock({})
+        block.values = {name: value for name, value in self.values.items() if name not in names}
+        block.count = <uint16_t> len(block.values)
+        block.data = encode_block(block.values)
+        return block
+
+
+cdef enum:
+    MAX_FIELDS = 16000       # of one block; three of them, of context, bind and call, fit a record's count
 
 
 cdef bint put_object(Cursor* out, object value) except -1:
@@ -22,8 +47,7 @@ cdef bint put_object(Cursor* out, object value) except -1:
     return put_value(out, <PyObject*> value) > 0
 
 
-cdef bytes encode_block(dict fields):
-    cdef dict native = {str_key(name): native_field(value) for name, value in fields.items()}
+cdef bytes encode_block(dict native):
     cdef size_t size = 256
     cdef Cursor out
     cdef char* block
@@ -45,8 +69,12 @@ cdef bytes encode_block(dict fields):
         size *= 2
 
 
-cdef str str_key(object name):
-    return name if type(name) is str else safe_str(name)
+cdef str plain_key(object name):
+    """The name as a key; lone surrogates become visible here, so that two names never end as one key."""
+    cdef str text = name if type(name) is str else str.__str__(name) if isinstance(name, str) else safe_str(name)
+    if text_kind_of(<PyObject*> text) <= 1:
+        return text
+    return utf8(text).decode()
 
 
 cdef class Producer:
@@ -65,8 +93,8 @@ cdef class Producer:
         self.owner = owner
 
     @property
-    def _bound_fields(self):
-        return dict(self.bound.fields) if self.bound is not None else {}
+    def _bound(self):
+        return self.bound
 
     @property
     def _owner(self):
@@ -89,7 +117,7 @@ cdef inline bint has_special_name(PyObject* names) noexcept:
 
 cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexcept:
     if names != NULL and tuple_length(names):
-        if has_special_name(names):
+        if has_special_name(names) or tuple_length(names) > MAX_NATIVE_NAMES:
             return False
         call.names = names
     if call.arg_count or call.names != NULL:
@@ -170,11 +198,14 @@ cdef extern from *:
 # A new reference to the FieldBlock of the current context, or NULL.
 cdef PyObject* current_context(Core core) noexcept:
     cdef PyObject* block = NULL
-    if core.context is not None:
-        try:
-            PyContextVar_Get(<PyObject*> core.context, NULL, &block)
-        except Exception:
-            return NULL
+    if core.context is None:
+        return NULL
+    if PyContextVar_Get(<PyObject*> core.context, NULL, &block) < 0:
+        PyErr_Clear()
+        return NULL
+    if block == <PyObject*> None:
+        Py_DecRef(block)
+        return NULL
     return block
 
 
@@ -245,7 +276,7 @@ cdef bint emit_careful(
     cdef str text = None
     cdef tuple exception = None
     if exc_info is not None and exc_info is not False:
-        exception = exception_texts(exc_info)
+        exception = exception_texts(exc_info, core.engine.max_message_bytes)
     if type(message) is str and (args or fields):
         program = register_template(message)
     if not all_native(program, args):
@@ -262,10 +293,11 @@ cdef object careful_site(Core core, object stacklevel, object frame):
     if not load_relaxed32(&core.engine.needs) & NEED_SITE:
         return None
     if frame is None:
-        frame = frame_at(stacklevel if isinstance(stacklevel, int) else 1)
+        frame = frame_at(stacklevel)
     if frame is None:
-        return describe_site(None)
-    return register_site(frame) or describe_site(frame)
+        return UNKNOWN_PLACE
+    place = place_of(frame)
+    return register_site(place) or describe_place(place)
 
 
 cdef bint commit_careful(
@@ -276,7 +308,7 @@ cdef bint commit_careful(
     cdef Call call
     cdef PyObject* arguments[MAX_ARGS]
     cdef PyObject* site[4]
-    cdef PyObject* error[3]
+    cdef PyObject* error[EXCEPTION_TEXTS]
     cdef PyObject* context = NULL
     cdef FieldBlock bound = self.bound
     cdef bytes own = fields.data if fields is not None else b""
@@ -304,7 +336,7 @@ cdef bint commit_careful(
     if name is not None:
         call.thread_name = <PyObject*> name
     if exception is not None:
-        for i in range(3):
+        for i in range(EXCEPTION_TEXTS):
             error[i] = <PyObject*> exception[i]
         call.exception = error
     if context != NULL:
@@ -563,15 +595,16 @@ cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObj
 
 
 cdef bint emit_object(Producer self, int32_t number, uint8_t level, tuple args, dict fields) except -1:
-    if not args:
+    if not args and "message" not in fields:
         raise TypeError("a log call needs a message")
+    message = args[0] if args else fields.pop("message")
     exc_info = fields.pop("exc_info", None)
     stacklevel = fields.pop("stacklevel", 1)
-    return emit_careful(self, number, level, args[0], args[1:], fields, exc_info, stacklevel, None)
+    return emit_careful(self, number, level, message, args[1:], fields, exc_info, stacklevel, None)
 
 
 def emit_from(Producer self, object level, object message, tuple args, dict fields, object exc_info, object frame):
-    """A record on behalf of `frame` (for `catch` and wrappers of this package)."""
+    """A record on behalf of `frame`, or of the place that a traceback's first entry tells (for `catch` and wrappers)."""
     number, index = self.core.resolve_level(level)
     if number >= load_threshold(self.engine):
         emit_careful(self, number, index, message, args, dict(fields), exc_info, 1, frame)

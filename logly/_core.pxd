@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from logly._engine cimport Engine
-from logly._layout cimport Layout, Piece
+from logly._line cimport Layout, Piece
 from logly._output cimport Sink
 from logly._ring cimport Ring
 
@@ -13,12 +13,14 @@ cdef class LayoutProgram:
     cdef Layout* layout
 
     cdef build(self, Piece* piece, int code, str text, str spec)
+    cdef build_key(self, Piece* piece, str name)
 
 
 cdef class FieldBlock:
     """Fields encoded once, to be copied into every record."""
     cdef bytes data
-    cdef readonly dict fields
+    cdef dict values                 # what `data` is made from: plain values and renditions
+    cdef readonly FieldBlock outer
     cdef uint16_t count
 
 

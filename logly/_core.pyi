@@ -1,9 +1,9 @@
 """The compiled core as the rest of the package sees it. Private: what users need is in `Logger`."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, Final
 
 from typing_extensions import disjoint_base
@@ -17,7 +17,7 @@ class LayoutProgram:
     def __init__(
         self,
         kind: str,
-        pieces: list[tuple[int, Any, str, str]],
+        pieces: list[tuple[int, str, str]],
         *,
         newlines: str,
         color: int,
@@ -29,8 +29,9 @@ class LayoutProgram:
 
 @disjoint_base
 class FieldBlock:
-    fields: Final[dict[str, Any]]
-    def __init__(self, fields: dict[str, Any]) -> None: ...
+    outer: Final[FieldBlock | None]
+    def __init__(self, fields: dict[str, Any], outer: FieldBlock | None = None) -> None: ...
+    def without(self, names: Collection[str]) -> FieldBlock: ...
 
 @disjoint_base
 class Core:
@@ -128,7 +129,7 @@ class SinkHandle:
 class Producer:
     core: Final[Core]
     @property
-    def _bound_fields(self) -> dict[str, Any]: ...
+    def _bound(self) -> FieldBlock | None: ...
     @property
     def _owner(self) -> Any: ...
     def _attach(self, core: Core, bound: FieldBlock | None, owner: object) -> None: ...
@@ -139,10 +140,11 @@ def emit_from(
     message: object,
     args: tuple[Any, ...],
     fields: dict[str, Any],
-    exc_info: BaseException | None,
-    frame: FrameType | None,
+    exc_info: BaseException | tuple[Any, Any, Any] | None,
+    frame: FrameType | TracebackType | None,
 ) -> None: ...
-def module_of(frame: FrameType) -> str: ...
+def spec_kinds(spec: str) -> int: ...
+def time_pattern_mistake(pattern: str) -> int | None: ...
 def install_methods(cls: type[Producer]) -> None: ...
 def take_records(handle: SinkHandle) -> list[tuple[tuple[Any, ...], bytes]]: ...
 def record_done(handle: SinkHandle, record: bytes, render: bool, failed: bool) -> None: ...

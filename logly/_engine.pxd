@@ -19,7 +19,8 @@ from logly._clock cimport (
     ClockCalibration, calibration_is_due, calibration_ns, calibration_refresh, clock_monotonic_ns, clock_ticks,
 )
 from logly._event cimport Event, event_prepare, event_signal, event_wait
-from logly._layout cimport Level, Line, Site, Text, render_line, write_message
+from logly._layout cimport render_line
+from logly._line cimport Level, Line, Site, Text, write_message
 from logly._merge cimport Merge, merge_begin, merge_next, record_proper
 from logly._output cimport (
     NO_TURN, NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,

@@ -13,7 +13,7 @@ from logly._fd cimport (
     EAGAIN, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_briefly, fd_size, fd_unlock, fd_writable,
     fd_write_raw,
 )
-from logly._layout cimport Layout, Text
+from logly._line cimport Layout, Text
 
 cdef enum:
     PIPE_CHUNK = 4096      # PIPE_BUF: written as one piece, and without blocking where poll says writable

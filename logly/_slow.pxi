@@ -1,6 +1,10 @@
 # What a log call does when its arguments are not all copied as bits: everything that may run Python code, on the caller's
 # thread, before the record is begun.
 
+cdef enum:
+    MAX_DECIMAL_BITS = 14000  # 4,215 digits: within the 4,300 that CPython converts and reads by default
+
+
 cdef class Rendition:
     """A value whose text was made on the caller's thread: JSON, or the digits of an int beyond 64 bits."""
     cdef uint8_t tag
@@ -33,54 +37,50 @@ cdef str safe_repr(object value):
         return f"<{type(value).__name__} whose repr fails: {type(error).__name__}>"
 
 
-cdef bytes json_bytes(object value):
-    import json
-    try:
-        text = json.dumps(
-            value, ensure_ascii=True, allow_nan=False, default=safe_str, skipkeys=False, separators=(",", ":")
-        )
-    except Exception:
-        # Cycles, NaN inside, keys that are no str: as JSON as it can be, and never an invalid line.
-        text = json.dumps(plain_json(value, 0), separators=(",", ":"))
-    return text.encode("ascii")
-
-
-cdef object plain_json(object value, int depth):
-    """`value` made of what JSON knows, at most 32 levels deep."""
-    if depth > 32:
-        return safe_repr(value)
-    if isinstance(value, dict):
-        return {k if type(k) is str else safe_str(k): plain_json(v, depth + 1) for k, v in list(value.items())}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain_json(item, depth + 1) for item in list(value)]
-    if value is None or type(value) is bool or type(value) is str:
-        return value
-    if type(value) is float:
-        return value if value - value == 0 else ("NaN" if value != value else "Infinity" if value > 0 else "-Infinity")
-    if type(value) is int:
-        return value if -(1 << 63) <= value < (1 << 64) else safe_repr(value)
-    return safe_str(value)
-
-
 cdef object native_field(object value):
     """The value as a field carries it: a number stays a number, a nested value becomes JSON, the rest text."""
     kind = type(value)
-    if kind is str or kind is float or kind is bool or kind is bytes or value is None:
+    if kind is str or kind is float or kind is bool or kind is bytes or value is None or kind is Rendition:
         return value
     if kind is int:
         if -(1 << 63) <= value < (1 << 64):
             return value
-        return rendition(TAG_NUMBER, utf8(safe_repr(value))) if value.bit_length() < 14000 else safe_repr(value)
+        digits = int_text(value)
+        return rendition(TAG_NUMBER, digits.encode()) if digits[0] != '"' else digits[1:-1]
     try:
         if isinstance(value, (dict, list, tuple, set, frozenset)):
             return rendition(TAG_JSON, json_bytes(value))
-        if isinstance(value, int):
-            return native_field(int.__int__(value))
-        if isinstance(value, float):
-            return float.__float__(value)
+        plain = plain_scalar(value)
+        return safe_str(value) if plain is value else native_field(plain)
     except Exception:
         return safe_repr(value)
-    return safe_str(value)
+
+
+cdef str int_text(object value):
+    """Digits; for an int that is too long for CPython's decimal conversion its hexadecimal text, in quotes."""
+    if value.bit_length() < MAX_DECIMAL_BITS:
+        try:
+            return int.__repr__(value)
+        except ValueError:  # sys.set_int_max_str_digits() allows even less
+            pass
+    return f'"{hex(value)}"'
+
+
+cdef object plain_scalar(object value):
+    """A number for what is one (subclasses, numpy's scalars), text for a subclass of str; else `value` itself."""
+    kind = type(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, (str, bytes)):
+        return value
+    if hasattr(kind, "item") and hasattr(kind, "ndim") and value.ndim == 0:
+        item = value.item()
+        return item if type(item) in (bool, int, float, str, bytes) else value
+    if hasattr(kind, "__index__"):
+        return value.__index__()
+    return value
 
 
 cdef str fallback_text(str message, tuple args, dict fields):
@@ -123,30 +123,43 @@ cdef str cut_text(str text, unsigned long long limit):
     return f"{kept} [logly: cut, the message had {len(text)} characters]"
 
 
-cdef tuple exception_texts(object exc_info):
-    """(type, message, traceback) of what `exc_info` stands for, as text; None when that is no exception."""
-    import traceback
-
-    if exc_info is True or exc_info == 1:
-        error = sys.exc_info()[1]
-    elif isinstance(exc_info, tuple) and len(exc_info) == 3:
-        error = exc_info[1]
-    else:
-        error = exc_info
-    if not isinstance(error, BaseException):
+cdef object exception_of(object exc_info):
+    """(exception, its traceback) that `exc_info` stands for; None when there is none."""
+    if isinstance(exc_info, BaseException):
+        return (exc_info, exc_info.__traceback__)
+    if isinstance(exc_info, tuple):
+        if len(exc_info) == 3 and isinstance(exc_info[1], BaseException):
+            return (exc_info[1], exc_info[2])
         return None
+    if not exc_info:
+        return None
+    error = sys.exc_info()[1]
+    return (error, error.__traceback__) if error is not None else None
+
+
+cdef tuple exception_texts(object exc_info, unsigned long long limit):
+    """(type, message, traceback, the traceback made safe) as text; None when there is no exception."""
     try:
-        stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        found = exception_of(exc_info)
+        if found is None:
+            return None
+        from .tracebacks import exception_text
+        return tuple([cut_text(text, limit) for text in exception_text(*found)])
     except Exception as trouble:
-        stack = f"{type(error).__name__}: <traceback could not be rendered: {type(trouble).__name__}>\n"
-    return (type(error).__qualname__, safe_str(error), stack)
+        return ("?", "", f"<exception could not be rendered: {type(trouble).__name__}>", "")
 
 
-cdef object frame_at(int stacklevel):
+cdef object frame_at(object stacklevel):
+    """The frame of the call (1) or of its callers (2, ...); the outermost one where there are fewer. None: there is none."""
     try:
-        return sys._getframe(max(stacklevel, 1) - 1)
+        frame = sys._getframe(0)
     except ValueError:
         return None
+    if type(stacklevel) is int:
+        while stacklevel > 1 and frame.f_back is not None:
+            frame = frame.f_back
+            stacklevel -= 1
+    return frame
 
 
 cdef dict active_threads = threading._active

@@ -35,6 +35,9 @@ ON_ERROR_INTERVAL_S = 1.0
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that has begun."""
 
+MAX_NAMED_LEVELS = 240
+"""Of the core's 256 places, the rest is for levels that are added later."""
+
 
 class Backend:
     """One engine with everything that Python owns of it.
@@ -180,7 +183,14 @@ class Backend:
             self.core.set_level(level.name, int(level), colors.get(int(level), ""))
         for name, number in {**self.config.custom_levels, **self.custom_levels}.items():
             color = self.custom_colors.get(name.upper(), colors.get(number, ""))
+            names = self.core.level_index
+            known = names.get(name.upper())
+            if known is not None and known[0] != number:  # a new number: other spellings are looked up again
+                for spelling in [key for key, found in names.items() if found == known and key != name.upper()]:
+                    del names[spelling]
             self.core.set_level(name.upper(), number, color)
+            if number in names and names[number] == names.get(_unnamed(number)):
+                names[number] = names[name.upper()]  # it was logged by its number before it had a name
 
     def all_custom_levels(self) -> dict[str, int]:
         return {**self.config.custom_levels, **self.custom_levels}
@@ -206,7 +216,9 @@ class Backend:
             if isinstance(level, str):
                 found = names.get(level.strip().upper(), found)
             if found is None:
-                found = (number, self.core.set_level(f"LEVEL {number}", number, ""))
+                # The core's table is bounded; what finds no place in it any more shares a name.
+                name = _unnamed(number) if len(set(names.values())) < MAX_NAMED_LEVELS else "LEVEL"
+                found = (number, self.core.set_level(name, number, self.config.level_colors.get(number, "")))
             if len(names) < 2000:
                 names[level] = found
         return found
@@ -450,6 +462,11 @@ class Lifeline:
         backend = getattr(self, "backend", None)
         if backend is not None and not backend.is_closed:
             backend.close()
+
+
+def _unnamed(number: int) -> str:
+    """The name of a level that has none, as the standard library has it."""
+    return f"LEVEL {number}"
 
 
 def _power_of_two(size: int) -> int:
