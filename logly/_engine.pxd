@@ -14,7 +14,7 @@ from logly._atomic cimport (
     exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer, load_relaxed,
     load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
-from logly._buffer cimport Buffer, buffer_append
+from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly._clock cimport (
     ClockCalibration, calibration_is_due, calibration_ns, calibration_refresh, clock_monotonic_ns, clock_ticks,
 )
@@ -27,7 +27,7 @@ from logly._output cimport (
     WORK_STREAM, WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Marks, Sink, marks_push, sink_backlog,
     sink_forget, sink_mark, sink_oldest, sink_write,
 )
-from logly._program cimport Program
+from logly._program cimport Program, write_value
 from logly._record cimport (
     HAS_SITE, IS_INSIDE, IS_NOTICE, TAG_UTF8, RecordHeap, RecordHeader, RecordView, Value, align_record, record_view, text_kind,
 )
@@ -311,18 +311,23 @@ cdef inline bint route_grow(Sink* sink, uint32_t site) noexcept nogil:
     return True
 
 
+# Names in a record are as CPython stores them, the sink's are UTF-8.
 cdef inline bint inline_site_is_wanted(const Sink* sink, const RecordView* view) noexcept nogil:
-    cdef Text module, function
-    if not view.header.flags & HAS_SITE:
-        module.data = b""
-        module.size = 0
-        function = module
-    else:
-        module.data = view.site_module.data
-        module.size = view.site_module.count
-        function.data = view.site_function.data
-        function.size = view.site_function.count
-    return site_is_wanted(sink, &module, &function)
+    cdef Text module = Text(b"", 0)
+    cdef Text function = module
+    cdef Buffer names
+    cdef bint wanted
+    buffer_init(&names)
+    if view.header.flags & HAS_SITE:
+        write_value(&names, &view.site_module)
+        module.size = <uint32_t> names.size
+        write_value(&names, &view.site_function)
+        function.size = <uint32_t> names.size - module.size
+        module.data = names.data
+        function.data = names.data + module.size
+    wanted = site_is_wanted(sink, &module, &function)
+    buffer_free(&names)
+    return wanted
 
 
 # Decided once per call site, then one load.

@@ -189,6 +189,8 @@ cdef inline void write_aligned(Buffer* out, const Piece* piece, const char* data
         return
     spec = piece.spec
     spec.precision = UNSET
+    if spec.zero:
+        spec.fill = c' '  # zeros behind a text would be digits of another number
     format_text(out, 0, data, size, &spec)
 
 
