@@ -11,10 +11,10 @@ from logly._escape cimport escape_controls, escape_terminal, indent_newlines
 from logly._format cimport KIND_BOOL, KIND_FLOAT, KIND_INT, KIND_STR, UNSET, FormatSpec, format_int, format_text
 from logly._json cimport render_json, render_logfmt
 from logly._line cimport (
-    COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD,
-    PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE,
-    PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME, PIECE_TIME, Layout, Line, Piece, Site, base_name, buffer_text,
-    is_overridden, write_exception, write_message,
+    COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
+    PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
+    PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME, PIECE_TIME, Layout,
+    Line, Piece, Site, base_name, buffer_text, is_overridden, write_exception, write_message,
 )
 from logly._number cimport write_int
 from logly._program cimport find_field, format_value, write_value

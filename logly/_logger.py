@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ._core import FieldBlock, Producer, install_methods
 from .backend import Backend, Lifeline
 from .config import LoggerConfig, SinkConfig
@@ -329,7 +328,7 @@ class Logger(Producer):
             exception: what to catch.
             level: level of the record.
             reraise: raise it again after it was logged.
-            message: text of the record; ``{function}`` is the decorated function's name, or the function of the ``with``.
+            message: text of the record; ``{function}`` is the decorated function's name, or that of the ``with``.
             default: what a decorated function returns instead.
 
         The record's call site is the line that failed in the decorated function, or in the ``with``. What ends

@@ -1,13 +1,12 @@
 # Nested values of fields as JSON text, made on the caller's thread: whatever is in them, one valid value comes out.
 
-from json.encoder import encode_basestring as quote_text
-
 cdef enum:
     MAX_JSON_DEPTH = 32
     MAX_JSON_ITEMS = 1 << 20     # a few shared lists can stand for more items than there are atoms
 
 # What json leaves as it is: DEL, C1 controls, line separators, lone surrogates (see json_encode in _escape.pxd).
 cdef object late_controls = None
+cdef object quote_text = None    # json's own: imported when a nested value is logged
 
 
 cdef class JsonText:
@@ -84,8 +83,12 @@ cdef str json_key_text(object name):
 
 
 cdef str json_text(str text):
-    global late_controls
-    cdef str quoted = quote_text(text)
+    global late_controls, quote_text
+    cdef str quoted
+    if quote_text is None:
+        from json.encoder import encode_basestring
+        quote_text = encode_basestring
+    quoted = quote_text(text)
     if quoted.isascii() and "\x7f" not in quoted:
         return quoted
     if late_controls is None:

@@ -6,18 +6,20 @@ import functools
 import sys
 from contextlib import nullcontext
 from types import CodeType
-from typing import TYPE_CHECKING, Any
 
 from ._core import FieldBlock, emit_from
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from types import FrameType, TracebackType
-    from typing import Self
+    from typing import Any, Self, TypeVar
 
+    from ._logger import Logger
     from .backend import Backend
     from .levels import Level
-    from ._logger import Logger
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
 
 __all__ = ["Catcher", "Contextualized"]
 
@@ -38,7 +40,7 @@ class Contextualized:
         # may be closed in a context that it never ran in: nothing of ours is there.
         self._variable.set(_without(self._variable.get(None), self))
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Function) -> Function:
         return decorate(function, self, each_step=True)
 
 
@@ -55,7 +57,7 @@ class _ContextFields(FieldBlock):
 
 
 def _without(block: _ContextFields | None, owner: Contextualized) -> _ContextFields | None:
-    """The blocks without the innermost of `owner`: not always the last, where a generator is suspended in a ``with``."""
+    """The blocks without `owner`'s innermost: not always the last one, with a generator suspended in a ``with``."""
     if block is None or block.owner is owner:
         return block.outer if block is not None else None
     outer = _without(block.outer, owner)
@@ -101,7 +103,7 @@ class Catcher:
         emit_from(self._logger, self._level, text, (), {}, (kind, error, inner or trace), place)
         return not self._reraise
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Function) -> Function:
         name = getattr(function, "__name__", repr(function))
         guard = Catcher(self._logger, self._kinds, self._level, self._reraise, self._message, self._default, name)
         return decorate(function, guard, default=self._default)
@@ -122,9 +124,7 @@ def _calling_frame() -> FrameType | None:
     return frame
 
 
-def decorate(
-    function: Callable[..., Any], guard: Any, *, default: Any = None, each_step: bool = False
-) -> Callable[..., Any]:
+def decorate(function: Function, guard: Any, *, default: Any = None, each_step: bool = False) -> Function:
     """`function` run inside ``with guard``, whatever kind of function it is.
 
     Args:
@@ -135,13 +135,17 @@ def decorate(
     """
     from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 
+    wrapped: Any
     if iscoroutinefunction(function):
-        return _coroutine(function, guard, default)
-    if isasyncgenfunction(function):
-        return _async_generator(function, guard, each_step)
-    if isgeneratorfunction(function):
-        return _stepped_generator(function, guard) if each_step else _generator(function, guard, default)
-    return _plain(function, guard, default)
+        wrapped = _coroutine(function, guard, default)
+    elif isasyncgenfunction(function):
+        wrapped = _async_generator(function, guard, each_step)
+    elif isgeneratorfunction(function):
+        wrapped = _stepped_generator(function, guard) if each_step else _generator(function, guard, default)
+    else:
+        wrapped = _plain(function, guard, default)
+    result: Function = wrapped
+    return result
 
 
 def _plain(function: Callable[..., Any], guard: Any, default: Any) -> Callable[..., Any]:

@@ -137,9 +137,7 @@ class _Mistake(Exception):
         self.position, self.what = position, what
 
     def as_error(self, field: str, value: str) -> ConfigError:
-        return ConfigError(
-            f"{field} = {value!r}: {self.what}, at position {self.position}", field=field, value=value
-        )
+        return ConfigError(f"{field} = {value!r}: {self.what}, at position {self.position}", field=field, value=value)
 
 
 def _end_of_placeholder(template: str, start: int) -> int:
@@ -159,7 +157,9 @@ def _end_of_placeholder(template: str, start: int) -> int:
 def _piece(placeholder: str, position: int, default_time: str) -> Piece:
     name, colon, spec = placeholder.partition(":")
     if not name.isidentifier():
-        what = f"'{{{placeholder}}}' is not a placeholder: a name (letters, digits, underscores), then maybe ':' and how"
+        what = (
+            f"'{{{placeholder}}}' is not a placeholder: a name (letters, digits, underscores), then maybe ':' and how"
+        )
         raise _Mistake(position, what)
     inside = position + 1 + len(name) + len(colon)
     if name == "time":
@@ -180,7 +180,9 @@ def _check_spec(name: str, spec: str, position: int) -> None:
         raise _Mistake(position, f"{spec!r} is not a format specification")
     wanted = KIND_INT if name in NUMBERS else KIND_STR
     if name in PIECES and not kinds & wanted:
-        raise _Mistake(position, f"{spec!r} is not for {'a number' if name in NUMBERS else 'text'}, which {{{name}}} is")
+        raise _Mistake(
+            position, f"{spec!r} is not for {'a number' if name in NUMBERS else 'text'}, which {{{name}}} is"
+        )
 
 
 def _check_time(pattern: str, position: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Exceptions: the tracebacks are Python's, `catch` around any kind of code, nothing rendered or kept that need not be."""
+"""Exceptions: tracebacks are Python's, `catch` around any kind of code, nothing rendered or kept needlessly."""
 
 import asyncio
 import gc

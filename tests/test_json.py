@@ -137,7 +137,9 @@ def test_a_line_is_a_line_for_every_reader(alone):
     """Not one byte that any program takes for a line's end, or a terminal for a command."""
     for code in [*range(0x100), 0x2028, 0x2029, 0xD800, 0xFFFE, 0x10FFFF]:
         text = f"a{chr(code)}b"
-        alone.logger.info("m {}", text, **{text: text, "nested": {text: [text]}, "bytes": text.encode("utf-8", "replace")})
+        alone.logger.info(
+            "m {}", text, **{text: text, "nested": {text: [text]}, "bytes": text.encode("utf-8", "replace")}
+        )
     text = alone.text()
     assert len(text.splitlines()) == 261
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", text)
@@ -296,7 +298,9 @@ def test_a_reader_in_c_takes_every_line(alone, tmp_path):
     path = tmp_path / "lines.json"
     path.write_text(alone.text())
     try:
-        done = subprocess.run(["jq", "-e", "-c", "[.message, .f]", str(path)], capture_output=True, check=False, timeout=30)
+        done = subprocess.run(
+            ["jq", "-e", "-c", "[.message, .f]", str(path)], capture_output=True, check=False, timeout=30
+        )
     except FileNotFoundError:
         pytest.skip("jq is not installed")
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """Text layouts: placeholders and their specifications, time, the switches, and what is wrong in a template."""
 
+import inspect
 import itertools
 import os
 import re
@@ -26,9 +27,24 @@ def test_the_default_line():
 
 
 def test_every_placeholder_is_what_it_says():
-    names = "level message name module function filename path lineno thread thread_name process symbol fields".split()
+    names = [
+        "level",
+        "message",
+        "name",
+        "module",
+        "function",
+        "filename",
+        "path",
+        "lineno",
+        "thread",
+        "thread_name",
+        "process",
+        "symbol",
+        "fields",
+    ]
     with lines_of(name="shop", format="\x1f".join(f"{{{name}}}" for name in names), newlines="keep") as lines:
         here = test_every_placeholder_is_what_it_says.__code__
+        number = inspect.currentframe().f_lineno + 1
         lines.logger.warning("hello", symbol="ABCD", n=1)
         parts = dict(zip(names, lines.line().split("\x1f"), strict=True))
     assert parts == {
@@ -39,7 +55,7 @@ def test_every_placeholder_is_what_it_says():
         "function": here.co_name,
         "filename": "test_layout.py",
         "path": here.co_filename,
-        "lineno": str(here.co_firstlineno + 4),
+        "lineno": str(number),
         "thread": str(threading.get_ident()),
         "thread_name": threading.current_thread().name,
         "process": str(os.getpid()),

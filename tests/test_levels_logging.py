@@ -1,4 +1,4 @@
-"""Levels as they are logged: every method, `log()` with each spelling, custom ones, thresholds, numbers without a name."""
+"""Levels as they are logged: every method, `log()` with each spelling, custom ones, thresholds, bare numbers."""
 
 import logging
 

@@ -45,22 +45,22 @@ def test_functions_of_every_kind(lines):
     def decorator(function):
         @functools.wraps(function)
         def wrapper(*args):
-            log("in the wrapper"), expected.append(here())  # noqa: B018
+            log("in the wrapper"), expected.append(here())
             return function(*args)
 
         return wrapper
 
     @decorator
     def decorated():
-        log("x"), expected.append(here())  # noqa: B018
+        log("x"), expected.append(here())
 
     def generator():
-        log("x"), expected.append(here())  # noqa: B018
+        log("x"), expected.append(here())
         yield
-        log("x"), expected.append(here())  # noqa: B018
+        log("x"), expected.append(here())
 
     async def coroutine():
-        log("x"), expected.append(here())  # noqa: B018
+        log("x"), expected.append(here())
 
     decorated()
     list(generator())
@@ -73,11 +73,11 @@ def test_functions_of_every_kind(lines):
         log("x"), expected.append(here())
 
         def method(self):
-            log("x"), expected.append(here())  # noqa: B018
+            log("x"), expected.append(here())
 
         @staticmethod
         def static():
-            log("x"), expected.append(here())  # noqa: B018
+            log("x"), expected.append(here())
 
     Body().method()
     Body.static()
@@ -87,40 +87,49 @@ def test_functions_of_every_kind(lines):
 
 def test_calls_through_other_callables(lines):
     expected = []
-    functools.partial(lines.logger.info, "x")(), expected.append(here())  # noqa: B018
-    list(map(lines.logger.info, ["x", "y"])), expected.extend([here()] * 2)  # noqa: B018
-    getattr(lines.logger, "inf" + "o")("x"), expected.append(here())  # noqa: B009, B018
-    type(lines.logger).info(lines.logger, "x"), expected.append(here())  # noqa: B018
+    functools.partial(lines.logger.info, "x")(), expected.append(here())
+    list(map(lines.logger.info, ["x", "y"])), expected.extend([here()] * 2)
+    getattr(lines.logger, "inf" + "o")("x"), expected.append(here())
+    type(lines.logger).info(lines.logger, "x"), expected.append(here())
     sorted([2, 1], key=lambda n: (lines.logger.info("x"), expected.append(here()), n)[-1])
-    lines.logger.log("INFO", "x"), expected.append(here())  # noqa: B018
-    lines.logger.bind(a=1).info("x"), expected.append(here())  # noqa: B018
-    lines.logger.info("x", a=object()), expected.append(here())  # noqa: B018
+    lines.logger.log("INFO", "x"), expected.append(here())
+    lines.logger.bind(a=1).info("x"), expected.append(here())
+    lines.logger.info("x", a=object()), expected.append(here())
     assert told(lines) == expected
 
 
-def test_a_call_over_several_lines(lines):
-    both = lines.logger.info(
-        "x {} {}",
-        1,
-        2,
-    ), here()
-    several = [
-        lines.logger.info("x"),
-        lines.logger.info(
-            "y",
-        ),
-    ]
-    start = both[1][3] - 4
-    assert [line for *_, line in told(lines)] == [start, start + 6, start + 7]
-    assert several == [None, None]
+PLACES = """\
+log(
+    "x {} {}",
+    here(),
+    2,
+)
+found = [log("x {}", here()), log("y {}",
+    here())]
+for _ in range(3): log("x {}", here()); log("y {}", here())
+log("z {}",
+    here()); log(
+    "u {}", here())
+(log)(*("x {}", here()), **{"a": here()})
+"""
 
 
-def test_a_loop_uses_one_site_and_neighbours_differ(lines):
-    first = inspect.currentframe().f_lineno
-    for _ in range(3):
-        lines.logger.info("x"); lines.logger.info("y")  # noqa: E702
-        lines.logger.info("z")
-    assert [line - first for *_, line in told(lines)] == [2, 2, 3] * 3
+def test_calls_over_several_lines_and_several_in_one_line(lines):
+    """`inspect` in an argument tells the argument's line, and where the call itself stands is told by the compiler."""
+    with lines_of(format="{lineno}") as numbers:
+        code = compile(PLACES, "<places>", "exec")
+        positions = {}
+        for offset, (first, *_) in enumerate(code.co_positions()):
+            positions[2 * offset] = first
+        expected = []
+
+        def log(*args, **fields):
+            expected.append(positions[sys._getframe(1).f_lasti])
+
+        exec(code, {"__name__": "places", "log": log, "here": here})
+        exec(code, {"__name__": "places", "log": numbers.logger.info, "here": here})
+        assert numbers.lines() == [str(line) for line in expected]
+        assert expected == [1, 6, 6, *[8] * 6, 9, 10, 12]
 
 
 def test_stacklevel(lines):
@@ -154,7 +163,7 @@ def test_stacklevel_of_exceptions(lines):
     def wrapper():
         lines.logger.exception("x", stacklevel=2)
 
-    wrapper(), (expected := here())  # noqa: B018
+    wrapper(), (expected := here())
     assert told(lines) == [expected]
 
 
@@ -222,7 +231,9 @@ def test_main_and_no_source(options, tmp_path):
         f"logger = Logger()\nlogger.add_sink(SinkConfig(fd=1, format={LAYOUT!r}))\n"
         "def work():\n    logger.info('x')\nwork()\nlogger.info('y')\nlogger.close()\n"
     )
-    done = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, *options, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "__main__|work|<string>|6|<string>\n__main__|<module>|<string>|8|<string>\n"
 
 
