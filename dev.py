@@ -67,7 +67,7 @@ def lint() -> None:
     run(PYTHON, "-m", "mypy")
     run(PYTHON, "-m", "mypy.stubtest", "logly._core", "--allowlist", "tests/typing/stubtest-allowlist.txt")
     run(PYTHON, "-m", "basedpyright", "--pythonpath", PYTHON)
-    run(PYTHON, "-m", "zizmor", "--offline", "--quiet", ".github/workflows")
+    run(BIN / "zizmor", "--offline", "--quiet", ".github/workflows")
 
 
 def test_wheel() -> None:
