@@ -402,7 +402,9 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     cdef Core core = self.core
     cdef Engine* engine = core.engine
     cdef Ring* ring
+    cdef Ring* blob_ring = NULL
     cdef char* place
+    cdef uint64_t blob = 0
     cdef bint large
     while True:
         ring = ring_of_thread(core)
@@ -411,6 +413,11 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
             return count_dropped(core)
         large = size > ring_max_inline(ring)
         place = NULL
+        if large and ring.spool != NULL and ring != blob_ring:
+            # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
+            blob_ring = ring
+            blob = spool_large_record(core, ring, block, size)
+            continue
         if not large or heap_has_room(engine, ring, size):
             place = ring_reserve(ring, sizeof(RecordHeap) if large else size)
         if place != NULL:
@@ -432,7 +439,7 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     if FREE_THREADED:
         ring.last_ticks = (<RecordHeader*> block).ticks
     if large:
-        commit_heap(ring, <RecordHeap*> place, block, size)
+        commit_heap(ring, <RecordHeap*> place, block, size, blob if ring == blob_ring else 0)
     else:
         memcpy(place, block, size)
         ring_commit(ring, size)
@@ -448,13 +455,27 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     return True
 
 
-cdef void commit_heap(Ring* ring, RecordHeap* heap, char* block, uint64_t size) noexcept:
+cdef void commit_heap(Ring* ring, RecordHeap* heap, char* block, uint64_t size, uint64_t blob) noexcept:
     heap.size = sizeof(RecordHeap)
     heap.kind = RECORD_HEAP
     heap.block = block
     heap.block_size = size
+    heap.blob = blob
     ring.heap_bytes_in += size
     ring_commit(ring, sizeof(RecordHeap))
+
+
+cdef uint64_t spool_large_record(Core core, Ring* ring, char* block, uint64_t size) except? 0:
+    """Where in the spool's file the copy is; 0 (and `on_error` is told): there was no room, a crash would lose it."""
+    cdef Spool* spool = <Spool*> ring.spool
+    cdef SpoolFile file = <SpoolFile> <object> spool.owner  # keeps it open meanwhile
+    cdef uint64_t blob
+    (<RecordHeader*> block).ticks = clock_ticks()
+    with nogil:
+        blob = spool_put_blob(spool, block, size)
+    if blob == 0:
+        core.tell(spool_error(file.path, f"no space for a record of {size} bytes: it is in memory only", 28))
+    return blob
 
 
 cdef bint heap_has_room(Engine* engine, Ring* ring, uint64_t size) noexcept:
@@ -477,6 +498,9 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
     cdef uint32_t ticket
+    if core.ring_wanted:
+        core.make_ring()
+        return True
     if core.is_inside():
         return core.make_room(ring)
     if load_relaxed32(&engine.drops):

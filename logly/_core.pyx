@@ -12,9 +12,10 @@ from _thread import RLock, get_ident
 from collections import deque
 from types import TracebackType
 
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport INT32_MAX, INT64_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -24,7 +25,9 @@ from logly._atomic cimport (
 )
 from logly._buffer cimport Buffer, buffer_free, buffer_init
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
-from logly._clock cimport calibration_init, clock_init, clock_monotonic_ns, clock_ticks
+from logly._clock cimport (
+    ClockCalibration, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,
+)
 from logly._engine cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
     PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, deliver_line,
@@ -34,12 +37,12 @@ from logly._engine cimport (
 from logly._event cimport event_init, event_prepare, event_wait
 from logly._fd cimport FD_FILE, fd_kind, fd_size, process_id
 from logly._format cimport KIND_ALL, KIND_STR, FormatSpec, parse_spec, spec_accepts
-from logly._line cimport PIECE_FIELD, PIECE_TIME, Layout, Line, Piece, Site, Text, base_name, write_message
+from logly._line cimport PIECE_FIELD, PIECE_TIME, Layout, Level, Line, Piece, Site, Text, base_name, write_message
 from logly._merge cimport merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,
     WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog,
-    sink_written_offset,
+    sink_unstage, sink_use_spool, sink_written_offset,
 )
 from logly._producer cimport (
     ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
@@ -55,8 +58,15 @@ from logly._record cimport (
     unit_size,
 )
 from logly._ring cimport (
-    NOT_IN_FLIGHT, NOT_STALLED, RECORD_HEAP, RING_ALIGN, Ring, ring_begin, ring_commit, ring_end, ring_free,
-    ring_max_inline, ring_new, ring_release, ring_reserve, ring_used,
+    NOT_IN_FLIGHT, NOT_STALLED, PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RING_ALIGN, RecordPrefix, Ring,
+    ring_attach, ring_begin, ring_commit, ring_end, ring_free, ring_max_inline, ring_new, ring_release, ring_reserve,
+    ring_used,
+)
+from logly._sound cimport Names, record_is_sound
+from logly._spool cimport (
+    HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS,
+    SPOOL_VERSION, STAGE_BYTES, Released, Spool, SpoolHeader, SpoolSlot, slot_done, slot_stage, spool_put_blob,
+    spool_pwrite,
 )
 from logly._table cimport Table, table_find, table_insert
 from logly._threads cimport (
@@ -89,6 +99,7 @@ include "_registry.pxi"
 include "_slow.pxi"
 include "_nested.pxi"
 include "_layouts.pxi"
+include "_spool.pxi"
 include "_engine.pxi"
 include "_sink_handle.pxi"
 include "_records.pxi"

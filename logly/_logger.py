@@ -213,7 +213,7 @@ class Logger(Producer):
         Returns:
             False when the time was over first.
         """
-        return self._backend.core.flush(timeout)
+        return self._backend.flush(timeout)
 
     def close(self, timeout: float | None = None) -> bool:
         """Flush, stop the flusher, close the files. Idempotent.

@@ -122,6 +122,12 @@ cdef Program* register_template(str message) except? NULL:
                 program.id = program_count
                 store_pointer(&all_programs[program_count], program)
                 store_relaxed32(&program_count, program_count + 1)
+                if not spools_take_template(program.id, message):
+                    # The number stays unused, unless it is the last: nothing refers to it.
+                    store_relaxed32(&program_count, program_count - (program_count == program.id + 1))
+                    all_programs[program.id] = NULL
+                    free_program(program)
+                    return NULL
                 known = [<uint64_t> program, 0]
                 programs_by_text[message] = known
     program = <Program*> <uint64_t> known[0]
@@ -214,6 +220,12 @@ cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction, uint64_t
     site.code = <void*> place[0]
     store_pointer(&all_sites[site_count], site)
     store_relaxed32(&site_count, site_count + 1)
+    if not spools_take_site(site):
+        store_relaxed32(&site_count, site_count - (site_count == site.id + 1))
+        all_sites[site.id] = NULL
+        Py_DecRef(<PyObject*> site.code)
+        free_site(site)
+        return 0
     if last != NULL:
         store_pointer(&last.next, site)
     else:
