@@ -65,9 +65,11 @@ def lint() -> None:
     # It looks for pycodestyle on the path.
     run(BIN / "cython-lint", "logly", "tests", PATH=f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}")
     run(PYTHON, "-m", "mypy")
-    run(PYTHON, "-m", "mypy.stubtest", "logly._core", "--allowlist", "tests/typing/stubtest-allowlist.txt")
+    # What the stub says must be so; it need not name what only the compiled module itself uses.
+    allowed = ("--ignore-missing-stub", "--allowlist", "tests/typing/stubtest-allowlist.txt")
+    run(PYTHON, "-m", "mypy.stubtest", "logly._core", *allowed)
     run(PYTHON, "-m", "basedpyright", "--pythonpath", PYTHON)
-    run(PYTHON, "-m", "zizmor", "--offline", "--quiet", ".github/workflows")
+    run(BIN / "zizmor", "--offline", "--quiet", ".github/workflows")
 
 
 def test_wheel() -> None:

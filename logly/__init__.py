@@ -10,7 +10,7 @@ True
 
 from ._logger import Logger
 from .config import LoggerConfig, SinkConfig
-from .errors import ConfigError, LoglyError, SinkError
+from .errors import ConfigError, LoglyError, SinkError, SpoolError
 from .levels import Level
 
 TYPE_CHECKING = False
@@ -33,6 +33,7 @@ __all__ = [
     "SinkConfig",
     "SinkError",
     "SinkStats",
+    "SpoolError",
     "Stats",
     "__version__",
     "logger",

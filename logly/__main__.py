@@ -18,10 +18,34 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument("--lines", type=int, default=2_000_000, help="lines in all (default: %(default)s)")
     demo.add_argument("--threads", type=int, default=4, help="threads that log (default: %(default)s)")
     demo.add_argument("--path", default="logs/async.log", help="the file (default: %(default)s)")
+    _add_recover(commands)
     chosen = parser.parse_args(arguments)
+    if chosen.command == "recover":
+        from .recover import recover
+
+        return recover(chosen)
     from .demo import run
 
     return run(lines=chosen.lines, threads=chosen.threads, path=chosen.path)
+
+
+def _add_recover(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "recover",
+        help="print what a process that died had logged and not written",
+        description=(
+            "Print, or append to a file, the records that a dead process had logged with LoggerConfig(spool=...) and "
+            "not written, each once; then remove its spool. A write that the process did not live to see the end of "
+            "is finished in its log file first. The spool of a process that lives is not touched, and a damaged file "
+            "is left as it is."
+        ),
+    )
+    parser.add_argument("spool", metavar="SPOOL", help="the configured path, or one file (SPOOL.<pid>)")
+    parser.add_argument("--append", metavar="FILE", help="append to this file instead of printing")
+    layout = parser.add_mutually_exclusive_group()
+    layout.add_argument("--format", metavar="LAYOUT", help="layout of the lines, as in SinkConfig(format=...)")
+    layout.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="per spool (default: 60)")
 
 
 if __name__ == "__main__":

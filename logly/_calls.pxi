@@ -1,49 +1,11 @@
 # The log calls. They are method descriptors made by hand on the class that users see: CPython specializes a
 # call of a descriptor only for exactly its own type, and Cython's `*args, **fields` would build a tuple and a dict per call.
 
+cdef enum:
+    MAX_NATIVE_NAMES = 64
+
 cdef PyObject* EXC_INFO = <PyObject*> "exc_info"
 cdef PyObject* STACKLEVEL = <PyObject*> "stacklevel"
-
-
-cdef class FieldBlock:
-    """Fields encoded once: what bind() and contextualize() copy into every record."""
-
-    def __init__(self, fields, unsigned long long limit=MAX_FIELD_BYTES):
-        cdef dict native
-        self.fields = dict(fields)
-        native = native_fields(self.fields, <Py_ssize_t> min(limit, <unsigned long long> MAX_FIELD_BYTES))
-        self.count = <uint16_t> len(native)
-        self.data = encode_block(native)
-
-
-cdef bint put_object(Cursor* out, object value) except -1:
-    cdef Rendition made
-    if type(value) is Rendition:
-        made = <Rendition> value
-        return put_counted(out, made.tag, <const char*> made.text, <uint32_t> len(made.text), len(made.text))
-    return put_value(out, <PyObject*> value) > 0
-
-
-cdef bytes encode_block(dict native):
-    cdef size_t size = 256
-    cdef Cursor out
-    cdef char* block
-    cdef bint fits
-    while True:
-        block = <char*> malloc(size)
-        if block == NULL:
-            raise MemoryError
-        out.at = block
-        out.end = block + size
-        fits = True
-        for name, value in native.items():
-            fits = fits and put_text(&out, <PyObject*> name) and put_object(&out, value)
-        if fits:
-            encoded = block[: out.at - block]
-            free(block)
-            return encoded
-        free(block)
-        size *= 2
 
 
 cdef class Producer:
@@ -66,8 +28,8 @@ cdef class Producer:
         self.owner = owner
 
     @property
-    def _bound_fields(self):
-        return dict(self.bound.fields) if self.bound is not None else {}
+    def _bound(self):
+        return self.bound
 
     @property
     def _owner(self):
@@ -95,7 +57,7 @@ cdef inline bint has_special_name(PyObject* names) noexcept:
 
 cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexcept:
     if names != NULL and tuple_length(names):
-        if tuple_length(names) > MAX_FIELDS or has_special_name(names):
+        if has_special_name(names) or tuple_length(names) > MAX_NATIVE_NAMES:
             return False
         call.names = names
     if call.arg_count or call.names != NULL:
@@ -177,11 +139,14 @@ cdef extern from *:
 # A new reference to the FieldBlock of the current context, or NULL.
 cdef PyObject* current_context(Core core) noexcept:
     cdef PyObject* block = NULL
-    if core.context is not None:
-        try:
-            PyContextVar_Get(<PyObject*> core.context, NULL, &block)
-        except Exception:
-            return NULL
+    if core.context is None:
+        return NULL
+    if PyContextVar_Get(<PyObject*> core.context, NULL, &block) < 0:
+        PyErr_Clear()
+        return NULL
+    if block == <PyObject*> None:
+        Py_DecRef(block)
+        return NULL
     return block
 
 
@@ -285,7 +250,7 @@ cdef bint emit_careful(
             text = cut_text(format_message(core, message, args, fields), limit)
         place = safe_site(core, stacklevel, frame)
         name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
-        block = FieldBlock(fields, limit) if fields else None
+        block = FieldBlock(fields, None, limit) if fields else None
     except Exception as error:
         # Out of memory, for one: what has a way of its own to fail has been dealt with before it comes here.
         return give_up(core, error)
@@ -296,7 +261,7 @@ cdef object safe_site(Core core, object stacklevel, object frame):
     try:
         return careful_site(core, stacklevel, frame)
     except Exception:
-        return describe_site(None)  # the interpreter has taken this module apart
+        return UNKNOWN_PLACE  # the interpreter has taken this module apart
 
 
 cdef object careful_site(Core core, object stacklevel, object frame):
@@ -306,8 +271,9 @@ cdef object careful_site(Core core, object stacklevel, object frame):
     if frame is None:
         frame = frame_at(stacklevel)
     if frame is None:
-        return describe_site(None)
-    return register_site(frame) or describe_site(frame)
+        return UNKNOWN_PLACE
+    place = place_of(frame)
+    return register_site(place) or describe_place(place)
 
 
 cdef bint commit_careful(
@@ -318,7 +284,7 @@ cdef bint commit_careful(
     cdef Call call
     cdef PyObject* arguments[MAX_ARGS]
     cdef PyObject* site[4]
-    cdef PyObject* error[3]
+    cdef PyObject* error[EXCEPTION_TEXTS]
     cdef PyObject* context = NULL
     cdef FieldBlock bound = self.bound
     cdef bytes own = fields.data if fields is not None else b""
@@ -346,7 +312,7 @@ cdef bint commit_careful(
     if name is not None:
         call.thread_name = <PyObject*> name
     if exception is not None:
-        for i in range(3):
+        for i in range(EXCEPTION_TEXTS):
             error[i] = <PyObject*> exception[i]
         call.exception = error
     if context != NULL:
@@ -419,7 +385,9 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     cdef Core core = self.core
     cdef Engine* engine = core.engine
     cdef Ring* ring
+    cdef Ring* blob_ring = NULL
     cdef char* place
+    cdef uint64_t blob = 0
     cdef bint large
     while True:
         ring = ring_of_thread(core)
@@ -428,6 +396,11 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
             return count_dropped(core)
         large = size > ring_max_inline(ring)
         place = NULL
+        if large and ring.spool != NULL and ring != blob_ring:
+            # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
+            blob_ring = ring
+            blob = spool_large_record(core, ring, block, size)
+            continue
         if not large or heap_has_room(engine, ring, size):
             place = ring_reserve(ring, sizeof(RecordHeap) if large else size)
         if place != NULL:
@@ -449,7 +422,7 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     if FREE_THREADED:
         ring.last_ticks = (<RecordHeader*> block).ticks
     if large:
-        commit_heap(ring, <RecordHeap*> place, block, size)
+        commit_heap(ring, <RecordHeap*> place, block, size, blob if ring == blob_ring else 0)
     else:
         memcpy(place, block, size)
         ring_commit(ring, size)
@@ -465,13 +438,27 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     return True
 
 
-cdef void commit_heap(Ring* ring, RecordHeap* heap, char* block, uint64_t size) noexcept:
+cdef void commit_heap(Ring* ring, RecordHeap* heap, char* block, uint64_t size, uint64_t blob) noexcept:
     heap.size = sizeof(RecordHeap)
     heap.kind = RECORD_HEAP
     heap.block = block
     heap.block_size = size
+    heap.blob = blob
     ring.heap_bytes_in += size
     ring_commit(ring, sizeof(RecordHeap))
+
+
+cdef uint64_t spool_large_record(Core core, Ring* ring, char* block, uint64_t size) except? 0:
+    """Where in the spool's file the copy is; 0 (and `on_error` is told): there was no room, a crash would lose it."""
+    cdef Spool* spool = <Spool*> ring.spool
+    cdef SpoolFile file = <SpoolFile> <object> spool.owner  # keeps it open meanwhile
+    cdef uint64_t blob
+    (<RecordHeader*> block).ticks = clock_ticks()
+    with nogil:
+        blob = spool_put_blob(spool, block, size)
+    if blob == 0:
+        core.tell(spool_error(file.path, f"no space for a record of {size} bytes: it is in memory only", 28))
+    return blob
 
 
 cdef bint heap_has_room(Engine* engine, Ring* ring, uint64_t size) noexcept:
@@ -494,6 +481,9 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
     cdef uint32_t ticket
+    if core.ring_wanted:
+        core.make_ring()
+        return True
     if core.is_inside():
         return core.make_room(ring)
     if load_relaxed32(&engine.drops):
@@ -610,7 +600,7 @@ cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObj
 
 
 def emit_from(Producer self, object level, object message, tuple args, dict fields, object exc_info, object frame):
-    """A record on behalf of `frame` (for `catch` and wrappers of this package)."""
+    """A record on behalf of `frame`, or of the place that a traceback's first entry tells (for `catch` and wrappers)."""
     number, index = self.core.resolve_level(level)
     if number >= load_threshold(self.engine):
         emit_careful(self, number, index, message, args, dict(fields), exc_info, 1, frame)

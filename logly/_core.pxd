@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from logly._engine cimport Engine
-from logly._layout cimport Layout, Piece
+from logly._line cimport Layout, Piece
 from logly._output cimport Sink
 from logly._ring cimport Ring
 
@@ -13,12 +13,14 @@ cdef class LayoutProgram:
     cdef Layout* layout
 
     cdef build(self, Piece* piece, int code, str text, str spec)
+    cdef build_key(self, Piece* piece, str name)
 
 
 cdef class FieldBlock:
     """Fields encoded once, to be copied into every record."""
     cdef bytes data
-    cdef readonly dict fields
+    cdef dict values                 # what `data` is made from: plain values and renditions
+    cdef readonly FieldBlock outer
     cdef uint16_t count
 
 
@@ -44,8 +46,15 @@ cdef class Core:
     cdef uint64_t gone_rotations
     cdef uint64_t gone_errors
 
+    cdef list spools                 # of this engine, in use
+    cdef public object make_ring     # called by the first record when `ring_wanted`: a forked child's own spool
+    cdef public bint ring_wanted
+
     cdef bint set_ring_size(self, uint64_t capacity) except -1
     cdef Ring* new_thread_ring(self) noexcept
+    cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
+    cdef keep(self, file)
+    cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0
     cdef void lock(self) noexcept
     cdef tuple resolve_level(self, object level)
     cdef Sink* hold(self, int sink_id) except NULL

@@ -2,29 +2,33 @@
 
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
 files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
-`_layouts.pxi` (layout programs), `_engine.pxi` (`Core`), `_sink_handle.pxi` (`SinkHandle`), `_records.pxi` (records as
-Python objects), `_calls.pxi` (the log calls themselves).
+`_nested.pxi` (nested values), `_layouts.pxi` (layout programs), `_engine.pxi` (`Core`), `_sink_handle.pxi` (`SinkHandle`),
+`_records.pxi` (records as Python objects), `_calls.pxi` (the log calls themselves).
 """
 
 import sys
 import threading
 from _thread import RLock
 from collections import deque
+from types import TracebackType
 
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport INT32_MAX, INT64_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from logly._atomic cimport (
-    compare_exchange, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32,
-    store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
+    compare_exchange, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer, load_relaxed,
+    load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
 from logly._buffer cimport Buffer, buffer_free, buffer_init
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
-from logly._clock cimport calibration_init, clock_init, clock_monotonic_ns, clock_ticks
+from logly._clock cimport (
+    ClockCalibration, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,
+)
 from logly._engine cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
     PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, deliver_line,
@@ -34,27 +38,36 @@ from logly._engine cimport (
 from logly._event cimport event_init, event_prepare, event_wait
 from logly._fd cimport FD_FILE, fd_kind, fd_size, process_id
 from logly._format cimport KIND_ALL, KIND_BYTES, KIND_STR, FormatSpec, parse_spec, spec_accepts
-from logly._layout cimport PIECE_FIELD, PIECE_TIME, Layout, Line, Piece, Site, Text, base_name, write_message
+from logly._line cimport PIECE_FIELD, PIECE_TIME, Layout, Level, Line, Piece, Site, Text, base_name, write_message
 from logly._merge cimport merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,
     WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog,
-    sink_written_offset,
+    sink_unstage, sink_use_spool, sink_written_offset,
 )
 from logly._producer cimport (
-    ENCODED, MAX_FIELDS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
+    ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
     put_value, ring_of_producer, site_of_caller,
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
-from logly._python cimport is_interned, is_str, text_length_of, tuple_item, tuple_length
+from logly._python cimport (
+    KNOWS_GLOBALS, is_interned, is_str, text_kind_of, text_length_of, tuple_item, tuple_length,
+)
 from logly._record cimport (
     IS_INSIDE, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE,
-    TAG_UCS2, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value, put_counted,
+    TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value, put_counted,
     unit_size,
 )
 from logly._ring cimport (
-    NOT_IN_FLIGHT, NOT_STALLED, RECORD_HEAP, RING_ALIGN, Ring, ring_begin, ring_commit, ring_end, ring_free,
-    ring_max_inline, ring_new, ring_release, ring_reserve, ring_used,
+    NOT_IN_FLIGHT, NOT_STALLED, PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RING_ALIGN, RecordPrefix, Ring,
+    ring_attach, ring_begin, ring_commit, ring_end, ring_free, ring_max_inline, ring_new, ring_release, ring_reserve,
+    ring_used,
+)
+from logly._sound cimport Names, record_is_sound
+from logly._spool cimport (
+    HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS,
+    SPOOL_VERSION, STAGE_BYTES, Released, Spool, SpoolHeader, SpoolSlot, slot_done, slot_stage, spool_put_blob,
+    spool_pwrite,
 )
 from logly._table cimport Table, table_find, table_insert
 from logly._threads cimport (
@@ -68,7 +81,8 @@ cdef extern from *:
     object PyDescr_NewMethod(PyTypeObject* type_, PyMethodDef* definition)
     int PyErr_CheckSignals() except -1
     PyObject* PyContextVar_NewReference "PyContextVar_New"(const char* name, PyObject* otherwise) except NULL
-    int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) except -1
+    int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) noexcept
+    void PyErr_Clear() noexcept
     void Py_IncRef "Py_INCREF"(PyObject*) noexcept nogil
     void Py_DecRef "Py_DECREF"(PyObject*) noexcept
     ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*) noexcept
@@ -88,8 +102,11 @@ clock_init()
 
 include "_registry.pxi"
 include "_slow.pxi"
+include "_nested.pxi"
 include "_layouts.pxi"
+include "_spool.pxi"
 include "_engine.pxi"
 include "_sink_handle.pxi"
 include "_records.pxi"
+include "_fields.pxi"
 include "_calls.pxi"

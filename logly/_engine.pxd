@@ -14,25 +14,27 @@ from logly._atomic cimport (
     exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer, load_relaxed,
     load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
-from logly._buffer cimport Buffer, buffer_append
+from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly._clock cimport (
     ClockCalibration, calibration_is_due, calibration_ns, calibration_refresh, clock_monotonic_ns, clock_ticks,
 )
 from logly._event cimport Event, event_prepare, event_signal, event_wait
-from logly._layout cimport Level, Line, Site, Text, render_line, write_message
+from logly._layout cimport render_line
+from logly._line cimport Level, Line, Site, Text, write_message
 from logly._merge cimport Merge, merge_begin, merge_next, record_proper
 from logly._output cimport (
     NO_TURN, NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
     WORK_STREAM, WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Marks, Sink, marks_push, sink_backlog,
-    sink_forget, sink_mark, sink_oldest, sink_write,
+    sink_forget, sink_mark, sink_oldest, sink_use_spool, sink_write,
 )
-from logly._program cimport Program
+from logly._program cimport Program, write_value
 from logly._record cimport (
     HAS_SITE, IS_INSIDE, IS_NOTICE, TAG_UTF8, RecordHeap, RecordHeader, RecordView, Value, align_record, record_view, text_kind,
 )
 from logly._ring cimport (
     RECORD_HEAP, RECORD_INLINE, Ring, RecordPrefix, ring_consume, ring_free, ring_peek, ring_release,
 )
+from logly._spool cimport Spool, slot_pass, spool_drop_blob_later, spool_release, spool_save_clock
 from logly._threads cimport FREE_THREADED, lease_is_over, lease_leave
 
 cdef enum:
@@ -107,6 +109,8 @@ cdef struct Engine:
     # the consumer's, under `lock`
     Ring* rings                # every ring that may hold records
     Sink* sinks
+    Spool* spool               # the one that the ring being consumed lies in, or NULL
+    bint spooled               # rings are consumed one after the other, oldest first
     ClockCalibration calibration
     Buffer scratch
     Buffer message
@@ -310,18 +314,23 @@ cdef inline bint route_grow(Sink* sink, uint32_t site) noexcept nogil:
     return True
 
 
+# Names in a record are as CPython stores them, the sink's are UTF-8.
 cdef inline bint inline_site_is_wanted(const Sink* sink, const RecordView* view) noexcept nogil:
-    cdef Text module, function
-    if not view.header.flags & HAS_SITE:
-        module.data = b""
-        module.size = 0
-        function = module
-    else:
-        module.data = view.site_module.data
-        module.size = view.site_module.count
-        function.data = view.site_function.data
-        function.size = view.site_function.count
-    return site_is_wanted(sink, &module, &function)
+    cdef Text module = Text(b"", 0)
+    cdef Text function = module
+    cdef Buffer names
+    cdef bint wanted
+    buffer_init(&names)
+    if view.header.flags & HAS_SITE:
+        write_value(&names, &view.site_module)
+        module.size = <uint32_t> names.size
+        write_value(&names, &view.site_function)
+        function.size = <uint32_t> names.size - module.size
+        module.data = names.data
+        function.data = names.data + module.size
+    wanted = site_is_wanted(sink, &module, &function)
+    buffer_free(&names)
+    return wanted
 
 
 # Decided once per call site, then one load.
@@ -420,6 +429,15 @@ cdef inline void sink_recovered(Engine* engine, Sink* sink) noexcept nogil:
     sink.last_error = 0
 
 
+# A sink file that wanted none of the records lacks none of them either.
+cdef inline void spool_note_idle(Engine* engine) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    while sink != NULL:
+        if sink.slot != NULL and sink_backlog(sink) == 0:
+            slot_pass(engine.spool, sink.slot, engine.drained)
+        sink = sink.next
+
+
 cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
     cdef int status
     if sink.retry_at_ns and engine.now_ns < sink.retry_at_ns:
@@ -433,6 +451,8 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
             sink_recovered(engine, sink)
             if sink.out.size > sink.start:
                 status = sink_write(sink)
+        if engine.spool != NULL:
+            spool_note_idle(engine)
     if status == WRITE_BLOCKED or status == WRITE_FAILED:
         sink_trouble(engine, sink, status)
     return status
@@ -570,11 +590,56 @@ cdef inline bint consume_record(Engine* engine, const char* record) noexcept nog
 
 # ---- a pass
 
+# The ring of a spool keeps what was taken from it until every sink has handed it to the operating system. Sinks keep
+# their pace while that takes little of the ring; a producer that waits, or a quarter of the ring, has them write now.
+cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nogil:
+    cdef Ring* ring = spool.ring
+    cdef uint64_t kept = ring.tail - ring.positions.tail
+    cdef Sink* sink = engine.sinks
+    if kept == 0:
+        return
+    if kept > ring.capacity >> 2 or load_relaxed(&engine.waiters) or load_acquire32(&ring.retired):
+        while sink != NULL:
+            if sink.out.size > sink.start:
+                engine_write(engine, sink)
+            if is_stalled(engine, sink) and kept > ring.capacity >> 1 and not sink.busy:
+                engine_discard(engine, sink)
+            sink = sink.next
+    if engine_position(engine) == engine.drained:
+        spool_release(spool, engine.drained)
+
+
+# Consumption of this spool's ring begins: its records are numbered from here, and its slots keep the sinks' progress.
+cdef inline void engine_begin_spool(Engine* engine, Spool* spool) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    engine.spool = spool
+    spool.begun = True
+    spool.base = engine.drained - spool.header.released[spool.header.released_current].sequence
+    while sink != NULL:
+        sink_use_spool(sink, spool)
+        sink = sink.next
+
+
+cdef inline void engine_end_spool(Engine* engine) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    while sink != NULL:
+        sink.spool = NULL
+        sink.slot = NULL
+        sink.staged_until = 0
+        sink = sink.next
+    store_release32(&engine.spool.finished, 1)
+    store_relaxed32(&engine.python_wanted, 1)
+    engine.spool = NULL
+
+
 cdef inline void engine_release_rings(Engine* engine) noexcept nogil:
     cdef Ring* ring = engine.rings
     while ring != NULL:
-        ring_release(ring)
+        if ring.spool == NULL:
+            ring_release(ring)
         ring = ring.next
+    if engine.spool != NULL:
+        engine_release_spool(engine, engine.spool)
     # The fence pairs with the one in a waiting producer: it counts itself, then looks at the tail again.
     fence_full()
     if load_relaxed(&engine.waiters):
@@ -588,6 +653,8 @@ cdef inline void release_record(Ring* ring, char* record) noexcept nogil:
     if prefix.kind == RECORD_HEAP:
         store_relaxed(&ring.heap_bytes_out, ring.heap_bytes_out + heap.block_size)
         free(heap.block)
+        if ring.spool != NULL:
+            spool_drop_blob_later(<Spool*> ring.spool, heap.blob, heap.block_size)
     ring_consume(ring, size)
 
 
@@ -598,7 +665,9 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
     cdef char* record = NULL
     cdef uint64_t consumed = 0
     cdef uint64_t unreleased = 0
-    cdef bint merges = engine.rings == NULL or engine.rings.next != NULL
+    cdef bint merges = engine.rings == NULL or (engine.rings.next != NULL and not engine.spooled)
+    if engine.spooled and engine.rings != NULL and engine.rings.spool != NULL and not (<Spool*> engine.rings.spool).begun:
+        engine_begin_spool(engine, <Spool*> engine.rings.spool)
     if merges and not merge_begin(&engine.merge, engine.rings):
         return False
     while consumed < limit:
@@ -653,13 +722,19 @@ cdef inline bint is_retired(const Ring* ring) noexcept nogil:
     return load_acquire32(&ring.retired) or (ring.lease != NULL and lease_is_over(ring.lease))
 
 
+cdef inline bint spool_is_released(const Ring* ring) noexcept nogil:
+    return ring.spool == NULL or ((<Spool*> ring.spool).begun and ring.positions.tail == ring.tail)
+
+
 # Rings that no producer uses any more go once they are empty; their counts stay.
 cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
     cdef Ring** link = &engine.rings
     cdef Ring* ring
     while link[0] != NULL:
         ring = link[0]
-        if is_retired(ring) and ring_peek(ring) == NULL:
+        if is_retired(ring) and ring_peek(ring) == NULL and spool_is_released(ring):
+            if ring.spool != NULL:
+                engine_end_spool(engine)
             engine.past_committed += ring.committed
             if ring.high_water > engine.past_high_water:
                 engine.past_high_water = ring.high_water
@@ -768,6 +843,9 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     tell_drops(engine)
     drained = engine_drain(engine, 4 * engine.ring_capacity)
     engine_write_due(engine, flushing)
+    if engine.spool != NULL:
+        spool_save_clock(engine.spool, &engine.calibration)
+        engine_release_rings(engine)
     tell_and_retire(engine)
     if flushing and not engine_settle_flush(engine):
         status |= PASS_HELD

@@ -86,12 +86,14 @@ cdef class Core:
         self.errors = deque(maxlen=100)
         self.layouts = []
         self.level_index = {}
+        self.spools = []
         self.engine.id = new_name()
         self.set_ring_size(ring_capacity)
 
     def __dealloc__(self):
         cdef Ring* ring
         cdef Sink* sink
+        cdef Spool* spool
         cdef uint32_t i
         if self.engine == NULL:
             return
@@ -101,7 +103,10 @@ cdef class Core:
             free_ring_records(ring)
             if ring.lease != NULL:
                 lease_leave(ring.lease)
+            spool = <Spool*> ring.spool
             ring_free(ring)
+            if spool != NULL:
+                Py_DecRef(<PyObject*> spool.owner)
         while self.engine.sinks != NULL:
             sink = self.engine.sinks
             self.engine.sinks = sink.next
@@ -120,13 +125,16 @@ cdef class Core:
 
     cdef bint set_ring_size(self, uint64_t capacity) except -1:
         """With a GIL: a new ring in place of the one before. Else every thread makes itself one at its next record."""
-        cdef Engine* engine = self.engine
-        cdef Ring* old = engine.ring
         cdef Ring* ring = NULL
         if not FREE_THREADED:
             ring = ring_new(capacity, 0)
             if ring == NULL:
                 raise MemoryError
+        return self.use_ring(ring, capacity)
+
+    cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1:
+        cdef Engine* engine = self.engine
+        cdef Ring* old
         self.lock()
         engine.ring_capacity = capacity
         store_relaxed(&engine.heap_limit, engine.max_message_bytes + capacity)
@@ -134,11 +142,16 @@ cdef class Core:
             store_relaxed(&engine.generation, new_name())
         else:
             link_ring(engine, ring)
+            engine.spooled = engine.spooled or ring.spool != NULL
         engine_unlock(engine)
         if not FREE_THREADED:
             # The GIL is held: no producer is between the two. The flusher frees the old ring when it is empty.
+            old = engine.ring
             engine.ring = ring
-            if old != NULL:
+            if self.ring_wanted:
+                self.ring_wanted = False
+                ring_free(old)  # only a stand-in, see `leave_spools`
+            elif old != NULL:
                 store_release32(&old.retired, 1)
         return True
 
@@ -182,6 +195,99 @@ cdef class Core:
     cdef void lock(self) noexcept:
         with nogil:
             engine_lock(self.engine)
+
+    # ---- spools
+
+    @property
+    def ring_capacity(self):
+        """Bytes of the ring that records go into now."""
+        return self.engine.ring_capacity
+
+    def use_memory(self, uint64_t capacity):
+        """Records go into plain memory from now on."""
+        self.set_ring_size(capacity)
+
+    cdef keep(self, file):
+        # The rings point into it, also while the collector takes this object apart.
+        Py_INCREF(file)
+        (<SpoolFile> file).spool.owner = <void*> file
+        self.spools.append(file)
+
+    def finished_spools(self):
+        """The spools of which all was written; they are not this core's any more."""
+        cdef SpoolFile file
+        cdef list finished = [file for file in self.spools if file.is_finished]
+        for file in finished:
+            self.spools.remove(file)
+            Py_DecRef(<PyObject*> file)
+        return finished
+
+    def leave_spools(self, bint in_child):
+        """Lets go of every spool as it is; returns them. The buffered lines are still in there.
+
+        In a forked child the next record calls `make_ring`. Else this core is not used any more.
+        """
+        cdef Engine* engine = self.engine
+        cdef Ring** link
+        cdef Ring* ring
+        cdef Ring* stand_in
+        cdef Sink* sink
+        cdef list left = self.spools
+        if not left:
+            return []
+        if not in_child:
+            self.lock()
+        sink = engine.sinks
+        while sink != NULL:
+            if not in_child and sink_backlog(sink):
+                engine_discard(engine, sink)
+            sink.spool = NULL
+            sink.slot = NULL
+            sink.staged_until = 0
+            sink = sink.next
+        engine.spool = NULL
+        link = &engine.rings
+        while link[0] != NULL:
+            ring = link[0]
+            if ring.spool == NULL:
+                link = &ring.next
+                continue
+            # Its bytes are the parent's (or the next recoverer's): they are not even looked at.
+            link[0] = ring.next
+            if ring == engine.ring:
+                stand_in = ring_new(4096, 0)
+                if stand_in == NULL:
+                    raise MemoryError
+                stand_in.head = stand_in.capacity  # full: the first record does not fit and comes to wait_for_room
+                store_release(&stand_in.positions.head, stand_in.head)
+                engine.ring = stand_in
+                self.ring_wanted = True
+            ring_free(ring)
+        if not in_child:
+            engine_unlock(engine)
+        self.spools = []
+        for file in left:
+            Py_DecRef(<PyObject*> file)
+        return left
+
+    cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0:
+        """MAX_LEVELS: at the next place; returns which."""
+        cdef Text text = copy_text(utf8(name))
+        cdef Text sgr = copy_text(utf8(color))
+        self.lock()
+        if index == MAX_LEVELS:
+            # Under the lock, so that no two get the same; the last place is shared, if need be.
+            index = min(self.engine.level_count, <uint32_t> (MAX_LEVELS - 1))
+        if index >= self.engine.level_count:
+            self.engine.level_count = index + 1
+        # What was there before may still be read by nobody: the flusher looks at it under the lock only.
+        text, self.engine.levels[index].name = self.engine.levels[index].name, text
+        sgr, self.engine.levels[index].color = self.engine.levels[index].color, sgr
+        self.engine.levels[index].number = number
+        engine_unlock(self.engine)
+        free(<void*> text.data)
+        free(<void*> sgr.data)
+        return index
 
     # ---- configuration
 
@@ -231,27 +337,15 @@ cdef class Core:
 
     def set_level(self, str name, int number, str color):
         """Adds a level, or gives one a new colour; returns its index."""
-        cdef Text text, sgr
         cdef uint32_t i = MAX_LEVELS
         known = self.level_index.get(name)
         if known is not None:
             i = known[1]
         elif self.engine.level_count >= MAX_LEVELS:
             raise LoglyError(f"no more than {MAX_LEVELS} levels")
-        text = copy_text(utf8(name))
-        sgr = copy_text(utf8(color))
-        self.lock()
-        if i == MAX_LEVELS:
-            # Under the lock, so that no two get the same; the last place is shared, if need be.
-            i = min(self.engine.level_count, <uint32_t> (MAX_LEVELS - 1))
-            self.engine.level_count = i + 1
-        # What was there before may still be read by nobody: the flusher looks at it under the lock only.
-        text, self.engine.levels[i].name = self.engine.levels[i].name, text
-        sgr, self.engine.levels[i].color = self.engine.levels[i].color, sgr
-        self.engine.levels[i].number = number
-        engine_unlock(self.engine)
-        free(<void*> text.data)
-        free(<void*> sgr.data)
+        i = self.place_level(i, name, number, color)
+        for file in self.spools:
+            (<SpoolFile> file).append_names(level_entry(i, &self.engine.levels[i]))
         self.level_index[name] = (number, i)
         self.level_index.setdefault(number, (number, i))
         return i
@@ -547,7 +641,10 @@ cdef class Core:
         engine_unlock(self.engine)
 
     def after_fork_in_child(self):
-        """An empty ring and empty buffers: what they held is the parent's, who will write it."""
+        """An empty ring and empty buffers: what they held is the parent's, who will write it.
+
+        The caller has called `leave_spools`.
+        """
         cdef Engine* engine = self.engine
         cdef Sink* sink = engine.sinks
         init_events(engine)

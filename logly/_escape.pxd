@@ -18,7 +18,7 @@ from logly._unicode cimport (
 
 
 cdef enum:
-    ESCAPE_ROOM = 8            # most bytes json_encode writes: \uXXXX, rounded up
+    ESCAPE_ROOM = 8            # most bytes json_encode writes: \\uXXXX, rounded up
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -45,16 +45,24 @@ cdef inline size_t unicode_escape(char* out, uint32_t c) noexcept nogil:
     return 2 + hex_encode(out + 2, c, 4)
 
 
+# DEL, the C1 controls (a terminal obeys them), the line and paragraph separators (some readers break lines there).
+cdef inline bint is_late_control(uint32_t c) noexcept nogil:
+    return 0x7F <= c < 0xA0 or c == 0x2028 or c == 0x2029
+
+
 # One code point inside a JSON string (RFC 8259, section 7) at `out`, which has room for ESCAPE_ROOM bytes.
-# A lone surrogate comes out as \udXXX from utf8_encode, which is an escape here.
+# A lone surrogate becomes visible text: half of one in an escape is grammatical, but strict parsers refuse the line.
 cdef inline size_t json_encode(char* out, uint32_t c) noexcept nogil:
     cdef char letter = json_letter(c)
     if letter:
         out[0] = c'\\'
         out[1] = letter
         return 2
-    if c < 0x20:
+    if c < 0x20 or is_late_control(c):
         return unicode_escape(out, c)
+    if is_surrogate(c):
+        out[0] = c'\\'
+        return 1 + unicode_escape(out + 1, c)
     return utf8_encode(out, c)
 
 
@@ -67,13 +75,20 @@ cdef inline void json_put(Buffer* buffer, uint32_t c) noexcept nogil:
 cdef inline void json_narrow(Buffer* buffer, const unsigned char* data, size_t n, Plain plain) noexcept nogil:
     cdef size_t i = 0
     cdef size_t run
+    cdef uint32_t c
     while i < n:
         run = plain_run(data + i, n - i, plain)
         buffer_append(buffer, data + i, run)
         i += run
         while i < n and not is_plain(data[i], plain):
-            json_put(buffer, data[i])
-            i += 1
+            run = 1
+            c = data[i]
+            if plain == PLAIN_JSON_UTF8 and c >= 0x80:
+                run = utf8_decode(data + i, n - i, &c)
+                if run == 0:
+                    run = 1
+            json_put(buffer, c)
+            i += run
 
 
 # The inside of a JSON string, from code points.
@@ -102,16 +117,13 @@ cdef inline void write_json_string(Buffer* buffer, int kind, const void* data, s
     buffer_put(buffer, c'"')
 
 
-# A JSON number; what JSON has no number for is a string.
+# A JSON number; null for what JSON has no number for (nan, inf). A text instead would make Elasticsearch refuse the whole
+# line where the key is mapped as a number, or map the key as text for ever where it comes first.
 cdef inline void write_json_float(Buffer* buffer, double value) noexcept nogil:
     if isfinite(value):
         write_float(buffer, value)
-    elif value != value:
-        buffer_append(buffer, b'"NaN"', 5)
-    elif value > 0:
-        buffer_append(buffer, b'"Infinity"', 10)
     else:
-        buffer_append(buffer, b'"-Infinity"', 11)
+        buffer_append(buffer, b"null", 4)
 
 
 # A JSON string of bytes: what is UTF-8 as text, any other byte as the text \xNN (errors="backslashreplace").

@@ -23,6 +23,7 @@ cdef extern from * nogil:
     static inline void fd_unlock(int fd) {}
     static inline int fd_is_path(int fd, const char* path) { return 1; }
     static inline int64_t fd_size(int fd) { struct _stat64 s; return _fstat64(fd, &s) == 0 ? s.st_size : -1; }
+    static inline int fd_place(int fd, uint64_t* place) { return 0; }
     static inline int fd_sync(int fd) { return _commit(fd); }
     static inline uint64_t process_id() { return (uint64_t)_getpid(); }
     #else
@@ -70,6 +71,12 @@ cdef extern from * nogil:
         return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
     }
     static inline int64_t fd_size(int fd) { struct stat s; return fstat(fd, &s) == 0 ? (int64_t)s.st_size : -1; }
+    static inline int fd_place(int fd, uint64_t* place) {
+        struct stat s;
+        if (fstat(fd, &s) != 0) return 0;
+        place[0] = (uint64_t)s.st_dev; place[1] = (uint64_t)s.st_ino; place[2] = (uint64_t)s.st_size;
+        return 1;
+    }
     static inline int fd_sync(int fd) {
     #ifdef __APPLE__
         return fsync(fd);
@@ -100,5 +107,7 @@ cdef extern from * nogil:
     void fd_unlock(int fd) noexcept
     bint fd_is_path(int fd, const char* path) noexcept
     int64_t fd_size(int fd) noexcept
+    # Device, inode and length of the file.
+    bint fd_place(int fd, uint64_t* place) noexcept
     int fd_sync(int fd) noexcept
     uint64_t process_id() noexcept

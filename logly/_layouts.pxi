@@ -1,4 +1,28 @@
-# Layouts in C memory, for the renderer.
+# Layouts, from what `template.parse_layout` made of their text to what the flusher runs.
+
+ORDER = "le" if sys.byteorder == "little" else "be"
+
+
+def spec_kinds(str spec not None):
+    """For which kinds of value (bits, see _format.pxd) a format specification is rendered as str.format would; 0: none."""
+    cdef FormatSpec parsed
+    if not parse_native_spec(spec, &parsed):
+        return 0
+    return spec_accepts(&parsed)
+
+
+def time_pattern_mistake(str pattern not None):
+    """The position of the mistake in a time pattern, in characters; None: it has none."""
+    cdef TimePattern compiled
+    cdef bytes data = utf8(pattern)
+    cdef int mistake = time_pattern_compile(&compiled, <const char*> data, len(data))
+    if mistake == 0:
+        time_pattern_free(&compiled)
+        return None
+    if mistake < 0:
+        raise MemoryError
+    return len(data[: mistake - 1].decode("utf-8"))
+
 
 cdef class LayoutProgram:
     """A layout in C memory.
@@ -25,30 +49,37 @@ cdef class LayoutProgram:
         if self.layout.stamp == NULL or self.layout.piece == NULL:
             raise MemoryError
         time_pattern_compile_rfc3339(self.layout.stamp)
-        for i, (code, text, _, spec) in enumerate(pieces):
+        for i, (code, text, spec) in enumerate(pieces):
             self.build(&self.layout.piece[i], code, text, spec)
             self.layout.pieces = i + 1
 
     cdef build(self, Piece* piece, int code, str text, str spec):
         cdef bytes data = utf8(text)
-        cdef int mistake
         piece.code = code
-        piece.text = copy_text(data)
         if code == PIECE_TIME:
             piece.time = <TimePattern*> calloc(1, sizeof(TimePattern))
             if piece.time == NULL:
                 raise MemoryError
-            mistake = time_pattern_compile(piece.time, <const char*> data, len(data))
-            if mistake:
-                raise ValueError(f"time pattern {text!r}: mistake at position {mistake - 1}")
+            if time_pattern_compile(piece.time, <const char*> data, len(data)):
+                raise ValueError(f"time pattern {text!r}")
         elif code == PIECE_FIELD:
-            piece.key.tag = TAG_UTF8
-            piece.key.data = piece.text.data
-            piece.key.count = piece.text.size
+            self.build_key(piece, text)
+        else:
+            piece.text = copy_text(data)
         if spec:
             if not parse_native_spec(spec, &piece.spec):
-                raise ValueError(f"format specification {spec!r} is not valid in a layout")
+                raise ValueError(f"format specification {spec!r}")
             piece.has_spec = True
+            piece.accepts = spec_accepts(&piece.spec)
+
+    cdef build_key(self, Piece* piece, str name):
+        # As CPython stores it, which is how it stands in records.
+        cdef int kind = text_kind_of(<PyObject*> name)
+        cdef bytes units = name.encode(("ascii", "latin-1", f"utf-16-{ORDER}", "", f"utf-32-{ORDER}")[kind])
+        piece.text = copy_text(units)
+        piece.key.tag = (TAG_UTF8, TAG_LATIN1, TAG_UCS2, TAG_UTF8, TAG_UCS4)[kind]
+        piece.key.data = piece.text.data
+        piece.key.count = <uint32_t> len(name)
 
     def __dealloc__(self):
         cdef uint32_t i

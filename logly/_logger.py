@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
-from ._core import FieldBlock, Producer, emit_from, install_methods
+from ._core import FieldBlock, Producer, install_methods
 from .backend import Backend, Lifeline
 from .config import LoggerConfig, SinkConfig
+from .errors import invalid
 from .levels import level_number
 
 TYPE_CHECKING = False
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar, overload
 
+    from .guards import Catcher, Contextualized
     from .levels import Level
     from .stats import SinkStats, Stats
 
@@ -213,7 +213,7 @@ class Logger(Producer):
         Returns:
             False when the time was over first.
         """
-        return self._backend.core.flush(timeout)
+        return self._backend.flush(timeout)
 
     def close(self, timeout: float | None = None) -> bool:
         """Flush, stop the flusher, close the files. Idempotent.
@@ -267,28 +267,35 @@ class Logger(Producer):
 
     # ---- fields
 
-    def bind(self, **fields: Any) -> Self:
+    def bind(self, /, **fields: Any) -> Self:
         """A logger with the same sinks that puts these fields on every record.
 
-        They are encoded here, once. A field of the call wins over a bound one, that over the context's.
+        They are encoded here, once, as they are now. A field of the call wins over a bound one, and that over the
+        context's; binding a name again replaces its value.
         """
-        return self._with_fields({**self._bound_fields, **fields})
+        return self._with_fields(FieldBlock(fields, self._bound))
 
     def unbind(self, *names: str) -> Self:
         """A logger without these bound fields; names that are not bound are ignored."""
-        return self._with_fields({key: value for key, value in self._bound_fields.items() if key not in names})
+        bound = self._bound
+        return self._with_fields(bound.without(names) if bound is not None else None)
 
-    def _with_fields(self, fields: dict[str, Any]) -> Self:
+    def _with_fields(self, fields: FieldBlock | None) -> Self:
         child = type(self).__new__(type(self))
         child._backend = self._backend
-        child._attach(self._backend.core, FieldBlock(fields), self._owner)
+        child._attach(self._backend.core, fields, self._owner)
         return child
 
-    def contextualize(self, **fields: Any) -> Contextualized:
+    def contextualize(self, /, **fields: Any) -> Contextualized:
         """Fields for every record of the current context (thread, asyncio task) inside the ``with``.
 
-        Also a decorator, of functions and of async functions. Nested contexts add up.
+        Nested contexts add up; the inner one's fields win. Also a decorator, of functions, async functions and
+        generators: a generator has the fields while it runs, and its consumer does not have them.
+
+        A thread starts without the fields of the one that started it; a task has those of the code that created it.
         """
+        from .guards import Contextualized
+
         return Contextualized(self._backend, fields)
 
     if TYPE_CHECKING:
@@ -321,131 +328,29 @@ class Logger(Producer):
             exception: what to catch.
             level: level of the record.
             reraise: raise it again after it was logged.
-            message: text of the record; ``{function}`` is the decorated function's name, or the place of the ``with``.
+            message: text of the record; ``{function}`` is the decorated function's name, or that of the ``with``.
             default: what a decorated function returns instead.
+
+        The record's call site is the line that failed in the decorated function, or in the ``with``. What ends
+        programs and tasks (KeyboardInterrupt, SystemExit, asyncio's CancelledError) passes unless `exception` says so.
+
+        Raises:
+            ConfigError: `exception` is no exception class, or there is no such level.
 
         Example:
             >>> @logger.catch(default=0)
             ... def ratio(a, b):
             ...     return a / b
         """
+        from .guards import Catcher
+
         if callable(exception) and not isinstance(exception, type):
             return Catcher(self, Exception, level, reraise, message, default)(exception)
-        return Catcher(self, exception, level, reraise, message, default)
+        kinds = exception if isinstance(exception, tuple) else (exception,)
+        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+            raise invalid("exception", exception, "an exception class, a tuple of them, or a function to decorate")
+        level_number(level, self._backend.all_custom_levels())
+        return Catcher(self, kinds, level, reraise, message, default)
 
 
 install_methods(Logger)
-
-
-class Contextualized:
-    """What `Logger.contextualize` returns."""
-
-    def __init__(self, backend: Backend, fields: dict[str, Any]) -> None:
-        self._variable = backend.context_variable()
-        self._fields = fields
-        self._tokens: list[Any] = []
-
-    def __enter__(self) -> Self:
-        outer = self._variable.get(None)
-        block = FieldBlock({**(outer.fields if outer is not None else {}), **self._fields})
-        self._tokens.append(self._variable.set(block))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._variable.reset(self._tokens.pop())
-
-    def __call__(self, function: Function) -> Function:
-        wrapped: Function = _wrapped(function, lambda: _fresh(self))
-        return wrapped
-
-
-def _fresh(context: Contextualized) -> Contextualized:
-    # One object per activation: a decorated coroutine may run many times at once.
-    copy = Contextualized.__new__(Contextualized)
-    copy._variable, copy._fields, copy._tokens = context._variable, context._fields, []
-    return copy
-
-
-class Catcher:
-    """What `Logger.catch` returns."""
-
-    def __init__(
-        self,
-        logger: Logger,
-        exception: type[BaseException] | tuple[type[BaseException], ...],
-        level: Level | int | str,
-        reraise: bool,
-        message: str,
-        default: Any,
-        function: str | None = None,
-    ) -> None:
-        self._logger = logger
-        self._exception = exception
-        self._level = level
-        self._reraise = reraise
-        self._message = message
-        self._default = default
-        self._function = function
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if error is None or not isinstance(error, self._exception):
-            return False
-        frame = sys._getframe(1 if self._function is None else 2)
-        function = self._function or frame.f_code.co_name
-        # Only our own placeholder is filled: the rest of the text is the user's, braces and all.
-        text = self._message.replace("{function}", function)
-        emit_from(self._logger, self._level, text, (), {}, error, frame)
-        return not self._reraise
-
-    def __call__(self, function: Function) -> Function:
-        name = getattr(function, "__name__", repr(function))
-        guard = Catcher(self._logger, self._exception, self._level, self._reraise, self._message, self._default, name)
-        wrapped: Function = _wrapped(function, lambda: guard, self._default)
-        return wrapped
-
-
-def _wrapped(function: Any, guard: Callable[[], Any], default: Any = None) -> Any:
-    """`function` run inside ``with guard()``, whatever kind of function it is."""
-    import functools
-    import inspect
-
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def coroutine(*args: Any, **kwargs: Any) -> Any:
-            with guard():
-                return await function(*args, **kwargs)
-            return default
-
-        return coroutine
-    if inspect.isasyncgenfunction(function):
-
-        @functools.wraps(function)
-        async def async_generator(*args: Any, **kwargs: Any) -> Any:
-            with guard():
-                async for item in function(*args, **kwargs):
-                    yield item
-
-        return async_generator
-    if inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def generator(*args: Any, **kwargs: Any) -> Any:
-            with guard():
-                return (yield from function(*args, **kwargs))
-            return default
-
-        return generator
-
-    @functools.wraps(function)
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        with guard():
-            return function(*args, **kwargs)
-        return default
-
-    return plain

@@ -10,10 +10,11 @@ from libc.string cimport memmove
 
 from logly._buffer cimport Buffer, buffer_append, buffer_free
 from logly._fd cimport (
-    EAGAIN, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_briefly, fd_size, fd_unlock, fd_writable,
-    fd_write_raw,
+    EAGAIN, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_briefly, fd_place, fd_size, fd_unlock,
+    fd_writable, fd_write_raw,
 )
-from logly._layout cimport Layout, Text
+from logly._line cimport Layout, Text
+from logly._spool cimport SPOOL_SLOTS, STAGE_BYTES, Spool, SpoolSlot, slot_begin, slot_cancel, slot_written
 
 cdef enum:
     PIPE_CHUNK = 4096      # PIPE_BUF: written as one piece, and without blocking where poll says writable
@@ -74,7 +75,7 @@ cdef struct Sink:
     bint filtered          # a Python filter decides: records are staged for it
     bint watched           # look whether the path still is our file
     uint64_t from_sequence # records below were logged before the sink was there, or enabled
-    uint64_t span          # so many records from there on are for it: all, until it is disabled
+    uint64_t span          # so many records from there on are for it: INT64_MAX (earlier ones: no) until it is disabled
     int32_t min_level
     int32_t max_level
     Layout* layout
@@ -110,6 +111,9 @@ cdef struct Sink:
     int64_t trouble_since_ns
     int64_t retry_at_ns
     uint64_t lost_untold
+    Spool* spool           # the one that is being consumed, when it keeps this sink's progress
+    SpoolSlot* slot        # that progress
+    uint64_t staged_until  # the write that the slot tells of ends here, in bytes ever appended
     int64_t* outcomes      # test hook: what the next writes do (minus errno, or the most bytes they take)
     uint32_t outcome_count
     uint32_t outcome_next
@@ -227,6 +231,53 @@ cdef inline size_t sink_chunk(const Sink* sink) noexcept nogil:
     return <size_t> last if last else PIPE_CHUNK
 
 
+# The sink's progress is kept in the slot that was made for it there; without one, in nothing finer than whole releases.
+cdef inline void sink_use_spool(Sink* sink, Spool* spool) noexcept nogil:
+    cdef int i
+    sink.spool = NULL
+    sink.slot = NULL
+    sink.staged_until = 0
+    for i in range(SPOOL_SLOTS):
+        if spool.header.slot[i].sink_id == sink.id:
+            sink.spool = spool
+            sink.slot = &spool.header.slot[i]
+
+
+cdef inline uint64_t sequence_after(const Mark* mark) noexcept nogil:
+    if mark.sequence & NOTICE_BIT:
+        return mark.sequence & ~NOTICE_BIT
+    return mark.sequence + 1
+
+
+# With a spool: as many whole lines before `limit` as fit into its staging (one at least), staged before they are written.
+cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
+    cdef uint64_t written = sink_written_offset(sink)
+    cdef uint64_t place[3]
+    cdef uint64_t following = 0
+    cdef uint64_t until = written
+    cdef uint32_t i
+    if sink.staged_until > written:
+        return <size_t> (sink.staged_until - written)
+    for i in range(sink.marks.first, sink.marks.last):
+        if sink.marks.mark[i].end > limit or (sink.marks.mark[i].end - written > STAGE_BYTES and until > written):
+            break
+        until = sink.marks.mark[i].end
+        following = sequence_after(&sink.marks.mark[i])
+    if until == written:
+        return sink.out.size - sink.start  # no memory was left for the marks
+    if fd_place(sink.fd, place):
+        slot_begin(sink.spool, sink.slot, sink.out.data + sink.start, until - written, following, place)
+    sink.staged_until = until
+    return <size_t> (until - written)
+
+
+# Before the rest of a staged write is given up, or goes to another file.
+cdef inline void sink_unstage(Sink* sink) noexcept nogil:
+    if sink.slot != NULL and sink.marks.first != sink.marks.last:
+        slot_cancel(sink.spool, sink.slot, sink.marks.mark[sink.marks.first].sequence & ~NOTICE_BIT)
+    sink.staged_until = 0
+
+
 # Writes up to this offset, in bytes ever appended.
 cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
     cdef int64_t result
@@ -234,13 +285,15 @@ cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
     while sink_written_offset(sink) < end:
         if sink.fd_kind != FD_FILE and not fd_writable(sink.fd):
             return WRITE_BLOCKED
-        size = sink_chunk(sink)
+        size = sink_chunk(sink) if sink.slot == NULL else sink_stage(sink, end)
         if size > end - sink_written_offset(sink):
             size = <size_t> (end - sink_written_offset(sink))
         result = sink_write_once(sink, sink.out.data + sink.start, size)
         if result > 0:
             sink.writes += 1
             sink_advance(sink, <size_t> result)
+            if sink.slot != NULL and sink_written_offset(sink) >= sink.staged_until:
+                slot_written(sink.spool, sink.slot)
         elif result == -EINTR:
             continue
         elif result == -EAGAIN or result == -EWOULDBLOCK or result == 0:
@@ -349,6 +402,7 @@ cdef inline bint sink_is_mid_record(const Sink* sink) noexcept nogil:
 cdef inline void sink_forget(Sink* sink) noexcept nogil:
     cdef uint64_t keep_to
     cdef Mark half
+    sink_unstage(sink)
     if sink_is_mid_record(sink) and sink.marks.first != sink.marks.last:
         half = sink.marks.mark[sink.marks.first]
         keep_to = half.end - sink_written_offset(sink)

@@ -9,11 +9,11 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from logly._atomic cimport load_relaxed, load_relaxed32
+from logly._atomic cimport load_pointer, load_relaxed, load_relaxed32
 from logly._clock cimport clock_ticks
 from logly._engine cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake
 from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
-from logly._layout cimport Site
+from logly._line cimport Site
 from logly._program cimport MAX_ARGS, Program
 from logly._python cimport (
     PY_FALSE, PY_NONE, PY_TRUE, PyThreadState, PyThreadState_Get, bytes_data, bytes_length, caller_of, float_bits,
@@ -35,7 +35,7 @@ cdef enum Encoded:
     NOT_NATIVE
 
 cdef enum:
-    MAX_FIELDS = 16384         # of one call, bind or context: the three together fit into the header's 16 bits
+    EXCEPTION_TEXTS = 4        # type, message, traceback, the traceback made safe ("": it is already)
 
 
 # One log call. Everything is borrowed from the caller's frame.
@@ -57,7 +57,7 @@ cdef struct Call:
     uint32_t site
     PyObject** inline_site     # module, function, path (str) and line (int) where `site` is 0, or NULL
     PyObject* thread_name
-    PyObject** exception       # type, message, traceback (str), or NULL
+    PyObject** exception       # EXCEPTION_TEXTS str, or NULL
 
 
 # A value whose text was made on the caller's thread: raw JSON, or the digits of a large int.
@@ -147,6 +147,9 @@ cdef inline int encode_fields(Cursor* out, const Call* call) noexcept nogil:
     cdef int kind
     cdef uint32_t kinds[64]
     for i in range(count):
+        # A name that may hold lone surrogates is made plain first: two names must not become one key.
+        if text_kind_of(tuple_item(call.names, i)) > 1:
+            return NOT_NATIVE
         if not put_text(out, tuple_item(call.names, i)):
             return NO_ROOM
         kind = put_value(out, call.values[i])
@@ -184,7 +187,7 @@ cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uin
 cdef inline bint encode_exception(Cursor* out, const Call* call, uint8_t* flags) noexcept nogil:
     cdef int i
     flags[0] |= HAS_EXCEPTION
-    for i in range(3):
+    for i in range(EXCEPTION_TEXTS):
         if not put_text(out, call.exception[i]):
             return False
     return True
@@ -281,11 +284,15 @@ cdef inline Ring* ring_of_producer(Engine* engine) noexcept nogil:
 # The id of the calling frame's site, or 0 when it is not registered.
 cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
     cdef int32_t instruction = 0
-    cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction)
+    cdef void* globals = NULL
+    cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction, &globals)
     cdef Site* site
     if code == NULL:
         return 0
     site = <Site*> table_find(sites, <uint64_t> code, <uint64_t> <uint32_t> instruction + 1)
+    # One code object may be run as code of several modules (exec): each has a site of its own.
+    while site != NULL and load_relaxed(&site.globals) != <uint64_t> globals:
+        site = load_pointer(&site.next)
     return site.id if site != NULL else 0
 
 

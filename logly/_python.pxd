@@ -15,6 +15,7 @@ cdef extern from * nogil:
     #include <cstdint>
 
     #if PY_VERSION_HEX < 0x030C0000
+    #define LOGLY_KNOWS_GLOBALS 1
     // 3.11 exports no accessor for the frame that is running without making a frame object of it. That
     // version is frozen, so its layout (Include/internal/pycore_frame.h) is repeated here.
     struct logly_frame_311 {
@@ -22,10 +23,11 @@ cdef extern from * nogil:
         PyCodeObject* f_code; PyFrameObject* frame_obj; struct logly_frame_311* previous;
         _Py_CODEUNIT* prev_instr;
     };
-    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction) {
+    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction, void** globals) {
         logly_frame_311* frame = reinterpret_cast<logly_frame_311*>(thread->cframe->current_frame);
         if (frame == nullptr) return nullptr;
         PyCodeObject* code = frame->f_code;
+        *globals = frame->f_globals;
         *last_instruction = (int32_t)((char*)frame->prev_instr - (char*)_PyCode_CODE(code));
         return (PyObject*)code;
     }
@@ -34,6 +36,13 @@ cdef extern from * nogil:
     #define LOGLY_CURRENT_FRAME(thread) ((thread)->cframe->current_frame)
     #else
     #define LOGLY_CURRENT_FRAME(thread) ((thread)->current_frame)
+    #endif
+    // f_globals is the fourth word of _PyInterpreterFrame in these versions, which are frozen. A later one gets no
+    // answer until somebody has looked: then a code object counts as code of the module that it ran in first.
+    #if PY_VERSION_HEX < 0x030F0000
+    #define LOGLY_KNOWS_GLOBALS 1
+    #else
+    #define LOGLY_KNOWS_GLOBALS 0
     #endif
     static inline PyObject* logly_frame_code(struct _PyInterpreterFrame* frame) {
     #if PY_VERSION_HEX < 0x030F0000
@@ -46,9 +55,10 @@ cdef extern from * nogil:
         return code;
     #endif
     }
-    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction) {
+    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction, void** globals) {
         struct _PyInterpreterFrame* frame = LOGLY_CURRENT_FRAME(thread);
         if (frame == nullptr) return nullptr;
+        *globals = LOGLY_KNOWS_GLOBALS ? ((void**)frame)[3] : nullptr;
         *last_instruction = PyUnstable_InterpreterFrame_GetLasti(frame);
         return logly_frame_code(frame);
     }
@@ -109,7 +119,8 @@ cdef extern from * nogil:
     ctypedef struct PyThreadState
     ctypedef struct PyTypeObject
     PyThreadState* PyThreadState_Get() noexcept
-    PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction) noexcept
+    PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction, void** globals) noexcept
+    bint KNOWS_GLOBALS "LOGLY_KNOWS_GLOBALS"
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
     uint64_t thread_serial "logly_thread_serial"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept

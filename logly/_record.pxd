@@ -58,6 +58,7 @@ cdef struct RecordHeap:
     uint8_t spare
     char* block
     uint64_t block_size
+    uint64_t blob          # where in the spool's file a copy of the block is, or 0
 
 
 # A value read from a record; `data` points into the record and may be unaligned.

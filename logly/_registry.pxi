@@ -141,6 +141,12 @@ cdef Program* register_template(str message) except? NULL:
                 program.id = program_count
                 store_pointer(&all_programs[program_count], program)
                 store_relaxed32(&program_count, program_count + 1)
+                if not spools_take_template(program.id, message):
+                    # The number stays unused, unless it is the last: nothing refers to it.
+                    store_relaxed32(&program_count, program_count - (program_count == program.id + 1))
+                    all_programs[program.id] = NULL
+                    free_program(program)
+                    return NULL
                 known = [<uint64_t> program, 0]
                 programs_by_text[message] = known
     program = <Program*> <uint64_t> known[0]
@@ -152,65 +158,96 @@ cdef Program* register_template(str message) except? NULL:
     return program
 
 
-def module_of(frame):
-    name = frame.f_globals.get("__name__")
-    return name if isinstance(name, str) else "?"
+cdef enum:
+    MAX_MODULES = 64         # that one code object is run as code of
+
+UNKNOWN_PLACE = ("?", "?", "?", 0)
 
 
-cdef object describe_site(object frame):
-    """(module, function, path, line) of a frame; of no frame at all: the unknown place."""
-    if frame is None:
-        return ("?", "?", "?", 0)
-    code = frame.f_code
-    return (module_of(frame), code.co_name, code.co_filename, frame.f_lineno or 0)
+cdef object place_of(object frame):
+    """(code, globals, last instruction, line) of a frame, or of a traceback's entry: there, where it failed."""
+    if isinstance(frame, TracebackType):
+        return (frame.tb_frame.f_code, frame.tb_frame.f_globals, frame.tb_lasti, frame.tb_lineno or 0)
+    return (frame.f_code, frame.f_globals, frame.f_lasti, frame.f_lineno or 0)
 
 
-cdef Site* new_site(tuple place) except NULL:
+cdef str module_of(object globals_):
+    """The module's name, also where its dict is a subclass with ideas of its own."""
+    name = dict.get(globals_, "__name__") if isinstance(globals_, dict) else None
+    return str.__str__(name) if isinstance(name, str) else "?"
+
+
+cdef tuple describe_place(tuple place):
+    """(module, function, path, line)"""
+    code = place[0]
+    return (module_of(place[1]), code.co_name, code.co_filename, place[3])
+
+
+cdef Site* new_site(tuple description) except NULL:
     cdef Site* site = <Site*> calloc(1, sizeof(Site))
-    cdef bytes path = utf8(place[2])
+    cdef bytes path = utf8(description[2])
     cdef uint32_t size
     if site == NULL:
         raise MemoryError
-    site.module = copy_text(utf8(place[0]))
-    site.function = copy_text(utf8(place[1]))
+    site.module = copy_text(utf8(description[0]))
+    site.function = copy_text(utf8(description[1]))
     site.path = copy_text(path)
     site.filename.data = base_name(site.path.data, site.path.size, &size)
     site.filename.size = size
-    site.line = place[3]
+    site.line = description[3]
+    site.is_odd = not (description[0] + description[1] + description[2]).isprintable()
     return site
 
 
-cdef void free_site(Site* site) noexcept:
-    free(<void*> site.module.data)
-    free(<void*> site.function.data)
-    free(<void*> site.path.data)
-    free(site)
-
-
-cdef uint32_t register_site(object frame) except? 0:
-    """The id of the frame's current instruction; 0 when the registry is full."""
-    global site_count
-    cdef object code = frame.f_code
+cdef uint32_t register_site(tuple place) except? 0:
+    """The id of a place's site; 0 when the registry is full."""
+    cdef object code = place[0]
     cdef uint64_t key = <uint64_t> <PyObject*> code
-    cdef uint64_t instruction = <uint64_t> frame.f_lasti + 1
+    cdef uint64_t instruction = <uint64_t> place[2] + 1
+    cdef uint64_t globals_ = <uint64_t> <PyObject*> place[1] if KNOWS_GLOBALS else 0
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
-    if site != NULL:
-        return site.id
-    if load_relaxed32(&site_count) >= site_limit:
-        return 0
-    with registry_lock:
-        site = <Site*> table_find(&site_table, key, instruction)
-        if site != NULL:
+    while site != NULL:
+        if load_relaxed(&site.globals) == globals_:
             return site.id
-        site = new_site(describe_site(frame))
-        if site_count >= site_limit or table_find(&site_table, key, instruction) != NULL:
-            free_site(site)
-            return 0
-        site.id = site_count
-        Py_INCREF(code)
-        site.code = <void*> code
-        store_pointer(&all_sites[site_count], site)
-        store_relaxed32(&site_count, site_count + 1)
+        site = load_pointer(&site.next)
+    with registry_lock:
+        return add_site(place, key, instruction, globals_)
+
+
+cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction, uint64_t globals_) except? 0:
+    """Under the registry's lock: a new site, or the one that the module has already."""
+    global site_count
+    cdef tuple description = describe_place(place)
+    cdef bytes module = utf8(description[0])
+    cdef Site* last = NULL
+    cdef Site* site = <Site*> table_find(&site_table, key, instruction)
+    cdef int modules = 0
+    while site != NULL:
+        if site.module.data[: site.module.size] == module:
+            # A module made anew, such as a namespace for each exec: the same place, at another address.
+            store_relaxed(&site.globals, globals_)
+            return site.id
+        modules += 1
+        last = site
+        site = load_pointer(&site.next)
+    if load_relaxed32(&site_count) >= site_limit or modules >= MAX_MODULES:
+        return 0
+    site = new_site(description)
+    site.id = site_count
+    site.globals = globals_
+    Py_INCREF(place[0])
+    site.code = <void*> place[0]
+    store_pointer(&all_sites[site_count], site)
+    store_relaxed32(&site_count, site_count + 1)
+    if not spools_take_site(site):
+        store_relaxed32(&site_count, site_count - (site_count == site.id + 1))
+        all_sites[site.id] = NULL
+        Py_DecRef(<PyObject*> site.code)
+        free_site(site)
+        return 0
+    if last != NULL:
+        store_pointer(&last.next, site)
+    else:
         table_insert(&site_table, key, instruction, site)
     return site.id
 

@@ -73,6 +73,7 @@ cdef struct Ring:
     void* lease            # free-threaded builds: the producing thread's, see _threads.pxd
     Ring* next
     void* block            # what to free
+    void* spool            # Spool* whose file it lies in, or NULL
     bint owns_data
 
 

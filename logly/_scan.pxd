@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 # What is plain depends on where the bytes go.
 cdef enum Plain:
     PLAIN_ASCII           # below 0x80
-    PLAIN_JSON_UTF8       # inside a JSON string: no control, quote, backslash
+    PLAIN_JSON_UTF8       # inside a JSON string: no control, quote, backslash, no lead byte of C1 controls or U+2028
     PLAIN_JSON_LATIN1     # the same, and ASCII
     PLAIN_REPR            # inside a repr: printable ASCII, no quote of either kind, no backslash
     PLAIN_LOGFMT          # a bare logfmt value: printable ASCII, no space, equals sign, quote
@@ -38,6 +38,10 @@ cdef inline bint is_plain_word(uint64_t word, Plain plain) noexcept nogil:
         found |= word
     if plain != PLAIN_ASCII and plain != PLAIN_LOGFMT:
         found |= bytes_equal(word, c'\\')
+    if plain == PLAIN_JSON_LATIN1:
+        found |= word + 0x0101010101010101ULL  # 0x7F; and 0xFF, which is found anyway
+    if plain == PLAIN_JSON_UTF8 and (word | (word + 0x0101010101010101ULL)) & 0x8080808080808080ULL:
+        found |= bytes_equal(word, 0x7F) | bytes_equal(word, 0xC2) | bytes_equal(word, 0xE2)
     if plain == PLAIN_REPR:
         found |= bytes_equal(word, c"'")
     if plain == PLAIN_LOGFMT:
@@ -53,9 +57,9 @@ cdef inline bint is_plain(unsigned char byte, Plain plain) noexcept nogil:
     if byte < 0x20 or byte == c'"':
         return False
     if plain == PLAIN_JSON_UTF8:
-        return byte != c'\\'
+        return byte != c'\\' and byte != 0x7F and byte != 0xC2 and byte != 0xE2
     if plain == PLAIN_JSON_LATIN1:
-        return byte < 0x80 and byte != c'\\'
+        return byte < 0x7F and byte != c'\\'
     if byte >= 0x7F:
         return False
     if plain == PLAIN_LOGFMT:

@@ -45,7 +45,7 @@ cdef void reset_sink(Sink* sink) noexcept:
     marks_clear(&sink.staged_marks)
     sink.boundary = sink.appended
     sink.from_sequence = 0
-    sink.span = UINT64_MAX if sink.enabled else 0
+    sink.span = INT64_MAX if sink.enabled else 0
     sink.work = 0
     sink.due_ns = 0
     sink.trouble_since_ns = 0
@@ -60,6 +60,7 @@ cdef void reset_sink(Sink* sink) noexcept:
 
 
 cdef void set_file(Sink* sink, int fd) noexcept:
+    sink_unstage(sink)
     sink.fd = fd
     sink.fd_kind = fd_kind(fd) if fd >= 0 else FD_FILE
     sink.file_size = fd_size(fd) if fd >= 0 else 0
@@ -102,7 +103,7 @@ cdef class SinkHandle:
         sink.id = self.id
         sink.target = ("fd", "stream", "function").index(target)
         sink.enabled = enabled
-        sink.span = UINT64_MAX if enabled else 0
+        sink.span = INT64_MAX if enabled else 0
         use_layout(sink, layout)
         sink.min_level = min_level
         sink.max_level = max_level
@@ -131,6 +132,10 @@ cdef class SinkHandle:
         while link[0] != NULL:
             link = &link[0].next
         sink.from_sequence = engine_committed(engine)
+        for file in self.core.spools:
+            spool_add_sink(<SpoolFile> file, self.id, encoded)
+        if engine.spool != NULL:
+            sink_use_spool(sink, engine.spool)
         link[0] = sink
         engine_unlock(engine)
 
@@ -167,6 +172,8 @@ cdef class SinkHandle:
                 link = &link[0].next
             link[0] = sink.next
             engine_unlock(engine)
+        for file in self.core.spools:
+            (<SpoolFile> file).drop_slot(self.id)
         self.core.gone_bytes += sink.bytes_written
         self.core.gone_writes += sink.writes
         self.core.gone_rotations += sink.rotations
@@ -181,7 +188,7 @@ cdef class SinkHandle:
         if not sink.enabled:
             sink.enabled = True
             sink.from_sequence = engine_committed(self.core.engine)
-            sink.span = UINT64_MAX
+            sink.span = INT64_MAX
         engine_unlock(self.core.engine)
 
     def stop(self):

@@ -1,6 +1,10 @@
 # What a log call does when its arguments are not all copied as bits: everything that may run Python code, on the caller's
 # thread, before the record is begun.
 
+cdef enum:
+    MAX_DECIMAL_BITS = 14000  # 4,215 digits: within the 4,300 that CPython converts and reads by default
+
+
 cdef class Rendition:
     """A value whose text was made on the caller's thread: JSON, or the digits of an int beyond 64 bits."""
     cdef uint8_t tag
@@ -38,72 +42,59 @@ cdef str safe_repr(object value):
         return f"<{type_name(value)} whose repr fails: {type_name(error)}>"
 
 
-cdef bytes json_bytes(object value):
-    import json
-    try:
-        text = json.dumps(
-            value, ensure_ascii=True, allow_nan=False, default=safe_str, skipkeys=False, separators=(",", ":")
-        )
-    except Exception:
-        # Cycles, NaN inside, keys that are no str: as JSON as it can be, and never an invalid line.
-        text = json.dumps(plain_json(value, 0), separators=(",", ":"))
-    return text.encode("ascii")
-
-
-cdef object plain_json(object value, int depth):
-    """`value` made of what JSON knows, at most 32 levels deep."""
-    if depth > 32:
-        return safe_repr(value)
-    if isinstance(value, dict):
-        return {k if type(k) is str else safe_str(k): plain_json(v, depth + 1) for k, v in list(value.items())}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain_json(item, depth + 1) for item in list(value)]
-    if value is None or type(value) is bool or type(value) is str:
-        return value
-    if type(value) is float:
-        return value if value - value == 0 else ("NaN" if value != value else "Infinity" if value > 0 else "-Infinity")
-    if type(value) is int:
-        return value if -(1 << 63) <= value < (1 << 64) else safe_repr(value)
-    return safe_str(value)
-
-
 cdef object native_field(object value):
     """The value as a field carries it: a number stays a number, a nested value becomes JSON, the rest text."""
     kind = type(value)
-    if kind is str or kind is float or kind is bool or kind is bytes or value is None:
+    if kind is str or kind is float or kind is bool or kind is bytes or value is None or kind is Rendition:
         return value
     if kind is int:
-        return value if -(1 << 63) <= value < (1 << 64) else large_number(value)
+        if -(1 << 63) <= value < (1 << 64):
+            return value
+        digits = int_text(value)
+        return rendition(TAG_NUMBER, digits.encode()) if digits[0] != '"' else digits[1:-1]
     try:
         if isinstance(value, (dict, list, tuple, set, frozenset)):
             return rendition(TAG_JSON, json_bytes(value))
-        if isinstance(value, int):
-            return native_field(int.__int__(value))
-        if isinstance(value, float):
-            return float.__float__(value)
+        plain = plain_scalar(value)
+        return safe_str(value) if plain is value else native_field(plain)
     except Exception:
         return safe_repr(value)
-    return safe_str(value)
 
 
-cdef object large_number(object value):
-    try:
-        return rendition(TAG_NUMBER, repr(value).encode("ascii"))
-    except ValueError:
-        # More digits than sys.set_int_max_str_digits() allows; in hexadecimal it is no number of JSON's.
-        return hex(value)
+cdef str int_text(object value):
+    """Digits; for an int that is too long for CPython's decimal conversion its hexadecimal text, in quotes."""
+    if value.bit_length() < MAX_DECIMAL_BITS:
+        try:
+            return int.__repr__(value)
+        except ValueError:  # sys.set_int_max_str_digits() allows even less
+            pass
+    return f'"{hex(value)}"'
+
+
+cdef object plain_scalar(object value):
+    """A number for what is one (subclasses, numpy's scalars), text for a subclass of str; else `value` itself."""
+    kind = type(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, (str, bytes)):
+        return value
+    if hasattr(kind, "item") and hasattr(kind, "ndim") and value.ndim == 0:
+        item = value.item()
+        return item if type(item) in (bool, int, float, str, bytes) else value
+    if hasattr(kind, "__index__"):
+        return value.__index__()
+    return value
 
 
 cdef dict native_fields(dict fields, Py_ssize_t limit):
-    """The fields as a record carries them: at most MAX_FIELDS, in about `limit` bytes; what is missing is told."""
+    """The fields as a record carries them, in about `limit` bytes; what is missing is told."""
     cdef dict native = {}
     cdef Py_ssize_t left = limit
     cdef Py_ssize_t size
     for name, value in fields.items():
-        if len(native) == MAX_FIELDS - 1 and len(fields) > MAX_FIELDS:
-            native["logly_fields_left_out"] = len(fields) - len(native)
-            break
-        key = cut_text(name if type(name) is str else safe_str(name), limit)
+        key = cut_text(plain_key(name), limit)
         value = native_field(value)
         size = size_of_field(value)
         if size > left:
@@ -171,36 +162,38 @@ cdef object handled_exception = sys.exc_info
 
 
 cdef object exception_of(object exc_info):
-    """The exception that `exc_info` stands for, or None."""
-    if type(exc_info) is tuple:
-        exc_info = exc_info[1] if len(exc_info) == 3 else None
-    elif type(exc_info) is bool or type(exc_info) is int:
-        exc_info = handled_exception()[1] if exc_info else None
-    # By its type alone: isinstance() would ask the object, whatever it is.
-    return exc_info if issubclass(type(exc_info), BaseException) else None
+    """(exception, its traceback) that `exc_info` stands for; None when there is none."""
+    if isinstance(exc_info, BaseException):
+        return (exc_info, exc_info.__traceback__)
+    if isinstance(exc_info, tuple):
+        if len(exc_info) == 3 and isinstance(exc_info[1], BaseException):
+            return (exc_info[1], exc_info[2])
+        return None
+    if not exc_info:
+        return None
+    error = handled_exception()[1]
+    return (error, error.__traceback__) if error is not None else None
 
 
 cdef tuple exception_texts(object exc_info, unsigned long long limit):
-    """(type, message, traceback) of what `exc_info` stands for, as text; None when that is no exception."""
-    error = exception_of(exc_info)
-    if error is None:
-        return None
+    """(type, message, traceback, the traceback made safe) as text; None when there is no exception."""
     try:
-        import traceback
-
-        stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        found = exception_of(exc_info)
+        if found is None:
+            return None
+        from .tracebacks import exception_text
+        return tuple([cut_text(text, limit) for text in exception_text(*found)])
     except Exception as trouble:
-        stack = f"{type_name(error)}: <traceback could not be rendered: {type_name(trouble)}>\n"
-    return (type_name(error), cut_text(safe_str(error), limit), cut_text(stack, limit))
+        return ("?", "", f"<exception could not be rendered: {type(trouble).__name__}>", "")
 
 
 cdef object frame_at(object stacklevel):
-    """The caller's frame, or one further out; the outermost one when there are not so many."""
+    """The frame of the call (1) or of its callers (2, ...); the outermost one where there are fewer. None: there is none."""
     try:
         frame = current_frame(0)
     except ValueError:
-        return None  # called from C: there is no Python frame at all
-    if type(stacklevel) is int and stacklevel > 1:
+        return None
+    if type(stacklevel) is int:
         while stacklevel > 1 and frame.f_back is not None:
             frame = frame.f_back
             stacklevel -= 1

@@ -15,7 +15,6 @@ import weakref
 from ._core import Core, _reset_registry_lock
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
-from .errors import LoglyError
 from .flusher import Flusher
 from .levels import Level, level_number
 from .sinks import MAX_LEVEL, Sink
@@ -35,6 +34,9 @@ OFF = MAX_LEVEL + 1
 ON_ERROR_INTERVAL_S = 1.0
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that has begun."""
+
+MAX_NAMED_LEVELS = 240
+"""Of the core's 256 places, the rest is for levels that are added later."""
 
 
 class Backend:
@@ -69,7 +71,12 @@ class Backend:
         self.core.on_work = self.do_work
         self.core.start_flusher = self.start_flusher
         self.core.level_resolver = self.resolve_level
+        self.core.make_ring = self._make_ring_in_child
+        self.recovery_pending = False
+        self._recovering = threading.Lock()
+        self._spool: str | None = None
         self._define_levels()
+        self._use_spool(self.config)
         if self.config.auto_sink:
             self.auto_sink_id = self._add(SinkConfig().resolved())
         self._apply()
@@ -82,6 +89,7 @@ class Backend:
         """Takes over new settings; raises ConfigError before anything is changed."""
         plain = config.resolved()
         with self._changing:
+            self._use_spool(plain)
             self.given = config
             self.config = plain
             self._define_levels()
@@ -143,7 +151,7 @@ class Backend:
         by_caller = self.is_closed or self.flusher.cannot_start
         is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
         return {
-            "start": is_async and not self.flusher.is_running and not by_caller,
+            "start": (is_async or self._is_to_recover) and not self.flusher.is_running and not by_caller,
             "sync": any(not sink.config.async_write for sink in active) and not by_caller,
             "drain": by_caller,
             "wake": any(sink.interval_ms == 0 for sink in active) and not by_caller,
@@ -163,9 +171,82 @@ class Backend:
 
     def start_flusher(self) -> None:
         """Called by the first record that finds no flusher."""
+        if self._is_to_recover and not self.recover():
+            return  # another thread is at it, and starts the flusher after that
         if not self.is_closed:
             self.flusher.start()
         self._publish_post()
+
+    # ---- the spool
+
+    def _use_spool(self, config: LoggerConfig) -> None:
+        """Has records go where the settings say: into a spool, or into plain memory. Raises SpoolError, ConfigError."""
+        path = None if config.spool is None else os.path.abspath(os.fspath(config.spool))
+        capacity = _power_of_two(int(config.async_buffer_size))
+        if path is None:
+            if self._spool is not None:
+                self.core.use_memory(capacity)
+        elif path != self._spool or capacity != self.core.ring_capacity:
+            from .spool import open_spool
+
+            open_spool(self.core, path, capacity)
+            self.recovery_pending = self.recovery_pending or path != self._spool
+        self._spool = path
+
+    def _make_ring_in_child(self) -> None:
+        """A forked child's first record: it gets a spool of its own, or, where that fails, plain memory."""
+        with self._changing:
+            if not self.core.ring_wanted:
+                return
+            capacity = _power_of_two(int(self.config.async_buffer_size))
+            try:
+                from .spool import open_spool
+
+                assert self._spool is not None
+                open_spool(self.core, self._spool, capacity)
+            except Exception as trouble:
+                self.core.use_memory(capacity)
+                self._spool = None
+                self.tell(trouble)
+
+    @property
+    def _is_to_recover(self) -> bool:
+        return self.recovery_pending and bool(self.user_sinks())
+
+    def recover(self) -> bool:
+        """Has the sinks write what dead processes left in their spools; False while another thread does.
+
+        On the thread of whoever needs a flusher first, and before there is one: nothing new is written earlier.
+        """
+        if not self._recovering.acquire(blocking=False):
+            return False
+        try:
+            if not self.recovery_pending or self._spool is None:
+                return True
+            from .spool import dead_spools, deliver
+
+            sinks = [sink.config for sink in self._active_sinks() if sink.id != self.auto_sink_id]
+            for file in dead_spools(self._spool, self.tell):
+                try:
+                    deliver(file, self.given, sinks, self._patience_s, self.tell)
+                except Exception as trouble:
+                    self.tell(trouble)
+            self.recovery_pending = False
+            return True
+        finally:
+            self._recovering.release()
+
+    def flush(self, timeout: float | None) -> bool:
+        """Waits until every sink has handed over what was logged, or left by the dead, before."""
+        if self._is_to_recover:
+            self.recover()
+        return self.core.flush(timeout)
+
+    def _remove_finished_spools(self) -> None:
+        for file in self.core.finished_spools():
+            from .spool import remove
+
+            remove(file)
 
     # ---- levels
 
@@ -181,18 +262,14 @@ class Backend:
             self.core.set_level(level.name, int(level), colors.get(int(level), ""))
         for name, number in {**self.config.custom_levels, **self.custom_levels}.items():
             color = self.custom_colors.get(name.upper(), colors.get(number, ""))
-            self._define_level(name.upper(), number, color)
-
-    def _define_level(self, name: str, number: int, color: str) -> None:
-        known = self.core.level_index
-        if known.get(name, (number, 0))[0] != number:
-            # It has another number now: spellings that were looked up before are looked up again.
-            before = known[name]
-            for spelling in [key for key, found in known.items() if found == before and key != name]:
-                del known[spelling]
-        if number in known and known[number] == known.get(f"LEVEL {number}"):
-            del known[number]  # it had no name until now
-        self.core.set_level(name, number, color)
+            names = self.core.level_index
+            known = names.get(name.upper())
+            if known is not None and known[0] != number:  # a new number: other spellings are looked up again
+                for spelling in [key for key, found in names.items() if found == known and key != name.upper()]:
+                    del names[spelling]
+            self.core.set_level(name.upper(), number, color)
+            if number in names and names[number] == names.get(_unnamed(number)):
+                names[number] = names[name.upper()]  # it was logged by its number before it had a name
 
     def all_custom_levels(self) -> dict[str, int]:
         return {**self.config.custom_levels, **self.custom_levels}
@@ -218,18 +295,12 @@ class Backend:
             if isinstance(level, str):
                 found = names.get(level.strip().upper(), found)
             if found is None:
-                found = (number, self._index_of_number(number))
+                # The core's table is bounded; what finds no place in it any more shares a name.
+                name = _unnamed(number) if len(set(names.values())) < MAX_NAMED_LEVELS else "LEVEL"
+                found = (number, self.core.set_level(name, number, self.config.level_colors.get(number, "")))
             if len(names) < 2000:
                 names[level] = found
         return found
-
-    def _index_of_number(self, number: int) -> int:
-        """A name for a level that has none; when there is no room for more, the next lower level's."""
-        try:
-            return self.core.set_level(f"LEVEL {number}", number, "")
-        except LoglyError:
-            numbers = [found for found in self.core.level_index.values() if found[0] <= number]
-            return max(numbers, default=(0, 0))[1]
 
     # ---- sinks
 
@@ -241,6 +312,8 @@ class Backend:
             self._had_sinks = True
             self._refresh()
         self._remove_auto_sink()
+        if self.recovery_pending and self.flusher.is_running:
+            self.recover()
         return sink_id
 
     def _add(self, plain: SinkConfig) -> int:
@@ -372,6 +445,7 @@ class Backend:
     def do_work(self) -> None:
         """What sinks want of Python; runs on the flusher's thread (or the caller's, when there is none any more)."""
         self._tell_errors()
+        self._remove_finished_spools()
         for sink_id, rotates, reopens, streams, records, error in self.core.take_work():
             sink = self.sinks.get(sink_id) or self._leaving.get(sink_id)
             if sink is None:
@@ -431,7 +505,7 @@ class Backend:
         """
         if self.core.is_inside():
             return False
-        flushed = self.core.flush(timeout)
+        flushed = self.flush(timeout)
         with self._changing:
             if self.is_closed:
                 return flushed
@@ -439,7 +513,11 @@ class Backend:
             self._refresh()
         # Not under the lock: a sink's function may want it, and the flusher ends after that.
         self.flusher.stop(timeout)
+        if self._spool is not None:
+            # What is logged from now on is written before the call returns: it needs no spool.
+            self.core.use_memory(self.core.ring_capacity)
         self.core.drain_here()
+        self._remove_finished_spools()
         if self.core.pending() and flushed:
             flushed = self.core.flush(timeout)
         with self._changing:
@@ -454,7 +532,10 @@ class Backend:
         """The child has no flusher and empty rings; its own flusher starts with its first record."""
         self._changing = threading.RLock()
         self._publishing = threading.RLock()
+        self._recovering = threading.Lock()
         self.flusher.reset_after_fork()
+        for file in self.core.leave_spools(True):
+            file.close()
         self.core.after_fork_in_child()
         self._leaving.clear()
         for sink in self.sinks.values():
@@ -474,6 +555,11 @@ class Lifeline:
         backend = getattr(self, "backend", None)
         if backend is not None and not backend.is_closed:
             backend.close()
+
+
+def _unnamed(number: int) -> str:
+    """The name of a level that has none, as the standard library has it."""
+    return f"LEVEL {number}"
 
 
 def _power_of_two(size: int) -> int:

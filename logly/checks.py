@@ -70,8 +70,8 @@ def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dic
     seen: set[str] = set()
     for name, number in value.items():
         one = f"{field}[{name!r}]"
-        if not isinstance(name, str) or not name.strip():
-            raise invalid(one, number, "a name that is not empty")
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise invalid(one, number, "a name that is not empty and has printable characters only")
         upper = name.strip().upper()
         if upper in BUILTIN_LEVELS or upper in LEVEL_ALIASES or upper in seen:
             raise invalid(one, number, "a name that no level has yet, in any case")

@@ -4,8 +4,8 @@ The objects are plain and mutable; they are checked when they are used (`Logger`
 by `validate()`. Each field carries its check and its documentation in the dataclass field's metadata (keys
 "check", "unit", "doc"), from which docs/configuration.md is generated.
 
-Annotations are text, for type checkers: what they
-name is not imported at run time, so `typing.get_type_hints` of the two classes raises NameError.
+Annotations are text, for type checkers: what they name is not imported at run time, so `typing.get_type_hints` of the
+two classes raises NameError.
 """
 
 from . import checks

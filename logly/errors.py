@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["ConfigError", "LoglyError", "SinkError"]
+__all__ = ["ConfigError", "LoglyError", "SinkError", "SpoolError"]
 
 _SHOWN_REPR_CHARS = 200
 
@@ -42,6 +42,13 @@ class SinkError(LoglyError, OSError):
 
     Built like `OSError`: ``SinkError(errno, text, filename)``; so ``errno``, ``strerror`` and ``filename``
     are those of the system call that failed.
+    """
+
+
+class SpoolError(LoglyError, OSError):
+    """A spool that cannot be made, or one that cannot be read: damaged, foreign, or of another version.
+
+    Built like `OSError`. A file that is not understood is left as it is.
     """
 
 

@@ -12,7 +12,7 @@ from . import template
 from ._core import Core, LayoutProgram, SinkHandle, record_done, records_end, take_records
 from .colors import use_color
 from .config import LoggerConfig, SinkConfig
-from .errors import ConfigError, SinkError
+from .errors import SinkError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,44 +128,49 @@ class Sink:
 
     def _make_layout(self) -> LayoutProgram:
         config, logger = self.config, self.logger_config
-        pieces: list[template.Step] = []
+        pieces: list[template.Piece] = []
+        if config.date_style is not None:
+            template.check_time_pattern(config.date_style)
         kind, text, is_default = "text", config.format, config.format is None
         if config.json or (config.json is None and text is None and (logger.json or logger.pretty_json)):
             kind = "pretty_json" if logger.pretty_json else "json"
         elif text == "logfmt":
             kind = "logfmt"
         else:
-            pieces = template.parse_layout(text if text is not None else self._default_layout())
+            text, time = (self._default_layout(), self._default_time) if text is None else (text, config.date_style)
+            pieces = template.parse_layout(text, time=time)
         if kind == "text":
             self._piece_names = {template.PIECES[code] for code, *_ in pieces}
         else:
             self._piece_names = {"module"}
-        try:
-            return LayoutProgram(
-                kind,
-                pieces,
-                newlines=config.newlines or "escape",
-                color=self._coloring(),
-                terminal=self._is_terminal(),
-                utc=logger.timezone == "utc",
-                fields=is_default,
-                exception="exception" not in self._piece_names,
-            )
-        except ValueError as mistake:
-            raise ConfigError(f"format = {text!r}: {mistake}", field="format", value=text) from None
+        return LayoutProgram(
+            kind,
+            pieces,
+            newlines=config.newlines or "escape",
+            color=self._coloring(),
+            terminal=self._is_terminal(),
+            utc=logger.timezone == "utc",
+            fields=is_default,
+            exception="exception" not in self._piece_names,
+        )
 
     def _default_layout(self) -> str:
         config, logger = self.config, self.logger_config
-        if logger.log_compact:
-            return template.COMPACT_LAYOUT
         shows_time = logger.show_time if config.date_enabled is None else config.date_enabled
+        if logger.log_compact:
+            return template.compact_layout(time=shows_time, module=logger.show_module, lineno=logger.show_lineno)
         return template.default_layout(
-            time=(config.date_style or template.DEFAULT_TIME) if shows_time else None,
+            time=shows_time,
             module=logger.show_module,
             function=logger.show_function,
             filename=logger.show_filename,
             lineno=logger.show_lineno,
         )
+
+    @property
+    def _default_time(self) -> str:
+        usual = template.COMPACT_TIME if self.logger_config.log_compact else template.DEFAULT_TIME
+        return self.config.date_style or usual
 
     def _coloring(self) -> int:
         color = self.config.color

@@ -42,10 +42,17 @@ PIECES = (
 PIECE_LITERAL = 0
 PIECE_TIME = 1
 PIECE_FIELD = 15
+NUMBERS = {"lineno", "thread", "process"}
+
+# Kinds of value, as `spec_kinds` tells them (see _format.pxd).
+KIND_INT = 4
+KIND_STR = 16
 
 DEFAULT_TIME = "YYYY-MM-DD HH:mm:ss.SSS"
 
 Step: TypeAlias = "tuple[int, Any, str, str]"
+Piece: TypeAlias = "tuple[int, str, str]"
+"""Code, text (of a literal, a time pattern, a field's name), format specification."""
 
 
 def parse_message(template: str) -> list[Step] | None:
@@ -84,79 +91,140 @@ def parse_message(template: str) -> list[Step] | None:
     return steps
 
 
-def parse_layout(template: str, *, field: str = "format") -> list[Step]:
-    """Pieces of a layout template: ``(code, text, "", spec)``.
+def parse_layout(template: str, *, time: str | None = None, field: str = "format") -> list[Piece]:
+    """Pieces of a layout template.
+
+    Args:
+        template: the template.
+        time: pattern of a ``{time}`` that names none; None: `DEFAULT_TIME`. Checked already.
+        field: what to name in errors.
 
     Raises:
-        ConfigError: a mistake in the template, with its position.
+        ConfigError: a mistake in the template, with its position (counted from 0).
     """
-    pieces: list[Step] = []
+    pieces: list[Piece] = []
     literal = ""
     i = 0
-
-    def mistake(at: int, what: str) -> ConfigError:
-        return ConfigError(f"{field} = {template!r}: {what} at position {at}", field=field, value=template)
-
     while i < len(template):
         char = template[i]
         if char in "{}" and template[i + 1 : i + 2] == char:
             literal += char
             i += 2
-        elif char == "}":
-            raise mistake(i, "a single '}' (write '}}' for the character)")
         elif char == "{":
-            end = template.find("}", i)
-            if end < 0:
-                raise mistake(i, "a '{' that is never closed (write '{{' for the character)")
             if literal:
-                pieces.append((PIECE_LITERAL, literal, "", ""))
+                pieces.append((PIECE_LITERAL, literal, ""))
                 literal = ""
-            name, _, spec = template[i + 1 : end].partition(":")
-            if not name.isidentifier():
-                raise mistake(i, f"'{{{name}}}' is not a placeholder name (letters, digits, underscores)")
-            pieces.append(_piece(name, spec))
+            end = _end_of_placeholder(template, i)
+            try:
+                if end < 0:
+                    raise _Mistake(i, "a '{' that is never closed (write '{{' for the character)")
+                pieces.append(_piece(template[i + 1 : end], i, time or DEFAULT_TIME))
+            except _Mistake as mistake:
+                raise mistake.as_error(field, template) from None
             i = end + 1
+        elif char == "}":
+            raise _Mistake(i, "a single '}' (write '}}' for the character)").as_error(field, template)
         else:
             literal += char
             i += 1
     if literal:
-        pieces.append((PIECE_LITERAL, literal, "", ""))
+        pieces.append((PIECE_LITERAL, literal, ""))
     return pieces
 
 
-def _piece(name: str, spec: str) -> Step:
+class _Mistake(Exception):
+    def __init__(self, position: int, what: str) -> None:
+        self.position, self.what = position, what
+
+    def as_error(self, field: str, value: str) -> ConfigError:
+        return ConfigError(f"{field} = {value!r}: {self.what}, at position {self.position}", field=field, value=value)
+
+
+def _end_of_placeholder(template: str, start: int) -> int:
+    """Where the placeholder's closing brace is; -1 where there is none. A time pattern may have braces in brackets."""
+    end = template.find("}", start)
+    if template.startswith("{time:", start):
+        bracket = template.find("[", start)
+        while 0 <= bracket < end:
+            closed = template.find("]", bracket)
+            if closed < 0:
+                break
+            end = template.find("}", closed)
+            bracket = template.find("[", closed)
+    return end
+
+
+def _piece(placeholder: str, position: int, default_time: str) -> Piece:
+    name, colon, spec = placeholder.partition(":")
+    if not name.isidentifier():
+        what = (
+            f"'{{{placeholder}}}' is not a placeholder: a name (letters, digits, underscores), then maybe ':' and how"
+        )
+        raise _Mistake(position, what)
+    inside = position + 1 + len(name) + len(colon)
     if name == "time":
-        return (PIECE_TIME, spec or DEFAULT_TIME, "", "")
+        if spec:
+            _check_time(spec, inside)
+        return (PIECE_TIME, spec or default_time, "")
+    _check_spec(name, spec, inside)
     if name in PIECES and name not in ("literal", "field"):
-        return (PIECES.index(name), "", "", spec)
-    return (PIECE_FIELD, name, "", spec)
+        return (PIECES.index(name), "", spec)
+    return (PIECE_FIELD, name, spec)
+
+
+def _check_spec(name: str, spec: str, position: int) -> None:
+    from ._core import spec_kinds
+
+    kinds = spec_kinds(spec)
+    if kinds == 0:
+        raise _Mistake(position, f"{spec!r} is not a format specification")
+    wanted = KIND_INT if name in NUMBERS else KIND_STR
+    if name in PIECES and not kinds & wanted:
+        raise _Mistake(
+            position, f"{spec!r} is not for {'a number' if name in NUMBERS else 'text'}, which {{{name}}} is"
+        )
+
+
+def _check_time(pattern: str, position: int = 0) -> None:
+    from ._core import time_pattern_mistake
+
+    at = time_pattern_mistake(pattern)
+    if at is not None:
+        what = "a '[' that is never closed" if pattern[at] == "[" else "more than nine S: a second has nine decimals"
+        raise _Mistake(position + at, what)
+
+
+def check_time_pattern(pattern: str, *, field: str = "date_style") -> None:
+    """Check a time pattern that stands alone.
+
+    Raises:
+        ConfigError: a mistake in it, with its position (counted from 0).
+    """
+    try:
+        _check_time(pattern)
+    except _Mistake as mistake:
+        raise mistake.as_error(field, pattern) from None
 
 
 def default_layout(
     *,
-    time: str | None = DEFAULT_TIME,
+    time: bool = True,
     module: bool = True,
     function: bool = True,
     filename: bool = False,
     lineno: bool = True,
 ) -> str:
     """The text layout of a sink that names none."""
-    place = [
-        text
-        for shown, text in (
-            (module, "{module}"),
-            (filename, "{filename}"),
-            (function, "{function}"),
-            (lineno, "{lineno}"),
-        )
-        if shown
-    ]
-    parts = [f"{{time:{time}}}"] if time else []
-    parts.append("{level:<8}")
-    if place:
-        parts.append(":".join(place))
-    parts.append("{message}")
-    return " | ".join(parts)
+    shown = {"module": module, "filename": filename, "function": function, "lineno": lineno}
+    place = ":".join(f"{{{name}}}" for name, is_shown in shown.items() if is_shown)
+    parts = ["{time}" if time else "", "{level:<8}", place, "{message}"]
+    return " | ".join(part for part in parts if part)
 
 
-COMPACT_LAYOUT = "{time:HH:mm:ss.SSS} {level:.1} {module}:{lineno} {message}"
+COMPACT_TIME = "HH:mm:ss.SSS"
+
+
+def compact_layout(*, time: bool = True, module: bool = True, lineno: bool = True) -> str:
+    """The short text layout: one letter for the level, no function."""
+    place = ":".join(name for name, shown in (("{module}", module), ("{lineno}", lineno)) if shown)
+    return " ".join(part for part in ("{time}" if time else "", "{level:.1}", place, "{message}") if part)

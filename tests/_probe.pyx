@@ -263,7 +263,7 @@ def record_roundtrip(str message, dict fields, tuple site, str thread_name, tupl
     cdef Call call
     cdef PyObject* values[64]
     cdef PyObject* place[4]
-    cdef PyObject* error[3]
+    cdef PyObject* error[4]
     cdef char block[16384]
     cdef Cursor out
     cdef RecordView view
@@ -284,7 +284,7 @@ def record_roundtrip(str message, dict fields, tuple site, str thread_name, tupl
     if thread_name is not None:
         call.thread_name = <PyObject*> thread_name
     if exception is not None:
-        for i in range(3):
+        for i in range(4):
             error[i] = <PyObject*> exception[i]
         call.exception = error
     out.at = block
@@ -315,7 +315,8 @@ cdef tuple view_objects(RecordView* view):
     if header.flags & HAS_EXCEPTION:
         kind = read_value(&view.exception)
         text = read_value(&view.exception)
-        exception = (kind, text, read_value(&view.exception))
+        stack = read_value(&view.exception)
+        exception = (kind, text, stack, read_value(&view.exception))
     if header.flags & HAS_THREAD_NAME:
         name = text_of(&view.thread_name)
     return (message, fields, site, name, exception)

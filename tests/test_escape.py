@@ -24,16 +24,21 @@ def visible(match: re.Match[str]) -> str:
     return {"\n": "\\n", "\r": "\\r"}.get(c) or (f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}")
 
 
+def seen(text: str) -> str:
+    """Lone surrogates as what stands for them: visible text."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def json_reference(text: str) -> bytes:
-    """json.dumps leaves 0x7f and non-ASCII as they are; only lone surrogates differ from UTF-8."""
-    return json.dumps(text, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    """json.dumps leaves DEL, C1 controls and line separators as they are."""
+    quoted = json.dumps(seen(text), ensure_ascii=False)
+    return re.sub("[\x7f-\x9f\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", quoted).encode()
 
 
 def check_json(text: str) -> None:
     written = probe.write_json_string(text)
     assert written == json_reference(text)
-    # json.loads joins a pair of escapes, which a str can hold apart: compare what both mean in UTF-16.
-    assert json.loads(written).encode("utf-16", "surrogatepass") == text.encode("utf-16", "surrogatepass")
+    assert json.loads(written) == seen(text)
     if not has_surrogate(text):
         assert probe.write_json_string(text, True) == written
         assert probe.write_json_utf8(text.encode()) == written
@@ -72,10 +77,8 @@ def test_json_bytes(data):
 @given(st.floats())
 def test_json_float(value):
     read = json.loads(probe.write_json_float(value))
-    if math.isnan(value):
-        assert read == "NaN"
-    elif math.isinf(value):
-        assert read == ("Infinity" if value > 0 else "-Infinity")
+    if not math.isfinite(value):
+        assert read is None
     else:
         assert read == value
         assert probe.write_json_float(value) == repr(value).encode()

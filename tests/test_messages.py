@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, SinkConfig
 
+# Thousands of examples in one test, on whatever machine.
+pytestmark = pytest.mark.timeout(0)
+
 
 class Formatted:
     """Has a format language of its own."""

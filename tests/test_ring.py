@@ -287,7 +287,7 @@ SHORT = st.text(st.characters(codec=None), max_size=12)
     fields=st.dictionaries(SHORT, NATIVE, max_size=8),
     site=st.none() | st.tuples(SHORT, SHORT, SHORT, st.integers(0, 2**31 - 1)),
     thread_name=st.none() | SHORT,
-    exception=st.none() | st.tuples(SHORT, SHORT, SHORT),
+    exception=st.none() | st.tuples(SHORT, SHORT, SHORT, SHORT),
 )
 def test_the_consumer_finds_every_part_of_a_record(message, fields, site, thread_name, exception):
     parts = probe.record_roundtrip(message, fields, site, thread_name, exception)

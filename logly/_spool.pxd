@@ -1,0 +1,239 @@
+"""The spool's file: a ring and its reader's progress in mapped memory, readable after the process was killed.
+
+    header | staging, one piece per sink file | ring | names (appended) | blobs (records too large for the ring)
+
+A store to a shared mapping survives the death of its process, and a process dies between two instructions; so what
+counts is the order of stores, and every change here takes effect by one store at its end (a release store: it keeps the
+compiler, and other processors, from moving earlier ones behind it).
+
+Exactly once, per sink file: before the bytes of some records go to `write(2)`, they are staged in the file together with
+where they will land (`slot_begin`); afterwards one store says that they have landed (`slot_written`). A successor that
+finds a write begun compares the log file with the staged bytes and finishes what is missing. The ring's space, and with
+it the records, is released only when every sink has handed them over.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from logly._atomic cimport store_release, store_release32
+from logly._clock cimport ClockCalibration
+from logly._ring cimport Ring, RingPositions, ring_release
+
+cdef enum:
+    SPOOL_VERSION = 1
+    SPOOL_SLOTS = 16             # sink files with exact progress; further ones get records at least once
+    SLOT_NAME_BYTES = 1980
+    HEADER_BYTES = 65536         # also the alignment of the parts: the largest page in use
+    STAGE_BYTES = 131072         # per slot: more than a sink's buffer and one line, mostly
+    RING_OFFSET = 65536 + 16 * 131072
+    NAMES_BYTES = 1 << 28        # room for names, never allocated in advance; blobs are beyond
+    MAX_DEAD_BLOBS = 64
+
+cdef enum SlotState:
+    SLOT_IDLE = 0                # records below `done` are in the sink's file
+    SLOT_WRITING                 # the staged bytes are on their way
+    SLOT_WRITTEN                 # records below `end` are in the sink's file
+
+
+# One sink file's progress. Record numbers count from the first record that was ever put into this ring.
+cdef struct SpoolSlot:
+    uint32_t state
+    int32_t sink_id              # 0: the slot is free
+    uint64_t done
+    uint64_t end
+    uint64_t device              # the file that the staged bytes go to, and its length before
+    uint64_t inode
+    uint64_t offset
+    uint64_t length              # staged bytes
+    uint64_t blob                # where they are when they are too many for the slot's piece, or 0
+    uint32_t name_size
+    char name[1980]              # path of the sink's file
+
+
+cdef struct Released:
+    uint64_t position            # in the ring
+    uint64_t sequence            # number of the record there
+
+
+cdef struct SpoolHeader:
+    char magic[8]
+    uint32_t version
+    uint32_t byte_order
+    uint32_t checksum            # of the fixed part, this field being 0
+    uint32_t header_size
+    uint64_t process
+    uint64_t created_ns
+    uint64_t ring_capacity
+    uint64_t ring_offset
+    uint64_t names_offset
+    uint64_t blobs_offset
+    # from here on it changes all the time
+    char apart[56]
+    RingPositions positions
+    Released released[2]
+    uint32_t released_current
+    uint32_t spare
+    ClockCalibration calibration
+    SpoolSlot slot[16]
+
+
+cdef struct DeadBlob:
+    uint64_t offset
+    uint64_t size
+
+
+# A mapped spool, as its live process (or the one that recovers it) holds it.
+cdef struct Spool:
+    SpoolHeader* header
+    char* stage
+    Ring* ring
+    void* owner                  # the Python object (SpoolFile) that unmaps it
+    int fd
+    bint begun                   # its ring is the one that is being consumed
+    uint32_t finished            # all was written and released: the file may go
+    uint64_t base                # the engine's sequence number of this ring's record 0 (modulo 2**64)
+    uint64_t blob_end            # atomic: the next blob goes here
+    uint64_t anchor_ticks        # latest clock anchor that the header has
+    uint32_t dead_blobs
+    DeadBlob dead_blob[64]       # of records that were consumed; to go when they are released
+
+
+cdef extern from * nogil:
+    """
+    #ifndef LOGLY_SPOOL
+    #define LOGLY_SPOOL
+    #include <atomic>
+    #include <cerrno>
+    #include <cstdint>
+    #ifdef _WIN32
+    static inline int spool_pwrite(int, const char*, uint64_t, uint64_t) { return 0; }
+    static inline void spool_punch(int, uint64_t, uint64_t) {}
+    #else
+    #include <fcntl.h>
+    #include <unistd.h>
+    static inline int spool_pwrite(int fd, const char* data, uint64_t size, uint64_t offset) {
+        while (size) {
+            ssize_t n = pwrite(fd, data, size, (off_t)offset);
+            if (n <= 0) { if (n < 0 && errno == EINTR) continue; return 0; }
+            data += n; offset += n; size -= n;
+        }
+        return 1;
+    }
+    // Gives the disk space back; the file keeps its length.
+    static inline void spool_punch(int fd, uint64_t offset, uint64_t size) {
+    #ifdef FALLOC_FL_PUNCH_HOLE
+        if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size) != 0) return;
+    #endif
+    }
+    #endif
+    static inline uint64_t spool_fetch_add(uint64_t* p, uint64_t v) {
+        return reinterpret_cast<std::atomic<uint64_t>*>(p)->fetch_add(v);
+    }
+    #endif
+    """
+    bint spool_pwrite(int fd, const char* data, uint64_t size, uint64_t offset) noexcept
+    void spool_punch(int fd, uint64_t offset, uint64_t size) noexcept
+    uint64_t spool_fetch_add(uint64_t* p, uint64_t value) noexcept
+
+
+# Bytes of any size, outside of the mapping, so that a full disk is an error and no SIGBUS. 0: there is no room.
+cdef inline uint64_t spool_put_blob(Spool* spool, const char* data, uint64_t size) noexcept nogil:
+    cdef uint64_t offset = spool_fetch_add(&spool.blob_end, (size + 4095) & ~<uint64_t> 4095)
+    return offset if spool_pwrite(spool.fd, data, size, offset) else 0
+
+
+cdef inline void spool_drop_blob_later(Spool* spool, uint64_t offset, uint64_t size) noexcept nogil:
+    # Beyond the table's size the space comes back with the file's end.
+    if offset and spool.dead_blobs < MAX_DEAD_BLOBS:
+        spool.dead_blob[spool.dead_blobs].offset = offset
+        spool.dead_blob[spool.dead_blobs].size = (size + 4095) & ~<uint64_t> 4095
+        spool.dead_blobs += 1
+
+
+# Everything consumed so far has left every sink.
+cdef inline void spool_release(Spool* spool, uint64_t sequence) noexcept nogil:
+    cdef SpoolHeader* header = spool.header
+    cdef uint32_t i
+    cdef uint32_t other = 1 - header.released_current
+    header.released[other].position = spool.ring.tail
+    header.released[other].sequence = sequence - spool.base
+    store_release32(&header.released_current, other)
+    # After it: the producer may overwrite what is below the tail, so a successor must not begin there.
+    ring_release(spool.ring)
+    for i in range(spool.dead_blobs):
+        spool_punch(spool.fd, spool.dead_blob[i].offset, spool.dead_blob[i].size)
+    spool.dead_blobs = 0
+
+
+# What a successor converts time stamps by. The line that is current there is never touched.
+cdef inline void spool_save_clock(Spool* spool, const ClockCalibration* calibration) noexcept nogil:
+    cdef ClockCalibration* saved = &spool.header.calibration
+    cdef uint32_t other = 1 - saved.current
+    if spool.anchor_ticks == calibration.lines[calibration.current].latest.ticks:
+        return
+    saved.lines[other] = calibration.lines[calibration.current]
+    store_release32(&saved.current, other)
+    spool.anchor_ticks = calibration.lines[calibration.current].latest.ticks
+
+
+# ---- one sink file's progress
+
+cdef inline uint64_t slot_done(const SpoolSlot* slot) noexcept nogil:
+    return slot.end if slot.state == SLOT_WRITTEN else slot.done
+
+
+cdef inline char* slot_stage(Spool* spool, const SpoolSlot* slot) noexcept nogil:
+    return spool.stage + (slot - &spool.header.slot[0]) * STAGE_BYTES
+
+
+# `end`: the engine's number of the first record that is not in these bytes.
+cdef inline void slot_begin(
+    Spool* spool, SpoolSlot* slot, const char* data, uint64_t size, uint64_t end, const uint64_t* place
+) noexcept nogil:
+    cdef uint64_t done = slot_done(slot)
+    cdef uint64_t blob = 0
+    if size > STAGE_BYTES:
+        blob = spool_put_blob(spool, data, size)
+    slot.done = done
+    store_release32(&slot.state, SLOT_IDLE)
+    if size > STAGE_BYTES and blob == 0:
+        return  # no room: should the process die in this write, its records are written once more
+    # A record from before this ring (plain memory) has no number in it.
+    slot.end = end - spool.base if <int64_t> (end - spool.base) >= 0 else 0
+    if slot.end < done:
+        slot.end = done
+    slot.device = place[0]
+    slot.inode = place[1]
+    slot.offset = place[2]
+    slot.length = size
+    slot.blob = blob
+    if blob == 0:
+        memcpy(slot_stage(spool, slot), data, size)
+    store_release32(&slot.state, SLOT_WRITING)
+
+
+cdef inline void slot_written(Spool* spool, SpoolSlot* slot) noexcept nogil:
+    if slot.state != SLOT_WRITING:
+        return
+    store_release32(&slot.state, SLOT_WRITTEN)
+    if slot.blob:
+        spool_punch(spool.fd, slot.blob, slot.length)
+
+
+# The rest of the staged bytes will not be written; records below `done` have been.
+cdef inline void slot_cancel(Spool* spool, SpoolSlot* slot, uint64_t done) noexcept nogil:
+    if slot.state != SLOT_WRITING:
+        return
+    if <int64_t> (done - spool.base) >= 0 and done - spool.base > slot.done:
+        store_release(&slot.done, done - spool.base)
+    store_release32(&slot.state, SLOT_IDLE)
+
+
+# Nothing below `sequence` is left to write.
+cdef inline void slot_pass(Spool* spool, SpoolSlot* slot, uint64_t sequence) noexcept nogil:
+    if <int64_t> (sequence - spool.base) < 0 or sequence - spool.base <= slot_done(slot):
+        return
+    if slot.state == SLOT_WRITTEN:
+        store_release(&slot.end, sequence - spool.base)
+    elif slot.state == SLOT_IDLE:
+        store_release(&slot.done, sequence - spool.base)

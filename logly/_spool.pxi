@@ -1,0 +1,595 @@
+# Spools as Python holds them: made, given the process's names, read again after their process died.
+#
+# Names are what records refer to by number: templates, call sites, levels. Each is appended to the file before the first
+# record that uses it can be committed, with pwrite: a full disk is an error there (then the name is not registered, and the
+# record carries text and place itself), never a SIGBUS.
+
+from .errors import SpoolError
+
+cdef enum NameKind:
+    NAME_TEMPLATE = 1
+    NAME_SITE
+    NAME_LEVEL
+    NAME_LOGGER
+
+cdef list live_spools = []
+cdef uint32_t BYTE_ORDER_MARK = 0x01020304
+
+
+cdef object spool_error(str path, str text, int number=22):
+    return SpoolError(number, text, path)
+
+
+cdef uint32_t checksum_of(bytes data) except? 0:
+    from binascii import crc32
+    return crc32(data)
+
+
+cdef bytes name_entry(int kind, uint32_t number, list parts):
+    """length, kind, number, checksum; then each part with its length."""
+    cdef bytes body = b"".join([len(part).to_bytes(4, "little") + part for part in parts])
+    cdef bytes front = len(body).to_bytes(4, "little") + kind.to_bytes(4, "little") + number.to_bytes(4, "little")
+    return front + checksum_of(front + body).to_bytes(4, "little") + body
+
+
+cdef bytes text_bytes(const Text* text):
+    return text.data[: text.size] if text.size else b""
+
+
+cdef bytes template_entry(uint32_t number, str message):
+    return name_entry(NAME_TEMPLATE, number, [message.encode("utf-8", "surrogatepass")])
+
+
+cdef bytes site_entry(const Site* site):
+    return name_entry(NAME_SITE, site.id, [
+        text_bytes(&site.module), text_bytes(&site.function), text_bytes(&site.path), str(site.line).encode(),
+    ])
+
+
+cdef bytes level_entry(uint32_t index, const Level* level):
+    return name_entry(NAME_LEVEL, index, [text_bytes(&level.name), str(level.number).encode(), text_bytes(&level.color)])
+
+
+cdef bint spools_take(bytes entry) except -1:
+    """False: the disk is full, and the name must not be used."""
+    cdef SpoolFile file
+    for file in live_spools:
+        if not file.append_names(entry):
+            return False
+    return True
+
+
+cdef bint spools_take_template(uint32_t number, str message) except -1:
+    return not live_spools or spools_take(template_entry(number, message))
+
+
+cdef bint spools_take_site(const Site* site) except -1:
+    return not live_spools or spools_take(site_entry(site))
+
+
+cdef class SpoolFile:
+    """One spool, open and locked by the caller.
+
+    Args:
+        path: its name.
+        fd: open for reading and writing; belongs to this object from now on.
+        ring_capacity: bytes of the ring of a new spool, which has `size_for(ring_capacity)` bytes; 0: read a dead one.
+
+    Raises:
+        SpoolError: the file is no spool, or a damaged one. It is left as it is.
+    """
+    cdef Spool spool
+    cdef public str path
+    cdef readonly int fd
+    cdef object front_map
+    cdef object ring_map
+    cdef Py_buffer front
+    cdef Py_buffer data
+    cdef int open_buffers
+    cdef uint64_t names_end
+    cdef Names names
+    cdef dict levels                 # index -> (name, number, colour)
+    cdef bytes logger_name
+
+    def __cinit__(self, str path, int fd, uint64_t ring_capacity):
+        self.path = path
+        self.fd = -1
+        self.levels = {}
+        self.logger_name = b""
+        memset(&self.spool, 0, sizeof(Spool))
+        memset(&self.names, 0, sizeof(Names))
+        if sizeof(SpoolHeader) > HEADER_BYTES:
+            raise spool_error(path, "the header does not fit its place")
+        if ring_capacity == 0:
+            self.check_header(fd)
+            ring_capacity = int.from_bytes(pread(fd, 8, offset_of_capacity()), sys.byteorder)
+            self.map(fd, ring_capacity, False)
+            self.fd = fd
+            self.read_names()
+            self.check_live_part()
+            return
+        self.map(fd, ring_capacity, True)
+        self.fd = fd
+        self.write_header(ring_capacity)
+
+    @staticmethod
+    def size_for(uint64_t ring_capacity):
+        """Bytes that are to be allocated before a new spool is made."""
+        return names_offset_for(ring_capacity)
+
+    cdef map(self, int fd, uint64_t ring_capacity, bint is_live):
+        import mmap
+        # A successor's ring is private memory: it is prepared for reading there, and the file stays as it was found.
+        self.front_map = mmap.mmap(fd, RING_OFFSET)
+        self.ring_map = mmap.mmap(
+            fd, ring_capacity, access=mmap.ACCESS_WRITE if is_live else mmap.ACCESS_COPY, offset=RING_OFFSET,
+        )
+        PyObject_GetBuffer(self.front_map, &self.front, PyBUF_WRITABLE)
+        self.open_buffers = 1
+        PyObject_GetBuffer(self.ring_map, &self.data, PyBUF_WRITABLE)
+        self.open_buffers = 2
+        self.spool.header = <SpoolHeader*> self.front.buf
+        self.spool.stage = <char*> self.front.buf + HEADER_BYTES
+        self.spool.fd = fd
+
+    cdef write_header(self, uint64_t ring_capacity):
+        import time
+        cdef SpoolHeader* header = self.spool.header
+        # Touched here, so that no log call meets a page fault.
+        memset(self.data.buf, 0, ring_capacity)
+        memset(header, 0, sizeof(SpoolHeader))
+        memcpy(header.magic, b"LOGLYSPL", 8)
+        header.version = SPOOL_VERSION
+        header.byte_order = BYTE_ORDER_MARK
+        header.header_size = sizeof(SpoolHeader)
+        header.process = process_id()
+        header.created_ns = time.time_ns()
+        header.ring_capacity = ring_capacity
+        header.ring_offset = RING_OFFSET
+        header.names_offset = names_offset_for(ring_capacity)
+        header.blobs_offset = header.names_offset + NAMES_BYTES
+        header.checksum = checksum_of((<char*> header)[: offset_of_live_part()])
+        self.names_end = header.names_offset
+        self.spool.blob_end = header.blobs_offset
+
+    # ---- a live one
+
+    def begin(self, Core core not None):
+        """Writes down all names there are; from now on every new one is."""
+        cdef uint32_t i
+        cdef list entries = [name_entry(NAME_LOGGER, 0, [text_bytes(&core.engine.name)])]
+        self.spool.header.calibration = core.engine.calibration
+        with registry_lock:
+            for text, (address, _) in programs_by_text.items():
+                entries.append(template_entry((<Program*> <uint64_t> address).id, text))
+            for i in range(1, site_count):
+                if all_sites[i] != NULL:
+                    entries.append(site_entry(all_sites[i]))
+            for i in range(core.engine.level_count):
+                entries.append(level_entry(i, &core.engine.levels[i]))
+            if not self.append_names(b"".join(entries)):
+                raise spool_error(self.path, "no space for the names of templates and call sites", 28)
+            live_spools.append(self)
+
+    cdef bint append_names(self, bytes entries) except -1:
+        cdef uint64_t size = len(entries)
+        if self.fd < 0:
+            return True
+        if self.names_end + size > self.spool.header.blobs_offset:
+            return False
+        if not spool_pwrite(self.fd, <const char*> entries, size, self.names_end):
+            return False
+        self.names_end += size
+        return True
+
+    cdef bint add_slot(self, int sink_id, bytes path, uint64_t done) except -1:
+        """Exact progress for a sink's file. False: there is no slot left (or no name that fits)."""
+        cdef SpoolSlot* slot
+        cdef int i
+        if not path or len(path) > SLOT_NAME_BYTES:
+            return False
+        for i in range(SPOOL_SLOTS):
+            slot = &self.spool.header.slot[i]
+            if slot.name_size == 0:
+                slot.state = SLOT_IDLE
+                slot.done = done
+                memcpy(slot.name, <const char*> path, len(path))
+                slot.sink_id = sink_id
+                store_release32(&slot.name_size, <uint32_t> len(path))
+                return True
+        return False
+
+    cdef drop_slot(self, int sink_id):
+        cdef int i
+        for i in range(SPOOL_SLOTS):
+            if self.spool.header.slot[i].sink_id == sink_id:
+                store_release32(&self.spool.header.slot[i].name_size, 0)
+                self.spool.header.slot[i].sink_id = 0
+
+    @property
+    def is_finished(self):
+        """Whether all that was in it has been written."""
+        return bool(load_acquire32(&self.spool.finished))
+
+    cdef void release_buffers(self) noexcept:
+        if self.open_buffers > 1:
+            PyBuffer_Release(&self.data)
+        if self.open_buffers > 0:
+            PyBuffer_Release(&self.front)
+        self.open_buffers = 0
+
+    cdef release(self):
+        cdef int fd = self.fd
+        self.fd = -1
+        if self in live_spools:
+            live_spools.remove(self)
+        self.release_buffers()
+        for mapping in (self.front_map, self.ring_map):
+            if mapping is not None:
+                mapping.close()
+        self.front_map = self.ring_map = None
+        return fd
+
+    def close(self):
+        """Lets go of the mapping, the lock and the file. Nobody may use its ring any more."""
+        fd = self.release()
+        if fd >= 0:
+            close_descriptor(fd)
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        self.release_buffers()
+        for i in range(self.names.program_limit):
+            free_program(self.names.programs[i])
+        for i in range(self.names.site_limit):
+            free_site(self.names.sites[i])
+        free(self.names.programs)
+        free(self.names.sites)
+
+    # ---- a dead one
+
+    cdef check_header(self, int fd):
+        cdef bytes data = pread(fd, offset_of_live_part(), 0)
+        cdef SpoolHeader header
+        cdef uint32_t said
+        if len(data) < <Py_ssize_t> offset_of_live_part() or not data.startswith(b"LOGLYSPL"):
+            raise spool_error(self.path, "not a spool of logly")
+        memcpy(&header, <const char*> data, offset_of_live_part())
+        said = header.checksum
+        header.checksum = 0
+        if header.byte_order != BYTE_ORDER_MARK:
+            raise spool_error(self.path, "written on a machine of another byte order")
+        if header.version != SPOOL_VERSION or header.header_size != sizeof(SpoolHeader):
+            raise spool_error(
+                self.path, f"format {header.version}, this logly reads {SPOOL_VERSION}: recover it with the one that wrote it",
+            )
+        if said != checksum_of((<char*> &header)[: offset_of_live_part()]):
+            raise spool_error(self.path, "damaged: the header's checksum is wrong")
+        if (
+            header.ring_capacity < 4096 or header.ring_capacity & (header.ring_capacity - 1)
+            or header.ring_offset != RING_OFFSET or header.names_offset != names_offset_for(header.ring_capacity)
+        ):
+            raise spool_error(self.path, "damaged: the header contradicts itself")
+        if fd_size(fd) < <int64_t> header.names_offset:
+            raise spool_error(self.path, "damaged: the file is too short")
+
+    cdef damaged(self, str what):
+        return spool_error(self.path, f"damaged: {what}")
+
+    cdef read_names(self):
+        cdef uint64_t at = self.spool.header.names_offset
+        self.names.programs = <Program**> calloc(MAX_TEMPLATES, sizeof(void*))
+        self.names.sites = <Site**> calloc(MAX_SITES, sizeof(void*))
+        if self.names.programs == NULL or self.names.sites == NULL:
+            raise MemoryError
+        self.names.program_limit = MAX_TEMPLATES
+        self.names.site_limit = MAX_SITES
+        while at < self.spool.header.blobs_offset:
+            front = pread(self.fd, 16, at)
+            size, kind, number, checksum = [int.from_bytes(front[i : i + 4], "little") for i in range(0, 16, 4)]
+            if size == 0 or at + 16 + size > self.spool.header.blobs_offset:
+                break
+            body = pread(self.fd, size, at + 16)
+            if checksum != checksum_of(front[:12] + body):
+                break  # the process died while it was written: no record refers to it
+            try:
+                self.read_name(kind, number, name_parts(body))
+            except (ValueError, IndexError):
+                raise self.damaged(f"name {number} of kind {kind}") from None
+            at += 16 + size
+
+    cdef read_name(self, int kind, uint32_t number, list parts):
+        cdef Program* program
+        cdef Site* site
+        if kind == NAME_TEMPLATE and 0 < number < MAX_TEMPLATES:
+            program = compile_program(parts[0].decode("utf-8", "surrogatepass"))
+            program.id = number
+            free_program(self.names.programs[number])
+            self.names.programs[number] = program
+        elif kind == NAME_SITE and 0 < number < MAX_SITES:
+            site = new_site(tuple(part.decode("utf-8", "replace") for part in parts[:3]) + (int(parts[3]),))
+            free_site(self.names.sites[number])
+            self.names.sites[number] = site  # its id stays 0: no routing is remembered for it
+        elif kind == NAME_LEVEL and number < MAX_LEVELS:
+            self.levels[number] = (parts[0].decode("utf-8", "replace"), int(parts[1]), parts[2].decode("utf-8", "replace"))
+        elif kind == NAME_LOGGER:
+            self.logger_name = parts[0]
+
+    cdef check_live_part(self):
+        cdef SpoolHeader* header = self.spool.header
+        cdef const Released* released
+        cdef uint64_t head = header.positions.head
+        cdef SpoolSlot* slot
+        cdef int i
+        if header.released_current > 1 or header.calibration.current > 1:
+            raise self.damaged("an index is out of range")
+        released = &header.released[header.released_current]
+        if head - released.position > header.ring_capacity or (head | released.position) & 7:
+            raise self.damaged("the ring's positions are impossible")
+        for i in range(SPOOL_SLOTS):
+            slot = &header.slot[i]
+            if slot.name_size > SLOT_NAME_BYTES or slot.state > SLOT_WRITTEN:
+                raise self.damaged("a sink's progress is impossible")
+            if slot.state == SLOT_WRITING and slot.length > STAGE_BYTES and slot.blob < header.blobs_offset:
+                raise self.damaged("a sink's progress is impossible")
+
+    @property
+    def process(self):
+        """Id of the process that wrote it."""
+        return self.spool.header.process
+
+    @property
+    def created_ns(self):
+        return self.spool.header.created_ns
+
+    def begun_writes(self):
+        """[(slot, path, device, inode, offset, bytes)] of writes that may have been cut short."""
+        cdef SpoolSlot* slot
+        cdef int i
+        begun = []
+        for i in range(SPOOL_SLOTS):
+            slot = &self.spool.header.slot[i]
+            if slot.name_size and slot.state == SLOT_WRITING:
+                if slot.blob:
+                    staged = pread(self.fd, slot.length, slot.blob)
+                else:
+                    staged = slot_stage(&self.spool, slot)[: slot.length]
+                begun.append((i, slot.name[: slot.name_size], slot.device, slot.inode, slot.offset, staged))
+        return begun
+
+    def settle(self, int index, bint is_written):
+        """The write that had begun there is complete, or none of its bytes is in the file."""
+        store_release32(&self.spool.header.slot[index].state, SLOT_WRITTEN if is_written else SLOT_IDLE)
+
+    cdef uint64_t prepare(self) except? 0:
+        """Makes the ring fit to be consumed here; returns how many records there are."""
+        cdef SpoolHeader* header = self.spool.header
+        cdef uint64_t at = header.released[header.released_current].position
+        cdef uint64_t head = header.positions.head
+        cdef uint64_t count = 0
+        cdef uint64_t room
+        cdef ClockCalibration calibration = header.calibration
+        cdef RecordPrefix* prefix
+        cdef RecordHeader* record
+        while at != head:
+            room = header.ring_capacity - (at & (header.ring_capacity - 1))
+            if room > head - at:
+                room = head - at
+            prefix = <RecordPrefix*> (<char*> self.data.buf + (at & (header.ring_capacity - 1)))
+            if prefix.size < PREFIX_SIZE or prefix.size & 7 or prefix.size > room:
+                raise self.damaged(f"record {count} has an impossible size")
+            if prefix.kind == RECORD_HEAP:
+                record = self.load_large(<RecordHeap*> prefix, count)
+            elif prefix.kind == RECORD_INLINE:
+                record = <RecordHeader*> prefix
+                if not record_is_sound(<const char*> record, prefix.size, &self.names):
+                    raise self.damaged(f"record {count} is not one")
+            elif prefix.kind == RECORD_PADDING:
+                at += prefix.size
+                continue
+            else:
+                raise self.damaged(f"record {count} is of no known kind")
+            # Stamps become plain time here: the clock they were taken by may be gone.
+            record.ticks = <uint64_t> calibration_ns(&calibration, record.ticks)
+            count += 1
+            at += prefix.size
+        return count
+
+    cdef RecordHeader* load_large(self, RecordHeap* heap, uint64_t number) except NULL:
+        cdef uint64_t size = heap.block_size
+        cdef bytes data
+        heap.block = NULL
+        if heap.size < sizeof(RecordHeap) or heap.blob < self.spool.header.blobs_offset or size > <uint64_t> fd_size(self.fd):
+            raise self.damaged(f"record {number} is not one")
+        data = pread(self.fd, size, heap.blob)
+        if <uint64_t> len(data) != size or not record_is_sound(<const char*> data, size, &self.names):
+            raise self.damaged(f"record {number} is not one")
+        heap.block = <char*> malloc(size)
+        if heap.block == NULL:
+            raise MemoryError
+        memcpy(heap.block, <const char*> data, size)
+        return <RecordHeader*> heap.block
+
+    cdef uint64_t undelivered(self):
+        """Number of the first record that some sink file lacked; with no sink files, of the first that is there."""
+        cdef uint64_t first = <uint64_t> -1
+        cdef int i
+        for i in range(SPOOL_SLOTS):
+            if self.spool.header.slot[i].name_size:
+                first = min(first, slot_done(&self.spool.header.slot[i]))
+        return self.spool.header.released[self.spool.header.released_current].sequence if first == <uint64_t> -1 else first
+
+
+cdef bint spool_add_sink(SpoolFile file, int sink_id, bytes path) except -1:
+    # It gets what is logged from now on.
+    return file.add_slot(sink_id, path, file.spool.ring.committed)
+
+
+cdef list name_parts(bytes body):
+    cdef list parts = []
+    cdef Py_ssize_t at = 0
+    while at + 4 <= len(body):
+        size = int.from_bytes(body[at : at + 4], "little")
+        parts.append(body[at + 4 : at + 4 + size])
+        at += 4 + size
+    return parts
+
+
+cdef bytes pread(int fd, uint64_t size, uint64_t offset):
+    import os
+    return os.pread(fd, size, offset)
+
+
+cdef close_descriptor(int fd):
+    import os
+    os.close(fd)
+
+
+cdef size_t offset_of_capacity() noexcept:
+    cdef SpoolHeader header
+    return <char*> &header.ring_capacity - <char*> &header
+
+
+cdef size_t offset_of_live_part() noexcept:
+    cdef SpoolHeader header
+    return <char*> &header.apart - <char*> &header
+
+
+cdef uint64_t names_offset_for(uint64_t ring_capacity) noexcept:
+    return RING_OFFSET + ((ring_capacity + HEADER_BYTES - 1) & ~<uint64_t> (HEADER_BYTES - 1))
+
+
+def spool_begin(Core core not None, SpoolFile file not None, publish):
+    """The core's records go into the file's ring from now on; those that wait in the ring before it come out first.
+
+    `publish()` gives the file its name, which it returns, when all is in it that a successor needs.
+    """
+    cdef Spool* spool = &file.spool
+    cdef Sink* sink
+    cdef Ring* ring = ring_attach(<char*> file.data.buf, &spool.header.positions, spool.header.ring_capacity)
+    if ring == NULL:
+        raise MemoryError
+    try:
+        file.begin(core)
+        file.path = publish()
+    except BaseException:
+        ring_free(ring)
+        file.release()
+        raise
+    ring.spool = spool
+    spool.ring = ring
+    sink = core.engine.sinks
+    while sink != NULL:
+        if sink.path != NULL:
+            file.add_slot(sink.id, <bytes> sink.path, 0)
+        sink = sink.next
+    core.keep(file)
+    core.use_ring(ring, spool.header.ring_capacity)
+
+
+def spool_adopt(Core core not None, SpoolFile file not None, list starts):
+    """Has a core that has not logged deliver what a dead process left; its sinks are there already.
+
+    Args:
+        starts: (sink id, path or None, is exact): a sink file continues where the dead process's own progress in it
+            ended; another file, or what `is exact`, gets what some file of the dead process lacked; the rest gets all
+            that was not released.
+
+    Returns:
+        How many records there are.
+    """
+    cdef Engine* engine = core.engine
+    cdef Spool* spool = &file.spool
+    cdef SpoolHeader* header = spool.header
+    cdef uint64_t count = file.prepare()
+    cdef uint64_t first = header.released[header.released_current].sequence
+    cdef uint64_t start
+    cdef Sink* sink
+    cdef Ring* ring
+    cdef int i
+    header.positions.tail = header.released[header.released_current].position
+    ring = ring_attach(<char*> file.data.buf, &header.positions, header.ring_capacity)
+    if ring == NULL:
+        raise MemoryError
+    ring.spool = spool
+    ring.committed = count
+    ring.retired = 1
+    spool.ring = ring
+    spool.blob_end = (<uint64_t> fd_size(file.fd) | 4095) + 1
+    if spool.blob_end < header.blobs_offset:
+        spool.blob_end = header.blobs_offset
+    # `prepare` made nanoseconds of the stamps. With no anchors here, the dead process's stay in its header.
+    memset(&engine.calibration, 0, sizeof(ClockCalibration))
+    engine.calibration.ticks_are_ns = 1
+    for i in range(SPOOL_SLOTS):
+        header.slot[i].sink_id = 0
+    lacked = file.undelivered()
+    for sink_id, path, is_exact in starts:
+        start = lacked if is_exact else first
+        if path is not None:
+            start = adopt_slot(file, sink_id, path, lacked)
+        sink = core.hold(sink_id)
+        sink.from_sequence = start - first if start > first else 0
+        engine_unlock(engine)
+    adopt_names(core, file)
+    core.keep(file)
+    core.lock()
+    ring.next = engine.rings
+    engine.rings = ring
+    engine.spooled = True
+    engine_unlock(engine)
+    return count
+
+
+cdef uint64_t adopt_slot(SpoolFile file, int sink_id, bytes path, uint64_t start) except? 0:
+    cdef SpoolSlot* slot
+    cdef int i
+    for i in range(SPOOL_SLOTS):
+        slot = &file.spool.header.slot[i]
+        if slot.name_size == <uint32_t> len(path) and slot.name[: slot.name_size] == path and slot.sink_id == 0:
+            slot.sink_id = sink_id
+            return slot_done(slot)
+    file.add_slot(sink_id, path, start)
+    return start
+
+
+cdef adopt_names(Core core, SpoolFile file):
+    cdef Engine* engine = core.engine
+    cdef Text text
+    engine.programs = file.names.programs
+    engine.sites = file.names.sites
+    engine.process = file.spool.header.process
+    text = copy_text(file.logger_name)
+    text, engine.name = engine.name, text
+    free(<void*> text.data)
+    # By index, as the records say it. What could not be written down is shown by its number.
+    for index in range(MAX_LEVELS):
+        name, number, color = file.levels.get(index, (f"LEVEL {index}", 0, ""))
+        core.place_level(index, name, number, color)
+
+
+cdef void free_program(Program* program) noexcept:
+    cdef uint32_t i
+    if program == NULL:
+        return
+    if program.step != NULL:
+        for i in range(program.steps):
+            free(<void*> program.step[i].text)
+            free(<void*> program.step[i].key.data)
+    if program.name != NULL:
+        for i in range(program.names):
+            Py_DecRef(<PyObject*> program.name[i])
+    free(program.step)
+    free(program.accepts)
+    free(program.name)
+    free(program.name_accepts)
+    free(program)
+
+
+cdef void free_site(Site* site) noexcept:
+    if site == NULL:
+        return
+    free(<void*> site.module.data)
+    free(<void*> site.function.data)
+    free(<void*> site.path.data)
+    free(site)

@@ -1,0 +1,54 @@
+"""``python -m logly recover``: what a process that died had logged and not written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from .config import LoggerConfig, SinkConfig
+from .errors import LoglyError, SpoolError
+from .spool import deliver, names_of, open_dead
+
+__all__ = ["recover"]
+
+
+def recover(options: argparse.Namespace) -> int:
+    """Run the command; returns the process's exit status: 1 when a spool could not be recovered."""
+    base = os.path.abspath(options.spool)
+    paths = [base] if os.path.isfile(base) else names_of(base)
+    if not paths:
+        print(f"logly: no spool {options.spool}: nothing to recover", file=sys.stderr)
+        return 1
+    try:
+        sink = _sink(options)
+    except LoglyError as mistake:
+        print(f"logly: {mistake}", file=sys.stderr)
+        return 2
+    results = [_recover_one(path, sink, options.timeout) for path in paths]
+    return 0 if all(results) else 1
+
+
+def _sink(options: argparse.Namespace) -> SinkConfig:
+    where = {"path": options.append} if options.append else {"fd": sys.stdout.fileno()}
+    sys.stdout.flush()
+    return SinkConfig(**where, format=options.format, json=options.json or None, color=False).resolved()
+
+
+def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
+    def tell(trouble: Exception) -> None:
+        print(f"logly: {trouble}", file=sys.stderr)
+
+    try:
+        file = open_dead(path)
+        if file is None:
+            print(f"logly: {path}: its process lives (or somebody recovers it now); left alone", file=sys.stderr)
+            return False
+        process = file.process
+        count, is_complete = deliver(file, LoggerConfig(), [sink], timeout, tell)
+    except (SpoolError, LoglyError, OSError) as trouble:
+        tell(trouble)
+        return False
+    how = "recovered" if is_complete else "not everything could be written; the spool stays:"
+    print(f"logly: {how} {path} (process {process}, {count} records held)", file=sys.stderr)
+    return is_complete

@@ -1,0 +1,298 @@
+"""Crash-safe spools: made, found again after their process died, and delivered from.
+
+A spool is one file per process, ``<name>.<pid>``, held by an exclusive lock for as long as its process lives. The lock,
+and not the process id, says whether it does: ids are used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ._core import SpoolFile, spool_adopt, spool_begin
+from .config import LoggerConfig, SinkConfig
+from .errors import ConfigError, SpoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ._core import Core
+
+__all__ = ["Recovered", "dead_spools", "deliver", "open_spool", "remove"]
+
+UNFINISHED = ".new"
+"""Ending of a spool's name until it is whole."""
+
+
+# ---- one's own
+
+
+def open_spool(core: Core, base: str, ring_bytes: int) -> SpoolFile:
+    """Make this process's spool, and have the core's records go into it.
+
+    Args:
+        core: the logger's engine.
+        base: the configured path; parent folders are made.
+        ring_bytes: size of the ring, a power of two.
+
+    Raises:
+        SpoolError: it cannot be made; ENOSPC: the disk has no room for all of it, which is allocated here so that
+            no log call can meet a full disk.
+        ConfigError: on a free-threaded build of Python, where every thread has a ring of its own.
+    """
+    if "t" in getattr(sys, "abiflags", ""):
+        raise ConfigError("spool: not available on a free-threaded build of Python", field="spool", value=base)
+    number = os.getpid()
+    made = f"{base}.{number}{UNFINISHED}"
+    try:
+        folder = os.path.dirname(base)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError as trouble:
+        raise _explained(trouble, made) from trouble
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.posix_fallocate(fd, 0, SpoolFile.size_for(ring_bytes))
+        file = SpoolFile(made, fd, ring_bytes)
+        spool_begin(core, file, lambda: _publish(made, base, number))
+    except BaseException as trouble:
+        with contextlib.suppress(OSError):
+            os.unlink(made)
+        os.close(fd)
+        if isinstance(trouble, OSError) and not isinstance(trouble, SpoolError):
+            raise _explained(trouble, made) from trouble
+        raise
+    return file
+
+
+def _publish(made: str, base: str, number: int) -> str:
+    """Give the whole file its name; one that a dead process of the same number left keeps its own."""
+    for attempt in range(10_000):
+        name = f"{base}.{number}" if attempt == 0 else f"{base}.{number}.{attempt}"
+        if not os.path.exists(name):
+            os.rename(made, name)
+            return name
+    raise SpoolError(17, "too many spools of dead processes: recover or remove them", base)
+
+
+def _explained(trouble: OSError, path: str) -> SpoolError:
+    reasons = {28: "no space left for the spool", 122: "disk quota exceeded: no room for the spool"}
+    number = trouble.errno or 5
+    return SpoolError(number, reasons.get(number) or trouble.strerror or str(trouble), path)
+
+
+def remove(file: SpoolFile) -> None:
+    """All that was in it has been written: the file goes."""
+    with contextlib.suppress(OSError):
+        os.unlink(file.path)
+    file.close()
+
+
+# ---- those of the dead
+
+
+def names_of(base: str) -> list[str]:
+    """The spools there are, of the living and of the dead."""
+    folder, name = os.path.split(base)
+    try:
+        entries = os.listdir(folder or ".")
+    except OSError:
+        return []
+    found = []
+    for entry in entries:
+        ending = entry.removeprefix(name + ".") if entry.startswith(name + ".") else ""
+        if ending and all(part.isdecimal() for part in ending.removesuffix(UNFINISHED).split(".")):
+            found.append(os.path.join(folder, entry))
+    return sorted(found)
+
+
+def open_dead(path: str) -> SpoolFile | None:
+    """Lock and read a spool; None when its process lives, or somebody else recovers it.
+
+    Raises:
+        SpoolError: it is damaged, foreign or of another version; it is left as it is.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as trouble:
+        raise _explained(trouble, path) from trouble
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = os.fstat(fd)
+        named = os.stat(path)
+        if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino):
+            raise FileNotFoundError
+        if path.endswith(UNFINISHED):
+            os.unlink(path)  # its process died before a record could be in it
+            raise FileNotFoundError
+        return SpoolFile(path, fd, 0)
+    except (BlockingIOError, FileNotFoundError):
+        os.close(fd)
+        return None
+    except SpoolError:
+        os.close(fd)
+        raise
+    except Exception as trouble:
+        os.close(fd)
+        raise SpoolError(22, f"damaged: {trouble}", path) from trouble
+
+
+def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[SpoolFile]:
+    """The readable spools of dead processes, oldest first; `on_error` is told of the others, which stay."""
+    files = []
+    for path in names_of(base):
+        try:
+            file = open_dead(path)
+        except SpoolError as trouble:
+            on_error(trouble)
+            continue
+        if file is not None:
+            files.append(file)
+    files.sort(key=lambda file: file.created_ns)
+    yield from files
+
+
+class Recovered(NamedTuple):
+    """How a delivery went."""
+
+    records: int
+    is_complete: bool
+
+
+def deliver(
+    file: SpoolFile,
+    config: LoggerConfig,
+    sinks: list[SinkConfig],
+    timeout: float,
+    on_error: Callable[[Exception], None],
+) -> Recovered:
+    """Have sinks write what a dead process left, each from where that process's own sink was; then remove the spool.
+
+    Progress is kept in the spool itself as it was by its process, so that to be killed in here is no different.
+
+    Args:
+        file: the spool, locked.
+        config: settings of the logger; layouts and time zone follow from them.
+        sinks: settings of the sinks (resolved).
+        timeout: seconds after which the rest is left for the next time.
+        on_error: told of trouble.
+
+    Raises:
+        SpoolError: a record in it is damaged; nothing was delivered then.
+    """
+    from .backend import Backend
+
+    backend = Backend(
+        "recovery",
+        replace(config, spool=None, auto_sink=False, overflow="block", stall_timeout=86_400, on_error=on_error),
+    )
+    try:
+        for sink in sinks:
+            backend._add(sink)
+        for slot, path, device, inode, offset, staged in file.begun_writes():
+            file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
+        starts = [
+            (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.config.fd is not None)
+            for sink_id, sink in backend.sinks.items()
+        ]
+        count = spool_adopt(backend.core, file, starts)
+        backend.flusher.start()
+        backend.core.flush(timeout)
+    finally:
+        backend.core.finished_spools()
+        backend.core.leave_spools(False)  # what was not written is given up here, and stays there
+        backend.close(timeout)
+        is_done = file.is_finished
+        if file.fd >= 0:
+            (remove if is_done else SpoolFile.close)(file)
+    return Recovered(count, is_done)
+
+
+# ---- a write that its process did not live to see the end of
+
+
+def finish_write(path: str, device: int, inode: int, offset: int, staged: bytes) -> bool:
+    """Append what is missing of a write that was begun at `offset`. False: nothing of it is in the file.
+
+    The file may have been rotated meanwhile: it is looked for by its inode in the same folder.
+    """
+    found = _find_file(path, device, inode)
+    if found is None:
+        return False
+    fd = os.open(found, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        done = written_part(_read_from(fd, offset), offset, staged)
+        if done == 0:
+            return False
+        while done < len(staged):
+            done += os.write(fd, staged[done:])
+        return True
+    finally:
+        os.close(fd)
+
+
+def _find_file(path: str, device: int, inode: int) -> str | None:
+    def is_it(name: str) -> bool:
+        with contextlib.suppress(OSError):
+            about = os.stat(name)
+            return (about.st_dev, about.st_ino) == (device, inode)
+        return False
+
+    if is_it(path):
+        return path
+    folder = os.path.dirname(path) or "."
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.inode() == inode and is_it(entry.path):
+                return entry.path
+    return None
+
+
+def _read_from(fd: int, offset: int) -> bytes:
+    pieces = []
+    while piece := os.pread(fd, 1 << 20, offset):
+        pieces.append(piece)
+        offset += len(piece)
+    return b"".join(pieces)
+
+
+def written_part(after: bytes, offset: int, staged: bytes) -> int:
+    """How many of the staged bytes are in the file, of which `after` is what follows `offset`.
+
+    Mostly they are at once there, or the file ends within them. Where other processes append to the file too, they are
+    at the beginning of some line; a part of them counts only when the file ends with it, or when it ends where the
+    kernel cuts a write short (a block's end): a line of somebody else's may begin like ours.
+    """
+    longest = 0
+    start = 0
+    while start < len(after):
+        length = _common(after, start, staged)
+        if length == len(staged):
+            return length
+        end = start + length
+        if end == len(after) or (offset + end) % 512 == 0:
+            longest = max(longest, length)
+        newline = after.find(b"\n", start)
+        start = newline + 1 if newline >= 0 else len(after)
+    return longest
+
+
+def _common(after: bytes, start: int, staged: bytes) -> int:
+    """Length of the common beginning of ``after[start:]`` and `staged`."""
+    if after.startswith(staged, start):
+        return len(staged)
+    low, high = 0, min(len(staged), len(after) - start)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if after.startswith(staged[:middle], start):
+            low = middle
+        else:
+            high = middle - 1
+    return low
