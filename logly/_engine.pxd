@@ -835,7 +835,8 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     calibration_refresh(&engine.calibration)
     tell_drops(engine)
     drained = engine_drain(engine, 4 * engine.ring_capacity)
-    engine_write_due(engine, flushing)
+    # Without a flusher nobody comes back for what is not due yet.
+    engine_write_due(engine, flushing or engine.post & POST_DRAIN != 0)
     if engine.spool != NULL:
         spool_save_clock(engine.spool, &engine.calibration)
         engine_release_rings(engine)

