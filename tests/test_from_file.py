@@ -57,7 +57,9 @@ def test_a_mapping_may_hold_what_a_file_cannot(tmp_path: Path) -> None:
     seen: list[str] = []
     settings: dict[str, Any] = {
         "auto_sink": False,
-        "sinks": [{"function": lambda record: seen.append(record.message), "filter": lambda record: "x" in record.message}],
+        "sinks": [
+            {"function": lambda record: seen.append(record.message), "filter": lambda record: "x" in record.message}
+        ],
     }
     with Logger.from_dict(settings) as logger:
         logger.info("yes x")
@@ -89,10 +91,10 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ("text", "parts"),
     [
         ('[logly]\nlevle = "info"', ["logly.levle", "'info'", "'level'"]),
-        ('[logly]\nlevel = "inof"', ["logly.level", "'inof'", "info"]),
+        ('[logly]\nlevel = "inof"', ["logly.level", "'inof'", "'INFO'"]),
         ('[logly]\n[[logly.sinks]]\npath = "a.log"\nsize_limt = 1', ["logly.sinks[0].size_limt", "1", "'size_limit'"]),
         ('[logly]\n[[logly.sinks]]\npath = "a.log"\nrotation = "dayly"', ["sinks[0].rotation", "'dayly'", "'daily'"]),
-        ("[logger]\n", ["no table [logly]", "[logger]"]),
+        ("[logli]\n", ["no table [logly]", "[logli]"]),
         ("[logly\n", ["not valid TOML"]),
     ],
 )

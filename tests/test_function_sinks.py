@@ -27,7 +27,10 @@ def test_a_function_gets_the_whole_record_on_the_flushers_thread() -> None:
             logger.exception("failed")
     record, failure = records
     assert (record.message, record.level, record.level_number) == ("order 42 at 3.14", "WARNING", 30)
-    assert (record.module, record.function) == (__name__, test_a_function_gets_the_whole_record_on_the_flushers_thread.__name__)
+    assert (record.module, record.function) == (
+        __name__,
+        test_a_function_gets_the_whole_record_on_the_flushers_thread.__name__,
+    )
     assert record.fields == {"user": 7, "side": "buy"}
     assert record.filename == "test_function_sinks.py"
     assert record.thread == threading.get_ident()

@@ -131,7 +131,9 @@ def test_a_stopped_process_that_holds_the_lock_does_not_stop_the_other_sinks(tmp
     logger = make_logger(stall_timeout=60)
     logger.add_sink(SinkConfig(path=shared, format="{message}", size_limit="1 MB"))
     logger.add_sink(SinkConfig(path=own, format="{message}"))
-    program = "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), 2); print('held', flush=True); input()"
+    program = (
+        "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), 2); print('held', flush=True); input()"
+    )
     lock = str(tmp_path / ".shared.log.lock")
     holder = subprocess.Popen([sys.executable, "-c", program, lock], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
     assert holder.stdout is not None

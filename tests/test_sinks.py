@@ -23,7 +23,9 @@ def open_descriptors() -> int:
 # ---- kinds
 
 
-def test_one_logger_feeds_five_kinds_each_with_its_own_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_logger_feeds_five_kinds_each_with_its_own_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     logger = make_logger()
     seen: list[str] = []
     logger.add_sink(SinkConfig(format="console {message}", color=False))
@@ -241,14 +243,14 @@ def test_the_colour_switch_acts_on_sinks_that_are_there() -> None:
     stream = io.StringIO()
     logger = make_logger()
     logger.add_sink(SinkConfig(stream=stream, format="{level}", color=True))
-    logger.info("x")
+    logger.error("x")
     assert logger.flush()
     logger.configure(LoggerConfig(global_color_display=False, auto_sink=False))
-    logger.info("x")
+    logger.error("x")
     logger.close()
     coloured, plain = stream.getvalue().splitlines()
     assert "\x1b[" in coloured
-    assert plain == "INFO"
+    assert plain == "ERROR"
 
 
 def test_nothing_is_lost_while_sinks_come_and_go(tmp_path: Path) -> None:
@@ -383,7 +385,8 @@ def test_a_terminal_that_nobody_reads_does_not_stop_the_file(tmp_path: Path) -> 
     for i in range(30_000):
         logger.info("{}", i)
     wait_until(lambda: path.exists() and len(path.read_bytes().splitlines()) == 30_000)
-    logger.close(10)
+    logger.remove_all_sinks()
+    logger.close()
     os.close(master)
     os.close(slave)
 
@@ -416,7 +419,8 @@ def test_a_reader_that_went_away_is_told_and_the_program_lives(tmp_path: Path) -
     logger.info("lost here, kept there")
     wait_until(lambda: told)
     assert isinstance(told[0], BrokenPipeError)
-    logger.close(10)
+    logger.remove_all_sinks()
+    logger.close()
     assert (tmp_path / "app.log").read_text() == "lost here, kept there\n"
     os.close(writer)
 
