@@ -132,6 +132,7 @@ class SinkHandle:
     def text_done(self, size: int, error: int) -> None: ...
     def give_up(self) -> None: ...
 
+@disjoint_base
 class SpoolFile:
     path: str
     fd: Final[int]
