@@ -2,8 +2,9 @@
 
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
 files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
-`_nested.pxi` (nested values), `_layouts.pxi` (layout programs), `_engine.pxi` (`Core`), `_sink_handle.pxi` (`SinkHandle`),
-`_records.pxi` (records as Python objects), `_calls.pxi` (the log calls themselves).
+`_nested.pxi` and `_fields.pxi` (nested values, blocks of fields), `_layouts.pxi` (layout programs), `_engine.pxi`
+(`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_records.pxi` (records as Python objects), `_calls.pxi` (the
+log calls themselves).
 """
 
 import sys
@@ -54,9 +55,9 @@ from logly._python cimport (
     KNOWS_GLOBALS, is_interned, is_str, text_kind_of, text_length_of, tuple_item, tuple_length,
 )
 from logly._record cimport (
-    IS_INSIDE, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE,
-    TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value, put_counted,
-    unit_size,
+    IS_ECHO, IS_INSIDE, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER,
+    TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value,
+    put_counted, unit_size,
 )
 from logly._ring cimport (
     NOT_IN_FLIGHT, NOT_STALLED, PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RING_ALIGN, RecordPrefix, Ring,
@@ -103,10 +104,10 @@ clock_init()
 include "_registry.pxi"
 include "_slow.pxi"
 include "_nested.pxi"
+include "_fields.pxi"
 include "_layouts.pxi"
 include "_spool.pxi"
 include "_engine.pxi"
 include "_sink_handle.pxi"
 include "_records.pxi"
-include "_fields.pxi"
 include "_calls.pxi"

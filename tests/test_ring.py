@@ -284,7 +284,7 @@ SHORT = st.text(st.characters(codec=None), max_size=12)
 
 @given(
     message=SHORT,
-    fields=st.dictionaries(SHORT, NATIVE, max_size=8),
+    fields=st.dictionaries(st.text(st.characters(max_codepoint=0xFF), max_size=12), NATIVE, max_size=8),
     site=st.none() | st.tuples(SHORT, SHORT, SHORT, st.integers(0, 2**31 - 1)),
     thread_name=st.none() | SHORT,
     exception=st.none() | st.tuples(SHORT, SHORT, SHORT, SHORT),
