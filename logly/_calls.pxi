@@ -379,7 +379,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
     if may_repeat:
         (<RecordHeader*> block).flags |= MAY_REPEAT
     if load_relaxed(&core.inside) and load_relaxed(&core.inside) == <uint64_t> get_ident():
-        (<RecordHeader*> block).flags |= IS_INSIDE
+        (<RecordHeader*> block).flags |= core.inside_marks
     return hand_over(self, block, finish_record(block, &out), call.level_number)
 
 

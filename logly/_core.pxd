@@ -1,7 +1,7 @@
 """The compiled logger: what Cython code that cimports logly may use."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from logly._engine cimport Engine
 from logly._line cimport Layout, Piece
@@ -40,7 +40,8 @@ cdef class Core:
     cdef uint32_t has_flusher
     cdef uint64_t flusher_ident
     cdef uint64_t drainer            # thread that is doing the flusher's Python work in its place
-    cdef uint64_t inside             # thread that runs a sink's Python code
+    cdef uint64_t inside             # thread that runs Python code for a sink
+    cdef uint8_t inside_marks        # flags of the records that it logs
     cdef uint64_t gone_bytes         # written by sinks that were removed
     cdef uint64_t gone_writes
     cdef uint64_t gone_rotations
@@ -60,6 +61,7 @@ cdef class Core:
     cdef Sink* hold(self, int sink_id) except NULL
     cpdef note_failed_format(self, error)
     cpdef bint is_inside(self) except -1
+    cdef object call_marked(self, uint8_t marks, object function, tuple args)
     cdef void set_care(self, bint care) noexcept
     cdef bint make_room(self, Ring* ring) noexcept
     cdef bint write_here(self) except -1

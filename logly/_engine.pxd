@@ -29,7 +29,7 @@ from logly._output cimport (
 )
 from logly._program cimport Program, write_value
 from logly._record cimport (
-    HAS_SITE, IS_INSIDE, IS_NOTICE, TAG_UTF8, RecordHeap, RecordHeader, RecordView, Value, align_record, record_view, text_kind,
+    HAS_SITE, IS_NOTICE, TAG_UTF8, RecordHeap, RecordHeader, RecordView, Value, align_record, record_view, text_kind,
 )
 from logly._ring cimport (
     RECORD_HEAP, RECORD_INLINE, Ring, RecordPrefix, ring_consume, ring_free, ring_peek, ring_release,
@@ -347,13 +347,13 @@ cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
     return sink.route[site.id] == 2
 
 
-# `sequence`: a sink gets what was logged after it was added. What a sink's Python code logs is for no sink of that kind:
-# it would be called for its own lines for ever.
+# `sequence`: a sink gets what was logged after it was added. What Python code logs that was called for a record is for no
+# sink that would call such code again, for ever.
 cdef inline bint is_wanted(Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
     cdef int32_t level = line.view.header.level_number
     return (
         sequence - sink.from_sequence < sink.span and sink.min_level <= level and level <= sink.max_level
-        and not (sink.in_python and line.view.header.flags & IS_INSIDE) and is_routed(sink, line)
+        and not sink.refuses & line.view.header.flags and is_routed(sink, line)
     )
 
 
@@ -835,7 +835,8 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     calibration_refresh(&engine.calibration)
     tell_drops(engine)
     drained = engine_drain(engine, 4 * engine.ring_capacity)
-    engine_write_due(engine, flushing)
+    # Without a flusher nobody comes back for what is not due yet.
+    engine_write_due(engine, flushing or engine.post & POST_DRAIN != 0)
     if engine.spool != NULL:
         spool_save_clock(engine.spool, &engine.calibration)
         engine_release_rings(engine)

@@ -464,15 +464,25 @@ cdef class Core:
         return load_relaxed(&self.flusher_ident) == me or load_relaxed(&self.drainer) == me
 
     def call_outside(self, function, *args):
-        """Calls somebody's Python code: what it logs is marked, so that it is not called for its own lines for ever."""
-        cdef uint64_t before = self.inside
+        """Calls a sink's function or filter, or on_error. What it logs is for no function and no filter: see IS_INSIDE."""
+        return self.call_marked(IS_INSIDE, function, args)
+
+    def call_stream(self, function, *args):
+        """Calls a method of a sink's stream. What it logs is for no Python code at all."""
+        return self.call_marked(IS_INSIDE | IS_ECHO, function, args)
+
+    cdef object call_marked(self, uint8_t marks, object function, tuple args):
+        cdef uint64_t thread = self.inside
+        cdef uint8_t before = self.inside_marks
+        self.inside_marks = marks
         store_relaxed(&self.inside, <uint64_t> get_ident())
         self.set_care(True)
         try:
             return function(*args)
         finally:
-            store_relaxed(&self.inside, before)
-            if not before:
+            store_relaxed(&self.inside, thread)
+            self.inside_marks = before
+            if not thread:
                 self.set_care(False)
 
     cdef void set_care(self, bint care) noexcept:

@@ -69,7 +69,7 @@ cdef struct Sink:
     int fd
     int fd_kind
     bint enabled
-    bint in_python         # its records or text go to somebody's Python code
+    uint8_t refuses        # records with one of these flags are not for it: its own Python code may have logged them
     uint8_t busy
     bint synchronous       # the record is in the kernel when the call returns
     bint filtered          # a Python filter decides: records are staged for it

@@ -31,7 +31,8 @@ cdef enum RecordFlag:
     HAS_SITE = 4           # the site is written in the record: module, function, path, line
     HAS_EXCEPTION = 8      # type, message, traceback text
     MAY_REPEAT = 16        # a field may stand in several of context, bind and call: the last one counts
-    IS_INSIDE = 64         # logged by a sink's Python code, on the thread that calls it
+    IS_INSIDE = 64         # logged by Python code that the flusher called: a sink's function or filter, or on_error
+    IS_ECHO = 128          # logged by the write method of a sink's stream
     IS_NOTICE = 32         # logly's own ("N records dropped"): not in the books
 
 

@@ -89,7 +89,7 @@ cdef class SinkHandle:
 
     def register(
         self, *, str target, int fd, LayoutProgram layout, int min_level, int max_level, list modules, list functions,
-        size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered, bint in_python,
+        size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
         bint enabled,
     ):
@@ -116,7 +116,7 @@ cdef class SinkHandle:
         sink.interval_ns = interval_ns
         sink.synchronous = synchronous
         sink.filtered = filtered
-        sink.in_python = in_python
+        sink.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
         sink.watched = watched
         sink.path = copy_text(encoded).data
         sink.size_limit = size_limit
@@ -214,10 +214,12 @@ cdef class SinkHandle:
         sink.interval_ns = interval_ns
         engine_unlock(self.core.engine)
 
-    def set_in_python(self, bint in_python):
-        """Whether its text goes to an object of somebody's, and not to a descriptor."""
+    def set_echoes(self, bint echoes):
+        """Whether its text goes to an object of somebody's, which may log, and not to a descriptor."""
         cdef Sink* sink = self.core.hold(self.id)
-        sink.in_python = in_python
+        sink.refuses = IS_ECHO if echoes else 0
+        if sink.filtered:
+            sink.refuses = IS_INSIDE | IS_ECHO
         engine_unlock(self.core.engine)
 
     def stats(self):

@@ -15,6 +15,7 @@ import weakref
 from ._core import Core, _reset_registry_lock
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
+from .errors import ConfigError
 from .flusher import Flusher
 from .levels import Level, level_number
 from .sinks import MAX_LEVEL, Sink
@@ -187,6 +188,8 @@ class Backend:
             if self._spool is not None:
                 self.core.use_memory(capacity)
         elif path != self._spool or capacity != self.core.ring_capacity:
+            if sys.platform == "win32":
+                raise ConfigError("spool is not available on Windows: leave it out", field="spool", value=path)
             from .spool import open_spool
 
             open_spool(self.core, path, capacity)

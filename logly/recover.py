@@ -30,9 +30,13 @@ def recover(options: argparse.Namespace) -> int:
 
 
 def _sink(options: argparse.Namespace) -> SinkConfig:
-    where = {"path": options.append} if options.append else {"fd": sys.stdout.fileno()}
-    sys.stdout.flush()
-    return SinkConfig(**where, format=options.format, json=options.json or None, color=False).resolved()
+    sink = SinkConfig(format=options.format, json=options.json or None, color=False)
+    if options.append:
+        sink.path = options.append
+    else:
+        sys.stdout.flush()
+        sink.fd = sys.stdout.fileno()
+    return sink.resolved()
 
 
 def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:

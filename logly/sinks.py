@@ -67,7 +67,7 @@ class Sink:
         # The flusher rotates and reopens; so does `Logger.reopen`, on its caller's thread.
         self._changing_file = threading.RLock()
         self._told_at: float | None = None
-        self._in_python = config.function is not None or config.filter is not None
+        self._echoes = False
         self._terminal_key: tuple[int, ...] | None = None
         self._terminal_fd: int | None = None
         self.layout = None if config.function is not None else self._make_layout()
@@ -215,7 +215,6 @@ class Sink:
             interval_ns=int(self.interval_ms * 1_000_000),
             synchronous=not config.async_write,
             filtered=config.filter is not None,
-            in_python=self._in_python,
             watched=config.watch,
             path=self.path,
             lock_fd=file.lock_fd if file is not None else -1,
@@ -296,9 +295,9 @@ class Sink:
         """Hands the buffered text to the stream: what `sys.stderr` is now, not what it was when the sink was made."""
         stream = self._stream()
         fd = _plain_descriptor(stream) if stream is not None else None
-        if self._in_python != (fd is None):
-            self._in_python = fd is None
-            self.handle.set_in_python(self._in_python or self.config.filter is not None)
+        if self._echoes != (fd is None):
+            self._echoes = fd is None
+            self.handle.set_echoes(self._echoes)
         if fd is not None:
             self.handle.write_stream(self._unblocked(fd))
             return
@@ -308,7 +307,7 @@ class Sink:
             return
         taken, error = 0, errno.EIO
         try:
-            self.core.call_outside(_write_text, stream, data.decode("utf-8", "replace"))
+            self.core.call_stream(_write_text, stream, data.decode("utf-8", "replace"))
             taken, error = len(data), 0
         except Exception as trouble:
             error = getattr(trouble, "errno", None) or errno.EIO
@@ -325,7 +324,7 @@ class Sink:
         if flush is None:
             return
         try:
-            self.core.call_outside(flush)
+            self.core.call_stream(flush)
         except Exception as trouble:
             self.tell(trouble)
 

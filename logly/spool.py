@@ -31,6 +31,14 @@ UNFINISHED = ".new"
 # ---- one's own
 
 
+def _allocate(fd: int, size: int) -> None:
+    """Real blocks for the whole file: writing to a mapped hole on a full disk would be a SIGBUS."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, size)
+    else:  # macOS
+        os.pwrite(fd, bytes(size), 0)
+
+
 def open_spool(core: Core, base: str, ring_bytes: int) -> SpoolFile:
     """Make this process's spool, and have the core's records go into it.
 
@@ -57,7 +65,7 @@ def open_spool(core: Core, base: str, ring_bytes: int) -> SpoolFile:
         raise _explained(trouble, made) from trouble
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.posix_fallocate(fd, 0, SpoolFile.size_for(ring_bytes))
+        _allocate(fd, SpoolFile.size_for(ring_bytes))
         file = SpoolFile(made, fd, ring_bytes)
         spool_begin(core, file, lambda: _publish(made, base, number))
     except BaseException as trouble:
