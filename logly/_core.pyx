@@ -2,8 +2,9 @@
 
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
 files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
-`_nested.pxi` (nested values), `_layouts.pxi` (layout programs), `_engine.pxi` (`Core`), `_sink_handle.pxi` (`SinkHandle`),
-`_records.pxi` (records as Python objects), `_calls.pxi` (the log calls themselves).
+`_nested.pxi` and `_fields.pxi` (nested values, blocks of fields), `_layouts.pxi` (layout programs), `_engine.pxi`
+(`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_records.pxi` (records as Python objects), `_calls.pxi` (the
+log calls themselves).
 """
 
 import sys
@@ -98,6 +99,7 @@ clock_init()
 include "_registry.pxi"
 include "_slow.pxi"
 include "_nested.pxi"
+include "_fields.pxi"
 include "_layouts.pxi"
 include "_spool.pxi"
 include "_engine.pxi"

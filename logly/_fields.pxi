@@ -1,0 +1,69 @@
+# Fields that are encoded once, for many records: those of bind() and contextualize(), and of a careful call.
+
+cdef class FieldBlock:
+    """Fields encoded once: what bind() and contextualize() copy into every record.
+
+    Args:
+        fields: names and values; the values are taken as they are now.
+        outer: a block whose fields come first, or None. Where both have a name, `fields` wins.
+    """
+
+    def __init__(self, dict fields not None, FieldBlock outer=None):
+        self.outer = outer
+        self.values = dict(outer.values) if outer is not None else {}
+        for name, value in fields.items():
+            self.values[plain_key(name)] = native_field(value)
+        if len(self.values) > MAX_FIELDS:
+            self.values = {**dict(list(self.values.items())[:MAX_FIELDS]), "logly_fields_cut": len(self.values) - MAX_FIELDS}
+        self.count = <uint16_t> len(self.values)
+        self.data = encode_block(self.values)
+
+    def without(self, names):
+        """A block without these fields."""
+        cdef FieldBlock block = FieldBlock({})
+        block.values = {name: value for name, value in self.values.items() if name not in names}
+        block.count = <uint16_t> len(block.values)
+        block.data = encode_block(block.values)
+        return block
+
+
+cdef enum:
+    MAX_FIELDS = 16000       # of one block; three of them, of context, bind and call, fit a record's count
+
+
+cdef bint put_object(Cursor* out, object value) except -1:
+    cdef Rendition made
+    if type(value) is Rendition:
+        made = <Rendition> value
+        return put_counted(out, made.tag, <const char*> made.text, <uint32_t> len(made.text), len(made.text))
+    return put_value(out, <PyObject*> value) > 0
+
+
+cdef bytes encode_block(dict native):
+    cdef size_t size = 256
+    cdef Cursor out
+    cdef char* block
+    cdef bint fits
+    while True:
+        block = <char*> malloc(size)
+        if block == NULL:
+            raise MemoryError
+        out.at = block
+        out.end = block + size
+        fits = True
+        for name, value in native.items():
+            fits = fits and put_text(&out, <PyObject*> name) and put_object(&out, value)
+        if fits:
+            encoded = block[: out.at - block]
+            free(block)
+            return encoded
+        free(block)
+        size *= 2
+
+
+cdef str plain_key(object name):
+    """The name as a key; lone surrogates become visible here, so that two names never end as one key."""
+    cdef str text = name if type(name) is str else str.__str__(name) if isinstance(name, str) else safe_str(name)
+    if text_kind_of(<PyObject*> text) <= 1:
+        return text
+    return utf8(text).decode()
