@@ -231,9 +231,3 @@ cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction, uint64_t
     else:
         table_insert(&site_table, key, instruction, site)
     return site.id
-
-
-def _reset_registry_lock():
-    """In a forked child: a thread that is not there any more may have held it."""
-    global registry_lock
-    registry_lock = RLock()
