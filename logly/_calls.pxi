@@ -493,8 +493,6 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
     ring.stalled_tail = NOT_STALLED
     if load_relaxed32(&engine.post) & POST_START:
         core.start_flusher()
-    if load_relaxed32(&engine.post) & POST_DRAIN:
-        core.drain_here()
     while is_current(engine, ring) and load_acquire(&ring.positions.tail) == tail:
         if clock_monotonic_ns() - begun > limit:
             # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
@@ -502,10 +500,12 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
             ring.stalled_tail = tail
             fetch_add(&core.blocked, clock_monotonic_ns() - begun)
             return False
+        if not load_acquire32(&core.has_flusher):
+            core.drain_here()
         fetch_add(&engine.waiters, 1)
         fence_full()
         ticket = event_prepare(&engine.space)
-        if load_acquire(&ring.positions.tail) == tail:
+        if is_current(engine, ring) and load_acquire(&ring.positions.tail) == tail:
             engine_wake(engine)
             with nogil:
                 event_wait(&engine.space, ticket, 50000000)

@@ -1,7 +1,7 @@
 """The compiled logger: what Cython code that cimports logly may use."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from logly._engine cimport Engine
 from logly._line cimport Layout, Piece
@@ -39,7 +39,11 @@ cdef class Core:
     cdef public object level_resolver # what knows names in any case, and numbers
     cdef uint32_t has_flusher
     cdef uint64_t flusher_ident
-    cdef uint64_t drainer            # thread that is doing the flusher's Python work in its place
+    cdef uint64_t drainer            # thread that is doing the flusher's Python work
+    cdef uint64_t holder             # thread that has the engine's lock through `lock`; it may take it again
+    cdef int holds
+    cdef bint is_over                # at exit the flusher was stuck: nobody waits for it any more
+    cdef readonly int lives          # forks that this object has been through as the child
     cdef uint64_t inside             # thread that runs Python code for a sink
     cdef uint8_t inside_marks        # flags of the records that it logs
     cdef uint64_t gone_bytes         # written by sinks that were removed
@@ -56,7 +60,10 @@ cdef class Core:
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
     cdef keep(self, file)
     cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0
+    cdef bint lock_until(self, int64_t deadline) noexcept
     cdef void lock(self) noexcept
+    cdef void unlock(self) noexcept nogil
+    cdef int pass_here(self) noexcept
     cdef tuple resolve_level(self, object level)
     cdef Sink* hold(self, int sink_id) except NULL
     cpdef note_failed_format(self, error)
@@ -64,6 +71,8 @@ cdef class Core:
     cdef object call_marked(self, uint8_t marks, object function, tuple args)
     cdef void set_care(self, bint care) noexcept
     cdef bint make_room(self, Ring* ring) noexcept
+    cdef bint is_past(self, uint64_t mark, int64_t deadline) noexcept
+    cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1
     cdef bint write_here(self) except -1
     cdef bint sync_is_behind(self) noexcept
 

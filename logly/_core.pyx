@@ -9,21 +9,21 @@ log calls themselves).
 
 import sys
 import threading
-from _thread import RLock
+from _thread import RLock, start_new_thread
+from _weakref import ref as weakref
 from collections import deque
 from types import TracebackType
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
-from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from logly._atomic cimport (
-    compare_exchange, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer, load_relaxed,
-    load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
+    compare_exchange, exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer,
+    load_relaxed, load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
 from logly._buffer cimport Buffer, buffer_free, buffer_init
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
@@ -33,18 +33,19 @@ from logly._clock cimport (
 from logly._engine cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
     PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, deliver_line,
-    engine_committed, engine_discard, engine_fail, engine_line, engine_lock, engine_pass, engine_run, engine_unlock, engine_wake,
-    engine_write, engine_written, sink_recovered, sink_trouble,
+    engine_await_free, engine_committed, engine_discard, engine_fail, engine_line, engine_lock, engine_pass,
+    engine_position, engine_run, engine_try_lock, engine_unlock, engine_wake, engine_write, engine_written,
+    sink_recovered, sink_trouble,
 )
-from logly._event cimport event_init, event_prepare, event_wait
-from logly._fd cimport FD_FILE, fd_kind, fd_size, process_id
+from logly._event cimport event_init, event_prepare, event_signal, event_wait, wait_ns
+from logly._fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_write_raw, process_id
 from logly._format cimport KIND_ALL, KIND_BYTES, KIND_STR, FormatSpec, parse_spec, spec_accepts
 from logly._line cimport PIECE_FIELD, PIECE_TIME, Layout, Level, Line, Piece, Site, Text, base_name, write_message
-from logly._merge cimport merge_free
+from logly._merge cimport Merge, merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,
-    WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog,
-    sink_unstage, sink_use_spool, sink_written_offset,
+    WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Marks, Sink, marks_clear, sink_advance, sink_backlog,
+    sink_is_mid_record, sink_rewind, sink_unstage, sink_use_spool, sink_written_offset,
 )
 from logly._producer cimport (
     ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
@@ -81,6 +82,7 @@ cdef extern from *:
     ctypedef struct PyTypeObject
     object PyDescr_NewMethod(PyTypeObject* type_, PyMethodDef* definition)
     int PyErr_CheckSignals() except -1
+    unsigned long PyThread_get_thread_ident() noexcept nogil
     PyObject* PyContextVar_NewReference "PyContextVar_New"(const char* name, PyObject* otherwise) except NULL
     int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) noexcept
     void PyErr_Clear() noexcept
@@ -108,6 +110,7 @@ include "_fields.pxi"
 include "_layouts.pxi"
 include "_spool.pxi"
 include "_engine.pxi"
+include "_fork.pxi"
 include "_sink_handle.pxi"
 include "_records.pxi"
 include "_calls.pxi"

@@ -23,9 +23,9 @@ from logly._layout cimport render_line
 from logly._line cimport Level, Line, Site, Text, write_message
 from logly._merge cimport Merge, merge_begin, merge_next, record_proper
 from logly._output cimport (
-    NO_TURN, NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
+    LOST_BIT, NO_TURN, NOTICE_BIT, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
     WORK_STREAM, WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Marks, Sink, marks_push, sink_backlog,
-    sink_forget, sink_mark, sink_oldest, sink_use_spool, sink_write,
+    sink_forget, sink_is_mid_record, sink_mark, sink_oldest, sink_use_spool, sink_write,
 )
 from logly._program cimport Program, write_value
 from logly._record cimport (
@@ -41,9 +41,10 @@ cdef enum:
     MAX_LEVELS = 256
     RELEASE_BYTES = 65536      # consumed bytes after which blocked producers get room
     SOON_NS = 50000
-    TURN_NS = 1000000          # how long the flusher leaves the lock to somebody who waits for it
+    TURN_NS = 10000000         # how long the flusher leaves the lock to somebody who waits for it, and for the GIL
     RETRY_BLOCKED_NS = 10000000
     RETRY_FAILED_NS = 50000000
+    TELL_NS = 1000000000       # the same trouble is told once in this time
 
 cdef extern from * nogil:
     """
@@ -160,6 +161,13 @@ cdef inline void engine_lock(Engine* engine) noexcept nogil:
     event_signal(&engine.turn)
 
 
+# Until the lock looks free. For a thread that wants it together with the GIL: it has counted itself in `lock_waiters`.
+cdef inline void engine_await_free(Engine* engine) noexcept nogil:
+    cdef uint32_t ticket = event_prepare(&engine.lock_event)
+    if load_acquire32(&engine.lock):
+        event_wait(&engine.lock_event, ticket, 5000000)
+
+
 cdef inline void engine_unlock(Engine* engine) noexcept nogil:
     store_release32(&engine.lock, 0)
     fence_full()
@@ -263,15 +271,16 @@ cdef inline uint64_t fail_marks(Engine* engine, const Marks* marks, bint skip_fi
     return lost
 
 
-# Gives up what the sink has buffered: counted, and told in the log when the sink works again.
+# Gives up what the sink has buffered, but for the rest of a line that is partly written: counted, and told in the log
+# in the place of what is missing, when the sink works again.
 cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
-    cdef bint mid_record = sink.marks.first != sink.marks.last and sink.boundary != (
-        sink.appended - (sink.out.size - sink.start)
-    )
+    cdef bint mid_record = sink_is_mid_record(sink)
     cdef uint64_t lost = fail_marks(engine, &sink.marks, mid_record) + fail_marks(engine, &sink.staged_marks, False)
     sink.failed += lost
-    sink.lost_untold += lost
-    sink_forget(sink)
+    sink_forget(sink, mid_record)
+    sink.lost_untold += lost + sink.lost_in_notice
+    sink.lost_in_notice = 0
+    tell_lost(engine, sink)
     return lost
 
 
@@ -363,18 +372,23 @@ cdef inline void sink_trouble(Engine* engine, Sink* sink, int status) noexcept n
     if sink.trouble_since_ns == 0:
         sink.trouble_since_ns = engine.now_ns
     sink.retry_at_ns = engine.now_ns + (RETRY_BLOCKED_NS if status == WRITE_BLOCKED else RETRY_FAILED_NS)
-    if status == WRITE_FAILED:
+    if status == WRITE_FAILED and (sink.told_error != sink.last_error or engine.now_ns - sink.told_at_ns >= TELL_NS):
+        sink.told_error = sink.last_error
+        sink.told_at_ns = engine.now_ns
         sink.work |= WORK_ERROR
 
 
+# No byte has gone through for the stall time: neither producers nor a flush wait for this sink any longer.
+cdef inline bint is_given_up(Engine* engine, const Sink* sink) noexcept nogil:
+    return sink.trouble_since_ns != 0 and engine.now_ns - sink.trouble_since_ns >= engine.stall_ns
+
+
 cdef inline bint is_stalled(Engine* engine, const Sink* sink) noexcept nogil:
-    return sink.trouble_since_ns != 0 and (
-        engine.drops or engine.now_ns - sink.trouble_since_ns >= engine.stall_ns
-    )
+    return sink.trouble_since_ns != 0 and (load_relaxed32(&engine.drops) or is_given_up(engine, sink))
 
 
 # A line of logly's own in this sink: composed as a record, so that every layout can render it.
-cdef inline void sink_notice(Engine* engine, Sink* sink, const char* text, uint32_t size) noexcept nogil:
+cdef inline void sink_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t bits) noexcept nogil:
     cdef char record[512]
     cdef RecordHeader* header = <RecordHeader*> record
     cdef Line line
@@ -393,7 +407,16 @@ cdef inline void sink_notice(Engine* engine, Sink* sink, const char* text, uint3
     memcpy(record + sizeof(RecordHeader) + 5, text, size)
     engine_line(engine, record, &line)
     render_line(&sink.out, sink.layout, &line, &engine.scratch)
-    sink_mark(sink, start, engine.drained | NOTICE_BIT)
+    if sink.out.failed:
+        sink.out.size = start
+        sink.out.failed = False
+        return
+    sink_mark(sink, start, engine.drained | bits)
+    if bits & LOST_BIT:
+        sink.lost_in_notice = sink.lost_untold
+        sink.lost_untold = 0
+    if sink.due_ns == 0:
+        sink.due_ns = engine.now_ns + sink.interval_ns
 
 
 cdef extern from * nogil:
@@ -416,17 +439,21 @@ cdef extern from * nogil:
     uint32_t notice_lost(char* out, size_t size, uint64_t count, int error) noexcept
 
 
-cdef inline void sink_recovered(Engine* engine, Sink* sink) noexcept nogil:
+# Says in the log how many records are missing at this place of it. Counted as told when that line is written.
+cdef inline void tell_lost(Engine* engine, Sink* sink) noexcept nogil:
     cdef char text[256]
-    cdef uint64_t lost = sink.lost_untold
-    if sink.trouble_since_ns == 0 and lost == 0:
-        return
+    cdef uint32_t size
+    if sink.lost_untold:
+        size = notice_lost(text, sizeof(text), sink.lost_untold, sink.last_error)
+        sink_notice(engine, sink, text, size, NOTICE_BIT | LOST_BIT)
+
+
+cdef inline void sink_recovered(Engine* engine, Sink* sink) noexcept nogil:
+    tell_lost(engine, sink)
     sink.trouble_since_ns = 0
     sink.retry_at_ns = 0
-    sink.lost_untold = 0
-    if lost:
-        sink_notice(engine, sink, text, notice_lost(text, sizeof(text), lost, sink.last_error))
     sink.last_error = 0
+    sink.told_error = 0
 
 
 # A sink file that wanted none of the records lacks none of them either.
@@ -440,14 +467,18 @@ cdef inline void spool_note_idle(Engine* engine) noexcept nogil:
 
 cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
     cdef int status
+    cdef uint64_t before = sink.bytes_written
     if sink.retry_at_ns and engine.now_ns < sink.retry_at_ns:
         return WRITE_BLOCKED
     if sink.rotate_retry_ns and engine.now_ns >= sink.rotate_retry_ns:
         sink.rotate_retry_ns = 0
     status = sink_write(sink)
+    if sink.bytes_written != before:
+        # It moves, so it is slow and not stuck.
+        sink.trouble_since_ns = 0
     if status == WRITE_DONE:
         sink.due_ns = 0
-        if sink.trouble_since_ns or sink.lost_untold:
+        if sink.retry_at_ns or sink.trouble_since_ns or sink.lost_untold:
             sink_recovered(engine, sink)
             if sink.out.size > sink.start:
                 status = sink_write(sink)
@@ -758,9 +789,7 @@ cdef inline void tell_drops(Engine* engine) noexcept nogil:
     engine.told_dropped = dropped
     while sink != NULL:
         if sink.enabled and sink_backlog(sink) < sink.backlog_limit:
-            sink_notice(engine, sink, text, size)
-            if sink.due_ns == 0:
-                sink.due_ns = engine.now_ns + sink.interval_ns
+            sink_notice(engine, sink, text, size, NOTICE_BIT)
         elif sink.enabled:
             # It has no room even for this line, and is why they were dropped: told when it works again.
             sink.lost_untold += dropped - told
@@ -812,8 +841,20 @@ cdef inline void begin_flush(Engine* engine, uint64_t request) noexcept nogil:
         engine.flush_mark = engine_committed(engine)
 
 
-# A flush is done when every sink is past what had been logged when it was asked for. Requests that came while
-# one was being served are served together next.
+cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    if engine.drained < engine.flush_mark:
+        return False
+    while sink != NULL:
+        if sink_oldest(sink, engine.flush_mark) < engine.flush_mark and not is_given_up(engine, sink):
+            return False
+        sink = sink.next
+    return True
+
+
+# A flush is done when every sink is past what had been logged when it was asked for, or has been in trouble for the
+# stall time (then its records still wait, and who asked finds out). Requests that came while one was being served
+# are served together next.
 cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
     cdef uint64_t request = load_acquire(&engine.flush_requested)
     while True:
@@ -823,7 +864,7 @@ cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
             begin_flush(engine, request)
         if FREE_THREADED and engine.flush_mark == NO_MARK and engine.settled_ticks > engine.flush_ticks:
             engine.flush_mark = engine.drained
-        if engine_position(engine) < engine.flush_mark:
+        if not flush_is_done(engine):
             return False
         store_release(&engine.flush_done, engine.flush_active)
         engine.flush_active = 0
@@ -881,6 +922,7 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
         sleep_ns = engine.sleep_ns
         engine_unlock(engine)
         if status & PASS_PYTHON:
+            engine_give_way(engine)
             return RUN_PYTHON
         if load_acquire32(&engine.stop):
             return RUN_STOPPED

@@ -61,6 +61,13 @@ cdef void collect_work(Sink* sink, SinkWork* found) noexcept nogil:
         sink = sink.next
 
 
+cdef int64_t deadline_of(object timeout) except -1:
+    """Monotonic nanoseconds at which `timeout` seconds will have passed; None: never."""
+    if timeout is None:
+        return INT64_MAX
+    return clock_monotonic_ns() + <int64_t> (max(0.0, min(float(timeout), 1e9)) * 1e9)
+
+
 cdef class Core:
     """One logger's engine: rings, sinks, books."""
 
@@ -89,6 +96,7 @@ cdef class Core:
         self.spools = []
         self.engine.id = new_name()
         self.set_ring_size(ring_capacity)
+        remember_core(self)
 
     def __dealloc__(self):
         cdef Ring* ring
@@ -143,7 +151,7 @@ cdef class Core:
         else:
             link_ring(engine, ring)
             engine.spooled = engine.spooled or ring.spool != NULL
-        engine_unlock(engine)
+        self.unlock()
         if not FREE_THREADED:
             # The GIL is held: no producer is between the two. The flusher frees the old ring when it is empty.
             old = engine.ring
@@ -189,12 +197,53 @@ cdef class Core:
         while ring != NULL:
             count += 1
             ring = ring.next
-        engine_unlock(self.engine)
+        self.unlock()
         return count
+    # ---- the engine's lock, for a section that runs no Python code
+
+    cdef bint lock_until(self, int64_t deadline) noexcept:
+        """False: it was not to be had before `deadline` (monotonic).
+
+        Neither waits for the GIL with the lock in hand, nor for the lock with the GIL in hand: a thread that never gets the
+        GIL again, because the interpreter ends, would keep the lock. The same thread may take it again: the
+        collector can run a __del__ that logs inside a section, and a signal handler runs between the hooks of a fork.
+        """
+        cdef uint64_t me = PyThread_get_thread_ident()
+        cdef bint taken = True
+        if load_relaxed(&self.holder) == me:
+            self.holds += 1
+            return True
+        if not engine_try_lock(self.engine):
+            fetch_add(&self.engine.lock_waiters, 1)
+            while True:
+                with nogil:
+                    engine_await_free(self.engine)
+                taken = engine_try_lock(self.engine)
+                if taken or clock_monotonic_ns() >= deadline:
+                    break
+            fetch_sub(&self.engine.lock_waiters, 1)
+            event_signal(&self.engine.turn)
+        if taken:
+            store_relaxed(&self.holder, me)
+            self.holds = 1
+        return taken
 
     cdef void lock(self) noexcept:
+        self.lock_until(INT64_MAX)
+
+    cdef void unlock(self) noexcept nogil:
+        self.holds -= 1
+        if self.holds == 0:
+            store_relaxed(&self.holder, 0)
+            engine_unlock(self.engine)
+
+    cdef int pass_here(self) noexcept:
+        """One pass on this thread, which may have the lock already. Runs no Python code."""
+        cdef bint has_lock = load_relaxed(&self.holder) == PyThread_get_thread_ident()
+        cdef int status
         with nogil:
-            engine_lock(self.engine)
+            status = engine_pass(self.engine) if has_lock else pass_once(self.engine)
+        return status
 
     # ---- spools
 
@@ -264,7 +313,7 @@ cdef class Core:
                 self.ring_wanted = True
             ring_free(ring)
         if not in_child:
-            engine_unlock(engine)
+            self.unlock()
         self.spools = []
         for file in left:
             Py_DecRef(<PyObject*> file)
@@ -284,7 +333,7 @@ cdef class Core:
         text, self.engine.levels[index].name = self.engine.levels[index].name, text
         sgr, self.engine.levels[index].color = self.engine.levels[index].color, sgr
         self.engine.levels[index].number = number
-        engine_unlock(self.engine)
+        self.unlock()
         free(<void*> text.data)
         free(<void*> sgr.data)
         return index
@@ -305,7 +354,7 @@ cdef class Core:
         store_relaxed(&engine.heap_limit, max_message_bytes + ring_capacity)
         store_relaxed(<uint64_t*> &engine.stall_ns, <uint64_t> stall_ns)
         engine.interval_ns = interval_ns
-        engine_unlock(engine)
+        self.unlock()
         self.set_threshold(threshold)
         if ring_capacity != engine.ring_capacity:
             self.set_ring_size(ring_capacity)
@@ -320,14 +369,14 @@ cdef class Core:
         )
         self.lock()
         store_relaxed32(&self.engine.needs, needs | (self.engine.needs & (NEED_CONTEXT | NEED_CARE)))
-        engine_unlock(self.engine)
+        self.unlock()
 
     def use_context(self, variable):
         """Every record from now on looks for fields in this ContextVar. Once only."""
         self.context = variable
         self.lock()
         store_release32(&self.engine.needs, self.engine.needs | NEED_CONTEXT)
-        engine_unlock(self.engine)
+        self.unlock()
 
     def set_post(self, *, bint start=False, bint sync=False, bint drain=False, bint wake=False):
         store_relaxed32(&self.engine.post, (
@@ -367,7 +416,7 @@ cdef class Core:
             if sink.id == sink_id:
                 return sink
             sink = sink.next
-        engine_unlock(self.engine)
+        self.unlock()
         raise KeyError(sink_id)
 
     # ---- work that Python does on the flusher's thread
@@ -386,7 +435,7 @@ cdef class Core:
         if count:
             found = <SinkWork*> malloc(count * sizeof(SinkWork))
             collect_work(self.engine.sinks, found)
-        engine_unlock(self.engine)
+        self.unlock()
         # Not under the lock: making a tuple may run the collector, and with it a __del__ that logs.
         work = []
         for i in range(count if found != NULL else 0):
@@ -410,29 +459,66 @@ cdef class Core:
         script, sink.outcomes = sink.outcomes, script
         sink.outcome_count = len(outcomes)
         sink.outcome_next = 0
-        engine_unlock(self.engine)
+        self.unlock()
         free(script)
 
     # ---- the flusher's life
 
+    def launch(self, function):
+        """Starts the flusher's thread unless it runs. False: no thread can be started now.
+
+        Compiled, so that no signal handler runs between the look and the start, nor is a Ctrl-C raised there.
+        """
+        if exchange32(&self.has_flusher, 1):
+            return True
+        store_release32(&self.engine.stop, 0)
+        try:
+            start_new_thread(function, ())
+        except (RuntimeError, MemoryError):
+            store_release32(&self.has_flusher, 0)
+            return False
+        return True
+
     def run(self):
         """The flusher's loop, without the GIL. True: Python is wanted; False: stopped."""
         cdef int status
-        store_relaxed(&self.flusher_ident, <uint64_t> PyThread_get_thread_ident())
+        store_relaxed(&self.flusher_ident, PyThread_get_thread_ident())
         with nogil:
             status = engine_run(self.engine)
-        if status != RUN_PYTHON:
-            store_relaxed(&self.flusher_ident, 0)  # another thread may get the same one
         return status == RUN_PYTHON
+
+    def retire(self):
+        """The flusher's loop has ended: who logs or flushes now does its work."""
+        store_relaxed(&self.flusher_ident, 0)  # another thread may get the same one
+        store_release32(&self.has_flusher, 0)
+        event_signal(&self.engine.done)
+
+    def await_end(self, timeout=None):
+        """Waits, GIL released, until the flusher's loop has ended. False: `timeout` seconds passed, or this is its thread."""
+        cdef int64_t deadline = deadline_of(timeout)
+        cdef uint32_t ticket
+        if load_relaxed(&self.flusher_ident) == PyThread_get_thread_ident():
+            return False
+        while load_acquire32(&self.has_flusher):
+            if clock_monotonic_ns() >= deadline:
+                return False
+            ticket = event_prepare(&self.engine.done)
+            if load_acquire32(&self.has_flusher):
+                with nogil:
+                    event_wait(&self.engine.done, ticket, 20000000)
+            PyErr_CheckSignals()
+        return True
+
+    def give_up(self):
+        """At exit, with a flusher that is stuck: nobody waits for it any more, and what finds no room is dropped."""
+        self.is_over = True
+        store_relaxed32(&self.engine.drops, 1)
+        store_relaxed32(&self.engine.post, 0)
 
     @property
     def flusher_runs(self):
         """Whether there is a thread that drains the rings."""
         return load_acquire32(&self.has_flusher) != 0
-
-    @flusher_runs.setter
-    def flusher_runs(self, bint runs):
-        store_release32(&self.has_flusher, runs)
 
     @property
     def failed_formats(self):
@@ -459,9 +545,12 @@ cdef class Core:
         self.tell(error)
 
     cpdef bint is_inside(self) except -1:
-        """Whether this thread is the one that does the flusher's work: it must not wait for that."""
-        cdef uint64_t me = <uint64_t> PyThread_get_thread_ident()
-        return load_relaxed(&self.flusher_ident) == me or load_relaxed(&self.drainer) == me
+        """Whether this thread does the flusher's work, or keeps others from it: it must not wait for that."""
+        cdef uint64_t me = PyThread_get_thread_ident()
+        return (
+            load_relaxed(&self.flusher_ident) == me or load_relaxed(&self.drainer) == me
+            or load_relaxed(&self.holder) == me
+        )
 
     def call_outside(self, function, *args):
         """Calls a sink's function or filter, or on_error. What it logs is for no function and no filter: see IS_INSIDE."""
@@ -490,50 +579,55 @@ cdef class Core:
         self.lock()
         others = self.engine.needs & ~<uint32_t> NEED_CARE
         store_relaxed32(&self.engine.needs, others | (NEED_CARE if care else 0))
-        engine_unlock(self.engine)
+        self.unlock()
 
     # For the thread that does the flusher's work, and finds the ring full: it makes room itself. False: there is none.
     cdef bint make_room(self, Ring* ring) noexcept:
         cdef uint64_t tail = load_acquire(&ring.positions.tail)
-        with nogil:
-            pass_once(self.engine)
+        self.pass_here()
         return load_acquire(&ring.positions.tail) != tail
 
+    def work(self):
+        """What sinks want of Python, by one thread at a time. False: another one is at it, and looks again."""
+        if not compare_exchange(&self.drainer, 0, PyThread_get_thread_ident()):
+            return False
+        try:
+            self.on_work()
+        finally:
+            store_release(&self.drainer, 0)
+        return True
+
     def drain_here(self):
-        """Does the flusher's work on this thread: there is no flusher (not yet, or not any more)."""
-        cdef uint64_t me = <uint64_t> PyThread_get_thread_ident()
+        """Does the flusher's work on this thread, and at once: there is no flusher (not yet, or not any more)."""
         cdef int status
-        if load_relaxed(&self.drainer) == me:
-            return
-        # Everything is to be written now: nobody comes back when it is due.
         fetch_add(&self.engine.flush_requested, 1)
-        while True:
-            with nogil:
-                status = pass_once(self.engine)
+        while not self.is_over:
+            status = self.pass_here()
+            if self.is_inside():
+                return  # whoever is further up this thread's stack goes on with it
             if status & PASS_PYTHON:
-                if not compare_exchange(&self.drainer, 0, me):
-                    return
                 try:
-                    self.on_work()
+                    if not self.work():
+                        return
                 except Exception as error:
                     # It sees to its own trouble, but for when the interpreter has taken its modules apart.
                     self.errors.append(error)
                     return
-                finally:
-                    store_release(&self.drainer, 0)
             elif status & PASS_HELD and not status & PASS_SOON or not status & (PASS_MORE | PASS_SOON):
                 return
 
     cdef bint write_here(self) except -1:
         """A synchronous sink is there: its record is written before the call returns."""
         cdef int status
+        if self.is_over:
+            return True
         if self.is_inside():
+            self.pass_here()
             return True
         ring = ring_of_thread(self)
         mine = ring.head if ring != NULL else 0
         while True:
-            with nogil:
-                status = pass_once(self.engine)
+            status = self.pass_here()
             # Several threads' records are merged with some patience: once more, if this thread's is still waiting.
             if not FREE_THREADED or status & (PASS_PYTHON | PASS_HELD) or not status & (PASS_MORE | PASS_SOON):
                 break
@@ -555,22 +649,42 @@ cdef class Core:
         while sink != NULL:
             behind = behind or (sink.synchronous and sink_backlog(sink) != 0)
             sink = sink.next
-        engine_unlock(self.engine)
+        self.unlock()
         return behind
 
     def flush(self, timeout=None):
-        """Waits, GIL released, until what was logged before has left every sink. False: `timeout` seconds passed."""
+        """Waits, GIL released, until what was logged before has left every sink.
+
+        False: `timeout` seconds passed; or a sink has been in trouble for the stall time and still has some of it; or this is
+        the thread that does the flusher's work, in somebody's function, and what is left needs that function.
+        """
         cdef Engine* engine = self.engine
-        cdef uint64_t request
-        cdef int64_t deadline = INT64_MAX
+        cdef int64_t deadline = deadline_of(timeout)
+        cdef uint64_t request, mark
+        if self.is_over or not self.lock_until(deadline):
+            return False
+        mark = engine_committed(engine)
+        self.unlock()
+        request = fetch_add(&engine.flush_requested, 1) + 1
+        if self.is_inside():
+            self.pass_here()
+        elif not self.await_flush(request, deadline):
+            return False
+        return self.is_past(mark, deadline)
+
+    cdef bint is_past(self, uint64_t mark, int64_t deadline) noexcept:
+        cdef bint past
+        if not self.lock_until(deadline):
+            return False
+        past = engine_position(self.engine) >= mark
+        self.unlock()
+        return past
+
+    cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1:
+        cdef Engine* engine = self.engine
         cdef int64_t left, longest
         cdef uint32_t ticket
-        if self.is_inside():
-            return False
-        if timeout is not None:
-            deadline = clock_monotonic_ns() + <int64_t> (max(0.0, min(float(timeout), 1e9)) * 1e9)
-        request = fetch_add(&engine.flush_requested, 1) + 1
-        while load_acquire(&engine.flush_done) < request:
+        while load_acquire(&engine.flush_done) < request and not self.is_over:
             ticket = event_prepare(&engine.done)
             longest = 50000000
             if load_acquire32(&self.has_flusher):
@@ -590,16 +704,32 @@ cdef class Core:
         return True
 
     def abandon(self):
-        """Gives up what no sink has taken: counted as failed."""
+        """Gives up what no sink has taken: counted as failed. Returns how many records that were."""
         cdef Sink* sink
-        with nogil:
-            engine_lock(self.engine)
-            sink = self.engine.sinks
-            while sink != NULL:
-                if sink_backlog(sink) and not sink.busy:
-                    engine_discard(self.engine, sink)
-                sink = sink.next
-            engine_unlock(self.engine)
+        cdef uint64_t lost
+        self.lock()
+        lost = self.engine.failed_total
+        sink = self.engine.sinks
+        while sink != NULL:
+            if sink_backlog(sink) and not sink.busy:
+                engine_discard(self.engine, sink)
+            sink = sink.next
+        lost = self.engine.failed_total - lost
+        self.unlock()
+        return lost
+
+    def progress(self):
+        """A number that grows as long as sinks take something."""
+        cdef Sink* sink
+        cdef uint64_t total
+        self.lock()
+        total = self.engine.drained
+        sink = self.engine.sinks
+        while sink != NULL:
+            total += sink.records + sink.bytes_written + sink.failed
+            sink = sink.next
+        self.unlock()
+        return total
 
     def pending(self):
         """Records that have been logged and not yet been written, dropped or failed."""
@@ -607,7 +737,7 @@ cdef class Core:
         self.lock()
         written = engine_written(self.engine)
         pending = engine_committed(self.engine) - written - self.engine.failed_total
-        engine_unlock(self.engine)
+        self.unlock()
         return pending
 
     def stats(self):
@@ -635,49 +765,11 @@ cdef class Core:
             rotations += sink.rotations
             errors += sink.write_errors
             sink = sink.next
-        engine_unlock(self.engine)
+        self.unlock()
         return (
             committed + dropped, written, dropped, failed, total_bytes, writes, rotations, errors, high,
             capacity,
         )
-
-    # ---- fork
-
-    def before_fork(self):
-        """Quiesces the flusher at a record boundary: nobody is inside a pass or a write while the process is copied."""
-        self.lock()
-
-    def after_fork_in_parent(self):
-        engine_unlock(self.engine)
-
-    def after_fork_in_child(self):
-        """An empty ring and empty buffers: what they held is the parent's, who will write it.
-
-        The caller has called `leave_spools`.
-        """
-        cdef Engine* engine = self.engine
-        cdef Sink* sink = engine.sinks
-        init_events(engine)
-        engine.lock = 0
-        engine.lock_waiters = 0
-        engine.asleep = 0
-        engine.wake_wanted = 0
-        engine.stop = 0
-        engine.waiters = 0
-        engine.flush_requested = 0
-        engine.flush_done = 0
-        engine.flush_active = 0
-        engine.process = process_id()
-        reset_books(engine)
-        while sink != NULL:
-            reset_sink(sink)
-            sink = sink.next
-        self.flusher_ident = 0
-        self.has_flusher = 0
-        self.drainer = 0
-        self.failed_format_count = 0
-        self.blocked = 0
-        self.errors.clear()
 
 
 cdef int pass_once(Engine* engine) noexcept nogil:
@@ -696,32 +788,3 @@ cdef void init_events(Engine* engine) noexcept:
     event_init(&engine.done)
     event_init(&engine.lock_event)
     event_init(&engine.turn)
-
-
-cdef void reset_books(Engine* engine) noexcept:
-    cdef Ring* other = engine.rings
-    engine.drained = 0
-    engine.failed_count = 0
-    engine.failed_total = 0
-    engine.past_committed = 0
-    engine.dropped = 0
-    engine.past_high_water = 0
-    engine.told_dropped = 0
-    while other != NULL:
-        # Blocks on the heap are this process's own copies now.
-        other.cached_head = load_acquire(&other.positions.head)
-        free_ring_records(other)
-        other.tail = other.cached_head
-        ring_release(other)
-        other.head = other.tail
-        other.cached_tail = other.tail
-        other.committed = 0
-        other.stalled_tail = NOT_STALLED
-        other.in_flight = NOT_IN_FLIGHT
-        # A ring of a thread that is not here any more.
-        if other.lease != NULL and not lease_is_over(other.lease) and not lease_is_mine(other.lease):
-            lease_bury(other.lease)
-        other.heap_bytes_in = 0
-        other.heap_bytes_out = 0
-        other.high_water = 0
-        other = other.next

@@ -147,6 +147,14 @@ cdef inline bint event_wait(Event* event, uint32_t ticket, int64_t timeout_ns) n
     return logly_event_wait(event, ticket, timeout_ns)
 
 
+# Sleeps for so long: nobody signals.
+cdef inline void wait_ns(int64_t timeout_ns) noexcept nogil:
+    cdef Event event
+    event_init(&event)
+    event_wait(&event, event_prepare(&event), timeout_ns)
+    event_destroy(&event)
+
+
 # Wakes all who wait with a ticket taken before.
 cdef inline void event_signal(Event* event) noexcept nogil:
     logly_event_signal(event)

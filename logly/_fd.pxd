@@ -25,6 +25,7 @@ cdef extern from * nogil:
     static inline int64_t fd_size(int fd) { struct _stat64 s; return _fstat64(fd, &s) == 0 ? s.st_size : -1; }
     static inline int fd_place(int fd, uint64_t* place) { return 0; }
     static inline int fd_sync(int fd) { return _commit(fd); }
+    static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) { return 0; }
     static inline uint64_t process_id() { return (uint64_t)_getpid(); }
     #else
     #include <fcntl.h>
@@ -84,6 +85,13 @@ cdef extern from * nogil:
         return fdatasync(fd);
     #endif
     }
+    static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) {
+        struct stat s;
+        if (fstat(fd, &s) != 0) return 0;
+        *device = (uint64_t)s.st_dev;
+        *inode = (uint64_t)s.st_ino;
+        return 1;
+    }
     static inline uint64_t process_id() { return (uint64_t)getpid(); }
     #endif
     #endif
@@ -110,4 +118,6 @@ cdef extern from * nogil:
     # Device, inode and length of the file.
     bint fd_place(int fd, uint64_t* place) noexcept
     int fd_sync(int fd) noexcept
+    # False when the descriptor is not open.
+    bint fd_identity(int fd, uint64_t* device, uint64_t* inode) noexcept
     uint64_t process_id() noexcept

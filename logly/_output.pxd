@@ -10,7 +10,7 @@ from libc.string cimport memmove
 
 from logly._buffer cimport Buffer, buffer_append, buffer_free
 from logly._fd cimport (
-    EAGAIN, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_briefly, fd_place, fd_size, fd_unlock,
+    EAGAIN, EBADF, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_briefly, fd_place, fd_size, fd_unlock,
     fd_writable, fd_write_raw,
 )
 from logly._line cimport Layout, Text
@@ -45,8 +45,10 @@ cdef enum WriteStatus:
 cdef extern from * nogil:
     """
     static const uint64_t LOGLY_NOTICE_BIT = 1ull << 63;
+    static const uint64_t LOGLY_LOST_BIT = 1ull << 62;
     """
-    const uint64_t NOTICE_BIT "LOGLY_NOTICE_BIT"
+    const uint64_t NOTICE_BIT "LOGLY_NOTICE_BIT"   # a line of logly's own, which no book counts
+    const uint64_t LOST_BIT "LOGLY_LOST_BIT"       # it tells how many records were lost
     const uint64_t NO_TURN "UINT64_MAX"
 
 
@@ -98,6 +100,8 @@ cdef struct Sink:
     int64_t interval_ns
     int64_t due_ns         # monotonic: write at the latest then
     const char* path       # for `watched` and shared rotation; owned
+    uint64_t device        # of the open file, and its inode: which file a partly written line is in
+    uint64_t inode
     int lock_fd            # -1: no other process rotates this file
     int64_t file_size
     int64_t size_limit     # 0: none
@@ -110,7 +114,10 @@ cdef struct Sink:
     int last_error
     int64_t trouble_since_ns
     int64_t retry_at_ns
-    uint64_t lost_untold
+    int told_error         # what on_error has been told of, and when
+    int64_t told_at_ns
+    uint64_t lost_untold   # records that no line in the log tells of yet
+    uint64_t lost_in_notice # those that a line in the buffer tells of
     Spool* spool           # the one that is being consumed, when it keeps this sink's progress
     SpoolSlot* slot        # that progress
     uint64_t staged_until  # the write that the slot tells of ends here, in bytes ever appended
@@ -169,7 +176,7 @@ cdef inline void sink_mark(Sink* sink, size_t line_start, uint64_t sequence) noe
 # Sequence number of the oldest record that this sink still holds, or `otherwise`.
 cdef inline uint64_t sink_oldest(const Sink* sink, uint64_t otherwise) noexcept nogil:
     if sink.marks.first != sink.marks.last:
-        return sink.marks.mark[sink.marks.first].sequence & ~NOTICE_BIT
+        return sink.marks.mark[sink.marks.first].sequence & ~(NOTICE_BIT | LOST_BIT)
     if sink.staged_marks.first != sink.staged_marks.last:
         return sink.staged_marks.mark[sink.staged_marks.first].sequence
     return otherwise
@@ -177,6 +184,17 @@ cdef inline uint64_t sink_oldest(const Sink* sink, uint64_t otherwise) noexcept 
 
 cdef inline uint64_t sink_written_offset(const Sink* sink) noexcept nogil:
     return sink.appended - (sink.out.size - sink.start)
+
+
+# Written bytes at the front of the buffer go, but for the beginning of a line that is partly written: a sink that is
+# always a little behind must not make its buffer grow.
+cdef inline void sink_compact(Sink* sink) noexcept nogil:
+    cdef size_t keep = <size_t> (sink_written_offset(sink) - sink.boundary)
+    cdef size_t gone = sink.start - keep
+    if gone > 65536 and gone > sink.out.size - gone:
+        memmove(sink.out.data, sink.out.data + gone, sink.out.size - gone)
+        sink.out.size -= gone
+        sink.start = keep
 
 
 cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
@@ -191,6 +209,7 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
         sink.boundary = written
         sink.records += sink.marks.last - sink.marks.first - sink.marks.notices
         marks_clear(&sink.marks)
+        sink.lost_in_notice = 0
         if sink.out.capacity > 4 * sink.backlog_limit:
             # One huge message must not stay in memory for ever.
             buffer_free(&sink.out)
@@ -199,9 +218,12 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
         sink.boundary = sink.marks.mark[sink.marks.first].end
         if sink.marks.mark[sink.marks.first].sequence & NOTICE_BIT:
             sink.marks.notices -= 1
+            if sink.marks.mark[sink.marks.first].sequence & LOST_BIT:
+                sink.lost_in_notice = 0
         else:
             sink.records += 1
         sink.marks.first += 1
+    sink_compact(sink)
 
 
 cdef inline int64_t sink_write_once(Sink* sink, const char* data, size_t size) noexcept nogil:
@@ -301,6 +323,9 @@ cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
         else:
             sink.last_error = <int> -result
             sink.write_errors += 1
+            if result == -EBADF and sink.path[0]:
+                # Somebody closed our descriptor, and the number may become another file's any moment.
+                sink.fd = -1
             return WRITE_FAILED
     return WRITE_DONE
 
@@ -395,15 +420,21 @@ cdef inline int sink_write(Sink* sink) noexcept nogil:
 
 # Is a record partly in the file? Then its rest must follow before anything else.
 cdef inline bint sink_is_mid_record(const Sink* sink) noexcept nogil:
-    return sink_written_offset(sink) != sink.boundary
+    return sink.marks.first != sink.marks.last and sink_written_offset(sink) != sink.boundary
+
+
+# The file is another one now: a line that is partly in the old one is written to it from its beginning.
+cdef inline void sink_rewind(Sink* sink) noexcept nogil:
+    if sink_is_mid_record(sink):
+        sink.start -= <size_t> (sink_written_offset(sink) - sink.boundary)
 
 
 # Forgets the records that are buffered; the rest of one that is partly written stays. The caller has counted them.
-cdef inline void sink_forget(Sink* sink) noexcept nogil:
+cdef inline void sink_forget(Sink* sink, bint mid_record) noexcept nogil:
     cdef uint64_t keep_to
     cdef Mark half
     sink_unstage(sink)
-    if sink_is_mid_record(sink) and sink.marks.first != sink.marks.last:
+    if mid_record:
         half = sink.marks.mark[sink.marks.first]
         keep_to = half.end - sink_written_offset(sink)
         sink.appended = half.end

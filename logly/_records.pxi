@@ -85,7 +85,7 @@ cdef tuple record_parts(Core core, const char* record):
     engine_line(core.engine, record, &line)
     level_size = min(line.level.name.size, <uint32_t> sizeof(level))
     memcpy(level, line.level.name.data, level_size)
-    engine_unlock(core.engine)
+    core.unlock()
     buffer_init(&message)
     write_message(&message, &line)
     text = message.data[: message.size].decode("utf-8", "replace") if message.size else ""
@@ -108,7 +108,7 @@ def take_records(SinkHandle handle not None):
     staged = sink.staged.data[sink.staged_start : sink.staged.size] if sink.staged.size else b""
     sink.work &= ~<uint32_t> WORK_RECORDS
     sink.busy = BUSY_RECORDS
-    engine_unlock(core.engine)
+    core.unlock()
     records = []
     at = staged
     while offset < <size_t> len(staged):
@@ -141,7 +141,7 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
             deliver_line(core.engine, sink, &line, sequence)
         else:
             sink.records += 1
-    engine_unlock(core.engine)
+    core.unlock()
 
 
 def records_end(SinkHandle handle not None):
@@ -151,5 +151,5 @@ def records_end(SinkHandle handle not None):
     if sink.staged.size == 0 and sink.target == TARGET_FUNCTION:
         sink.trouble_since_ns = 0
     due = bool(sink.work & WORK_ROTATE)
-    engine_unlock(handle.core.engine)
+    handle.core.unlock()
     return due

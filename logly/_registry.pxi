@@ -262,9 +262,3 @@ def limit_registry(templates=None, sites=None):
     global template_limit, site_limit
     template_limit = MAX_TEMPLATES if templates is None else min(1 + <uint32_t> templates, MAX_TEMPLATES)
     site_limit = MAX_SITES if sites is None else min(1 + <uint32_t> sites, MAX_SITES)
-
-
-def _reset_registry_lock():
-    """In a forked child: a thread that is not there any more may have held it."""
-    global registry_lock
-    registry_lock = RLock()

@@ -51,6 +51,8 @@ cdef void reset_sink(Sink* sink) noexcept:
     sink.trouble_since_ns = 0
     sink.retry_at_ns = 0
     sink.lost_untold = 0
+    sink.lost_in_notice = 0
+    sink.told_error = 0
     sink.records = 0
     sink.failed = 0
     sink.bytes_written = 0
@@ -64,6 +66,8 @@ cdef void set_file(Sink* sink, int fd) noexcept:
     sink.fd = fd
     sink.fd_kind = fd_kind(fd) if fd >= 0 else FD_FILE
     sink.file_size = fd_size(fd) if fd >= 0 else 0
+    if fd >= 0:
+        fd_identity(fd, &sink.device, &sink.inode)
 
 
 cdef void use_layout(Sink* sink, LayoutProgram layout) noexcept:
@@ -137,7 +141,7 @@ cdef class SinkHandle:
         if engine.spool != NULL:
             sink_use_spool(sink, engine.spool)
         link[0] = sink
-        engine_unlock(engine)
+        self.core.unlock()
 
     def settle(self):
         """Does the flusher's work once, on this thread. True: the sink holds nothing that was logged before."""
@@ -152,7 +156,7 @@ cdef class SinkHandle:
             sink.retry_at_ns = 0
             engine_write(engine, sink)
             settled = engine.drained >= mark and sink_backlog(sink) == 0 and not sink.busy
-            engine_unlock(engine)
+            self.core.unlock()
         if status & PASS_PYTHON or not settled:
             engine_wake(engine)
         return settled
@@ -171,7 +175,7 @@ cdef class SinkHandle:
             while link[0] != sink:
                 link = &link[0].next
             link[0] = sink.next
-            engine_unlock(engine)
+            self.core.unlock()
         for file in self.core.spools:
             (<SpoolFile> file).drop_slot(self.id)
         self.core.gone_bytes += sink.bytes_written
@@ -189,7 +193,7 @@ cdef class SinkHandle:
             sink.enabled = True
             sink.from_sequence = engine_committed(self.core.engine)
             sink.span = INT64_MAX
-        engine_unlock(self.core.engine)
+        self.core.unlock()
 
     def stop(self):
         """The sink gets what was logged so far, and nothing more."""
@@ -197,7 +201,7 @@ cdef class SinkHandle:
         if sink.enabled:
             sink.enabled = False
             sink.span = engine_committed(self.core.engine) - sink.from_sequence
-        engine_unlock(self.core.engine)
+        self.core.unlock()
 
     def set_layout(self, LayoutProgram layout not None):
         cdef LayoutProgram before = self.layout
@@ -205,14 +209,14 @@ cdef class SinkHandle:
         self.core.layouts.append(layout)
         sink = self.core.hold(self.id)
         use_layout(sink, layout)
-        engine_unlock(self.core.engine)
+        self.core.unlock()
         self.layout = layout
         self.core.layouts.remove(before)
 
     def set_interval(self, int64_t interval_ns):
         cdef Sink* sink = self.core.hold(self.id)
         sink.interval_ns = interval_ns
-        engine_unlock(self.core.engine)
+        self.core.unlock()
 
     def set_echoes(self, bint echoes):
         """Whether its text goes to an object of somebody's, which may log, and not to a descriptor."""
@@ -220,7 +224,7 @@ cdef class SinkHandle:
         sink.refuses = IS_ECHO if echoes else 0
         if sink.filtered:
             sink.refuses = IS_INSIDE | IS_ECHO
-        engine_unlock(self.core.engine)
+        self.core.unlock()
 
     def stats(self):
         """(records, failed, pending, bytes, writes, rotations, write errors)."""
@@ -230,24 +234,38 @@ cdef class SinkHandle:
             + sink.staged_marks.last - sink.staged_marks.first,
             sink.bytes_written, sink.writes, sink.rotations, sink.write_errors,
         )
-        engine_unlock(self.core.engine)
+        self.core.unlock()
         return stats
 
     # ---- its file
 
     def replace_file(self, int fd, int lock_fd, str path):
-        """Writes go to `fd` from now on; the caller closes the one before. A descriptor of -1: opened when wanted."""
+        """Writes go to `fd` from now on. A descriptor of -1: opened when wanted.
+
+        True: the caller closes the one before. False: somebody has done so, and its number may be another file's.
+        """
         cdef bytes encoded = path.encode("utf-8", "surrogateescape")
         cdef const char* name = copy_text(encoded).data
         cdef Sink* sink = self.core.hold(self.id)
+        cdef uint64_t device = sink.device, inode = sink.inode, now_device = 0, now_inode = 0
+        cdef int old = sink.fd
+        cdef bint is_ours = (
+            old >= 0 and fd_identity(old, &now_device, &now_inode) and now_device == device and now_inode == inode
+        )
         set_file(sink, fd)
+        if fd >= 0 and sink_is_mid_record(sink) and (sink.device != device or sink.inode != inode):
+            # The new file gets the line from its beginning; in the old one its piece is closed off.
+            sink_rewind(sink)
+            if is_ours:
+                fd_write_raw(old, b"\n", 1, FD_FILE)
         sink.lock_fd = lock_fd
         name, sink.path = sink.path, name
         sink.retry_at_ns = 0
         sink.work &= ~<uint32_t> WORK_REOPEN
         self.write_soon(sink)
-        engine_unlock(self.core.engine)
+        self.core.unlock()
         free(<void*> name)
+        return is_ours
 
     cdef void write_soon(self, Sink* sink) noexcept:
         # What waited for the file has waited long enough.
@@ -260,7 +278,7 @@ cdef class SinkHandle:
         cdef uint64_t written = sink_written_offset(sink)
         by_time = sink.turn_ns if written >= sink.turn else None
         size = sink.marks.mark[sink.marks.first].end - written if sink.marks.first != sink.marks.last else 0
-        engine_unlock(self.core.engine)
+        self.core.unlock()
         return by_time, size
 
     def rotated(self, *, bint by_time, bint renamed, int64_t period_from_ns, int64_t period_end_ns):
@@ -273,7 +291,7 @@ cdef class SinkHandle:
         sink.rotations += renamed
         sink.work &= ~<uint32_t> WORK_ROTATE
         self.write_soon(sink)
-        engine_unlock(self.core.engine)
+        self.core.unlock()
 
     def postpone_rotation(self, int64_t wait_ns):
         """It failed: the present file is written on for so long."""
@@ -281,7 +299,7 @@ cdef class SinkHandle:
         sink.rotate_retry_ns = clock_monotonic_ns() + wait_ns
         sink.work &= ~<uint32_t> WORK_ROTATE
         self.write_soon(sink)
-        engine_unlock(self.core.engine)
+        self.core.unlock()
 
     def retry_later(self):
         """The file could not be opened: tried again after a while; until then its lines wait."""
@@ -289,7 +307,7 @@ cdef class SinkHandle:
         self.core.engine.now_ns = clock_monotonic_ns()
         sink_trouble(self.core.engine, sink, WRITE_FAILED)
         sink.work &= ~<uint32_t> (WORK_REOPEN | WORK_ERROR)
-        engine_unlock(self.core.engine)
+        self.core.unlock()
 
     # ---- text for streams
 
@@ -305,14 +323,14 @@ cdef class SinkHandle:
             engine_write(self.core.engine, sink)
             sink.target = TARGET_STREAM
             sink.fd = -1
-            engine_unlock(self.core.engine)
+            self.core.unlock()
 
     def take_text(self):
         """What a stream sink has to write, as bytes; it stays in place until `text_done`."""
         cdef Sink* sink = self.core.hold(self.id)
         text = sink.out.data[sink.start:sink.out.size] if sink.out.size > sink.start else b""
         sink.busy = BUSY_TEXT
-        engine_unlock(self.core.engine)
+        self.core.unlock()
         return text
 
     def text_done(self, size_t size, int error):
@@ -332,10 +350,10 @@ cdef class SinkHandle:
         else:
             sink.due_ns = 0
             sink_recovered(self.core.engine, sink)
-        engine_unlock(self.core.engine)
+        self.core.unlock()
 
     def give_up(self):
         """Nothing that the sink holds will ever be taken: it has failed."""
         cdef Sink* sink = self.core.hold(self.id)
         engine_discard(self.core.engine, sink)
-        engine_unlock(self.core.engine)
+        self.core.unlock()

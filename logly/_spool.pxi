@@ -530,14 +530,14 @@ def spool_adopt(Core core not None, SpoolFile file not None, list starts):
             start = adopt_slot(file, sink_id, path, lacked)
         sink = core.hold(sink_id)
         sink.from_sequence = start - first if start > first else 0
-        engine_unlock(engine)
+        core.unlock()
     adopt_names(core, file)
     core.keep(file)
     core.lock()
     ring.next = engine.rings
     engine.rings = ring
     engine.spooled = True
-    engine_unlock(engine)
+    core.unlock()
     return count
 
 

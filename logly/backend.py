@@ -12,10 +12,10 @@ import threading
 import time
 import weakref
 
-from ._core import Core, _reset_registry_lock
+from ._core import Core, after_fork_in_child, after_fork_in_parent, before_fork
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
-from .errors import ConfigError
+from .errors import ConfigError, LoglyError
 from .flusher import Flusher
 from .levels import Level, level_number
 from .sinks import MAX_LEVEL, Sink
@@ -53,7 +53,9 @@ class Backend:
         self.given = config
         self.config = config.resolved()
         self.core = Core(name, _power_of_two(int(self.config.async_buffer_size)))
-        self.flusher = Flusher(self.core, f"logly-flusher-{name}")
+        self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
+        self.flusher.is_final = _is_exiting
+        self._flusher_closes = False
         self.sinks: dict[int, Sink] = {}
         self.auto_sink_id: int | None = None
         self.is_on = True
@@ -149,10 +151,15 @@ class Backend:
 
     def _wanted_post(self) -> dict[str, bool]:
         active = self._active_sinks()
-        by_caller = self.is_closed or self.flusher.cannot_start
+        runs = self.flusher.is_running
+        by_caller = self.is_closed or (self.flusher.cannot_start and not runs)
         is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
         return {
-            "start": (is_async or self._is_to_recover) and not self.flusher.is_running and not by_caller,
+            # Also while callers do its work because no thread could be started: one may be to be had by now.
+            "start": (is_async or self._is_to_recover)
+            and not runs
+            and not self.is_closed
+            and not self.flusher.is_final,
             "sync": any(not sink.config.async_write for sink in active) and not by_caller,
             "drain": by_caller,
             "wake": any(sink.interval_ms == 0 for sink in active) and not by_caller,
@@ -177,6 +184,12 @@ class Backend:
         if not self.is_closed:
             self.flusher.start()
         self._publish_post()
+
+    def after_flusher(self) -> None:
+        """The flusher's loop has ended; on its own thread."""
+        self._publish_post()
+        if self._flusher_closes:
+            self._close_files()
 
     # ---- the spool
 
@@ -470,12 +483,12 @@ class Backend:
                 self.tell(trouble)
         self._tell_errors()
 
-    def tell(self, error: Exception) -> None:
+    def tell(self, error: BaseException) -> None:
         """Has `on_error` told, on the flusher's thread."""
         self.core.tell(error)
 
     def _tell_errors(self) -> None:
-        while self.core.errors:
+        for _ in range(len(self.core.errors)):  # what on_error itself brings up is told the next time
             try:
                 error = self.core.errors.popleft()
             except IndexError:  # another thread has told it
@@ -501,33 +514,50 @@ class Backend:
 
     # ---- end
 
-    def close(self, timeout: float | None = None, *, keeps_files: bool = False) -> bool:
-        """Flushes, stops the flusher, closes the files. Later records are written by their callers.
-
-        With `keeps_files` without Python's help: at the end of the interpreter there is none to open a file again.
-        """
-        if self.core.is_inside():
-            return False
-        flushed = self.flush(timeout)
+    def close(self, timeout: float | None = None) -> bool:
+        """Flushes, stops the flusher, closes the files. Later records are written by their callers."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        flushed = self.core.flush(timeout) if self.core.is_inside() else self.flush(timeout)
         with self._changing:
-            if self.is_closed:
-                return flushed
             self.is_closed = True
             self._refresh()
         # Not under the lock: a sink's function may want it, and the flusher ends after that.
-        self.flusher.stop(timeout)
+        if not self.flusher.stop(None if deadline is None else deadline - time.monotonic()):
+            # It takes longer, or this is its own thread (a function, the collector): `after_flusher` does the rest.
+            self._flusher_closes = True
+            if self.flusher.is_running:
+                return False
         if self._spool is not None:
             # What is logged from now on is written before the call returns: it needs no spool.
             self.core.use_memory(self.core.ring_capacity)
         self.core.drain_here()
         self._remove_finished_spools()
-        if self.core.pending() and flushed:
-            flushed = self.core.flush(timeout)
+        if not self.core.is_inside():
+            self._close_files()
+        return flushed or self.core.pending() == 0
+
+    def _close_files(self) -> None:
+        """Gives up what sinks in trouble have not taken, and closes what was opened."""
+        lost = self.core.abandon()
+        if lost:
+            self.tell(LoglyError(f"{lost} records could not be written before the logger was closed"))
+            self._tell_errors()
         with self._changing:
-            for sink in self.sinks.values():
-                if not keeps_files:
-                    sink.release_file()
-        return flushed
+            # At exit they stay open: for a record that is later still, Python could not open them again.
+            for sink in [] if self.flusher.is_final else list(self.sinks.values()):
+                sink.release_file()
+
+    def finish(self) -> None:
+        """At exit: waits as long as sinks take something, but not for one that does not."""
+        before = None
+        while not self.core.flush(self._patience_s):
+            now = self.core.progress()
+            if now == before:
+                break
+            before = now
+        self.flusher.is_final = True
+        if not self.close(self._patience_s) and self.flusher.is_running:
+            self.core.give_up()
 
     # ---- fork
 
@@ -537,9 +567,6 @@ class Backend:
         self._publishing = threading.RLock()
         self._recovering = threading.Lock()
         self.flusher.reset_after_fork()
-        for file in self.core.leave_spools(True):
-            file.close()
-        self.core.after_fork_in_child()
         self._leaving.clear()
         for sink in self.sinks.values():
             sink.after_fork_in_child()
@@ -557,7 +584,8 @@ class Lifeline:
     def __del__(self) -> None:
         backend = getattr(self, "backend", None)
         if backend is not None and not backend.is_closed:
-            backend.close()
+            # Bounded, for the collector runs in any thread; the flusher goes on by itself after that.
+            backend.close(backend._patience_s)
 
 
 def _unnamed(number: int) -> str:
@@ -570,47 +598,41 @@ def _power_of_two(size: int) -> int:
 
 
 _backends: weakref.WeakSet[Backend] = weakref.WeakSet()
-_forking: list[Backend] = []
+_is_exiting = False
 
 
 @atexit.register
-def _close_all() -> None:
+def _finish_all() -> None:
+    global _is_exiting
+    _is_exiting = True
     for backend in list(_backends):
-        backend.close(keeps_files=True)
+        backend.finish()
     module = sys.modules.get("logly.housekeeper")
     if module is not None:
         module.housekeeper.drain(HOUSEKEEPING_AT_EXIT_S)
 
 
-def _before_fork() -> None:
-    _forking[:] = list(_backends)
-    for backend in _forking:
-        backend.core.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    for backend in _forking:
-        backend.core.after_fork_in_parent()
-    _forking.clear()
-
-
 def _after_fork_in_child() -> None:
-    _reset_registry_lock()
-    for backend in _forking:
+    backends = list(_backends)
+    # First of all: their rings are in the parent's file, and must not be emptied.
+    spools = [file for backend in backends for file in backend.core.leave_spools(True)]
+    after_fork_in_child()
+    for file in spools:
+        file.close()
+    for backend in backends:
         backend.after_fork_in_child()
-    _forking.clear()
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         # Its children end by os._exit, without atexit; and it clears its finalizers before it calls this.
-        util.register_after_fork(_close_all, lambda _: _finish_with_multiprocessing())
+        util.register_after_fork(_finish_all, lambda _: _finish_with_multiprocessing())
 
 
 def _finish_with_multiprocessing() -> None:
     util = sys.modules.get("multiprocessing.util")
     process = sys.modules.get("multiprocessing.process")
     if util is not None and process is not None and process.parent_process() is not None:
-        util.Finalize(None, _close_all, exitpriority=0)
+        util.Finalize(None, _finish_all, exitpriority=0)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=_after_fork_in_child)

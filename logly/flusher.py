@@ -1,4 +1,4 @@
-"""The background thread's life: started at the first record, stopped at close, at exit and before a fork's child.
+"""The background thread's life: started at the first record, stopped at close and at exit, not there after a fork.
 
 The loop itself (`Core.run`) is compiled and does not hold the GIL. It comes back here only when a sink wants Python.
 """
@@ -6,12 +6,19 @@ The loop itself (`Core.run`) is compiled and does not hold the GIL. It comes bac
 from __future__ import annotations
 
 import threading
+import time
+from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._core import Core
 
 __all__ = ["Flusher"]
+
+RETRY_START_S = 1.0
+"""After a thread could not be started, callers do the flusher's work for so long before the next attempt."""
 
 
 class Flusher:
@@ -20,70 +27,69 @@ class Flusher:
     Args:
         core: the engine whose loop the thread runs.
         name: the thread's name.
-        on_change: called when the thread has started or ended, to tell producers whether they must start one.
+        on_end: called on the thread when its loop has ended, to tell producers who does its work now.
     """
 
-    def __init__(self, core: Core, name: str) -> None:
+    def __init__(self, core: Core, name: str, on_end: Callable[[], None]) -> None:
         self.core = core
         self.name = name
-        self.thread: threading.Thread | None = None
-        self.cannot_start = False
+        self.on_end = on_end
+        self.is_final = False
+        """The interpreter is ending: no thread is started any more."""
         self.is_stopped = False
-        self._starting = threading.RLock()
+        self._retry_at = 0.0
 
     @property
     def is_running(self) -> bool:
         """Whether there is a thread that drains the ring."""
         return self.core.flusher_runs
 
+    @property
+    def cannot_start(self) -> bool:
+        """Whether callers must do the flusher's work themselves for the time being."""
+        return self.is_final or self._retry_at != 0.0
+
     def start(self) -> bool:
-        """Start the thread unless it runs; False when none can be started (the interpreter is shutting down)."""
-        if self.cannot_start:
+        """Start the thread unless it runs; False when none can be started (for now, or any more)."""
+        if self.is_final or self.is_stopped or (self._retry_at and time.monotonic() < self._retry_at):
             return False
-        with self._starting:
-            # A signal handler may log in here, hence the reentrant lock and this second look.
-            if self.core.flusher_runs:
-                return True
-            if self.is_stopped:
-                return False
-            self.core.set_stop(False)
-            thread = threading.Thread(target=_run, args=(self.core,), name=self.name, daemon=True)
-            self.core.flusher_runs = True
-            try:
-                thread.start()
-            except RuntimeError:
-                self.core.flusher_runs = False
-                self.cannot_start = True
-                return False
-            self.thread = thread
-            return True
+        # `launch` does nothing when a signal handler, or another thread, has started one in the meantime.
+        self._retry_at = 0.0 if self.core.launch(self._run) else time.monotonic() + RETRY_START_S
+        return self._retry_at == 0.0
 
     def stop(self, timeout: float | None = None) -> bool:
         """Have the thread end after a last pass, for good, and wait for that; False when `timeout` seconds passed."""
-        with self._starting:
-            # Whoever is about to start it does so before this, or not at all.
-            self.is_stopped = True
-            thread = self.thread
-            self.core.set_stop(True)
-        if thread is None or thread is threading.current_thread():
-            return True
-        thread.join(timeout)
-        if thread.is_alive():
-            return False
-        self.thread = None
-        return True
+        self.is_stopped = True
+        self.core.set_stop(True)
+        return self.core.await_end(timeout)
 
     def reset_after_fork(self) -> None:
-        """In the child there is no such thread, and no lock that anybody holds."""
-        self.thread = None
-        self._starting = threading.RLock()
+        """In the child there is no such thread."""
+        self._retry_at = 0.0
+
+    def _run(self) -> None:
+        core, life = self.core, self.core.lives
+        threading.current_thread().name = self.name
+        if self.is_stopped:  # between the look and the start of this thread
+            core.set_stop(True)
+        try:
+            while core.lives == life and core.run():
+                try:
+                    core.work()
+                except BaseException as trouble:  # SystemExit of somebody's function: the thread must go on
+                    core.tell(trouble)
+        finally:
+            # A function that forked, in the child: there this is no flusher any more.
+            if core.lives == life:
+                core.retire()
+            core.drain_here()  # what was logged while the loop ended
+            self.on_end()
+            _forget_thread()
 
 
-def _run(core: Core) -> None:
-    try:
-        while core.run():
-            core.on_work()
-    finally:
-        core.flusher_runs = False
-        # What was logged while the loop ended.
-        core.drain_here()
+def _forget_thread() -> None:
+    # `threading` keeps its entry of a thread that it did not start until the thread's number is used again.
+    try:  # noqa: SIM105 -- contextlib costs at import
+        threading._active.pop(get_ident(), None)  # type: ignore[attr-defined]
+    except AttributeError:
+        pass

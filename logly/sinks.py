@@ -263,8 +263,8 @@ class Sink:
                 self.tell(trouble)
                 self.handle.retry_later()
                 return
-            self.handle.replace_file(file.fd, file.lock_fd, file.path)
-            if old >= 0:
+            is_ours = self.handle.replace_file(file.fd, file.lock_fd, file.path)
+            if old >= 0 and is_ours:
                 os.close(old)
 
     def release_file(self) -> None:

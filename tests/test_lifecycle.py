@@ -48,8 +48,8 @@ def test_leaving_the_with_closes_and_ends_the_thread(tmp_path: Path) -> None:
         logger.add_sink(SinkConfig(path=path, format="{message}"))
         for i in range(1000):
             logger.info("{}", i)
-        assert len(flusher_threads("leaving")) == 1
-    assert flusher_threads("leaving") == []
+        wait_until(lambda: len(flusher_threads("leaving")) == 1, "the start of the flusher")
+    wait_until(lambda: not flusher_threads("leaving"), "the end of the flusher")
     assert path.read_text() == "".join(f"{i}\n" for i in range(1000))
 
 
@@ -102,7 +102,7 @@ def test_a_collected_logger_drains_and_its_thread_ends(tmp_path: Path) -> None:
     del logger
     gc.collect()
     child.info("two")
-    assert len(flusher_threads("collected")) == 1
+    wait_until(lambda: len(flusher_threads("collected")) == 1, "the start of the flusher")
     gone = weakref.ref(child)
     del child
     gc.collect()
@@ -159,7 +159,7 @@ def test_exit_callbacks_may_log_before_and_after_the_drain(tmp_path: Path) -> No
         # Registered last, called first: logly's own stands between the two.
         "def late(): logger.info('late {}', 1); logger.info('late object {}', [1])\n"
         "import logly.backend as backend\n"
-        "atexit.unregister(backend._close_all); atexit.register(late); atexit.register(backend._close_all)\n"
+        "atexit.unregister(backend._finish_all); atexit.register(late); atexit.register(backend._finish_all)\n"
         "logger = make()\n"
         "atexit.register(lambda: logger.info('early {}', 2))\n"
         "logger.info('running')\n"
@@ -370,6 +370,7 @@ def test_an_idle_logger_hardly_wakes(tmp_path: Path) -> None:
         idle.add_sink(SinkConfig(path=tmp_path / "idle.log"))
         idle.info("one")
         assert idle.flush(30)
+        wait_until(lambda: flusher_threads("idle"), "the start of the flusher")
         (thread,) = flusher_threads("idle")
         before = switches_of(thread)
         # The window is as long as another logger takes for this.

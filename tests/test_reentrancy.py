@@ -1,0 +1,124 @@
+"""Code that logs while logly runs it: with an empty ring and with a full one, nothing hangs, is lost or is torn."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from logly import Logger, LoggerConfig, SinkConfig
+
+from .waiting import assert_books, lines_of
+
+RINGS = pytest.mark.parametrize("ring", [4096, 1 << 20], ids=["full", "empty"])
+COUNT = 3000
+
+
+def open_logger(path: Path, ring: int, **config: object) -> Logger:
+    settings = {"auto_sink": False, "async_buffer_size": ring, **config}
+    logger = Logger(LoggerConfig(**settings))  # type: ignore[arg-type]
+    logger.add_sink(SinkConfig(path=path, format="{message}"))
+    return logger
+
+
+def assert_all_there(logger: Logger, path: Path, names: list[str], count: int = COUNT) -> None:
+    assert logger.flush(60)
+    assert_books(logger)
+    logger.close()
+    lines = lines_of(path)
+    for name in names:
+        assert [line for line in lines if line.startswith(f"{name} ")] == [f"{name} {i}" for i in range(count)]
+    assert len(lines) == count * len(names)
+
+
+@RINGS
+@pytest.mark.parametrize("how", ["__str__", "__format__", "__repr__"])
+def test_an_argument_that_logs(tmp_path: Path, ring: int, how: str) -> None:
+    logger = open_logger(tmp_path / "log", ring)
+
+    class Chatty:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def text(self, *_: object) -> str:
+            logger.info("inner {}", self.number)
+            return str(self.number)
+
+    setattr(Chatty, how, Chatty.text)
+    for i in range(COUNT):
+        logger.info("outer {!r}" if how == "__repr__" else "outer {}", Chatty(i))
+    assert_all_there(logger, tmp_path / "log", ["outer", "inner"])
+
+
+@RINGS
+def test_a_del_that_logs_during_collection(tmp_path: Path, ring: int) -> None:
+    logger = open_logger(tmp_path / "log", ring)
+    count = 0
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            nonlocal count
+            logger.info("del {}", count)
+            count += 1
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for i in range(COUNT):
+            Cycle()
+            logger.info("outer {}", i)
+            if i % 100 == 0:
+                logger.stats()
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    assert count == COUNT
+    assert_all_there(logger, tmp_path / "log", ["outer", "del"])
+
+
+@RINGS
+def test_a_function_sink_that_logs(tmp_path: Path, ring: int) -> None:
+    logger = open_logger(tmp_path / "log", ring)
+    logger.add_sink(SinkConfig(function=lambda record: logger.info("inner {}", record.message.split()[1])))
+    for i in range(COUNT):
+        logger.info("outer {}", i)
+    assert logger.flush(60)
+    assert_all_there(logger, tmp_path / "log", ["outer", "inner"])
+
+
+@RINGS
+def test_a_filter_that_logs(tmp_path: Path, ring: int) -> None:
+    logger = open_logger(tmp_path / "log", ring)
+
+    def keep(record: object) -> bool:
+        logger.info("inner {}", record.message.split()[1])  # type: ignore[attr-defined]
+        return True
+
+    logger.add_sink(SinkConfig(path=tmp_path / "filtered", format="{message}", filter=keep))
+    for i in range(COUNT):
+        logger.info("outer {}", i)
+    assert logger.flush(60)
+    assert_all_there(logger, tmp_path / "log", ["outer", "inner"])
+
+
+@RINGS
+def test_an_on_error_that_logs(tmp_path: Path, ring: int) -> None:
+    told = 0
+
+    def on_error(error: Exception) -> None:
+        nonlocal told
+        logger.info("told {}", told)
+        told += 1
+
+    logger = open_logger(tmp_path / "log", ring, on_error=on_error)
+    for i in range(50):
+        logger.info("outer {:d}", "no number") if i % 10 == 0 else logger.info("outer {}", i)
+    assert logger.flush(60)
+    logger.close()
+    lines = lines_of(tmp_path / "log")
+    assert [line for line in lines if line.startswith("told ")] == [f"told {i}" for i in range(5)]
+    assert len(lines) == 55
