@@ -99,7 +99,7 @@ def test_installed(wheel: Path, place: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", "--group", "test", wheel)
     shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
     shutil.copytree(ROOT / "docs", place / "docs")
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, place)
     # On the path is this environment alone: no compiler, and no other logly.
     environment = {**os.environ, "PATH": str(python.parent), "PYTHONPATH": ""}
