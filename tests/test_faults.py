@@ -8,7 +8,6 @@ import re
 import resource
 import shutil
 import socket
-import subprocess
 import threading
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, SinkConfig
 
+from .disks import enlarge, small_disk
 from .waiting import assert_books, lines_of, run_ok, run_python, wait_until
 
 LOST = re.compile(r"logly: (\d+) records? lost: ")
@@ -145,12 +145,7 @@ def test_a_flush_and_a_close_end_with_a_full_device() -> None:
 
 
 def test_a_full_disk_and_then_space_again(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"a small tmpfs cannot be mounted: {mounted.stderr.strip()}")
-    try:
+    with small_disk(tmp_path, "256k") as disk:
         logger = open_logger(disk / "log", stall_timeout=0.1)
         (disk / "ballast").write_bytes(bytes(128 * 1024))
         count = 0
@@ -159,15 +154,13 @@ def test_a_full_disk_and_then_space_again(tmp_path: Path) -> None:
             count += 1
         assert_books(logger)
         (disk / "ballast").unlink()
-        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        enlarge(disk, "64m")
         wait_until(lambda: logger.flush(1), "writing to resume")
         logger.info("{} after", count)
         logger.close()
         lines = lines_of(disk / "log")
         assert_accounts_for(lines, count + 1, logger)
         assert any("No space left on device" in line for line in lines)
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_full_pipe_loses_nothing_when_it_is_read_in_time(tmp_path: Path) -> None:

@@ -14,13 +14,15 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import logly.spool
 from logly import Logger, LoggerConfig, SinkConfig, SpoolError
+
+from .disks import small_disk
 
 pytestmark = pytest.mark.skipif("t" in getattr(sys, "abiflags", ""), reason="no spool on free-threaded builds")
 
@@ -500,21 +502,6 @@ def test_a_disk_that_fills_up_later_breaks_no_log_call(tmp_path: Path) -> None:
         assert lines[:300] == expected
         assert len(lines[300]) == 1_000_000
         (disk / "filler").unlink()
-
-
-@contextlib.contextmanager
-def small_disk(tmp_path: Path, size: str) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a tmpfs is not permitted here")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 # ---- files that are no spool, or a damaged one
