@@ -84,6 +84,13 @@ def test_readme_names_every_page() -> None:
             assert f"(docs/{page.name})" in text, page.name
 
 
+def test_every_promise_names_a_test_that_exists() -> None:
+    named = re.findall(r"`(\w+)::(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    assert len(named) > 50
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "tests" / f"test_{file}.py").read_text(encoding="utf-8"), f"{file}::{test}"
+
+
 def test_nobody_is_sent_to_the_other_package() -> None:
     for page in PAGES:
         for line in re.findall(r"^.*pip install[ \n]logly\b.*$", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
