@@ -3,7 +3,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from logly._engine cimport Engine
+from logly._state cimport Engine
 from logly._line cimport Layout, Piece
 from logly._output cimport Sink
 from logly._ring cimport Ring

@@ -30,12 +30,13 @@ from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_com
 from logly._clock cimport (
     ClockCalibration, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,
 )
-from logly._engine cimport (
+from logly._delivery cimport engine_discard, deliver_line, engine_line, engine_write, sink_recovered, sink_trouble
+from logly._engine cimport engine_pass, engine_run
+from logly._state cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
-    PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, deliver_line,
-    engine_await_free, engine_committed, engine_discard, engine_fail, engine_line, engine_lock, engine_pass,
-    engine_position, engine_run, engine_try_lock, engine_unlock, engine_wake, engine_write, engine_written,
-    sink_recovered, sink_trouble,
+    PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, engine_await_free,
+    engine_committed, engine_fail, engine_lock, engine_position, engine_try_lock, engine_unlock,
+    engine_wake, engine_written,
 )
 from logly._event cimport event_init, event_prepare, event_signal, event_wait, wait_ns
 from logly._fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_write_raw, process_id
@@ -109,6 +110,7 @@ include "_nested.pxi"
 include "_fields.pxi"
 include "_layouts.pxi"
 include "_spool.pxi"
+include "_rings.pxi"
 include "_engine.pxi"
 include "_fork.pxi"
 include "_sink_handle.pxi"

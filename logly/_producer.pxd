@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from logly._atomic cimport load_pointer, load_relaxed, load_relaxed32
 from logly._clock cimport clock_ticks
-from logly._engine cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake
+from logly._state cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake
 from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly._line cimport Site
 from logly._program cimport MAX_ARGS, Program

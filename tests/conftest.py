@@ -1,4 +1,4 @@
-"""Hypothesis profiles: "ci", or "nightly" with HYPOTHESIS_PROFILE=nightly (and pytest --timeout=0)."""
+"""Hypothesis profiles: "ci", "few", or "nightly" with HYPOTHESIS_PROFILE=nightly (and pytest --timeout=0)."""
 
 import os
 
@@ -12,4 +12,5 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("nightly", settings.get_profile("ci"), max_examples=100_000)
+settings.register_profile("few", settings.get_profile("ci"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

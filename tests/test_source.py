@@ -47,6 +47,4 @@ def test_a_nogil_function_of_the_core_is_noexcept() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
-    if path.name in ("_engine.pxd", "_engine.pxi", "test_spool.py"):
-        pytest.xfail("to be cut: they have grown past it")
     assert len(path.read_text().splitlines()) < 700

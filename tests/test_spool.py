@@ -264,6 +264,8 @@ def unlike_stamps(text: str) -> list[str]:
     """The text without what differs from process to process: times, ids."""
     import re
 
+    # Process and thread ids are masked with the stamps; a process id may be short.
+    text = re.sub(r"<string> \d+", "<string> #", text)
     return [re.sub(r"\d{4,}|\d\d[:.]\d\d[:.]\d\d[.\d]*|\d{4}-\d\d-\d\d", "#", line) for line in text.splitlines()]
 
 

@@ -1,0 +1,64 @@
+# What `Core` does with rings, and with what sinks want of Python: C structures only.
+
+cdef void free_ring_records(Ring* ring) noexcept:
+    """Heap blocks of records that nobody will read."""
+    cdef RecordHeap* heap
+    cdef uint64_t head = load_acquire(&ring.positions.head)
+    while ring.tail != head:
+        heap = <RecordHeap*> (ring.data + (ring.tail & ring.mask))
+        if heap.kind == RECORD_HEAP:
+            free(heap.block)
+        ring.tail += heap.size
+
+
+cdef void link_ring(Engine* engine, Ring* ring) noexcept nogil:
+    cdef Ring** link = &engine.rings
+    while link[0] != NULL:
+        link = &link[0].next
+    link[0] = ring
+
+
+# A ring whose thread has ended, of the size that is wanted now. What it still holds stays in order: its next producer's
+# records are later.
+cdef Ring* left_ring(Engine* engine) noexcept nogil:
+    cdef Ring* ring = engine.rings
+    while ring != NULL:
+        if ring.lease != NULL and ring.capacity == engine.ring_capacity and lease_is_over(ring.lease):
+            return ring
+        ring = ring.next
+    return NULL
+
+
+cdef bint lease_ring(Engine* engine, Ring* ring, uint64_t generation) noexcept nogil:
+    cdef void* lease = lease_new(engine.id, generation, ring)
+    if lease == NULL:
+        return False
+    if ring.lease != NULL:
+        lease_leave(ring.lease)
+    ring.lease = lease
+    ring.last_ticks = clock_ticks()
+    return True
+
+
+cdef struct SinkWork:
+    int sink_id
+    uint32_t work
+    int error
+
+
+cdef void collect_work(Sink* sink, SinkWork* found) noexcept nogil:
+    while sink != NULL and found != NULL:
+        if sink.work:
+            found.sink_id = sink.id
+            found.work = sink.work
+            found.error = sink.last_error if sink.work & WORK_ERROR else 0
+            sink.work &= ~<uint32_t> WORK_ERROR
+            found += 1
+        sink = sink.next
+
+
+cdef int64_t deadline_of(object timeout) except -1:
+    """Monotonic nanoseconds at which `timeout` seconds will have passed; None: never."""
+    if timeout is None:
+        return INT64_MAX
+    return clock_monotonic_ns() + <int64_t> (max(0.0, min(float(timeout), 1e9)) * 1e9)
