@@ -212,48 +212,7 @@ cdef class Core:
 
         In a forked child the next record calls `make_ring`. Else this core is not used any more.
         """
-        cdef Engine* engine = self.engine
-        cdef Ring** link
-        cdef Ring* ring
-        cdef Ring* stand_in
-        cdef Sink* sink
-        cdef list left = self.spools
-        if not left:
-            return []
-        if not in_child:
-            self.lock()
-        sink = engine.sinks
-        while sink != NULL:
-            if not in_child and sink_backlog(sink):
-                engine_discard(engine, sink)
-            sink.spool = NULL
-            sink.slot = NULL
-            sink.staged_until = 0
-            sink = sink.next
-        engine.spool = NULL
-        link = &engine.rings
-        while link[0] != NULL:
-            ring = link[0]
-            if ring.spool == NULL:
-                link = &ring.next
-                continue
-            # Its bytes are the parent's (or the next recoverer's): they are not even looked at.
-            link[0] = ring.next
-            if ring == engine.ring:
-                stand_in = ring_new(4096, 0)
-                if stand_in == NULL:
-                    raise MemoryError
-                stand_in.head = stand_in.capacity  # full: the first record does not fit and comes to wait_for_room
-                store_release(&stand_in.positions.head, stand_in.head)
-                engine.ring = stand_in
-                self.ring_wanted = True
-            ring_free(ring)
-        if not in_child:
-            self.unlock()
-        self.spools = []
-        for file in left:
-            Py_DecRef(<PyObject*> file)
-        return left
+        return leave_all_spools(self, in_child)
 
     cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0:
         """MAX_LEVELS: at the next place; returns which."""

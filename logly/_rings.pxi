@@ -62,3 +62,48 @@ cdef int64_t deadline_of(object timeout) except -1:
     if timeout is None:
         return INT64_MAX
     return clock_monotonic_ns() + <int64_t> (max(0.0, min(float(timeout), 1e9)) * 1e9)
+
+
+cdef list leave_all_spools(Core core, bint in_child):
+    cdef Engine* engine = core.engine
+    cdef Ring** link
+    cdef Ring* ring
+    cdef Ring* stand_in
+    cdef Sink* sink
+    cdef list left = core.spools
+    if not left:
+        return []
+    if not in_child:
+        core.lock()
+    sink = engine.sinks
+    while sink != NULL:
+        if not in_child and sink_backlog(sink):
+            engine_discard(engine, sink)
+        sink.spool = NULL
+        sink.slot = NULL
+        sink.staged_until = 0
+        sink = sink.next
+    engine.spool = NULL
+    link = &engine.rings
+    while link[0] != NULL:
+        ring = link[0]
+        if ring.spool == NULL:
+            link = &ring.next
+            continue
+        # Its bytes are the parent's (or the next recoverer's): they are not even looked at.
+        link[0] = ring.next
+        if ring == engine.ring:
+            stand_in = ring_new(4096, 0)
+            if stand_in == NULL:
+                raise MemoryError
+            stand_in.head = stand_in.capacity  # full: the first record does not fit and comes to wait_for_room
+            store_release(&stand_in.positions.head, stand_in.head)
+            engine.ring = stand_in
+            core.ring_wanted = True
+        ring_free(ring)
+    if not in_child:
+        core.unlock()
+    core.spools = []
+    for file in left:
+        Py_DecRef(<PyObject*> file)
+    return left

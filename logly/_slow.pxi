@@ -51,7 +51,7 @@ cdef object native_field(object value):
         if -(1 << 63) <= value < (1 << 64):
             return value
         digits = int_text(value)
-        return rendition(TAG_NUMBER, digits.encode()) if digits[0] != '"' else digits[1:-1]
+        return rendition(TAG_NUMBER, digits.encode()) if digits[0] != '"' else digits.strip("\"")
     try:
         if isinstance(value, (dict, list, tuple, set, frozenset)):
             return rendition(TAG_JSON, json_bytes(value))
