@@ -502,6 +502,8 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
             return False
         if not load_acquire32(&core.has_flusher):
             core.drain_here()
+        elif core.flusher_is_in_python():
+            core.pass_here()
         fetch_add(&engine.waiters, 1)
         fence_full()
         ticket = event_prepare(&engine.space)

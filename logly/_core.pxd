@@ -75,6 +75,9 @@ cdef class Core:
     cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1
     cdef bint write_here(self) except -1
     cdef bint sync_is_behind(self) noexcept
+    cdef bint flusher_is_in_python(self) noexcept
+    cdef bint sync_is_done(self) noexcept
+    cdef bint await_sync(self) except -1
 
 
 cdef class Producer:

@@ -533,8 +533,32 @@ cdef class Core:
                 self.drain_here()
             else:
                 self.start_flusher()
-                self.flush(2e-9 * <int64_t> load_relaxed(<uint64_t*> &self.engine.stall_ns))
+                engine_wake(self.engine)
+                self.await_sync()
         return True
+
+    cdef bint await_sync(self) except -1:
+        """Not for sinks that are not synchronous: one of these may hang."""
+        cdef int64_t limit = clock_monotonic_ns() + 2 * <int64_t> load_relaxed(<uint64_t*> &self.engine.stall_ns)
+        while not self.sync_is_done() and clock_monotonic_ns() < limit:
+            self.flush(0.02)
+        return True
+
+    cdef bint flusher_is_in_python(self) noexcept:
+        """It is in somebody's function. Who waits does meanwhile what needs no Python, or all sinks would wait for that one."""
+        cdef uint64_t thread = load_relaxed(&self.inside)
+        return thread != 0 and thread == load_relaxed(&self.flusher_ident)
+
+    cdef bint sync_is_done(self) noexcept:
+        """After one more pass: whether no synchronous sink lacks any of what was logged before."""
+        cdef uint64_t mark
+        cdef bint done
+        self.lock()
+        mark = engine_committed(self.engine)
+        self.pass_here()
+        done = self.engine.drained >= mark and not self.sync_is_behind()
+        self.unlock()
+        return done
 
     cdef bint sync_is_behind(self) noexcept:
         cdef Sink* sink
@@ -582,7 +606,11 @@ cdef class Core:
         while load_acquire(&engine.flush_done) < request and not self.is_over:
             ticket = event_prepare(&engine.done)
             longest = 50000000
-            if load_acquire32(&self.has_flusher):
+            if self.flusher_is_in_python():
+                if self.lock_until(deadline):
+                    self.pass_here()
+                    self.unlock()
+            elif load_acquire32(&self.has_flusher):
                 engine_wake(engine)
             else:
                 # As often as it takes: a sink in trouble may recover, or be given up.

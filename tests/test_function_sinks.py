@@ -199,6 +199,62 @@ def test_a_slow_function_holds_the_others_up_no_longer_than_the_stall_timeout(tm
     assert logger.close(30)
 
 
+class Hanging:
+    """A function sink that does not return before `may_go` is set."""
+
+    def __init__(self) -> None:
+        self.entered, self.may_go = threading.Event(), threading.Event()
+
+    def __call__(self, record: Record) -> None:
+        self.entered.set()
+        assert self.may_go.wait(60)
+
+
+@pytest.mark.parametrize("length", [10, 2000], ids=["within-the-backlog", "beyond-the-backlog"])
+def test_the_file_goes_on_while_a_function_hangs(tmp_path: Path, length: int) -> None:
+    hanging, path, count = Hanging(), tmp_path / "app.log", 2000
+    logger = make_logger(async_buffer_size=16_384, stall_timeout=0.2)
+    function = logger.add_sink(SinkConfig(function=hanging))
+    file = logger.add_sink(SinkConfig(path=path, format="{message}"))
+    logger.info("first")
+    assert hanging.entered.wait(30)
+    # Who finds the ring full makes room; who flushes has the file written.
+    for i in range(count):
+        logger.info("{} {}", i, "x" * length)
+    assert not logger.flush(0.1)
+    lines = [line.split()[0] for line in path.read_text().splitlines()]
+    assert lines == ["first", *map(str, range(count))]
+    assert (logger.sink_stats(file).written, logger.stats().dropped) == (count + 1, 0)
+    hanging.may_go.set()
+    wait_until(lambda: logger.flush(1))  # it had been given up: a flush says so at once, until it has caught up
+    counts = logger.sink_stats(function)
+    assert counts.written + counts.failed == count + 1
+    assert (counts.failed > 0) == (length > 1000)
+    assert logger.close(30)
+
+
+def test_a_synchronous_call_does_not_wait_for_a_function_that_hangs(tmp_path: Path) -> None:
+    hanging, path = Hanging(), tmp_path / "app.log"
+    logger = make_logger(stall_timeout=3600)
+    logger.add_sink(SinkConfig(function=hanging))
+    logger.add_sink(SinkConfig(path=path, format="{message}", async_write=False))
+
+    def log() -> None:
+        for i in range(20):
+            logger.info("{}", i)
+            seen.append(path.read_text().splitlines()[-1])
+
+    seen: list[str] = []
+    thread = threading.Thread(target=log, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert hanging.entered.wait(30)
+    assert seen == [str(i) for i in range(20)]
+    hanging.may_go.set()
+    assert logger.close(30)
+
+
 @pytest.mark.parametrize("method", ["info", "exception"])
 def test_an_on_error_that_logs_does_not_loop(tmp_path: Path, method: str) -> None:
     def complain(error: Exception) -> None:
