@@ -602,11 +602,12 @@ cdef class Core:
     cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1:
         cdef Engine* engine = self.engine
         cdef int64_t left, longest
+        cdef bint has_waited = False
         cdef uint32_t ticket
         while load_acquire(&engine.flush_done) < request and not self.is_over:
             ticket = event_prepare(&engine.done)
             longest = 50000000
-            if self.flusher_is_in_python():
+            if has_waited and self.flusher_is_in_python():
                 if self.lock_until(deadline):
                     self.pass_here()
                     self.unlock()
@@ -623,6 +624,7 @@ cdef class Core:
                 return False
             with nogil:
                 event_wait(&engine.done, ticket, left if left < longest else longest)
+            has_waited = True
             PyErr_CheckSignals()
         return True
 

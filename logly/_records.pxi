@@ -133,6 +133,8 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
         if sink.staged_start == sink.staged.size:
             sink.staged_start = 0
             sink.staged.size = 0
+        if sink.target == TARGET_FUNCTION:
+            sink.trouble_since_ns = 0  # it is slow, but does not hang
         if failed:
             engine_fail(core.engine, sequence)
             sink.failed += 1

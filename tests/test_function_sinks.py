@@ -233,6 +233,25 @@ def test_the_file_goes_on_while_a_function_hangs(tmp_path: Path, length: int) ->
     assert logger.close(30)
 
 
+def test_a_function_that_is_slower_than_its_callers_gets_everything() -> None:
+    handled, count = 0, 3000
+
+    def slow(record: Record) -> None:
+        nonlocal handled
+        threading.Event().wait(0.0002)
+        handled += 1
+
+    # More than the backlog holds, and it takes longer than the stall time; but it never stands still for so long.
+    logger = make_logger(async_buffer_size=16_384, stall_timeout=0.3)
+    logger.add_sink(SinkConfig(function=slow))
+    for i in range(count):
+        logger.info("{} {}", i, "x" * 2000)
+    wait_until(lambda: logger.flush(1))
+    stats = logger.stats()
+    assert (handled, stats.written, stats.failed, stats.dropped) == (count, count, 0, 0)
+    assert logger.close(30)
+
+
 def test_a_synchronous_call_does_not_wait_for_a_function_that_hangs(tmp_path: Path) -> None:
     hanging, path = Hanging(), tmp_path / "app.log"
     logger = make_logger(stall_timeout=3600)
