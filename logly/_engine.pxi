@@ -695,21 +695,3 @@ cdef class Core:
             committed + dropped, written, dropped, failed, total_bytes, writes, rotations, errors, high,
             capacity,
         )
-
-
-cdef int pass_once(Engine* engine) noexcept nogil:
-    cdef int status
-    engine_lock(engine)
-    status = engine_pass(engine)
-    engine_unlock(engine)
-    if status & PASS_SOON:
-        event_wait(&engine.turn, event_prepare(&engine.turn), SOON_NS)
-    return status
-
-
-cdef void init_events(Engine* engine) noexcept:
-    event_init(&engine.wake)
-    event_init(&engine.space)
-    event_init(&engine.done)
-    event_init(&engine.lock_event)
-    event_init(&engine.turn)

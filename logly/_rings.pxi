@@ -1,4 +1,4 @@
-# What `Core` does with rings, and with what sinks want of Python: C structures only.
+# What `Core` does with rings, passes and events, and with what sinks want of Python: C structures only.
 
 cdef void free_ring_records(Ring* ring) noexcept:
     """Heap blocks of records that nobody will read."""
@@ -107,3 +107,21 @@ cdef list leave_all_spools(Core core, bint in_child):
     for file in left:
         Py_DecRef(<PyObject*> file)
     return left
+
+
+cdef int pass_once(Engine* engine) noexcept nogil:
+    cdef int status
+    engine_lock(engine)
+    status = engine_pass(engine)
+    engine_unlock(engine)
+    if status & PASS_SOON:
+        event_wait(&engine.turn, event_prepare(&engine.turn), SOON_NS)
+    return status
+
+
+cdef void init_events(Engine* engine) noexcept:
+    event_init(&engine.wake)
+    event_init(&engine.space)
+    event_init(&engine.done)
+    event_init(&engine.lock_event)
+    event_init(&engine.turn)
