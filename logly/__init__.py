@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .record import Record, RecordException
     from .stats import SinkStats, Stats
+    from .stdlib import StdlibHandler, StdlibSink
 
 __version__ = "0.1.0"
 
@@ -35,13 +36,22 @@ __all__ = [
     "SinkStats",
     "SpoolError",
     "Stats",
+    "StdlibHandler",
+    "StdlibSink",
     "__version__",
     "logger",
 ]
 
 logger: Logger
 
-_RARELY_NAMED = {"Record": "record", "RecordException": "record", "SinkStats": "stats", "Stats": "stats"}
+_RARELY_NAMED = {
+    "Record": "record",
+    "RecordException": "record",
+    "SinkStats": "stats",
+    "Stats": "stats",
+    "StdlibHandler": "stdlib",
+    "StdlibSink": "stdlib",
+}
 """Names that most programs never write, and where they are: not imported before they are asked for."""
 
 

@@ -268,6 +268,8 @@ cdef object careful_site(Core core, object stacklevel, object frame):
     """The site's id, or (module, function, path, line) where the registry has no place for it; None: not wanted."""
     if not load_relaxed32(&core.engine.needs) & NEED_SITE:
         return None
+    if type(frame) is tuple:
+        return frame  # logging's own word for it: see stdlib.py
     if frame is None:
         frame = frame_at(stacklevel)
     if frame is None:
@@ -602,7 +604,7 @@ cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObj
 
 
 def emit_from(Producer self, object level, object message, tuple args, dict fields, object exc_info, object frame):
-    """A record on behalf of `frame`, or of the place that a traceback's first entry tells (for `catch` and wrappers)."""
+    """A record on behalf of a frame, of a traceback's first entry, or of a (module, function, path, line)."""
     number, index = self.core.resolve_level(level)
     if number >= load_threshold(self.engine):
         emit_careful(self, number, index, message, args, dict(fields), exc_info, 1, frame)
