@@ -1,8 +1,8 @@
 """What do rotation and compression cost the caller and the flusher? Each with and without, in turns, in one run.
 
 Rotation: percentiles of a call at a paced 100,000 a second, with a file that is rotated at 1 MB (ten times a second)
-and with one that is not. Compression: the caller's cost in bursts and the drain rate while a file of 100 MB is compressed by the
-housekeeper's thread, and while it is not. On two cores three threads want to run then.
+and with one that is not. Compression: the caller's cost in bursts and the drain rate while a file of 100 MB is being
+compressed by the housekeeper's thread, and while it is not. On two cores three threads want to run then.
 """
 
 from __future__ import annotations
