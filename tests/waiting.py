@@ -28,7 +28,9 @@ def wait_until(is_true: Callable[[], object], what: str = "the event", patience_
 
 def run_python(program: str, *args: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Runs a program in an interpreter of its own, which must end by itself; text of both outputs is captured."""
-    command = [sys.executable, "-c", program, *map(str, args)]
+    # From 3.12 on CPython warns of every fork beside a thread, and the flusher is one.
+    quiet = "ignore:This process:DeprecationWarning"
+    command = [sys.executable, "-W", quiet, "-c", program, *map(str, args)]
     settings = {"capture_output": True, "text": True, "timeout": PATIENCE_S, "check": False, **options}
     return subprocess.run(command, **settings)  # type: ignore[call-overload,no-any-return]
 
