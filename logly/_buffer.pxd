@@ -4,6 +4,39 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 
+cdef extern from *:
+    """
+    #ifndef LOGLY_COPY_TEXT
+    #define LOGLY_COPY_TEXT
+    #include <cstring>
+    /* memcpy for what is mostly some few bytes: up to 16 in two overlapping moves, without a call. */
+    static inline void logly_copy_text(char* out, const char* data, size_t size) {
+        if (size > 16) {
+            memcpy(out, data, size);
+        } else if (size >= 8) {
+            char first[8], last[8];
+            memcpy(first, data, 8);
+            memcpy(last, data + size - 8, 8);
+            memcpy(out, first, 8);
+            memcpy(out + size - 8, last, 8);
+        } else if (size >= 4) {
+            char first[4], last[4];
+            memcpy(first, data, 4);
+            memcpy(last, data + size - 4, 4);
+            memcpy(out, first, 4);
+            memcpy(out + size - 4, last, 4);
+        } else if (size) {
+            const char middle = data[size / 2], last = data[size - 1];
+            out[0] = data[0];
+            out[size / 2] = middle;
+            out[size - 1] = last;
+        }
+    }
+    #endif
+    """
+    void copy_text "logly_copy_text"(char* out, const char* data, size_t size) noexcept nogil
+
+
 cdef struct Buffer:
     char* data
     size_t size        # bytes in use
@@ -50,7 +83,7 @@ cdef inline bint buffer_reserve(Buffer* buffer, size_t extra) noexcept nogil:
 cdef inline void buffer_append(Buffer* buffer, const void* data, size_t size) noexcept nogil:
     # Nothing to append may come with a null pointer, and an empty buffer is one: memcpy allows neither.
     if size and buffer_reserve(buffer, size):
-        memcpy(buffer.data + buffer.size, data, size)
+        copy_text(buffer.data + buffer.size, <const char*> data, size)
         buffer.size += size
 
 

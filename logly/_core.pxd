@@ -14,6 +14,7 @@ cdef class LayoutProgram:
 
     cdef build(self, Piece* piece, int code, str text, str spec)
     cdef build_key(self, Piece* piece, str name)
+    cdef find_runs(self)
 
 
 cdef class FieldBlock:

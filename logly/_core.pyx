@@ -41,7 +41,10 @@ from logly._state cimport (
 from logly._event cimport event_init, event_prepare, event_signal, event_wait, wait_ns
 from logly._fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_write_raw, process_id
 from logly._format cimport KIND_ALL, KIND_BYTES, KIND_STR, FormatSpec, parse_spec, spec_accepts
-from logly._line cimport PIECE_FIELD, PIECE_TIME, Layout, Level, Line, Piece, Site, Text, base_name, write_message
+from logly._layout cimport is_of_run
+from logly._line cimport (
+    PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Level, Line, Piece, RunEntry, Site, Text, base_name, write_message,
+)
 from logly._merge cimport Merge, merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,

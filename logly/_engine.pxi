@@ -228,6 +228,8 @@ cdef class Core:
         text, self.engine.levels[index].name = self.engine.levels[index].name, text
         sgr, self.engine.levels[index].color = self.engine.levels[index].color, sgr
         self.engine.levels[index].number = number
+        self.engine.level_versions += 1
+        self.engine.levels[index].version = self.engine.level_versions
         self.unlock()
         free(<void*> text.data)
         free(<void*> sgr.data)

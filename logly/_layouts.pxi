@@ -52,6 +52,22 @@ cdef class LayoutProgram:
         for i, (code, text, spec) in enumerate(pieces):
             self.build(&self.layout.piece[i], code, text, spec)
             self.layout.pieces = i + 1
+        self.find_runs()
+
+    cdef find_runs(self):
+        cdef Piece* piece = self.layout.piece
+        cdef uint32_t first = 0, after
+        while first < self.layout.pieces:
+            after = first
+            while after < self.layout.pieces and is_of_run(&piece[after]):
+                after += 1
+            # A literal alone is kept already.
+            if after > first + 1 or (after > first and piece[first].code != PIECE_LITERAL):
+                piece[first].kept = <RunEntry*> calloc(RUN_ENTRIES, sizeof(RunEntry))
+                if piece[first].kept == NULL:
+                    raise MemoryError
+                piece[first].run = after - first
+            first = max(after, first + 1)
 
     cdef build(self, Piece* piece, int code, str text, str spec):
         cdef bytes data = utf8(text)
@@ -88,6 +104,7 @@ cdef class LayoutProgram:
         if self.layout.piece != NULL:
             for i in range(self.layout.pieces):
                 free(<void*> self.layout.piece[i].text.data)
+                free(self.layout.piece[i].kept)
                 if self.layout.piece[i].time != NULL:
                     time_pattern_free(self.layout.piece[i].time)
                     free(self.layout.piece[i].time)

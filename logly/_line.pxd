@@ -30,6 +30,10 @@ cdef enum PieceCode:
     PIECE_FIELDS
     PIECE_FIELD
 
+cdef enum:
+    RUN_ENTRIES = 32
+    RUN_TEXT = 96          # longer ones are not kept
+
 cdef enum LayoutKind:
     LAYOUT_TEXT = 0
     LAYOUT_JSON
@@ -55,6 +59,7 @@ cdef struct Text:
 
 cdef struct Level:
     int32_t number
+    uint32_t version       # changes with the name and the color
     Text name
     Text color             # SGR sequence, or empty
 
@@ -73,8 +78,21 @@ cdef struct Site:
     Site* next             # the same instruction, run as code of another module
 
 
+# Text that many records share: a run of pieces that say only who logs and where, as it was composed last. One entry for a
+# thread, a site and a level, found by their hash.
+cdef struct RunEntry:
+    const Site* site
+    uint64_t thread
+    uint64_t process
+    uint32_t level         # its version
+    uint32_t size          # 0: nothing kept here
+    char text[RUN_TEXT]
+
+
 cdef struct Piece:
     uint8_t code
+    uint32_t run           # how many pieces from here on are one run; 0 where none begins
+    RunEntry* kept         # RUN_ENTRIES of them, where one begins
     bint has_spec
     FormatSpec spec
     uint32_t accepts       # PIECE_FIELD: kinds of value that the specification is made for

@@ -121,6 +121,7 @@ cdef struct Engine:
     Text name
     Level levels[MAX_LEVELS]
     uint32_t level_count
+    uint32_t level_versions
     Program** programs         # by id; the core's registries
     Site** sites
 
