@@ -9,10 +9,16 @@ cdef extern from *:
     #ifndef LOGLY_COPY_TEXT
     #define LOGLY_COPY_TEXT
     #include <cstring>
-    /* memcpy for what is mostly some few bytes: up to 16 in two overlapping moves, without a call. */
+    /* memcpy for what is mostly some few bytes: up to 32 in two overlapping moves, without a call. */
     static inline void logly_copy_text(char* out, const char* data, size_t size) {
-        if (size > 16) {
+        if (size > 32) {
             memcpy(out, data, size);
+        } else if (size > 16) {
+            char first[16], last[16];
+            memcpy(first, data, 16);
+            memcpy(last, data + size - 16, 16);
+            memcpy(out, first, 16);
+            memcpy(out + size - 16, last, 16);
         } else if (size >= 8) {
             char first[8], last[8];
             memcpy(first, data, 8);

@@ -73,20 +73,25 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexc
     return True
 
 
-cdef PyObject* emit_enabled(
-    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
-) except NULL:
-    cdef Engine* engine = (<Producer> self).engine
-    cdef PyObject* bound = <PyObject*> (<Producer> self).bound
+# One message that is ASCII text, nothing bound, nothing else to look up.
+cdef inline int put_text_call(
+    Engine* engine, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level
+) noexcept:
+    cdef uint32_t site = 0
+    if needs & NEED_SITE:
+        site = site_of_caller(&site_table)
+        if site == 0:
+            return NOT_NATIVE
+    return text_in_place(ring, message, number, level, site, needs, load_relaxed(&engine.max_message_bytes) >> 2)
+
+
+cdef inline int put_call(
+    Producer self, Ring* ring, uint32_t needs, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) noexcept:
+    cdef PyObject* bound = <PyObject*> self.bound
     cdef PyObject* context = NULL
-    cdef Ring* ring = ring_of_producer(engine)
-    cdef uint32_t needs = load_relaxed32(&engine.needs)
     cdef Call call
     cdef int status
-    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE):
-        return emit_slow(self, number, level, args, count, names)
-    if FREE_THREADED and ring == NULL:
-        return emit_slow(self, number, level, args, count, names)
     call.level_number = number
     call.level = level
     call.message = args[0]
@@ -106,15 +111,33 @@ cdef PyObject* emit_enabled(
     if bound != <PyObject*> None:
         use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
     if not prepare_fast(&call, needs, names):
-        return emit_slow(self, number, level, args, count, names)
+        return NOT_NATIVE
     if needs & NEED_CONTEXT:
-        context = current_context((<Producer> self).core)
+        context = current_context(self.core)
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
     # The text may be up to three times as long as what is copied (UTF-8 of Latin-1 or of a lone surrogate).
-    status = encode_in_place(ring, &call, needs, load_relaxed(&engine.max_message_bytes) >> 2)
+    status = encode_in_place(ring, &call, needs, load_relaxed(&self.engine.max_message_bytes) >> 2)
     if context != NULL:
         Py_DecRef(context)
+    return status
+
+
+cdef PyObject* emit_enabled(
+    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    cdef Engine* engine = (<Producer> self).engine
+    cdef Ring* ring = ring_of_producer(engine)
+    cdef uint32_t needs = load_relaxed32(&engine.needs)
+    cdef int status = NOT_NATIVE
+    if count and is_str(args[0]) and not needs & (NEED_THREAD_NAME | NEED_CARE) and (not FREE_THREADED or ring != NULL):
+        if (
+            count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
+            and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
+        ):
+            status = put_text_call(engine, ring, needs, args[0], number, level)
+        else:
+            status = put_call(<Producer> self, ring, needs, number, level, args, count, names)
     if status != ENCODED:
         return emit_slow(self, number, level, args, count, names)
     after_commit(engine, ring, number)

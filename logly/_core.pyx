@@ -53,7 +53,7 @@ from logly._output cimport (
 )
 from logly._producer cimport (
     ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
-    put_value, ring_of_producer, site_of_caller,
+    put_value, ring_of_producer, site_of_caller, text_in_place,
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport (

@@ -204,7 +204,8 @@ cdef enum Rewrite:
 
 cdef inline uint64_t rewrite_suspects(uint64_t word, Rewrite rewrite) noexcept nogil:
     cdef uint64_t found = bytes_below(word, 0x20)
-    if rewrite != INDENT_NEWLINES:
+    # Most words are printable ASCII: neither above it nor 0x7F, which the addition carries into the high bit.
+    if rewrite != INDENT_NEWLINES and (word | (word + 0x0101010101010101ULL)) & 0x8080808080808080ULL:
         found |= bytes_equal(word, 0x7F) | bytes_equal(word, 0xC2) | bytes_equal(word, 0xE2)
     return found & 0x8080808080808080ULL
 
@@ -253,9 +254,10 @@ cdef inline size_t rewrite_clean_run(const unsigned char* p, size_t n, Rewrite r
     cdef uint64_t word
     while i < n:
         stop = n
-        if i + 8 <= n:
-            memcpy(&word, p + i, 8)
-            stop = i + 8
+        if n >= 8:
+            # The last word may overlap the one before.
+            stop = i + 8 if i + 8 <= n else n
+            memcpy(&word, p + stop - 8, 8)
             if not rewrite_suspects(word, rewrite):
                 i = stop
                 continue

@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from logly._atomic cimport load_pointer, load_relaxed, load_relaxed32
+from logly._buffer cimport copy_text
 from logly._clock cimport clock_ticks
 from logly._state cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake
 from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
@@ -266,6 +267,48 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
     if FREE_THREADED:
         ring_end(ring)
     return status
+
+
+# The most common call, a message without arguments or fields: what `encode_in_place` would write, without asking for what
+# is not there. `site`: the call's, where one is needed.
+cdef inline int text_in_place(
+    Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint32_t needs, uint64_t limit
+) noexcept nogil:
+    cdef uint64_t room, ident
+    cdef uint64_t units = <uint64_t> text_length_of(message)
+    cdef char* record = ring_window(ring, &room)
+    cdef RecordHeader* header = <RecordHeader*> record
+    cdef char* at = record + sizeof(RecordHeader)
+    cdef uint64_t size = align_record(sizeof(RecordHeader) + 8 + 5 + units)
+    if size > room or size > limit:
+        return NO_ROOM
+    if FREE_THREADED:
+        ring_begin(ring)
+    header.ticks = clock_ticks()
+    header.kind = RECORD_INLINE
+    header.level = level
+    header.flags = 0
+    header.spare = 0
+    header.template_id = 0
+    header.site = site
+    header.args = 0
+    header.fields = 0
+    header.level_number = number
+    if needs & NEED_THREAD:
+        ident = thread_ident(PyThreadState_Get())
+        memcpy(at, &ident, 8)
+        at += 8
+        header.flags = HAS_THREAD
+    else:
+        size = align_record(sizeof(RecordHeader) + 5 + units)
+    header.size = <uint32_t> size
+    at[0] = TAG_UTF8
+    memcpy(at + 1, &units, 4)
+    copy_text(at + 5, <const char*> text_data(message), units)
+    commit_record(ring, record, size)
+    if FREE_THREADED:
+        ring_end(ring)
+    return ENCODED
 
 
 cdef inline void commit_record(Ring* ring, char* record, uint64_t size) noexcept nogil:
