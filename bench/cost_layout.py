@@ -5,34 +5,28 @@ most 15 ns more than the plain call, four fields of the context at most 30 ns mo
 an empty compiled method with that signature, and 30x less than structlog with orjson; JSON with four fields end to end
 at least 15x structlog with orjson.
 
-What is compared takes turns in one process: burst by burst, `--rounds` times, a flush (not timed) after each. So a busy
-neighbour or a changed clock frequency meets all alike, and the fastest burst of each is the one that nothing disturbed.
-Medians are shown beside it. Processes are repeated (`--processes`), and the median of their figures is reported.
-Run it with an interpreter that has the peers (pyperf, structlog, orjson).
+What is compared takes turns in one process (`turns.py`), with a flush (not timed) after each burst; ratios are formed
+within a round. Run it with an interpreter that has Cython, structlog and orjson.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from core_cost import BURST, compile_loop
+import turns
+from core_cost import ASLEEP_MS, BURST, THREE, TWO, compile_loop, lines_in
 from floor import load_floor
 
 BENCH = Path(__file__).resolve().parent
 sys.path.insert(1, str(BENCH.parent))
 
 TEXT, JSON = {"json": False}, {"json": True}
-PLAIN = "logger.info('order {} filled at {:.2f}', i, x)"
-THREE = "logger.info('order', order=i, price=x, symbol='ABCD')"
 FOUR = "logger.info('order filled', order=i, price=x, symbol='ABCD', live=True)"
 FIELDS = {"order": 42, "price": 1234.5678, "symbol": "ABCD", "live": True}
 RECORDS = {"logly": 40_000, "structlog": 1_000}
@@ -40,20 +34,15 @@ RECORDS = {"logly": 40_000, "structlog": 1_000}
 
 # Name: (sinks, how the fields are given, statement).
 CALLS: dict[str, tuple[list[dict[str, bool]], str, str]] = {
-    "text sink": ([TEXT], "", PLAIN),
-    "JSON sink": ([JSON], "", PLAIN),
-    "text and JSON sinks": ([TEXT, JSON], "", PLAIN),
-    "text sink, again": ([TEXT], "", PLAIN),
-    "bound, four fields": ([TEXT], "bind", PLAIN),
-    "context, four fields": ([TEXT], "context", PLAIN),
-    "context left again": ([TEXT], "left", PLAIN),
+    "text sink": ([TEXT], "", TWO),
+    "JSON sink": ([JSON], "", TWO),
+    "text and JSON sinks": ([TEXT, JSON], "", TWO),
+    "text sink, again": ([TEXT], "", TWO),
+    "bound, four fields": ([TEXT], "bind", TWO),
+    "context, four fields": ([TEXT], "context", TWO),
+    "context left again": ([TEXT], "left", TWO),
     "three fields": ([JSON], "", THREE),
 }
-
-
-def lines_in(path: str) -> int:
-    with open(path, "rb") as file:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
 class Subject:
@@ -64,7 +53,7 @@ class Subject:
 
         sinks, fields, statement = CALLS[name]
         self.name, self.calls = name, 0
-        self.logger = Logger(LoggerConfig(auto_sink=False))
+        self.logger = Logger(LoggerConfig(auto_sink=False, async_flush_interval=ASLEEP_MS))
         self.paths = [os.path.join(folder, f"{name} {i}.log") for i in range(len(sinks))]
         for path, sink in zip(self.paths, sinks, strict=True):
             self.logger.add_sink(SinkConfig(path=path, **sink))
@@ -152,68 +141,59 @@ def end_to_end_both(folder: str, rounds: int) -> dict[str, list[float]]:
         "logly": (compile_loop(FOUR, logger), logger.flush),
         "structlog": (compile_loop(FOUR, session.logger), session.flush),
     }
-    found: dict[str, list[float]] = {f"{name}, end to end": [] for name in sides}
-    for _ in range(rounds):
-        for name, (loop, flush) in sides.items():
-            found[f"{name}, end to end"].append(end_to_end(loop, flush, RECORDS[name]))
-            if lines_in(paths[name]) != RECORDS[name]:
-                raise SystemExit(f"{name}: {lines_in(paths[name])} lines, {RECORDS[name]} were logged")
-            os.truncate(paths[name], 0)
+
+    def value(name: str) -> float:
+        loop, flush = sides[name]
+        took = end_to_end(loop, flush, RECORDS[name])
+        if lines_in(paths[name]) != RECORDS[name]:
+            raise SystemExit(f"{name}: {lines_in(paths[name])} lines, {RECORDS[name]} were logged")
+        os.truncate(paths[name], 0)
+        return took
+
+    found = turns.take_turns({f"{name}, end to end": (lambda name=name: value(name)) for name in sides}, rounds)
     logger.close()
     session.close()
     return found
 
 
-def measure(rounds: int) -> dict[str, dict[str, float]]:
+def measure(rounds: int) -> turns.Rounds:
     with tempfile.TemporaryDirectory() as folder:
         subjects: list[Any] = [Floor("loop", "pass"), Floor("floor, three fields", THREE)]
         subjects += [Subject(name, folder) for name in CALLS]
         subjects.append(Structlog("structlog, three fields", THREE, folder))
-        found: dict[str, list[float]] = {subject.name: [] for subject in subjects}
-        for _ in range(rounds):
-            for subject in subjects:
-                found[subject.name].append(subject.burst(BURST))
+        bursts = {subject.name: (lambda subject=subject: subject.burst(BURST)) for subject in subjects}
+        turns.take_turns(bursts, 3)
+        found = turns.take_turns(bursts, rounds)
         for subject in subjects:
             subject.finish()
-        found |= end_to_end_both(folder, max(3, rounds // 2))
-    return {name: {"best": min(values), "median": statistics.median(values)} for name, values in found.items()}
+        return found | end_to_end_both(folder, max(3, rounds // 4))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="cost of layouts, fields and sinks")
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--processes", type=int, default=5)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker:
-        print(json.dumps(measure(options.rounds)))
-        return
-    command = [sys.executable, __file__, "--worker", "--rounds", str(options.rounds)]
-    runs = []
-    for _ in range(options.processes):
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
-    for kind in ("best", "median"):
-        report(kind, {name: statistics.median(run[name][kind] for run in runs) for name in runs[0]})
+    chosen = turns.options(__doc__ or "", rounds=200, processes=5)
+    rounds = turns.joined(turns.run(chosen, measure))
+    whole = {name: rounds.pop(name) for name in list(rounds) if name.endswith("end to end")}
+    report(turns.Net(rounds, "loop"), whole)
 
 
-def report(kind: str, ns: dict[str, float]) -> None:
-    net = {name: value - ns["loop"] for name, value in ns.items()}
-    print(f"\n{kind + ' burst':28}{'ns':>9}")
-    for name, value in net.items():
-        print(f"{name:28}{value:9.1f}")
-    text = (net["text sink"] + net["text sink, again"]) / 2
-    print("\nratios (goal)")
-    print(f"the same measured twice           {net['text sink, again'] / net['text sink']:7.3f}   (the noise)")
-    print(f"JSON sink / text sink             {net['JSON sink'] / text:7.3f}   (0.95 to 1.05)")
-    print(f"two sinks / one                   {net['text and JSON sinks'] / text:7.3f}   (0.95 to 1.05)")
-    print(f"bound, four fields: more ns       {net['bound, four fields'] - text:7.1f}   (15)")
-    print(f"context, four fields: more ns     {net['context, four fields'] - text:7.1f}   (30)")
-    print(f"context left again: more ns       {net['context left again'] - text:7.1f}")
-    print(f"three fields / floor              {net['three fields'] / net['floor, three fields']:7.2f}   (3.5)")
-    print(f"structlog / three fields          {net['structlog, three fields'] / net['three fields']:7.1f}   (30)")
-    print(f"end to end, structlog / logly     {ns['structlog, end to end'] / ns['logly, end to end']:7.1f}   (15)")
-    print(f"end to end, lines a second        {1e9 / ns['logly, end to end']:9,.0f}")
+def report(net: turns.Net, whole: turns.Rounds) -> None:
+    print(f"\n{'median of all rounds':28}{'ns':>9}")
+    for name in net.values:
+        print(f"{name:28}{net.ns(name):9.1f}")
+    text = "text sink"
+    print("\nmedian of the rounds' ratios (goal)")
+    print(f"the same measured twice           {net.ratio('text sink, again', text):7.3f}   (the noise)")
+    print(f"JSON sink / text sink             {net.ratio('JSON sink', text):7.3f}   (0.95 to 1.05)")
+    print(f"two sinks / one                   {net.ratio('text and JSON sinks', text):7.3f}   (0.95 to 1.05)")
+    print(f"bound, four fields: more ns       {net.more('bound, four fields', text):7.1f}   (15)")
+    print(f"context, four fields: more ns     {net.more('context, four fields', text):7.1f}   (30)")
+    print(f"context left again: more ns       {net.more('context left again', text):7.1f}")
+    print(f"three fields / floor              {net.ratio('three fields', 'floor, three fields'):7.2f}   (3.5)")
+    print(f"structlog / three fields          {net.ratio('structlog, three fields', 'three fields'):7.1f}   (30)")
+    ours, theirs = whole["logly, end to end"], whole["structlog, end to end"]
+    ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
+    print(f"end to end, structlog / logly     {ratio:7.1f}   (15)")
+    print(f"end to end, lines a second        {1e9 / statistics.median(ours):9,.0f}")
 
 
 if __name__ == "__main__":
