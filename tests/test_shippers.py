@@ -1,18 +1,13 @@
-"""A shipper for real: rsyslog follows a rotating JSON file and listens on a socket, and every record arrives.
+"""A shipper for real: rsyslog follows a rotating JSON file, reads a pipe and listens on a socket; every record arrives.
 
-Needs rsyslogd on the path, or its Debian packages unpacked somewhere (no installation, no root):
-
-    apt-get download rsyslog libestr0 libfastjson4
-    for package in *.deb; do dpkg -x "$package" root; done
-    LOGLY_RSYSLOG=$PWD/root pytest tests/test_shippers.py
+Where the machine has no rsyslogd, the packages of Debian or Ubuntu are downloaded and unpacked once (`rsyslog.py`).
 """
 
 import json
 import os
-import shutil
 import socket
 import subprocess
-import time
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,62 +15,77 @@ import pytest
 
 from logly import Logger, SinkConfig
 
-UNPACKED = os.environ.get("LOGLY_RSYSLOG")
-LIBRARIES = [str(path) for path in Path(UNPACKED).glob("usr/lib/*-linux-gnu*")] if UNPACKED else []
-DAEMON = f"{UNPACKED}/usr/sbin/rsyslogd" if UNPACKED else shutil.which("rsyslogd", path="/usr/sbin:/usr/bin:/sbin")
-PATIENCE_S = 60.0
+from . import rsyslog
+from .waiting import wait_until
 
-pytestmark = pytest.mark.skipif(DAEMON is None, reason="there is no rsyslogd here")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="rsyslog's packages are for Linux"),
+    pytest.mark.timeout(600),
+]
 
+# imklog reads a pipe where its logPath names one: it was made for /proc/kmsg.
 CONFIGURATION = """
 module(load="imfile" mode="inotify")
 module(load="imptcp")
+module(load="imklog" logPath="{folder}/pipe" permitNonKernelFacility="on")
 global(workDirectory="{folder}")
 template(name="line" type="string" string="%rawmsg%\\n")
 ruleset(name="arrived") {{ action(type="omfile" file="{folder}/arrived" template="line") }}
 input(type="imfile" file="{folder}/app*.json" tag="app" ruleset="arrived")
 input(type="imptcp" path="{folder}/socket" ruleset="arrived")
+if $rawmsg startswith "{{" then call arrived
 """
 
-
-def wait_until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.02)
+Shipper = Callable[[], list[int]]
 
 
-def wait_for(shipper: Callable[[], list[int]], count: int) -> None:
-    wait_until(lambda: len(set(shipper())) >= count, lambda: f"{len(set(shipper()))} of {count} have arrived")
+@pytest.fixture(scope="session")
+def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> rsyslog.Rsyslog:
+    cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
+    try:
+        return rsyslog.find(Path(cache.mkdir("rsyslog")) if cache else tmp_path_factory.mktemp("rsyslog"))
+    except rsyslog.NoRsyslog as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture
-def shipper(tmp_path: Path) -> Iterator[Callable[[], list[int]]]:
+def pipe(tmp_path: Path) -> Iterator[int]:
+    """A descriptor of a named pipe; it is open for reading too, so that the pipe exists while the daemon starts."""
+    os.mkfifo(tmp_path / "pipe")
+    fd = os.open(tmp_path / "pipe", os.O_RDWR)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def shipper(tmp_path: Path, daemon: rsyslog.Rsyslog, pipe: int) -> Iterator[Shipper]:
     """rsyslogd in a folder of its own; what it returns reads the numbers of the records that have arrived."""
     configuration = tmp_path / "rsyslog.conf"
     configuration.write_text(CONFIGURATION.format(folder=tmp_path))
-    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(LIBRARIES)}
-    command = [str(DAEMON), "-n", "-f", str(configuration), "-i", str(tmp_path / "pid")]
-    if LIBRARIES:
-        command += ["-M", f"{LIBRARIES[0]}/rsyslog"]
-    with (tmp_path / "errors").open("wb") as errors:
-        daemon = subprocess.Popen(command, env=environment, stdout=errors, stderr=errors)
+    errors = tmp_path / "errors"
+    command = daemon.command(configuration, tmp_path / "pid")
+    with errors.open("wb") as output:
+        process = subprocess.Popen(command, env=daemon.environment(), stdout=output, stderr=output)
     arrived = tmp_path / "arrived"
 
     def numbers() -> list[int]:
-        assert daemon.poll() is None, (tmp_path / "errors").read_text()
-        lines = arrived.read_text().splitlines() if arrived.exists() else []
+        assert process.poll() is None, errors.read_text()
+        lines = arrived.read_text().split("\n")[:-1] if arrived.exists() else []
         return [json.loads(line)["number"] for line in lines]
 
     try:
-        wait_until((tmp_path / "socket").exists, lambda: (tmp_path / "errors").read_text())
+        wait_until(lambda: (tmp_path / "socket").exists() or process.poll() is not None, "rsyslogd to listen")
         yield numbers
     finally:
-        daemon.terminate()
-        daemon.wait(PATIENCE_S)
+        process.terminate()
+        process.wait(60)
 
 
-def test_every_record_of_a_rotating_file_arrives(tmp_path: Path, shipper: Callable[[], list[int]]) -> None:
+def wait_for(shipper: Shipper, count: int) -> None:
+    wait_until(lambda: len(set(shipper())) >= count, f"{count} records to arrive")
+
+
+def test_every_record_of_a_rotating_file_arrives(tmp_path: Path, shipper: Shipper) -> None:
     logger = Logger()
     logger.add_sink(SinkConfig(path=tmp_path / "app.json", json=True, size_limit="60 kB"))
     for end in range(300, 2401, 300):
@@ -92,7 +102,18 @@ def test_every_record_of_a_rotating_file_arrives(tmp_path: Path, shipper: Callab
     logger.close()
 
 
-def test_every_record_sent_to_a_socket_arrives(tmp_path: Path, shipper: Callable[[], list[int]]) -> None:
+def test_every_record_sent_through_a_pipe_arrives_once(pipe: int, shipper: Shipper) -> None:
+    with Logger() as logger:
+        logger.add_sink(SinkConfig(fd=pipe, json=True))
+        for number in range(5000):
+            more = {"long": "y" * 6000} if number % 500 == 0 else {}  # longer than a piece of 4096 bytes
+            logger.info("order {} filled", number, number=number, text='<3> "quoted"\nand broken ✓', **more)
+        assert logger.flush()
+        wait_for(shipper, 5000)
+        assert shipper() == list(range(5000))
+
+
+def test_every_record_sent_to_a_socket_arrives_once(tmp_path: Path, shipper: Shipper) -> None:
     with socket.socket(socket.AF_UNIX) as connection, Logger() as logger:
         connection.connect(str(tmp_path / "socket"))
         logger.add_sink(SinkConfig(fd=connection.fileno(), json=True))
