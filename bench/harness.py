@@ -11,11 +11,13 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import rounds
 
 BENCH = Path(__file__).resolve().parent
 REPOSITORY = BENCH.parent
@@ -43,6 +45,9 @@ PEERS = [
 ]
 TEXT = "a text of 24 characters."
 BURST = 1000
+FLUSHING = 4
+"""A value takes at most so many times the time of its calls; the rest is flushing."""
+
 EXIT_MISSING = 77
 
 
@@ -196,6 +201,21 @@ class Run:
         self.expected = 0
         self.written = 0
 
+    def calls_in(self, seconds: float, most: int) -> int:
+        """How many calls, written to the file, take about so long; a multiple of 1,000. Makes some to find out."""
+        calls, took = BURST, 0.0
+        while took < seconds / 20 and calls < most:
+            self.settle()
+            start = time.perf_counter()
+            self.loop(0, calls)
+            self.flush()
+            took = time.perf_counter() - start
+            self.expect(calls)
+            calls *= 4
+        self.settle()
+        fitting = calls / 4 * seconds / max(took, 1e-9)
+        return max(BURST, min(most, int(fitting) // BURST * BURST))
+
     def expect(self, calls: int) -> None:
         self.expected += calls * self.scenario.lines_per_call
 
@@ -241,63 +261,54 @@ def opened(peer: str, scenario: str, options: argparse.Namespace, text: str = TE
 
 def plain_options(description: str) -> argparse.Namespace:
     """Options of the scripts that are plain controlled loops."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", action="append", help="only this one; may be repeated")
+    parser.add_argument("--rounds", type=int, default=1, help="runs of each peer, in turns; medians are reported")
     parser.add_argument("--fast", action="store_true", help="a smoke run: too short to quote")
     parser.add_argument("--output", help="append one JSON line per peer to this file")
     parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.peer = options.peer or PEERS
     return options
 
 
-def main(description: str, measure: Callable[[str, argparse.Namespace], dict[str, Any]]) -> None:
-    """Run `measure(peer, options)`: here for one peer, in a process of its own for each of several."""
-    options = plain_options(description)
-    if len(options.peer) > 1:
-        run_each_peer(options)
+def main(
+    description: str | None,
+    measure: Callable[[str, argparse.Namespace], dict[str, Any]],
+    headline: Sequence[str],
+) -> None:
+    """Run `measure(peer, options)` for each peer in a process of its own, in turns; `headline` leads to its figure."""
+    options = plain_options(description or "")
+    if not options.one:
+        rounds.run_peers(options, headline)
         return
     peer = options.peer[0]
     try:
         result = {"peer": peer, "status": "ok"} | measure(peer, options)
     except Unsupported as error:
         result = {"peer": peer, "status": "unsupported", "why": str(error)}
-    line = json.dumps(result)
-    print(line)
-    if options.output:
-        with open(options.output, "a") as file:
-            file.write(line + "\n")
+    # A line of its own, whatever the peer has printed before.
+    print(f"\n{json.dumps(result)}")
     sys.stdout.flush()
     # A peer whose background thread never ends must not keep its finished measurement.
     os._exit(0)
-
-
-def run_each_peer(options: argparse.Namespace) -> None:
-    import subprocess
-
-    for peer in options.peer:
-        command = [sys.executable, sys.argv[0], "--peer", peer]
-        command += ["--fast"] if options.fast else []
-        command += ["--output", options.output] if options.output else []
-        command += ["--dir", options.dir] if options.dir else []
-        try:
-            subprocess.run(command, timeout=600, check=False)
-        except subprocess.TimeoutExpired:
-            print(json.dumps({"peer": peer, "status": "hung"}))
 
 
 def main_percall(scenario: str, texts: dict[str, str] | None = None) -> None:
     """A pyperf script: the caller's cost of one call of `scenario`.
 
     Bursts of 1,000 calls are timed; the flush after each is not. So an asynchronous peer is asked what
-    its call costs, not how fast its consumer is; `sustained.py` and `throughput.py` ask that.
+    its call costs, not how fast its consumer is; `sustained.py` and `throughput.py` ask that. How many
+    bursts make a value is decided here, by time (pyperf's own calibration would wait for 0.1 s of calls,
+    and a peer that takes a second to write what it accepted in a millisecond would take for ever).
     """
     import pyperf
 
     def pass_on(command: list[str], options: argparse.Namespace) -> None:
         for peer in options.peer or []:
             command += ["--peer", peer]
-        command += ["--burst", str(options.burst)]
+        command += ["--burst", str(options.burst), "--seconds", str(options.seconds)]
         for name in ("ledger", "dir"):
             if getattr(options, name):
                 command += [f"--{name}", getattr(options, name)]
@@ -305,8 +316,10 @@ def main_percall(scenario: str, texts: dict[str, str] | None = None) -> None:
     runner = pyperf.Runner(add_cmdline_args=pass_on)
     runner.argparser.add_argument("--peer", action="append", help="only this one; may be repeated")
     runner.argparser.add_argument("--burst", type=int, default=BURST, help="calls timed at a stretch")
+    runner.argparser.add_argument("--seconds", type=float, default=0.05, help="timed calls of one value")
     runner.argparser.add_argument("--ledger", help="file that collects lines expected and written")
     runner.argparser.add_argument("--dir", help="where the log files go")
+    runner.argparser.set_defaults(loops=1)
     options = runner.parse_args()
     for peer in options.peer or PEERS:
         for label, text in (texts or {"": TEXT}).items():
@@ -329,27 +342,33 @@ class TimedBursts:
         self.peer, self.scenario, self.options, self.text, self.burst = peer, scenario, options, text, burst
         self.run: Run | None = None
 
-    def __call__(self, bursts: int) -> float:
+    def __call__(self, loops: int) -> float:
+        """Seconds of `loops` bursts: the mean burst of as many as fit into the time of a value, times `loops`."""
         if self.run is None:
             self.run = Run(self.peer, self.scenario, self.options.dir, self.text)
-        run, burst = self.run, self.burst
-        loop, flush, clock, total = run.loop, run.flush, time.perf_counter, 0.0
-        for number in range(bursts):
+        run, burst, timed_s = self.run, self.burst, self.options.seconds
+        loop, flush, clock, total, bursts = run.loop, run.flush, time.perf_counter, 0.0, 0
+        begun = clock()
+        while bursts < loops or (total < timed_s and clock() - begun < FLUSHING * timed_s):
             start = clock()
-            loop(number * burst, number * burst + burst)
+            loop(bursts * burst, bursts * burst + burst)
             total += clock() - start
             flush()
-        before_expected, before_written = run.expected, run.written
-        run.expect(bursts * burst)
+            bursts += 1
+        self.count(bursts * burst)
+        return total / bursts * loops
+
+    def count(self, calls: int) -> None:
+        """Whether all lines are there; told to the ledger."""
+        assert self.run is not None
+        run = self.run
+        expected, written = run.expected, run.written
+        run.expect(calls)
         run.settle()
         if self.options.ledger and not run.is_floor:
-            entry = {
-                "expected": run.expected - before_expected,
-                "written": run.written - before_written,
-            }
+            entry = {"expected": run.expected - expected, "written": run.written - written}
             with open(self.options.ledger, "a") as file:
                 file.write(json.dumps(entry) + "\n")
-        return total
 
 
 def resident_bytes() -> int:

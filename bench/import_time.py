@@ -25,10 +25,10 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
     if peer.startswith("floor") or peer in ("logly_sync", "loguru_enqueue") or peer.endswith("_queue"):
         raise Unsupported("the same import as its sibling")
     load(peer)
-    rounds = 3 if options.fast else 25
+    rounds = 3 if options.fast else 15
     pairs = [(start_ms("pass"), start_ms(f"import {MODULES[library]}")) for _ in range(rounds)]
     return {"import_ms": statistics.median(with_it - bare for bare, with_it in pairs)}
 
 
 if __name__ == "__main__":
-    main(__doc__, measure)
+    main(__doc__, measure, ["import_ms"])

@@ -7,7 +7,7 @@ from harness import main, opened, resident_bytes
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    burst = 4_000 if options.fast else 200_000
+    burst = 4_000 if options.fast else 100_000
     bare = resident_bytes()
     with opened(peer, "args", options) as run:
         ready = resident_bytes()
@@ -22,4 +22,4 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(__doc__, measure)
+    main(__doc__, measure, ["sink_mib"])

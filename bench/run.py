@@ -1,10 +1,11 @@
 """Runs every benchmark with every peer and writes `bench/results/results.json` and `docs/benchmarks.md`.
 
-    python bench/run.py            # to quote from: half an hour or more
-    python bench/run.py --fast     # does everything work? under three minutes, figures not to be quoted
+    python bench/run.py            # to quote from; for a machine that does nothing else
+    python bench/run.py --fast     # does everything work? figures not to be quoted
 
 Each peer runs in a process of its own with a time limit. One that hangs, raises, or writes fewer or more
-lines than were logged is reported as such.
+lines than were logged is reported as such. The peers take turns: a script runs once per round for each of
+them, and medians over the rounds are reported (`rounds.py` says why).
 """
 
 from __future__ import annotations
@@ -23,12 +24,25 @@ from pathlib import Path
 from typing import Any
 
 import report
+import rounds
 from harness import BENCH, EXIT_MISSING, PEERS, REPOSITORY, machine
 
 PER_CALL = [f"cost_{name}" for name in ["disabled", "text", "args", "fstring", "fields", "exception", "site", "sizes"]]
-LOOPS = ["threads", "burst", "sustained", "throughput", "latency", "interference", "memory", "import_time"]
-PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--loops=3", "--burst=100"]
-PYPERF_FULL = ["--processes=6", "--values=3", "--warmups=1"]
+# Rounds of each, and what leads to the figure whose spread is kept.
+LOOPS: dict[str, tuple[int, list[str]]] = {
+    "threads": (3, ["threads", "1", "lines_per_s"]),
+    "burst": (3, ["call_ns"]),
+    "sustained": (3, ["calls_per_s"]),
+    "throughput": (3, ["lines_per_s"]),
+    "latency": (5, ["ns", "p99.9"]),
+    "interference": (2, ["backlog_ratio"]),
+    "memory": (1, ["sink_mib"]),
+    "import_time": (1, ["import_ms"]),
+}
+ROUNDS_PER_CALL = {"cost_sizes": 3}
+DEFAULT_ROUNDS = 5
+PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--seconds=0.002", "--burst=100"]
+PYPERF_FULL = ["--processes=1", "--values=3", "--warmups=1"]
 # Beyond what a process can return.
 STUCK, SLOW = 1001, 1002
 PROBE = """
@@ -43,23 +57,25 @@ print(json.dumps({"label": peer.LABEL, "distribution": peer.DISTRIBUTION, "versi
 """
 
 
-def cpu_ticks(group: int) -> int:
-    """Processor time that the processes of a group have used (0 where there is no /proc)."""
-    ticks = 0
+def activity(group: int) -> tuple[int, int]:
+    """Processor time that the processes of a group have used, and what they have written (0 without /proc)."""
+    ticks = written = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             # The name, in parentheses, may hold blanks.
             fields = stat.read_text().rpartition(")")[2].split()
             if int(fields[2]) == group:
                 ticks += int(fields[11]) + int(fields[12])
-    return ticks
+                written += int((stat.parent / "io").read_text().split()[3])
+    return ticks, written
 
 
 def is_idle(group: int) -> bool:
     """True when no process of the group does anything: it waits for what will not come."""
-    before = cpu_ticks(group)
+    before = activity(group)
     time.sleep(1)
-    return cpu_ticks(group) - before <= 1
+    after = activity(group)
+    return after[0] - before[0] <= 1 and after[1] == before[1]
 
 
 def run_process(command: list[str], timeout_s: float) -> tuple[int, str, str]:
@@ -98,16 +114,8 @@ def verdict(code: int, errors: str, timeout_s: float) -> dict[str, Any]:
     return {"status": "raised", "why": why.replace(str(REPOSITORY), ".")[:200]}
 
 
-def balance(result: dict[str, Any]) -> dict[str, Any]:
-    """A peer whose lines are not all there is not "ok"."""
-    expected, written = result.get("expected", 0), result.get("written", 0)
-    if result["status"] == "ok" and written != expected:
-        result["status"] = "lost" if written < expected else "repeated"
-        result["why"] = f"{written} of {expected} lines written"
-    return result
-
-
 def per_call(script: str, peer: str, options: argparse.Namespace) -> dict[str, Any]:
+    """One round of a pyperf script: one worker process."""
     import pyperf
 
     with tempfile.TemporaryDirectory() as folder:
@@ -122,20 +130,16 @@ def per_call(script: str, peer: str, options: argparse.Namespace) -> dict[str, A
         costs = {}
         for benchmark in pyperf.BenchmarkSuite.load(str(output)):
             name = benchmark.get_name().split("/")[2:]
-            costs[name[0] if name else ""] = {
-                "ns": benchmark.median() * 1e9,
-                "mad_ns": benchmark.median_abs_dev() * 1e9,
-                "values": benchmark.get_nvalue(),
-            }
-    sizes = {"sizes": {size: cost["ns"] for size, cost in costs.items()}} if script == "cost_sizes" else {}
-    return {"status": "ok", **costs.get("", {}), **sizes} | {
+            costs[name[0] if name else ""] = benchmark.median() * 1e9
+    figures = {"sizes": costs} if script == "cost_sizes" else {"ns": costs[""]}
+    return {"status": "ok", **figures} | {
         "expected": sum(b["expected"] for b in books),
         "written": sum(b["written"] for b in books),
     }
 
 
 def plain_loop(script: str, peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, f"{script}.py", "--peer", peer]
+    command = [sys.executable, f"{script}.py", "--peer", peer, "--one"]
     command += ["--fast"] if options.fast else []
     command += ["--dir", options.dir] if options.dir else []
     code, output, errors = run_process(command, options.timeout)
@@ -144,6 +148,28 @@ def plain_loop(script: str, peer: str, options: argparse.Namespace) -> dict[str,
         if line.startswith('{"peer"'):
             return json.loads(line)
     return verdict(code, errors, options.timeout)
+
+
+def measure_script(script: str, peers: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """All rounds of one script. A peer that fails is not tried again."""
+    if script in LOOPS:
+        measure, (count, headline) = plain_loop, LOOPS[script]
+    else:
+        measure, count, headline = per_call, ROUNDS_PER_CALL.get(script, DEFAULT_ROUNDS), ["ns"]
+    count = 1 if options.fast else options.rounds or count
+    found: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers}
+    seconds = dict.fromkeys(peers, 0.0)
+    for _, peer in rounds.in_turns(peers, count):
+        if any(row["status"] != "ok" for row in found[peer]):
+            continue
+        begun = time.perf_counter()
+        found[peer].append(rounds.balance(measure(script, peer, options)))
+        seconds[peer] += time.perf_counter() - begun
+    rows = {peer: rounds.combine(found[peer], [] if script == "cost_sizes" else headline) for peer in peers}
+    for peer, row in rows.items():
+        why = "" if row["status"] == "unsupported" else row.get("why", "")
+        print(f"{script:14} {peer:18} {row['status']:12} {seconds[peer]:6.1f} s  {why}", flush=True)
+    return rows
 
 
 def find_peers(names: list[str]) -> dict[str, dict[str, str]]:
@@ -162,14 +188,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="a smoke run; its figures are not to be quoted")
     parser.add_argument("--peer", action="append", choices=PEERS, help="only this one; may be repeated")
-    parser.add_argument("--only", action="append", choices=PER_CALL + LOOPS, help="only this script")
-    parser.add_argument("--timeout", type=float, help="seconds for one peer in one script (10 fast, 300)")
+    parser.add_argument("--only", action="append", choices=[*PER_CALL, *LOOPS], help="only this script")
+    parser.add_argument("--timeout", type=float, help="seconds for one peer in one round (10 fast, 40)")
+    parser.add_argument("--rounds", type=int, help="of every script, instead of its own number")
     parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
     parser.add_argument("--results", type=Path, default=BENCH / "results" / "results.json")
     parser.add_argument("--report", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
     parser.add_argument("--report-only", action="store_true", help="write the report from existing results")
     options = parser.parse_args()
-    options.timeout = options.timeout or (10.0 if options.fast else 300.0)
+    options.timeout = options.timeout or (10.0 if options.fast else 40.0)
     if options.report_only:
         report.write(json.loads(options.results.read_text()), options.report)
         return
@@ -177,22 +204,18 @@ def main() -> None:
     started = time.perf_counter()
     peers = find_peers(options.peer or PEERS)
     results: dict[str, Any] = {"machine": machine(), "fast": options.fast, "peers": peers, "scripts": {}}
-    for script in options.only or PER_CALL + LOOPS:
-        measure = per_call if script in PER_CALL else plain_loop
-        rows = results["scripts"][script] = {}
-        for peer, facts in peers.items():
-            if facts["status"] != "ok":
-                continue
-            begin = time.perf_counter()
-            rows[peer] = balance(measure(script, peer, options))
-            status = rows[peer]["status"]
-            why = "" if status == "unsupported" else rows[peer].get("why", "")
-            print(f"{script:14} {peer:18} {status:12} {time.perf_counter() - begin:6.1f} s  {why}", flush=True)
+    results["seconds_of"] = {}
+    usable = [peer for peer, facts in peers.items() if facts["status"] == "ok"]
+    for script in options.only or [*PER_CALL, *LOOPS]:
+        begun = time.perf_counter()
+        results["scripts"][script] = measure_script(script, usable, options)
+        results["seconds_of"][script] = round(time.perf_counter() - begun)
         # After every script: an interrupted run keeps what it has.
         results["seconds"] = round(time.perf_counter() - started)
         options.results.parent.mkdir(parents=True, exist_ok=True)
         options.results.write_text(json.dumps(results, indent=1) + "\n")
     report.write(results, options.report)
+    print(f"{results['seconds_of']}")
     print(f"{results['seconds']} s; report in {options.report.name}, results in {options.results.name}")
 
 

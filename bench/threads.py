@@ -11,9 +11,9 @@ THREADS = [1, 2, 4]
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    calls = 2_000 if options.fast else 100_000
     result: dict[str, Any] = {}
     with opened(peer, "args", options) as run:
+        calls = run.calls_in(0.02, 10_000) if options.fast else run.calls_in(1.0, 1_000_000)
         for threads in THREADS:
             per_thread = calls // threads
             barrier = threading.Barrier(threads + 1)
@@ -43,4 +43,4 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(__doc__, measure)
+    main(__doc__, measure, ["threads", "4", "lines_per_s"])
