@@ -1,7 +1,13 @@
-"""Hypothesis profiles: "ci", "few", or "nightly" with HYPOTHESIS_PROFILE=nightly (and pytest --timeout=0)."""
+"""Hypothesis profiles: "ci", "few", or "nightly" with HYPOTHESIS_PROFILE=nightly (and pytest --timeout=0).
+
+And the fixtures that several files share.
+"""
 
 import os
+import time
+from collections.abc import Callable, Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -14,3 +20,18 @@ settings.register_profile(
 settings.register_profile("nightly", settings.get_profile("ci"), max_examples=100_000)
 settings.register_profile("few", settings.get_profile("ci"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """A function that sets the process's time zone until the test ends."""
+    if not hasattr(time, "tzset"):
+        pytest.skip("the system's time zone cannot be set by a process here")
+
+    def enter(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield enter
+    monkeypatch.undo()
+    time.tzset()

@@ -11,6 +11,7 @@ import pytest
 from logly import Logger, LoggerConfig, SinkConfig
 
 from .tools import books_balance, file_logger, run_threads, wait_until
+from .waiting import PipeReader
 
 SMALL = 4096
 
@@ -62,32 +63,18 @@ class Clogged:
             except BlockingIOError:
                 pass
 
-    def read_on(self) -> "list[bytes]":
-        """A thread reads to the end from now on; its result is complete after `join`."""
-        chunks: list[bytes] = []
+    def read_on(self) -> PipeReader:
+        return PipeReader(self.read_end)
 
-        def read() -> None:
-            while data := os.read(self.read_end, 1 << 16):
-                chunks.append(data)
-
-        self.reader = threading.Thread(target=read, daemon=True)
-        self.reader.start()
-        return chunks
-
-    def end(self) -> None:
+    def text(self, reader: PipeReader) -> str:
+        """What the logger has written; it must be closed."""
         os.close(self.write_end)
-        self.reader.join(30)
-        assert not self.reader.is_alive()
-        os.close(self.read_end)
+        return reader.close()[self.filled :].decode()
 
 
 @pytest.fixture
 def clogged():
     return Clogged()
-
-
-def text_of(clogged: Clogged, chunks: "list[bytes]") -> str:
-    return b"".join(chunks)[clogged.filled :].decode()
 
 
 def clogged_logger(clogged: Clogged, **config) -> Logger:
@@ -110,7 +97,7 @@ def test_drops_are_counted_and_told(clogged: Clogged) -> None:
     logger = clogged_logger(clogged, overflow="drop")
     count = log_until(logger, lambda: logger.stats().dropped >= 1000)
     books_balance(logger)
-    chunks = clogged.read_on()
+    reader = clogged.read_on()
     wait_until(lambda: logger.flush(1), "the flush")
     logger.info("0 {} after", count)
     assert logger.flush(30)
@@ -118,8 +105,7 @@ def test_drops_are_counted_and_told(clogged: Clogged) -> None:
     assert stats.emitted == count + 1
     assert stats.written + stats.dropped + stats.failed == stats.emitted
     logger.close()
-    clogged.end()
-    lines = text_of(clogged, chunks).splitlines()
+    lines = clogged.text(reader).splitlines()
     told = [re.fullmatch(r"logly: (\d+) records? (?:dropped|lost).*", line) for line in lines]
     # A line that tells of drops may itself be among what a clogged sink gives up.
     assert 0 < sum(int(match[1]) for match in told if match) <= stats.dropped + stats.failed
@@ -154,7 +140,7 @@ def test_a_full_ring_holds_the_caller_up_without_the_gil(clogged: Clogged) -> No
         wait_until(is_held_up, "the caller was not held up")
     books_balance(logger)
     stop.set()
-    chunks = clogged.read_on()
+    reader = clogged.read_on()
     writer.join(30)
     assert not writer.is_alive()
     assert logger.flush(30)
@@ -162,8 +148,7 @@ def test_a_full_ring_holds_the_caller_up_without_the_gil(clogged: Clogged) -> No
     assert (stats.written, stats.dropped, stats.failed) == (progress[0], 0, 0)
     assert stats.blocked_ns > 0
     logger.close()
-    clogged.end()
-    assert numbers_by_thread(text_of(clogged, chunks).splitlines()) == {0: list(range(progress[0]))}
+    assert numbers_by_thread(clogged.text(reader).splitlines()) == {0: list(range(progress[0]))}
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX interval timers")
@@ -189,11 +174,10 @@ def test_a_signal_ends_the_wait_for_a_full_ring(clogged: Clogged, raised: type[B
     stats = logger.stats()
     # The interrupted record was given up: it is in the books as dropped.
     assert (stats.emitted, stats.dropped) == (count + 1, 1)
-    chunks = clogged.read_on()
+    reader = clogged.read_on()
     assert logger.flush(30)
     logger.close()
-    clogged.end()
-    lines = [line for line in text_of(clogged, chunks).splitlines() if not line.startswith("logly: ")]
+    lines = [line for line in clogged.text(reader).splitlines() if not line.startswith("logly: ")]
     assert numbers_by_thread(lines) == {0: list(range(count))}
 
 
@@ -267,9 +251,8 @@ def test_flush_with_a_timeout_says_that_it_was_not_done(clogged: Clogged) -> Non
     assert not logger.flush(0.05)
     assert not logger.flush(0)
     assert logger.stats().pending == 1
-    chunks = clogged.read_on()
+    reader = clogged.read_on()
     assert logger.flush(30)
     assert logger.stats().pending == 0
     logger.close()
-    clogged.end()
-    assert text_of(clogged, chunks) == "0 0 waits\n"
+    assert clogged.text(reader) == "0 0 waits\n"

@@ -1,8 +1,6 @@
 """Time stamps as text: what Python's datetime says, in every zone, whatever stamp came before."""
 
-import os
 import re
-import time
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -100,18 +98,9 @@ def expected(pattern: str, ns: int, zone: timezone | ZoneInfo) -> str:
 
 
 @pytest.fixture(params=ZONES)
-def local_zone(request):
-    if not hasattr(time, "tzset"):
-        pytest.skip("the system's time zone cannot be set by a process here")
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = request.param
-    time.tzset()
-    yield ZoneInfo(request.param)
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
+def local_zone(request, in_zone):
+    in_zone(request.param)
+    return ZoneInfo(request.param)
 
 
 @pytest.mark.parametrize("edge", EDGES, ids=str)

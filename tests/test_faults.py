@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from logly import Logger, LoggerConfig, SinkConfig
 
 from .disks import enlarge, small_disk
-from .waiting import assert_books, lines_of, run_ok, run_python, wait_until
+from .waiting import PipeReader, assert_books, lines_of, run_ok, run_python, wait_until
 
 LOST = re.compile(r"logly: (\d+) records? lost: ")
 
@@ -170,20 +170,12 @@ def test_a_full_pipe_loses_nothing_when_it_is_read_in_time(tmp_path: Path) -> No
     thread = threading.Thread(target=lambda: [logger.info("{} {}", i, "x" * 500) for i in range(4000)])
     thread.start()
     wait_until(lambda: logger.stats().emitted > 2000, "the backlog to fill")
-    text = bytearray()
 
-    def read_all() -> None:
-        while piece := os.read(read, 65536):
-            text.extend(piece)
-
-    reader = threading.Thread(target=read_all)
-    reader.start()
+    reader = PipeReader(read)
     thread.join()
     logger.close()
     os.close(write)
-    reader.join()
-    os.close(read)
-    assert [int(line.split()[0]) for line in text.decode().splitlines()] == list(range(4000))
+    assert [int(line.split()[0]) for line in reader.close().decode().splitlines()] == list(range(4000))
 
 
 def test_a_pipe_that_nobody_reads_does_not_hold_other_sinks_up(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 
-from .waiting import assert_books, children_end_well, lines_of, run_ok, wait_until
+from .waiting import PipeReader, assert_books, children_end_well, lines_of, run_ok, wait_until
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
@@ -157,7 +157,6 @@ def test_a_fork_while_another_thread_waits_for_room(tmp_path: Path) -> None:
     thread.start()
     # The pipe, the sink's backlog (1 MiB) and the ring are full when the writer stops making progress.
     wait_until(lambda: logger.stats().emitted > 2000, "the backlog to fill")
-    text = bytearray()
 
     def child() -> None:
         os.close(read)
@@ -170,18 +169,11 @@ def test_a_fork_while_another_thread_waits_for_room(tmp_path: Path) -> None:
     children_end_well([pid])
     assert lines_of(tmp_path / "child.log") == ["the child is alive"]
 
-    def read_all() -> None:
-        while piece := os.read(read, 65536):
-            text.extend(piece)
-
-    reader = threading.Thread(target=read_all)
-    reader.start()
+    reader = PipeReader(read)
     thread.join()
     logger.close()
     os.close(write)
-    reader.join()
-    os.close(read)
-    assert [int(line.split()[0]) for line in text.decode().splitlines()] == list(range(count))
+    assert [int(line.split()[0]) for line in reader.close().decode().splitlines()] == list(range(count))
 
 
 def test_a_fork_inside_contextualize(tmp_path: Path) -> None:

@@ -4,11 +4,9 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -21,22 +19,7 @@ from logly.rotated import Retention, RotatedName, parse_retention, prune
 from logly.rotation import lock_path, names_file, open_lock, rotate, rotate_shared
 from logly.schedule import NEVER
 
-SECOND = 1_000_000_000
-
-
-@pytest.fixture
-def in_zone(monkeypatch):
-    def enter(zone):
-        monkeypatch.setenv("TZ", zone)
-        time.tzset()
-
-    yield enter
-    monkeypatch.undo()
-    time.tzset()
-
-
-def ns(text, zone="UTC", fold=0):
-    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold).timestamp()) * SECOND
+from .instants import SECOND, ns
 
 
 @pytest.fixture

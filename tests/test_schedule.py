@@ -1,6 +1,5 @@
 """When a file's period ends: boundaries against zoneinfo, and clocks that are set."""
 
-import time
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +10,8 @@ from hypothesis import strategies as st
 from logly.errors import ConfigError
 from logly.schedule import NEVER, Schedule, next_boundary, parse_rotation
 
-SECOND = 1_000_000_000
+from .instants import SECOND, ns
+
 ZONES = [
     "UTC",
     "Europe/Berlin",
@@ -23,21 +23,6 @@ ZONES = [
     "Africa/Casablanca",
 ]
 ROTATIONS = ["hourly", "daily", "weekly", "monthly", "yearly", "02:30", "00:00", "23:59:59"]
-
-
-@pytest.fixture
-def in_zone(monkeypatch):
-    def enter(zone):
-        monkeypatch.setenv("TZ", zone)
-        time.tzset()
-
-    yield enter
-    monkeypatch.undo()
-    time.tzset()
-
-
-def ns(text, zone="UTC", fold=0):
-    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold).timestamp()) * SECOND
 
 
 def is_on_dial(kind, wall):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +45,27 @@ def run_ok(program: str, *args: object, **options: object) -> str:
     return done.stdout
 
 
+class PipeReader:
+    """Reads a descriptor to its end, on a thread of its own, from now on."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._pieces: list[bytes] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while piece := os.read(self._fd, 1 << 16):
+            self._pieces.append(piece)
+
+    def close(self) -> bytes:
+        """All that came; every descriptor of the writing end must be closed."""
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive(), "a writer still has the pipe"
+        os.close(self._fd)
+        return b"".join(self._pieces)
+
+
 def lines_of(path: Path) -> list[str]:
     """The whole lines of a file; that it ends at a line boundary is part of the test."""
     text = path.read_bytes()
@@ -59,8 +82,6 @@ def assert_books(logger: Logger) -> None:
 
 def children_end_well(pids: list[int]) -> None:
     """Reaps the children; each must have ended with 0."""
-    import os
-
     left = dict.fromkeys(pids)
 
     def reap() -> bool:
