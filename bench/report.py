@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import standings
 import svg
 
 COSTS = {
@@ -23,7 +24,7 @@ BASELINE = "stdlib_file"
 def number(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -108,6 +109,43 @@ class Report:
                     rows.append([script, self.label(peer), row["status"], row.get("why", "").replace("|", "/")])
         return table(["script", "peer", "", "what happened"], rows) if rows else ["None in this run.", ""]
 
+    def standing(self) -> list[str]:
+        places = standings.standings(self.results["scripts"], list(self.peers))
+        rows = [
+            [
+                place.contest.title,
+                f"{number(place.ours)} {place.contest.unit}",
+                f"{number(place.best)} {place.contest.unit}",
+                self.label(place.best_peer),
+                standings.times(place),
+            ]
+            for place in places
+        ]
+        lines = table(["scenario", "logly", "best other", "which", "logly is"], rows)
+        lines += ["### Where logly is not first", ""]
+        behind = [place for place in places if place.behind > standings.TIE]
+        # One paragraph per reason, not per figure.
+        by_reason: dict[tuple[str, str], list[str]] = {}
+        for place in behind:
+            by_reason.setdefault(standings.reason(place.contest), []).append(
+                f"{place.contest.title} ({self.label(place.best_peer)}, {place.behind:.2f}x)"
+            )
+        for (why, step), titles in by_reason.items():
+            lines += [f"- **{'; '.join(titles)}.** {why} *Next step:* {step}"]
+        return [*lines, ""] if behind else [*lines, "Nowhere in this run.", ""]
+
+    def notes(self) -> list[str]:
+        notes: dict[str, list[str]] = {}
+        for facts in self.peers.values():
+            if facts.get("note"):
+                notes.setdefault(facts["note"], []).append(facts["label"])
+        return [f"- {', '.join(labels)}: {note}." for note, labels in notes.items()] + [""]
+
+    @staticmethod
+    def trouble_of(row: dict[str, Any]) -> str:
+        why = row.get("why", "")
+        return f"{row['status']}: {why}" if why else row["status"]
+
     def cost_plot(self) -> str:
         rows = []
         for peer in self.peers:
@@ -117,16 +155,18 @@ class Report:
                 if row["status"] == "ok":
                     series[COSTS[scenario]] = row["ns"]
             if series:
-                rows.append((self.label(peer), series))
+                rows.append((self.label(peer), series, ""))
         subtitle = "time of the calling thread per call, bursts of 1,000; logarithmic axis, left is better"
         return svg.log_dots("What a log call costs the caller", subtitle, "ns", rows)
 
     def throughput_plot(self) -> str:
-        rows = [
-            (self.label(peer), self.row("throughput", peer)["lines_per_s"])
-            for peer in self.peers
-            if self.row("throughput", peer)["status"] == "ok" and peer != "floor_fstring"
-        ]
+        rows = []
+        for peer in self.peers:
+            row = self.row("throughput", peer)
+            if row["status"] == "ok" and peer != "floor_fstring":
+                rows.append((self.label(peer), row["lines_per_s"], ""))
+            elif not peer.startswith("floor_"):
+                rows.append((self.label(peer), 0.0, self.trouble_of(row)))
         subtitle = "lines a second, one caller, from the first call to the last line in the file"
         return svg.bars("End to end throughput", subtitle, "lines/s", rows)
 
@@ -135,7 +175,9 @@ class Report:
         for peer in self.peers:
             row = self.row("latency", peer)
             if row["status"] == "ok":
-                rows.append((self.label(peer), {k: row["ns"][k] for k in ("p50", "p99", "p99.9", "max")}))
+                rows.append((self.label(peer), {k: row["ns"][k] for k in ("p50", "p99", "p99.9", "max")}, ""))
+            elif not peer.startswith("floor_"):
+                rows.append((self.label(peer), {}, self.trouble_of(row)))
         subtitle = "duration of one call at a paced 100,000 records a second; logarithmic axis, left is better"
         return svg.log_dots("How long one call takes", subtitle, "ns", rows)
 
@@ -144,19 +186,28 @@ class Report:
         parts = [
             "# Benchmarks",
             "",
-            "One command reproduces this page: `python bench/run.py`, in an environment with pyperf and those "
-            "of the libraries that you want to see. Every peer runs in a process of its own, in the same run, and every "  # noqa: E501
-            "line is counted in the file afterwards. All of them write to a file what the scenario asks for; "
-            "names in brackets are floors, not loggers.",
+            "One command reproduces this page: `python bench/run.py`, in an environment with pyperf and those of the "
+            "libraries that you want to see. Every peer runs in a process of its own, and every line is counted in the "
+            "file afterwards. The peers take turns: each script runs several rounds, and the figures are medians over "
+            "the rounds. All write to a file what the scenario asks for; names in brackets are floors, not loggers.",
             "",
             fast,
             *self.machine(),
+            "What the libraries do differently from what they were asked for:",
+            "",
+            *self.notes(),
+            "## Where logly stands",
+            "",
+            "Against the best of the other libraries in each scenario. An asynchronous library's call does less than a "
+            "synchronous one's, so the scenarios that count lines in the file are the ones to compare such with.",
+            "",
+            *self.standing(),
             "## What a call costs the caller",
             "",
             "![caller's cost](benchmarks/cost.svg)",
             "",
-            "Median nanoseconds per call in bursts of 1,000 into an idle logger (pyperf; loop overhead, the "
-            "first floor, not taken off). structlog writes JSON in every column.",
+            "Median nanoseconds per call in bursts of 1,000 into an idle logger (pyperf; loop overhead, the empty "
+            "loop, not taken off; flushing between the bursts not timed).",
             "",
             *self.costs(),
             "### By message size (ns per call)",
@@ -203,7 +254,7 @@ class Report:
             ),
             "## Sustained full speed",
             "",
-            "One caller for five seconds. Unbounded queues look fast here and pay in memory.",
+            "One caller for two seconds. Unbounded queues look fast here and pay in memory.",
             "",
             *self.section(
                 "sustained",
@@ -234,7 +285,7 @@ class Report:
                 "memory",
                 {
                     "one file sink (MiB)": lambda row: f"{row['sink_mib']:.1f}",
-                    "+ burst of 200,000 (MiB)": lambda row: f"{row['burst_mib']:.1f}",
+                    "+ burst of 100,000 (MiB)": lambda row: f"{row['burst_mib']:.1f}",
                 },
             ),
             *self.section("import_time", {"import (ms)": lambda row: number(row["import_ms"])}),
@@ -242,7 +293,7 @@ class Report:
             "",
             *self.trouble(),
         ]
-        return "\n".join(parts)
+        return "\n".join(parts).rstrip("\n") + "\n"
 
 
 def write(results: dict[str, Any], path: Path) -> None:

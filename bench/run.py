@@ -53,7 +53,8 @@ try:
     version = importlib.metadata.version(peer.DISTRIBUTION) if peer.DISTRIBUTION else ""
 except importlib.metadata.PackageNotFoundError:
     version = "(from this tree)"
-print(json.dumps({"label": peer.LABEL, "distribution": peer.DISTRIBUTION, "version": version}))
+facts = {"label": peer.LABEL, "distribution": peer.DISTRIBUTION, "version": version}
+print(json.dumps(facts | {"note": getattr(peer, "NOTE", "")}))
 """
 
 
@@ -72,10 +73,11 @@ def activity(group: int) -> tuple[int, int]:
 
 def is_idle(group: int) -> bool:
     """True when no process of the group does anything: it waits for what will not come."""
+    # Threads that wait for the interpreter's lock look after it every five milliseconds: some ticks are no work.
     before = activity(group)
     time.sleep(1)
     after = activity(group)
-    return after[0] - before[0] <= 1 and after[1] == before[1]
+    return after[0] - before[0] <= 5 and after[1] == before[1]
 
 
 def run_process(command: list[str], timeout_s: float) -> tuple[int, str, str]:
@@ -172,11 +174,21 @@ def measure_script(script: str, peers: list[str], options: argparse.Namespace) -
     return rows
 
 
+def pyperf_facts() -> dict[str, str]:
+    """What pyperf knows of the machine; nothing with a path or a host name."""
+    import pyperf
+
+    known = pyperf.Run([1.0]).get_metadata()
+    names = {"perf_version": "pyperf", "aslr": "address randomization", "cpu_config": "processor settings"}
+    names |= {"cpu_freq": "processor frequency", "load_avg_1min": "load before the run"}
+    return {title: str(known[name]) for name, title in names.items() if name in known}
+
+
 def find_peers(names: list[str]) -> dict[str, dict[str, str]]:
     peers = {}
     for name in names:
         code, output, errors = run_process([sys.executable, "-c", PROBE, name], 60)
-        facts = json.loads(output.splitlines()[-1]) if code == 0 else {"label": name, "version": ""}
+        facts = json.loads(output.splitlines()[-1]) if code == 0 else {"label": name, "version": "", "note": ""}
         facts["status"] = "ok" if code == 0 else verdict(code, errors, 60)["status"]
         peers[name] = facts
         if code != 0:
@@ -203,7 +215,12 @@ def main() -> None:
 
     started = time.perf_counter()
     peers = find_peers(options.peer or PEERS)
-    results: dict[str, Any] = {"machine": machine(), "fast": options.fast, "peers": peers, "scripts": {}}
+    results: dict[str, Any] = {
+        "machine": machine() | pyperf_facts(),
+        "fast": options.fast,
+        "peers": peers,
+        "scripts": {},
+    }
     results["seconds_of"] = {}
     usable = [peer for peer, facts in peers.items() if facts["status"] == "ok"]
     for script in options.only or [*PER_CALL, *LOOPS]:

@@ -10,6 +10,7 @@ from harness import PERCENT, Scenario, Session, Unsupported
 
 LABEL = "logxide"
 DISTRIBUTION = "logxide"
+NOTE = "its file has no line breaks, and it writes every record to the console, too; its `flush` does not wait"
 
 
 def setup(path: str, scenario: Scenario) -> Session:

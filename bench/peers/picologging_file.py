@@ -5,10 +5,18 @@ from typing import Any
 import picologging
 
 from harness import PERCENT, Scenario, Session, Unsupported
-from peers._percent import DATE, LAYOUTS
+from peers._percent import DATE
 
 LABEL = "picologging FileHandler"
 DISTRIBUTION = "picologging"
+NOTE = "pads no level; `%(msecs)d` gives nanoseconds; its call site is the frame above the call"
+TIME = "%(asctime)s.%(msecs)d"
+# Its formatter writes a field with a width, like `%(levelname)-8s`, as it stands.
+LAYOUTS = {
+    "short": f"{TIME} | %(levelname)s | %(message)s",
+    "site": f"{TIME} | %(levelname)s | %(module)s:%(funcName)s:%(lineno)d | %(message)s",
+    "full": f"{TIME} %(thread)d %(filename)s:%(lineno)d %(levelname)s %(message)s",
+}
 
 
 def file_handler(path: str, scenario: Scenario) -> Any:

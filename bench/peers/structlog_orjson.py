@@ -10,6 +10,7 @@ from harness import PERCENT, Scenario, Session
 
 LABEL = "structlog + orjson"
 DISTRIBUTION = "structlog"
+NOTE = "writes JSON in every scenario"
 STATEMENTS = PERCENT | {
     "fields": 'logger.info("order filled", order=i, price=x, symbol="ABCD", live=True)',
 }
