@@ -57,7 +57,6 @@ cdef class Core:
     cdef public bint ring_wanted
 
     cdef bint set_ring_size(self, uint64_t capacity) except -1
-    cdef Ring* new_thread_ring(self) noexcept
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
     cdef keep(self, file)
     cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0

@@ -3,8 +3,8 @@
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
 files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
 `_nested.pxi` and `_fields.pxi` (nested values, blocks of fields), `_layouts.pxi` (layout programs), `_engine.pxi`
-(`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_records.pxi` (records as Python objects), `_calls.pxi` (the
-log calls themselves).
+(`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_records.pxi` (records as Python objects), `_room.pxi`
+(records that wait for room), `_calls.pxi` (the log calls themselves).
 """
 
 import sys
@@ -25,7 +25,7 @@ from logly._atomic cimport (
     compare_exchange, exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer,
     load_relaxed, load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
-from logly._buffer cimport Buffer, buffer_free, buffer_init
+from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
 from logly._clock cimport (
     ClockCalibration, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,
@@ -118,4 +118,5 @@ include "_engine.pxi"
 include "_fork.pxi"
 include "_sink_handle.pxi"
 include "_records.pxi"
+include "_room.pxi"
 include "_calls.pxi"

@@ -10,6 +10,7 @@ from logly._atomic cimport (
     fence_full, load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed, store_relaxed32,
     store_release, store_release32,
 )
+from logly._buffer cimport buffer_free
 from logly._clock cimport calibration_refresh, clock_monotonic_ns, clock_ticks
 from logly._delivery cimport (
     consume_record, engine_discard, engine_write, is_given_up, is_stalled, notice_dropped, sink_notice,
@@ -17,7 +18,7 @@ from logly._delivery cimport (
 from logly._event cimport event_prepare, event_signal, event_wait
 from logly._merge cimport merge_begin, merge_next, record_proper
 from logly._output cimport NOTICE_BIT, NO_TURN, Sink, sink_backlog, sink_oldest, sink_use_spool
-from logly._record cimport RecordHeap
+from logly._record cimport RecordHeader, RecordHeap
 from logly._ring cimport RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release
 from logly._spool cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
 from logly._state cimport (
@@ -95,6 +96,21 @@ cdef inline void release_record(Ring* ring, char* record) noexcept nogil:
     ring_consume(ring, size)
 
 
+# Records from aside that were stamped before `ticks`, so that each thread's stay in order. False: a sink cannot take one now.
+cdef inline bint drain_aside(Engine* engine, uint64_t ticks) noexcept nogil:
+    cdef const RecordHeader* record
+    while engine.aside_start < engine.aside.size:
+        record = <const RecordHeader*> (engine.aside.data + engine.aside_start)
+        if record.ticks > ticks:
+            return True
+        if not consume_record(engine, <const char*> record):
+            return False
+        engine.aside_start += record.size
+    buffer_free(&engine.aside)
+    engine.aside_start = 0
+    return True
+
+
 # Drains until the rings are empty, a sink cannot take more, or Python is wanted. Bounded: what comes in
 # meanwhile is left for the next pass after `limit` bytes, so that due writes and flush requests get their turn.
 cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
@@ -112,13 +128,19 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
             ring = merge_next(&engine.merge, &record)
             if ring == NULL:
                 engine.settled_ticks = engine.merge.horizon
-                break
         else:
             ring = engine.rings
             record = ring_peek(ring)
             if record == NULL:
                 engine.settled_ticks = <uint64_t> -1
-                break
+                ring = NULL
+        if engine.aside.size and not drain_aside(
+            engine, record_proper(record).ticks if ring != NULL else engine.settled_ticks
+        ):
+            engine_release_rings(engine)
+            return False
+        if ring == NULL:
+            break
         if not consume_record(engine, <const char*> record_proper(record)):
             engine_release_rings(engine)
             return False
@@ -152,7 +174,7 @@ cdef inline bint rings_are_empty(Engine* engine) noexcept nogil:
         if ring_peek(ring) != NULL:
             return False
         ring = ring.next
-    return True
+    return engine.aside.size == 0
 
 
 cdef inline bint is_retired(const Ring* ring) noexcept nogil:

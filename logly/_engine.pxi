@@ -62,6 +62,7 @@ cdef class Core:
         merge_free(&self.engine.merge)
         buffer_free(&self.engine.scratch)
         buffer_free(&self.engine.message)
+        buffer_free(&self.engine.aside)
         free(<void*> self.engine.name.data)
         free(self.engine_block)
 
@@ -98,31 +99,6 @@ cdef class Core:
             elif old != NULL:
                 store_release32(&old.retired, 1)
         return True
-
-    cdef Ring* new_thread_ring(self) noexcept:
-        """Free-threaded builds: a ring for the calling thread; one that an ended thread left, if there is one."""
-        cdef Engine* engine = self.engine
-        cdef Ring* ring
-        cdef uint64_t capacity, generation
-        with nogil:
-            prune_rings(engine.id)
-            engine_lock(engine)
-            capacity = engine.ring_capacity
-            generation = engine.generation
-            ring = left_ring(engine)
-            if ring != NULL and not lease_ring(engine, ring, generation):
-                ring = NULL
-            engine_unlock(engine)
-            if ring == NULL:
-                ring = ring_new(capacity, 0)
-                if ring != NULL and not lease_ring(engine, ring, generation):
-                    ring_free(ring)
-                    ring = NULL
-                if ring != NULL:
-                    engine_lock(engine)
-                    link_ring(engine, ring)
-                    engine_unlock(engine)
-        return ring
 
     def ring_count(self):
         """Rings that there are: one, or one per thread without a GIL. For tests."""

@@ -122,6 +122,7 @@ cdef void forget_flushers_memory(Engine* engine) noexcept:
     cdef Sink* sink = engine.sinks
     buffer_init(&engine.scratch)
     buffer_init(&engine.message)
+    buffer_init(&engine.aside)
     engine.failed = NULL
     engine.failed_capacity = 0
     calibration_init(&engine.calibration)
@@ -145,6 +146,8 @@ cdef void reset_books(Engine* engine, bint is_quiet) noexcept:
     engine.dropped = 0
     engine.past_high_water = 0
     engine.told_dropped = 0
+    buffer_free(&engine.aside)
+    engine.aside_start = 0
     while other != NULL:
         # Blocks on the heap are this process's own copies now.
         other.cached_head = load_acquire(&other.positions.head)

@@ -125,3 +125,29 @@ cdef void init_events(Engine* engine) noexcept:
     event_init(&engine.done)
     event_init(&engine.lock_event)
     event_init(&engine.turn)
+
+
+cdef Ring* new_thread_ring(Core core) noexcept:
+    """Free-threaded builds: a ring for the calling thread; one that an ended thread left, if there is one."""
+    cdef Engine* engine = core.engine
+    cdef Ring* ring
+    cdef uint64_t capacity, generation
+    with nogil:
+        prune_rings(engine.id)
+        engine_lock(engine)
+        capacity = engine.ring_capacity
+        generation = engine.generation
+        ring = left_ring(engine)
+        if ring != NULL and not lease_ring(engine, ring, generation):
+            ring = NULL
+        engine_unlock(engine)
+        if ring == NULL:
+            ring = ring_new(capacity, 0)
+            if ring != NULL and not lease_ring(engine, ring, generation):
+                ring_free(ring)
+                ring = NULL
+            if ring != NULL:
+                engine_lock(engine)
+                link_ring(engine, ring)
+                engine_unlock(engine)
+    return ring

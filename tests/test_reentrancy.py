@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import threading
 from pathlib import Path
 
 import pytest
 
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import Logger, LoggerConfig, Record, SinkConfig
 
-from .waiting import assert_books, lines_of
+from .waiting import assert_books, lines_of, wait_until
 
 RINGS = pytest.mark.parametrize("ring", [4096, 1 << 20], ids=["full", "empty"])
 COUNT = 3000
@@ -88,6 +89,51 @@ def test_a_function_sink_that_logs(tmp_path: Path, ring: int) -> None:
         logger.info("outer {}", i)
     assert logger.flush(60)
     assert_all_there(logger, tmp_path / "log", ["outer", "inner"])
+
+
+def test_what_a_function_logs_beside_a_full_ring_is_there_and_in_order(tmp_path: Path) -> None:
+    """The flusher is in the function while another thread fills the ring and all that may wait for the function."""
+    full, stop = threading.Event(), threading.Event()
+    count = 0
+
+    def speak(record: Record) -> None:
+        if record.message.startswith("outer 0 "):
+            assert full.wait(60)
+            for i in range(1000):
+                logger.info("inner {} {}", i, "x" * (i % 300))
+
+    def write() -> None:
+        nonlocal count
+        while not stop.is_set():
+            logger.info("outer {} {}", count, "y" * 900)
+            count += 1
+
+    logger = open_logger(tmp_path / "log", 4096, stall_timeout=600)
+    logger.add_sink(SinkConfig(function=speak))
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    seen = -1
+
+    def is_held_up() -> bool:
+        nonlocal seen
+        same, seen = seen == count > 1000, count
+        return same
+
+    wait_until(is_held_up, "the writer to wait for room")
+    full.set()
+    wait_until(lambda: count > seen + 1000, "the writer to go on")
+    stop.set()
+    writer.join(60)
+    assert logger.flush(60)
+    stats = logger.stats()
+    assert_books(logger)
+    assert (stats.dropped, stats.failed) == (0, 0)
+    logger.close()
+    lines = lines_of(tmp_path / "log")
+    assert [line for line in lines if line.startswith("inner ")] == [f"inner {i} {'x' * (i % 300)}" for i in range(1000)]
+    outer = [int(line.split()[1]) for line in lines if line.startswith("outer ")]
+    assert outer == list(range(count))
+    assert stats.written == stats.emitted == len(lines) == count + 1000
 
 
 @RINGS
