@@ -15,7 +15,7 @@ from logly._clock cimport calibration_is_due, calibration_ns, calibration_refres
 from logly._layout cimport render_line
 from logly._line cimport Line, Site, Text, write_message
 from logly._output cimport (
-    LOST_BIT, NOTICE_BIT, NO_TURN, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WRITE_BLOCKED,
+    NOTICE_BIT, NO_TURN, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WRITE_BLOCKED,
     WRITE_DONE, WRITE_FAILED, Marks, Sink, marks_push, sink_backlog, sink_forget, sink_is_mid_record, sink_mark,
     sink_write,
 )
@@ -129,14 +129,14 @@ cdef inline bint is_stalled(Engine* engine, const Sink* sink) noexcept nogil:
     return sink.trouble_since_ns != 0 and (load_relaxed32(&engine.drops) or is_given_up(engine, sink))
 
 
-# A line of logly's own in this sink: composed as a record, so that every layout can render it.
-cdef inline void sink_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t bits) noexcept nogil:
+# A line of logly's own in this sink, which tells of so many missing records. False: it is not there. It is composed as a record, so that every layout can render it.
+cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
     cdef char record[512]
     cdef RecordHeader* header = <RecordHeader*> record
     cdef Line line
     cdef size_t start = sink.out.size
     if size > 400 or sink.target == TARGET_FUNCTION or sink.layout == NULL:
-        return
+        return False
     memset(header, 0, sizeof(RecordHeader))
     header.size = <uint32_t> align_record(sizeof(RecordHeader) + 5 + size)
     header.kind = RECORD_INLINE
@@ -149,16 +149,14 @@ cdef inline void sink_notice(Engine* engine, Sink* sink, const char* text, uint3
     memcpy(record + sizeof(RecordHeader) + 5, text, size)
     engine_line(engine, record, &line)
     render_line(&sink.out, sink.layout, &line, &engine.scratch)
-    if sink.out.failed:
+    if sink.out.failed or not marks_push(&sink.told, missing, 0):
         sink.out.size = start
         sink.out.failed = False
-        return
-    sink_mark(sink, start, engine.drained | bits)
-    if bits & LOST_BIT:
-        sink.lost_in_notice = sink.lost_untold
-        sink.lost_untold = 0
+        return False
+    sink_mark(sink, start, engine.drained | NOTICE_BIT)
     if sink.due_ns == 0:
         sink.due_ns = engine.now_ns + sink.interval_ns
+    return True
 
 
 cdef extern from * nogil:
@@ -187,7 +185,8 @@ cdef inline void tell_lost(Engine* engine, Sink* sink) noexcept nogil:
     cdef uint32_t size
     if sink.lost_untold:
         size = notice_lost(text, sizeof(text), sink.lost_untold, sink.last_error)
-        sink_notice(engine, sink, text, size, NOTICE_BIT | LOST_BIT)
+        if sink_notice(engine, sink, text, size, sink.lost_untold):
+            sink.lost_untold = 0
 
 
 cdef inline void sink_recovered(Engine* engine, Sink* sink) noexcept nogil:
@@ -268,8 +267,7 @@ cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
     cdef uint64_t lost = fail_marks(engine, &sink.marks, mid_record) + fail_marks(engine, &sink.staged_marks, False)
     sink.failed += lost
     sink_forget(sink, mid_record)
-    sink.lost_untold += lost + sink.lost_in_notice
-    sink.lost_in_notice = 0
+    sink.lost_untold += lost
     tell_lost(engine, sink)
     return lost
 

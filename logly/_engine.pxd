@@ -17,7 +17,7 @@ from logly._delivery cimport (
 )
 from logly._event cimport event_prepare, event_signal, event_wait
 from logly._merge cimport merge_begin, merge_next, record_proper
-from logly._output cimport NOTICE_BIT, NO_TURN, Sink, sink_backlog, sink_oldest, sink_use_spool
+from logly._output cimport NO_TURN, Sink, sink_backlog, sink_oldest, sink_use_spool
 from logly._record cimport RecordHeader, RecordHeap
 from logly._ring cimport RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release
 from logly._spool cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
@@ -216,9 +216,9 @@ cdef inline void tell_drops(Engine* engine) noexcept nogil:
     size = notice_dropped(text, sizeof(text), dropped - told)
     engine.told_dropped = dropped
     while sink != NULL:
-        if sink.enabled and sink_backlog(sink) < sink.backlog_limit:
-            sink_notice(engine, sink, text, size, NOTICE_BIT)
-        elif sink.enabled:
+        if sink.enabled and (
+            sink_backlog(sink) >= sink.backlog_limit or not sink_notice(engine, sink, text, size, dropped - told)
+        ):
             # It has no room even for this line, and is why they were dropped: told when it works again.
             sink.lost_untold += dropped - told
         sink = sink.next

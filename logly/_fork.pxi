@@ -132,6 +132,7 @@ cdef void forget_flushers_memory(Engine* engine) noexcept:
         buffer_init(&sink.staged)
         memset(&sink.marks, 0, sizeof(Marks))
         memset(&sink.staged_marks, 0, sizeof(Marks))
+        memset(&sink.told, 0, sizeof(Marks))
         sink.route = NULL
         sink.route_size = 0
         sink = sink.next

@@ -45,10 +45,8 @@ cdef enum WriteStatus:
 cdef extern from * nogil:
     """
     static const uint64_t LOGLY_NOTICE_BIT = 1ull << 63;
-    static const uint64_t LOGLY_LOST_BIT = 1ull << 62;
     """
     const uint64_t NOTICE_BIT "LOGLY_NOTICE_BIT"   # a line of logly's own, which no book counts
-    const uint64_t LOST_BIT "LOGLY_LOST_BIT"       # it tells how many records were lost
     const uint64_t NO_TURN "UINT64_MAX"
 
 
@@ -117,7 +115,7 @@ cdef struct Sink:
     int told_error         # what on_error has been told of, and when
     int64_t told_at_ns
     uint64_t lost_untold   # records that no line in the log tells of yet
-    uint64_t lost_in_notice # those that a line in the buffer tells of
+    Marks told             # per notice in the buffer: of how many missing records it tells (as `sequence`)
     Spool* spool           # the one that is being consumed, when it keeps this sink's progress
     SpoolSlot* slot        # that progress
     uint64_t staged_until  # the write that the slot tells of ends here, in bytes ever appended
@@ -176,7 +174,7 @@ cdef inline void sink_mark(Sink* sink, size_t line_start, uint64_t sequence) noe
 # Sequence number of the oldest record that this sink still holds, or `otherwise`.
 cdef inline uint64_t sink_oldest(const Sink* sink, uint64_t otherwise) noexcept nogil:
     if sink.marks.first != sink.marks.last:
-        return sink.marks.mark[sink.marks.first].sequence & ~(NOTICE_BIT | LOST_BIT)
+        return sink.marks.mark[sink.marks.first].sequence & ~NOTICE_BIT
     if sink.staged_marks.first != sink.staged_marks.last:
         return sink.staged_marks.mark[sink.staged_marks.first].sequence
     return otherwise
@@ -209,7 +207,7 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
         sink.boundary = written
         sink.records += sink.marks.last - sink.marks.first - sink.marks.notices
         marks_clear(&sink.marks)
-        sink.lost_in_notice = 0
+        marks_clear(&sink.told)
         if sink.out.capacity > 4 * sink.backlog_limit:
             # One huge message must not stay in memory for ever.
             buffer_free(&sink.out)
@@ -218,8 +216,7 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
         sink.boundary = sink.marks.mark[sink.marks.first].end
         if sink.marks.mark[sink.marks.first].sequence & NOTICE_BIT:
             sink.marks.notices -= 1
-            if sink.marks.mark[sink.marks.first].sequence & LOST_BIT:
-                sink.lost_in_notice = 0
+            sink.told.first += 1
         else:
             sink.records += 1
         sink.marks.first += 1
@@ -429,11 +426,18 @@ cdef inline void sink_rewind(Sink* sink) noexcept nogil:
         sink.start -= <size_t> (sink_written_offset(sink) - sink.boundary)
 
 
-# Forgets the records that are buffered; the rest of one that is partly written stays. The caller has counted them.
+# Forgets the records that are buffered; the rest of one that is partly written stays. The caller has counted them; what
+# notices among them would have told is untold again.
 cdef inline void sink_forget(Sink* sink, bint mid_record) noexcept nogil:
     cdef uint64_t keep_to
+    cdef uint32_t kept = sink.told.first
     cdef Mark half
     sink_unstage(sink)
+    if mid_record and sink.marks.mark[sink.marks.first].sequence & NOTICE_BIT:
+        kept += 1
+    while sink.told.last != kept:
+        sink.told.last -= 1
+        sink.lost_untold += sink.told.mark[sink.told.last].sequence
     if mid_record:
         half = sink.marks.mark[sink.marks.first]
         keep_to = half.end - sink_written_offset(sink)

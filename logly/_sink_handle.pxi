@@ -28,6 +28,7 @@ cdef void free_sink(Sink* sink) noexcept:
     free(sink.outcomes)
     free(sink.marks.mark)
     free(sink.staged_marks.mark)
+    free(sink.told.mark)
     buffer_free(&sink.out)
     buffer_free(&sink.staged)
     free(sink)
@@ -43,6 +44,7 @@ cdef void reset_sink(Sink* sink) noexcept:
     sink.rotate_retry_ns = 0
     marks_clear(&sink.marks)
     marks_clear(&sink.staged_marks)
+    marks_clear(&sink.told)
     sink.boundary = sink.appended
     sink.from_sequence = 0
     sink.span = INT64_MAX if sink.enabled else 0
@@ -51,7 +53,6 @@ cdef void reset_sink(Sink* sink) noexcept:
     sink.trouble_since_ns = 0
     sink.retry_at_ns = 0
     sink.lost_untold = 0
-    sink.lost_in_notice = 0
     sink.told_error = 0
     sink.records = 0
     sink.failed = 0
