@@ -91,6 +91,7 @@ cdef inline int put_call(
     cdef PyObject* bound = <PyObject*> self.bound
     cdef PyObject* context = NULL
     cdef Call call
+    cdef uint64_t limit
     cdef int status
     call.level_number = number
     call.level = level
@@ -116,8 +117,8 @@ cdef inline int put_call(
         context = current_context(self.core)
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
-    # The text may be up to three times as long as what is copied (UTF-8 of Latin-1 or of a lone surrogate).
-    status = encode_in_place(ring, &call, needs, load_relaxed(&self.engine.max_message_bytes) >> 2)
+    limit = load_relaxed(&self.engine.max_message_bytes) >> (call.program.growth if call.program != NULL else 2)
+    status = encode_in_place(ring, &call, needs, limit)
     if context != NULL:
         Py_DecRef(context)
     return status
@@ -214,10 +215,10 @@ cdef bint all_native(Program* program, tuple args, uint64_t limit) noexcept:
     if program == NULL or not program.native or len(args) < program.required or len(args) > MAX_ARGS:
         return False
     # Named placeholders are filled from the call's fields as they were given: that is the fast way's, or str.format's.
-    return program.names == 0 and args_are_native(program, args) and size_of_texts(args) <= limit // 6
+    return program.names == 0 and args_are_native(program, args) and size_of_texts(args) <= (limit // 10) >> (program.growth - 2)
 
 
-# In characters, each of which may become six bytes: a lone surrogate is shown as its escape sequence.
+# In characters, each of which may become ten bytes: !a shows one as \U0001f600.
 cdef uint64_t size_of_texts(tuple args) noexcept:
     cdef uint64_t size = 0
     for value in args:

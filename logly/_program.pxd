@@ -42,6 +42,7 @@ cdef struct Program:
     bint native            # False: always formatted by the caller's thread
     uint16_t required      # positional arguments that the template reads
     uint16_t steps
+    uint16_t growth        # a message is at most 2 to this power times as long as its arguments in the record
     uint16_t names         # fields that the template reads
     Step* step
     uint32_t* accepts      # per positional argument: bit mask of the kinds rendered natively

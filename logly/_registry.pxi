@@ -73,8 +73,11 @@ cdef bint compile_steps(Program* program, list steps) except -1:
         raise MemoryError
     for i in range(MAX_ARGS):
         program.accepts[i] = KIND_ALL
-    if most_uses(steps) > MAX_USES:
+    uses = most_uses(steps)
+    if uses > MAX_USES:
         return False
+    # Shown once, a text grows fourfold at most: a byte of it as \xNN.
+    program.growth = 2 + (max(uses, 1) - 1).bit_length()
     for i, (code, what, conversion, spec) in enumerate(steps):
         step = &program.step[i]
         step.code = code

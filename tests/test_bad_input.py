@@ -417,6 +417,26 @@ def test_a_message_is_cut_at_the_limit(tmp_path: Path, limit: int, char: str) ->
     assert "[logly: cut, " in lines[5]
 
 
+@pytest.mark.parametrize("template", ["{0}{0}{0}", "{0!r}", "{0!a}", "{0!a}" * 8, "{0}-{1}-{0}"])
+@pytest.mark.parametrize("char", ["a", "\x01", "é", "\x80", "€", "\ue000", "😀", "\U000e0001", "\ud800"])
+def test_a_message_that_shows_its_arguments_longer_is_cut_too(tmp_path: Path, template: str, char: str) -> None:
+    limit = 4000
+    output = Output(tmp_path, max_message_bytes=limit)
+    expected = []
+    with output.logger as logger:
+        for size in (1, 30, 90, 125, 150, 330, 390, 410, 999, 1001, 1400, 3900, 4100):
+            args = (char * size, char)
+            logger.info(template, *args)
+            expected.append(template.format(*args).encode("utf-8", "backslashreplace"))
+        lines = output.text().encode().split(b"\n")[:-1]
+    assert len(lines) == len(expected)
+    for line, whole in zip(lines, expected, strict=True):
+        text, mark, _ = line.partition(b" [logly: cut, ")
+        assert whole.startswith(text)
+        assert len(text) <= limit
+        assert bool(mark) == (len(whole) > limit)
+
+
 def test_a_hundred_megabytes(tmp_path: Path) -> None:
     output = Output(tmp_path)
     with output.logger as logger:
