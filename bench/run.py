@@ -5,7 +5,8 @@
 
 Each peer runs in a process of its own with a time limit. One that hangs, raises, or writes fewer or more
 lines than were logged is reported as such. The peers take turns: a script runs once per round for each of
-them, and medians over the rounds are reported (`rounds.py` says why).
+them, and medians over the rounds are reported (`rounds.py` says why). After the first round of everything,
+further rounds are run while there is time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +30,18 @@ import rounds
 from harness import BENCH, EXIT_MISSING, PEERS, REPOSITORY, machine
 
 PER_CALL = [f"cost_{name}" for name in ["disabled", "text", "args", "fstring", "fields", "exception", "site", "sizes"]]
-# Rounds of each, and what leads to the figure whose spread is kept.
+# Rounds of each (fewer where the time is used up), and what leads to the figure whose spread is kept.
 LOOPS: dict[str, tuple[int, list[str]]] = {
     "threads": (3, ["threads", "1", "lines_per_s"]),
     "burst": (3, ["call_ns"]),
     "sustained": (3, ["calls_per_s"]),
     "throughput": (3, ["lines_per_s"]),
     "latency": (5, ["ns", "p99.9"]),
-    "interference": (2, ["backlog_ratio"]),
+    "interference": (3, ["backlog_ratio"]),
     "memory": (1, ["sink_mib"]),
     "import_time": (1, ["import_ms"]),
 }
-ROUNDS_PER_CALL = {"cost_sizes": 3}
-DEFAULT_ROUNDS = 5
+ROUNDS_PER_CALL = 5
 PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--seconds=0.002", "--burst=100"]
 PYPERF_FULL = ["--processes=1", "--values=3", "--warmups=1"]
 # Beyond what a process can return.
@@ -152,26 +153,53 @@ def plain_loop(script: str, peer: str, options: argparse.Namespace) -> dict[str,
     return verdict(code, errors, options.timeout)
 
 
-def measure_script(script: str, peers: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """All rounds of one script. A peer that fails is not tried again."""
-    if script in LOOPS:
-        measure, (count, headline) = plain_loop, LOOPS[script]
-    else:
-        measure, count, headline = per_call, ROUNDS_PER_CALL.get(script, DEFAULT_ROUNDS), ["ns"]
-    count = 1 if options.fast else options.rounds or count
-    found: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers}
-    seconds = dict.fromkeys(peers, 0.0)
-    for _, peer in rounds.in_turns(peers, count):
-        if any(row["status"] != "ok" for row in found[peer]):
-            continue
+class Passes:
+    """Runs every script once per pass, for each peer in turn, until each has its rounds or the time is used up."""
+
+    def __init__(self, peers: list[str], scripts: list[str], options: argparse.Namespace) -> None:
+        self.peers, self.scripts, self.options = peers, scripts, options
+        self.rows: dict[str, dict[str, list[dict[str, Any]]]] = {s: {p: [] for p in peers} for s in scripts}
+        self.seconds = dict.fromkeys(scripts, 0.0)
+        self.started = time.perf_counter()
+
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.started
+
+    def run(self, save: Callable[[], None]) -> None:
+        wanted = {script: self.rounds_of(script) for script in self.scripts}
+        for number in range(max(wanted.values())):
+            for script in self.scripts:
+                last = self.seconds[script] / max(number, 1)
+                if number < wanted[script] and (number == 0 or self.elapsed() + last < self.options.minutes * 60):
+                    self.run_script(script, number)
+                    # An interrupted run keeps what it has.
+                    save()
+
+    def rounds_of(self, script: str) -> int:
+        if self.options.fast:
+            return 1
+        return self.options.rounds or (LOOPS[script][0] if script in LOOPS else ROUNDS_PER_CALL)
+
+    def run_script(self, script: str, number: int) -> None:
+        measure = plain_loop if script in LOOPS else per_call
         begun = time.perf_counter()
-        found[peer].append(rounds.balance(measure(script, peer, options)))
-        seconds[peer] += time.perf_counter() - begun
-    rows = {peer: rounds.combine(found[peer], [] if script == "cost_sizes" else headline) for peer in peers}
-    for peer, row in rows.items():
-        why = "" if row["status"] == "unsupported" else row.get("why", "")
-        print(f"{script:14} {peer:18} {row['status']:12} {seconds[peer]:6.1f} s  {why}", flush=True)
-    return rows
+        for peer in self.peers if number % 2 == 0 else reversed(self.peers):
+            rows = self.rows[script][peer]
+            # One that fails is not tried again.
+            if all(row["status"] == "ok" for row in rows):
+                rows.append(rounds.balance(measure(script, peer, self.options)))
+                if rows[-1]["status"] not in ("ok", "unsupported"):
+                    print(f"{'':7} {script:14} {peer:18} {rows[-1]['status']}: {rows[-1].get('why', '')}", flush=True)
+        took = time.perf_counter() - begun
+        self.seconds[script] += took
+        print(f"{self.elapsed():5.0f} s {script:14} round {number + 1}, {took:.0f} s", flush=True)
+
+    def combined(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for script, peers in self.rows.items():
+            headline = LOOPS[script][1] if script in LOOPS else [] if script == "cost_sizes" else ["ns"]
+            found[script] = {peer: rounds.combine(rows, headline) for peer, rows in peers.items() if rows}
+        return found
 
 
 def pyperf_facts() -> dict[str, str]:
@@ -203,6 +231,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=[*PER_CALL, *LOOPS], help="only this script")
     parser.add_argument("--timeout", type=float, help="seconds for one peer in one round (10 fast, 40)")
     parser.add_argument("--rounds", type=int, help="of every script, instead of its own number")
+    parser.add_argument("--minutes", type=float, default=22.0, help="begin no further round beyond that (22)")
     parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
     parser.add_argument("--results", type=Path, default=BENCH / "results" / "results.json")
     parser.add_argument("--report", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
@@ -213,26 +242,20 @@ def main() -> None:
         report.write(json.loads(options.results.read_text()), options.report)
         return
 
-    started = time.perf_counter()
     peers = find_peers(options.peer or PEERS)
-    results: dict[str, Any] = {
-        "machine": machine() | pyperf_facts(),
-        "fast": options.fast,
-        "peers": peers,
-        "scripts": {},
-    }
-    results["seconds_of"] = {}
+    results: dict[str, Any] = {"machine": machine() | pyperf_facts(), "fast": options.fast, "peers": peers}
     usable = [peer for peer, facts in peers.items() if facts["status"] == "ok"]
-    for script in options.only or [*PER_CALL, *LOOPS]:
-        begun = time.perf_counter()
-        results["scripts"][script] = measure_script(script, usable, options)
-        results["seconds_of"][script] = round(time.perf_counter() - begun)
-        # After every script: an interrupted run keeps what it has.
-        results["seconds"] = round(time.perf_counter() - started)
+    passes = Passes(usable, options.only or [*PER_CALL, *LOOPS], options)
+
+    def save() -> None:
+        results["scripts"] = passes.combined()
+        results["seconds"] = round(passes.elapsed())
+        results["seconds_of"] = {script: round(seconds) for script, seconds in passes.seconds.items()}
         options.results.parent.mkdir(parents=True, exist_ok=True)
         options.results.write_text(json.dumps(results, indent=1) + "\n")
+
+    passes.run(save)
     report.write(results, options.report)
-    print(f"{results['seconds_of']}")
     print(f"{results['seconds']} s; report in {options.report.name}, results in {options.results.name}")
 
 
