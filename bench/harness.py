@@ -47,6 +47,8 @@ TEXT = "a text of 24 characters."
 BURST = 1000
 FLUSHING = 4
 """A value takes at most so many times the time of its calls; the rest is flushing."""
+MOST_BYTES = 1 << 26
+"""Of text in one value: more would measure the disk."""
 
 EXIT_MISSING = 77
 
@@ -348,8 +350,9 @@ class TimedBursts:
             self.run = Run(self.peer, self.scenario, self.options.dir, self.text)
         run, burst, timed_s = self.run, self.burst, self.options.seconds
         loop, flush, clock, total, bursts = run.loop, run.flush, time.perf_counter, 0.0, 0
+        most = max(loops, MOST_BYTES // (burst * (len(self.text) + 64)))
         begun = clock()
-        while bursts < loops or (total < timed_s and clock() - begun < FLUSHING * timed_s):
+        while bursts < loops or (bursts < most and total < timed_s and clock() - begun < FLUSHING * timed_s):
             start = clock()
             loop(bursts * burst, bursts * burst + burst)
             total += clock() - start

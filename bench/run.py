@@ -43,7 +43,7 @@ LOOPS: dict[str, tuple[int, list[str]]] = {
 }
 ROUNDS_PER_CALL = 5
 PYPERF_FAST = ["--processes=1", "--values=2", "--warmups=1", "--seconds=0.002", "--burst=100"]
-PYPERF_FULL = ["--processes=1", "--values=3", "--warmups=1"]
+PYPERF_FULL = ["--processes=1", "--values=2", "--warmups=1"]
 # Beyond what a process can return.
 STUCK, SLOW = 1001, 1002
 PROBE = """

@@ -130,7 +130,9 @@ def test_what_a_function_logs_beside_a_full_ring_is_there_and_in_order(tmp_path:
     assert (stats.dropped, stats.failed) == (0, 0)
     logger.close()
     lines = lines_of(tmp_path / "log")
-    assert [line for line in lines if line.startswith("inner ")] == [f"inner {i} {'x' * (i % 300)}" for i in range(1000)]
+    assert [line for line in lines if line.startswith("inner ")] == [
+        f"inner {i} {'x' * (i % 300)}" for i in range(1000)
+    ]
     outer = [int(line.split()[1]) for line in lines if line.startswith("outer ")]
     assert outer == list(range(count))
     assert stats.written == stats.emitted == len(lines) == count + 1000

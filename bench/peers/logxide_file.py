@@ -1,7 +1,8 @@
 """logxide with the file handler of its Rust core, which has one fixed layout (time, name, level, message)."""
 
+import itertools
+import os
 import time
-from pathlib import Path
 
 import logxide
 from logxide import logxide as core
@@ -11,6 +12,14 @@ from harness import PERCENT, Scenario, Session, Unsupported
 LABEL = "logxide"
 DISTRIBUTION = "logxide"
 NOTE = "its file has no line breaks, and it writes every record to the console, too; its `flush` does not wait"
+
+
+def tail(path: str) -> bytes:
+    if not os.path.exists(path):
+        return b""
+    with open(path, "rb") as file:
+        file.seek(-min(200, os.path.getsize(path)), os.SEEK_END)
+        return file.read()
 
 
 def setup(path: str, scenario: Scenario) -> Session:
@@ -23,11 +32,13 @@ def setup(path: str, scenario: Scenario) -> Session:
     logger = core.getLogger("bench")
     logger.setLevel(20)
 
+    numbers = itertools.count()
+
     def flush() -> None:
-        # Its flush returns before the records are written: wait until the file stops growing.
-        logxide.flush()
-        size = -1
-        while size != (size := Path(path).stat().st_size if Path(path).exists() else 0):
-            time.sleep(0.05)
+        # Its flush returns before the records are written: wait for one more that is written after them.
+        last = f"<flush {next(numbers)}>"
+        logger.info(last)
+        while last.encode() not in tail(path):
+            time.sleep(0.002)
 
     return Session(logger, PERCENT, flush, logxide.flush)
