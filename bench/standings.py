@@ -63,8 +63,9 @@ REASONS = {
     ),
     "cost_exception": (
         "The text of a traceback is made on the caller's thread, because frames change afterwards. logly's is "
-        "`traceback.format_exception`'s to the byte; most of the time goes into its search for the marks (`^^^^`) "
-        "below each line. A library that writes its own text leaves them out.",
+        "`traceback.format_exception`'s to the byte, with its search for the marks (`^^^^`) below each line; a library "
+        "that writes its own text leaves them out. And an error wakes the flusher at once (`flush_level`), which is a "
+        "system call.",
         "Keep the text of a frame by its code object and last instruction, as call sites are kept.",
     ),
     "cost_sizes": (

@@ -6,7 +6,7 @@ from harness import BRACE, Scenario, Session
 
 LABEL = "loguru"
 DISTRIBUTION = "loguru"
-NOTE = "its JSON (`serialize=True`) carries all it knows of a record, some 800 bytes"
+NOTE = "its JSON (`serialize=True`) carries all it knows of a record, some 600 bytes"
 LAYOUTS = {
     "short": "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {message}",
     "site": "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {module}:{function}:{line} | {message}",
