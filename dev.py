@@ -3,7 +3,8 @@
 Needs CPython with its headers and a C++ compiler only.
 
     demo        the main job: two million lines from four threads into logs/async.log, with figures
-    test        lint, types, tests (also of the header-only internals), and sdist -> wheel -> install -> tests
+    test        lint, types, the documentation's site, tests (also of the header-only internals and of the recipes for
+                other packages), and sdist -> wheel -> install -> tests
     setup       only the virtual environment, with logly built in place
     lint        only lint and types
     wheel       only sdist -> wheel -> install -> tests; LOGLY_DIST=FOLDER keeps the two files
@@ -108,9 +109,8 @@ def test_installed(wheel: Path, place: Path) -> None:
     subprocess.run([python, "-m", "pytest", "-q"], cwd=place, check=True, env=environment)
 
 
-def docs() -> None:
+def build_docs() -> None:
     """The documentation as a site, in build/site; what is wrong with a page or a docstring is an error."""
-    setup("docs")
     run(PYTHON, "-m", "mkdocs", "build", "--quiet", "--strict")
 
 
@@ -134,9 +134,15 @@ def wheel_only() -> None:
     test_wheel()
 
 
+def docs() -> None:
+    setup("docs")
+    build_docs()
+
+
 def test() -> None:
-    setup("test", "lint", probe=True)
+    setup("test", "lint", "docs", "recipes", probe=True)
     lint()
+    build_docs()
     test_wheel()
     run(PYTHON, "-m", "pytest", "-q")
 

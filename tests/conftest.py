@@ -6,9 +6,12 @@ And the fixtures that several files share.
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from . import rsyslog
 
 settings.register_profile(
     "ci",
@@ -35,3 +38,13 @@ def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     yield enter
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(scope="session")
+def rsyslogd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> rsyslog.Rsyslog:
+    """The shipper that tests run for real; they are skipped where it cannot be had."""
+    cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
+    try:
+        return rsyslog.find(Path(cache.mkdir("rsyslog")) if cache else tmp_path_factory.mktemp("rsyslog"))
+    except rsyslog.NoRsyslog as reason:
+        pytest.skip(str(reason))

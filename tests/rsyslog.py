@@ -32,7 +32,12 @@ class Rsyslog:
         return [str(self.daemon), "-n", "-f", str(configuration), "-i", str(pid), *modules]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **({"LD_LIBRARY_PATH": str(self.libraries)} if self.libraries else {})}
+        return {**surroundings(), **({"LD_LIBRARY_PATH": str(self.libraries)} if self.libraries else {})}
+
+
+def surroundings() -> dict[str, str]:
+    """The environment, but without a sanitizer's library: it is for Python alone."""
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
 def find(cache: Path) -> Rsyslog:
@@ -109,7 +114,7 @@ def is_installed(work: Path, package: str) -> bool:
 
 
 def run(work: Path, *command: str) -> str:
-    environment = {**os.environ, "PATH": SYSTEM_PATH, "LC_ALL": "C"}
+    environment = {**surroundings(), "PATH": SYSTEM_PATH, "LC_ALL": "C"}
     done = subprocess.run(
         command, cwd=work, env=environment, capture_output=True, text=True, timeout=STEP_S, check=True
     )

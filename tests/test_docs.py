@@ -1,7 +1,9 @@
 """README and docs say what is so: every Python block runs, every link leads somewhere, README names every page.
 
-The blocks of a page are one program, run in order in an empty folder. A block that begins with a comment
-`# not run: ...` is not, and says why; shell commands are in blocks of other languages.
+The blocks of a page are one program, run in order in an empty folder. Those that begin with one of these comments are
+not part of it: `# not run: REASON`; `# file: NAME`, a file of a recipe that test_frameworks.py runs;
+`# before: PACKAGE` and `# after: PACKAGE`, which test_migrating.py compares. Shell commands are in blocks of other
+languages.
 """
 
 import ast
@@ -14,9 +16,8 @@ import pytest
 
 import logly
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from .pages import FENCE, PAGES, ROOT, blocks
+
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATIENCE_S = 100
 
@@ -25,13 +26,11 @@ pytestmark = pytest.mark.skipif(not PAGES[0].exists() or len(PAGES) < 2, reason=
 
 def program_of(page: Path) -> str:
     """The page's Python blocks at their own line numbers, so that a traceback names the page's line."""
-    text = page.read_text(encoding="utf-8")
-    lines = [""] * (text.count("\n") + 1)
-    for block in FENCE.finditer(text):
-        if block[1] == "python" and not block[2].startswith("# not run: "):
-            first = text.count("\n", 0, block.start(2))
-            for index, line in enumerate(block[2].splitlines()):
-                lines[first + index] = line
+    lines = [""] * (page.read_text(encoding="utf-8").count("\n") + 1)
+    for block in blocks(page):
+        if block.language == "python" and not block.mark:
+            text = block.text.splitlines()
+            lines[block.line : block.line + len(text)] = text
     return "\n".join(lines)
 
 

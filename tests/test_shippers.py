@@ -39,15 +39,6 @@ if $rawmsg startswith "{{" then call arrived
 Shipper = Callable[[], list[int]]
 
 
-@pytest.fixture(scope="session")
-def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> rsyslog.Rsyslog:
-    cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
-    try:
-        return rsyslog.find(Path(cache.mkdir("rsyslog")) if cache else tmp_path_factory.mktemp("rsyslog"))
-    except rsyslog.NoRsyslog as reason:
-        pytest.skip(str(reason))
-
-
 @pytest.fixture
 def pipe(tmp_path: Path) -> Iterator[int]:
     """A descriptor of a named pipe; it is open for reading too, so that the pipe exists while the daemon starts."""
@@ -58,14 +49,14 @@ def pipe(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.fixture
-def shipper(tmp_path: Path, daemon: rsyslog.Rsyslog, pipe: int) -> Iterator[Shipper]:
+def shipper(tmp_path: Path, rsyslogd: rsyslog.Rsyslog, pipe: int) -> Iterator[Shipper]:
     """rsyslogd in a folder of its own; what it returns reads the numbers of the records that have arrived."""
     configuration = tmp_path / "rsyslog.conf"
     configuration.write_text(CONFIGURATION.format(folder=tmp_path))
     errors = tmp_path / "errors"
-    command = daemon.command(configuration, tmp_path / "pid")
+    command = rsyslogd.command(configuration, tmp_path / "pid")
     with errors.open("wb") as output:
-        process = subprocess.Popen(command, env=daemon.environment(), stdout=output, stderr=output)
+        process = subprocess.Popen(command, env=rsyslogd.environment(), stdout=output, stderr=output)
     arrived = tmp_path / "arrived"
 
     def numbers() -> list[int]:
