@@ -123,7 +123,7 @@ class Report:
         ]
         lines = table(["scenario", "logly", "best other", "which", "logly is"], rows)
         lines += ["### Where logly is not first", ""]
-        behind = [place for place in places if place.behind > standings.TIE]
+        behind = [place for place in places if standings.is_behind(place)]
         # One paragraph per reason, not per figure.
         by_reason: dict[tuple[str, str], list[str]] = {}
         for place in behind:
@@ -206,7 +206,7 @@ class Report:
             "",
             "![caller's cost](benchmarks/cost.svg)",
             "",
-            "Median nanoseconds per call in bursts of 1,000 into an idle logger (pyperf; loop overhead, the empty "
+            "Nanoseconds per call, median burst of 1,000 into an idle logger (pyperf; loop overhead, the empty "
             "loop, not taken off; flushing between the bursts not timed).",
             "",
             *self.costs(),

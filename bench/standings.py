@@ -13,8 +13,6 @@ from rounds import figure
 
 ENTRANT = "logly_async"
 OWN = ("logly_async", "logly_sync")
-TIE = 1.05
-"""Closer than this is not told apart on a shared machine."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,8 @@ class Contest:
     path: tuple[str, ...] = ("ns",)
     unit: str = "ns"
     more_is_better: bool = False
+    tie: float = 1.05
+    """Closer than this is not told apart on a shared machine."""
 
 
 CONTESTS = [
@@ -48,8 +48,8 @@ CONTESTS = [
     Contest("sustained, lines", "sustained", ("lines_per_s",), "lines/s", True),
     Contest("end to end", "throughput", ("lines_per_s",), "lines/s", True),
     *(Contest(f"latency, {name}", "latency", ("ns", name)) for name in ("p50", "p99", "p99.9", "max")),
-    Contest("computation over a backlog", "interference", ("backlog_ratio",), "times"),
-    Contest("computation beside a thread that logs", "interference", ("beside_ratio",), "times"),
+    Contest("computation over a backlog", "interference", ("backlog_ratio",), "times", tie=1.1),
+    Contest("computation beside a thread that logs", "interference", ("beside_ratio",), "times", tie=1.1),
     Contest("memory with one file sink", "memory", ("sink_mib",), "MiB"),
     Contest("import", "import_time", ("import_ms",), "ms"),
 ]
@@ -157,8 +157,12 @@ def reason(contest: Contest) -> tuple[str, str]:
     return REASONS.get(f"{contest.script} {contest.path[-1]}") or REASONS[contest.script]
 
 
+def is_behind(standing: Standing) -> bool:
+    return standing.behind > standing.contest.tie
+
+
 def times(standing: Standing) -> str:
-    behind = standing.behind
-    if 1 / TIE <= behind <= TIE:
-        return "equal within 5 %"
+    behind, tie = standing.behind, standing.contest.tie
+    if 1 / tie <= behind <= tie:
+        return f"equal within {(tie - 1) * 100:.0f} %"
     return f"**{behind:.2f}x behind**" if behind > 1 else f"{1 / behind:.3g}x ahead"
