@@ -82,9 +82,13 @@ cdef inline void write_converted(Buffer* out, const Value* value, uint8_t conver
         write_ascii(out, text_kind(value.tag), value.data, value.count)
 
 
-# A conversion and a specification together: rare, so through a buffer of its own.
+# A conversion and a specification together: rare, so through a buffer of its own. A text that `!s` leaves as it is goes
+# without: in UTF-8, a lone surrogate would be as wide as its escape.
 cdef inline void format_converted(Buffer* out, const Value* value, const Step* step) noexcept nogil:
     cdef Buffer converted
+    if step.conversion == c's' and value.tag >= TAG_UTF8 and value.tag != TAG_BYTES:
+        format_text(out, text_kind(value.tag), value.data, value.count, &step.spec)
+        return
     buffer_init(&converted)
     write_converted(&converted, value, step.conversion)
     format_text(out, 0, converted.data, converted.size, &step.spec)

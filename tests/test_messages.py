@@ -259,3 +259,10 @@ def test_one_value_formatted_often_at_one_place(bench, value, spec):
     written = bench.lines_of([(template, [value], {})] * 3)
     assert written == 3 * (encoded(wanted) + b"\n")
     bench.heard(3 * failed)
+
+
+@pytest.mark.parametrize("conversion", ["", "!s", "!r", "!a"])
+@pytest.mark.parametrize("value", ["\ud8b9", "a\ud800", "é\udfff", "\U0001f600"])
+def test_padding_counts_a_lone_surrogate_as_one(bench, value, conversion):
+    template = "|{" + conversion + ":>9}|{" + conversion + ":.1}|"
+    assert bench.lines_of([(template, [value, value], {})]) == encoded(template.format(value, value)) + b"\n"
