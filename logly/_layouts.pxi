@@ -16,12 +16,19 @@ def time_pattern_mistake(str pattern not None):
     cdef TimePattern compiled
     cdef bytes data = utf8(pattern)
     cdef int mistake = time_pattern_compile(&compiled, <const char*> data, len(data))
+    cdef Py_ssize_t position = 0
     if mistake == 0:
         time_pattern_free(&compiled)
         return None
     if mistake < 0:
         raise MemoryError
-    return len(data[: mistake - 1].decode("utf-8"))
+    # By character: a lone surrogate takes more bytes here than its code point would.
+    bytes_left = mistake - 1
+    while True:
+        bytes_left -= len(utf8(pattern[position]))
+        if bytes_left < 0:
+            return position
+        position += 1
 
 
 cdef class LayoutProgram:

@@ -165,9 +165,10 @@ def test_a_mistake_is_told_with_its_place(template, position, what):
     assert (caught.value.field, caught.value.value) == ("format", template)
 
 
-def test_a_mistake_in_date_style_is_told_with_its_place():
-    with lines_of() as lines, pytest.raises(ConfigError, match=r"never closed, at position 5$") as caught:
-        lines.logger.add_sink(SinkConfig(fd=lines.fd, date_style="YYYY [x"))
+@pytest.mark.parametrize(("style", "position"), [("YYYY [x", 5), ("é😀[x", 2), ("\ud800\udfffMM[x", 4)])
+def test_a_mistake_in_date_style_is_told_with_its_place(style, position):
+    with lines_of() as lines, pytest.raises(ConfigError, match=rf"never closed, at position {position}$") as caught:
+        lines.logger.add_sink(SinkConfig(fd=lines.fd, date_style=style))
     assert caught.value.field == "date_style"
 
 
