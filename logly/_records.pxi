@@ -15,12 +15,21 @@ cdef object value_object(const Value* value):
     data = value.data[: <uint64_t> value.count * unit_size(tag)]
     if tag == TAG_BYTES:
         return data
-    if tag == TAG_NUMBER:
-        return int(data)
-    if tag == TAG_JSON:
+    if tag == TAG_NUMBER or tag == TAG_JSON:
+        return parsed_object(tag, data)
+    return text_object(tag, data)
+
+
+cdef object parsed_object(uint8_t tag, bytes data):
+    # What cannot be parsed (sys.set_int_max_str_digits has changed, or a spool was damaged) is given as text: a record that
+    # raised here would be tried again for ever.
+    try:
+        if tag == TAG_NUMBER:
+            return int(data)
         import json
         return json.loads(data)
-    return text_object(tag, data)
+    except (ValueError, RecursionError):
+        return data.decode("utf-8", "replace")
 
 
 cdef str text_object(uint8_t tag, bytes data):

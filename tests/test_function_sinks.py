@@ -1,11 +1,12 @@
 """Function sinks: records on the flusher's thread, and what a function may do there."""
 
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from logly import Logger, SinkConfig
+from logly import Logger, LoggerConfig, SinkConfig
 from logly.record import Record
 from tests.sink_tools import make_logger, wait_until
 
@@ -290,3 +291,19 @@ def test_an_on_error_that_logs_does_not_loop(tmp_path: Path, method: str) -> Non
     lines = (tmp_path / "app.log").read_text().splitlines()
     assert lines[0] == "once"
     assert [line for line in lines if line.startswith("told")] == ["told: once"]
+
+
+def test_a_number_that_cannot_be_parsed_any_more_is_given_as_text():
+    records = []
+    limit = sys.get_int_max_str_digits()
+    with Logger(LoggerConfig(auto_sink=False, async_flush_interval=3_600_000)) as logger:
+        logger.add_sink(SinkConfig(function=records.append))
+        logger.info("large", n=10**1000)
+        sys.set_int_max_str_digits(640)
+        try:
+            assert logger.flush(30)
+        finally:
+            sys.set_int_max_str_digits(limit)
+        logger.info("next", n=10**1000)
+        assert logger.flush(30)
+    assert [record.fields["n"] for record in records] == ["1" + "0" * 1000, 10**1000]
