@@ -10,6 +10,7 @@ Needs CPython with its headers and a C++ compiler only.
     wheel       only sdist -> wheel -> install -> tests; LOGLY_DIST=FOLDER keeps the two files
     docs        the documentation as a site in build/site, warnings being errors
     sanitizers  the tests under the address, undefined-behaviour and thread sanitizers
+    fuzz        the format renderer, the layout parser and the spool reader, a minute each (more: python -m tests.fuzz)
     bench       every benchmark against every peer that is installed
 
 Everything goes into .venv (or $LOGLY_VENV); nothing else on the machine is touched.
@@ -119,6 +120,11 @@ def sanitizers() -> None:
     run(PYTHON, "tools/sanitize.py", "asan", "ubsan", "tsan")
 
 
+def fuzz() -> None:
+    setup("test", probe=True)
+    run(PYTHON, "-m", "tests.fuzz")
+
+
 def bench() -> None:
     setup("bench")
     run(PYTHON, "bench/run.py")
@@ -161,6 +167,7 @@ if __name__ == "__main__":
         "wheel": wheel_only,
         "docs": docs,
         "sanitizers": sanitizers,
+        "fuzz": fuzz,
         "bench": bench,
     }
     if len(sys.argv) != 2 or sys.argv[1] not in jobs:

@@ -19,7 +19,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memchr, memcpy, memset
 
 from logly._atomic cimport (
     compare_exchange, exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer,
@@ -28,7 +28,7 @@ from logly._atomic cimport (
 from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
 from logly._clock cimport (
-    ClockCalibration, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,
+    ClockCalibration, ClockLine, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,
 )
 from logly._delivery cimport engine_discard, deliver_line, engine_line, engine_write, sink_recovered, sink_trouble
 from logly._engine cimport engine_pass, engine_run

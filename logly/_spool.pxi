@@ -12,6 +12,7 @@ cdef enum NameKind:
     NAME_LEVEL
     NAME_LOGGER
 
+cdef int64_t LATEST_NS = 7258118400 * 10**9  # the year 2200
 cdef list live_spools = []
 cdef uint32_t BYTE_ORDER_MARK = 0x01020304
 
@@ -88,6 +89,9 @@ cdef class SpoolFile:
     cdef int open_buffers
     cdef uint64_t names_end
     cdef Names names
+    cdef uint64_t records            # of a dead one, once they have been checked
+    cdef uint64_t owned_from         # between these positions, blocks of large records are to be freed here
+    cdef uint64_t owned_to
     cdef dict levels                 # index -> (name, number, colour)
     cdef bytes logger_name
 
@@ -212,6 +216,7 @@ cdef class SpoolFile:
         return bool(load_acquire32(&self.spool.finished))
 
     cdef void release_buffers(self) noexcept:
+        self.free_large()
         if self.open_buffers > 1:
             PyBuffer_Release(&self.data)
         if self.open_buffers > 0:
@@ -268,6 +273,7 @@ cdef class SpoolFile:
         if (
             header.ring_capacity < 4096 or header.ring_capacity & (header.ring_capacity - 1)
             or header.ring_offset != RING_OFFSET or header.names_offset != names_offset_for(header.ring_capacity)
+            or header.blobs_offset != header.names_offset + NAMES_BYTES
         ):
             raise spool_error(self.path, "damaged: the header contradicts itself")
         if fd_size(fd) < <int64_t> header.names_offset:
@@ -324,14 +330,26 @@ cdef class SpoolFile:
         if header.released_current > 1 or header.calibration.current > 1:
             raise self.damaged("an index is out of range")
         released = &header.released[header.released_current]
+        if not calibration_is_sound(&header.calibration):
+            raise self.damaged("the clock is impossible")
         if head - released.position > header.ring_capacity or (head | released.position) & 7:
             raise self.damaged("the ring's positions are impossible")
         for i in range(SPOOL_SLOTS):
             slot = &header.slot[i]
             if slot.name_size > SLOT_NAME_BYTES or slot.state > SLOT_WRITTEN:
                 raise self.damaged("a sink's progress is impossible")
-            if slot.state == SLOT_WRITING and slot.length > STAGE_BYTES and slot.blob < header.blobs_offset:
+            if slot.state == SLOT_WRITING and not self.has_staged(slot):
                 raise self.damaged("a sink's progress is impossible")
+            if memchr(slot.name, 0, slot.name_size) != NULL:
+                raise self.damaged("a sink's path is none")
+
+    cdef bint has_staged(self, const SpoolSlot* slot) except -1:
+        cdef uint64_t end = <uint64_t> fd_size(self.fd)
+        if slot.offset >> 62:
+            return False
+        if slot.blob == 0:
+            return slot.length <= STAGE_BYTES
+        return self.spool.header.blobs_offset <= slot.blob <= end and slot.length <= end - slot.blob
 
     @property
     def process(self):
@@ -361,16 +379,26 @@ cdef class SpoolFile:
         """The write that had begun there is complete, or none of its bytes is in the file."""
         store_release32(&self.spool.header.slot[index].state, SLOT_WRITTEN if is_written else SLOT_IDLE)
 
+    def check(self):
+        """Makes sure that all records of a dead one can be rendered, before anything is changed or delivered.
+
+        Raises:
+            SpoolError: one is damaged.
+        """
+        self.records = self.prepare()
+
     cdef uint64_t prepare(self) except? 0:
-        """Makes the ring fit to be consumed here; returns how many records there are."""
+        """Makes the ring (private memory here) fit to be consumed; returns how many records there are. Once only."""
         cdef SpoolHeader* header = self.spool.header
         cdef uint64_t at = header.released[header.released_current].position
         cdef uint64_t head = header.positions.head
         cdef uint64_t count = 0
         cdef uint64_t room
+        cdef int64_t time_ns
         cdef ClockCalibration calibration = header.calibration
         cdef RecordPrefix* prefix
         cdef RecordHeader* record
+        self.owned_from = self.owned_to = at
         while at != head:
             room = header.ring_capacity - (at & (header.ring_capacity - 1))
             if room > head - at:
@@ -390,10 +418,23 @@ cdef class SpoolFile:
             else:
                 raise self.damaged(f"record {count} is of no known kind")
             # Stamps become plain time here: the clock they were taken by may be gone.
-            record.ticks = <uint64_t> calibration_ns(&calibration, record.ticks)
+            time_ns = calibration_ns(&calibration, record.ticks)
+            if not 0 <= time_ns < LATEST_NS:
+                raise self.damaged(f"record {count} has an impossible time")
+            record.ticks = <uint64_t> time_ns
             count += 1
             at += prefix.size
+            self.owned_to = at
         return count
+
+    cdef void free_large(self) noexcept:
+        """Blocks of large records that no engine took over."""
+        cdef RecordHeap* heap
+        while self.owned_from != self.owned_to:
+            heap = <RecordHeap*> (<char*> self.data.buf + (self.owned_from & (self.spool.header.ring_capacity - 1)))
+            if heap.kind == RECORD_HEAP:
+                free(heap.block)
+            self.owned_from += heap.size
 
     cdef RecordHeader* load_large(self, RecordHeap* heap, uint64_t number) except NULL:
         cdef uint64_t size = heap.block_size
@@ -418,6 +459,12 @@ cdef class SpoolFile:
             if self.spool.header.slot[i].name_size:
                 first = min(first, slot_done(&self.spool.header.slot[i]))
         return self.spool.header.released[self.spool.header.released_current].sequence if first == <uint64_t> -1 else first
+
+
+cdef bint calibration_is_sound(const ClockCalibration* calibration) noexcept:
+    # Wide, because a clock that is corrected between two anchors makes a strange slope; but no NaN.
+    cdef const ClockLine* line = &calibration.lines[calibration.current]
+    return calibration.ticks_are_ns or (-1e6 < line.ns_per_tick < 1e6 and -1e6 < line.ns_per_tick_long < 1e6)
 
 
 cdef bint spool_add_sink(SpoolFile file, int sink_id, bytes path) except -1:
@@ -488,7 +535,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish):
 
 
 def spool_adopt(Core core not None, SpoolFile file not None, list starts):
-    """Has a core that has not logged deliver what a dead process left; its sinks are there already.
+    """Has a core that has not logged deliver what a dead process left (`check` it first); its sinks are there already.
 
     Args:
         starts: (sink id, path or None, is exact): a sink file continues where the dead process's own progress in it
@@ -501,7 +548,7 @@ def spool_adopt(Core core not None, SpoolFile file not None, list starts):
     cdef Engine* engine = core.engine
     cdef Spool* spool = &file.spool
     cdef SpoolHeader* header = spool.header
-    cdef uint64_t count = file.prepare()
+    cdef uint64_t count = file.records
     cdef uint64_t first = header.released[header.released_current].sequence
     cdef uint64_t start
     cdef Sink* sink
@@ -511,6 +558,7 @@ def spool_adopt(Core core not None, SpoolFile file not None, list starts):
     ring = ring_attach(<char*> file.data.buf, &header.positions, header.ring_capacity)
     if ring == NULL:
         raise MemoryError
+    file.owned_from = file.owned_to  # the engine frees them as it goes
     ring.spool = spool
     ring.committed = count
     ring.retired = 1

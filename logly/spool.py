@@ -197,6 +197,11 @@ def deliver(
     """
     from .backend import Backend
 
+    try:
+        file.check()
+    except BaseException:
+        file.close()
+        raise
     backend = Backend(
         "recovery",
         replace(config, spool=None, auto_sink=False, overflow="block", stall_timeout=86_400, on_error=on_error),

@@ -1,0 +1,90 @@
+"""The fuzz targets for some seconds, and what they once found. For longer runs: `python -m tests.fuzz --help`."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import logly.spool
+from logly import LoggerConfig, SinkConfig, SpoolError
+
+from .fuzz.__main__ import TARGETS
+from .waiting import ROOT
+
+linux_spool = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or "t" in getattr(sys, "abiflags", ""), reason="spools: Linux with a GIL"
+)
+MARKS = {"spools": linux_spool, "layouts": pytest.mark.skipif(sys.platform == "win32", reason="files in memory")}
+
+
+@pytest.mark.parametrize("seed", [1, None], ids=["same-seed", "new-seed"])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in TARGETS])
+def test_nothing_is_found_in_a_short_run(name: str, seed: int | None) -> None:
+    if name == "formats":
+        pytest.importorskip("tests._probe_text", reason="built with LOGLY_BUILD=probe only")
+    if seed is None:
+        seed = secrets.randbelow(1 << 32)
+    command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", "3", "--seed", str(seed)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def sample(tmp_path: Path):
+    """A spool whose process died in the middle of a write(2) to a file."""
+    from .fuzz.spools import ENDS, Sample
+
+    return Sample(tmp_path / "dead", ENDS["writing"])
+
+
+def refusal_of(sample, offset: int, data: bytes) -> str:
+    """What is told of the damaged spool; it and the log that it has the end of must be as they were."""
+    from .fuzz.spools import data_pages
+
+    with sample.path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+    before = data_pages(sample.path)
+    with pytest.raises(SpoolError) as caught:  # noqa: PT012 -- either of the two may refuse it
+        file = logly.spool.open_dead(str(sample.path))
+        assert file is not None
+        sink = SinkConfig(path=sample.folder / "app.log", format="{message}").resolved()
+        logly.spool.deliver(file, LoggerConfig(), [sink], 30.0, lambda error: None)
+    assert data_pages(sample.path) == before
+    assert (sample.folder / "app.log").read_bytes() == sample.logs["app.log"]
+    return str(caught.value)
+
+
+@linux_spool
+def test_a_damaged_record_is_found_before_a_write_is_finished(sample) -> None:
+    assert sample.logs["app.log"]
+    assert "record 3 is not one" in refusal_of(sample, sample.unreleased[3] + 24, b"\xff\xff")
+
+
+@linux_spool
+def test_a_record_of_an_impossible_time_is_damaged(sample) -> None:
+    # One before 1970 made the flusher ask for rotation for ever.
+    place = sample.unreleased[3] + 8
+    (ticks,) = struct.unpack("<Q", sample.read(place, 8))
+    assert "impossible time" in refusal_of(sample, place, struct.pack("<Q", (ticks + 2**63 + 2**40) % 2**64))
+
+
+@linux_spool
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [
+        pytest.param(40, 2**63 + 5, id="place in the file"),
+        pytest.param(48, 1 << 20, id="length"),
+        pytest.param(56, 2**64 - 8, id="large bytes elsewhere"),
+        pytest.param(68, 0, id="name"),
+    ],
+)
+def test_a_write_that_cannot_have_begun_is_damaged(sample, offset: int, value: int) -> None:
+    (place,) = [slot for slot in sample.slots if struct.unpack("<I", sample.read(slot, 4))[0] == 1]
+    assert "a sink's" in refusal_of(sample, place + offset, struct.pack("<Q", value))
