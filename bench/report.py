@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import goals
 import standings
 import svg
 
@@ -134,6 +135,10 @@ class Report:
             lines += [f"- **{'; '.join(titles)}.** {why} *Next step:* {step}"]
         return [*lines, ""] if behind else [*lines, "Nowhere in this run.", ""]
 
+    def goals(self) -> list[str]:
+        rows = goals.answers(self.results["scripts"], number)
+        return table(["measure", "goal", "this run"], list(rows)) if rows else []
+
     def notes(self) -> list[str]:
         notes: dict[str, list[str]] = {}
         for facts in self.peers.values():
@@ -202,6 +207,13 @@ class Report:
             "synchronous one's, so the scenarios that count lines in the file are the ones to compare such with.",
             "",
             *self.standing(),
+            "## The goals",
+            "",
+            "Ratios of medians over the rounds (`bench/throughput.py` with `--rounds` forms its ratio within each "
+            "round). Those that need the floor of an empty compiled method: `bench/core_cost.py`, "
+            "`bench/cost_layout.py`; the idle logger: `bench/idle.py`.",
+            "",
+            *self.goals(),
             "## What a call costs the caller",
             "",
             "![caller's cost](benchmarks/cost.svg)",

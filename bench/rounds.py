@@ -92,6 +92,10 @@ def balance(result: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def print_table(found: dict[str, list[dict[str, Any]]], headline: Sequence[str]) -> None:
     """Median, least and most of the headline, and its ratio to the last peer's in the same round."""
     last = list(found)[-1]
@@ -106,4 +110,6 @@ def print_table(found: dict[str, list[dict[str, Any]]], headline: Sequence[str])
         pairs = [(good[number], figure(row, headline)) for number, row in base.items()]
         ratios = [value / other for value, other in pairs if other]
         ratio = f"{statistics.median(ratios):.3g}" if ratios else ""
-        print(f"| {peer} | {statistics.median(values):,.1f} | {min(values):,.1f} | {max(values):,.1f} | {ratio} |")
+        print(
+            f"| {peer} | {shown(statistics.median(values))} | {shown(min(values))} | {shown(max(values))} | {ratio} |"
+        )
