@@ -15,7 +15,7 @@ from harness import main, opened
 
 BACKLOG = 10_000
 BATCH, PAUSE_S = 20, 0.001
-LIMIT_S = 8.0
+LIMIT_S = 5.0
 """No new round after that, but for the third: some peers need seconds to write a backlog."""
 
 
@@ -28,7 +28,7 @@ def compute(units: int) -> float:
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    rounds, units, records = (2, 300_000, 500) if options.fast else (9, 1_500_000, BACKLOG)
+    rounds, units, records = (2, 300_000, 500) if options.fast else (7, 1_500_000, BACKLOG)
     alone, backlog, beside = [], [], []
     with opened(peer, "args", options) as run:
         logged = 0

@@ -1,4 +1,4 @@
-"""How much resident memory: the library imported, one file sink with a record, and a burst of 200,000?"""
+"""How much resident memory: the library imported, one file sink with a record, and a burst of 50,000?"""
 
 import argparse
 from typing import Any
@@ -7,7 +7,7 @@ from harness import main, opened, resident_bytes
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    burst = 4_000 if options.fast else 100_000
+    burst = 4_000 if options.fast else 50_000
     bare = resident_bytes()
     with opened(peer, "args", options) as run:
         ready = resident_bytes()

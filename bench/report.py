@@ -297,7 +297,7 @@ class Report:
                 "memory",
                 {
                     "one file sink (MiB)": lambda row: f"{row['sink_mib']:.1f}",
-                    "+ burst of 100,000 (MiB)": lambda row: f"{row['burst_mib']:.1f}",
+                    "+ burst of 50,000 (MiB)": lambda row: f"{row['burst_mib']:.1f}",
                 },
             ),
             *self.section("import_time", {"import (ms)": lambda row: number(row["import_ms"])}),
