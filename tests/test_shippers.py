@@ -65,7 +65,7 @@ def shipper(tmp_path: Path, rsyslogd: rsyslog.Rsyslog, pipe: int) -> Iterator[Sh
         return [json.loads(line)["number"] for line in lines]
 
     try:
-        wait_until(lambda: (tmp_path / "socket").exists() or process.poll() is not None, "rsyslogd to listen")
+        wait_until(lambda: (tmp_path / "socket").exists() or process.poll() is not None, "rsyslogd to start")
         yield numbers
     finally:
         process.terminate()
@@ -106,7 +106,8 @@ def test_every_record_sent_through_a_pipe_arrives_once(pipe: int, shipper: Shipp
 
 def test_every_record_sent_to_a_socket_arrives_once(tmp_path: Path, shipper: Shipper) -> None:
     with socket.socket(socket.AF_UNIX) as connection, Logger() as logger:
-        connection.connect(str(tmp_path / "socket"))
+        address = str(tmp_path / "socket")
+        wait_until(lambda: connection.connect_ex(address) == 0, "rsyslogd to listen")  # it is made before that
         logger.add_sink(SinkConfig(fd=connection.fileno(), json=True))
         for number in range(5000):
             logger.info("order {} filled", number, number=number)
