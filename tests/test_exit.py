@@ -244,7 +244,7 @@ def test_logging_after_close_is_synchronous(tmp_path: Path) -> None:
 def test_del_and_atexit_at_shutdown(tmp_path: Path) -> None:
     body = """
     class Late:
-        def __del__(self):
+        def __del__(self, logger=logger):  # the global may be None by then
             logger.info("del")
     late = Late()
     sys.late = Late()
