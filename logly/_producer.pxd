@@ -275,11 +275,12 @@ cdef inline int text_in_place(
     Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint32_t needs, uint64_t limit
 ) noexcept nogil:
     cdef uint64_t room, ident
-    cdef uint64_t units = <uint64_t> text_length_of(message)
+    cdef uint64_t length = <uint64_t> text_length_of(message)
+    cdef uint32_t count = <uint32_t> length
     cdef char* record = ring_window(ring, &room)
     cdef RecordHeader* header = <RecordHeader*> record
     cdef char* at = record + sizeof(RecordHeader)
-    cdef uint64_t size = align_record(sizeof(RecordHeader) + 8 + 5 + units)
+    cdef uint64_t size = align_record(sizeof(RecordHeader) + 8 + 5 + length)
     if size > room or size > limit:
         return NO_ROOM
     if FREE_THREADED:
@@ -300,11 +301,11 @@ cdef inline int text_in_place(
         at += 8
         header.flags = HAS_THREAD
     else:
-        size = align_record(sizeof(RecordHeader) + 5 + units)
+        size = align_record(sizeof(RecordHeader) + 5 + length)
     header.size = <uint32_t> size
     at[0] = TAG_UTF8
-    memcpy(at + 1, &units, 4)
-    copy_text(at + 5, <const char*> text_data(message), units)
+    memcpy(at + 1, &count, 4)
+    copy_text(at + 5, <const char*> text_data(message), length)
     commit_record(ring, record, size)
     if FREE_THREADED:
         ring_end(ring)
