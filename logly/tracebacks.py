@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from traceback import TracebackException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import CodeType, TracebackType
 
 __all__ = ["exception_text"]
 
 _INDENTED = "\n    "
+
+#: The text of a traceback's entry, by code object (its id), instruction and line: finding the marks under a line costs
+#: the traceback module a parse of it. The code object is kept with it, so that its id is not used again.
+_entries: dict[tuple[int, int, int], tuple[CodeType, str]] = {}
+_MOST_ENTRIES = 1024
+
+#: Their message is completed with a guess that looks at the traceback's frames ("Did you mean ...?").
+_GUESSING = (NameError, AttributeError, ImportError, SyntaxError)
 
 
 def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str, str, str]:
@@ -24,17 +33,78 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
     """
     kind = type(error)
     try:
-        rendered = TracebackException(kind, error, trace, compact=True)
-        stack = "".join(rendered.format())
+        front = _known_entries(error, trace)
+        if front is not None:
+            rendered = TracebackException(kind, error, None, compact=True)
+            stack = front + "".join(rendered.format())
+        else:
+            front = ""
+            rendered = TracebackException(kind, error, trace, compact=True)
+            stack = "".join(rendered.format())
+            _remember_entries(rendered, trace)
     except Exception as trouble:
         message = _text_of(error)
         stack = f"{kind.__name__}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
         return kind.__name__, message, stack, stack.replace("\n", _INDENTED)
     try:
-        safe = "".join(rendered.format()) if _indent_messages(rendered) else ""
+        safe = front + "".join(rendered.format()) if _indent_messages(rendered) else ""
     except Exception:
         safe = stack.replace("\n", _INDENTED)
     return kind.__name__, _text_of(error), stack, safe
+
+
+def _is_plain(error: BaseException) -> bool:
+    """Whether its text is its traceback's entries and its own line: no other exception is shown with it."""
+    return (
+        error.__cause__ is None
+        and (error.__context__ is None or error.__suppress_context__)
+        and not isinstance(error, _GUESSING)
+        and not hasattr(error, "exceptions")
+        and not hasattr(sys, "tracebacklimit")
+    )
+
+
+def _keys(trace: TracebackType | None) -> list[tuple[int, int, int]] | None:
+    """What the entries are kept under; None when they may be shown in short ("Previous line repeated 5 more times")."""
+    keys: list[tuple[int, int, int]] = []
+    repeated = 0
+    while trace is not None:
+        line = trace.tb_lineno
+        repeated = repeated + 1 if keys and keys[-1][2] == line else 0
+        if repeated >= 3:
+            return None
+        keys.append((id(trace.tb_frame.f_code), trace.tb_lasti, line))
+        trace = trace.tb_next
+    return keys
+
+
+def _known_entries(error: BaseException, trace: TracebackType | None) -> str | None:
+    """The traceback without the exception's own line, if every entry of it has been rendered before."""
+    keys = _keys(trace) if trace is not None and _is_plain(error) else None
+    if keys is None:
+        return None
+    parts = ["Traceback (most recent call last):\n"]
+    for key in keys:
+        known = _entries.get(key)
+        if known is None:
+            return None
+        parts.append(known[1])
+    return "".join(parts)
+
+
+def _remember_entries(rendered: TracebackException, trace: TracebackType | None) -> None:
+    """Keep the text of each entry that this traceback shows."""
+    keys = _keys(trace)
+    texts = rendered.stack.format() if keys else []
+    if keys is None or len(texts) != len(keys):
+        return
+    if len(_entries) + len(keys) > _MOST_ENTRIES:
+        _entries.clear()
+    for key, text, frame in zip(keys, texts, rendered.stack, strict=True):
+        # Odd names are made safe one by one: see `_indent_message`.
+        if trace is not None and "\n" not in frame.filename + frame.name:
+            _entries[key] = (trace.tb_frame.f_code, text)
+        trace = trace.tb_next if trace is not None else None
 
 
 def _text_of(error: BaseException) -> str:

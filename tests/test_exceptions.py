@@ -2,14 +2,17 @@
 
 import asyncio
 import gc
+import random
 import sys
 import traceback
 import weakref
+from functools import partial
 from typing import Any
 
 import pytest
 
 from logly import ConfigError, LoggerConfig
+from logly.tracebacks import _MOST_ENTRIES, _entries, _indent_messages, exception_text
 from tests.lines import Lines, lines_of
 
 
@@ -112,6 +115,57 @@ def test_tracebacks_are_pythons(fail, lines, json_lines):
     assert lines.text().partition("\n")[2] == expected
     exception = json_lines.object()["exception"]
     assert (exception["type"], exception["stack"]) == (kind, expected)
+
+
+def raise_below(depth):
+    if depth:
+        raise_below(depth - 1)
+    raise_multiline() if depth == 0 else None
+
+
+def raise_name():
+    valid_name = 1
+    return valid_nane + valid_name  # noqa: F821
+
+
+def raise_odd_place():
+    exec(compile("def f():\n    raise ValueError('odd')\nf()", "a\nb.py", "exec"), {})
+
+
+AGAIN = [*KINDS, raise_multiline, raise_name, raise_odd_place, *(partial(raise_below, n) for n in (1, 2, 3, 4, 5))]
+
+
+def test_the_same_traceback_again_is_pythons_too():
+    """The text of an entry is kept from one traceback to the next: whichever come in whatever order."""
+    source = random.Random(11)
+    for _ in range(300):
+        fail = source.choice(AGAIN)
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            fail()
+        error = caught.value
+        kind, _, stack, safe = exception_text(error, error.__traceback__)
+        rendered = traceback.TracebackException.from_exception(error, compact=True)
+        assert (kind, stack) == (type(error).__name__, "".join(rendered.format()))
+        assert safe == ("".join(rendered.format()) if _indent_messages(rendered) else "")
+
+
+def test_a_limit_of_tracebacks_is_python_s_own(monkeypatch):
+    for limit in (None, 1, None, 2):
+        if limit:
+            monkeypatch.setattr(sys, "tracebacklimit", limit, raising=False)
+        with pytest.raises(ValueError, match="first") as caught:
+            raise_below(2)
+        stack = exception_text(caught.value, caught.value.__traceback__)[2]
+        assert stack == "".join(traceback.format_exception(caught.value))
+        monkeypatch.undo()
+
+
+def test_what_is_kept_of_tracebacks_is_bounded():
+    for i in range(_MOST_ENTRIES + 100):
+        with pytest.raises(ValueError, match=str(i)) as caught:
+            exec(compile(f"raise ValueError({i})", f"made_{i}.py", "exec"), {})
+        exception_text(caught.value, caught.value.__traceback__)
+        assert len(_entries) <= _MOST_ENTRIES
 
 
 def test_a_message_of_several_lines_is_exact_in_json_and_indented_in_text(lines, json_lines):
