@@ -9,7 +9,7 @@ Needs CPython with its headers and a C++ compiler only.
     lint        only lint and types
     wheel       only sdist -> wheel -> install -> tests; LOGLY_DIST=FOLDER keeps the two files
     docs        the documentation as a site in build/site, warnings being errors
-    sanitizers  the tests under the address, undefined-behaviour and thread sanitizers
+    sanitizers  the tests under the address, undefined-behaviour and thread sanitizers, and a check for leaks
     fuzz        the format renderer, the layout parser and the spool reader, a minute each (more: python -m tests.fuzz)
     bench       every benchmark against every peer that is installed
 
@@ -117,7 +117,7 @@ def build_docs() -> None:
 
 def sanitizers() -> None:
     setup("test")
-    run(PYTHON, "tools/sanitize.py", "asan", "ubsan", "tsan")
+    run(PYTHON, "tools/sanitize.py", "asan", "ubsan", "tsan", "leaks")
 
 
 def fuzz() -> None:

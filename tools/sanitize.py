@@ -1,8 +1,13 @@
 """Runs the tests under a sanitizer or valgrind, on a copy of the sources, so that no build is left behind.
 
-    python tools/sanitize.py asan              # or ubsan, tsan, valgrind; several are run in turn
+    python tools/sanitize.py asan              # or ubsan, tsan, valgrind, leaks; several are run in turn
     python tools/sanitize.py tsan -- -k ring   # what follows -- goes to pytest
+    python tools/sanitize.py asan --fuzz 600   # the fuzz targets instead of the tests, so many seconds each
+    python tools/sanitize.py leaks             # LeakSanitizer over 200 lives of a logger (tests/leaks.py)
     python tools/sanitize.py tsan --self-check # does it still catch a seeded fault?
+
+Without arguments for pytest each file of tests is a run of its own, in turn, so that one that a tool makes very slow or
+large does not take the others along. Property tests try few examples unless HYPOTHESIS_PROFILE says otherwise.
 
 Needs gcc's sanitizer libraries (they come with gcc) and, for valgrind, the package of that name. The
 interpreter is the one that runs this script, or `--python`; it needs cython, setuptools, pytest and the
@@ -21,7 +26,14 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-LIBRARIES = {"asan": "libasan.so", "ubsan": "libubsan.so", "tsan": "libtsan.so"}
+LIBRARIES = {"asan": "libasan.so", "ubsan": "libubsan.so", "tsan": "libtsan.so", "leaks": "libasan.so"}
+# Not under any of the tools, and why.
+DESELECTED = {
+    "tests/test_color.py::test_the_console_of_a_program_on_a_terminal": "starts an interpreter without the preload",
+    "tests/test_spool.py::test_any_sudden_end[os.kill(os.getpid(), signal.SIGSEGV)]": "ends by that on purpose",
+}
+CHUNK_S = 3600
+LIVES = 200
 # Never `called_from_lib:libpython` nor ignore_noninstrumented_modules here: they would blind TSan to the
 # mutex of the GIL, and every object that two threads touch in turn would be reported.
 # A free-threaded interpreter synchronises with atomics of its own, which TSan sees only in one built for it
@@ -63,13 +75,16 @@ def race(by):
 def shift(int by):
     return seeded_shift(by)
 
+def lost(by):
+    malloc(by)
+
 def heap(by):
     cdef char* data = <char*> malloc(16)
     free(data)
     # Read after free.
     return data[3] + 1 if data[3] > 4 else 0
 """
-FAULT_OF = {"tsan": "race", "ubsan": "shift", "asan": "heap", "valgrind": "heap"}
+FAULT_OF = {"tsan": "race", "ubsan": "shift", "asan": "heap", "valgrind": "heap", "leaks": "lost"}
 
 
 def copy_sources(target: Path) -> None:
@@ -102,7 +117,9 @@ def is_free_threaded(python: str) -> bool:
 def environment(tool: str, folder: Path, python: str) -> dict[str, str]:
     log = folder / "reports" / tool
     log.parent.mkdir(exist_ok=True)
-    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    env = {"HYPOTHESIS_PROFILE": "few", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    # The copy, and no logly that is installed; also for interpreters that tests start elsewhere.
+    env["PYTHONPATH"] = str(folder)
     if not is_free_threaded(python):
         # Python's own allocator would hide what happens inside its arenas; a free-threaded build needs it.
         env["PYTHONMALLOC"] = "malloc"
@@ -113,6 +130,9 @@ def environment(tool: str, folder: Path, python: str) -> dict[str, str]:
     # A report to a file: pytest captures stderr, and an aborting process would take it along.
     common = f"log_path={log}:halt_on_error=1"
     env["ASAN_OPTIONS"] = f"{common}:detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1"
+    if tool == "leaks":
+        # The interpreter has no frame pointers: its frames would end the stacks before logly's.
+        env["ASAN_OPTIONS"] = f"log_path={log}:detect_leaks=1:fast_unwind_on_malloc=0:malloc_context_size=25"
     env["UBSAN_OPTIONS"] = f"{common}:print_stacktrace=1"
     suppressions = folder / "tsan.supp"
     suppressions.write_text(TSAN_SUPPRESSIONS)
@@ -123,7 +143,7 @@ def environment(tool: str, folder: Path, python: str) -> dict[str, str]:
 
 
 def build(tool: str, folder: Path, python: str) -> None:
-    switch = "debug" if tool == "valgrind" else tool
+    switch = {"valgrind": "debug", "leaks": "asan"}.get(tool, tool)
     # The interpreter itself may be built with TSan: what it does while it compiles is of no interest.
     env = os.environ | {"LOGLY_BUILD": f"probe,{switch}", "TSAN_OPTIONS": "report_bugs=0"}
     command = [python, "setup.py", "-q", "build_ext", "--inplace"]
@@ -146,6 +166,40 @@ def prefix(tool: str, folder: Path) -> list[str]:
     return [*command, f"--log-file={folder}/reports/valgrind.%p"]
 
 
+def programs(tool: str, folder: Path, options: argparse.Namespace) -> list[list[str]]:
+    """The commands that are to run clean, after the interpreter's name."""
+    if options.self_check:
+        return [["-c", f"from tests import _probe_faults; _probe_faults.{FAULT_OF[tool]}(40)"]]
+    if options.fuzz:
+        return [["-m", "tests.fuzz", "--seconds", str(options.fuzz)]]
+    if tool == "leaks":
+        return [["-m", "tests.leaks", str(LIVES)]]
+    pytest = ["-m", "pytest", "-p", "no:cacheprovider", "--timeout=1200"]
+    if options.pytest:
+        return [[*pytest, *options.pytest]]
+    pytest += [f"--deselect={test}" for test in DESELECTED]
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.glob("tests/test_*.py"))
+    return [[*pytest, "-q", file] for file in files]
+
+
+def run_one(command: list[str], folder: Path, env: dict[str, str]) -> int:
+    print("+", *command[command.index("-m") if "-m" in command else 0 :], flush=True)
+    try:
+        return subprocess.run(command, cwd=folder, env=env, check=False, timeout=CHUNK_S).returncode
+    except subprocess.TimeoutExpired:
+        print(f"  did not end within {CHUNK_S} s", flush=True)
+        return -1
+
+
+def reports_of(tool: str, folder: Path) -> list[str]:
+    texts = [text for path in sorted(folder.glob("reports/*")) if (text := path.read_text().strip())]
+    if tool != "leaks":
+        return texts
+    # What the interpreter itself never frees is not ours.
+    stacks = [stack for text in texts for stack in text.split("\n\n") if " leak of " in stack]
+    return [stack for stack in stacks if "_core." in stack or "_probe_faults" in stack]
+
+
 def run(tool: str, options: argparse.Namespace) -> bool:
     """True when the tests passed and the tool has nothing to report."""
     with tempfile.TemporaryDirectory(prefix="logly-sanitize-") as name:
@@ -154,30 +208,28 @@ def run(tool: str, options: argparse.Namespace) -> bool:
         if options.self_check:
             Path(folder, "tests", "_probe_faults.pyx").write_text(FAULTS)
         build(tool, folder, options.python)
-        tests = [options.python, "-m", "pytest", "-p", "no:cacheprovider", "--timeout=1200", *options.pytest]
-        if options.self_check:
-            fault = f"from tests import _probe_faults; _probe_faults.{FAULT_OF[tool]}(40)"
-            tests = [options.python, "-c", fault]
-        command = [*prefix(tool, folder), *tests]
-        code = subprocess.run(
-            command, cwd=folder, env=environment(tool, folder, options.python), check=False
-        ).returncode
-        reports = [text for path in sorted(folder.glob("reports/*")) if (text := path.read_text().strip())]
+        env = environment(tool, folder, options.python)
+        codes = {}
+        for program in programs(tool, folder, options):
+            codes[program[-1]] = run_one([*prefix(tool, folder), options.python, *program], folder, env)
+        reports = reports_of(tool, folder)
     for text in reports:
         print(text.replace(str(folder), "."))
     if options.self_check:
         caught = any("_probe_faults" in text for text in reports)
         print(f"{tool}: seeded {FAULT_OF[tool]} {'caught' if caught else 'NOT CAUGHT'}")
         return caught
-    # 5: pytest found no tests.
-    print(f"{tool}: exit code {code}, {len(reports)} report(s)")
-    return code in (0, 5) and not reports
+    # 5: pytest found no tests. LeakSanitizer ends with 23 whosever the leak is.
+    failed = [name for name, code in codes.items() if code not in (0, 5) and not (tool == "leaks" and code == 23)]
+    print(f"{tool}: {len(codes)} run(s), failed: {' '.join(failed) or 'none'}; {len(reports)} report(s)")
+    return not failed and not reports
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tools", nargs="+", choices=list(FAULT_OF), metavar="TOOL", help=", ".join(FAULT_OF))
     parser.add_argument("--python", default=sys.executable, help="interpreter to build for and run")
+    parser.add_argument("--fuzz", type=float, metavar="SECONDS", help="run the fuzz targets instead of the tests")
     parser.add_argument("--self-check", action="store_true", help="run a seeded fault instead of the tests")
     own, pytest = sys.argv[1:], []
     if "--" in own:
