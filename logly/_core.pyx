@@ -3,8 +3,8 @@
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
 files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
 `_nested.pxi` and `_fields.pxi` (nested values, blocks of fields), `_layouts.pxi` (layout programs), `_engine.pxi`
-(`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_records.pxi` (records as Python objects), `_room.pxi`
-(records that wait for room), `_calls.pxi` (the log calls themselves).
+(`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_spool_use.pxi`, `_records.pxi` (records as Python objects),
+`_room.pxi` (records that wait for room), `_calls.pxi` (the log calls themselves).
 """
 
 import sys
@@ -31,6 +31,7 @@ from logly._clock cimport (
     ClockCalibration, ClockLine, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,
 )
 from logly._delivery cimport engine_discard, deliver_line, engine_line, engine_write, sink_recovered, sink_trouble
+from logly._durable cimport close_sync_files, engine_sync, synced_latest, synced_write
 from logly._engine cimport engine_pass, engine_run
 from logly._state cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
@@ -39,7 +40,7 @@ from logly._state cimport (
     engine_wake, engine_written,
 )
 from logly._event cimport event_init, event_prepare, event_signal, event_wait, wait_ns
-from logly._fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_write_raw, process_id
+from logly._fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_sync, fd_write_raw, process_id
 from logly._format cimport KIND_ALL, KIND_BYTES, KIND_STR, FormatSpec, parse_spec, spec_accepts
 from logly._layout cimport is_of_run
 from logly._line cimport (
@@ -72,8 +73,8 @@ from logly._ring cimport (
 from logly._sound cimport Names, record_is_sound
 from logly._spool cimport (
     HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS,
-    SPOOL_VERSION, STAGE_BYTES, Released, Spool, SpoolHeader, SpoolSlot, slot_done, slot_stage, spool_put_blob,
-    spool_pwrite,
+    SPOOL_VERSION, STAGE_BYTES, SYNCED_APART, SYNCED_OFFSET, Released, Spool, SpoolHeader, SpoolSlot, Synced, slot_done,
+    slot_stage, spool_put_blob, spool_pwrite,
 )
 from logly._table cimport Table, table_find, table_insert
 from logly._threads cimport (
@@ -113,6 +114,7 @@ include "_nested.pxi"
 include "_fields.pxi"
 include "_layouts.pxi"
 include "_spool.pxi"
+include "_spool_use.pxi"
 include "_rings.pxi"
 include "_engine.pxi"
 include "_fork.pxi"

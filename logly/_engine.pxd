@@ -15,6 +15,7 @@ from logly._clock cimport calibration_refresh, clock_monotonic_ns, clock_ticks
 from logly._delivery cimport (
     consume_record, engine_discard, engine_write, is_given_up, is_stalled, notice_dropped, sink_notice,
 )
+from logly._durable cimport engine_sync
 from logly._event cimport event_prepare, event_signal, event_wait
 from logly._merge cimport merge_begin, merge_next, record_proper
 from logly._output cimport NO_TURN, Sink, sink_backlog, sink_oldest, sink_use_spool
@@ -32,7 +33,7 @@ from logly._threads cimport FREE_THREADED, lease_is_over, lease_leave
 # their pace while that takes little of the ring; a producer that waits, or a quarter of the ring, has them write now.
 cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nogil:
     cdef Ring* ring = spool.ring
-    cdef uint64_t kept = ring.tail - ring.positions.tail
+    cdef uint64_t kept = ring.tail - spool.written_to
     cdef Sink* sink = engine.sinks
     if kept == 0:
         return
@@ -182,7 +183,8 @@ cdef inline bint is_retired(const Ring* ring) noexcept nogil:
 
 
 cdef inline bint spool_is_released(const Ring* ring) noexcept nogil:
-    return ring.spool == NULL or ((<Spool*> ring.spool).begun and ring.positions.tail == ring.tail)
+    cdef const Spool* spool = <const Spool*> ring.spool
+    return spool == NULL or (spool.begun and not spool.syncing and ring.positions.tail == ring.tail)
 
 
 # Rings that no producer uses any more go once they are empty; their counts stay.
@@ -340,6 +342,11 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
         status = engine_pass(engine)
         sleep_ns = engine.sleep_ns
         engine_unlock(engine)
+        if engine.sync_ns:
+            if engine_sync(engine, True):
+                status |= PASS_MORE
+            if engine.sync_wait_ns < sleep_ns:
+                sleep_ns = engine.sync_wait_ns
         if status & PASS_PYTHON:
             engine_give_way(engine)
             return RUN_PYTHON

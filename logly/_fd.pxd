@@ -24,7 +24,9 @@ cdef extern from * nogil:
     static inline int fd_is_path(int fd, const char* path) { return 1; }
     static inline int64_t fd_size(int fd) { struct _stat64 s; return _fstat64(fd, &s) == 0 ? s.st_size : -1; }
     static inline int fd_place(int fd, uint64_t* place) { return 0; }
-    static inline int fd_sync(int fd) { return _commit(fd); }
+    static inline int fd_sync(int fd) { return _commit(fd) == 0 ? 0 : errno; }
+    static inline int fd_copy(int fd) { return -1; }
+    static inline void fd_close(int fd) { _close(fd); }
     static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) { return 0; }
     static inline uint64_t process_id() { return (uint64_t)_getpid(); }
     #else
@@ -79,12 +81,17 @@ cdef extern from * nogil:
         return 1;
     }
     static inline int fd_sync(int fd) {
+        for (;;) {
     #ifdef __APPLE__
-        return fsync(fd);
+            if (fcntl(fd, F_FULLFSYNC) == 0) return 0;
     #else
-        return fdatasync(fd);
+            if (fdatasync(fd) == 0) return 0;
     #endif
+            if (errno != EINTR) return errno == EINVAL || errno == ENOTSUP ? 0 : errno;
+        }
     }
+    static inline int fd_copy(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
+    static inline void fd_close(int fd) { close(fd); }
     static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) {
         struct stat s;
         if (fstat(fd, &s) != 0) return 0;
@@ -117,7 +124,11 @@ cdef extern from * nogil:
     int64_t fd_size(int fd) noexcept
     # Device, inode and length of the file.
     bint fd_place(int fd, uint64_t* place) noexcept
+    # What was written to it survives the loss of power from now on. 0, or an errno; what cannot be synced (a pipe) need not be.
     int fd_sync(int fd) noexcept
+    # Another descriptor of the same open file, or -1.
+    int fd_copy(int fd) noexcept
+    void fd_close(int fd) noexcept
     # False when the descriptor is not open.
     bint fd_identity(int fd, uint64_t* device, uint64_t* inode) noexcept
     uint64_t process_id() noexcept

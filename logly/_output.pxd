@@ -102,6 +102,7 @@ cdef struct Sink:
     uint64_t inode
     int lock_fd            # -1: no other process rotates this file
     int64_t file_size
+    int64_t torn_size      # the file had this length and no newline at its end when it was opened; -1: it had one
     int64_t size_limit     # 0: none
     int64_t period_from_ns # record times of the present file: outside of them, the schedule is asked
     uint64_t period_ns
@@ -297,6 +298,15 @@ cdef inline void sink_unstage(Sink* sink) noexcept nogil:
     sink.staged_until = 0
 
 
+cdef inline int sink_note_error(Sink* sink, int error) noexcept nogil:
+    sink.last_error = error
+    sink.write_errors += 1
+    if error == EBADF and sink.path[0]:
+        # Somebody closed our descriptor, and the number may become another file's any moment.
+        sink.fd = -1
+    return WRITE_FAILED
+
+
 # Writes up to this offset, in bytes ever appended.
 cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
     cdef int64_t result
@@ -318,12 +328,7 @@ cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
         elif result == -EAGAIN or result == -EWOULDBLOCK or result == 0:
             return WRITE_BLOCKED
         else:
-            sink.last_error = <int> -result
-            sink.write_errors += 1
-            if result == -EBADF and sink.path[0]:
-                # Somebody closed our descriptor, and the number may become another file's any moment.
-                sink.fd = -1
-            return WRITE_FAILED
+            return sink_note_error(sink, <int> -result)
     return WRITE_DONE
 
 
@@ -363,9 +368,28 @@ cdef inline uint64_t sink_file_end(const Sink* sink) noexcept nogil:
     return end
 
 
+# What somebody left without a newline at the file's end (killed in the middle of a write) gets one before the first line. If
+# the file has grown since, he lives, or another one has seen to it.
+cdef inline int sink_end_torn_line(Sink* sink) noexcept nogil:
+    cdef int64_t result
+    if fd_size(sink.fd) == sink.torn_size:
+        result = -EINTR
+        while result == -EINTR:
+            result = sink_write_once(sink, b"\n", 1)
+        if result <= 0:
+            return sink_note_error(sink, <int> -result) if result else WRITE_BLOCKED
+        sink.file_size += 1
+    sink.torn_size = -1
+    return WRITE_DONE
+
+
 cdef inline int sink_write_file(Sink* sink) noexcept nogil:
     cdef int status
     cdef uint64_t written
+    if sink.torn_size >= 0:
+        status = sink_end_torn_line(sink)
+        if status != WRITE_DONE:
+            return status
     if sink.size_limit:
         # Others may write to it too, or truncate it.
         sink.file_size = fd_size(sink.fd)

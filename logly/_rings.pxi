@@ -92,6 +92,9 @@ cdef list leave_all_spools(Core core, bint in_child):
             continue
         # Its bytes are the parent's (or the next recoverer's): they are not even looked at.
         link[0] = ring.next
+        if in_child:
+            # The parent's other thread may be syncing: these are copies of its descriptors.
+            close_sync_files(<Spool*> ring.spool)
         if ring == engine.ring:
             stand_in = ring_new(4096, 0)
             if stand_in == NULL:
@@ -114,6 +117,10 @@ cdef int pass_once(Engine* engine) noexcept nogil:
     engine_lock(engine)
     status = engine_pass(engine)
     engine_unlock(engine)
+    if engine.sync_ns and engine_sync(engine, False):
+        engine_lock(engine)
+        status = engine_pass(engine)
+        engine_unlock(engine)
     if status & PASS_SOON:
         event_wait(&engine.turn, event_prepare(&engine.turn), SOON_NS)
     return status

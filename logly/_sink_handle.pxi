@@ -67,8 +67,16 @@ cdef void set_file(Sink* sink, int fd) noexcept:
     sink.fd = fd
     sink.fd_kind = fd_kind(fd) if fd >= 0 else FD_FILE
     sink.file_size = fd_size(fd) if fd >= 0 else 0
+    sink.torn_size = -1
     if fd >= 0:
         fd_identity(fd, &sink.device, &sink.inode)
+
+
+# With a spool that survives the loss of power: what was written here counts as delivered at the next sync, which does not know
+# this file any more. Its Python side has synced it just before, so that the lock is not held for long.
+cdef void leave_file(Engine* engine, Sink* sink) noexcept nogil:
+    if engine.sync_ns and sink.fd >= 0 and sink.fd_kind == FD_FILE:
+        fd_sync(sink.fd)
 
 
 cdef void use_layout(Sink* sink, LayoutProgram layout) noexcept:
@@ -96,7 +104,7 @@ cdef class SinkHandle:
         self, *, str target, int fd, LayoutProgram layout, int min_level, int max_level, list modules, list functions,
         size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
-        bint enabled,
+        bint enabled, int64_t torn_size=-1,
     ):
         """The sink gets what is logged from now on."""
         cdef Engine* engine = self.core.engine
@@ -130,6 +138,7 @@ cdef class SinkHandle:
         sink.turn = NO_TURN
         sink.lock_fd = lock_fd
         set_file(sink, fd)
+        sink.torn_size = torn_size
         self.layout = layout
         self.core.layouts.append(layout)
         self.core.lock()
@@ -172,6 +181,7 @@ cdef class SinkHandle:
             engine.now_ns = clock_monotonic_ns()
             engine_write(engine, sink)
             engine_discard(engine, sink)
+            leave_file(engine, sink)
             link = &engine.sinks
             while link[0] != sink:
                 link = &link[0].next
@@ -240,8 +250,8 @@ cdef class SinkHandle:
 
     # ---- its file
 
-    def replace_file(self, int fd, int lock_fd, str path):
-        """Writes go to `fd` from now on. A descriptor of -1: opened when wanted.
+    def replace_file(self, int fd, int lock_fd, str path, int64_t torn_size=-1):
+        """Writes go to `fd` from now on. A descriptor of -1: opened when wanted. `torn_size`: see `files.torn_size`.
 
         True: the caller closes the one before. False: somebody has done so, and its number may be another file's.
         """
@@ -253,12 +263,16 @@ cdef class SinkHandle:
         cdef bint is_ours = (
             old >= 0 and fd_identity(old, &now_device, &now_inode) and now_device == device and now_inode == inode
         )
+        leave_file(self.core.engine, sink)
         set_file(sink, fd)
         if fd >= 0 and sink_is_mid_record(sink) and (sink.device != device or sink.inode != inode):
             # The new file gets the line from its beginning; in the old one its piece is closed off.
             sink_rewind(sink)
             if is_ours:
                 fd_write_raw(old, b"\n", 1, FD_FILE)
+        elif fd >= 0 and sink_is_mid_record(sink):
+            torn_size = -1  # it is our own line, which goes on now
+        sink.torn_size = torn_size
         sink.lock_fd = lock_fd
         name, sink.path = sink.path, name
         sink.retry_at_ns = 0

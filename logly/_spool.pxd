@@ -10,20 +10,25 @@ Exactly once, per sink file: before the bytes of some records go to `write(2)`, 
 where they will land (`slot_begin`); afterwards one store says that they have landed (`slot_written`). A successor that
 finds a write begun compares the log file with the staged bytes and finishes what is missing. The ring's space, and with
 it the records, is released only when every sink has handed them over.
+
+That is the order of stores, which a killed process keeps. What it takes to survive the loss of power: `_durable.pxd`.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 from logly._atomic cimport store_release, store_release32
 from logly._clock cimport ClockCalibration
-from logly._ring cimport Ring, RingPositions, ring_release
+from logly._ring cimport Ring, RingPositions
 
 cdef enum:
-    SPOOL_VERSION = 1
+    SPOOL_VERSION = 2
     SPOOL_SLOTS = 16             # sink files with exact progress; further ones get records at least once
     SLOT_NAME_BYTES = 1980
     HEADER_BYTES = 65536         # also the alignment of the parts: the largest page in use
+    SYNCED_OFFSET = 57344        # two `Synced`, in disk blocks of their own
+    SYNCED_APART = 4096
+    MAX_SYNC_FILES = 64
     STAGE_BYTES = 131072         # per slot: more than a sink's buffer and one line, mostly
     RING_OFFSET = 65536 + 16 * 131072
     NAMES_BYTES = 1 << 28        # room for names, never allocated in advance; blobs are beyond
@@ -75,6 +80,18 @@ cdef struct SpoolHeader:
     uint32_t spare
     ClockCalibration calibration
     SpoolSlot slot[16]
+    uint64_t boot                # the machine's start in which all this holds; 0: it was never synced
+
+
+# What is known to be on the disk. After the machine has started again nothing else in the header says anything: its pages were
+# written at moments of the kernel's choice. Of the two copies the newest that is whole counts.
+cdef struct Synced:
+    uint64_t generation
+    uint64_t head                # records before it are in the ring
+    uint64_t position            # records before it are in the sinks' files: position in the ring, and number
+    uint64_t sequence
+    ClockCalibration calibration
+    uint64_t checksum            # of all the others
 
 
 cdef struct DeadBlob:
@@ -96,6 +113,19 @@ cdef struct Spool:
     uint64_t anchor_ticks        # latest clock anchor that the header has
     uint32_t dead_blobs
     DeadBlob dead_blob[64]       # of records that were consumed; to go when they are released
+    uint64_t written_to          # position in the ring, and number, of the first record that some sink still has
+    uint64_t written_sequence
+    bint keeps_blobs             # being recovered: should power be lost meanwhile, the next one needs them
+    # for what is made durable
+    bint syncs
+    uint32_t syncing             # somebody is at it: the ring and the file must stay
+    uint64_t synced_head
+    uint64_t generation
+    int64_t sync_due_ns
+    uint32_t written_blobs       # of `dead_blob`, those of records that every sink has written
+    uint32_t sync_files
+    int sync_fd[64]
+    int64_t sync_told_ns
 
 
 cdef extern from * nogil:
@@ -144,25 +174,36 @@ cdef inline uint64_t spool_put_blob(Spool* spool, const char* data, uint64_t siz
 
 cdef inline void spool_drop_blob_later(Spool* spool, uint64_t offset, uint64_t size) noexcept nogil:
     # Beyond the table's size the space comes back with the file's end.
-    if offset and spool.dead_blobs < MAX_DEAD_BLOBS:
+    if offset and spool.dead_blobs < MAX_DEAD_BLOBS and not spool.keeps_blobs:
         spool.dead_blob[spool.dead_blobs].offset = offset
         spool.dead_blob[spool.dead_blobs].size = (size + 4095) & ~<uint64_t> 4095
         spool.dead_blobs += 1
 
 
+# The producer may overwrite what is below `position`, so from before this a successor does not begin there.
+cdef inline void spool_give_back(Spool* spool, uint64_t position, uint32_t blobs) noexcept nogil:
+    cdef uint32_t i
+    store_release(&spool.header.positions.tail, position)
+    for i in range(blobs):
+        spool_punch(spool.fd, spool.dead_blob[i].offset, spool.dead_blob[i].size)
+    if blobs:
+        memmove(&spool.dead_blob[0], &spool.dead_blob[blobs], (spool.dead_blobs - blobs) * sizeof(DeadBlob))
+        spool.dead_blobs -= blobs
+        spool.written_blobs -= blobs
+
+
 # Everything consumed so far has left every sink.
 cdef inline void spool_release(Spool* spool, uint64_t sequence) noexcept nogil:
     cdef SpoolHeader* header = spool.header
-    cdef uint32_t i
     cdef uint32_t other = 1 - header.released_current
     header.released[other].position = spool.ring.tail
     header.released[other].sequence = sequence - spool.base
     store_release32(&header.released_current, other)
-    # After it: the producer may overwrite what is below the tail, so a successor must not begin there.
-    ring_release(spool.ring)
-    for i in range(spool.dead_blobs):
-        spool_punch(spool.fd, spool.dead_blob[i].offset, spool.dead_blob[i].size)
-    spool.dead_blobs = 0
+    spool.written_to = spool.ring.tail
+    spool.written_sequence = sequence - spool.base
+    spool.written_blobs = spool.dead_blobs
+    if not spool.syncs:
+        spool_give_back(spool, spool.written_to, spool.written_blobs)
 
 
 # What a successor converts time stamps by. The line that is current there is never touched.

@@ -75,6 +75,7 @@ cdef class SpoolFile:
         path: its name.
         fd: open for reading and writing; belongs to this object from now on.
         ring_capacity: bytes of the ring of a new spool, which has `size_for(ring_capacity)` bytes; 0: read a dead one.
+        boot: which start of the machine this is; for a new spool, 0: it need not survive the loss of power.
 
     Raises:
         SpoolError: the file is no spool, or a damaged one. It is left as it is.
@@ -94,15 +95,19 @@ cdef class SpoolFile:
     cdef uint64_t owned_to
     cdef dict levels                 # index -> (name, number, colour)
     cdef bytes logger_name
+    cdef uint64_t this_boot
+    cdef Synced* durable             # the machine was started again since: this is what counts
 
-    def __cinit__(self, str path, int fd, uint64_t ring_capacity):
+    def __cinit__(self, str path, int fd, uint64_t ring_capacity, uint64_t boot=0):
         self.path = path
         self.fd = -1
+        self.this_boot = boot
+        self.durable = NULL
         self.levels = {}
         self.logger_name = b""
         memset(&self.spool, 0, sizeof(Spool))
         memset(&self.names, 0, sizeof(Names))
-        if sizeof(SpoolHeader) > HEADER_BYTES:
+        if sizeof(SpoolHeader) > SYNCED_OFFSET or sizeof(Synced) > SYNCED_APART:
             raise spool_error(path, "the header does not fit its place")
         if ring_capacity == 0:
             self.check_header(fd)
@@ -152,6 +157,8 @@ cdef class SpoolFile:
         header.ring_offset = RING_OFFSET
         header.names_offset = names_offset_for(ring_capacity)
         header.blobs_offset = header.names_offset + NAMES_BYTES
+        header.boot = self.this_boot
+        self.spool.syncs = self.this_boot != 0
         header.checksum = checksum_of((<char*> header)[: offset_of_live_part()])
         self.names_end = header.names_offset
         self.spool.blob_end = header.blobs_offset
@@ -163,6 +170,8 @@ cdef class SpoolFile:
         cdef uint32_t i
         cdef list entries = [name_entry(NAME_LOGGER, 0, [text_bytes(&core.engine.name)])]
         self.spool.header.calibration = core.engine.calibration
+        if self.spool.syncs:
+            synced_write(&self.spool, 0, 0, 0, &self.spool.header.calibration)
         with registry_lock:
             for text, (address, _) in programs_by_text.items():
                 entries.append(template_entry((<Program*> <uint64_t> address).id, text))
@@ -327,6 +336,17 @@ cdef class SpoolFile:
         cdef uint64_t head = header.positions.head
         cdef SpoolSlot* slot
         cdef int i
+        if header.boot and header.boot != self.this_boot:
+            self.durable = synced_latest(header)
+            if self.durable == NULL:
+                raise self.damaged("the machine was started again, and the last sync had failed")
+            if (
+                self.durable.head - self.durable.position > header.ring_capacity
+                or (self.durable.head | self.durable.position) & 7
+                or self.durable.calibration.current > 1 or not calibration_is_sound(&self.durable.calibration)
+            ):
+                raise self.damaged("the synced positions are impossible")
+            return
         if header.released_current > 1 or header.calibration.current > 1:
             raise self.damaged("an index is out of range")
         released = &header.released[header.released_current]
@@ -360,11 +380,28 @@ cdef class SpoolFile:
     def created_ns(self):
         return self.spool.header.created_ns
 
+    @property
+    def boot(self):
+        """Which start of the machine it says that it is of; 0: it is not synced."""
+        return self.spool.header.boot
+
+    @property
+    def is_synced(self):
+        """Whether it is to survive the loss of power."""
+        return self.spool.header.boot != 0
+
+    @property
+    def has_restarted(self):
+        """Whether the machine was started again since: only what was synced is there."""
+        return self.durable != NULL
+
     def begun_writes(self):
         """[(slot, path, device, inode, offset, bytes)] of writes that may have been cut short."""
         cdef SpoolSlot* slot
         cdef int i
         begun = []
+        if self.durable != NULL:
+            return begun  # their pages may be of any time
         for i in range(SPOOL_SLOTS):
             slot = &self.spool.header.slot[i]
             if slot.name_size and slot.state == SLOT_WRITING:
@@ -390,7 +427,7 @@ cdef class SpoolFile:
     cdef uint64_t prepare(self) except? 0:
         """Makes the ring (private memory here) fit to be consumed; returns how many records there are. Once only."""
         cdef SpoolHeader* header = self.spool.header
-        cdef uint64_t at = header.released[header.released_current].position
+        cdef uint64_t at = header.released[header.released_current & 1].position
         cdef uint64_t head = header.positions.head
         cdef uint64_t count = 0
         cdef uint64_t room
@@ -398,6 +435,10 @@ cdef class SpoolFile:
         cdef ClockCalibration calibration = header.calibration
         cdef RecordPrefix* prefix
         cdef RecordHeader* record
+        if self.durable != NULL:
+            at = self.durable.position
+            head = self.durable.head
+            calibration = self.durable.calibration
         self.owned_from = self.owned_to = at
         while at != head:
             room = header.ring_capacity - (at & (header.ring_capacity - 1))
@@ -435,6 +476,22 @@ cdef class SpoolFile:
             if heap.kind == RECORD_HEAP:
                 free(heap.block)
             self.owned_from += heap.size
+
+    cdef believe_durable(self):
+        """Makes the header say what was synced. The last store is that of `boot`: until then the next one begins here, too."""
+        cdef SpoolHeader* header = self.spool.header
+        cdef int i
+        if self.durable == NULL:
+            return
+        for i in range(SPOOL_SLOTS):
+            memset(&header.slot[i], 0, sizeof(SpoolSlot))
+        header.released[0].position = self.durable.position
+        header.released[0].sequence = self.durable.sequence
+        header.released_current = 0
+        header.positions.head = self.durable.head
+        header.calibration = self.durable.calibration
+        store_release(&header.boot, self.this_boot)
+        self.durable = NULL
 
     cdef RecordHeader* load_large(self, RecordHeap* heap, uint64_t number) except NULL:
         cdef uint64_t size = heap.block_size
@@ -504,140 +561,3 @@ cdef size_t offset_of_live_part() noexcept:
 
 cdef uint64_t names_offset_for(uint64_t ring_capacity) noexcept:
     return RING_OFFSET + ((ring_capacity + HEADER_BYTES - 1) & ~<uint64_t> (HEADER_BYTES - 1))
-
-
-def spool_begin(Core core not None, SpoolFile file not None, publish):
-    """The core's records go into the file's ring from now on; those that wait in the ring before it come out first.
-
-    `publish()` gives the file its name, which it returns, when all is in it that a successor needs.
-    """
-    cdef Spool* spool = &file.spool
-    cdef Sink* sink
-    cdef Ring* ring = ring_attach(<char*> file.data.buf, &spool.header.positions, spool.header.ring_capacity)
-    if ring == NULL:
-        raise MemoryError
-    try:
-        file.begin(core)
-        file.path = publish()
-    except BaseException:
-        ring_free(ring)
-        file.release()
-        raise
-    ring.spool = spool
-    spool.ring = ring
-    sink = core.engine.sinks
-    while sink != NULL:
-        if sink.path != NULL:
-            file.add_slot(sink.id, <bytes> sink.path, 0)
-        sink = sink.next
-    core.keep(file)
-    core.use_ring(ring, spool.header.ring_capacity)
-
-
-def spool_adopt(Core core not None, SpoolFile file not None, list starts):
-    """Has a core that has not logged deliver what a dead process left (`check` it first); its sinks are there already.
-
-    Args:
-        starts: (sink id, path or None, is exact): a sink file continues where the dead process's own progress in it
-            ended; another file, or what `is exact`, gets what some file of the dead process lacked; the rest gets all
-            that was not released.
-
-    Returns:
-        How many records there are.
-    """
-    cdef Engine* engine = core.engine
-    cdef Spool* spool = &file.spool
-    cdef SpoolHeader* header = spool.header
-    cdef uint64_t count = file.records
-    cdef uint64_t first = header.released[header.released_current].sequence
-    cdef uint64_t start
-    cdef Sink* sink
-    cdef Ring* ring
-    cdef int i
-    header.positions.tail = header.released[header.released_current].position
-    ring = ring_attach(<char*> file.data.buf, &header.positions, header.ring_capacity)
-    if ring == NULL:
-        raise MemoryError
-    file.owned_from = file.owned_to  # the engine frees them as it goes
-    ring.spool = spool
-    ring.committed = count
-    ring.retired = 1
-    spool.ring = ring
-    spool.blob_end = (<uint64_t> fd_size(file.fd) | 4095) + 1
-    if spool.blob_end < header.blobs_offset:
-        spool.blob_end = header.blobs_offset
-    # `prepare` made nanoseconds of the stamps. With no anchors here, the dead process's stay in its header.
-    memset(&engine.calibration, 0, sizeof(ClockCalibration))
-    engine.calibration.ticks_are_ns = 1
-    for i in range(SPOOL_SLOTS):
-        header.slot[i].sink_id = 0
-    lacked = file.undelivered()
-    for sink_id, path, is_exact in starts:
-        start = lacked if is_exact else first
-        if path is not None:
-            start = adopt_slot(file, sink_id, path, lacked)
-        sink = core.hold(sink_id)
-        sink.from_sequence = start - first if start > first else 0
-        core.unlock()
-    adopt_names(core, file)
-    core.keep(file)
-    core.lock()
-    ring.next = engine.rings
-    engine.rings = ring
-    engine.spooled = True
-    core.unlock()
-    return count
-
-
-cdef uint64_t adopt_slot(SpoolFile file, int sink_id, bytes path, uint64_t start) except? 0:
-    cdef SpoolSlot* slot
-    cdef int i
-    for i in range(SPOOL_SLOTS):
-        slot = &file.spool.header.slot[i]
-        if slot.name_size == <uint32_t> len(path) and slot.name[: slot.name_size] == path and slot.sink_id == 0:
-            slot.sink_id = sink_id
-            return slot_done(slot)
-    file.add_slot(sink_id, path, start)
-    return start
-
-
-cdef adopt_names(Core core, SpoolFile file):
-    cdef Engine* engine = core.engine
-    cdef Text text
-    engine.programs = file.names.programs
-    engine.sites = file.names.sites
-    engine.process = file.spool.header.process
-    text = copy_text(file.logger_name)
-    text, engine.name = engine.name, text
-    free(<void*> text.data)
-    # By index, as the records say it. What could not be written down is shown by its number.
-    for index in range(MAX_LEVELS):
-        name, number, color = file.levels.get(index, (f"LEVEL {index}", 0, ""))
-        core.place_level(index, name, number, color)
-
-
-cdef void free_program(Program* program) noexcept:
-    cdef uint32_t i
-    if program == NULL:
-        return
-    if program.step != NULL:
-        for i in range(program.steps):
-            free(<void*> program.step[i].text)
-            free(<void*> program.step[i].key.data)
-    if program.name != NULL:
-        for i in range(program.names):
-            Py_DecRef(<PyObject*> program.name[i])
-    free(program.step)
-    free(program.accepts)
-    free(program.name)
-    free(program.name_accepts)
-    free(program)
-
-
-cdef void free_site(Site* site) noexcept:
-    if site == NULL:
-        return
-    free(<void*> site.module.data)
-    free(<void*> site.function.data)
-    free(<void*> site.path.data)
-    free(site)

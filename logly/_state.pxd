@@ -118,6 +118,9 @@ cdef struct Engine:
     int64_t interval_ns
     int64_t stall_ns           # how long a sink in trouble may hold producers up
     int64_t sleep_ns
+    int64_t sync_ns            # spools are made durable so often; 0: none ever was to be
+    int64_t sync_wait_ns       # until the next time
+    int sync_error             # that failed, and nobody has been told yet
     int64_t now_ns
     uint64_t process
     Text name

@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 
-from ._core import Core, after_fork_in_child, after_fork_in_parent, before_fork
+from ._core import Core, after_fork_in_child, after_fork_in_parent, before_fork, spool_sync_every, take_sync_error
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError
@@ -78,6 +78,7 @@ class Backend:
         self.recovery_pending = False
         self._recovering = threading.Lock()
         self._spool: str | None = None
+        self._syncs = False
         self._define_levels()
         self._use_spool(self.config)
         if self.config.auto_sink:
@@ -156,7 +157,7 @@ class Backend:
         is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
         return {
             # Also while callers do its work because no thread could be started: one may be to be had by now.
-            "start": (is_async or self._is_to_recover)
+            "start": (is_async or self._is_to_recover or self.config.spool_fsync is not None)
             and not runs
             and not self.is_closed
             and not self.flusher.is_final,
@@ -197,17 +198,20 @@ class Backend:
         """Has records go where the settings say: into a spool, or into plain memory. Raises SpoolError, ConfigError."""
         path = None if config.spool is None else os.path.abspath(os.fspath(config.spool))
         capacity = _power_of_two(int(config.async_buffer_size))
+        syncs = config.spool_fsync is not None
         if path is None:
             if self._spool is not None:
                 self.core.use_memory(capacity)
-        elif path != self._spool or capacity != self.core.ring_capacity:
+        elif path != self._spool or capacity != self.core.ring_capacity or syncs != self._syncs:
             if sys.platform == "win32":
                 raise ConfigError("spool is not available on Windows: leave it out", field="spool", value=path)
             from .spool import open_spool
 
-            open_spool(self.core, path, capacity)
+            open_spool(self.core, path, capacity, syncs=syncs)
             self.recovery_pending = self.recovery_pending or path != self._spool
-        self._spool = path
+        self._spool, self._syncs = path, syncs
+        if config.spool_fsync is not None:
+            spool_sync_every(self.core, int(config.spool_fsync * 1_000_000))
 
     def _make_ring_in_child(self) -> None:
         """A forked child's first record: it gets a spool of its own, or, where that fails, plain memory."""
@@ -219,7 +223,7 @@ class Backend:
                 from .spool import open_spool
 
                 assert self._spool is not None
-                open_spool(self.core, self._spool, capacity)
+                open_spool(self.core, self._spool, capacity, syncs=self._syncs)
             except Exception as trouble:
                 self.core.use_memory(capacity)
                 self._spool = None
@@ -263,6 +267,10 @@ class Backend:
             from .spool import remove
 
             remove(file)
+        error = take_sync_error(self.core) if self._syncs else 0
+        if error:
+            text = "not synced, the loss of power would lose records (spool_fsync)"
+            self.tell(OSError(error, f"{text}: {os.strerror(error)}", self._spool))
 
     # ---- levels
 
@@ -360,6 +368,7 @@ class Backend:
             self._settle(sink)
         finally:
             del self._leaving[sink_id]
+            sink.make_durable()
             sink.handle.remove()
             sink.close()
         return True

@@ -122,6 +122,12 @@ class LoggerConfig:
         "",
         "path of the crash-safe spool; the process id is appended; None: the ring is in plain memory",
     )
+    spool_fsync: "float | None" = _setting(
+        None,
+        checks.optional(checks.number(1, _MAX_MS, "milliseconds")),
+        "ms",
+        "how often what is in the spool is made to survive the loss of power too; None: never. Needs `spool`; Linux",
+    )
 
     def copy(self) -> "LoggerConfig":
         """Return an independent copy; nothing is checked."""
@@ -144,7 +150,12 @@ class LoggerConfig:
             ConfigError: as `validate`.
         """
         levels = checks.custom_levels("custom_levels", self.custom_levels, {})
-        return LoggerConfig(**_checked(self, levels))
+        plain = LoggerConfig(**_checked(self, levels))
+        if plain.spool_fsync is not None and plain.spool is None:
+            value = self.spool_fsync
+            text = f"spool_fsync = {value!r} needs a spool: set spool, or leave spool_fsync out"
+            raise ConfigError(text, field="spool_fsync", value=value)
+        return plain
 
 
 @dataclass(kw_only=True, slots=True)

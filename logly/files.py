@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["open_append"]
+__all__ = ["open_append", "sync_file", "sync_name", "torn_size"]
 
 APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """Append, because a write then lands whole at the end of the file, whoever else writes to it."""
@@ -105,6 +105,47 @@ def make_parents(name: str) -> None:
         os.makedirs(parent, exist_ok=True)
     except FileExistsError as trouble:  # a file, or a dangling link, stands where the folder should be
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), parent) from trouble
+
+
+def torn_size(fd: int, path: str) -> int:
+    """The length of a log file that does not end with a newline; -1 where it does, or that cannot be seen.
+
+    Whoever wrote it was killed in the middle of a large write, which Linux may cut between two pages (or the disk was
+    full, or it lost power). Or he is writing now: then the file grows.
+    """
+    try:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode) or about.st_size == 0:
+            return -1
+        # The descriptor is for appending only.
+        reader = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            if not os.path.samestat(os.fstat(reader), about):
+                return -1
+            os.lseek(reader, about.st_size - 1, os.SEEK_SET)
+            return -1 if os.read(reader, 1) in (b"\n", b"") else about.st_size
+        finally:
+            os.close(reader)
+    except OSError:
+        return -1
+
+
+def sync_file(fd: int) -> None:
+    """What was written to it survives the loss of power from now on. Nothing to do for what is no file."""
+    try:
+        os.fsync(fd)
+    except OSError as trouble:
+        if trouble.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def sync_name(path: str) -> None:
+    """The same for the file's name: it is in its folder, which is synced."""
+    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        sync_file(fd)
+    finally:
+        os.close(fd)
 
 
 def _open_fifo(name: str) -> int:

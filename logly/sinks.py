@@ -13,6 +13,7 @@ from ._core import Core, LayoutProgram, SinkHandle, record_done, records_end, ta
 from .colors import use_color
 from .config import LoggerConfig, SinkConfig
 from .errors import SinkError
+from .files import sync_file, sync_name, torn_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Sink:
         self._changing_file = threading.RLock()
         self._told_at: float | None = None
         self._echoes = False
+        self.is_durable = logger_config.spool_fsync is not None
+        """Its file is to survive the loss of power."""
         self._terminal_key: tuple[int, ...] | None = None
         self._terminal_fd: int | None = None
         self.layout = None if config.function is not None else self._make_layout()
@@ -75,6 +78,7 @@ class Sink:
             from .logfile import LogFile
 
             self.file = LogFile(config, utc=logger_config.timezone == "utc", on_error=on_error)
+            self.make_durable()
         elif config.fd is not None:
             _check_descriptor(config.fd)
 
@@ -222,6 +226,7 @@ class Sink:
             period_from_ns=period_from_ns,
             period_end_ns=period_end_ns,
             enabled=is_enabled,
+            torn_size=torn_size(file.fd, file.path) if file is not None else -1,
         )
 
     # ---- its file
@@ -241,7 +246,9 @@ class Sink:
                 self.handle.postpone_rotation(ROTATION_RETRY_NS)
                 return
             if done.old_fd is not None:
-                self.handle.replace_file(file.fd, file.lock_fd, file.path)
+                self.make_durable(done.old_fd)
+                torn = torn_size(file.fd, file.path)  # another process may have rotated
+                self.handle.replace_file(file.fd, file.lock_fd, file.path, torn)
                 os.close(done.old_fd)
             period_from_ns, period_end_ns = file.period_ns
             self.handle.rotated(
@@ -263,9 +270,26 @@ class Sink:
                 self.tell(trouble)
                 self.handle.retry_later()
                 return
-            is_ours = self.handle.replace_file(file.fd, file.lock_fd, file.path)
+            self.make_durable(old)
+            torn = torn_size(file.fd, file.path)
+            is_ours = self.handle.replace_file(file.fd, file.lock_fd, file.path, torn)
             if old >= 0 and is_ours:
                 os.close(old)
+
+    def make_durable(self, before: int = -1) -> bool:
+        """Where that is wanted: syncs its file, the one before, and the present one's name. False: that failed."""
+        file = self.file
+        if not self.is_durable or file is None:
+            return True
+        try:
+            for fd in (before, file.fd):
+                if fd >= 0:
+                    sync_file(fd)
+            sync_name(file.path)
+        except OSError as trouble:
+            self.tell(trouble)
+            return False
+        return True
 
     def release_file(self) -> None:
         """Closes the log file; a later record opens it again."""
@@ -372,6 +396,9 @@ class Sink:
     def update(self, logger_config: LoggerConfig) -> None:
         """The logger's settings changed: the layout and the interval may follow from them."""
         self.logger_config = logger_config
+        if logger_config.spool_fsync is not None and not self.is_durable:
+            self.is_durable = True
+            self.make_durable()
         self.handle.set_interval(int(self.interval_ms * 1_000_000))
         if self.layout is not None:
             self.layout = self._make_layout()

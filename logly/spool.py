@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ._core import SpoolFile, spool_adopt, spool_begin
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, SpoolError
+from .files import sync_file, sync_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,21 +40,35 @@ def _allocate(fd: int, size: int) -> None:
         os.pwrite(fd, bytes(size), 0)
 
 
-def open_spool(core: Core, base: str, ring_bytes: int) -> SpoolFile:
+def boot_id() -> int:
+    """Which start of the machine this is; 0 where that cannot be told."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return int(file.read().replace("-", "")[:16], 16) | 1
+    except (OSError, ValueError):
+        return 0
+
+
+def open_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool = False) -> SpoolFile:
     """Make this process's spool, and have the core's records go into it.
 
     Args:
         core: the logger's engine.
         base: the configured path; parent folders are made.
         ring_bytes: size of the ring, a power of two.
+        syncs: it is to survive the loss of power (`spool_fsync`).
 
     Raises:
         SpoolError: it cannot be made; ENOSPC: the disk has no room for all of it, which is allocated here so that
             no log call can meet a full disk.
-        ConfigError: on a free-threaded build of Python, where every thread has a ring of its own.
+        ConfigError: on a free-threaded build of Python, where every thread has a ring of its own; or `syncs` where
+            a successor could not tell whether the machine has been started again.
     """
     if "t" in getattr(sys, "abiflags", ""):
         raise ConfigError("spool: not available on a free-threaded build of Python", field="spool", value=base)
+    boot = boot_id() if syncs else 0
+    if syncs and not boot:
+        raise ConfigError("spool_fsync: only on Linux, with /proc", field="spool_fsync", value=None)
     number = os.getpid()
     made = f"{base}.{number}{UNFINISHED}"
     try:
@@ -66,8 +81,11 @@ def open_spool(core: Core, base: str, ring_bytes: int) -> SpoolFile:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _allocate(fd, SpoolFile.size_for(ring_bytes))
-        file = SpoolFile(made, fd, ring_bytes)
-        spool_begin(core, file, lambda: _publish(made, base, number))
+        file = SpoolFile(made, fd, ring_bytes, boot)
+        if syncs:
+            spool_begin(core, file, lambda: _publish_synced(fd, made, base, number))
+        else:
+            spool_begin(core, file, lambda: _publish(made, base, number))
     except BaseException as trouble:
         with contextlib.suppress(OSError):
             os.unlink(made)
@@ -86,6 +104,13 @@ def _publish(made: str, base: str, number: int) -> str:
             os.rename(made, name)
             return name
     raise SpoolError(17, "too many spools of dead processes: recover or remove them", base)
+
+
+def _publish_synced(fd: int, made: str, base: str, number: int) -> str:
+    os.fsync(fd)
+    name = _publish(made, base, number)
+    sync_name(name)
+    return name
 
 
 def _explained(trouble: OSError, path: str) -> SpoolError:
@@ -140,7 +165,7 @@ def open_dead(path: str) -> SpoolFile | None:
         if path.endswith(UNFINISHED):
             os.unlink(path)  # its process died before a record could be in it
             raise FileNotFoundError
-        return SpoolFile(path, fd, 0)
+        return SpoolFile(path, fd, 0, boot_id())
     except (BlockingIOError, FileNotFoundError):
         os.close(fd)
         return None
@@ -204,11 +229,22 @@ def deliver(
         raise
     backend = Backend(
         "recovery",
-        replace(config, spool=None, auto_sink=False, overflow="block", stall_timeout=86_400, on_error=on_error),
+        replace(
+            config,
+            spool=None,
+            spool_fsync=None,
+            auto_sink=False,
+            overflow="block",
+            stall_timeout=86_400,
+            on_error=on_error,
+        ),
     )
+    is_safe = False
     try:
         for sink in sinks:
             backend._add(sink)
+        for added in backend.sinks.values():
+            added.is_durable = file.is_synced or config.spool_fsync is not None
         for slot, path, device, inode, offset, staged in file.begun_writes():
             file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
         starts = [
@@ -218,11 +254,15 @@ def deliver(
         count = spool_adopt(backend.core, file, starts)
         backend.flusher.start()
         backend.core.flush(timeout)
+        # Before the spool goes.
+        is_safe = True
+        for added in backend.sinks.values():
+            is_safe = added.make_durable() and is_safe
     finally:
         backend.core.finished_spools()
         backend.core.leave_spools(False)  # what was not written is given up here, and stays there
         backend.close(timeout)
-        is_done = file.is_finished
+        is_done = file.is_finished and is_safe
         if file.fd >= 0:
             (remove if is_done else SpoolFile.close)(file)
     return Recovered(count, is_done)
@@ -246,6 +286,7 @@ def finish_write(path: str, device: int, inode: int, offset: int, staged: bytes)
             return False
         while done < len(staged):
             done += os.write(fd, staged[done:])
+        sync_file(fd)
         return True
     finally:
         os.close(fd)

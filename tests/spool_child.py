@@ -21,6 +21,7 @@ def run(options: argparse.Namespace) -> None:
         progress = memoryview(mmap.mmap(file.fileno(), 8 * COUNTERS)).cast("Q")
     config = LoggerConfig(
         spool=folder / "app.spool",
+        spool_fsync=options.fsync,
         async_buffer_size=options.ring,
         async_flush_interval=options.interval,
         flush_level=None,
@@ -64,6 +65,7 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--ring", type=int, default=1 << 20)
     parser.add_argument("--interval", type=float, default=100)
+    parser.add_argument("--fsync", type=float, default=None)
     parser.add_argument("--size-limit", type=int, default=None)
     parser.add_argument("--sink", action="append", default=[])
     parser.add_argument("--sync", action="store_true")

@@ -45,6 +45,7 @@ LOGGER_DEFAULTS: dict[str, Any] = {
     "timezone": "local",
     "on_error": None,
     "spool": None,
+    "spool_fsync": None,
 }
 SINK_DEFAULTS: dict[str, Any] = {
     "path": None,

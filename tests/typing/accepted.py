@@ -45,6 +45,7 @@ def configuration() -> LoggerConfig:
     config.async_flush_interval = 0.5
     config.flush_level = None
     config.spool = Path("run/app.spool")
+    config.spool_fsync = 100
     config.validate()
     assert_type(config.copy(), LoggerConfig)
     return config

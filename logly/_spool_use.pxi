@@ -1,0 +1,156 @@
+# A spool and the engine whose records go through it: begun, synced, adopted from a dead process.
+
+def spool_begin(Core core not None, SpoolFile file not None, publish):
+    """The core's records go into the file's ring from now on; those that wait in the ring before it come out first.
+
+    `publish()` gives the file its name, which it returns, when all is in it that a successor needs.
+    """
+    cdef Spool* spool = &file.spool
+    cdef Sink* sink
+    cdef Ring* ring = ring_attach(<char*> file.data.buf, &spool.header.positions, spool.header.ring_capacity)
+    if ring == NULL:
+        raise MemoryError
+    try:
+        file.begin(core)
+        file.path = publish()
+    except BaseException:
+        ring_free(ring)
+        file.release()
+        raise
+    ring.spool = spool
+    spool.ring = ring
+    sink = core.engine.sinks
+    while sink != NULL:
+        if sink.path != NULL:
+            file.add_slot(sink.id, <bytes> sink.path, 0)
+        sink = sink.next
+    core.keep(file)
+    core.use_ring(ring, spool.header.ring_capacity)
+
+
+def spool_sync_every(Core core not None, int64_t interval_ns):
+    """How often spools that are to survive the loss of power are synced."""
+    core.lock()
+    core.engine.sync_ns = interval_ns
+    core.unlock()
+    engine_wake(core.engine)
+
+
+def take_sync_error(Core core not None):
+    """The errno of a sync that failed, once; or 0."""
+    core.lock()
+    error, core.engine.sync_error = core.engine.sync_error, 0
+    core.unlock()
+    return error
+
+
+def spool_adopt(Core core not None, SpoolFile file not None, list starts):
+    """Has a core that has not logged deliver what a dead process left (`check` it first); its sinks are there already.
+
+    Args:
+        starts: (sink id, path or None, is exact): a sink file continues where the dead process's own progress in it
+            ended; another file, or what `is exact`, gets what some file of the dead process lacked; the rest gets all
+            that was not released.
+
+    Returns:
+        How many records there are.
+    """
+    cdef Engine* engine = core.engine
+    cdef Spool* spool = &file.spool
+    cdef SpoolHeader* header = spool.header
+    cdef uint64_t count = file.records
+    cdef uint64_t first, start
+    cdef Sink* sink
+    cdef Ring* ring
+    cdef int i
+    file.believe_durable()
+    first = header.released[header.released_current].sequence
+    header.positions.tail = header.released[header.released_current].position
+    ring = ring_attach(<char*> file.data.buf, &header.positions, header.ring_capacity)
+    if ring == NULL:
+        raise MemoryError
+    file.owned_from = file.owned_to  # the engine frees them as it goes
+    ring.spool = spool
+    ring.committed = count
+    ring.retired = 1
+    spool.ring = ring
+    spool.keeps_blobs = True
+    spool.written_to = header.positions.tail
+    spool.blob_end = (<uint64_t> fd_size(file.fd) | 4095) + 1
+    if spool.blob_end < header.blobs_offset:
+        spool.blob_end = header.blobs_offset
+    # `prepare` made nanoseconds of the stamps. With no anchors here, the dead process's stay in its header.
+    memset(&engine.calibration, 0, sizeof(ClockCalibration))
+    engine.calibration.ticks_are_ns = 1
+    for i in range(SPOOL_SLOTS):
+        header.slot[i].sink_id = 0
+    lacked = file.undelivered()
+    for sink_id, path, is_exact in starts:
+        start = lacked if is_exact else first
+        if path is not None:
+            start = adopt_slot(file, sink_id, path, lacked)
+        sink = core.hold(sink_id)
+        sink.from_sequence = start - first if start > first else 0
+        core.unlock()
+    adopt_names(core, file)
+    core.keep(file)
+    core.lock()
+    ring.next = engine.rings
+    engine.rings = ring
+    engine.spooled = True
+    core.unlock()
+    return count
+
+
+cdef uint64_t adopt_slot(SpoolFile file, int sink_id, bytes path, uint64_t start) except? 0:
+    cdef SpoolSlot* slot
+    cdef int i
+    for i in range(SPOOL_SLOTS):
+        slot = &file.spool.header.slot[i]
+        if slot.name_size == <uint32_t> len(path) and slot.name[: slot.name_size] == path and slot.sink_id == 0:
+            slot.sink_id = sink_id
+            return slot_done(slot)
+    file.add_slot(sink_id, path, start)
+    return start
+
+
+cdef adopt_names(Core core, SpoolFile file):
+    cdef Engine* engine = core.engine
+    cdef Text text
+    engine.programs = file.names.programs
+    engine.sites = file.names.sites
+    engine.process = file.spool.header.process
+    text = copy_text(file.logger_name)
+    text, engine.name = engine.name, text
+    free(<void*> text.data)
+    # By index, as the records say it. What could not be written down is shown by its number.
+    for index in range(MAX_LEVELS):
+        name, number, color = file.levels.get(index, (f"LEVEL {index}", 0, ""))
+        core.place_level(index, name, number, color)
+
+
+cdef void free_program(Program* program) noexcept:
+    cdef uint32_t i
+    if program == NULL:
+        return
+    if program.step != NULL:
+        for i in range(program.steps):
+            free(<void*> program.step[i].text)
+            free(<void*> program.step[i].key.data)
+    if program.name != NULL:
+        for i in range(program.names):
+            Py_DecRef(<PyObject*> program.name[i])
+    free(program.step)
+    free(program.accepts)
+    free(program.name)
+    free(program.name_accepts)
+    free(program)
+
+
+cdef void free_site(Site* site) noexcept:
+    if site == NULL:
+        return
+    free(<void*> site.module.data)
+    free(<void*> site.function.data)
+    free(<void*> site.path.data)
+    free(site)
