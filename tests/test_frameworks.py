@@ -144,10 +144,15 @@ def test_gunicorn(recipe: Recipe) -> None:
     assert recipe.output() == ""
 
 
-def test_django(recipe: Recipe) -> None:
-    pytest.importorskip("django")
+def complete_settings(recipe: Recipe) -> None:
+    """What every Django project has, and what has nothing to do with logging."""
     with (recipe.folder / "settings.py").open("a") as settings:
         settings.write('SECRET_KEY = "for the test"\nROOT_URLCONF = "urls"\nALLOWED_HOSTS = ["127.0.0.1"]\n')
+
+
+def test_django(recipe: Recipe) -> None:
+    pytest.importorskip("django")
+    complete_settings(recipe)
     server = """
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgi import application
@@ -182,6 +187,24 @@ server.serve_forever()
     (error,) = [record for record in records if record["level"] == "ERROR"]
     assert "in broken\n" in error["exception"]["stack"]
     assert error["exception"]["message"] == "no such warehouse"
+    assert recipe.output() == ""
+
+
+def test_django_under_asgi(recipe: Recipe) -> None:
+    pytest.importorskip("django")
+    pytest.importorskip("uvicorn")
+    complete_settings(recipe)
+    server = "import applog, uvicorn; uvicorn.run('asgi:application', port=0, log_config=applog.LOGGING)"
+    with recipe.running("-c", server) as process:
+        port = recipe.port(process, "Uvicorn running on ")
+        order, broken, missing = get(port, "/orders/7"), get(port, "/broken"), get(port, "/missing")
+    assert (order[0], broken[0], missing[0]) == (200, 500, 404)
+    records = recipe.records()
+    assert of(records, order[1])[:-1] == [("urls", "order 7 asked for"), ("urls", "stock of order 7 looked up")]
+    assert of(records, broken[1])[:-1] == [("django.request", "Internal Server Error: /broken")]
+    assert of(records, missing[1])[:-1] == [("django.request", "Not Found: /missing")]
+    assert [of(records, answer[1])[-1][0] for answer in (order, broken, missing)] == ["uvicorn.access"] * 3
+    assert sum("request_id" in record for record in records) == 7
     assert recipe.output() == ""
 
 
@@ -260,7 +283,7 @@ def test_the_page_has_no_file_that_no_recipe_uses(tmp_path: Path) -> None:
     assert set(write_files(PAGE, tmp_path)) == {
         "applog.py",  # imported by the others
         *("wsgi_context.py", "shop.py", "gunicorn.conf.py"),
-        *("settings.py", "wsgi.py", "urls.py"),
+        *("settings.py", "wsgi.py", "asgi.py", "urls.py"),
         *("asgi_context.py", "main.py"),
         "tasks.py",
     }
