@@ -1,6 +1,5 @@
-"""What several tests of sinks need: loggers that are closed, lines of rotated files, waiting for a condition."""
+"""What several tests of sinks need: loggers that are closed, lines of rotated files."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,6 @@ from logly import Logger, LoggerConfig
 def make_logger(**settings: Any) -> Logger:
     """A logger without a console, whose flusher does not let records lie."""
     return Logger(LoggerConfig(**{"auto_sink": False, "async_flush_interval": 5, **settings}))
-
-
-def wait_until(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
-    """Polls until the condition holds and returns its value; fails after `timeout_s` seconds."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
 
 
 def rotated_files(path: Path) -> list[Path]:

@@ -10,8 +10,8 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 
-from .tools import books_balance, file_logger, run_threads, wait_until
-from .waiting import PipeReader
+from .tools import file_logger, run_threads
+from .waiting import PipeReader, assert_books, wait_until
 
 SMALL = 4096
 
@@ -96,7 +96,7 @@ def log_until(logger: Logger, done, text: str = "x" * 100) -> int:
 def test_drops_are_counted_and_told(clogged: Clogged) -> None:
     logger = clogged_logger(clogged, overflow="drop")
     count = log_until(logger, lambda: logger.stats().dropped >= 1000)
-    books_balance(logger)
+    assert_books(logger)
     reader = clogged.read_on()
     wait_until(lambda: logger.flush(1), "the flush")
     logger.info("0 {} after", count)
@@ -137,7 +137,7 @@ def test_a_full_ring_holds_the_caller_up_without_the_gil(clogged: Clogged) -> No
 
     for _ in range(20):
         wait_until(is_held_up, "the caller was not held up")
-    books_balance(logger)
+    assert_books(logger)
     stop.set()
     reader = clogged.read_on()
     writer.join(30)
@@ -169,7 +169,7 @@ def test_a_signal_ends_the_wait_for_a_full_ring(clogged: Clogged, raised: type[B
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    books_balance(logger)
+    assert_books(logger)
     stats = logger.stats()
     # The interrupted record was given up: it is in the books as dropped.
     assert (stats.emitted, stats.dropped) == (count + 1, 1)

@@ -12,7 +12,8 @@ import pytest
 from logly import ConfigError, Level, Logger, LoggerConfig, SinkConfig
 from logly._core import limit_registry, registry_counts
 
-from .tools import books_balance, run_program, wait_until
+from .tools import run_program
+from .waiting import assert_books, wait_until
 
 
 class Output:
@@ -42,7 +43,7 @@ class Output:
 def output(tmp_path: Path):
     output = Output(tmp_path)
     yield output
-    books_balance(output.logger)
+    assert_books(output.logger)
     output.logger.close()
     stats = output.logger.stats()
     assert (stats.dropped, stats.failed, stats.pending) == (0, 0, 0)

@@ -8,7 +8,8 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly.record import Record
-from tests.sink_tools import make_logger, wait_until
+from tests.sink_tools import make_logger
+from tests.waiting import wait_until
 
 
 def test_a_function_gets_the_whole_record_on_the_flushers_thread() -> None:

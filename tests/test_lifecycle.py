@@ -15,7 +15,8 @@ import pytest
 import logly
 from logly import Logger, LoggerConfig, SinkConfig
 
-from .tools import books_balance, file_logger, run_program, run_threads, wait_until
+from .tools import file_logger, run_program, run_threads
+from .waiting import assert_books, wait_until
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -62,7 +63,7 @@ def test_a_record_after_close_is_in_the_file_when_the_call_returns(tmp_path: Pat
         assert path.read_text().endswith(f"INFO after {i}\n")
     logger.error("at last", exc_info=ValueError())
     assert "ERROR at last" in path.read_text()
-    books_balance(logger)
+    assert_books(logger)
     assert logger.stats().pending == 0
 
 

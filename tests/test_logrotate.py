@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from logly import SinkConfig
-from tests.sink_tools import make_logger, wait_until
+from tests.sink_tools import make_logger
+from tests.waiting import wait_until
 
 LOGROTATE = shutil.which("logrotate") or shutil.which("/usr/sbin/logrotate")
 pytestmark = pytest.mark.skipif(LOGROTATE is None, reason="logrotate is not installed (apt-get install logrotate)")

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, SinkConfig
-from tests.sink_tools import all_lines, check_threads, make_logger, rotated_files, run_threads, wait_until
+from tests.sink_tools import all_lines, check_threads, make_logger, rotated_files, run_threads
+from tests.waiting import wait_until
 
 OPENERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.decompress,

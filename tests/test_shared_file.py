@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from logly import SinkConfig
-from tests.sink_tools import all_lines, check_threads, first_difference, make_logger, rotated_files, wait_until
+from tests.sink_tools import all_lines, check_threads, first_difference, make_logger, rotated_files
+from tests.waiting import wait_until
 
 WRITER = """
 import sys

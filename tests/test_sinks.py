@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig, SinkError
-from tests.sink_tools import check_threads, make_logger, run_threads, wait_until
+from tests.sink_tools import check_threads, make_logger, run_threads
+from tests.waiting import wait_until
 
 
 def open_descriptors() -> int:

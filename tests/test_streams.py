@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.sink_tools import make_logger, wait_until
+from tests.sink_tools import make_logger
+from tests.waiting import wait_until
 
 
 class Broken(io.StringIO):

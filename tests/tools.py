@@ -1,10 +1,9 @@
-"""What several test files need: a logger on a file, threads whose failures show, waiting with a deadline."""
+"""What several test files need: a logger on a file, threads whose failures show."""
 
 import contextlib
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,6 @@ from typing import Any
 from logly import Logger, LoggerConfig, SinkConfig
 
 DEADLINE_S = 60.0
-
-
-def wait_until(condition: Callable[[], Any], what: str = "what was waited for") -> None:
-    """Polls; a test that hangs here fails with a name instead of a timeout."""
-    deadline = time.monotonic() + DEADLINE_S
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen"
-        pause.wait(0.001)
 
 
 def run_threads(*works: Callable[[], Any]) -> list[Any]:
@@ -54,12 +44,6 @@ def file_logger(
     with Logger(LoggerConfig(**config)) as logger:
         logger.add_sink(SinkConfig(path=path, format=layout, **(sink or {})))
         yield logger
-
-
-def books_balance(logger: Logger) -> None:
-    stats = logger.stats()
-    assert stats.emitted == stats.written + stats.dropped + stats.failed + stats.pending
-    assert min(stats.written, stats.dropped, stats.failed, stats.pending) >= 0
 
 
 def run_program(text: str, *arguments: str, timeout_s: float = 60, **options: Any) -> subprocess.CompletedProcess[str]:

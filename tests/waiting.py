@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +19,14 @@ PATIENCE_S = 60.0
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def wait_until(is_true: Callable[[], object], what: str = "the event", patience_s: float = PATIENCE_S) -> None:
-    """Polls until `is_true()`; fails, naming `what`, when it does not become true."""
+def wait_until(is_true: Callable[[], Any], what: str = "the event", patience_s: float = PATIENCE_S) -> Any:
+    """Polls until `is_true()` and returns its value; fails, naming `what`, when it does not become true."""
     deadline = time.monotonic() + patience_s
-    while not is_true():
+    while not (value := is_true()):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {patience_s} s for {what}")
         time.sleep(0.002)
+    return value
 
 
 def run_python(program: str, *args: object, **options: object) -> subprocess.CompletedProcess[str]:
