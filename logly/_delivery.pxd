@@ -348,7 +348,8 @@ cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint
         return
     sink_mark(sink, start, sequence)
     if sink.due_ns == 0:
-        sink.due_ns = engine.now_ns + sink.interval_ns
+        # The interval counts from when it was logged, not from when the flusher saw it.
+        sink.due_ns = engine.drained_ns + sink.interval_ns
     if sink.out.size - sink.start >= sink.buffer_size and not sink.work:
         engine_write(engine, sink)
 

@@ -141,6 +141,7 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
             engine_release_rings(engine)
             return False
         if ring == NULL:
+            engine.drained_ns = engine.now_ns
             break
         if not consume_record(engine, <const char*> record_proper(record)):
             engine_release_rings(engine)

@@ -20,6 +20,7 @@ cdef class Core:
         self.engine.max_message_bytes = 1 << 26
         self.engine.stall_ns = 1000000000
         self.engine.interval_ns = 100000000
+        self.engine.drained_ns = clock_monotonic_ns()
         self.engine.programs = all_programs
         self.engine.sites = all_sites
         self.engine.process = process_id()

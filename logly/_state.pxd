@@ -102,6 +102,7 @@ cdef struct Engine:
     Buffer message
     Buffer aside               # records for which the thread that does the flusher's work found no room in its ring
     size_t aside_start         # those before it have been taken
+    int64_t drained_ns         # the rings were empty then: what is taken from them now was logged later
     uint64_t drained           # records taken from rings: the sequence number of the next one
     uint64_t flush_active      # request that is being served
     uint64_t flush_mark        # it is done when every sink is past this record

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,43 @@ def test_a_signal_that_kills_leaves_whole_lines_and_all_that_was_flushed(tmp_pat
     lines = whole.decode().splitlines()
     assert len(lines) > 1000
     assert lines == numbered(len(lines))
+
+
+@pytest.mark.parametrize("interval_ms", [20, 100, 400])
+def test_sigkill_without_the_spool_loses_what_was_logged_in_the_last_flush_interval(
+    tmp_path: Path, interval_ms: int
+) -> None:
+    body = f"""
+    logger = open_logger(async_flush_interval={interval_ms}, flush_level=None)
+    logger.info("{{}}", time.monotonic_ns())
+    logger.flush()
+    print("running", flush=True)
+    while True:
+        logger.info("{{}}", time.monotonic_ns())
+        time.sleep(0.001)
+    """
+    command = [sys.executable, "-c", program(body), str(tmp_path / "log")]
+    late = []
+    for intervals in (0.5, 0.95, 1.5, 1.9, 2.5):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "running\n"
+            size = (tmp_path / "log").stat().st_size
+            wait_until(lambda least=size: (tmp_path / "log").stat().st_size > least, "a second write")
+            # At another instant between two writes each time.
+            time.sleep(intervals * interval_ms / 1000)
+            killed_ns = time.monotonic_ns()
+            process.kill()
+            process.wait(60)
+        # The clock is the same in every process.
+        stamps = [int(line) for line in lines_of(tmp_path / "log")]
+        assert stamps == sorted(stamps)
+        late.append((killed_ns - stamps[-1]) / 1e6)
+        (tmp_path / "log").unlink()
+    # It logs every millisecond: what is missing is later than the last line that is there. The margins are for a busy
+    # machine.
+    assert sorted(late)[3] <= interval_ms + 20
+    assert max(late) <= interval_ms + 300
 
 
 def test_daemon_threads_still_logging(tmp_path: Path) -> None:
