@@ -37,6 +37,11 @@ def small_disk(tmp_path: Path, size: str) -> Iterator[Path]:
         subprocess.run([program("umount"), "-l", str(disk)], check=True)
 
 
+def remount(disk: Path, options: str) -> None:
+    """Changes a mounted disk: `ro`, `rw`, `size=64m`."""
+    subprocess.run([program("mount"), "-o", f"remount,{options}", str(disk)], check=True)
+
+
 def enlarge(disk: Path, size: str) -> None:
     """Gives the disk room while it is in use."""
-    subprocess.run([program("mount"), "-o", f"remount,size={size}", str(disk)], check=True)
+    remount(disk, f"size={size}")

@@ -9,15 +9,16 @@ import resource
 import shutil
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import Logger, LoggerConfig, SinkConfig, SinkError
 
-from .disks import enlarge, small_disk
+from .disks import enlarge, remount, small_disk
 from .waiting import PipeReader, assert_books, lines_of, run_ok, run_python, wait_until
 
 LOST = re.compile(r"logly: (\d+) records? lost: ")
@@ -54,7 +55,7 @@ def assert_accounts_for(lines: list[str], count: int, logger: Logger) -> None:
             at, missing = int(line.split()[0]) + 1, 0
 
 
-ERRORS = [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EPIPE, errno.EFBIG, errno.EAGAIN, errno.EINTR]
+ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EPIPE, errno.EFBIG, errno.EAGAIN, errno.EINTR]
 
 
 @pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
@@ -163,6 +164,91 @@ def test_a_full_disk_and_then_space_again(tmp_path: Path) -> None:
         assert any("No space left on device" in line for line in lines)
 
 
+def test_a_disk_that_is_full_for_five_seconds_holds_a_service_up_for_the_stall_timeout(tmp_path: Path) -> None:
+    stall_timeout = 1.0  # the default
+    with small_disk(tmp_path, "256k") as disk:
+        errors: list[Exception] = []
+        logger = open_logger(disk / "log", errors, stall_timeout=stall_timeout)
+        filling = "x" * 1000
+        clock = time.monotonic
+        count, waits = 0, []
+        while not errors:
+            logger.info("{} {}", count, filling)
+            count += 1
+        until = clock() + 5
+        begun = clock()
+        while begun < until:
+            logger.info("{} {}", count, filling)
+            count += 1
+            ended = clock()
+            if ended - begun > 0.1:
+                waits.append(ended - begun)
+            begun = ended
+        assert_books(logger)
+        # Held up once, when the ring and the backlog were full; what came after has failed at once. The other waits, if
+        # any, are for the processor.
+        assert stall_timeout / 2 <= max(waits) <= stall_timeout + 0.5
+        assert len([wait for wait in waits if wait >= stall_timeout / 2]) == 1
+        failed = logger.stats().failed
+        assert failed > 0
+        enlarge(disk, "1g")
+        wait_until(lambda: logger.flush(1), "writing to resume")
+        logger.info("{} after", count)
+        logger.close()
+        lines = lines_of(disk / "log")
+        assert lines[-1] == f"{count} after"
+        assert_accounts_for(lines, count + 1, logger)
+        assert any("No space left on device" in line for line in lines)
+        assert {error.errno for error in errors if isinstance(error, OSError)} == {errno.ENOSPC}
+        # Told once a second, and not at every attempt.
+        assert len(errors) <= 10
+
+
+def test_a_disk_that_becomes_read_only_and_writable_again(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "64m") as disk:
+        errors: list[Exception] = []
+        logger = open_logger(disk / "log", errors, stall_timeout=60)
+        logger.info("0 before")
+        assert logger.flush(30)
+        # With a file open for writing a file system does not become read-only: it is closed as a rotation would.
+        logger._backend.sinks[logger.list_sinks()[0]].release_file()
+        remount(disk, "ro")
+        logger.info("1 meanwhile")
+        wait_until(lambda: errors, "on_error to be told")
+        assert isinstance(errors[0], SinkError)
+        assert errors[0].errno == errno.EROFS
+        assert "read-only" in str(errors[0])
+        assert_books(logger)
+        assert logger.stats().pending == 1
+        remount(disk, "rw")
+        assert logger.flush(30)
+        logger.close()
+        assert lines_of(disk / "log") == ["0 before", "1 meanwhile"]
+
+
+def test_a_disk_that_stays_read_only_loses_counted_records(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "64m") as disk:
+        logger = open_logger(disk / "log", stall_timeout=0.2)
+        logger._backend.sinks[logger.list_sinks()[0]].release_file()
+        remount(disk, "ro")
+        count = 0
+        longest = 0.0
+        while logger.stats().failed == 0 or count < 20_000:
+            begun = time.monotonic()
+            logger.info("{} {}", count, "x" * 1000)
+            longest = max(longest, time.monotonic() - begun)
+            count += 1
+        assert longest <= 0.2 + 0.5
+        assert_books(logger)
+        remount(disk, "rw")
+        wait_until(lambda: logger.flush(1), "writing to resume")
+        logger.info("{} after", count)
+        logger.close()
+        lines = lines_of(disk / "log")
+        assert lines[-1] == f"{count} after"
+        assert_accounts_for(lines, count + 1, logger)
+
+
 def test_a_full_pipe_loses_nothing_when_it_is_read_in_time(tmp_path: Path) -> None:
     read, write = os.pipe()
     logger = open_logger(stall_timeout=300, async_buffer_size=4096)
@@ -261,7 +347,7 @@ def test_a_deleted_folder_is_made_again(tmp_path: Path) -> None:
 def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
     program = """
 import resource, sys
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import Logger, LoggerConfig, SinkConfig, SinkError
 resource.setrlimit(resource.RLIMIT_FSIZE, (5003, resource.RLIM_INFINITY))
 errors = []
 logger = Logger(LoggerConfig(auto_sink=False, stall_timeout=0.1, on_error=errors.append))
@@ -282,7 +368,7 @@ logger.close()
 def test_trouble_is_told_on_stderr_but_not_at_every_attempt(tmp_path: Path) -> None:
     program = """
 import errno, os, sys
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import Logger, LoggerConfig, SinkConfig, SinkError
 logger = Logger(LoggerConfig(auto_sink=False))
 sink = logger.add_sink(SinkConfig(path=sys.argv[1], format="{message}"))
 logger._backend.core.inject_outcomes(sink, [-errno.ENOSPC] * 8)
