@@ -44,7 +44,8 @@ from logly._fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_sync, fd_write
 from logly._format cimport KIND_ALL, KIND_BYTES, KIND_STR, FormatSpec, parse_spec, spec_accepts
 from logly._layout cimport is_of_run
 from logly._line cimport (
-    PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Level, Line, Piece, RunEntry, Site, Text, base_name, write_message,
+    LAYOUT_JSON, LAYOUT_PRETTY_JSON, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Level, Line, Piece,
+    RunEntry, Site, Text, base_name, write_message,
 )
 from logly._merge cimport Merge, merge_free
 from logly._output cimport (

@@ -129,7 +129,8 @@ cdef inline bint is_stalled(Engine* engine, const Sink* sink) noexcept nogil:
     return sink.trouble_since_ns != 0 and (load_relaxed32(&engine.drops) or is_given_up(engine, sink))
 
 
-# A line of logly's own in this sink, which tells of so many missing records. False: it is not there. It is composed as a record, so that every layout can render it.
+# A line of logly's own in this sink, which tells of so many missing records: composed as a record, so that every layout
+# can render it. False: it is not there.
 cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
     cdef char record[512]
     cdef RecordHeader* header = <RecordHeader*> record

@@ -7,7 +7,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcpy, memmove
 
-from logly._buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve
+from logly._buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve, copy_text
 from logly._number cimport write_float
 from logly._scan cimport (
     PLAIN_JSON_LATIN1, PLAIN_JSON_UTF8, PLAIN_LOGFMT, PLAIN_LOGFMT_QUOTED, Plain, bytes_below, bytes_equal, is_plain,
@@ -18,6 +18,7 @@ from logly._unicode cimport (
 
 
 cdef enum:
+    SHORT_TEXT = 32            # a text up to here is looked at and copied as a whole
     ESCAPE_ROOM = 8            # most bytes json_encode writes: \\uXXXX, rounded up
 
 
@@ -98,8 +99,23 @@ cdef inline void json_wide(Buffer* buffer, int kind, const void* data, size_t n)
         json_put(buffer, next_code_point(kind, data, n, &i))
 
 
+# Most keys and values are short and plain. False: not this case, nothing is written.
+cdef inline bint write_plain_json(Buffer* buffer, const char* data, size_t n, Plain plain) noexcept nogil:
+    cdef char* out
+    if n > SHORT_TEXT or plain_run(<const unsigned char*> data, n, plain) != n or not buffer_reserve(buffer, SHORT_TEXT + 2):
+        return False
+    out = buffer.data + buffer.size
+    out[0] = c'"'
+    copy_text(out + 1, data, n)
+    out[n + 1] = c'"'
+    buffer.size += n + 2
+    return True
+
+
 # A JSON string of bytes that are UTF-8 already.
 cdef inline void write_json_utf8(Buffer* buffer, const char* utf8, size_t n) noexcept nogil:
+    if write_plain_json(buffer, utf8, n, PLAIN_JSON_UTF8):
+        return
     buffer_put(buffer, c'"')
     json_narrow(buffer, <const unsigned char*> utf8, n, PLAIN_JSON_UTF8)
     buffer_put(buffer, c'"')
@@ -107,6 +123,8 @@ cdef inline void write_json_utf8(Buffer* buffer, const char* utf8, size_t n) noe
 
 # A JSON string of any string value.
 cdef inline void write_json_string(Buffer* buffer, int kind, const void* data, size_t n) noexcept nogil:
+    if kind == TEXT_UTF8 and write_plain_json(buffer, <const char*> data, n, PLAIN_JSON_UTF8):
+        return
     buffer_put(buffer, c'"')
     if kind == TEXT_UTF8:
         json_narrow(buffer, <const unsigned char*> data, n, PLAIN_JSON_UTF8)

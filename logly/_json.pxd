@@ -9,7 +9,7 @@ from logly._escape cimport (
     write_json_bytes, write_json_float, write_json_string, write_json_utf8, write_logfmt_value,
 )
 from logly._line cimport (
-    LAYOUT_PRETTY_JSON, Layout, Line, Site, Text, is_overridden, write_exception, write_message,
+    LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, Text, is_overridden, write_exception, write_message,
 )
 from logly._number cimport write_int, write_uint
 from logly._program cimport find_field, write_value
@@ -17,6 +17,7 @@ from logly._record cimport (
     TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView,
     Value, get_value, text_kind,
 )
+from logly._runs cimport run_entry, run_keep, run_write
 from logly._unicode cimport write_text
 
 
@@ -96,6 +97,26 @@ cdef inline void json_key(Buffer* out, const char* key, size_t size, bint pretty
         buffer_put(out, c' ')
 
 
+cdef inline void write_json_front(Buffer* out, const Layout* layout, const Line* line, bint pretty) noexcept nogil:
+    cdef RunEntry* entry = run_entry(layout.kept_level, line)
+    cdef size_t start = out.size
+    if run_write(out, entry, line):
+        return
+    buffer_put(out, c'"')
+    json_key(out, b'"level":', 8, pretty)
+    write_json_utf8(out, line.level.name.data, line.level.name.size)
+    json_key(out, b'"message":', 10, pretty)
+    run_keep(entry, out, start, line)
+
+
+cdef inline void write_json_kept_site(Buffer* out, const Layout* layout, const Line* line, bint pretty) noexcept nogil:
+    cdef RunEntry* entry = run_entry(layout.kept_site, line)
+    cdef size_t start = out.size
+    if not run_write(out, entry, line):
+        write_json_site(out, line, pretty)
+        run_keep(entry, out, start, line)
+
+
 cdef inline void write_json_site(Buffer* out, const Line* line, bint pretty) noexcept nogil:
     cdef const Site* site = line.site
     cdef const RecordView* view = &line.view
@@ -168,12 +189,12 @@ cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line
     else:
         buffer_append(out, b'{"timestamp":"', 14)
     time_pattern_render(layout.stamp, out, line.time_ns, True)
-    buffer_put(out, c'"')
-    json_key(out, b'"level":', 8, pretty)
-    write_json_utf8(out, line.level.name.data, line.level.name.size)
-    json_key(out, b'"message":', 10, pretty)
+    write_json_front(out, layout, line, pretty)
     write_json_message(out, line, scratch)
-    write_json_site(out, line, pretty)
+    if line.site != NULL:
+        write_json_kept_site(out, layout, line, pretty)
+    else:
+        write_json_site(out, line, pretty)
     write_json_fields(out, &line.view, pretty)
     if line.view.exception != NULL:
         write_json_exception(out, &line.view, pretty)

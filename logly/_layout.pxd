@@ -3,10 +3,9 @@
 A text layout is a list of pieces that `logly/template.py` parsed; the core builds it, the flusher runs it.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_reserve
+from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put
 from logly._calendar cimport time_pattern_render
 from logly._escape cimport escape_controls, escape_terminal, indent_newlines
 from logly._format cimport KIND_BOOL, KIND_FLOAT, KIND_INT, KIND_STR, UNSET, FormatSpec, format_int, format_text
@@ -15,13 +14,14 @@ from logly._line cimport (
     COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
     PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
     PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME, PIECE_TIME,
-    RUN_TEXT, Layout, Line, Piece, RunEntry, Site, base_name, buffer_text, is_overridden, write_exception, write_message,
+    Layout, Line, Piece, RunEntry, Site, base_name, buffer_text, is_overridden, write_exception, write_message,
 )
 from logly._number cimport write_int
 from logly._program cimport find_field, format_value, write_value
 from logly._record cimport (
     TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, get_value, text_kind,
 )
+from logly._runs cimport run_entry, run_keep, run_write
 from logly._unicode cimport write_text
 
 
@@ -247,7 +247,7 @@ cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, 
         write_safe_piece(out, piece, line, layout)
 
 
-# ---- runs: pieces whose text is the same for every record of one thread, call site and level
+# ---- runs of pieces that are the same for every record of one thread, call site and level: see _runs.pxd
 
 cdef inline bint is_of_run(const Piece* piece) noexcept nogil:
     return (
@@ -257,30 +257,14 @@ cdef inline bint is_of_run(const Piece* piece) noexcept nogil:
 
 
 cdef inline void write_run(Buffer* out, const Piece* first, const Line* line, const Layout* layout) noexcept nogil:
-    cdef uint64_t hashed = (
-        (<uint64_t> line.site >> 5) ^ line.view.thread >> 12 ^ line.view.thread ^ line.level.version
-    )
-    cdef RunEntry* entry = &first.kept[(hashed * 0x9E3779B97F4A7C15u) >> 59]
+    cdef RunEntry* entry = run_entry(first.kept, line)
     cdef size_t start = out.size
     cdef uint32_t i
-    if (
-        entry.site == line.site and entry.thread == line.view.thread and entry.level == line.level.version
-        and entry.process == line.process and entry.size and line.view.site_path.data == NULL
-    ):
-        # The room is for all of it: a copy of a fixed size is some vector moves.
-        if buffer_reserve(out, RUN_TEXT):
-            memcpy(out.data + out.size, entry.text, RUN_TEXT)
-            out.size += entry.size
+    if run_write(out, entry, line):
         return
     for i in range(first.run):
         write_piece(out, first + i, line, layout)
-    if out.size - start <= RUN_TEXT and not out.failed and line.view.site_path.data == NULL:
-        entry.site = line.site
-        entry.thread = line.view.thread
-        entry.level = line.level.version
-        entry.process = line.process
-        entry.size = <uint32_t> (out.size - start)
-        memcpy(entry.text, out.data + start, entry.size)
+    run_keep(entry, out, start, line)
 
 
 cdef inline void write_last_exception(Buffer* out, const Line* line, const Layout* layout) noexcept nogil:

@@ -56,6 +56,11 @@ cdef class LayoutProgram:
         if self.layout.stamp == NULL or self.layout.piece == NULL:
             raise MemoryError
         time_pattern_compile_rfc3339(self.layout.stamp)
+        if self.layout.kind == LAYOUT_JSON or self.layout.kind == LAYOUT_PRETTY_JSON:
+            self.layout.kept_level = <RunEntry*> calloc(2 * RUN_ENTRIES, sizeof(RunEntry))
+            if self.layout.kept_level == NULL:
+                raise MemoryError
+            self.layout.kept_site = self.layout.kept_level + RUN_ENTRIES
         for i, (code, text, spec) in enumerate(pieces):
             self.build(&self.layout.piece[i], code, text, spec)
             self.layout.pieces = i + 1
@@ -119,4 +124,5 @@ cdef class LayoutProgram:
         if self.layout.stamp != NULL:
             time_pattern_free(self.layout.stamp)
             free(self.layout.stamp)
+        free(self.layout.kept_level)
         free(self.layout)

@@ -78,8 +78,7 @@ cdef struct Site:
     Site* next             # the same instruction, run as code of another module
 
 
-# Text that many records share: a run of pieces that say only who logs and where, as it was composed last. One entry for a
-# thread, a site and a level, found by their hash.
+# Text that many records share, see _runs.pxd.
 cdef struct RunEntry:
     const Site* site
     uint64_t thread
@@ -112,6 +111,8 @@ cdef struct Layout:
     uint32_t pieces
     Piece* piece
     TimePattern* stamp     # JSON's and logfmt's time stamp
+    RunEntry* kept_level   # JSON's runs: up to the message, and the call site; RUN_ENTRIES of each, or NULL
+    RunEntry* kept_site
     char* text             # what the literals and keys point into
 
 

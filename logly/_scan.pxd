@@ -8,6 +8,8 @@ only next to a true one.
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
+from logly._buffer cimport copy_text
+
 
 # What is plain depends on where the bytes go.
 cdef enum Plain:
@@ -69,12 +71,22 @@ cdef inline bint is_plain(unsigned char byte, Plain plain) noexcept nogil:
 
 cdef inline size_t plain_run(const unsigned char* data, size_t n, Plain plain) noexcept nogil:
     cdef size_t i = 0
-    cdef uint64_t word
+    cdef uint64_t word = 0x6161616161616161ULL  # letters, which are plain everywhere
+    if n < 8:
+        copy_text(<char*> &word, <const char*> data, n)
+        if is_plain_word(word, plain):
+            return n
     while i + 8 <= n:
         memcpy(&word, data + i, 8)
         if not is_plain_word(word, plain):
             break
         i += 8
+    else:
+        # The last word may overlap the one before.
+        if i < n and n >= 8:
+            memcpy(&word, data + n - 8, 8)
+            if is_plain_word(word, plain):
+                return n
     while i < n and is_plain(data[i], plain):
         i += 1
     return i

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
@@ -16,7 +17,7 @@ LAYOUT = "{thread} {process} {name} {module}:{function}:{lineno}|{level:<9}|{fil
 LEVELS = ["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "FAIL", "CRITICAL"]
 
 
-def open_logger(path: Path, layout: str = LAYOUT, **sink: object) -> Logger:
+def open_logger(path: Path, layout: str | None = LAYOUT, **sink: object) -> Logger:
     logger = Logger(LoggerConfig(auto_sink=False, level=0), name="runs")
     logger.add_sink(SinkConfig(path=path, format=layout, **sink))  # type: ignore[arg-type]
     return logger
@@ -54,6 +55,25 @@ def test_threads_sites_and_levels_in_any_order(tmp_path: Path) -> None:
         expected = line.partition("#")[2]
         assert line.startswith(expected)
         assert line[len(expected) :].split("#")[0].isdigit()
+
+
+def test_json_of_threads_sites_and_levels_in_any_order(tmp_path: Path) -> None:
+    functions = functions_of_many_lengths(60)
+
+    def write(seed: int) -> None:
+        source = random.Random(seed)
+        for _ in range(1500):
+            name, i, log = source.choice(functions)
+            level = source.choice(LEVELS)
+            log(logger, level, f"{level} module_{i} {name} {i + 2}")
+
+    logger = open_logger(tmp_path / "log", None, json=True)
+    run_threads(*(lambda seed=seed: write(seed) for seed in range(3)))
+    logger.close()
+    lines = [json.loads(line) for line in lines_of(tmp_path / "log")]
+    assert len(lines) == 4500
+    for line in lines:
+        assert line["message"] == f"{line['level']} {line['module']} {line['function']} {line['lineno']}"
 
 
 def test_a_level_whose_colour_changes(tmp_path: Path) -> None:
