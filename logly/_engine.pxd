@@ -20,7 +20,7 @@ from logly._event cimport event_prepare, event_signal, event_wait
 from logly._merge cimport merge_begin, merge_next, record_proper
 from logly._output cimport NO_TURN, Sink, sink_backlog, sink_oldest, sink_use_spool
 from logly._record cimport RecordHeader, RecordHeap
-from logly._ring cimport RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release
+from logly._ring cimport RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used
 from logly._spool cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
 from logly._state cimport (
     NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN, RELEASE_BYTES, RETRY_BLOCKED_NS, RUN_PYTHON,
@@ -110,6 +110,17 @@ cdef inline bint drain_aside(Engine* engine, uint64_t ticks) noexcept nogil:
     buffer_free(&engine.aside)
     engine.aside_start = 0
     return True
+
+
+# A producer looks at what is in use only when the ring gets full: the flusher does at every pass.
+cdef inline void note_high_water(Engine* engine) noexcept nogil:
+    cdef Ring* ring = engine.rings
+    cdef uint64_t used
+    while ring != NULL:
+        used = ring_used(ring)
+        if used > engine.past_high_water:
+            engine.past_high_water = used
+        ring = ring.next
 
 
 # Drains until the rings are empty, a sink cannot take more, or Python is wanted. Bounded: what comes in
@@ -304,6 +315,7 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
         begin_flush(engine, request)
     calibration_refresh(&engine.calibration)
     tell_drops(engine)
+    note_high_water(engine)
     drained = engine_drain(engine, 4 * engine.ring_capacity)
     # Without a flusher nobody comes back for what is not due yet.
     engine_write_due(engine, flushing or engine.post & POST_DRAIN != 0)

@@ -49,6 +49,18 @@ def test_threads_of_different_speed_lose_nothing_and_keep_their_order(tmp_path: 
         assert text == "x" * (int(number) * 7 % 200)
 
 
+def test_the_high_water_mark_of_a_burst_below_the_ring_s_half(tmp_path: Path) -> None:
+    with file_logger(tmp_path / "app.log", async_buffer_size=1 << 20, async_flush_interval=60_000) as logger:
+        for i in range(1000):
+            logger.info("line {}", i)
+        assert logger.flush(30)
+        assert 1000 * 32 < logger.stats().ring_high_water < 1 << 19
+        high = logger.stats().ring_high_water
+        logger.info("one")
+        assert logger.flush(30)
+        assert logger.stats().ring_high_water == high
+
+
 class Clogged:
     """A pipe as a sink, full before the logger writes its first byte."""
 
