@@ -15,6 +15,8 @@ from pathlib import Path
 
 from logly import Logger, LoggerConfig, SinkConfig
 
+from .waiting import wait_until
+
 
 def log(logger: Logger) -> None:
     for i in range(50):
@@ -36,6 +38,20 @@ def log(logger: Logger) -> None:
             thread.join()
 
 
+def sleeps(thread: Path) -> bool:
+    try:
+        return (thread / "stat").read_text().rpartition(") ")[2][0] == "S"
+    except FileNotFoundError:
+        return True  # it has ended
+
+
+def await_quiet() -> None:
+    """Until every other thread sleeps: a child of gcc 12's sanitizers gets their locks as they are."""
+    tasks = Path("/proc/self/task")
+    own = str(threading.get_native_id())
+    wait_until(lambda: all(sleeps(path) for path in tasks.iterdir() if path.name != own), "a quiet moment")
+
+
 def live(folder: Path, number: int) -> None:
     """One life of a logger: sinks come and go, it forks, it ends by close or by the collector."""
     spool = folder / "app.spool" if number % 2 and "t" not in getattr(sys, "abiflags", "") else None
@@ -49,6 +65,8 @@ def live(folder: Path, number: int) -> None:
     log(logger)
     logger.remove_sink(file)
     log(logger)
+    logger.flush()
+    await_quiet()
     pid = os.fork()
     if pid == 0:
         log(logger)

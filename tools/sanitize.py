@@ -55,6 +55,7 @@ from libc.stdlib cimport free, malloc
 
 cdef extern from *:
     '''
+    #include <cstdlib>
     #include <thread>
     static long shared_counter = 0;
     static void seeded_race() {
@@ -64,9 +65,15 @@ cdef extern from *:
     }
     // Not a signed overflow: Python's own flags (-fwrapv) make that defined.
     static int seeded_shift(int value) { return 1 << value; }
+    static void* volatile seeded_block;
+    static void seeded_loss(int size) {
+        for (int i = 0; i < 100; i++) seeded_block = malloc(size);
+        seeded_block = nullptr;
+    }
     '''
     void seeded_race() nogil
     int seeded_shift(int value) nogil
+    void seeded_loss(int size) nogil
 
 def race(by):
     with nogil:
@@ -76,7 +83,7 @@ def shift(int by):
     return seeded_shift(by)
 
 def lost(by):
-    malloc(by)
+    seeded_loss(by)
 
 def heap(by):
     cdef char* data = <char*> malloc(16)

@@ -30,8 +30,10 @@ RING = HEADER + 16 * 131072
 RING_BYTES = 1 << 16
 NAMES = RING + RING_BYTES
 BLOBS = NAMES + (1 << 28)
+SYNCED = 57344, 57344 + 4096  # what survives the loss of power
 FIXED = 72  # bytes of the header that its checksum is of
 HEAD = 128
+SYNCED_BYTES = 208
 RELEASED = HEAD + 256
 PAGE = 4096
 
@@ -41,7 +43,7 @@ from pathlib import Path
 from logly import Level, Logger, LoggerConfig, SinkConfig
 folder = Path(sys.argv[1])
 logger = Logger(LoggerConfig(spool=folder / "app.spool", async_buffer_size=1 << 16, async_flush_interval=3_600_000,
-                             flush_level=None), name="dead")
+                             flush_level=None, spool_fsync=1 if "synced" in sys.argv[1] else None), name="dead")
 for name in ("app.log", "second.log"):
     logger.add_sink(SinkConfig(path=folder / name, format="{message}", buffer_size=1 << 20))
 logger.add_level("NOTICE", 35)
@@ -77,6 +79,7 @@ logger.flush()
 os._exit(1)
 """,
     "unwritten": "work(20); os._exit(1)",
+    "synced": "logger.flush(); work(30); os._exit(1)",
 }
 
 
@@ -97,6 +100,7 @@ class Sample:
         (position,) = struct.unpack("<Q", self.read(RELEASED + 16 * released, 8))
         self.unreleased = [offset for offset in self.records if offset >= RING + position]
         self.slots = [self.word(0).find(os.fsencode(folder / name)) - 68 for name in self.logs]
+        self.boot = self.slots[0] + 16 * 2048
         self.names = self.name_entries()
 
     def word(self, page: int) -> bytes:
@@ -154,6 +158,14 @@ def data_pages(path: Path) -> list[tuple[int, bytes]]:
     return pages
 
 
+def words_checksum(data: bytes) -> int:
+    """FNV-1a by words, as _durable.pxd has it."""
+    total = 0xCBF29CE484222325
+    for (word,) in struct.iter_unpack("<Q", data):
+        total = (total ^ word) * 0x100000001B3 % (1 << 64)
+    return total
+
+
 def interesting(chance: Random) -> int:
     base = chance.choice(
         (0, 1, 8, 16, 40, 1 << 8, 1 << 16, RING_BYTES, BLOBS, 1 << 31, 1 << 32, 1 << 62, 1 << 63, 1 << 64)
@@ -201,6 +213,18 @@ class Damage:
         if self.chance.random() < 0.5:
             self.poke(start, self.chance.choice((0, 1, 2)).to_bytes(4, "little"))
 
+    def boot(self) -> None:
+        # As if the machine had started again: another part of the header counts.
+        if os.pread(self.fd, 8, self.sample.boot) != bytes(8) or self.chance.random() < 0.1:
+            self.poke(self.sample.boot, self.chance.choice((bytes(8), self.chance.randbytes(8))))
+        if self.chance.random() < 0.5:
+            return
+        start = self.chance.choice(SYNCED)
+        self.number(start + self.chance.choice((0, 8, 8, 16, 16, 24, self.chance.randrange(32, 300, 4))), 8)
+        if self.chance.random() < 0.9:
+            data = os.pread(self.fd, SYNCED_BYTES - 8, start).ljust(SYNCED_BYTES - 8, b"\0")
+            self.poke(start + SYNCED_BYTES - 8, words_checksum(data).to_bytes(8, "little"))
+
     def record(self) -> None:
         start = self.chance.choice(self.sample.records)
         (size,) = struct.unpack("<I", self.sample.read(start, 4))
@@ -245,7 +269,7 @@ class Damage:
     def some(self) -> None:
         kinds = (
             self.fixed, self.positions, self.slot, self.slot, self.record, self.record, self.record, self.record,
-            self.name, self.name, self.blob, self.anywhere, self.copy, self.length,
+            self.name, self.name, self.boot, self.boot, self.blob, self.anywhere, self.copy, self.length,
         )  # fmt: skip
         for _ in range(self.chance.choice((0, 1, 1, 1, 1, 2, 4, 12))):
             self.chance.choice(kinds)()
