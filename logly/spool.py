@@ -65,7 +65,8 @@ def open_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool = False) -
             a successor could not tell whether the machine has been started again.
     """
     if "t" in getattr(sys, "abiflags", ""):
-        raise ConfigError("spool: not available on a free-threaded build of Python", field="spool", value=base)
+        text = "spool: not available on a free-threaded build of Python, where each thread has a ring of its own, and"
+        raise ConfigError(f"{text} a spool holds one: leave it out", field="spool", value=base)
     boot = boot_id() if syncs else 0
     if syncs and not boot:
         raise ConfigError("spool_fsync: only on Linux, with /proc", field="spool_fsync", value=None)
