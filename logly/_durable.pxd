@@ -19,7 +19,7 @@ Whoever makes passes does this between two of them, without the engine's lock: t
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from logly._atomic cimport load_acquire, load_acquire32, load_relaxed, store_relaxed32
+from logly._atomic cimport load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed32
 from logly._clock cimport ClockCalibration, clock_monotonic_ns
 from logly._event cimport event_signal
 from logly._fd cimport FD_FILE, fd_close, fd_copy, fd_sync
@@ -103,7 +103,7 @@ cdef inline void synced_revoke(Spool* spool) noexcept nogil:
 # Which spool's turn it is, or NULL. Callers do it only where nothing else gives them room, or there is no flusher.
 cdef inline Spool* spool_to_sync(Engine* engine, bint is_flusher) noexcept nogil:
     cdef int64_t now = clock_monotonic_ns()
-    cdef bint by_time = is_flusher or engine.post & POST_DRAIN != 0
+    cdef bint by_time = is_flusher or load_relaxed32(&engine.post) & POST_DRAIN != 0
     cdef Ring* ring = engine.rings
     cdef Spool* spool
     cdef uint64_t head

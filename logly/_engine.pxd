@@ -318,7 +318,7 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     note_high_water(engine)
     drained = engine_drain(engine, 4 * engine.ring_capacity)
     # Without a flusher nobody comes back for what is not due yet.
-    engine_write_due(engine, flushing or engine.post & POST_DRAIN != 0)
+    engine_write_due(engine, flushing or load_relaxed32(&engine.post) & POST_DRAIN != 0)
     if engine.spool != NULL:
         spool_save_clock(engine.spool, &engine.calibration)
         engine_release_rings(engine)
