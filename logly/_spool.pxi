@@ -316,6 +316,9 @@ cdef class SpoolFile:
     cdef read_name(self, int kind, uint32_t number, list parts):
         cdef Program* program
         cdef Site* site
+        # Lists are not checked for their bounds here.
+        if len(parts) < (4 if kind == NAME_SITE else 3 if kind == NAME_LEVEL else 1):
+            raise ValueError
         if kind == NAME_TEMPLATE and 0 < number < MAX_TEMPLATES:
             program = compile_program(parts[0].decode("utf-8", "surrogatepass"))
             program.id = number

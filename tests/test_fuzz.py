@@ -6,6 +6,7 @@ import secrets
 import struct
 import subprocess
 import sys
+from binascii import crc32
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,12 @@ def test_a_record_of_an_impossible_time_is_damaged(sample) -> None:
 def test_a_write_that_cannot_have_begun_is_damaged(sample, offset: int, value: int) -> None:
     (place,) = [slot for slot in sample.slots if struct.unpack("<I", sample.read(slot, 4))[0] == 1]
     assert "a sink's" in refusal_of(sample, place + offset, struct.pack("<Q", value))
+
+
+@linux_spool
+@pytest.mark.parametrize("kind", [1, 2, 3, 4])
+def test_a_name_without_its_parts_is_damaged(sample, kind: int) -> None:
+    # It was read beyond the end of the list of parts.
+    front, body = struct.pack("<III", 2, kind, 1), b"xx"
+    entry = front + struct.pack("<I", crc32(front + body)) + body
+    assert f"name 1 of kind {kind}" in refusal_of(sample, sample.names[0][0], entry)
