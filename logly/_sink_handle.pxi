@@ -257,10 +257,17 @@ cdef class SinkHandle:
         """
         cdef bytes encoded = path.encode("utf-8", "surrogateescape")
         cdef const char* name = copy_text(encoded).data
-        cdef Sink* sink = self.core.hold(self.id)
-        cdef uint64_t device = sink.device, inode = sink.inode, now_device = 0, now_inode = 0
-        cdef int old = sink.fd
-        cdef bint is_ours = (
+        cdef Sink* sink
+        cdef uint64_t device, inode, now_device = 0, now_inode = 0
+        cdef int old
+        cdef bint is_ours
+        try:
+            sink = self.core.hold(self.id)
+        except KeyError:  # removed meanwhile
+            free(<void*> name)
+            raise
+        device, inode, old = sink.device, sink.inode, sink.fd
+        is_ours = (
             old >= 0 and fd_identity(old, &now_device, &now_inode) and now_device == device and now_inode == inode
         )
         leave_file(self.core.engine, sink)

@@ -21,6 +21,7 @@ cdef struct Slots:
     uint64_t mask
     int shift
     Slot* slot
+    Slots* before          # the smaller ones that it replaced: somebody may still read there, so they stay
 
 
 cdef struct Table:
@@ -84,5 +85,6 @@ cdef inline bint table_insert(Table* table, uint64_t key, uint64_t extra, void* 
     slots_put(slots, key, extra, value)
     table.count += 1
     if slots != old:
+        slots.before = old
         store_pointer(&table.slots, slots)
     return True
