@@ -28,7 +28,7 @@ cdef object parsed_object(uint8_t tag, bytes data):
             return int(data)
         import json
         return json.loads(data)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, ImportError):  # nothing can be imported when the interpreter ends
         return data.decode("utf-8", "replace")
 
 

@@ -374,6 +374,16 @@ cdef class SinkHandle:
             sink_recovered(self.core.engine, sink)
         self.core.unlock()
 
+    def set_aside(self):
+        """What it wanted of Python failed in a way that nobody foresaw: tried again after a while, not at once for ever."""
+        cdef Sink* sink = self.core.hold(self.id)
+        cdef Engine* engine = self.core.engine
+        engine.now_ns = clock_monotonic_ns()
+        sink.busy = NOT_BUSY
+        sink_trouble(engine, sink, WRITE_FAILED)
+        sink.work &= ~<uint32_t> (WORK_REOPEN | WORK_STREAM | WORK_ERROR)
+        self.core.unlock()
+
     def give_up(self):
         """Nothing that the sink holds will ever be taken: it has failed."""
         cdef Sink* sink = self.core.hold(self.id)

@@ -181,7 +181,11 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit):
         found = exception_of(exc_info)
         if found is None:
             return None
-        from .tracebacks import exception_text
+        try:
+            from .tracebacks import exception_text
+        except ImportError:  # a late `__del__`: nothing can be imported any more
+            kind, message = type(found[0]).__name__, cut_text(safe_str(found[0]), limit)
+            return (kind, message, f"{kind}: {message!r}", "")
         return tuple([cut_text(text, limit) for text in exception_text(*found)])
     except Exception as trouble:
         return ("?", "", f"<exception could not be rendered: {type(trouble).__name__}>", "")

@@ -490,6 +490,8 @@ class Backend:
                 continue  # removed in the meantime
             except Exception as trouble:
                 self.tell(trouble)
+                if reopens or streams:
+                    sink.handle.set_aside()
         self._tell_errors()
 
     def tell(self, error: BaseException) -> None:

@@ -14,6 +14,7 @@ from .colors import use_color
 from .config import LoggerConfig, SinkConfig
 from .errors import SinkError
 from .files import sync_file, sync_name, torn_size
+from .terminal import open_nonblocking, understands_colors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class Sink:
         self._terminal_key: tuple[int, ...] | None = None
         self._terminal_fd: int | None = None
         self.layout = None if config.function is not None else self._make_layout()
+        if config.function is not None or config.filter is not None:
+            from .record import Record
+
+            self._record_type = Record  # kept: a late `__del__` can import nothing any more
         if config.path is not None:
             from .logfile import LogFile
 
@@ -190,8 +195,6 @@ class Sink:
         return 2 if color == "line" else 1
 
     def _is_terminal(self) -> bool:
-        from .terminal import understands_colors
-
         try:
             if self.config.fd is not None:
                 return os.isatty(self.config.fd) and understands_colors(self.config.fd)
@@ -235,6 +238,10 @@ class Sink:
         """The core found that a new file is due; all that belongs into the old one is in it."""
         file = self.file
         assert file is not None
+        if sys.is_finalizing():
+            # Nothing can be imported any more, and no thread be started: the next start rotates the file.
+            self.handle.postpone_rotation(ROTATION_RETRY_NS)
+            return
         with self._changing_file:
             if file.fd < 0:
                 self.reopen()
@@ -354,8 +361,6 @@ class Sink:
 
     def _unblocked(self, fd: int) -> int:
         """A descriptor of the same terminal whose writes do not block; `fd` itself where it is none."""
-        from .terminal import open_nonblocking
-
         if sys.platform == "win32":
             return fd
         try:
@@ -376,13 +381,11 @@ class Sink:
 
     def handle_records(self) -> None:
         """Gives staged records to the function, or asks the filter which of them to render."""
-        from .record import Record
-
         function, keep = self.config.function, self.config.filter
         for parts, raw in take_records(self.handle):
             render, failed = False, True
             try:
-                record = Record(*parts)
+                record = self._record_type(*parts)
                 passes = keep is None or bool(self.core.call_outside(keep, record))
                 if function is not None and passes:
                     self.core.call_outside(function, record)

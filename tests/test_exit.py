@@ -355,3 +355,48 @@ def test_a_sub_interpreter_works_or_says_clearly_that_it_does_not(tmp_path: Path
     """
     run_ok(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == ["before", "after"]
+
+
+LATE = """
+import sys
+from logly import Logger, LoggerConfig, SinkConfig
+path, kind = sys.argv[1:]
+errors, seen = [], []
+logger = Logger(LoggerConfig(auto_sink=False, on_error=errors.append))
+logger.add_sink({
+    "console": lambda: SinkConfig(format="{message}"),
+    "stream": lambda: SinkConfig(stream=sys.stderr, format="{message}"),
+    "function": lambda: SinkConfig(function=seen.append),
+    "filter": lambda: SinkConfig(path=path, filter=bool, format="{message}"),
+    "rotating": lambda: SinkConfig(path=path, size_limit=10, compression="gzip", retention=5, format="{message}"),
+}[kind]())
+class Late:
+    def __del__(self, logger=logger, seen=seen, errors=errors, path=path, open=open):
+        logger.info("late {}", 1)
+        logger.info("field", nested=[1, {"a": 2}])
+        try:
+            raise ValueError("no")
+        except ValueError:
+            logger.exception("exception")
+        with open(path + ".seen", "w") as file:
+            for record in seen:
+                file.write(f"{record.message}\\n{record.exception and record.exception.stack}\\n")
+        with open(path + ".errors", "w") as file:
+            file.write(repr(errors))
+late = Late()
+logger.info("start")
+"""
+
+
+@pytest.mark.parametrize("kind", ["console", "stream", "function", "filter", "rotating"])
+def test_a_late_del_logs_to_a_sink_that_wants_python(kind: str, tmp_path: Path) -> None:
+    """Nothing can be imported by then; a sink whose Python failed for that was tried again for ever."""
+    path = tmp_path / "log"
+    done = run_python(LATE, path, kind)
+    assert done.returncode == 0, done.stderr
+    texts = {"console": done.stderr, "stream": done.stderr, "function": (tmp_path / "log.seen").read_text()}
+    lines = (texts.get(kind) or path.read_text()).splitlines()
+    wanted = ["start", "late 1", "field", "exception"]
+    assert [line for line in lines if line in wanted] == wanted
+    assert "ValueError: 'no'" in lines
+    assert (tmp_path / "log.errors").read_text() == "[]"
