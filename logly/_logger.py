@@ -47,7 +47,7 @@ class Logger(Producer):
     _backend: Backend
 
     def __init__(self, config: LoggerConfig | None = None, *, name: str = "root") -> None:
-        self._backend = Backend(name, config.copy() if config is not None else LoggerConfig())
+        self._backend = Backend(name, config if config is not None else LoggerConfig())
         self._attach(self._backend.core, None, Lifeline(self._backend))
 
     def __repr__(self) -> str:
@@ -194,7 +194,7 @@ class Logger(Producer):
         Raises:
             ConfigError: a setting is wrong; nothing has changed then.
         """
-        self._backend.configure(config.copy())
+        self._backend.configure(config)
 
     def is_enabled_for(self, level: Level | int | str) -> bool:
         """Whether a record of this level would be taken.

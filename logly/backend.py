@@ -15,7 +15,7 @@ import weakref
 from ._core import Core, after_fork_in_child, after_fork_in_parent, before_fork, spool_sync_every, take_sync_error
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
-from .errors import ConfigError, LoglyError
+from .errors import ConfigError, LoglyError, invalid
 from .flusher import Flusher
 from .levels import Level, level_number
 from .sinks import MAX_LEVEL, Sink
@@ -23,9 +23,11 @@ from .sinks import MAX_LEVEL, Sink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import ContextVar
-    from typing import Any
+    from typing import Any, TypeVar
 
     from .stats import SinkStats, Stats
+
+    Settings = TypeVar("Settings", LoggerConfig, SinkConfig)
 
 __all__ = ["Backend"]
 
@@ -50,8 +52,8 @@ class Backend:
 
     def __init__(self, name: str, config: LoggerConfig) -> None:
         self.name = name
-        self.given = config
-        self.config = config.resolved()
+        self.config = _settings(config, LoggerConfig).resolved()
+        self.given = config.copy()
         self.core = Core(name, _power_of_two(int(self.config.async_buffer_size)))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
         self.flusher.is_final = _is_exiting
@@ -91,10 +93,10 @@ class Backend:
 
     def configure(self, config: LoggerConfig) -> None:
         """Takes over new settings; raises ConfigError before anything is changed."""
-        plain = config.resolved()
+        plain = _settings(config, LoggerConfig).resolved(self.custom_levels)
         with self._changing:
             self._use_spool(plain)
-            self.given = config
+            self.given = config.copy()
             self.config = plain
             self._define_levels()
             self._apply()
@@ -246,9 +248,11 @@ class Backend:
             from .spool import dead_spools, deliver
 
             sinks = [sink.config for sink in self._active_sinks() if sink.id != self.auto_sink_id]
+            given = self.given.copy()
+            given.custom_levels = self.all_custom_levels()  # its level may have the name of one that was added
             for file in dead_spools(self._spool, self.tell):
                 try:
-                    deliver(file, self.given, sinks, self._patience_s, self.tell)
+                    deliver(file, given, sinks, self._patience_s, self.tell)
                 except Exception as trouble:
                     self.tell(trouble)
             self.recovery_pending = False
@@ -296,7 +300,8 @@ class Backend:
                 names[number] = names[name.upper()]  # it was logged by its number before it had a name
 
     def all_custom_levels(self) -> dict[str, int]:
-        return {**self.config.custom_levels, **self.custom_levels}
+        own = {name.upper(): number for name, number in self.config.custom_levels.items()}
+        return {**own, **self.custom_levels}
 
     def add_level(self, name: str, number: int, color: str | None) -> None:
         """Adds a level of the user's own."""
@@ -330,7 +335,7 @@ class Backend:
 
     def add_sink(self, config: SinkConfig) -> int:
         """Opens a sink and gives it what is logged from now on; the automatic console sink goes."""
-        plain = config.resolved(self.all_custom_levels())
+        plain = _settings(config, SinkConfig).resolved(self.all_custom_levels())
         with self._changing:
             sink_id = self._add(plain)
             self._had_sinks = True
@@ -602,6 +607,13 @@ class Lifeline:
 def _unnamed(number: int) -> str:
     """The name of a level that has none, as the standard library has it."""
     return f"LEVEL {number}"
+
+
+def _settings(config: Settings, kind: type[Settings]) -> Settings:
+    """`config`, which is what it must be: a path or a dict in its place is told as what it is."""
+    if isinstance(config, kind):
+        return config
+    raise invalid("config", config, f"a {kind.__name__}")
 
 
 def _power_of_two(size: int) -> int:

@@ -59,7 +59,9 @@ def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, 
 def stream(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
     if isinstance(value, str):
         return one_of("stdout", "stderr")(field, value, levels)
-    if callable(getattr(value, "write", None)):
+    import io
+
+    if callable(getattr(value, "write", None)) and not isinstance(value, (io.RawIOBase, io.BufferedIOBase)):
         return value
     raise invalid(field, value, "'stdout', 'stderr' or a text file object")
 
@@ -85,6 +87,8 @@ def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict
     """Numbers of levels to SGR sequences."""
     if not isinstance(value, dict):
         raise invalid(field, value, "a dict of colours by level, like {'INFO': 'bold green'}")
+    if not value:
+        return {}
     from .colors import parse_color
 
     return {
@@ -153,7 +157,8 @@ def size(minimum: int, maximum: int = MAX_SIZE_BYTES) -> "Check":
     """A size in bytes, as an int or as text with a unit."""
 
     def size_check(field: str, value: "Any", levels: "Mapping[str, int]") -> int:
-        size_bytes = parse_size(value, field=field)
+        is_int = isinstance(value, int) and not isinstance(value, bool)
+        size_bytes = int(value) if is_int else parse_size(value, field=field)
         if minimum <= size_bytes <= maximum:
             return size_bytes
         raise invalid(field, value, f"a size from {minimum} to {maximum} bytes")

@@ -141,16 +141,19 @@ class LoggerConfig:
         """
         self.resolved()
 
-    def resolved(self) -> "LoggerConfig":
+    def resolved(self, added_levels: "Mapping[str, int] | None" = None) -> "LoggerConfig":
         """Return a checked copy in plain form: levels as int, sizes as bytes, words in lower case.
 
         `level_colors` becomes SGR sequences by level number.
+
+        Args:
+            added_levels: those of `Logger.add_level`, which the settings may name.
 
         Raises:
             ConfigError: as `validate`.
         """
         levels = checks.custom_levels("custom_levels", self.custom_levels, {})
-        plain = LoggerConfig(**_checked(self, levels))
+        plain = LoggerConfig(**_checked(self, {**(added_levels or {}), **levels}))
         if plain.spool_fsync is not None and plain.spool is None:
             value = self.spool_fsync
             text = f"spool_fsync = {value!r} needs a spool: set spool, or leave spool_fsync out"

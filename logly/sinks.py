@@ -16,6 +16,11 @@ from .errors import SinkError
 from .files import sync_file, sync_name, torn_size
 from .terminal import open_nonblocking, understands_colors
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -428,6 +433,8 @@ def _check_descriptor(fd: int) -> None:
         os.fstat(fd)
     except OSError as trouble:
         raise SinkError(trouble.errno or errno.EBADF, f"fd = {fd} is not an open descriptor") from trouble
+    if fcntl is not None and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise SinkError(errno.EBADF, f"fd = {fd} is open for reading only")
 
 
 def _write_text(stream: Any, text: str) -> None:

@@ -1,5 +1,6 @@
 """The configuration objects: defaults, checks, and that the reference page says what the code does."""
 
+import io
 import sys
 from contextlib import suppress
 from dataclasses import fields
@@ -90,6 +91,34 @@ def test_a_wrong_sink_setting_names_field_value_and_way_out(name, value, told):
         config.validate()
     assert told in str(caught.value)
     assert caught.value.field == name
+
+
+def test_a_size_out_of_range_is_told_with_the_range():
+    for size in (-1, 100, "1 kB"):
+        with pytest.raises(ConfigError, match=r"async_buffer_size = .*from 4096 to"):
+            LoggerConfig(async_buffer_size=size).validate()
+
+
+def test_a_binary_stream_is_refused():
+    for stream in (io.BytesIO(), sys.__stdout__.buffer):
+        with pytest.raises(ConfigError, match="text file object"):
+            SinkConfig(stream=stream).validate()
+
+
+def test_something_else_in_the_place_of_settings_is_told_as_what_it_is():
+    logger = Logger(LoggerConfig(auto_sink=False))
+    for call, value, told in (
+        (Logger, {"level": "INFO"}, "LoggerConfig"),
+        (logger.configure, {"level": "INFO"}, "LoggerConfig"),
+        (logger.configure, None, "LoggerConfig"),
+        (logger.add_sink, "app.log", "SinkConfig"),
+        (Logger, LoggerConfig(custom_levels=["audit"]), "custom_levels"),
+        (logger.configure, LoggerConfig(level_colors="red"), "level_colors"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            call(value)
+    assert logger.list_sinks() == []
+    logger.close()
 
 
 def test_a_misspelt_attribute_is_noticed():

@@ -120,3 +120,11 @@ def test_a_sinks_own_bounds():
         found = lines.lines()
     assert [line for line in found if not line.startswith("all")] == ["INFO", "SUCCESS", "WARNING"]
     assert len(found) == 3 + len(METHODS)
+
+
+def test_settings_may_name_a_level_that_was_added(lines):
+    lines.logger.add_level("notice", 22)
+    lines.logger.configure(LoggerConfig(level="Notice", flush_level="notice", level_colors={"NOTICE": "red"}))
+    lines.logger.info("below")
+    lines.logger.log("notice", "x")
+    assert lines.lines() == ["NOTICE|x"]

@@ -1,5 +1,6 @@
 """Kinds of sinks, their management at run time, and what a sink in trouble does to the others."""
 
+import errno
 import io
 import os
 import pty
@@ -43,6 +44,18 @@ def test_one_logger_feeds_five_kinds_each_with_its_own_rules(
     assert (tmp_path / "errors.log").read_text() == "bad 2\n"
     assert seen == []
     logger.close()
+
+
+def test_a_descriptor_that_is_open_for_reading_only_is_refused() -> None:
+    reader, writer = os.pipe()
+    logger = make_logger()
+    with pytest.raises(SinkError, match=f"fd = {reader} is open for reading only") as caught:
+        logger.add_sink(SinkConfig(fd=reader))
+    assert caught.value.errno == errno.EBADF
+    assert logger.list_sinks() == []
+    logger.close()
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_pipe_a_socket_and_a_memfd_get_the_lines_and_stay_open() -> None:
