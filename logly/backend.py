@@ -574,6 +574,8 @@ class Backend:
         self.flusher.is_final = True
         if not self.close(self._patience_s) and self.flusher.is_running:
             self.core.give_up()
+        else:
+            self.flusher.await_last_line(self._patience_s)
 
     # ---- fork
 

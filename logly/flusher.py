@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Flusher:
         """The interpreter is ending: no thread is started any more."""
         self.is_stopped = False
         self._retry_at = 0.0
+        self._leaving = allocate_lock()  # held by the thread to its last line
 
     @property
     def is_running(self) -> bool:
@@ -63,11 +64,24 @@ class Flusher:
         self.core.set_stop(True)
         return self.core.await_end(timeout)
 
+    def await_last_line(self, timeout: float) -> None:
+        """Wait until the thread, which has stopped, holds nothing any more.
+
+        What still runs when the interpreter is taken apart is never let go: what it refers to would not be finalized.
+        """
+        if self._leaving.acquire(timeout=timeout):
+            self._leaving.release()
+
     def reset_after_fork(self) -> None:
         """In the child there is no such thread."""
         self._retry_at = 0.0
+        self._leaving = allocate_lock()
 
     def _run(self) -> None:
+        with self._leaving:
+            self._run_loop()
+
+    def _run_loop(self) -> None:
         core, life = self.core, self.core.lives
         threading.current_thread().name = self.name
         if self.is_stopped:  # between the look and the start of this thread

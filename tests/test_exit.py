@@ -400,3 +400,22 @@ def test_a_late_del_logs_to_a_sink_that_wants_python(kind: str, tmp_path: Path) 
     assert [line for line in lines if line in wanted] == wanted
     assert "ValueError: 'no'" in lines
     assert (tmp_path / "log.errors").read_text() == "[]"
+
+
+def test_what_a_sinks_function_refers_to_is_finalized(tmp_path: Path) -> None:
+    """A lambda refers to the module it stands in: the flusher's thread must have let go of it all by then."""
+    body = """
+    logger.add_sink(SinkConfig(function=lambda record: None))
+    class Late:
+        def __del__(self, logger=logger):
+            logger.info("late")
+    late = Late()
+    flusher = logger._backend.flusher
+    def end_slowly(on_end=flusher.on_end):  # as on a busy machine
+        time.sleep(0.2)
+        on_end()
+    flusher.on_end = end_slowly
+    logger.info("start")
+    """
+    run_ok(program(body), tmp_path / "log")
+    assert lines_of(tmp_path / "log") == ["start", "late"]
