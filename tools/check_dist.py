@@ -20,7 +20,8 @@ def sdist_faults(path: Path) -> list[str]:
         names = {name.partition("/")[2] for name in archive.getnames()}
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     missing = [name for name in tracked if name not in names and not name.startswith(NOT_SHIPPED)]
-    built = [name for name in names if name.endswith((".c", ".cpp", ".so", ".pyd", ".pyc"))]
+    suffixes = (".c", ".cpp", ".so", ".pyd", ".pyc")
+    built = [name for name in names if name.endswith(suffixes) and name not in tracked]
     return [f"not in the sdist: {name}" for name in missing] + [f"in the sdist: {name}" for name in built]
 
 
