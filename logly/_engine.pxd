@@ -97,19 +97,18 @@ cdef inline void release_record(Ring* ring, char* record) noexcept nogil:
     ring_consume(ring, size)
 
 
-# Records from aside that were stamped before `ticks`, so that each thread's stay in order. False: a sink cannot take one now.
-cdef inline bint drain_aside(Engine* engine, uint64_t ticks) noexcept nogil:
-    cdef const RecordHeader* record
-    while engine.aside_start < engine.aside.size:
-        record = <const RecordHeader*> (engine.aside.data + engine.aside_start)
-        if record.ticks > ticks:
-            return True
-        if not consume_record(engine, <const char*> record):
-            return False
-        engine.aside_start += record.size
-    buffer_free(&engine.aside)
-    engine.aside_start = 0
-    return True
+# Whether the first record from aside comes before this one of a ring (NULL: before what the rings may still get), so that each
+# thread's stay in order.
+cdef inline bint aside_is_next(const Engine* engine, const Ring* ring, const char* record) noexcept nogil:
+    cdef const RecordHeader* first = <const RecordHeader*> (engine.aside.data + engine.aside_start)
+    return first.ticks <= (record_proper(record).ticks if ring != NULL else engine.settled_ticks)
+
+
+cdef inline void release_aside(Engine* engine) noexcept nogil:
+    engine.aside_start += (<const RecordHeader*> (engine.aside.data + engine.aside_start)).size
+    if engine.aside_start == engine.aside.size:
+        buffer_free(&engine.aside)
+        engine.aside_start = 0
 
 
 # A producer looks at what is in use only when the ring gets full: the flusher does at every pass.
@@ -146,17 +145,18 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
             if record == NULL:
                 engine.settled_ticks = <uint64_t> -1
                 ring = NULL
-        if engine.aside.size and not drain_aside(
-            engine, record_proper(record).ticks if ring != NULL else engine.settled_ticks
-        ):
-            engine_release_rings(engine)
-            return False
-        if ring == NULL:
+        if engine.aside.size and aside_is_next(engine, ring, record):
+            ring = NULL
+            record = engine.aside.data + engine.aside_start
+        elif ring == NULL:
             engine.drained_ns = engine.now_ns
             break
         if not consume_record(engine, <const char*> record_proper(record)):
             engine_release_rings(engine)
             return False
+        if ring == NULL:
+            release_aside(engine)
+            continue
         unreleased += (<RecordPrefix*> record).size
         release_record(ring, record)
         if unreleased >= RELEASE_BYTES:
