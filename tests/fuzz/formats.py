@@ -12,17 +12,11 @@ from random import Random
 import tests._probe_text as probe
 from logly import Logger, LoggerConfig, SinkConfig
 
+from .specifications import some_specification
 from .target import Target, mutated, some_character
 
 SPECIFICATIONS_PER_CASE = 25
 MESSAGES_PER_CASE = 8
-ALPHABET = "<>=^+- z#0123456789,_.bcdoxXneEfFgG%s*{}!:é٣😀\0"
-SPECIFICATIONS = (
-    "", "5", "<8", ">8", "^8", "*^20", "08", "é>6", "+", " ", ",", "_", "=8", "0=8", "#", "010,", "z.1f", "e", ".3e",
-    ".4g", "#.3g", ".1%", ".0f", ".2f", "08.2f", "*>12.3f", ",.2f", "012,.2f", ".300f", "d", "05d", "+d", ",d", "#x",
-    "#010x",
-    "b", "#o", "_x", "016_b", ".3", "10.3", "s", "10s", ".5s", "→^9s", "4096", "4097", ".400", ".401f", "n", "c",
-)  # fmt: skip
 TEMPLATES = (
     "order {} filled at {:.2f}", "{0} {1} {0}", "{} {user}", "{user!r:>20} {}", "{{}} {}", "{!s:^9}|{!a}|{!r}", "{:{}}",
     "{.real} {[0]}", "{:>5}{:<5}{:^5}", "no placeholder", "{", "}", "{0} {}", "{user.name}", "{:x}{:#b}{:,}{:e}{:%}",
@@ -61,26 +55,6 @@ def some_value(chance: Random) -> object:
         edge = chance.choice((0.0, -0.0, math.inf, math.nan, 5e-324, 1.7976931348623157e308, 1e16, 0.5, 2.5))
         return math.copysign(edge, chance.choice((1, -1)))
     return "".join(some_character(chance) for _ in range(chance.choice((0, 1, 3, 12, 70, 300))))
-
-
-def some_specification(chance: Random) -> str:
-    if chance.random() < 0.5:
-        return mutated(chance, chance.choice(SPECIFICATIONS), ALPHABET, chance.randrange(4))
-    fill = chance.choice(("", "", "*", "0", "é", "😀", "{", "\0", some_character(chance)))
-    align = chance.choice("<>=^")
-    return "".join(
-        (
-            fill + align if chance.random() < 0.5 else "",
-            chance.choice(("", "", "+", "-", " ")),
-            chance.choice(("", "", "", "z")),
-            chance.choice(("", "", "#")),
-            chance.choice(("", "", "0")),
-            str(chance.randrange(40)) if chance.random() < 0.5 else chance.choice(("", "500", "4096", "007")),
-            chance.choice(("", "", ",", "_")),
-            f".{chance.randrange(25)}" if chance.random() < 0.5 else chance.choice(("", ".", ".300", ".400")),
-            chance.choice(("", *"bcdoxXneEfFgG%s")),
-        )
-    )
 
 
 def some_template(chance: Random) -> str:

@@ -13,9 +13,11 @@ from logly import ConfigError, Logger, LoggerConfig, SinkConfig
 from logly._core import spec_kinds
 from logly.template import KIND_INT, KIND_STR, NUMBERS, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, PIECES, parse_layout
 
-from .formats import some_specification
+from .specifications import some_specification
 from .target import Target, mutated, some_character
 
+#: Stands for the time pattern that a layout does not give; no layout is made of it.
+DEFAULT = "\0the default\0"
 NAMES = (*PIECES, "symbol", "count", "größe", "nothing")
 LAYOUTS = (
     "{time} | {level:<8} | {module}:{function}:{lineno} | {message}",
@@ -121,11 +123,11 @@ class Layouts(Target):
         if seen is None:
             return
         ours = []
-        for code, text, spec in parse_layout(layout, time="\0"):
+        for code, text, spec in parse_layout(layout, time=DEFAULT):
             if code == PIECE_LITERAL:
                 ours.append((text, ""))
             elif code == PIECE_TIME:
-                ours.append(("{time", "" if text == "\0" else text))
+                ours.append(("{time", "" if text == DEFAULT else text))
             else:
                 ours.append(("{" + (text if code == PIECE_FIELD else PIECES[code]), spec))
         assert ours == seen, layout
