@@ -68,8 +68,8 @@ from logly._record cimport (
 )
 from logly._ring cimport (
     NOT_IN_FLIGHT, NOT_STALLED, PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RING_ALIGN, RecordPrefix, Ring,
-    ring_attach, ring_begin, ring_commit, ring_end, ring_free, ring_max_inline, ring_new, ring_release, ring_reserve,
-    ring_used,
+    ring_attach, ring_begin, ring_commit, ring_end, ring_free, ring_max_inline, ring_new, ring_release, ring_reload_tail,
+    ring_reserve, ring_used,
 )
 from logly._sound cimport Names, record_is_sound
 from logly._spool cimport (

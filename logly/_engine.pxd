@@ -3,7 +3,7 @@
 Whoever makes a pass holds the engine's lock (the flusher; or the caller of a synchronous sink, with the GIL released).
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from logly._atomic cimport (
@@ -23,8 +23,9 @@ from logly._record cimport RecordHeader, RecordHeap
 from logly._ring cimport RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used
 from logly._spool cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
 from logly._state cimport (
-    NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN, RELEASE_BYTES, RETRY_BLOCKED_NS, RUN_PYTHON,
-    RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock, engine_position, engine_unlock,
+    LEAST_SLEEP_NS, NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN, RELEASE_BYTES,
+    RETRY_BLOCKED_NS, RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock,
+    engine_position, engine_unlock,
 )
 from logly._threads cimport FREE_THREADED, lease_is_over, lease_leave
 
@@ -114,11 +115,15 @@ cdef inline void release_aside(Engine* engine) noexcept nogil:
 # A producer looks at what is in use only when the ring gets full: the flusher does at every pass.
 cdef inline void note_high_water(Engine* engine) noexcept nogil:
     cdef Ring* ring = engine.rings
-    cdef uint64_t used
+    cdef uint64_t used, waiting
+    engine.waiting_bytes = 0
     while ring != NULL:
         used = ring_used(ring)
         if used > engine.past_high_water:
             engine.past_high_water = used
+        waiting = load_acquire(&ring.positions.head) - ring.tail
+        if waiting > engine.waiting_bytes:
+            engine.waiting_bytes = waiting
         ring = ring.next
 
 
@@ -342,10 +347,23 @@ cdef inline void tell_and_retire(Engine* engine) noexcept nogil:
         engine_drop_retired(engine)
 
 
+# How long a ring takes to a quarter, at the pace at which it has filled in `slept_ns`: a flusher that sleeps no longer is not
+# woken by a producer, whose call would pay for the system call.
+cdef inline int64_t quarter_ns(const Engine* engine, int64_t slept_ns) noexcept nogil:
+    cdef int64_t quarter = <int64_t> engine.ring_capacity >> 2
+    cdef int64_t limit
+    if <int64_t> engine.waiting_bytes < quarter >> 1:
+        return INT64_MAX
+    limit = <int64_t> (<double> slept_ns * <double> quarter / <double> engine.waiting_bytes)
+    return limit if limit > LEAST_SLEEP_NS else LEAST_SLEEP_NS
+
+
 # The flusher's thread, without the GIL: returns when Python is wanted or the engine is to stop.
 cdef inline int engine_run(Engine* engine) noexcept nogil:
     cdef uint32_t ticket
-    cdef int64_t sleep_ns
+    cdef int64_t sleep_ns, now_ns
+    cdef int64_t slept_from = 0
+    cdef int64_t paced_ns = INT64_MAX
     cdef int status
     while True:
         ticket = event_prepare(&engine.wake)
@@ -353,7 +371,11 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
         fence_full()
         engine_lock(engine)
         status = engine_pass(engine)
-        sleep_ns = engine.sleep_ns
+        now_ns = engine.now_ns
+        if slept_from:
+            paced_ns = quarter_ns(engine, now_ns - slept_from)
+            slept_from = 0
+        sleep_ns = engine.sleep_ns if engine.sleep_ns < paced_ns else paced_ns
         engine_unlock(engine)
         if engine.sync_ns:
             if engine_sync(engine, True):
@@ -373,6 +395,7 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
             continue
         store_relaxed32(&engine.asleep, 1)
         fence_full()
+        slept_from = now_ns
         if not load_relaxed32(&engine.wake_wanted):
             event_wait(&engine.wake, ticket, sleep_ns)
         store_relaxed32(&engine.asleep, 0)

@@ -457,9 +457,8 @@ cdef class Core:
 
     # For the thread that does the flusher's work, and finds the ring full: it makes room itself. False: there is none.
     cdef bint make_room(self, Ring* ring) noexcept:
-        cdef uint64_t tail = load_acquire(&ring.positions.tail)
         self.pass_here()
-        return load_acquire(&ring.positions.tail) != tail
+        return load_acquire(&ring.positions.tail) != ring.cached_tail
 
     def work(self):
         """What sinks want of Python, by one thread at a time. False: another one is at it, and looks again."""

@@ -73,6 +73,8 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
             blob_ring = ring
             blob = spool_large_record(core, ring, block, size)
             continue
+        if large:
+            ring_reload_tail(ring)
         if not large or heap_has_room(engine, ring, size):
             place = ring_reserve(ring, sizeof(RecordHeap) if large else size)
         if place != NULL:
@@ -166,7 +168,8 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
     """True: try again. False: the record is to be dropped. Releases the GIL; raises what a signal handler raises."""
     cdef Core core = self.core
     cdef Engine* engine = core.engine
-    cdef uint64_t tail = load_acquire(&ring.positions.tail)
+    # What the reservation saw, not what is there now: if the ring was emptied in between, nobody will move it again.
+    cdef uint64_t tail = ring.cached_tail
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
     cdef uint32_t ticket

@@ -26,6 +26,7 @@ cdef enum:
     MAX_LEVELS = 256
     RELEASE_BYTES = 65536      # consumed bytes after which blocked producers get room
     SOON_NS = 50000
+    LEAST_SLEEP_NS = 200000    # of a flusher that keeps pace with its producers
     TURN_NS = 10000000         # how long the flusher leaves the lock to somebody who waits for it, and for the GIL
     RETRY_BLOCKED_NS = 10000000
     RETRY_FAILED_NS = 50000000
@@ -115,6 +116,7 @@ cdef struct Engine:
     uint64_t failed_total
     uint64_t past_committed    # of rings that are gone
     uint64_t past_high_water
+    uint64_t waiting_bytes     # most that a ring held when the pass began
     uint64_t told_dropped
     int64_t interval_ns
     int64_t stall_ns           # how long a sink in trouble may hold producers up

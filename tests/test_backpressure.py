@@ -49,6 +49,23 @@ def test_threads_of_different_speed_lose_nothing_and_keep_their_order(tmp_path: 
         assert text == "x" * (int(number) * 7 % 200)
 
 
+def test_a_ring_that_is_emptied_while_a_caller_finds_it_full(tmp_path: Path) -> None:
+    """Between its look at the full ring and its wait the flusher may take everything: nobody would wake it then."""
+
+    def write(logger: Logger, thread: int) -> None:
+        for i in range(1500):
+            logger.info("{} {} {}", thread, i, "x" * (i * 7 % 200))
+
+    for _ in range(400):
+        with file_logger(tmp_path / "app.log", async_buffer_size=SMALL) as logger:
+            run_threads(*(lambda t=t: write(logger, t) for t in range(3)))
+            assert logger.flush(30)
+            stats = logger.stats()
+        assert stats.dropped == 0
+        assert stats.blocked_ns < 2e9
+        (tmp_path / "app.log").unlink()
+
+
 def test_the_high_water_mark_of_a_burst_below_the_ring_s_half(tmp_path: Path) -> None:
     with file_logger(tmp_path / "app.log", async_buffer_size=1 << 20, async_flush_interval=60_000) as logger:
         for i in range(1000):
