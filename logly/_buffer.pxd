@@ -9,28 +9,24 @@ cdef extern from *:
     #ifndef LOGLY_COPY_TEXT
     #define LOGLY_COPY_TEXT
     #include <cstring>
-    /* memcpy for what is mostly some few bytes: up to 32 in two overlapping moves, without a call. */
+    /* N to 2 * N bytes in two moves, which may overlap. */
+    template <size_t N> static inline void logly_copy_ends(char* out, const char* data, size_t size) {
+        char first[N], last[N];
+        memcpy(first, data, N);
+        memcpy(last, data + size - N, N);
+        memcpy(out, first, N);
+        memcpy(out + size - N, last, N);
+    }
+    /* memcpy for what is mostly some few bytes: up to 32 without a call. */
     static inline void logly_copy_text(char* out, const char* data, size_t size) {
         if (size > 32) {
             memcpy(out, data, size);
         } else if (size > 16) {
-            char first[16], last[16];
-            memcpy(first, data, 16);
-            memcpy(last, data + size - 16, 16);
-            memcpy(out, first, 16);
-            memcpy(out + size - 16, last, 16);
+            logly_copy_ends<16>(out, data, size);
         } else if (size >= 8) {
-            char first[8], last[8];
-            memcpy(first, data, 8);
-            memcpy(last, data + size - 8, 8);
-            memcpy(out, first, 8);
-            memcpy(out + size - 8, last, 8);
+            logly_copy_ends<8>(out, data, size);
         } else if (size >= 4) {
-            char first[4], last[4];
-            memcpy(first, data, 4);
-            memcpy(last, data + size - 4, 4);
-            memcpy(out, first, 4);
-            memcpy(out + size - 4, last, 4);
+            logly_copy_ends<4>(out, data, size);
         } else if (size) {
             const char middle = data[size / 2], last = data[size - 1];
             out[0] = data[0];

@@ -51,7 +51,7 @@ class Flusher:
         return self.is_final or self._retry_at != 0.0
 
     def start(self) -> bool:
-        """Start the thread unless it runs; False when none can be started (for now, or any more)."""
+        """Start the thread unless it runs; False when none can be started now."""
         if self.is_final or self.is_stopped or (self._retry_at and time.monotonic() < self._retry_at):
             return False
         # `launch` does nothing when a signal handler, or another thread, has started one in the meantime.

@@ -10,27 +10,17 @@ from hypothesis import strategies as st
 
 probe = pytest.importorskip("tests._probe_text", reason="built with LOGLY_BUILD=probe only")
 
-KINDS = {
-    type(None): probe.KIND_NONE,
-    bool: probe.KIND_BOOL,
-    int: probe.KIND_INT,
-    float: probe.KIND_FLOAT,
-    str: probe.KIND_STR,
-    bytes: probe.KIND_BYTES,
-}
+from .fuzz.formats import KINDS, visible  # noqa: E402 -- it imports the probe
+
 NUMERIC = probe.KIND_BOOL | probe.KIND_INT | probe.KIND_FLOAT
 INTEGRAL = probe.KIND_BOOL | probe.KIND_INT
 ALL = NUMERIC | probe.KIND_STR | probe.KIND_NONE | probe.KIND_BYTES
 
 
-def utf8(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
-
-
 def python_text(value, spec: str) -> bytes | None:
     """What str.format says, or None when it raises."""
     try:
-        return utf8(format(value, spec))
+        return visible(format(value, spec))
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -124,7 +114,7 @@ def test_numbers_without_a_specification(value):
 
 @given(st.one_of(integers, floats, st.booleans(), st.text()))
 def test_null_is_the_empty_specification(value):
-    assert probe.format_null(value) == utf8(format(value, ""))
+    assert probe.format_null(value) == visible(format(value, ""))
 
 
 def test_shortest_text_at_every_power_of_two_and_ten():

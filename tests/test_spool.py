@@ -23,6 +23,7 @@ import logly.spool
 from logly import Logger, LoggerConfig, SinkConfig, SpoolError
 
 from .disks import small_disk
+from .records import RECORDS_OF_EVERY_KIND
 
 pytestmark = pytest.mark.skipif("t" in getattr(sys, "abiflags", ""), reason="no spool on free-threaded builds")
 
@@ -208,23 +209,7 @@ def test_any_sudden_end(tmp_path: Path, end: str) -> None:
 # ---- what a recovered record says
 
 
-RICH = """
-logger.add_level("NOTICE", 35)
-logger.info("plain {} braces")
-for number in (1, -2, 2**63, 2**80):
-    logger.info("{} {:>8} {!r} {:.3f}", number, "right", "quoted", 2.5)
-logger.log("NOTICE", "ünïcode {}", "\\U0001f600 \\u20ac")
-logger.log(37, "a level that only has a number")
-logger.bind(user="me", nested={"a": [1, None]}).warning("bound {what}", what=b"bytes")
-with logger.contextualize(request=7):
-    logger.info("context", big=2**100, nothing=None, yes=True)
-try:
-    1 / 0
-except ZeroDivisionError:
-    logger.exception("it failed: {}", "here")
-logger.info("x" * 700_000, exc_info=False)  # not in place: a block of its own
-logger.info(f"made {1} by the caller")
-"""
+RICH = 'logger.add_level("NOTICE", 35)' + RECORDS_OF_EVERY_KIND.replace("LARGE", "700_000")
 
 
 @pytest.mark.parametrize(

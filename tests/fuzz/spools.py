@@ -12,6 +12,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import textwrap
 import time
 from binascii import crc32
 from pathlib import Path
@@ -19,6 +20,7 @@ from random import Random
 
 import logly.spool
 from logly import LoggerConfig, SinkConfig, SpoolError
+from tests.records import RECORDS_OF_EVERY_KIND
 
 from .target import Target
 
@@ -50,22 +52,9 @@ logger.add_level("NOTICE", 35)
 def work(count):
     for i in range(count):
         logger.info("line {} {:.2f}", i, i / 3, k=i)
-    logger.info("plain {} braces")
-    for number in (1, -2, 2**63, 2**80):
-        logger.info("{} {:>8} {!r} {:.3f}", number, "right", "quoted", 2.5)
-    logger.log("NOTICE", "\\u00fcn\\u00efcode {}", "\\U0001f600 \\u20ac")
-    logger.log(37, "a level that only has a number")
-    logger.bind(user="me", nested={"a": [1, None]}).warning("bound {what}", what=b"bytes")
-    with logger.contextualize(request=7):
-        logger.info("context", big=2**100, nothing=None, yes=True)
-    try:
-        1 / 0
-    except ZeroDivisionError:
-        logger.exception("it failed: {}", "here")
-    logger.info("x" * 40_000)  # not in place: a block of its own
-    logger.info(f"made {1} by the caller")
+    RECORDS
 work(5)
-"""
+""".replace("    RECORDS", textwrap.indent(RECORDS_OF_EVERY_KIND.replace("LARGE", "40_000"), "    "))
 ENDS = {
     "idle": "logger.flush(); work(50); os._exit(1)",
     # The second write of the log is cut short by the limit, and the next attempt ends the process.

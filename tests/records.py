@@ -1,0 +1,19 @@
+"""Statements that log one record of every kind, for a process whose spool is read afterwards."""
+
+#: NOTICE is a level that must have been added. LARGE: how long the text is that does not go into the ring in place.
+RECORDS_OF_EVERY_KIND = """
+logger.info("plain {} braces")
+for number in (1, -2, 2**63, 2**80):
+    logger.info("{} {:>8} {!r} {:.3f}", number, "right", "quoted", 2.5)
+logger.log("NOTICE", "ünïcode {}", "\\U0001f600 \\u20ac")
+logger.log(37, "a level that only has a number")
+logger.bind(user="me", nested={"a": [1, None]}).warning("bound {what}", what=b"bytes")
+with logger.contextualize(request=7):
+    logger.info("context", big=2**100, nothing=None, yes=True)
+try:
+    1 / 0
+except ZeroDivisionError:
+    logger.exception("it failed: {}", "here")
+logger.info("x" * LARGE, exc_info=False)  # not in place: a block of its own
+logger.info(f"made {1} by the caller")
+"""
