@@ -51,11 +51,11 @@ cdef extern from * nogil:
     static inline uint32_t exchange32(uint32_t* p, uint32_t v) {
         return logly_atomic(p)->exchange(v);
     }
-    static inline uint32_t fetch_or32(uint32_t* p, uint32_t v) {
-        return logly_atomic(p)->fetch_or(v);
+    static inline uint32_t fetch_add32(uint32_t* p, uint32_t v) {
+        return logly_atomic(p)->fetch_add(v);
     }
-    static inline uint32_t fetch_and32(uint32_t* p, uint32_t v) {
-        return logly_atomic(p)->fetch_and(v);
+    static inline uint32_t fetch_sub32(uint32_t* p, uint32_t v) {
+        return logly_atomic(p)->fetch_sub(v);
     }
     template <class T> static inline T* logly_load_pointer(T* const* p) {
         return logly_atomic(const_cast<T**>(p))->load(std::memory_order_acquire);
@@ -85,8 +85,8 @@ cdef extern from * nogil:
     void store_release32(uint32_t* p, uint32_t value) noexcept
     void store_relaxed32(uint32_t* p, uint32_t value) noexcept
     uint32_t exchange32(uint32_t* p, uint32_t value) noexcept
-    uint32_t fetch_or32(uint32_t* p, uint32_t value) noexcept
-    uint32_t fetch_and32(uint32_t* p, uint32_t value) noexcept
+    uint32_t fetch_add32(uint32_t* p, uint32_t value) noexcept
+    uint32_t fetch_sub32(uint32_t* p, uint32_t value) noexcept
     T* load_pointer "logly_load_pointer"[T](T* const* p) noexcept
     void store_pointer "logly_store_pointer"[T](T** p, T* value) noexcept
     bint compare_exchange(uint64_t* p, uint64_t expected, uint64_t desired) noexcept

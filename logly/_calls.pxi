@@ -128,20 +128,26 @@ cdef PyObject* emit_enabled(
     PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
     cdef Engine* engine = (<Producer> self).engine
-    cdef Ring* ring = ring_of_producer(engine)
+    cdef Ring* ring
     cdef uint32_t needs = load_relaxed32(&engine.needs)
-    cdef int status = NOT_NATIVE
-    if count and is_str(args[0]) and not needs & (NEED_THREAD_NAME | NEED_CARE) and (not FREE_THREADED or ring != NULL):
-        if (
-            count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
-            and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
-        ):
-            status = put_text_call(engine, ring, needs, args[0], number, level)
-        else:
-            status = put_call(<Producer> self, ring, needs, number, level, args, count, names)
+    cdef int status
+    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE):
+        return emit_slow(self, number, level, args, count, names)
+    ring = enter_ring(engine)
+    if FREE_THREADED and ring == NULL:
+        return emit_slow(self, number, level, args, count, names)
+    if (
+        count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
+        and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
+    ):
+        status = put_text_call(engine, ring, needs, args[0], number, level)
+    else:
+        status = put_call(<Producer> self, ring, needs, number, level, args, count, names)
+    if status == ENCODED:
+        after_commit(engine, ring, number)
+    leave_ring(engine, ring)
     if status != ENCODED:
         return emit_slow(self, number, level, args, count, names)
-    after_commit(engine, ring, number)
     if load_relaxed32(&engine.post):
         after_emit(<Producer> self)
     Py_IncRef(<PyObject*> None)

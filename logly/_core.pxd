@@ -54,10 +54,11 @@ cdef class Core:
 
     cdef list spools                 # of this engine, in use
     cdef public object make_ring     # called by the first record when `ring_wanted`: a forked child's own spool
-    cdef public bint ring_wanted
+    cdef Ring* stand_in              # full, until the ring is made
 
     cdef bint set_ring_size(self, uint64_t capacity) except -1
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
+    cdef void swap_ring(self, Ring* ring) noexcept
     cdef keep(self, file)
     cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0
     cdef bint lock_until(self, int64_t deadline) noexcept
@@ -70,7 +71,6 @@ cdef class Core:
     cpdef bint is_inside(self) except -1
     cdef object call_marked(self, uint8_t marks, object function, tuple args)
     cdef void set_care(self, bint care) noexcept
-    cdef bint make_room(self, Ring* ring) noexcept
     cdef bint is_past(self, uint64_t mark, int64_t deadline) noexcept
     cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1
     cdef bint write_here(self) except -1

@@ -35,9 +35,8 @@ from logly._durable cimport close_sync_files, engine_sync, synced_latest, synced
 from logly._engine cimport engine_pass, engine_run
 from logly._state cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
-    PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, engine_await_free,
-    engine_committed, engine_fail, engine_lock, engine_position, engine_try_lock, engine_unlock,
-    engine_wake, engine_written,
+    PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, engine_committed,
+    engine_fail, engine_lock, engine_position, engine_unlock, engine_wake, engine_written,
 )
 from logly._event cimport event_init, event_prepare, event_signal, event_wait, wait_ns
 from logly._fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_sync, fd_write_raw, process_id
@@ -47,6 +46,7 @@ from logly._line cimport (
     LAYOUT_JSON, LAYOUT_PRETTY_JSON, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Level, Line, Piece,
     RunEntry, Site, Text, base_name, write_message,
 )
+from logly._lock cimport lock_await, lock_init, lock_release, lock_take, lock_try
 from logly._merge cimport Merge, merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,
@@ -54,8 +54,8 @@ from logly._output cimport (
     sink_is_mid_record, sink_rewind, sink_unstage, sink_use_spool, sink_written_offset,
 )
 from logly._producer cimport (
-    ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
-    put_value, ring_of_producer, site_of_caller, text_in_place,
+    ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, enter_ring, finish_record,
+    leave_ring, put_text, put_value, site_of_caller, text_in_place,
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport (
@@ -68,14 +68,14 @@ from logly._record cimport (
 )
 from logly._ring cimport (
     NOT_IN_FLIGHT, NOT_STALLED, PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RING_ALIGN, RecordPrefix, Ring,
-    ring_attach, ring_begin, ring_commit, ring_end, ring_free, ring_max_inline, ring_new, ring_release, ring_reload_tail,
-    ring_reserve, ring_used,
+    ring_attach, ring_begin, ring_commit, ring_end, ring_free, ring_max_inline, ring_new, ring_release,
+    ring_reload_tail, ring_reserve, ring_used,
 )
 from logly._sound cimport Names, record_is_sound
 from logly._spool cimport (
     HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS,
     SPOOL_VERSION, STAGE_BYTES, SYNCED_APART, SYNCED_OFFSET, Released, Spool, SpoolHeader, SpoolSlot, Synced, slot_done,
-    slot_stage, spool_put_blob, spool_pwrite,
+    slot_stage, spool_keep, spool_let_go, spool_put_blob, spool_pwrite,
 )
 from logly._table cimport Table, table_find, table_insert
 from logly._threads cimport (

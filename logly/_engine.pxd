@@ -72,6 +72,12 @@ cdef inline void engine_end_spool(Engine* engine) noexcept nogil:
     engine.spool = NULL
 
 
+cdef inline bint any_spool(const Ring* ring) noexcept nogil:
+    while ring != NULL and ring.spool == NULL:
+        ring = ring.next
+    return ring != NULL
+
+
 cdef inline void engine_release_rings(Engine* engine) noexcept nogil:
     cdef Ring* ring = engine.rings
     while ring != NULL:
@@ -150,6 +156,9 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
             if record == NULL:
                 engine.settled_ticks = <uint64_t> -1
                 ring = NULL
+            elif FREE_THREADED and engine.flush_mark == NO_MARK:
+                # This ring's stamps grow, and one that is linked later has later ones.
+                engine.settled_ticks = record_proper(record).ticks
         if engine.aside.size and aside_is_next(engine, ring, record):
             ring = NULL
             record = engine.aside.data + engine.aside_start
@@ -201,7 +210,9 @@ cdef inline bint is_retired(const Ring* ring) noexcept nogil:
 
 cdef inline bint spool_is_released(const Ring* ring) noexcept nogil:
     cdef const Spool* spool = <const Spool*> ring.spool
-    return spool == NULL or (spool.begun and not spool.syncing and ring.positions.tail == ring.tail)
+    if spool == NULL:
+        return True
+    return spool.begun and not spool.syncing and not load_acquire32(&spool.writers) and ring.positions.tail == ring.tail
 
 
 # Rings that no producer uses any more go once they are empty; their counts stay.
@@ -220,6 +231,7 @@ cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
             if ring.lease != NULL:
                 lease_leave(ring.lease)
             ring_free(ring)
+            engine.spooled = any_spool(engine.rings)
         else:
             link = &ring.next
 
@@ -267,11 +279,23 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
         engine.sleep_ns = 50000
 
 
-# With one producer the number of records committed is the place in their order. With several, one that was stamped
-# earlier may be committed later: the place is where the rings have been drained past this moment.
+# Free-threaded builds: threads have got rings of their own behind that of a spool, which is left and must be emptied first.
+cdef inline bint is_leaving_spool(const Engine* engine) noexcept nogil:
+    cdef const Ring* ring = engine.rings
+    while FREE_THREADED and engine.spooled and ring != NULL:
+        if ring.lease != NULL:
+            return True
+        ring = ring.next
+    return False
+
+
+# In one ring the number of records committed is the place in their order. In several, one that was stamped earlier may be
+# committed later: the place is where the rings have been drained past this moment.
 cdef inline void begin_flush(Engine* engine, uint64_t request) noexcept nogil:
+    if is_leaving_spool(engine):
+        return
     engine.flush_active = request
-    if FREE_THREADED:
+    if FREE_THREADED and not engine.spooled:
         engine.flush_ticks = clock_ticks()
         engine.flush_mark = NO_MARK
         engine.settled_ticks = 0
@@ -300,6 +324,8 @@ cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
             if request == load_relaxed(&engine.flush_done):
                 return True
             begin_flush(engine, request)
+            if engine.flush_active == 0:
+                return False
         if FREE_THREADED and engine.flush_mark == NO_MARK and engine.settled_ticks > engine.flush_ticks:
             engine.flush_mark = engine.drained
         if not flush_is_done(engine):

@@ -42,6 +42,8 @@ cdef class Core:
         cdef uint32_t i
         if self.engine == NULL:
             return
+        if self.stand_in != NULL:
+            ring_free(self.stand_in)
         while self.engine.rings != NULL:
             ring = self.engine.rings
             self.engine.rings = ring.next
@@ -79,27 +81,62 @@ cdef class Core:
         return self.use_ring(ring, capacity)
 
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1:
+        """NULL, on free-threaded builds: a ring for each thread."""
         cdef Engine* engine = self.engine
-        cdef Ring* old
         self.lock()
         engine.ring_capacity = capacity
         store_relaxed(&engine.heap_limit, engine.max_message_bytes + capacity)
         if FREE_THREADED:
             store_relaxed(&engine.generation, new_name())
-        else:
+            store_relaxed32(&engine.shares, ring != NULL)
+        if ring != NULL:
             link_ring(engine, ring)
             engine.spooled = engine.spooled or ring.spool != NULL
         self.unlock()
-        if not FREE_THREADED:
-            # The GIL is held: no producer is between the two. The flusher frees the old ring when it is empty.
-            old = engine.ring
-            engine.ring = ring
-            if self.ring_wanted:
-                self.ring_wanted = False
-                ring_free(old)  # only a stand-in, see `leave_spools`
-            elif old != NULL:
-                store_release32(&old.retired, 1)
+        self.swap_ring(ring)
         return True
+
+    cdef void swap_ring(self, Ring* ring) noexcept:
+        cdef Engine* engine = self.engine
+        cdef Ring* old
+        # With a GIL, no producer is between the two.
+        if FREE_THREADED:
+            with nogil:
+                lock_take(&engine.ring_lock)
+        old = engine.ring
+        store_pointer(&engine.ring, ring)
+        if FREE_THREADED:
+            lock_release(&engine.ring_lock)
+        if old != NULL and old != self.stand_in:
+            # The flusher frees it when it is empty.
+            store_release32(&old.retired, 1)
+
+    def share_ring(self):
+        """Free-threaded builds: no thread makes a ring of its own from now on, for a spool has one for all. False: other
+        threads have theirs already. With a GIL there is one ring in any case."""
+        cdef Ring* ring
+        cdef bint shares = True
+        if not FREE_THREADED:
+            return True
+        prune_rings(self.engine.id)  # this thread's own
+        self.lock()
+        ring = self.engine.rings
+        while ring != NULL:
+            shares = shares and (ring.lease == NULL or lease_is_over(ring.lease))
+            ring = ring.next
+        if shares:
+            store_relaxed32(&self.engine.shares, 1)
+        self.unlock()
+        return shares
+
+    def unshare_ring(self):
+        """There is no such spool, after all."""
+        store_relaxed32(&self.engine.shares, FREE_THREADED and load_pointer(&self.engine.ring) != NULL)
+
+    @property
+    def ring_wanted(self):
+        """In a forked child: the first record is to make the ring."""
+        return self.stand_in != NULL and load_pointer(&self.engine.ring) == self.stand_in
 
     def ring_count(self):
         """Rings that there are: one, or one per thread without a GIL. For tests."""
@@ -126,15 +163,15 @@ cdef class Core:
         if load_relaxed(&self.holder) == me:
             self.holds += 1
             return True
-        if not engine_try_lock(self.engine):
-            fetch_add(&self.engine.lock_waiters, 1)
+        if not lock_try(&self.engine.lock):
+            fetch_add(&self.engine.lock.waiters, 1)
             while True:
                 with nogil:
-                    engine_await_free(self.engine)
-                taken = engine_try_lock(self.engine)
+                    lock_await(&self.engine.lock)
+                taken = lock_try(&self.engine.lock)
                 if taken or clock_monotonic_ns() >= deadline:
                     break
-            fetch_sub(&self.engine.lock_waiters, 1)
+            fetch_sub(&self.engine.lock.waiters, 1)
             event_signal(&self.engine.turn)
         if taken:
             store_relaxed(&self.holder, me)
@@ -178,10 +215,12 @@ cdef class Core:
     def finished_spools(self):
         """The spools of which all was written; they are not this core's any more."""
         cdef SpoolFile file
-        cdef list finished = [file for file in self.spools if file.is_finished]
-        for file in finished:
-            self.spools.remove(file)
-            Py_DecRef(<PyObject*> file)
+        cdef list finished
+        with registry_lock:  # the flusher and who closes the logger may both ask
+            finished = [file for file in self.spools if file.is_finished]
+            for file in finished:
+                self.spools.remove(file)
+                Py_DecRef(<PyObject*> file)
         return finished
 
     def leave_spools(self, bint in_child):
@@ -267,8 +306,9 @@ cdef class Core:
         elif self.engine.level_count >= MAX_LEVELS:
             raise LoglyError(f"no more than {MAX_LEVELS} levels")
         i = self.place_level(i, name, number, color)
-        for file in self.spools:
-            (<SpoolFile> file).append_names(level_entry(i, &self.engine.levels[i]))
+        with registry_lock:
+            for file in self.spools:
+                (<SpoolFile> file).append_names(level_entry(i, &self.engine.levels[i]))
         self.level_index[name] = (number, i)
         self.level_index.setdefault(number, (number, i))
         return i
@@ -455,11 +495,6 @@ cdef class Core:
         store_relaxed32(&self.engine.needs, others | (NEED_CARE if care else 0))
         self.unlock()
 
-    # For the thread that does the flusher's work, and finds the ring full: it makes room itself. False: there is none.
-    cdef bint make_room(self, Ring* ring) noexcept:
-        self.pass_here()
-        return load_acquire(&ring.positions.tail) != ring.cached_tail
-
     def work(self):
         """What sinks want of Python, by one thread at a time. False: another one is at it, and looks again."""
         if not compare_exchange(&self.drainer, 0, PyThread_get_thread_ident()):
@@ -497,14 +532,14 @@ cdef class Core:
         if self.is_inside():
             self.pass_here()
             return True
-        ring = ring_of_thread(self)
+        ring = <Ring*> own_ring(load_relaxed(&self.engine.generation))
         mine = ring.head if ring != NULL else 0
         while True:
             status = self.pass_here()
-            # Several threads' records are merged with some patience: once more, if this thread's is still waiting.
-            if not FREE_THREADED or status & (PASS_PYTHON | PASS_HELD) or not status & (PASS_MORE | PASS_SOON):
+            # Several threads' rings are merged with some patience: once more, if this thread's record is still waiting.
+            if ring == NULL or status & (PASS_PYTHON | PASS_HELD) or not status & (PASS_MORE | PASS_SOON):
                 break
-            if ring == NULL or load_acquire(&ring.positions.tail) >= mine:
+            if load_acquire(&ring.positions.tail) >= mine:
                 break
         if status & (PASS_PYTHON | PASS_HELD) or self.sync_is_behind():
             if load_relaxed32(&self.engine.post) & POST_DRAIN:

@@ -87,8 +87,6 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     cdef Engine* engine = core.engine
     cdef Sink* sink = engine.sinks
     init_events(engine)
-    engine.lock = 0
-    engine.lock_waiters = 0
     engine.asleep = 0
     engine.wake_wanted = 0
     engine.python_wanted = 0

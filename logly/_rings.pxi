@@ -64,11 +64,21 @@ cdef int64_t deadline_of(object timeout) except -1:
     return clock_monotonic_ns() + <int64_t> (max(0.0, min(float(timeout), 1e9)) * 1e9)
 
 
+cdef Ring* full_stand_in(Core core) except NULL:
+    """A ring into which the first record does not fit: it comes to `wait_for_room`."""
+    if core.stand_in == NULL:
+        core.stand_in = ring_new(4096, 0)
+        if core.stand_in == NULL:
+            raise MemoryError
+        core.stand_in.head = core.stand_in.capacity
+        store_release(&core.stand_in.positions.head, core.stand_in.head)
+    return core.stand_in
+
+
 cdef list leave_all_spools(Core core, bint in_child):
     cdef Engine* engine = core.engine
     cdef Ring** link
     cdef Ring* ring
-    cdef Ring* stand_in
     cdef Sink* sink
     cdef list left = core.spools
     if not left:
@@ -96,13 +106,7 @@ cdef list leave_all_spools(Core core, bint in_child):
             # The parent's other thread may be syncing: these are copies of its descriptors.
             close_sync_files(<Spool*> ring.spool)
         if ring == engine.ring:
-            stand_in = ring_new(4096, 0)
-            if stand_in == NULL:
-                raise MemoryError
-            stand_in.head = stand_in.capacity  # full: the first record does not fit and comes to wait_for_room
-            store_release(&stand_in.positions.head, stand_in.head)
-            engine.ring = stand_in
-            core.ring_wanted = True
+            engine.ring = full_stand_in(core)
         ring_free(ring)
     if not in_child:
         core.unlock()
@@ -130,31 +134,47 @@ cdef void init_events(Engine* engine) noexcept:
     event_init(&engine.wake)
     event_init(&engine.space)
     event_init(&engine.done)
-    event_init(&engine.lock_event)
+    lock_init(&engine.lock)
+    lock_init(&engine.ring_lock)
     event_init(&engine.turn)
 
 
+# Under the engine's lock: a ring for this thread, `made` unless an ended thread has left one; and the size that is wanted now, 0:
+# threads are to make none.
+cdef Ring* claim_ring(Engine* engine, Ring* made, uint64_t* capacity) noexcept nogil:
+    cdef Ring* ring = NULL
+    engine_lock(engine)
+    capacity[0] = 0 if engine.shares else engine.ring_capacity
+    if capacity[0]:
+        ring = left_ring(engine)
+    if ring == NULL and made != NULL and made.capacity == capacity[0]:
+        ring = made
+    if ring != NULL and not lease_ring(engine, ring, engine.generation):
+        ring = NULL
+    if ring != NULL and ring == made:
+        link_ring(engine, made)
+    engine_unlock(engine)
+    return ring
+
+
 cdef Ring* new_thread_ring(Core core) noexcept:
-    """Free-threaded builds: a ring for the calling thread; one that an ended thread left, if there is one."""
+    """Free-threaded builds: a ring for the calling thread. NULL: no memory, or the threads share one (`engine.shares`)."""
     cdef Engine* engine = core.engine
     cdef Ring* ring
-    cdef uint64_t capacity, generation
+    cdef Ring* made = NULL
+    cdef uint64_t capacity, made_for
     with nogil:
         prune_rings(engine.id)
-        engine_lock(engine)
-        capacity = engine.ring_capacity
-        generation = engine.generation
-        ring = left_ring(engine)
-        if ring != NULL and not lease_ring(engine, ring, generation):
-            ring = NULL
-        engine_unlock(engine)
-        if ring == NULL:
-            ring = ring_new(capacity, 0)
-            if ring != NULL and not lease_ring(engine, ring, generation):
-                ring_free(ring)
-                ring = NULL
-            if ring != NULL:
-                engine_lock(engine)
-                link_ring(engine, ring)
-                engine_unlock(engine)
+        ring = claim_ring(engine, NULL, &capacity)
+        # Again when the size was changed meanwhile.
+        while ring == NULL and capacity:
+            made_for = capacity
+            made = ring_new(capacity, 0)
+            if made == NULL:
+                break
+            ring = claim_ring(engine, made, &capacity)
+            if ring != made:
+                ring_free(made)
+            if capacity == made_for:
+                break
     return ring

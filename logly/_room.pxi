@@ -43,74 +43,120 @@ cdef bint give_up(Core core, error) except -1:
     return True
 
 
-# The calling thread's ring; NULL without memory for one.
-cdef Ring* ring_of_thread(Core core) noexcept:
-    cdef Ring* ring
-    if not FREE_THREADED:
-        return core.engine.ring
-    ring = <Ring*> own_ring(load_relaxed(&core.engine.generation))
-    return ring if ring != NULL else new_thread_ring(core)
+# Enters the calling thread's ring, which is made when it has none yet; NULL without memory for one.
+cdef Ring* enter_ring_of_thread(Core core) noexcept:
+    cdef Engine* engine = core.engine
+    cdef Ring* ring = enter_ring(engine)
+    while FREE_THREADED and ring == NULL:
+        ring = <Ring*> own_ring(load_relaxed(&engine.generation))
+        if ring == NULL:
+            ring = new_thread_ring(core)
+        if ring == NULL and not load_relaxed32(&engine.shares):
+            break
+        if ring == NULL:
+            # A spool is being made, whose ring is for all threads.
+            with nogil:
+                wait_ns(SOON_NS)
+            ring = enter_ring(engine)
+    return ring
+
+
+cdef struct Handover:
+    char* block
+    uint64_t size
+    Spool* spool                     # that has a copy of it, for it is large, and is kept
+    uint64_t blob                    # where the copy is; 0: it could not be made
 
 
 # Takes over `block`.
 cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) except -1:
     cdef Core core = self.core
+    cdef Handover record
+    cdef Ring* ring
+    cdef char* place = NULL
+    record.block = block
+    record.size = size
+    record.spool = NULL
+    record.blob = 0
+    try:
+        ring = enter_with_room(core, &record, &place)
+    except BaseException:
+        free(block)
+        count_dropped(core)
+        raise
+    finally:
+        if record.spool != NULL:
+            spool_let_go(record.spool)
+    if ring == NULL:
+        if not (core.is_inside() and put_aside(core, block, size)):
+            count_dropped(core)
+        free(block)
+        engine_wake(core.engine)
+        return True
+    commit_block(core.engine, ring, place, &record, number)
+    leave_ring(core.engine, ring)
+    if load_relaxed32(&core.engine.post):
+        after_emit(self)
+    return True
+
+
+# Enters the ring when it has room for the record, at `place`. NULL: it does not get any. Raises what a signal handler raises.
+cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NULL:
     cdef Engine* engine = core.engine
     cdef Ring* ring
-    cdef Ring* blob_ring = NULL
-    cdef char* place
-    cdef uint64_t blob = 0
-    cdef bint large
+    cdef uint64_t tail
+    cdef bint large, is_stalled
     while True:
-        ring = ring_of_thread(core)
+        ring = enter_ring_of_thread(core)
         if ring == NULL:
-            free(block)
-            return count_dropped(core)
-        large = size > ring_max_inline(ring)
-        place = NULL
-        if large and ring.spool != NULL and ring != blob_ring:
+            return NULL
+        if record.spool != NULL and record.spool != ring.spool:
+            spool_let_go(record.spool)
+            record.spool = NULL
+            record.blob = 0
+        large = record.size > ring_max_inline(ring)
+        if large and ring.spool != NULL and record.spool == NULL:
             # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
-            blob_ring = ring
-            blob = spool_large_record(core, ring, block, size)
+            record.spool = <Spool*> ring.spool
+            spool_keep(record.spool)
+            leave_ring(engine, ring)
+            spool_large_record(core, record)
             continue
         if large:
             ring_reload_tail(ring)
-        if not large or heap_has_room(engine, ring, size):
-            place = ring_reserve(ring, sizeof(RecordHeap) if large else size)
-        if place != NULL:
-            break
-        try:
-            if not wait_for_room(self, ring):
-                if not (core.is_inside() and put_aside(core, block, size)):
-                    count_dropped(core)
-                free(block)
-                engine_wake(engine)
-                return True
-        except BaseException:
-            free(block)
-            count_dropped(core)
-            raise
+        if not large or heap_has_room(engine, ring, record.size):
+            place[0] = ring_reserve(ring, sizeof(RecordHeap) if large else record.size)
+            if place[0] != NULL:
+                return ring
+        # What the reservation saw, not what is there now: if the ring is emptied in between, nobody will move it again.
+        tail = ring.cached_tail
+        is_stalled = ring.stalled_tail == tail
+        leave_ring(engine, ring)
+        if not wait_for_room(core, ring, tail, is_stalled):
+            return NULL
+
+
+cdef void commit_block(Engine* engine, Ring* ring, char* place, const Handover* record, int32_t number) noexcept:
+    cdef RecordHeader* header = <RecordHeader*> record.block
+    cdef bint large = record.size > ring_max_inline(ring)
     if FREE_THREADED:
         ring_begin(ring)
     # The order in the ring is the order in time, also for one that had to wait.
-    (<RecordHeader*> block).ticks = clock_ticks()
+    header.ticks = clock_ticks()
     if FREE_THREADED:
-        ring.last_ticks = (<RecordHeader*> block).ticks
+        ring.last_ticks = header.ticks
     if large:
-        commit_heap(ring, <RecordHeap*> place, block, size, blob if ring == blob_ring else 0)
+        commit_heap(ring, <RecordHeap*> place, record)
     else:
-        memcpy(place, block, size)
-        ring_commit(ring, size)
-        free(block)
+        memcpy(place, record.block, record.size)
+        ring_commit(ring, record.size)
+        free(record.block)
     if FREE_THREADED:
         ring_end(ring)
     if large:
         engine_wake(engine)
     else:
         after_commit(engine, ring, number)
-    if load_relaxed32(&engine.post):
-        after_emit(self)
-    return True
 
 
 # The thread that does the flusher's work cannot wait for the flusher: its record goes beside the ring. Not with a spool, whose
@@ -129,27 +175,26 @@ cdef bint put_aside(Core core, char* block, uint64_t size) except -1:
     return taken
 
 
-cdef void commit_heap(Ring* ring, RecordHeap* heap, char* block, uint64_t size, uint64_t blob) noexcept:
+cdef void commit_heap(Ring* ring, RecordHeap* heap, const Handover* record) noexcept:
     heap.size = sizeof(RecordHeap)
     heap.kind = RECORD_HEAP
-    heap.block = block
-    heap.block_size = size
-    heap.blob = blob
-    ring.heap_bytes_in += size
+    heap.block = record.block
+    heap.block_size = record.size
+    heap.blob = record.blob
+    ring.heap_bytes_in += record.size
     ring_commit(ring, sizeof(RecordHeap))
 
 
-cdef uint64_t spool_large_record(Core core, Ring* ring, char* block, uint64_t size) except? 0:
-    """Where in the spool's file the copy is; 0 (and `on_error` is told): there was no room, a crash would lose it."""
-    cdef Spool* spool = <Spool*> ring.spool
-    cdef SpoolFile file = <SpoolFile> <object> spool.owner  # keeps it open meanwhile
-    cdef uint64_t blob
-    (<RecordHeader*> block).ticks = clock_ticks()
+cdef bint spool_large_record(Core core, Handover* record) except -1:
+    """Copies it into the spool's file. Where there is no room for that, `on_error` is told: a crash would lose it."""
+    cdef SpoolFile file
+    (<RecordHeader*> record.block).ticks = clock_ticks()
     with nogil:
-        blob = spool_put_blob(spool, block, size)
-    if blob == 0:
-        core.tell(spool_error(file.path, f"no space for a record of {size} bytes: it is in memory only", 28))
-    return blob
+        record.blob = spool_put_blob(record.spool, record.block, record.size)
+    if record.blob == 0:
+        file = <SpoolFile> <object> record.spool.owner
+        core.tell(spool_error(file.path, f"no space for a record of {record.size} bytes: it is in memory only", 28))
+    return True
 
 
 cdef bint heap_has_room(Engine* engine, Ring* ring, uint64_t size) noexcept:
@@ -157,39 +202,45 @@ cdef bint heap_has_room(Engine* engine, Ring* ring, uint64_t size) noexcept:
     return waiting == 0 or waiting + size <= load_relaxed(&engine.heap_limit)
 
 
-# False when the ring was replaced meanwhile: it may be gone.
-cdef bint is_current(Engine* engine, Ring* ring) noexcept:
-    if FREE_THREADED:
-        return <Ring*> own_ring(load_relaxed(&engine.generation)) == ring
-    return engine.ring == ring
+# Whether the ring is still the one that this thread writes to (it is gone if not), and its reader has not moved. `gives_up`: the
+# thread has waited for that long enough.
+cdef bint is_as_full(Engine* engine, Ring* ring, uint64_t tail, bint gives_up) noexcept:
+    cdef Ring* now = <Ring*> own_ring(load_relaxed(&engine.generation))
+    cdef bint same
+    if now == NULL:
+        now = enter_ring(engine)
+    same = now == ring and load_acquire(&ring.positions.tail) == tail
+    if same and gives_up:
+        ring.stalled_tail = tail
+    leave_ring(engine, now)
+    return same
 
 
-cdef bint wait_for_room(Producer self, Ring* ring) except -1:
-    """True: try again. False: the record is to be dropped. Releases the GIL; raises what a signal handler raises."""
-    cdef Core core = self.core
+cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) except -1:
+    """Until the ring's tail is not at `tail` any more, or the ring is another one; the caller has left it.
+
+    True: try again. False: the record is to be dropped. Releases the GIL; raises what a signal handler raises.
+    """
     cdef Engine* engine = core.engine
-    # What the reservation saw, not what is there now: if the ring was emptied in between, nobody will move it again.
-    cdef uint64_t tail = ring.cached_tail
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
     cdef uint32_t ticket
-    if core.ring_wanted:
+    if ring == core.stand_in:
         core.make_ring()
         return True
     if core.is_inside():
-        return core.make_room(ring)
+        core.pass_here()
+        return not is_as_full(engine, ring, tail, False)
     if load_relaxed32(&engine.drops):
         return False
-    if ring.stalled_tail == tail:
+    if is_stalled:
         return False
-    ring.stalled_tail = NOT_STALLED
     if load_relaxed32(&engine.post) & POST_START:
         core.start_flusher()
-    while is_current(engine, ring) and load_acquire(&ring.positions.tail) == tail:
-        if clock_monotonic_ns() - begun > limit:
+    while is_as_full(engine, ring, tail, False):
+        if clock_monotonic_ns() - begun > limit and is_as_full(engine, ring, tail, True):
             # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
             # until it moves.
-            ring.stalled_tail = tail
             fetch_add(&core.blocked, clock_monotonic_ns() - begun)
             return False
         if not load_acquire32(&core.has_flusher):
@@ -199,7 +250,7 @@ cdef bint wait_for_room(Producer self, Ring* ring) except -1:
         fetch_add(&engine.waiters, 1)
         fence_full()
         ticket = event_prepare(&engine.space)
-        if is_current(engine, ring) and load_acquire(&ring.positions.tail) == tail:
+        if is_as_full(engine, ring, tail, False):
             engine_wake(engine)
             with nogil:
                 event_wait(&engine.space, ticket, 50000000)

@@ -17,7 +17,7 @@ That is the order of stores, which a killed process keeps. What it takes to surv
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from logly._atomic cimport store_release, store_release32
+from logly._atomic cimport fetch_add, fetch_add32, fetch_sub32, store_release, store_release32
 from logly._clock cimport ClockCalibration
 from logly._ring cimport Ring, RingPositions
 
@@ -110,6 +110,7 @@ cdef struct Spool:
     uint32_t finished            # all was written and released: the file may go
     uint64_t base                # the engine's sequence number of this ring's record 0 (modulo 2**64)
     uint64_t blob_end            # atomic: the next blob goes here
+    uint32_t writers             # atomic: threads that write a blob: the ring and the file must stay
     uint64_t anchor_ticks        # latest clock anchor that the header has
     uint32_t dead_blobs
     DeadBlob dead_blob[64]       # of records that were consumed; to go when they are released
@@ -132,7 +133,6 @@ cdef extern from * nogil:
     """
     #ifndef LOGLY_SPOOL
     #define LOGLY_SPOOL
-    #include <atomic>
     #include <cerrno>
     #include <cstdint>
     #ifdef _WIN32
@@ -156,19 +156,24 @@ cdef extern from * nogil:
     #endif
     }
     #endif
-    static inline uint64_t spool_fetch_add(uint64_t* p, uint64_t v) {
-        return reinterpret_cast<std::atomic<uint64_t>*>(p)->fetch_add(v);
-    }
     #endif
     """
     bint spool_pwrite(int fd, const char* data, uint64_t size, uint64_t offset) noexcept
     void spool_punch(int fd, uint64_t offset, uint64_t size) noexcept
-    uint64_t spool_fetch_add(uint64_t* p, uint64_t value) noexcept
+
+
+# Called while its ring cannot be retired: holding the GIL, or the lock of the shared ring.
+cdef inline void spool_keep(Spool* spool) noexcept nogil:
+    fetch_add32(&spool.writers, 1)
+
+
+cdef inline void spool_let_go(Spool* spool) noexcept nogil:
+    fetch_sub32(&spool.writers, 1)
 
 
 # Bytes of any size, outside of the mapping, so that a full disk is an error and no SIGBUS. 0: there is no room.
 cdef inline uint64_t spool_put_blob(Spool* spool, const char* data, uint64_t size) noexcept nogil:
-    cdef uint64_t offset = spool_fetch_add(&spool.blob_end, (size + 4095) & ~<uint64_t> 4095)
+    cdef uint64_t offset = fetch_add(&spool.blob_end, (size + 4095) & ~<uint64_t> 4095)
     return offset if spool_pwrite(spool.fd, data, size, offset) else 0
 
 

@@ -51,6 +51,17 @@ cdef bytes level_entry(uint32_t index, const Level* level):
     return name_entry(NAME_LEVEL, index, [text_bytes(&level.name), str(level.number).encode(), text_bytes(&level.color)])
 
 
+cdef list level_entries(Core core):
+    cdef uint32_t i
+    if FREE_THREADED:  # or another thread may change one meanwhile
+        core.lock()
+    try:
+        return [level_entry(i, &core.engine.levels[i]) for i in range(core.engine.level_count)]
+    finally:
+        if FREE_THREADED:
+            core.unlock()
+
+
 cdef bint spools_take(bytes entry) except -1:
     """False: the disk is full, and the name must not be used."""
     cdef SpoolFile file
@@ -178,8 +189,7 @@ cdef class SpoolFile:
             for i in range(1, site_count):
                 if all_sites[i] != NULL:
                     entries.append(site_entry(all_sites[i]))
-            for i in range(core.engine.level_count):
-                entries.append(level_entry(i, &core.engine.levels[i]))
+            entries += level_entries(core)
             if not self.append_names(b"".join(entries)):
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
             live_spools.append(self)
@@ -235,8 +245,9 @@ cdef class SpoolFile:
     cdef release(self):
         cdef int fd = self.fd
         self.fd = -1
-        if self in live_spools:
-            live_spools.remove(self)
+        with registry_lock:
+            if self in live_spools:
+                live_spools.remove(self)
         self.release_buffers()
         for mapping in (self.front_map, self.ring_map):
             if mapping is not None:

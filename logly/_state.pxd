@@ -9,13 +9,13 @@ from libc.stdlib cimport realloc
 from libc.string cimport memmove
 
 from logly._atomic cimport (
-    exchange32, fence_full, fetch_add, fetch_sub, load_acquire32, load_relaxed, load_relaxed32, store_relaxed32,
-    store_release32,
+    fence_full, load_relaxed, load_relaxed32, store_relaxed32,
 )
 from logly._buffer cimport Buffer
 from logly._clock cimport ClockCalibration
 from logly._event cimport Event, event_prepare, event_signal, event_wait
 from logly._line cimport Level, Site, Text
+from logly._lock cimport Lock, lock_release, lock_take
 from logly._merge cimport Merge
 from logly._output cimport Sink, sink_oldest
 from logly._program cimport Program
@@ -69,7 +69,9 @@ cdef struct Engine:
     uint32_t needs
     uint32_t post
     uint32_t drops             # overflow="drop"
-    Ring* ring                 # GIL builds: the one that producers write to
+    Ring* ring                 # the one that producers write to; free-threaded builds: a spool's, shared, or NULL
+    Lock ring_lock             # free-threaded builds: held by the producer that writes to `ring`
+    uint32_t shares            # and `ring` is in use, or about to be: no thread makes a ring of its own
     uint64_t id                # free-threaded builds: see _threads.pxd
     uint64_t generation        # rings of an older one are given up
     uint64_t ring_capacity
@@ -88,9 +90,7 @@ cdef struct Engine:
     Event wake
     Event space
     Event done
-    uint32_t lock
-    uint64_t lock_waiters
-    Event lock_event
+    Lock lock
     Event turn
     char apart2[128]
     # the consumer's, under `lock`
@@ -136,47 +136,23 @@ cdef struct Engine:
 
 # ---- the lock: held for one pass; never waited for with the GIL, never held while waiting for the GIL
 
-cdef inline bint engine_try_lock(Engine* engine) noexcept nogil:
-    return exchange32(&engine.lock, 1) == 0
-
-
 cdef inline void engine_lock(Engine* engine) noexcept nogil:
-    cdef uint32_t ticket
-    if engine_try_lock(engine):
-        return
-    fetch_add(&engine.lock_waiters, 1)
-    while True:
-        ticket = event_prepare(&engine.lock_event)
-        if engine_try_lock(engine):
-            break
-        # The timeout only bounds the harm of a signal that came before `lock_waiters` was seen.
-        event_wait(&engine.lock_event, ticket, 5000000)
-    fetch_sub(&engine.lock_waiters, 1)
-    event_signal(&engine.turn)
-
-
-# Until the lock looks free. For a thread that wants it together with the GIL: it has counted itself in `lock_waiters`.
-cdef inline void engine_await_free(Engine* engine) noexcept nogil:
-    cdef uint32_t ticket = event_prepare(&engine.lock_event)
-    if load_acquire32(&engine.lock):
-        event_wait(&engine.lock_event, ticket, 5000000)
+    if lock_take(&engine.lock):
+        event_signal(&engine.turn)
 
 
 cdef inline void engine_unlock(Engine* engine) noexcept nogil:
-    store_release32(&engine.lock, 0)
-    fence_full()
-    if load_relaxed(&engine.lock_waiters):
-        event_signal(&engine.lock_event)
+    lock_release(&engine.lock)
 
 
 # Between two passes of a busy flusher the lock is free for an instant only: who has been woken for it comes too late every
 # time. So the flusher waits until that one has had it.
 cdef inline void engine_give_way(Engine* engine) noexcept nogil:
     cdef uint32_t ticket
-    if load_relaxed(&engine.lock_waiters) == 0:
+    if load_relaxed(&engine.lock.waiters) == 0:
         return
     ticket = event_prepare(&engine.turn)
-    if load_relaxed(&engine.lock_waiters):
+    if load_relaxed(&engine.lock.waiters):
         event_wait(&engine.turn, ticket, TURN_NS)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,12 +60,20 @@ def open_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool = False) -
     Raises:
         SpoolError: it cannot be made; ENOSPC: the disk has no room for all of it, which is allocated here so that
             no log call can meet a full disk.
-        ConfigError: on a free-threaded build of Python, where every thread has a ring of its own; or `syncs` where
-            a successor could not tell whether the machine has been started again.
+        ConfigError: on a free-threaded build of Python other threads have logged already, each to a ring of its
+            own; or `syncs` where a successor could not tell whether the machine has been started again.
     """
-    if "t" in getattr(sys, "abiflags", ""):
-        text = "spool: not available on a free-threaded build of Python, where each thread has a ring of its own, and"
-        raise ConfigError(f"{text} a spool holds one: leave it out", field="spool", value=base)
+    if not core.share_ring():
+        text = "spool: without a GIL each thread that has logged has a ring of its own, and a spool has one for all"
+        raise ConfigError(f"{text}: name it before other threads log", field="spool", value=base)
+    try:
+        return _make_spool(core, base, ring_bytes, syncs=syncs)
+    except BaseException:
+        core.unshare_ring()
+        raise
+
+
+def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> SpoolFile:
     boot = boot_id() if syncs else 0
     if syncs and not boot:
         raise ConfigError("spool_fsync: only on Linux, with /proc", field="spool_fsync", value=None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -54,7 +53,7 @@ def await_quiet() -> None:
 
 def live(folder: Path, number: int) -> None:
     """One life of a logger: sinks come and go, it forks, it ends by close or by the collector."""
-    spool = folder / "app.spool" if number % 2 and "t" not in getattr(sys, "abiflags", "") else None
+    spool = folder / "app.spool" if number % 2 else None
     config = LoggerConfig(auto_sink=False, spool=spool, async_buffer_size=1 << 16, on_error=lambda error: None)
     logger = Logger(config, name=f"life {number % 3}")
     file = logger.add_sink(SinkConfig(path=folder / "app.log", size_limit=20_000, retention=2))

@@ -206,11 +206,3 @@ def test_no_text_does_anything_but_parse_or_be_refused(text):
     for parse in (parse_size, parse_age):
         with suppress(ConfigError):
             assert parse(text) >= 0
-
-
-@pytest.mark.skipif("t" not in getattr(sys, "abiflags", ""), reason="for free-threaded builds")
-def test_a_spool_is_refused_on_a_free_threaded_build_and_the_reason_is_told(tmp_path):
-    with pytest.raises(ConfigError, match="each thread has a ring of its own") as caught:
-        Logger(LoggerConfig(spool=tmp_path / "app.spool"))
-    assert caught.value.field == "spool"
-    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,8 @@ Everything here holds for both kinds of CPython; what concerns rings of threads 
 """
 
 import collections
+import itertools
+import os
 import subprocess
 import sys
 import sysconfig
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import ConfigError, Logger, LoggerConfig, SinkConfig
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 needs_free_threading = pytest.mark.skipif(not FREE_THREADED, reason="one ring: this CPython has a GIL")
@@ -403,6 +405,131 @@ def test_each_thread_has_a_ring_of_its_own(tmp_path):
         thread.join(60)
     assert count == THREADS
     logger.close()
+
+
+# ---- a spool: one ring for all threads
+
+
+def spool_logger(folder, **settings):
+    logger = Logger(LoggerConfig(auto_sink=False, spool=folder / "app.spool", **settings))
+    logger.add_sink(SinkConfig(path=folder / "a.log", format="{message}"))
+    return logger
+
+
+@pytest.mark.parametrize("ring", [4096, 1 << 20])
+def test_threads_share_the_ring_of_a_spool(tmp_path, ring):
+    logger = spool_logger(tmp_path, async_buffer_size=ring)
+    in_threads(*writers(logger))
+    assert logger.flush(60)
+    assert ring_count(logger) == 1
+    assert_complete((tmp_path / "a.log").read_text().splitlines())
+    assert_balanced(logger, THREADS * RECORDS)
+    logger.close()
+    assert list(tmp_path.glob("app.spool*")) == []
+
+
+def test_lines_are_ordered_by_time_stamp_in_the_ring_of_a_spool(tmp_path):
+    logger = Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool"))
+    logger.add_sink(SinkConfig(path=tmp_path / "a.log", format="{time:YYYY-MM-DD HH:mm:ss.SSSSSSSSS}"))
+    in_threads(*writers(logger))
+    assert logger.flush(60)
+    stamps = (tmp_path / "a.log").read_text().splitlines()
+    assert len(stamps) == THREADS * RECORDS
+    assert stamps == sorted(stamps)
+    logger.close()
+
+
+def test_a_flush_ends_while_threads_fill_the_ring_of_a_spool(tmp_path):
+    logger = spool_logger(tmp_path, async_buffer_size=8192)
+    stop = threading.Event()
+
+    def work(number):
+        for i in itertools.count():
+            logger.info("{} {}", number, i)
+            if stop.is_set():
+                return
+
+    def flush():
+        try:
+            for i in range(50):
+                logger.info("mark {}", i)
+                assert logger.flush(60)
+                assert f"mark {i}\n" in (tmp_path / "a.log").read_text()
+        finally:
+            stop.set()
+
+    in_threads(flush, lambda: work(0), lambda: work(1))
+    logger.close()
+
+
+def test_a_spool_comes_and_goes_while_threads_log(tmp_path):
+    """From a spool to rings of the threads' own, under load: nothing is lost, each thread's records stay in order."""
+    logger = spool_logger(tmp_path, async_buffer_size=8192)
+
+    def leave():
+        logger.configure(LoggerConfig(auto_sink=False, async_buffer_size=8192))
+        assert logger.flush(60)
+
+    in_threads(leave, *writers(logger))
+    assert logger.flush(60)
+    assert_complete((tmp_path / "a.log").read_text().splitlines())
+    assert_balanced(logger, THREADS * RECORDS)
+    assert list(tmp_path.glob("app.spool*")) == []
+    # The threads have ended, and this one's ring is given up for it.
+    logger.info("0 -1")
+    logger.configure(LoggerConfig(auto_sink=False, spool=tmp_path / "other.spool"))
+    assert [path.name for path in tmp_path.glob("other.spool*")] == [f"other.spool.{os.getpid()}"]
+    logger.close()
+
+
+@needs_free_threading
+def test_a_spool_is_refused_where_other_threads_have_rings_and_the_reason_is_told(tmp_path):
+    logger = file_logger(tmp_path / "a.log")
+    logged, refused = threading.Event(), threading.Event()
+
+    def work():
+        logger.info("has a ring")
+        logged.set()
+        refused.wait(60)
+        logger.info("still has it")
+
+    def configure():
+        logged.wait(60)
+        try:
+            with pytest.raises(ConfigError, match="name it before other threads log") as caught:
+                logger.configure(LoggerConfig(spool=tmp_path / "app.spool"))
+            assert caught.value.field == "spool"
+            assert list(tmp_path.glob("app.spool*")) == []
+        finally:
+            refused.set()
+
+    in_threads(work, configure)
+    logger.close()
+    assert (tmp_path / "a.log").read_text() == "has a ring\nstill has it\n"
+
+
+def test_new_levels_and_templates_while_a_spool_is_begun_are_in_it(tmp_path):
+    """What is named while others log is in the spool before a record says its number."""
+    source = f"""
+import os, threading
+from logly import ConfigError, Logger, LoggerConfig, SinkConfig
+logger = Logger(LoggerConfig(spool={str(tmp_path / "app.spool")!r}, async_flush_interval=3_600_000, flush_level=None))
+logger.add_sink(SinkConfig(path={str(tmp_path / "a.log")!r}, format="{{level}} {{message}}"))
+def work(number):
+    for i in range(200):
+        logger.add_level(f"T{{number}}", 30 + number)
+        logger.log(f"T{{number}}", f"{{number}} template {{i}} {{{{}}}}", i)
+threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+os._exit(1)
+"""
+    subprocess.run([sys.executable, "-c", source], timeout=60, check=False)
+    logger = spool_logger(tmp_path)
+    with logger:
+        assert logger.flush(60)
+    lines = (tmp_path / "a.log").read_text().splitlines()
+    assert sorted(lines) == sorted(f"{number} template {i} {i}" for number in range(4) for i in range(200))
 
 
 @pytest.mark.skipif(FREE_THREADED, reason="each thread has a ring: this CPython has no GIL")

@@ -17,9 +17,7 @@ from logly import LoggerConfig, SinkConfig, SpoolError
 from .fuzz.__main__ import TARGETS
 from .waiting import ROOT
 
-linux_spool = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or "t" in getattr(sys, "abiflags", ""), reason="spools: Linux with a GIL"
-)
+linux_spool = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="spools: Linux")
 MARKS = {"spools": linux_spool, "layouts": pytest.mark.skipif(sys.platform == "win32", reason="files in memory")}
 
 

@@ -25,8 +25,6 @@ from logly import Logger, LoggerConfig, SinkConfig, SpoolError
 from .disks import small_disk
 from .records import RECORDS_OF_EVERY_KIND
 
-pytestmark = pytest.mark.skipif("t" in getattr(sys, "abiflags", ""), reason="no spool on free-threaded builds")
-
 ROOT = Path(__file__).parent.parent
 COUNTERS = 64
 

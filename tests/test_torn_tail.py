@@ -172,7 +172,6 @@ def test_what_is_no_regular_file_is_not_looked_at(tmp_path: Path) -> None:
     os.close(writer)
 
 
-@pytest.mark.skipif("t" in getattr(sys, "abiflags", ""), reason="no spool on free-threaded builds")
 @pytest.mark.parametrize("before", [b"", TORN])
 @pytest.mark.parametrize("written", [1, 20, 64, 90, 300])
 def test_the_spools_recovery_still_completes_the_line_of_its_own_process(
