@@ -191,6 +191,8 @@ class Logger(Producer):
     def configure(self, config: LoggerConfig) -> None:
         """Apply settings at run time; no record is lost, also while the ring is replaced.
 
+        This replaces all settings. To change one, change it in the copy that `config` gives.
+
         Raises:
             ConfigError: a setting is wrong; nothing has changed then.
         """
@@ -208,23 +210,27 @@ class Logger(Producer):
         """Wait until all that was logged before this call has been handed to the operating system by every sink.
 
         Args:
-            timeout: seconds; None: as long as it takes (a sink in trouble is given up after `stall_timeout`).
+            timeout: seconds; None: no limit. Give one where a sink's function or a file system may hang.
 
         Returns:
-            False when the time was over first.
+            True when that is done. False, and the records still wait, when `timeout` passed first, when a sink fails
+            or blocks and has taken nothing for `stall_timeout`, and inside a sink's function, a filter or `on_error`
+            while anything is left (there it does not wait).
         """
         return self._backend.flush(timeout)
 
     def close(self, timeout: float | None = None) -> bool:
         """Flush, stop the flusher, close the files. Idempotent.
 
-        Logging afterwards still works: each call then writes its own record before it returns.
+        Logging afterwards still works: each call then writes its own record before it returns. Records that a sink in
+        trouble has not taken count as failed, and `on_error` is called.
 
         Args:
-            timeout: seconds to wait at most; None: as long as it takes.
+            timeout: seconds to wait at most; None: no limit.
 
         Returns:
-            Whether everything was written in time.
+            Whether nothing waits any more: False when `timeout` passed first, or inside a sink's function. See
+            `stats().failed` for losses.
         """
         return self._backend.close(timeout)
 
@@ -241,7 +247,7 @@ class Logger(Producer):
         self._backend.switch(False)
 
     def stats(self) -> Stats:
-        """The books: ``emitted == written + dropped + failed + pending``."""
+        """The logger's counts, which always add up: ``emitted == written + dropped + failed + pending``."""
         return self._backend.stats()
 
     def add_level(self, name: str, number: int, color: str | None = None) -> None:

@@ -56,7 +56,7 @@ class LoggerConfig:
     Assigning a name that is not a field raises AttributeError. Values are checked when the object is used.
     """
 
-    level: "Level | int | str" = _setting(Level.INFO, checks.level, "", "threshold: records below it are not taken")
+    level: "Level | int | str" = _setting(Level.INFO, checks.level, "", "threshold: records below it are not logged")
     async_buffer_size: "int | str" = _setting(
         MIB, checks.size(4096), "bytes", "one ring; rounded up to a power of two; at least 4096"
     )
@@ -67,25 +67,26 @@ class LoggerConfig:
         Level.ERROR,
         checks.optional(checks.level),
         "",
-        "a record at or above it wakes the flusher at once; None: never",
+        "a record at or above it wakes the flusher, which writes at once; None: never",
     )
     overflow: 'Literal["block", "drop"]' = _setting(
         "block",
         checks.one_of("block", "drop"),
         "",
-        "ring full: `block` waits with the GIL released and loses nothing; `drop` discards the new record, "
-        "counts it, and says so in the log",
+        "ring full: `block` waits with the GIL released, and loses records in [three "
+        "cases](asynchronous.md#what-block-can-still-lose) only; `drop` discards the new record, counts it, and says "
+        "so in the log",
     )
     stall_timeout: float = _setting(
         1.0,
         checks.number(0, 86_400, "seconds"),
         "s",
-        "how long a failing or blocked sink may hold the service up before its records are discarded and counted",
+        "how long a sink that takes nothing may delay callers before its records are discarded and counted",
     )
     max_message_bytes: "int | str" = _setting(
         64 * MIB, checks.size(64), "bytes", "a longer message is cut, with a mark that says so"
     )
-    auto_sink: bool = _setting(True, _YES, "", "a console sink while no sink was added")
+    auto_sink: bool = _setting(True, _YES, "", "a console sink until a sink is added")
     global_console_display: bool = _setting(True, _YES, "", "master switch of all console sinks")
     global_file_storage: bool = _setting(True, _YES, "", "master switch of all file sinks")
     global_color_display: bool = _setting(True, _YES, "", "master switch of all colours")
@@ -114,19 +115,21 @@ class LoggerConfig:
         None,
         checks.optional(checks.function),
         "",
-        "told of trouble, never on the caller's thread; None: stderr, at most one line a second",
+        "called with each error, never on the caller's thread; None: stderr, at most one line a second",
     )
     spool: "str | PathLike[str] | None" = _setting(
         None,
         checks.optional(checks.plain_path),
         "",
-        "path of the crash-safe spool; the process id is appended; None: the ring is in plain memory",
+        "path of the [spool](spool.md), which makes file sinks crash-safe; the process id is appended; None: the ring "
+        "is in plain memory",
     )
     spool_fsync: "float | None" = _setting(
         None,
         checks.optional(checks.number(1, _MAX_MS, "milliseconds")),
         "ms",
-        "how often what is in the spool is made to survive the loss of power too; None: never. Needs `spool`; Linux",
+        "how often the spool and the file sinks are synced, so that they survive power loss too; None: never. Needs "
+        "`spool`; Linux",
     )
 
     def copy(self) -> "LoggerConfig":
@@ -186,7 +189,7 @@ class SinkConfig:
         None,
         checks.optional(checks.integer(0, checks.MAX_DESCRIPTOR, "an open descriptor, 0 or more")),
         "",
-        "any open descriptor: pipe, socket, memfd; not closed by logly",
+        "an open descriptor: pipe, socket, memfd; not closed by logly",
     )
     function: "Callable[[Any], object] | None" = _setting(
         None, checks.optional(checks.function), "", "called with each `Record` on the flusher's thread"
@@ -209,7 +212,7 @@ class SinkConfig:
         None, checks.optional(checks.names), "", "name of a function, or a list of them"
     )
     filter: "Callable[[Any], bool] | None" = _setting(
-        None, checks.optional(checks.function), "", "called with the `Record`; False keeps it out"
+        None, checks.optional(checks.function), "", "called with the `Record`; False keeps the line out"
     )
     format: "str | None" = _setting(
         None, checks.optional(checks.text), "", "layout template, or `logfmt`; None: the default layout"
@@ -219,8 +222,8 @@ class SinkConfig:
         None,
         checks.color,
         "",
-        "`level` (or True) colours the level, `line` the whole line; None: the level, only on a terminal; honours "
-        "`NO_COLOR` and `FORCE_COLOR`; never in files",
+        "`level` (or True) colours the level, `line` the whole line, False nothing; None: a terminal yes, a file no, "
+        "by [these rules](layouts.md#colours)",
     )
     date_enabled: "bool | None" = _setting(None, _MAYBE, "", "time stamp on or off; None: the logger's setting")
     date_style: "str | None" = _setting(
@@ -231,7 +234,7 @@ class SinkConfig:
         checks.optional(checks.one_of("keep", "escape", "indent")),
         "",
         "line breaks within a text record: `keep` them, `escape` them (`\\n`), or `indent` what follows "
-        "them; None: the default of the layout",
+        "them; None: `escape`",
     )
     rotation: "str | timedelta | None" = _setting(
         None,

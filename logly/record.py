@@ -17,7 +17,7 @@ class RecordException(NamedTuple):
 
 
 class Record:
-    """One log record. Immutable by convention; made on the flusher's thread.
+    """One log record, made on the flusher's thread for one sink: changing it changes no line.
 
     Attributes:
         time_ns: nanoseconds since the epoch.
@@ -25,7 +25,7 @@ class Record:
         level_number: its number.
         message: the formatted message.
         name: the logger's name.
-        module, function, path, lineno: where the call stands.
+        module, function, path, lineno: the call site; ``filename`` is the last part of the path.
         thread: `threading.get_ident()` of the calling thread; ``thread_name``: its name then.
         process: the process id.
         fields: the structured fields; the call's win over bound ones, those over the context's.

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 
 class Stats(NamedTuple):
-    """A logger's books: ``emitted == written + dropped + failed + pending``, at every moment.
+    """A logger's counts, which always add up: ``emitted == written + dropped + failed + pending``.
 
-    A record is *written* when every sink that wants it has handed it to the operating system (a record that no
-    sink wants is done as well), *failed* when a sink had to give it up, *dropped* when the ring was full and
-    ``overflow="drop"`` (or the flusher was stuck), *pending* before any of that.
+    A record is *written* when every sink that wants it has handed it to the operating system (or no sink wants it).
+    It has *failed* when at least one sink had to give it up, and counts once, also where other sinks have it. It is
+    *dropped* when the ring was full and ``overflow="drop"``, or when its call gave up waiting. It is *pending* before
+    any of that.
     """
 
     emitted: int
