@@ -58,7 +58,6 @@ cdef class Core:
 
     cdef bint set_ring_size(self, uint64_t capacity) except -1
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
-    cdef void swap_ring(self, Ring* ring) noexcept
     cdef keep(self, file)
     cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0
     cdef bint lock_until(self, int64_t deadline) noexcept

@@ -4,7 +4,7 @@ The data path is in the header-only `.pxd` files; here is what needs Python obje
 files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
 `_nested.pxi` and `_fields.pxi` (nested values, blocks of fields), `_layouts.pxi` (layout programs), `_engine.pxi`
 (`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_spool_use.pxi`, `_records.pxi` (records as Python objects),
-`_room.pxi` (records that wait for room), `_calls.pxi` (the log calls themselves).
+`_enter.pxi` (which ring a thread writes to), `_room.pxi` (records that wait for room), `_calls.pxi` (the log calls themselves).
 """
 
 import sys
@@ -46,7 +46,7 @@ from logly._line cimport (
     LAYOUT_JSON, LAYOUT_PRETTY_JSON, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Level, Line, Piece,
     RunEntry, Site, Text, base_name, write_message,
 )
-from logly._lock cimport lock_await, lock_init, lock_release, lock_take, lock_try
+from logly._lock cimport lock_await, lock_init, lock_release, lock_spin, lock_take, lock_try
 from logly._merge cimport Merge, merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,
@@ -54,8 +54,8 @@ from logly._output cimport (
     sink_is_mid_record, sink_rewind, sink_unstage, sink_use_spool, sink_written_offset,
 )
 from logly._producer cimport (
-    ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, enter_ring, finish_record,
-    leave_ring, put_text, put_value, site_of_caller, text_in_place,
+    ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
+    put_value, site_of_caller, text_in_place,
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport (
@@ -79,7 +79,7 @@ from logly._spool cimport (
 )
 from logly._table cimport Table, table_find, table_insert
 from logly._threads cimport (
-    FREE_THREADED, lease_bury, lease_is_mine, lease_is_over, lease_leave, lease_new, new_name, own_ring, prune_rings,
+    FREE_THREADED, latest_ring, lease_bury, lease_is_mine, lease_is_over, lease_leave, lease_new, new_name, own_ring, prune_rings,
 )
 
 from .template import parse_message
@@ -117,6 +117,7 @@ include "_layouts.pxi"
 include "_spool.pxi"
 include "_spool_use.pxi"
 include "_rings.pxi"
+include "_enter.pxi"
 include "_engine.pxi"
 include "_fork.pxi"
 include "_sink_handle.pxi"

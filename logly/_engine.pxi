@@ -93,41 +93,12 @@ cdef class Core:
             link_ring(engine, ring)
             engine.spooled = engine.spooled or ring.spool != NULL
         self.unlock()
-        self.swap_ring(ring)
+        swap_ring(self, ring)
         return True
 
-    cdef void swap_ring(self, Ring* ring) noexcept:
-        cdef Engine* engine = self.engine
-        cdef Ring* old
-        # With a GIL, no producer is between the two.
-        if FREE_THREADED:
-            with nogil:
-                lock_take(&engine.ring_lock)
-        old = engine.ring
-        store_pointer(&engine.ring, ring)
-        if FREE_THREADED:
-            lock_release(&engine.ring_lock)
-        if old != NULL and old != self.stand_in:
-            # The flusher frees it when it is empty.
-            store_release32(&old.retired, 1)
-
     def share_ring(self):
-        """Free-threaded builds: no thread makes a ring of its own from now on, for a spool has one for all. False: other
-        threads have theirs already. With a GIL there is one ring in any case."""
-        cdef Ring* ring
-        cdef bint shares = True
-        if not FREE_THREADED:
-            return True
-        prune_rings(self.engine.id)  # this thread's own
-        self.lock()
-        ring = self.engine.rings
-        while ring != NULL:
-            shares = shares and (ring.lease == NULL or lease_is_over(ring.lease))
-            ring = ring.next
-        if shares:
-            store_relaxed32(&self.engine.shares, 1)
-        self.unlock()
-        return shares
+        """A spool is to be made, whose ring is for all threads. False: on a free-threaded build others have theirs already."""
+        return not FREE_THREADED or begin_sharing(self)
 
     def unshare_ring(self):
         """There is no such spool, after all."""

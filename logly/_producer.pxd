@@ -15,7 +15,6 @@ from logly._clock cimport clock_ticks
 from logly._state cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake
 from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly._line cimport Site
-from logly._lock cimport lock_release, lock_spin, lock_take
 from logly._program cimport MAX_ARGS, Program
 from logly._python cimport (
     PY_FALSE, PY_NONE, PY_TRUE, PyThreadState, PyThreadState_Get, bytes_data, bytes_length, caller_of, float_bits,
@@ -29,7 +28,7 @@ from logly._record cimport (
 )
 from logly._ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_reload_tail, ring_window
 from logly._table cimport Table, table_find
-from logly._threads cimport FREE_THREADED, latest_ring
+from logly._threads cimport FREE_THREADED
 
 cdef enum Encoded:
     ENCODED = 0
@@ -317,33 +316,6 @@ cdef inline void commit_record(Ring* ring, char* record, uint64_t size) noexcept
     if FREE_THREADED:
         ring.last_ticks = (<RecordHeader*> record).ticks
     ring_commit(ring, size)
-
-
-# The ring that the calling thread writes to; it is this thread's alone until `leave_ring`. With a GIL there is one, and whoever
-# holds the GIL has it. Without one every thread has a ring of its own (NULL: not yet, which is seen to off the hot path); but
-# a spool holds one ring for all threads, who take turns.
-cdef inline Ring* enter_ring(Engine* engine) noexcept:
-    cdef Ring* ring
-    if not FREE_THREADED:
-        return engine.ring
-    ring = <Ring*> latest_ring(load_relaxed(&engine.generation))
-    if ring == NULL and load_pointer(&engine.ring) != NULL:
-        return enter_shared_ring(engine)
-    return ring
-
-
-cdef inline Ring* enter_shared_ring(Engine* engine) noexcept:
-    if not lock_spin(&engine.ring_lock):
-        with nogil:
-            lock_take(&engine.ring_lock)
-    if engine.ring == NULL:
-        lock_release(&engine.ring_lock)
-    return engine.ring
-
-
-cdef inline void leave_ring(Engine* engine, const Ring* ring) noexcept nogil:
-    if FREE_THREADED and ring != NULL and load_pointer(&engine.ring) == ring:
-        lock_release(&engine.ring_lock)
 
 
 # The id of the calling frame's site, or 0 when it is not registered.

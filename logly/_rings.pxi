@@ -18,28 +18,6 @@ cdef void link_ring(Engine* engine, Ring* ring) noexcept nogil:
     link[0] = ring
 
 
-# A ring whose thread has ended, of the size that is wanted now. What it still holds stays in order: its next producer's
-# records are later.
-cdef Ring* left_ring(Engine* engine) noexcept nogil:
-    cdef Ring* ring = engine.rings
-    while ring != NULL:
-        if ring.lease != NULL and ring.capacity == engine.ring_capacity and lease_is_over(ring.lease):
-            return ring
-        ring = ring.next
-    return NULL
-
-
-cdef bint lease_ring(Engine* engine, Ring* ring, uint64_t generation) noexcept nogil:
-    cdef void* lease = lease_new(engine.id, generation, ring)
-    if lease == NULL:
-        return False
-    if ring.lease != NULL:
-        lease_leave(ring.lease)
-    ring.lease = lease
-    ring.last_ticks = clock_ticks()
-    return True
-
-
 cdef struct SinkWork:
     int sink_id
     uint32_t work
@@ -137,44 +115,3 @@ cdef void init_events(Engine* engine) noexcept:
     lock_init(&engine.lock)
     lock_init(&engine.ring_lock)
     event_init(&engine.turn)
-
-
-# Under the engine's lock: a ring for this thread, `made` unless an ended thread has left one; and the size that is wanted now, 0:
-# threads are to make none.
-cdef Ring* claim_ring(Engine* engine, Ring* made, uint64_t* capacity) noexcept nogil:
-    cdef Ring* ring = NULL
-    engine_lock(engine)
-    capacity[0] = 0 if engine.shares else engine.ring_capacity
-    if capacity[0]:
-        ring = left_ring(engine)
-    if ring == NULL and made != NULL and made.capacity == capacity[0]:
-        ring = made
-    if ring != NULL and not lease_ring(engine, ring, engine.generation):
-        ring = NULL
-    if ring != NULL and ring == made:
-        link_ring(engine, made)
-    engine_unlock(engine)
-    return ring
-
-
-cdef Ring* new_thread_ring(Core core) noexcept:
-    """Free-threaded builds: a ring for the calling thread. NULL: no memory, or the threads share one (`engine.shares`)."""
-    cdef Engine* engine = core.engine
-    cdef Ring* ring
-    cdef Ring* made = NULL
-    cdef uint64_t capacity, made_for
-    with nogil:
-        prune_rings(engine.id)
-        ring = claim_ring(engine, NULL, &capacity)
-        # Again when the size was changed meanwhile.
-        while ring == NULL and capacity:
-            made_for = capacity
-            made = ring_new(capacity, 0)
-            if made == NULL:
-                break
-            ring = claim_ring(engine, made, &capacity)
-            if ring != made:
-                ring_free(made)
-            if capacity == made_for:
-                break
-    return ring

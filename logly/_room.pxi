@@ -43,24 +43,6 @@ cdef bint give_up(Core core, error) except -1:
     return True
 
 
-# Enters the calling thread's ring, which is made when it has none yet; NULL without memory for one.
-cdef Ring* enter_ring_of_thread(Core core) noexcept:
-    cdef Engine* engine = core.engine
-    cdef Ring* ring = enter_ring(engine)
-    while FREE_THREADED and ring == NULL:
-        ring = <Ring*> own_ring(load_relaxed(&engine.generation))
-        if ring == NULL:
-            ring = new_thread_ring(core)
-        if ring == NULL and not load_relaxed32(&engine.shares):
-            break
-        if ring == NULL:
-            # A spool is being made, whose ring is for all threads.
-            with nogil:
-                wait_ns(SOON_NS)
-            ring = enter_ring(engine)
-    return ring
-
-
 cdef struct Handover:
     char* block
     uint64_t size

@@ -511,7 +511,7 @@ def poke(path: Path, offset: int, data: bytes) -> None:
         (lambda path: path.write_bytes(b"something else entirely" * 1000), "not a spool"),
         (lambda path: os.truncate(path, 100_000), "too short"),
         (lambda path: poke(path, 8, struct.pack("<I", 99)), "format 99"),
-        (lambda path: poke(path, 24, b"\xff"), "checksum"),
+        (lambda path: poke(path, 24, b"\xff" * 8), "checksum"),
         (lambda path: poke(path, 12, b"\xff"), "byte order"),
         (lambda path: poke(path, 65536 + 16 * 131072, bytes(8)), "impossible size"),
         (lambda path: poke(path, 128, b"\x01"), "positions"),
