@@ -54,6 +54,7 @@ cdef class Core:
 
     cdef list spools                 # of this engine, in use
     cdef public object make_ring     # called by the first record when `ring_wanted`: a forked child's own spool
+    cdef uint64_t sharer             # thread that makes a spool (free-threaded builds), or made the latest
     cdef Ring* stand_in              # full, until the ring is made
 
     cdef bint set_ring_size(self, uint64_t capacity) except -1

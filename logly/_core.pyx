@@ -32,7 +32,7 @@ from logly._clock cimport (
 )
 from logly._delivery cimport engine_discard, deliver_line, engine_line, engine_write, sink_recovered, sink_trouble
 from logly._durable cimport close_sync_files, engine_sync, synced_latest, synced_write
-from logly._engine cimport engine_pass, engine_run
+from logly._engine cimport any_spool, engine_pass, engine_run
 from logly._state cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
     PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, engine_committed,
@@ -46,7 +46,7 @@ from logly._line cimport (
     LAYOUT_JSON, LAYOUT_PRETTY_JSON, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Level, Line, Piece,
     RunEntry, Site, Text, base_name, write_message,
 )
-from logly._lock cimport lock_await, lock_init, lock_release, lock_spin, lock_take, lock_try
+from logly._lock cimport lock_await, lock_init, lock_release, lock_spin, lock_try
 from logly._merge cimport Merge, merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,

@@ -42,7 +42,10 @@ cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nog
         while sink != NULL:
             if sink.out.size > sink.start:
                 engine_write(engine, sink)
-            if is_stalled(engine, sink) and kept > ring.capacity >> 1 and not sink.busy:
+            # What waits behind a spool that was left is not to wait for a sink in trouble.
+            if is_stalled(engine, sink) and not sink.busy and (
+                kept > ring.capacity >> 1 or (load_acquire32(&ring.retired) and ring.next != NULL)
+            ):
                 engine_discard(engine, sink)
             sink = sink.next
     if engine_position(engine) == engine.drained:
@@ -215,13 +218,18 @@ cdef inline bint spool_is_released(const Ring* ring) noexcept nogil:
     return spool.begun and not spool.syncing and not load_acquire32(&spool.writers) and ring.positions.tail == ring.tail
 
 
+# What is aside must get its number before the records of a spool behind get theirs.
+cdef inline bint numbers_wait(const Engine* engine, const Ring* ring) noexcept nogil:
+    return engine.aside.size != 0 and ring.spool == NULL and engine.spooled
+
+
 # Rings that no producer uses any more go once they are empty; their counts stay.
 cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
     cdef Ring** link = &engine.rings
     cdef Ring* ring
     while link[0] != NULL:
         ring = link[0]
-        if is_retired(ring) and ring_peek(ring) == NULL and spool_is_released(ring):
+        if is_retired(ring) and ring_peek(ring) == NULL and spool_is_released(ring) and not numbers_wait(engine, ring):
             if ring.spool != NULL:
                 engine_end_spool(engine)
             engine.past_committed += ring.committed
@@ -255,11 +263,16 @@ cdef inline void tell_drops(Engine* engine) noexcept nogil:
         sink = sink.next
 
 
+# With the interval 0 every record wakes the flusher (POST_WAKE): in between it may sleep.
+cdef inline int64_t pace_ns(int64_t interval_ns) noexcept nogil:
+    return interval_ns if interval_ns else RETRY_BLOCKED_NS
+
+
 # Writes what is due, and finds out how long the flusher may sleep.
 cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogil:
     cdef Sink* sink = engine.sinks
     cdef int64_t wait_ns
-    engine.sleep_ns = engine.interval_ns
+    engine.sleep_ns = pace_ns(engine.interval_ns)
     while sink != NULL:
         if sink.out.size > sink.start or sink.retry_at_ns or sink.turn != NO_TURN:
             if everything or sink.synchronous or engine.now_ns >= sink.due_ns or sink.retry_at_ns:
@@ -272,8 +285,8 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
                 wait_ns = 0
             if wait_ns < engine.sleep_ns:
                 engine.sleep_ns = wait_ns
-        if sink.interval_ns < engine.sleep_ns:
-            engine.sleep_ns = sink.interval_ns
+        if pace_ns(sink.interval_ns) < engine.sleep_ns:
+            engine.sleep_ns = pace_ns(sink.interval_ns)
         sink = sink.next
     if engine.sleep_ns < 50000:
         engine.sleep_ns = 50000

@@ -525,7 +525,9 @@ cdef class Core:
         """Not for sinks that are not synchronous: one of these may hang."""
         cdef int64_t limit = clock_monotonic_ns() + 2 * <int64_t> load_relaxed(<uint64_t*> &self.engine.stall_ns)
         while not self.sync_is_done() and clock_monotonic_ns() < limit:
-            self.flush(0.02)
+            if not self.flush(0.02):
+                with nogil:
+                    wait_ns(1000000)
         return True
 
     cdef bint flusher_is_in_python(self) noexcept:

@@ -14,12 +14,23 @@ cdef inline Ring* enter_ring(Engine* engine) noexcept:
 
 
 cdef inline Ring* enter_shared_ring(Engine* engine) noexcept:
-    if not lock_spin(&engine.ring_lock):
-        with nogil:
-            lock_take(&engine.ring_lock)
-    if engine.ring == NULL:
+    cdef Ring* ring
+    take_ring_lock(engine)
+    ring = engine.ring
+    if ring == NULL:
         lock_release(&engine.ring_lock)
-    return engine.ring
+    return ring
+
+
+# Never taken while detached: a thread that does not come back, because the interpreter ends, would keep it.
+cdef void take_ring_lock(Engine* engine) noexcept:
+    if lock_spin(&engine.ring_lock):
+        return
+    fetch_add(&engine.ring_lock.waiters, 1)
+    while not lock_try(&engine.ring_lock):
+        with nogil:
+            lock_await(&engine.ring_lock)
+    fetch_sub(&engine.ring_lock.waiters, 1)
 
 
 cdef inline void leave_ring(Engine* engine, const Ring* ring) noexcept nogil:
@@ -67,8 +78,8 @@ cdef Ring* claim_ring(Engine* engine, Ring* made, uint64_t* capacity) noexcept n
     return ring
 
 
-cdef Ring* new_thread_ring(Core core) noexcept:
-    """Free-threaded builds: a ring for the calling thread. NULL: no memory, or the threads share one (`engine.shares`)."""
+cdef Ring* new_thread_ring(Core core, bint* shares) noexcept:
+    """Free-threaded builds: a ring for the calling thread. NULL: no memory, or (`shares`) the threads share one."""
     cdef Engine* engine = core.engine
     cdef Ring* ring
     cdef Ring* made = NULL
@@ -87,6 +98,7 @@ cdef Ring* new_thread_ring(Core core) noexcept:
                 ring_free(made)
             if capacity == made_for:
                 break
+    shares[0] = capacity == 0
     return ring
 
 
@@ -94,17 +106,24 @@ cdef Ring* new_thread_ring(Core core) noexcept:
 cdef Ring* enter_ring_of_thread(Core core) noexcept:
     cdef Engine* engine = core.engine
     cdef Ring* ring = enter_ring(engine)
+    cdef int64_t deadline = 0
+    cdef bint shares = False
     while FREE_THREADED and ring == NULL:
         ring = <Ring*> own_ring(load_relaxed(&engine.generation))
         if ring == NULL:
-            ring = new_thread_ring(core)
-        if ring == NULL and not load_relaxed32(&engine.shares):
+            ring = new_thread_ring(core, &shares)
+        if ring != NULL or not shares:
             break
-        if ring == NULL:
-            # A spool is being made, whose ring is for all threads.
-            with nogil:
-                wait_ns(SOON_NS)
-            ring = enter_ring(engine)
+        # A spool is being made, whose ring is for all threads: unless by what this thread interrupts, or what waits for it.
+        if load_relaxed(&core.sharer) == <uint64_t> PyThread_get_thread_ident():
+            break
+        if deadline == 0:
+            deadline = clock_monotonic_ns() + <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
+        if clock_monotonic_ns() > deadline:
+            break
+        with nogil:
+            wait_ns(SOON_NS)
+        ring = enter_ring(engine)
     return ring
 
 
@@ -114,8 +133,7 @@ cdef void swap_ring(Core core, Ring* ring) noexcept:
     cdef Ring* old
     # With a GIL, no producer is between the two.
     if FREE_THREADED:
-        with nogil:
-            lock_take(&engine.ring_lock)
+        take_ring_lock(engine)
     old = engine.ring
     store_pointer(&engine.ring, ring)
     if FREE_THREADED:
@@ -136,6 +154,7 @@ cdef bint begin_sharing(Core core) noexcept:
         shares = shares and (ring.lease == NULL or lease_is_over(ring.lease))
         ring = ring.next
     if shares:
+        store_relaxed(&core.sharer, <uint64_t> PyThread_get_thread_ident())
         store_relaxed32(&core.engine.shares, 1)
     core.unlock()
     return shares

@@ -17,9 +17,9 @@ cdef int fork_depth = 0              # a signal handler can fork between the hoo
 
 
 cdef remember_core(Core core):
-    global all_cores
-    all_cores = [known for known in all_cores if known() is not None]
-    all_cores.append(weakref(core))
+    with registry_lock:
+        all_cores[:] = [known for known in all_cores if known() is not None]
+        all_cores.append(weakref(core))
 
 
 cdef list living_cores():
@@ -96,6 +96,7 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     engine.flush_requested = 0
     engine.flush_done = 0
     engine.flush_active = 0
+    engine.shares = FREE_THREADED and engine.ring != NULL
     engine.process = process_id()
     if not is_quiet:
         forget_flushers_memory(engine)

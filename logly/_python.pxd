@@ -59,8 +59,11 @@ cdef extern from * nogil:
         struct _PyInterpreterFrame* frame = LOGLY_CURRENT_FRAME(thread);
         if (frame == nullptr) return nullptr;
         *globals = LOGLY_KNOWS_GLOBALS ? ((void**)frame)[3] : nullptr;
+        // The interpreter's own frames, with one of which on top C code may call a log method, have no code.
+        PyObject* code = logly_frame_code(frame);
+        if (code == nullptr || !PyCode_Check(code)) return nullptr;
         *last_instruction = PyUnstable_InterpreterFrame_GetLasti(frame);
-        return logly_frame_code(frame);
+        return code;
     }
     #endif
 

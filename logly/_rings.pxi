@@ -86,6 +86,7 @@ cdef list leave_all_spools(Core core, bint in_child):
         if ring == engine.ring:
             engine.ring = full_stand_in(core)
         ring_free(ring)
+    engine.spooled = any_spool(engine.rings)
     if not in_child:
         core.unlock()
     core.spools = []

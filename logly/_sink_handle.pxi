@@ -186,9 +186,10 @@ cdef class SinkHandle:
             while link[0] != sink:
                 link = &link[0].next
             link[0] = sink.next
-            self.core.unlock()
         for file in self.core.spools:
-            (<SpoolFile> file).drop_slot(self.id)
+            if not (<SpoolFile> file).is_finished:  # or another thread may have closed it
+                (<SpoolFile> file).drop_slot(self.id)
+        self.core.unlock()
         self.core.gone_bytes += sink.bytes_written
         self.core.gone_writes += sink.writes
         self.core.gone_rotations += sink.rotations

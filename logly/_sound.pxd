@@ -15,6 +15,7 @@ from logly._record cimport (
     HAS_EXCEPTION, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON,
     TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordHeader, unit_size,
 )
+from logly._unicode cimport utf8_decode
 
 
 # What the names of a dead process resolve to.
@@ -33,15 +34,23 @@ cdef struct Reading:
 cdef inline bint units_are_sound(uint8_t tag, const char* data, uint64_t size) noexcept nogil:
     cdef uint64_t i
     cdef uint32_t unit
+    cdef size_t length
     if tag == TAG_UCS4:
         for i in range(0, size, 4):
             memcpy(&unit, data + i, 4)
             if unit > 0x10FFFF:
                 return False
-    elif tag == TAG_UTF8 or tag == TAG_JSON:
+    elif tag == TAG_UTF8:
         for i in range(size):
             if <uint8_t> data[i] >= 0x80:
                 return False
+    elif tag == TAG_JSON:
+        i = 0
+        while i < size:
+            length = utf8_decode(<const unsigned char*> data + i, size - i, &unit)
+            if length == 0:
+                return False
+            i += length
     elif tag == TAG_NUMBER:
         for i in range(size):
             if not (c'0' <= data[i] <= c'9' or (i == 0 and data[i] == c'-' and size > 1)):

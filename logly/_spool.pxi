@@ -508,10 +508,13 @@ cdef class SpoolFile:
         self.durable = NULL
 
     cdef RecordHeader* load_large(self, RecordHeap* heap, uint64_t number) except NULL:
-        cdef uint64_t size = heap.block_size
+        cdef uint64_t size
         cdef bytes data
+        if heap.size < sizeof(RecordHeap):
+            raise self.damaged(f"record {number} is not one")
+        size = heap.block_size
         heap.block = NULL
-        if heap.size < sizeof(RecordHeap) or heap.blob < self.spool.header.blobs_offset or size > <uint64_t> fd_size(self.fd):
+        if heap.blob < self.spool.header.blobs_offset or size > <uint64_t> fd_size(self.fd):
             raise self.damaged(f"record {number} is not one")
         data = pread(self.fd, size, heap.blob)
         if <uint64_t> len(data) != size or not record_is_sound(<const char*> data, size, &self.names):
@@ -539,8 +542,8 @@ cdef bint calibration_is_sound(const ClockCalibration* calibration) noexcept:
 
 
 cdef bint spool_add_sink(SpoolFile file, int sink_id, bytes path) except -1:
-    # It gets what is logged from now on.
-    return file.add_slot(sink_id, path, file.spool.ring.committed)
+    # It gets what is logged from now on. (Of a spool that is finished the ring is gone.)
+    return not file.is_finished and file.add_slot(sink_id, path, file.spool.ring.committed)
 
 
 cdef list name_parts(bytes body):

@@ -19,12 +19,16 @@ def spool_begin(Core core not None, SpoolFile file not None, publish):
         raise
     ring.spool = spool
     spool.ring = ring
+    core.lock()
     sink = core.engine.sinks
     while sink != NULL:
         if sink.path != NULL:
             file.add_slot(sink.id, <bytes> sink.path, 0)
         sink = sink.next
+    core.unlock()
     core.keep(file)
+    with registry_lock:  # again: one may have been added while the file got its name
+        file.append_names(b"".join(level_entries(core)))
     core.use_ring(ring, spool.header.ring_capacity)
 
 

@@ -9,7 +9,7 @@ from libc.stdlib cimport realloc
 from libc.string cimport memmove
 
 from logly._atomic cimport (
-    fence_full, load_relaxed, load_relaxed32, store_relaxed32,
+    fence_full, load_relaxed, load_relaxed32, store_release32,
 )
 from logly._buffer cimport Buffer
 from logly._clock cimport ClockCalibration
@@ -161,7 +161,8 @@ cdef inline void engine_give_way(Engine* engine) noexcept nogil:
 # Store, fence, load: the flusher stores `asleep`, fences and loads `wake_wanted`, so one of the two sees the other
 # (Dekker). Only urgent records and a ring past its half pay for the fence.
 cdef inline void engine_wake(Engine* engine) noexcept nogil:
-    store_relaxed32(&engine.wake_wanted, 1)
+    # Release: who sees it sees the record that was committed before.
+    store_release32(&engine.wake_wanted, 1)
     fence_full()
     if load_relaxed32(&engine.asleep):
         event_signal(&engine.wake)

@@ -7,7 +7,8 @@ for number in (1, -2, 2**63, 2**80):
     logger.info("{} {:>8} {!r} {:.3f}", number, "right", "quoted", 2.5)
 logger.log("NOTICE", "ünïcode {}", "\\U0001f600 \\u20ac")
 logger.log(37, "a level that only has a number")
-logger.bind(user="me", nested={"a": [1, None]}).warning("bound {what}", what=b"bytes")
+german = {"a": [1, None], "\u00fc": "M\u00fcller \U0001f600"}
+logger.bind(user="me", nested=german).warning("bound {what}", what=b"bytes")
 with logger.contextualize(request=7):
     logger.info("context", big=2**100, nothing=None, yes=True)
 try:
