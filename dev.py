@@ -101,7 +101,7 @@ def test_installed(wheel: Path, place: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", "--group", "test", wheel)
     shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
     shutil.copytree(ROOT / "docs", place / "docs")
-    for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "SECURITY.md"):
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, place)
     # On the path is this environment alone: no compiler, and no other logly.
     # The property tests run at length on the tree already: a few examples tell whether the wheel is whole.

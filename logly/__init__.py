@@ -58,8 +58,8 @@ _RARELY_NAMED = {
 def __getattr__(name: str) -> "Any":
     # `logly.logger` is made at first use: importing logly starts nothing.
     if name == "logger":
-        ready = globals()["logger"] = Logger()
-        return ready
+        # Of several threads that ask at the same time, all get the one that came first.
+        return globals().setdefault("logger", Logger())
     if name in _RARELY_NAMED:
         from importlib import import_module
 

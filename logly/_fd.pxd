@@ -55,7 +55,9 @@ cdef extern from * nogil:
     // Would a write of up to PIPE_BUF bytes go through now? Errors count as yes: write tells which.
     static inline int fd_writable(int fd) {
         struct pollfd p = {fd, POLLOUT, 0};
-        return poll(&p, 1, 0) != 0;
+        int ready;
+        do ready = poll(&p, 1, 0); while (ready < 0 && errno == EINTR);
+        return ready != 0;
     }
     // 0: locked; EWOULDBLOCK: somebody else has held it for some milliseconds; else why locking does not work here.
     // Not waited for longer, because the other sinks wait too: a stopped process must not stop this one.

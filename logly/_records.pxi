@@ -156,11 +156,11 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
 
 
 def records_end(SinkHandle handle not None):
-    """What `take_records` returned has been handled. True: a new file is due."""
+    """What `take_records` returned has been handled, or a SystemExit came in between: then the rest is taken again."""
     cdef Sink* sink = handle.core.hold(handle.id)
     sink.busy = NOT_BUSY
     if sink.staged.size == 0 and sink.target == TARGET_FUNCTION:
         sink.trouble_since_ns = 0
-    due = bool(sink.work & WORK_ROTATE)
+    if sink.staged.size:
+        sink.work |= WORK_RECORDS
     handle.core.unlock()
-    return due

@@ -227,8 +227,12 @@ cdef class SinkHandle:
 
     def set_interval(self, int64_t interval_ns):
         cdef Sink* sink = self.core.hold(self.id)
+        cdef int64_t due_ns = clock_monotonic_ns() + interval_ns
         sink.interval_ns = interval_ns
+        if sink.due_ns > due_ns:
+            sink.due_ns = due_ns
         self.core.unlock()
+        engine_wake(self.core.engine)  # it may have fallen asleep for longer
 
     def set_echoes(self, bint echoes):
         """Whether its text goes to an object of somebody's, which may log, and not to a descriptor."""

@@ -128,6 +128,7 @@ cdef str fallback_text(str message, tuple args, dict fields):
 
 cdef str format_message(Core core, object message, tuple args, dict fields):
     cdef str template
+    cdef object text
     if type(message) is not str:
         try:
             template = str(message)
@@ -141,7 +142,9 @@ cdef str format_message(Core core, object message, tuple args, dict fields):
     if not args and not fields:
         return template
     try:
-        return template.format(*args, **fields)
+        # One placeholder alone may give the object itself, also one of a subclass of str.
+        text = (<object> template).format(*args, **fields)
+        return text if type(text) is str else str.__str__(text)
     except Exception as error:
         core.note_failed_format(error)
         return fallback_text(template, args, fields)

@@ -183,9 +183,27 @@ cdef inline uint64_t engine_position(Engine* engine) noexcept nogil:
     return position
 
 
+# Failed records that every sink has passed need not be remembered by number.
+cdef inline void engine_prune_failed(Engine* engine, uint64_t position) noexcept nogil:
+    cdef uint32_t below = 0
+    if engine.failed_count == 0:
+        return
+    while below < engine.failed_count and engine.failed[below] < position:
+        below += 1
+    if below:
+        engine.failed_count -= below
+        memmove(engine.failed, engine.failed + below, 8 * <size_t> engine.failed_count)
+
+
 cdef inline void engine_fail(Engine* engine, uint64_t sequence) noexcept nogil:
-    cdef uint32_t i = engine.failed_count
     cdef uint64_t* grown
+    cdef uint64_t position
+    cdef uint32_t i
+    if engine.failed_count == engine.failed_capacity:
+        # Nobody may ask for the counts, and a disk may stay full.
+        position = engine_position(engine)
+        engine_prune_failed(engine, position if position < sequence else sequence)
+    i = engine.failed_count
     while i > 0 and engine.failed[i - 1] > sequence:
         i -= 1
     if i > 0 and engine.failed[i - 1] == sequence:
@@ -200,18 +218,6 @@ cdef inline void engine_fail(Engine* engine, uint64_t sequence) noexcept nogil:
     memmove(engine.failed + i + 1, engine.failed + i, 8 * <size_t> (engine.failed_count - i))
     engine.failed[i] = sequence
     engine.failed_count += 1
-
-
-# Failed records that every sink has passed need not be remembered by number.
-cdef inline void engine_prune_failed(Engine* engine, uint64_t position) noexcept nogil:
-    cdef uint32_t below = 0
-    if engine.failed_count == 0:
-        return
-    while below < engine.failed_count and engine.failed[below] < position:
-        below += 1
-    if below:
-        engine.failed_count -= below
-        memmove(engine.failed, engine.failed + below, 8 * <size_t> engine.failed_count)
 
 
 cdef inline uint64_t engine_written(Engine* engine) noexcept nogil:

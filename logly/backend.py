@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend"]
 
+PIPE_BYTES = 4096
+"""A pipe that is writable has room for so many (PIPE_BUF)."""
+
 OFF = MAX_LEVEL + 1
 """A threshold that no level reaches."""
 
@@ -350,8 +353,12 @@ class Backend:
         sink = Sink(self.core, sink_id, plain, self.config, self.tell)
         self._next_id += 1
         self.sinks[sink_id] = sink
-        sink.is_on = self._is_active(sink)
-        sink.register(is_enabled=sink.is_on)
+        try:
+            sink.is_on = self._is_active(sink)
+            sink.register(is_enabled=sink.is_on)
+        except BaseException:  # Ctrl-C
+            del self.sinks[sink_id]
+            raise
         return sink_id
 
     def _remove_auto_sink(self) -> None:
@@ -523,8 +530,9 @@ class Backend:
             return
         self._told_at = now
         text = f"logly ({self.name}): {type(error).__name__}: {error}\n"
-        try:  # noqa: SIM105 -- contextlib costs at import
-            os.write(2, text.encode(errors="backslashreplace"))
+        try:
+            if _takes_text(2):
+                os.write(2, text.encode(errors="backslashreplace")[:PIPE_BYTES])
         except OSError:
             pass  # there is nobody left to tell
 
@@ -606,6 +614,15 @@ class Lifeline:
             backend.close(backend._patience_s)
 
 
+def _takes_text(fd: int) -> bool:
+    """Whether a write of up to PIPE_BYTES goes through now: a full pipe must not stop the flusher."""
+    try:
+        from select import select
+    except ImportError:  # the interpreter is ending
+        return True
+    return os.name == "nt" or bool(select([], [fd], [], 0)[1])
+
+
 def _unnamed(number: int) -> str:
     """The name of a level that has none, as the standard library has it."""
     return f"LEVEL {number}"
@@ -630,11 +647,17 @@ _is_exiting = False
 def _finish_all() -> None:
     global _is_exiting
     _is_exiting = True
+    interrupt = None
     for backend in list(_backends):
-        backend.finish()
+        try:
+            backend.finish()
+        except BaseException as trouble:  # Ctrl-C while one is waited for: the others are written, too
+            interrupt = trouble
     module = sys.modules.get("logly.housekeeper")
     if module is not None:
         module.housekeeper.drain(HOUSEKEEPING_AT_EXIT_S)
+    if interrupt is not None:
+        raise interrupt
 
 
 def _after_fork_in_child() -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LogFile", "Turn"]
 
 NEVER_NS = (1 << 63) - 1
+CLOCK_SLACK_NS = 86_400 * 1_000_000_000
 
 
 class Turn:
@@ -35,6 +36,15 @@ class Turn:
     def __init__(self, old_fd: int | None, is_renamed: bool) -> None:
         self.old_fd = old_fd
         self.is_renamed = is_renamed
+
+
+def _absolute(path: str | os.PathLike[str] | None) -> str:
+    """The path template as seen from the present folder: a process may change it before it forks."""
+    assert path is not None
+    template = os.fspath(path)
+    if os.path.isabs(template):
+        return template
+    return os.path.join(os.getcwd().replace("{", "{{").replace("}", "}}"), template)
 
 
 class LogFile:
@@ -58,6 +68,7 @@ class LogFile:
         self.retention: Retention | None = None
         self._name: RotatedName | None = None
         self._earliest_ns = NEVER_NS
+        self._template = _absolute(config.path)
         self.path = self._rendered_path()
         self.fd = open_append(self.path, config.mode)
         try:
@@ -85,8 +96,7 @@ class LogFile:
         return max(0, min(end - 2 * span, self._earliest_ns)), end
 
     def _rendered_path(self) -> str:
-        assert self.config.path is not None
-        return os.path.abspath(render_path(self.config.path, utc=self.utc))
+        return os.path.abspath(render_path(self._template, utc=self.utc))
 
     def _begin_rotating(self) -> None:
         from .rotated import RotatedName, parse_retention
@@ -156,8 +166,10 @@ class LogFile:
     def _is_rotated_since(self, boundary_ns: int) -> bool:
         """Whether another process has begun a new file at or after the boundary. The lock is held."""
         assert self._name is not None
-        files = self._name.files()
-        return bool(files) and self._name.end_ns(files[-1]) >= boundary_ns // 1_000_000_000 * 1_000_000_000
+        from_ns = boundary_ns // 1_000_000_000 * 1_000_000_000
+        # A name from the far future is of a clock that was wrong, or nobody's: it says nothing about now.
+        until_ns = time.time_ns() + CLOCK_SLACK_NS
+        return any(from_ns <= self._name.end_ns(file) <= until_ns for file in self._name.files())
 
     def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> Turn:
         from .rotation import rotate

@@ -285,7 +285,8 @@ class Sink:
             self.make_durable(old)
             torn = torn_size(file.fd, file.path)
             is_ours = self.handle.replace_file(file.fd, file.lock_fd, file.path, torn)
-            if old >= 0 and is_ours:
+            # Somebody may have closed the old one, and the new one got its number.
+            if old >= 0 and is_ours and old != file.fd:
                 os.close(old)
 
     def make_durable(self, before: int = -1) -> bool:
@@ -387,19 +388,21 @@ class Sink:
     def handle_records(self) -> None:
         """Gives staged records to the function, or asks the filter which of them to render."""
         function, keep = self.config.function, self.config.filter
-        for parts, raw in take_records(self.handle):
-            render, failed = False, True
-            try:
-                record = self._record_type(*parts)
-                passes = keep is None or bool(self.core.call_outside(keep, record))
-                if function is not None and passes:
-                    self.core.call_outside(function, record)
-                render, failed = function is None and passes, False
-            except Exception as trouble:
-                self.on_error(trouble)
-            finally:
-                record_done(self.handle, raw, render, failed)
-        records_end(self.handle)
+        try:
+            for parts, raw in take_records(self.handle):
+                render, failed = False, True
+                try:
+                    record = self._record_type(*parts)
+                    passes = keep is None or bool(self.core.call_outside(keep, record))
+                    if function is not None and passes:
+                        self.core.call_outside(function, record)
+                    render, failed = function is None and passes, False
+                except Exception as trouble:
+                    self.on_error(trouble)
+                finally:
+                    record_done(self.handle, raw, render, failed)
+        finally:
+            records_end(self.handle)
 
     def update(self, logger_config: LoggerConfig) -> None:
         """The logger's settings changed: the layout and the interval may follow from them."""

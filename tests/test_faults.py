@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -382,3 +383,38 @@ assert logger.stats().write_errors == 8
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("No space left on device") == 1
     assert lines_of(tmp_path / "log") == ["line"]
+
+
+def test_a_watched_file_whose_descriptor_somebody_closed_is_written_again(tmp_path):
+    logger = Logger(LoggerConfig(auto_sink=False, on_error=lambda error: None))
+    logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}", watch=True))
+    logger.info("one")
+    assert logger.flush(30)
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if os.path.realpath(f"/proc/self/fd/{name}") == os.path.realpath(tmp_path / "app.log"):
+                os.close(int(name))
+    logger.info("two")
+    assert logger.flush(30)
+    assert (tmp_path / "app.log").read_text() == "one\ntwo\n"
+    logger.close(5)
+
+
+def test_a_sink_in_trouble_holds_no_other_up_when_its_spool_is_left(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    config = LoggerConfig(spool=tmp_path / "app.spool", stall_timeout=0.1, on_error=lambda error: None)
+    logger = Logger(config)
+    logger.add_sink(SinkConfig(fd=writer))
+    logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))
+    logger.info("before")
+    logger.configure(LoggerConfig(stall_timeout=0.1, on_error=lambda error: None))
+    logger.info("after")
+    wait_until(lambda: (tmp_path / "app.log").read_text() == "before\nafter\n", "the other sink's lines")
+    wait_until(lambda: not list(tmp_path.glob("app.spool*")), "the end of the spool")
+    logger.close(5)
+    os.close(reader)
+    os.close(writer)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -279,3 +281,25 @@ def test_a_fork_does_not_wait_for_a_flusher_that_is_stuck_in_a_write(tmp_path: P
     assert logger.stats().bytes_written == 8
     logger.close()
     os.close(stuck)
+
+
+def test_a_child_of_a_process_that_changed_its_folder_writes_to_the_same_file(tmp_path):
+    program = """
+import os, sys
+from logly import Logger, LoggerConfig, SinkConfig
+os.makedirs("elsewhere/logs")
+logger = Logger(LoggerConfig(auto_sink=False))
+logger.add_sink(SinkConfig(path="logs/app.log", format="{message}", rotation="daily"))
+logger.info("parent")
+logger.flush()
+os.chdir("elsewhere")
+pid = os.fork()
+if pid == 0:
+    logger.info("child")
+    logger.flush()
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, timeout=60)
+    assert (tmp_path / "logs" / "app.log").read_text() == "parent\nchild\n"

@@ -308,3 +308,20 @@ def test_a_number_that_cannot_be_parsed_any_more_is_given_as_text():
         logger.info("next", n=10**1000)
         assert logger.flush(30)
     assert [record.fields["n"] for record in records] == ["1" + "0" * 1000, 10**1000]
+
+
+def test_a_system_exit_leaves_no_record_behind_it_waiting(tmp_path):
+    got = []
+
+    def sink(record):
+        got.append(record.message)
+        if record.message == "0":
+            raise SystemExit
+
+    logger = Logger(LoggerConfig(auto_sink=False, async_flush_interval=60_000, on_error=lambda error: None))
+    logger.add_sink(SinkConfig(function=sink))
+    for i in range(5):
+        logger.info("{}", i)
+    assert logger.flush(30)
+    assert got == [str(i) for i in range(5)]
+    logger.close(5)

@@ -266,3 +266,18 @@ def test_one_value_formatted_often_at_one_place(bench, value, spec):
 def test_padding_counts_a_lone_surrogate_as_one(bench, value, conversion):
     template = "|{" + conversion + ":>9}|{" + conversion + ":.1}|"
     assert bench.lines_of([(template, [value, value], {})]) == encoded(template.format(value, value)) + b"\n"
+
+
+@pytest.mark.parametrize("spec", ["", ":s", ":<3", ":.99", "!s"])
+def test_a_subclass_of_str_alone_in_the_template(tmp_path, spec):
+    class Name(str):
+        def __str__(self):
+            return "another text"
+
+    template = "{" + spec + "}"
+    logger = Logger(LoggerConfig(auto_sink=False))
+    logger.add_sink(SinkConfig(path=tmp_path / "a.log", format="{message}"))
+    logger.info(template, Name("somebody"))
+    logger.close()
+    assert (tmp_path / "a.log").read_text() == str.__str__(template.format(Name("somebody"))) + "\n"
+    assert logger.stats().failed_formats == 0
