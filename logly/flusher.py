@@ -5,6 +5,7 @@ The loop itself (`Core.run`) is compiled and does not hold the GIL. It comes bac
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from _thread import allocate_lock, get_ident
@@ -38,6 +39,7 @@ class Flusher:
         """The interpreter is ending: no thread is started any more."""
         self.is_stopped = False
         self._retry_at = 0.0
+        self._is_of_thread = False
         self._leaving = allocate_lock()  # held by the thread to its last line
 
     @property
@@ -48,11 +50,25 @@ class Flusher:
     @property
     def cannot_start(self) -> bool:
         """Whether callers must do the flusher's work themselves for the time being."""
-        return self.is_final or self._retry_at != 0.0
+        return self.is_final or self._retry_at != 0.0 or self._would_outlive
+
+    @property
+    def _would_outlive(self) -> bool:
+        """Whether a flusher would keep the process alive: a child that a thread forked ends when that thread returns,
+        without any exit code of Python's. One of multiprocessing's ends by itself."""
+        if not self._is_of_thread:
+            return False
+        process = sys.modules.get("multiprocessing.process")
+        return process is None or process.parent_process() is None
 
     def start(self) -> bool:
         """Start the thread unless it runs; False when none can be started now."""
-        if self.is_final or self.is_stopped or (self._retry_at and time.monotonic() < self._retry_at):
+        if (
+            self.is_final
+            or self.is_stopped
+            or self._would_outlive
+            or (self._retry_at and time.monotonic() < self._retry_at)
+        ):
             return False
         # `launch` does nothing when a signal handler, or another thread, has started one in the meantime.
         self._retry_at = 0.0 if self.core.launch(self._run) else time.monotonic() + RETRY_START_S
@@ -75,6 +91,8 @@ class Flusher:
     def reset_after_fork(self) -> None:
         """In the child there is no such thread."""
         self._retry_at = 0.0
+        # That it is no _MainThread shows which thread forked: `threading` makes it the child's main thread.
+        self._is_of_thread = not isinstance(threading.main_thread(), threading._MainThread)  # type: ignore[attr-defined]
         self._leaving = allocate_lock()
 
     def _run(self) -> None:

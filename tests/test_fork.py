@@ -303,3 +303,27 @@ os.waitpid(pid, 0)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, timeout=60)
     assert (tmp_path / "logs" / "app.log").read_text() == "parent\nchild\n"
+
+
+@pytest.mark.parametrize("end", ["return", "sys.exit(0)"])
+def test_a_child_that_a_thread_forked_ends_with_that_thread(tmp_path, end):
+    program = f"""
+import os, sys, threading
+from logly import Logger, LoggerConfig, SinkConfig
+logger = Logger(LoggerConfig(auto_sink=False))
+logger.add_sink(SinkConfig(path="app.log", format="{{message}}"))
+logger.info("parent")
+logger.flush()
+def work():
+    pid = os.fork()
+    if pid == 0:
+        logger.info("child {{}}", 1)
+        {end}
+    os.waitpid(pid, 0)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, timeout=60)
+    assert (tmp_path / "app.log").read_text() == "parent\nchild 1\n"
