@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     demo.add_argument("--lines", type=int, default=2_000_000, help="lines in all (default: %(default)s)")
     demo.add_argument("--threads", type=int, default=4, help="threads that log (default: %(default)s)")
-    demo.add_argument("--path", default="logs/async.log", help="the file (default: %(default)s)")
+    demo.add_argument("--path", default="logs/async.log", help="a file that is not there yet (default: %(default)s)")
     _add_recover(commands)
     chosen = parser.parse_args(arguments)
     if chosen.command == "recover":

@@ -56,6 +56,7 @@ cdef class Core:
     cdef public object make_ring     # called by the first record when `ring_wanted`: a forked child's own spool
     cdef uint64_t sharer             # thread that makes a spool (free-threaded builds), or made the latest
     cdef Ring* stand_in              # full, until the ring is made
+    cdef Ring* interim               # a forked child's, until its hook has run
 
     cdef bint set_ring_size(self, uint64_t capacity) except -1
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
@@ -71,7 +72,8 @@ cdef class Core:
     cpdef bint is_inside(self) except -1
     cdef object call_marked(self, uint8_t marks, object function, tuple args)
     cdef void set_care(self, bint care) noexcept
-    cdef bint is_past(self, uint64_t mark, int64_t deadline) noexcept
+    cdef bint lock_patiently(self, int64_t deadline) except -1
+    cdef bint is_past(self, uint64_t mark, int64_t deadline) except -1
     cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1
     cdef bint write_here(self) except -1
     cdef bint sync_is_behind(self) noexcept

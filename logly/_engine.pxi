@@ -149,6 +149,14 @@ cdef class Core:
             self.holds = 1
         return taken
 
+    cdef bint lock_patiently(self, int64_t deadline) except -1:
+        """The same; signal handlers run meanwhile, for the flusher may hang in a system call with the lock held."""
+        while not self.lock_until(min(deadline, clock_monotonic_ns() + 50000000)):
+            if clock_monotonic_ns() >= deadline:
+                return False
+            PyErr_CheckSignals()
+        return True
+
     cdef void lock(self) noexcept:
         self.lock_until(INT64_MAX)
 
@@ -422,6 +430,10 @@ cdef class Core:
     def tell(self, error):
         """Has `on_error` told of it, on the flusher's thread."""
         self.errors.append(error)
+        self.want_python()
+
+    def want_python(self):
+        """Has `on_work` called on the flusher's thread, soon."""
         store_relaxed32(&self.engine.python_wanted, 1)
         engine_wake(self.engine)
 
@@ -566,7 +578,7 @@ cdef class Core:
         cdef Engine* engine = self.engine
         cdef int64_t deadline = deadline_of(timeout)
         cdef uint64_t request, mark
-        if self.is_over or not self.lock_until(deadline):
+        if self.is_over or not self.lock_patiently(deadline):
             return False
         mark = engine_committed(engine)
         self.unlock()
@@ -577,9 +589,9 @@ cdef class Core:
             return False
         return self.is_past(mark, deadline)
 
-    cdef bint is_past(self, uint64_t mark, int64_t deadline) noexcept:
+    cdef bint is_past(self, uint64_t mark, int64_t deadline) except -1:
         cdef bint past
-        if not self.lock_until(deadline):
+        if not self.lock_patiently(deadline):
             return False
         past = engine_position(self.engine) >= mark
         self.unlock()
@@ -594,7 +606,7 @@ cdef class Core:
             ticket = event_prepare(&engine.done)
             longest = 50000000
             if has_waited and self.flusher_is_in_python():
-                if self.lock_until(deadline):
+                if self.lock_patiently(deadline):
                     self.pass_here()
                     self.unlock()
             elif load_acquire32(&self.has_flusher):

@@ -27,7 +27,11 @@ cdef extern from * nogil:
     static inline int fd_sync(int fd) { return _commit(fd) == 0 ? 0 : errno; }
     static inline int fd_copy(int fd) { return -1; }
     static inline void fd_close(int fd) { _close(fd); }
-    static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) { return 0; }
+    // There are no inodes: what is open is taken for what was opened.
+    static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) {
+        *device = *inode = 0;
+        return fd_size(fd) >= 0;
+    }
     static inline uint64_t process_id() { return (uint64_t)_getpid(); }
     #else
     #include <fcntl.h>
@@ -115,7 +119,6 @@ cdef extern from * nogil:
         EWOULDBLOCK
         EINTR
         EBADF
-        EPIPE
     # Bytes written, or minus errno.
     int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) noexcept
     int fd_kind(int fd) noexcept

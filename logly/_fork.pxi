@@ -3,14 +3,39 @@
 # after it; in the child, rings and buffers are emptied, for what they hold is the parent's, who will write it.
 #
 # All of it is compiled, so that no signal handler runs and no Ctrl-C is raised inside. What runs between the hooks (other
-# libraries' hooks, signal handlers) may log: the forking thread may take its locks again.
+# libraries' hooks, signal handlers) may log: the forking thread may take its locks again; and the child's engines are reset
+# inside fork() itself (`begin_child`), so that what such code logs there is the child's, and no byte of it goes into the
+# parent's spool.
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    static int logly_at_fork(void (*child)(void)) { return 0; }
+    #else
+    #include <pthread.h>
+    static int logly_at_fork(void (*child)(void)) { return pthread_atfork(NULL, NULL, child); }
+    #endif
+    """
+    int call_in_forked_children "logly_at_fork"(void (*child)() noexcept) noexcept
 
 cdef enum:
     # How long all flushers together may keep a fork waiting: one that is stuck in a write does not stop it.
     FORK_PATIENCE_NS = 1000000000
+    # Of the ring for what a child logs before its spool can be made.
+    INTERIM_BYTES = 1 << 16
+
+cdef struct Forked:
+    PyObject* core                   # kept by `forked_cores`
+    bint is_quiet                    # its flusher is at rest
+    uint32_t post
 
 cdef list all_cores = []             # weak references
 cdef list forking_cores = []         # whose locks the fork that is under way holds
+cdef list forked_cores = []          # all that were there when it began
+cdef Forked* forked = NULL           # the same, for `begin_child`
+cdef uint32_t forked_count = 0
+cdef bint has_begun = False          # this is a child, and `begin_child` has reset its engines
+cdef bint names_are_locked = False
 cdef uint32_t fork_lock = 0          # one fork at a time, for two could wait for each other's engines
 cdef uint64_t forking_thread = 0
 cdef int fork_depth = 0              # a signal handler can fork between the hooks of another fork
@@ -35,10 +60,21 @@ cdef bint take_fork_lock(int64_t deadline) noexcept:
     return True
 
 
+# Whoever logs in the child before its hook may need this lock, which must not be a thread's that is not there any more.
+cdef bint lock_names(int64_t deadline):
+    while not registry_lock.acquire(blocking=False):
+        if clock_monotonic_ns() > deadline:
+            return False
+        with nogil:
+            wait_ns(1000000)
+    return True
+
+
 def before_fork():
     """Brings every flusher to rest between two passes. One that does not come to rest in time is left alone."""
-    global forking_thread, fork_depth
+    global forking_thread, fork_depth, forked, forked_count, has_begun, names_are_locked
     cdef Core core
+    cdef Forked* room
     cdef int64_t deadline = clock_monotonic_ns() + FORK_PATIENCE_NS
     if forking_thread == PyThread_get_thread_ident():
         fork_depth += 1
@@ -47,9 +83,21 @@ def before_fork():
         return
     forking_thread = PyThread_get_thread_ident()
     fork_depth = 1
-    for core in living_cores():
-        if core.lock_until(deadline):
+    has_begun = False
+    names_are_locked = lock_names(deadline)
+    forked_cores[:] = living_cores()
+    room = <Forked*> realloc(forked, (len(forked_cores) + 1) * sizeof(Forked))
+    forked_count = 0
+    for core in forked_cores:
+        is_quiet = core.lock_until(deadline)
+        if is_quiet:
             forking_cores.append(core)
+        if room != NULL:
+            room[forked_count].core = <PyObject*> core
+            room[forked_count].is_quiet = is_quiet
+            forked_count += 1
+    if room != NULL:
+        forked = room
 
 
 def after_fork_in_parent():
@@ -63,23 +111,69 @@ def after_fork_in_parent():
         return
     for core in forking_cores:
         core.unlock()
+    end_fork()
+
+
+cdef end_fork():
+    global forking_thread, forked_count, names_are_locked
     forking_cores.clear()
+    forked_cores.clear()
+    forked_count = 0
+    if names_are_locked:
+        names_are_locked = False
+        registry_lock.release()
     forking_thread = 0
     store_release32(&fork_lock, 0)
 
 
 def after_fork_in_child():
-    """No flusher, no lock taken, empty rings and empty buffers."""
-    global forking_thread, fork_depth, registry_lock
+    """No flusher, no lock taken; rings and buffers without what is the parent's."""
+    global fork_depth, registry_lock, has_begun
     cdef Core core
-    # A thread that is not there any more may have held it.
-    registry_lock = RLock()
+    cdef uint32_t i
+    if not names_are_locked:
+        # A thread that is not there any more may have it.
+        registry_lock = RLock()
+    if has_begun:
+        for i in range(forked_count):
+            (<Core> forked[i].core).engine.post = forked[i].post
+    else:
+        for core in living_cores():
+            reset_core(core, core in forking_cores)
     for core in living_cores():
-        reset_core(core, core in forking_cores)
-    forking_cores.clear()
-    forking_thread = 0
+        core.errors.clear()
+    has_begun = False
     fork_depth = 0
-    store_release32(&fork_lock, 0)
+    end_fork()
+
+
+cdef void begin_child() noexcept:
+    """Runs inside fork(), in the child: no Python code, and no memory of the parent's that is mapped."""
+    global has_begun
+    cdef Core core
+    cdef Ring* ring
+    cdef uint32_t i
+    if forking_thread != PyThread_get_thread_ident():
+        return  # not Python's fork, but some other thread's
+    for i in range(forked_count):
+        core = <Core> forked[i].core
+        if core.engine.ring != NULL and core.engine.ring.spool != NULL:
+            ring = ring_new(INTERIM_BYTES, 0)
+            if ring == NULL:
+                return  # the hook does it all
+            let_go_of_spools(core, True)
+            link_ring(core.engine, ring)
+            core.engine.ring = core.interim = ring
+        else:
+            let_go_of_spools(core, True)
+        reset_core(core, forked[i].is_quiet)
+        # What follows a commit is for later: threads cannot be started yet.
+        forked[i].post = core.engine.post
+        core.engine.post = 0
+    has_begun = True
+
+
+call_in_forked_children(begin_child)
 
 
 cdef void reset_core(Core core, bint is_quiet) noexcept:
@@ -113,7 +207,6 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     core.failed_format_count = 0
     core.blocked = 0
     core.lives += 1
-    core.errors.clear()
 
 
 cdef void forget_flushers_memory(Engine* engine) noexcept:

@@ -115,8 +115,9 @@ class Logger(Producer):
         """A logger configured by a TOML file: table ``[logly]`` and an array of tables ``[[logly.sinks]]``.
 
         Raises:
-            ConfigError: unknown key or wrong value; names file, key, value and the nearest valid name.
-            OSError: the file cannot be read.
+            ConfigError: unknown key or wrong value; names file, key, value and the nearest valid name. Also when the
+                file cannot be read.
+            SinkError: a sink's file cannot be opened.
         """
         from .settings import load_file
 
@@ -128,6 +129,7 @@ class Logger(Producer):
 
         Raises:
             ConfigError: unknown key or wrong value.
+            SinkError: a sink's file cannot be opened.
         """
         from .settings import load_dict
 
@@ -289,6 +291,9 @@ class Logger(Producer):
     def _with_fields(self, fields: FieldBlock | None) -> Self:
         child = type(self).__new__(type(self))
         child._backend = self._backend
+        own = getattr(self, "__dict__", None)
+        if own:  # a subclass with attributes of its own
+            child.__dict__.update(own)
         child._attach(self._backend.core, fields, self._owner)
         return child
 

@@ -53,17 +53,12 @@ cdef Ring* full_stand_in(Core core) except NULL:
     return core.stand_in
 
 
-cdef list leave_all_spools(Core core, bint in_child):
+# Rings and sinks do not know any spool any more. Under the engine's lock, or inside fork().
+cdef void let_go_of_spools(Core core, bint in_child) noexcept:
     cdef Engine* engine = core.engine
-    cdef Ring** link
+    cdef Ring** link = &engine.rings
     cdef Ring* ring
-    cdef Sink* sink
-    cdef list left = core.spools
-    if not left:
-        return []
-    if not in_child:
-        core.lock()
-    sink = engine.sinks
+    cdef Sink* sink = engine.sinks
     while sink != NULL:
         if not in_child and sink_backlog(sink):
             engine_discard(engine, sink)
@@ -72,7 +67,6 @@ cdef list leave_all_spools(Core core, bint in_child):
         sink.staged_until = 0
         sink = sink.next
     engine.spool = NULL
-    link = &engine.rings
     while link[0] != NULL:
         ring = link[0]
         if ring.spool == NULL:
@@ -84,10 +78,25 @@ cdef list leave_all_spools(Core core, bint in_child):
             # The parent's other thread may be syncing: these are copies of its descriptors.
             close_sync_files(<Spool*> ring.spool)
         if ring == engine.ring:
-            engine.ring = full_stand_in(core)
+            engine.ring = core.stand_in
         ring_free(ring)
     engine.spooled = any_spool(engine.rings)
-    if not in_child:
+
+
+cdef list leave_all_spools(Core core, bint in_child):
+    cdef list left = core.spools
+    cdef Ring* ring
+    if not left:
+        return []
+    ring = full_stand_in(core)
+    if in_child:
+        let_go_of_spools(core, True)
+        if core.interim != NULL and core.engine.ring == core.interim:
+            swap_ring(core, ring)
+        core.interim = NULL
+    else:
+        core.lock()
+        let_go_of_spools(core, False)
         core.unlock()
     core.spools = []
     for file in left:

@@ -41,8 +41,10 @@ ON_ERROR_INTERVAL_S = 1.0
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that has begun."""
 
+MAX_LEVELS = 256
+"""The core's places for them; each has its number, name and colour there."""
 MAX_NAMED_LEVELS = 240
-"""Of the core's 256 places, the rest is for levels that are added later."""
+"""Of these, the rest is for levels that are added later."""
 
 
 class Backend:
@@ -69,6 +71,7 @@ class Backend:
         self.custom_levels: dict[str, int] = {}
         self.custom_colors: dict[str, str] = {}
         self._leaving: dict[int, Sink] = {}
+        self._departing: list[tuple[Sink, float]] = []  # with the time by which they go
         self._had_sinks = False
         self._next_id = 1
         self._changing = threading.RLock()
@@ -84,6 +87,7 @@ class Backend:
         self._recovering = threading.Lock()
         self._spool: str | None = None
         self._syncs = False
+        self._check_room_for_levels({**{level.name: int(level) for level in Level}, **self.config.custom_levels})
         self._define_levels()
         self._use_spool(self.config)
         if self.config.auto_sink:
@@ -98,6 +102,7 @@ class Backend:
         """Takes over new settings; raises ConfigError before anything is changed."""
         plain = _settings(config, LoggerConfig).resolved(self.custom_levels)
         with self._changing:
+            self._check_room_for_levels(plain.custom_levels)
             self._use_spool(plain)
             self.given = config.copy()
             self.config = plain
@@ -162,8 +167,9 @@ class Backend:
         is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
         return {
             # Also while callers do its work because no thread could be started: one may be to be had by now.
-            "start": (is_async or self._is_to_recover or self.config.spool_fsync is not None)
-            and not runs
+            "start": (
+                self._is_to_recover or ((is_async or self.config.spool_fsync is not None) and not runs)
+            )
             and not self.is_closed
             and not self.flusher.is_final,
             "sync": any(not sink.config.async_write for sink in active) and not by_caller,
@@ -238,11 +244,13 @@ class Backend:
     def _is_to_recover(self) -> bool:
         return self.recovery_pending and bool(self.user_sinks())
 
-    def recover(self) -> bool:
+    def recover(self, timeout: float | None = None) -> bool:
         """Has the sinks write what dead processes left in their spools; False while another thread does.
 
-        On the thread of whoever needs a flusher first, and before there is one: nothing new is written earlier.
+        On the thread of whoever logs or flushes first once there is a sink, so that it has all that are added at the
+        start; and before there is a flusher, so that nothing new is written earlier.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
         if not self._recovering.acquire(blocking=False):
             return False
         try:
@@ -250,24 +258,29 @@ class Backend:
                 return True
             from .spool import dead_spools, deliver
 
-            sinks = [sink.config for sink in self._active_sinks() if sink.id != self.auto_sink_id]
+            sinks = [sink.for_recovery() for sink in self._active_sinks() if sink.id != self.auto_sink_id]
             given = self.given.copy()
             given.custom_levels = self.all_custom_levels()  # its level may have the name of one that was added
+            is_cut_short = False
             for file in dead_spools(self._spool, self.tell):
+                left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
                 try:
-                    deliver(file, given, sinks, self._patience_s, self.tell)
+                    done = deliver(file, given, sinks, min(left, self._patience_s), self.tell)
+                    is_cut_short = is_cut_short or (not done.is_complete and left < self._patience_s)
                 except Exception as trouble:
                     self.tell(trouble)
-            self.recovery_pending = False
+            self.recovery_pending = is_cut_short
             return True
         finally:
             self._recovering.release()
 
     def flush(self, timeout: float | None) -> bool:
         """Waits until every sink has handed over what was logged, or left by the dead, before."""
-        if self._is_to_recover:
-            self.recover()
-        return self.core.flush(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        has_recovered = True
+        if self._is_to_recover and self.recover(timeout):
+            has_recovered = not self.recovery_pending
+        return self.core.flush(None if deadline is None else deadline - time.monotonic()) and has_recovered
 
     def _remove_finished_spools(self) -> None:
         for file in self.core.finished_spools():
@@ -287,6 +300,12 @@ class Backend:
         colors.update(self.config.level_colors)  # type: ignore[arg-type]
         with self._publishing:
             self._tell_levels(colors)
+
+    def _check_room_for_levels(self, wanted: dict[str, int]) -> None:
+        known = self.core.level_index
+        new = {name.upper() for name in wanted} - set(known)
+        if len({index for _, index in known.values()} | new) > MAX_LEVELS:
+            raise ConfigError(f"custom_levels: more than {MAX_LEVELS} levels in all", field="custom_levels", value=wanted)
 
     def _tell_levels(self, colors: dict[int, str]) -> None:
         for level in Level:
@@ -313,6 +332,7 @@ class Backend:
         checked = custom_levels("custom_levels", {name: number}, {})
         sgr = parse_color(color, field="color") if color is not None else ""
         with self._changing:
+            self._check_room_for_levels(checked)
             self.custom_levels.update({key.upper(): value for key, value in checked.items()})
             if sgr:
                 self.custom_colors[name.strip().upper()] = sgr
@@ -344,8 +364,6 @@ class Backend:
             self._had_sinks = True
             self._refresh()
         self._remove_auto_sink()
-        if self.recovery_pending and self.flusher.is_running:
-            self.recover()
         return sink_id
 
     def _add(self, plain: SinkConfig) -> int:
@@ -376,14 +394,29 @@ class Backend:
             sink.handle.stop()
             self._leaving[sink_id] = sink
             self._refresh()
+        if self.core.is_inside():  # its own function: what was logged before is still to come to it
+            self._departing.append((sink, time.monotonic() + self._patience_s))
+            self.core.want_python()
+            return True
         try:
             self._settle(sink)
         finally:
-            del self._leaving[sink_id]
-            sink.make_durable()
-            sink.handle.remove()
-            sink.close()
+            self._finish_removal(sink)
         return True
+
+    def _finish_removal(self, sink: Sink) -> None:
+        del self._leaving[sink.id]
+        sink.make_durable()
+        sink.handle.remove()
+        sink.close()
+
+    def _see_off(self) -> None:
+        """Removes the sinks that were removed from inside, once they have written what they hold."""
+        for departing in list(self._departing):
+            sink, deadline = departing
+            if sink.handle.settle() or self.is_closed or time.monotonic() >= deadline:
+                self._departing.remove(departing)
+                self._finish_removal(sink)
 
     def _settle(self, sink: Sink) -> None:
         """Waits, but not for ever, until the sink has written what was logged before."""
@@ -504,6 +537,8 @@ class Backend:
                 self.tell(trouble)
                 if reopens or streams:
                     sink.handle.set_aside()
+        if self._departing:
+            self._see_off()
         self._tell_errors()
 
     def tell(self, error: BaseException) -> None:
@@ -568,6 +603,7 @@ class Backend:
             self._tell_errors()
         with self._changing:
             # At exit they stay open: for a record that is later still, Python could not open them again.
+            self._see_off()
             for sink in [] if self.flusher.is_final else list(self.sinks.values()):
                 sink.release_file()
 
@@ -594,9 +630,15 @@ class Backend:
         self._recovering = threading.Lock()
         self.flusher.reset_after_fork()
         self._leaving.clear()
+        self._departing.clear()
         for sink in self.sinks.values():
             sink.after_fork_in_child()
         self._refresh()
+        if self.core.pending():  # what other libraries' hooks have logged before this one
+            if self._wanted_post()["start"]:
+                self.start_flusher()
+            else:
+                self.core.drain_here()
 
 
 class Lifeline:
@@ -641,6 +683,7 @@ def _power_of_two(size: int) -> int:
 
 _backends: weakref.WeakSet[Backend] = weakref.WeakSet()
 _is_exiting = False
+_finalizer: Any = None  # multiprocessing's, in a child process of its own
 
 
 @atexit.register
@@ -662,7 +705,7 @@ def _finish_all() -> None:
 
 def _after_fork_in_child() -> None:
     backends = list(_backends)
-    # First of all: their rings are in the parent's file, and must not be emptied.
+    # First of all: where the engines are not reset yet, their rings are in the parent's file, and must not be emptied.
     spools = [file for backend in backends for file in backend.core.leave_spools(True)]
     after_fork_in_child()
     for file in spools:
@@ -676,10 +719,12 @@ def _after_fork_in_child() -> None:
 
 
 def _finish_with_multiprocessing() -> None:
+    global _finalizer
     util = sys.modules.get("multiprocessing.util")
     process = sys.modules.get("multiprocessing.process")
     if util is not None and process is not None and process.parent_process() is not None:
-        util.Finalize(None, _finish_all, exitpriority=0)
+        if _finalizer is None or not _finalizer.still_active():
+            _finalizer = util.Finalize(None, _finish_all, exitpriority=0)
 
 
 if hasattr(os, "register_at_fork"):

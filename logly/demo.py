@@ -31,20 +31,33 @@ class Result(NamedTuple):
     path: str
 
 
+PATH = "logs/async.log"
+"""The file that is made anew each time; no other file is written over."""
+
+
 def run(*, lines: int, threads: int, path: str) -> int:
     """Run the demo; return the exit status: 0 when every line is in the file."""
     if lines < threads or threads < 1:
         print("demo: at least one thread, and a line for each", file=sys.stderr)
         return 2
     per_thread = lines // threads
+    is_own = path == PATH
     path = os.path.abspath(path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    stdlib_path = "{}.stdlib{}".format(*os.path.splitext(path))
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        for name in (path, stdlib_path):
+            with open(name, "w" if is_own else "x"):
+                pass
+    except OSError as trouble:
+        print(f"demo: {trouble.filename}: {trouble.strerror}", file=sys.stderr)
+        return 2
     print(f"logly: {per_thread * threads:,} lines from {threads} threads to {path}")
     logly = _run_logly(per_thread, threads, path)
     # The standard library needs so much longer that a tenth of the lines tells its pace.
     stdlib_lines = max(per_thread // 10, 1)
     print(f"logging (standard library): {stdlib_lines * threads:,} lines, for comparison")
-    stdlib = _run_stdlib(stdlib_lines, threads, os.path.join(os.path.dirname(path), "stdlib.log"))
+    stdlib = _run_stdlib(stdlib_lines, threads, stdlib_path)
     print(_table(logly, stdlib))
     return 0 if logly.lines == logly.calls and logly.dropped == 0 else 1
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["open_append", "sync_file", "sync_name", "torn_size"]
+__all__ = ["close_own", "identity", "open_append", "sync_file", "sync_name", "torn_size"]
 
 APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """Append, because a write then lands whole at the end of the file, whoever else writes to it."""
@@ -128,6 +128,26 @@ def torn_size(fd: int, path: str) -> int:
             os.close(reader)
     except OSError:
         return -1
+
+
+def identity(fd: int) -> "tuple[int, int]":
+    """Which file a descriptor is of."""
+    about = os.fstat(fd)
+    return about.st_dev, about.st_ino
+
+
+def close_own(fd: int, opened: "tuple[int, int] | None") -> None:
+    """Close a descriptor (-1: none), unless somebody else has closed it and its number is another file's by now.
+
+    Args:
+        fd: the descriptor.
+        opened: its `identity` when it was opened.
+    """
+    try:
+        if fd >= 0 and identity(fd) == opened:
+            os.close(fd)
+    except OSError:
+        pass  # it was closed
 
 
 def sync_file(fd: int) -> None:

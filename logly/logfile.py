@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from .files import open_append
+from .files import close_own, identity, open_append
 from .paths import render_path
 
 TYPE_CHECKING = False
@@ -64,13 +64,14 @@ class LogFile:
         self.utc = utc
         self.on_error = on_error
         self.lock_fd = -1
+        self._locked: tuple[int, int] | None = None  # what `lock_fd` was when it was opened
         self.schedule: Schedule | None = None
         self.retention: Retention | None = None
         self._name: RotatedName | None = None
         self._earliest_ns = NEVER_NS
         self._template = _absolute(config.path)
         self.path = self._rendered_path()
-        self.fd = open_append(self.path, config.mode)
+        self._use(open_append(self.path, config.mode))
         try:
             if self.is_rotating:
                 self._begin_rotating()
@@ -112,7 +113,7 @@ class LogFile:
         self.schedule = Schedule(rotation, now_ns, utc=self.utc)
         if config.retention is not None:
             self.retention = parse_retention(config.retention)
-        self.lock_fd = open_lock(self.path, config.mode)
+        self._use_lock(open_lock(self.path, config.mode))
         self._rotate_leftover(self.schedule, now_ns)
         self._housekeep_at_start()
 
@@ -151,8 +152,11 @@ class LogFile:
         if not schedule.is_due(begins_ns):
             self._earliest_ns = min(self._earliest_ns, begins_ns)
             return Turn(None, False)
-        boundary_ns = schedule.next_ns
-        done = self._rotate(boundary_ns, lambda file: not self._is_rotated_since(boundary_ns))
+        boundary_ns = self._boundary_before(begins_ns)
+        done = self._rotate(
+            schedule.next_ns if boundary_ns is None else boundary_ns,
+            lambda file: boundary_ns is not None and self._boundary_before(begins_ns) == boundary_ns,
+        )
         # Only now: one that failed is still due.
         schedule.advance(begins_ns)
         self._earliest_ns = NEVER_NS
@@ -163,13 +167,24 @@ class LogFile:
         assert self.schedule is not None
         return min(now_ns, self.schedule.next_ns - 1)
 
-    def _is_rotated_since(self, boundary_ns: int) -> bool:
-        """Whether another process has begun a new file at or after the boundary. The lock is held."""
-        assert self._name is not None
+    def _boundary_before(self, begins_ns: int) -> int | None:
+        """The end of the period that the file's lines are of, where a record of a later one is the next; else None.
+
+        That is the one this process waits for, unless another process has rotated at that or a later one.
+        """
+        from .schedule import next_boundary
+
+        assert self._name is not None and self.schedule is not None and self.schedule.rotation is not None
+        boundary_ns = self.schedule.next_ns
         from_ns = boundary_ns // 1_000_000_000 * 1_000_000_000
         # A name from the far future is of a clock that was wrong, or nobody's: it says nothing about now.
         until_ns = time.time_ns() + CLOCK_SLACK_NS
-        return any(from_ns <= self._name.end_ns(file) <= until_ns for file in self._name.files())
+        ends = [end for file in self._name.files() if from_ns <= (end := self._name.end_ns(file)) <= until_ns]
+        if not ends:
+            return boundary_ns
+        # A name is to a second.
+        coming_ns = next_boundary(self.schedule.rotation, max(ends) + 999_999_999, utc=self.utc)
+        return coming_ns if coming_ns <= begins_ns else None
 
     def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> Turn:
         from .rotation import rotate
@@ -178,7 +193,9 @@ class LogFile:
         lock = self.lock_fd if self.lock_fd >= 0 else None
         mode = self.config.mode
         done: Rotated = rotate(self._name, self.path, self.fd, end_ns=end_ns, is_due=is_due, mode=mode, lock_fd=lock)
-        old, self.fd = self.fd, done.fd
+        old = self.fd
+        if done.fd != old:
+            self._use(done.fd)
         if done.path is not None:
             self._housekeep(done.path)
         return Turn(old if old != self.fd else None, done.is_rotated)
@@ -200,6 +217,8 @@ class LogFile:
                 prune(name, retention, time.time_ns())
             if method is not None:
                 compression.compress(rotated, method)
+                for path in compression.leftovers(name):  # an earlier one that failed: the disk was full, say
+                    compression.compress(path, method)
 
         _submit(keep_house, self.on_error)
 
@@ -233,23 +252,29 @@ class LogFile:
         fd = open_append(self.path, self.config.mode)
         if self.is_rotating and self.lock_fd < 0:
             self._lock_again(fd)
-        old, self.fd = self.fd, fd
+        old = self.fd
+        self._use(fd)
         return old
 
     def _lock_again(self, fd: int) -> None:
         from .rotation import open_lock
 
         try:
-            self.lock_fd = open_lock(self.path, self.config.mode)
+            self._use_lock(open_lock(self.path, self.config.mode))
         except BaseException:
             os.close(fd)
             raise
 
+    def _use(self, fd: int) -> None:
+        self.fd, self._opened = fd, identity(fd)
+
+    def _use_lock(self, fd: int) -> None:
+        self.lock_fd, self._locked = fd, identity(fd)
+
     def close(self) -> None:
         """Close it; `reopen` opens it again."""
-        for fd in (self.fd, self.lock_fd):
-            if fd >= 0:
-                os.close(fd)
+        close_own(self.fd, self._opened)
+        close_own(self.lock_fd, self._locked)
         self.fd = self.lock_fd = -1
 
     def after_fork_in_child(self) -> None:

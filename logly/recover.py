@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 
 from .config import LoggerConfig, SinkConfig
-from .errors import LoglyError, SpoolError
+from .errors import LoglyError, SinkError, SpoolError
 from .spool import deliver, names_of, open_dead
 
 __all__ = ["recover"]
@@ -22,7 +23,7 @@ def recover(options: argparse.Namespace) -> int:
         return 1
     try:
         sink = _sink(options)
-    except LoglyError as mistake:
+    except (LoglyError, OSError) as mistake:
         print(f"logly: {mistake}", file=sys.stderr)
         return 2
     results = [_recover_one(path, sink, options.timeout) for path in paths]
@@ -34,6 +35,8 @@ def _sink(options: argparse.Namespace) -> SinkConfig:
     if options.append:
         sink.path = options.append
     else:
+        if sys.stdout is None:
+            raise SinkError(errno.EBADF, "stdout is closed: name a file with --append")
         sys.stdout.flush()
         sink.fd = sys.stdout.fileno()
     return sink.resolved()

@@ -38,10 +38,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Rotated", "lock_path", "open_lock", "rotate", "rotate_shared"]
+__all__ = ["Rotated", "lock_path", "open_lock", "rotate"]
 
 
 _LOCK_PATIENCE_S = 0.5
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class Rotated(NamedTuple):
@@ -49,8 +50,6 @@ class Rotated(NamedTuple):
 
     fd: int
     """Descriptor to write to from now on: a new one, or the caller's own where nothing changed."""
-    size_bytes: int
-    """Present size of the file behind `fd`."""
     path: "str | None"
     """Where the old file went; None where this call renamed nothing."""
 
@@ -123,50 +122,34 @@ def rotate(
         SinkError: the file cannot be renamed, or no new one be made; the old one is in its place, and `fd`
             still good.
     """
-    if lock_fd is None or fcntl is None:
+    if lock_fd is None or fcntl is None or not _lock(lock_fd, path):
         return _rotate_locked(name, path, fd, end_ns, is_due, mode)
-    _lock(lock_fd, path)
     try:
         return _rotate_locked(name, path, fd, end_ns, is_due, mode)
     finally:
         fcntl.flock(lock_fd, fcntl.LOCK_UN)
 
 
-def _lock(lock_fd: int, path: str) -> None:
-    """Take the lock, exclusively; give up when another process has not let go of it for `_LOCK_PATIENCE_S`."""
+def _lock(lock_fd: int, path: str) -> bool:
+    """Take the lock, exclusively; give up when another process has not let go of it for `_LOCK_PATIENCE_S`.
+
+    False: the file system knows no locks, and lines are written without one, too.
+    """
     assert fcntl is not None
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while True:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return True
         except BlockingIOError as held:
             if time.monotonic() >= deadline:
                 text = "another process holds the lock of the log file (is it stopped?)"
                 raise SinkError(errno.EAGAIN, text, lock_path(path)) from held
         except OSError as trouble:
+            if trouble.errno in _NO_LOCKS:
+                return False
             raise sink_error(trouble, lock_path(path)) from trouble
         time.sleep(0.001)
-
-
-def rotate_shared(
-    name: RotatedName,
-    path: str,
-    fd: int,
-    lock_fd: int,
-    *,
-    end_ns: int,
-    is_due: "Callable[[os.stat_result], bool]",
-    mode: int = 0o644,
-) -> Rotated:
-    """`rotate` among several processes: `lock_fd` and `is_due` are not optional.
-
-    Raises:
-        SinkError: as `rotate`, and ENOLCK or ENOTSUP where the file system knows no locks.
-    """
-    if fcntl is None:
-        raise SinkError(errno.ENOTSUP, "several processes cannot share a rotating file on this system", path)
-    return rotate(name, path, fd, end_ns=end_ns, is_due=is_due, mode=mode, lock_fd=lock_fd)
 
 
 def _rotate_locked(
@@ -180,9 +163,9 @@ def _rotate_locked(
     ours = os.fstat(fd)
     if not names_file(path, ours):
         new_fd = open_append(path, mode)
-        return Rotated(new_fd, os.fstat(new_fd).st_size, None)
+        return Rotated(new_fd, None)
     if ours.st_size == 0 or not is_due(ours):
-        return Rotated(fd, ours.st_size, None)
+        return Rotated(fd, None)
     try:
         target = name.choose(end_ns)
         os.rename(path, target)
@@ -193,7 +176,7 @@ def _rotate_locked(
     except OSError as trouble:
         os.rename(target, path)
         raise sink_error(trouble, path) from trouble
-    return Rotated(new_fd, os.fstat(new_fd).st_size, target)
+    return Rotated(new_fd, target)
 
 
 def names_file(path: str, about: os.stat_result) -> bool:

@@ -181,17 +181,10 @@ class Schedule:
                 self.next_ns = coming
         return False
 
-    def advance(self, now_ns: int) -> int:
-        """Begin the period that `now_ns` lies in; return the boundary that ended the one before.
-
-        Where rotation was not due (by size, say), nothing changes, and `now_ns` is returned. The returned
-        instant is the one that belongs into the rotated file's name.
-        """
-        ended_ns = self.next_ns
-        if self.rotation is None or now_ns < ended_ns:
-            return now_ns
-        self.next_ns = next_boundary(self.rotation, now_ns, utc=self.utc)
-        return ended_ns
+    def advance(self, now_ns: int) -> None:
+        """Begin the period that `now_ns` lies in; nothing changes before the present one's end."""
+        if self.rotation is not None and now_ns >= self.next_ns:
+            self.next_ns = next_boundary(self.rotation, now_ns, utc=self.utc)
 
     def ended_before(self, last_write_ns: int, now_ns: int) -> "int | None":
         """Return the boundary that a file found at start should have been rotated at, or None.

@@ -138,6 +138,14 @@ class Sink:
         site = site or bool(config.filter_module) or bool(config.filter_function)
         return site, "thread" in codes, "thread_name" in codes
 
+    def for_recovery(self) -> SinkConfig:
+        """Its settings for what a dead process left: the same file, also where its name has the time in it."""
+        if self.path is None:
+            return self.config
+        from dataclasses import replace
+
+        return replace(self.config, path=self.path.replace("{", "{{").replace("}", "}}"))
+
     # ---- its layout
 
     def _make_layout(self) -> LayoutProgram:
@@ -260,8 +268,9 @@ class Sink:
             if done.old_fd is not None:
                 self.make_durable(done.old_fd)
                 torn = torn_size(file.fd, file.path)  # another process may have rotated
-                self.handle.replace_file(file.fd, file.lock_fd, file.path, torn)
-                os.close(done.old_fd)
+                is_ours = self.handle.replace_file(file.fd, file.lock_fd, file.path, torn)
+                if is_ours:
+                    os.close(done.old_fd)
             period_from_ns, period_end_ns = file.period_ns
             self.handle.rotated(
                 by_time=begins_ns is not None,

@@ -7,8 +7,10 @@ and not the process id, says whether it does: ids are used again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +28,8 @@ __all__ = ["Recovered", "dead_spools", "deliver", "open_spool", "remove"]
 
 UNFINISHED = ".new"
 """Ending of a spool's name until it is whole."""
+LOOK_S = 0.2
+"""How often a delivery looks whether anybody still takes it."""
 
 
 # ---- one's own
@@ -78,16 +82,14 @@ def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> Spool
     if syncs and not boot:
         raise ConfigError("spool_fsync: only on Linux, with /proc", field="spool_fsync", value=None)
     number = os.getpid()
-    made = f"{base}.{number}{UNFINISHED}"
     try:
         folder = os.path.dirname(base)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        made, fd = _new_file(base, number)
     except OSError as trouble:
-        raise _explained(trouble, made) from trouble
+        raise _explained(trouble, base) from trouble
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _allocate(fd, SpoolFile.size_for(ring_bytes))
         file = SpoolFile(made, fd, ring_bytes, boot)
         if syncs:
@@ -104,14 +106,51 @@ def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> Spool
     return file
 
 
+def _names(base: str, number: int) -> Iterator[str]:
+    """The names that a process may give its spool: one of the same number (dead, or in another container) has some."""
+    yield f"{base}.{number}"
+    for attempt in range(1, 10_000):
+        yield f"{base}.{number}.{attempt}"
+    raise SpoolError(errno.EEXIST, "too many spools of dead processes: recover or remove them", base)
+
+
+def _new_file(base: str, number: int) -> tuple[str, int]:
+    """A file that nobody else has, locked: its name and its descriptor."""
+    for name in _names(base, number):
+        made = name + UNFINISHED
+        try:
+            fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(fd), os.stat(made)):
+                return made, fd
+        except (BlockingIOError, FileNotFoundError):
+            pass  # before it was locked, somebody who recovers took it for a dead process's
+        except BaseException:
+            os.unlink(made)
+            os.close(fd)
+            raise
+        os.close(fd)
+    raise AssertionError
+
+
 def _publish(made: str, base: str, number: int) -> str:
-    """Give the whole file its name; one that a dead process of the same number left keeps its own."""
-    for attempt in range(10_000):
-        name = f"{base}.{number}" if attempt == 0 else f"{base}.{number}.{attempt}"
-        if not os.path.exists(name):
+    """Give the whole file its name, unless that is another one's."""
+    for name in _names(base, number):
+        try:
+            os.link(made, name)
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            if os.path.exists(name):
+                continue
             os.rename(made, name)
             return name
-    raise SpoolError(17, "too many spools of dead processes: recover or remove them", base)
+        os.unlink(made)
+        return name
+    raise AssertionError
 
 
 def _publish_synced(fd: int, made: str, base: str, number: int) -> str:
@@ -122,8 +161,11 @@ def _publish_synced(fd: int, made: str, base: str, number: int) -> str:
 
 
 def _explained(trouble: OSError, path: str) -> SpoolError:
-    reasons = {28: "no space left for the spool", 122: "disk quota exceeded: no room for the spool"}
-    number = trouble.errno or 5
+    reasons = {
+        errno.ENOSPC: "no space left for the spool",
+        errno.EDQUOT: "disk quota exceeded: no room for the spool",
+    }
+    number = trouble.errno or errno.EIO
     return SpoolError(number, reasons.get(number) or trouble.strerror or str(trouble), path)
 
 
@@ -182,7 +224,7 @@ def open_dead(path: str) -> SpoolFile | None:
         raise
     except Exception as trouble:
         os.close(fd)
-        raise SpoolError(22, f"damaged: {trouble}", path) from trouble
+        raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
 
 
 def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[SpoolFile]:
@@ -230,6 +272,14 @@ def deliver(
     """
     from .backend import Backend
 
+    is_gone = False
+
+    def tell(trouble: Exception) -> None:
+        nonlocal is_gone
+        # The only one who reads: nobody will take the rest, however long that is tried.
+        is_gone = is_gone or (len(sinks) == 1 and isinstance(trouble, BrokenPipeError))
+        on_error(trouble)
+
     try:
         file.check()
     except BaseException:
@@ -244,7 +294,7 @@ def deliver(
             auto_sink=False,
             overflow="block",
             stall_timeout=86_400,
-            on_error=on_error,
+            on_error=tell,
         ),
     )
     is_safe = False
@@ -261,7 +311,10 @@ def deliver(
         ]
         count = spool_adopt(backend.core, file, starts)
         backend.flusher.start()
-        backend.core.flush(timeout)
+        deadline = time.monotonic() + timeout
+        while not backend.core.flush(min(LOOK_S, max(0, deadline - time.monotonic()))):
+            if is_gone or time.monotonic() >= deadline:
+                break
         # Before the spool goes.
         is_safe = True
         for added in backend.sinks.values():

@@ -45,7 +45,10 @@ class StdlibHandler(logging.Handler):
             module = record.module if record.name == "root" else record.name
             place = (module, record.funcName or "?", record.pathname, record.lineno)
             error = record.exc_info[1] if record.exc_info else None
-            emit_from(self.logger, record.levelno, record.getMessage(), (), fields, error, place)
+            message = record.getMessage()
+            if error is None and record.exc_text:  # it has come through a QueueHandler or a socket
+                message = f"{message}\n{record.exc_text}"
+            emit_from(self.logger, record.levelno, message, (), fields, error, place)
         except Exception:
             self.handleError(record)
 

@@ -325,3 +325,44 @@ def test_a_system_exit_leaves_no_record_behind_it_waiting(tmp_path):
     assert logger.flush(30)
     assert got == [str(i) for i in range(5)]
     logger.close(5)
+
+
+@pytest.mark.parametrize("ring", [1 << 12, 1 << 20])
+def test_a_function_that_removes_its_own_sink_still_gets_what_was_logged_before(ring: int) -> None:
+    logger = make_logger(async_buffer_size=ring)
+    seen: list[str] = []
+    removed: list[bool] = []
+    gate = threading.Event()
+
+    def take(record: Record) -> None:
+        if not seen:
+            assert gate.wait(60)
+            removed.append(logger.remove_sink(sink))
+        seen.append(record.message)
+
+    sink = logger.add_sink(SinkConfig(function=take))
+    for i in range(40):
+        logger.info("{}", i)
+    gate.set()
+    wait_until(lambda: bool(removed))
+    assert logger.list_sinks() == []
+    logger.info("too late")
+    assert logger.flush(60)
+    wait_until(lambda: not logger._backend._leaving)
+    assert seen == [str(i) for i in range(40)]
+    stats = logger.stats()
+    assert (stats.failed, stats.pending, stats.dropped) == (0, 0, 0)
+    logger.close()
+
+
+def test_closing_sees_off_a_sink_that_its_own_function_removed() -> None:
+    logger = make_logger()
+
+    def take(record: Record) -> None:
+        logger.remove_sink(sink)
+
+    sink = logger.add_sink(SinkConfig(function=take))
+    logger.info("one")
+    assert logger.close(60)
+    assert logger._backend._leaving == {}
+    assert logger.stats().written == 1

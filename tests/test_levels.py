@@ -1,11 +1,13 @@
 """Levels and colours: what users may write, and what they are told when it is wrong."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logly import Logger, LoggerConfig, SinkConfig
 from logly.colors import COLORS, DEFAULT_LEVEL_COLORS, STYLES, parse_color, use_color
 from logly.errors import ConfigError, LoglyError, SinkError
 from logly.levels import Level, level_number
@@ -112,3 +114,26 @@ def test_default_colours_can_be_parsed():
 )
 def test_when_colours_are_used(setting, terminal, file, environ, coloured):
     assert use_color(setting, is_terminal=terminal, is_file=file, environ=environ) is coloured
+
+
+def test_more_levels_than_there_are_places_are_refused_and_change_nothing(tmp_path: Path) -> None:
+    with Logger(LoggerConfig(auto_sink=False)) as logger:
+        logger.add_sink(SinkConfig(path=tmp_path / "a.log", format="{level} {message}"))
+        with pytest.raises(ConfigError, match="256"):
+            logger.configure(LoggerConfig(auto_sink=False, custom_levels={f"L{i}": 100 + i for i in range(256)}))
+        with pytest.raises(ConfigError, match="256"):
+            Logger(LoggerConfig(custom_levels={f"L{i}": 100 + i for i in range(256)}))
+        added = 0
+        with pytest.raises(ConfigError, match="256"):
+            for i in range(300):
+                logger.add_level(f"extra{i}", 1000 + i)
+                added += 1
+        assert added > 200
+        # The one that was refused is not kept, so settings can still be changed.
+        logger.configure(LoggerConfig(auto_sink=False, level="DEBUG"))
+        logger.log(f"extra{added - 1}", "last")
+        logger.debug("fine")
+        with pytest.raises(ConfigError):
+            logger.log(f"extra{added}", "none")
+        assert logger.flush()
+    assert (tmp_path / "a.log").read_text() == f"EXTRA{added - 1} last\nDEBUG fine\n"

@@ -5,6 +5,7 @@ import gc
 import os
 import pickle
 import re
+import signal
 import sys
 import threading
 import weakref
@@ -14,6 +15,7 @@ import pytest
 
 import logly
 from logly import Logger, LoggerConfig, SinkConfig
+from logly._core import after_fork_in_parent, before_fork
 
 from .tools import file_logger, run_program, run_threads
 from .waiting import assert_books, wait_until
@@ -129,6 +131,7 @@ def test_a_thousand_loggers_leave_nothing_behind(tmp_path: Path) -> None:
 PRELUDE = """
 import atexit, os, sys, threading, time
 from logly import Logger, LoggerConfig, SinkConfig
+from logly._core import after_fork_in_parent, before_fork
 def make(**config):
     logger = Logger(LoggerConfig(async_flush_interval=60_000, **config))
     logger.add_sink(SinkConfig(path=sys.argv[1], format="{message}"))
@@ -500,3 +503,45 @@ def test_another_process_sees_what_was_flushed(tmp_path: Path) -> None:
             assert os.read(fd, 100) == b"one\n"
         finally:
             os.close(fd)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGALRM")
+def test_flush_can_be_interrupted_while_the_flusher_hangs(tmp_path: Path) -> None:
+    """Where the file system does not answer, the flusher hangs in a system call and keeps its lock: so does this thread."""
+    held, done = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        before_fork()
+        held.set()
+        done.wait(60)
+        after_fork_in_parent()
+
+    def interrupt(*_: object) -> None:
+        raise TimeoutError
+
+    with file_logger(tmp_path / "a.log") as logger:
+        thread = threading.Thread(target=hang)
+        thread.start()
+        assert held.wait(60)
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(TimeoutError):
+                logger.flush()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            done.set()
+            thread.join()
+        logger.info("fine")
+        assert logger.flush(60)
+
+
+def test_what_bind_returns_has_a_subclasss_own_attributes(tmp_path: Path) -> None:
+    class Tagged(Logger):
+        tag = "none"
+
+    logger = Tagged(LoggerConfig(auto_sink=False))
+    logger.tag = "mine"
+    assert logger.bind(user=1).unbind("user").tag == "mine"
+    logger.close()

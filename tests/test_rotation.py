@@ -16,7 +16,7 @@ from logly import compression
 from logly.errors import ConfigError, SinkError
 from logly.housekeeper import Housekeeper
 from logly.rotated import Retention, RotatedName, parse_retention, prune
-from logly.rotation import lock_path, names_file, open_lock, rotate, rotate_shared
+from logly.rotation import lock_path, names_file, open_lock, rotate
 from logly.schedule import NEVER
 
 from .instants import SECOND, ns
@@ -256,7 +256,7 @@ def test_rotating_renames_and_begins_a_new_file(log, name):
     assert Path(done.path).name == "app_20240101_120000.log"
     about = os.fstat(done.fd)
     assert names_file(path, about)
-    assert (done.size_bytes, about.st_mode & 0o777, os.get_inheritable(done.fd)) == (0, 0o600, False)
+    assert (about.st_size, about.st_mode & 0o777, os.get_inheritable(done.fd)) == (0, 0o600, False)
     os.close(done.fd)
 
 
@@ -264,11 +264,11 @@ def test_a_process_that_lags_only_reopens(log, name):
     path, fd = log
     lock_fd = open_lock(path)
     arguments = {"end_ns": ns("2024-01-01T12:00"), "is_due": lambda about: True}
-    first = rotate_shared(name, path, fd, lock_fd, **arguments)
+    first = rotate(name, path, fd, lock_fd=lock_fd, **arguments)
     os.write(first.fd, b"two\n")
-    second = rotate_shared(name, path, fd, lock_fd, **arguments)
+    second = rotate(name, path, fd, lock_fd=lock_fd, **arguments)
     assert not second.is_rotated
-    assert second.size_bytes == 4
+    assert os.fstat(second.fd).st_size == 4
     assert len(name.files()) == 1
     for one in (first.fd, second.fd, lock_fd):
         os.close(one)
@@ -277,9 +277,9 @@ def test_a_process_that_lags_only_reopens(log, name):
 
 def test_an_empty_file_or_one_no_longer_due_stays(log, name):
     path, fd = log
-    assert rotate(name, path, fd, end_ns=0, is_due=lambda about: about.st_size > 4) == (fd, 4, None)
+    assert rotate(name, path, fd, end_ns=0, is_due=lambda about: about.st_size > 4) == (fd, None)
     os.truncate(path, 0)
-    assert rotate(name, path, fd, end_ns=0) == (fd, 0, None)
+    assert rotate(name, path, fd, end_ns=0) == (fd, None)
 
 
 def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkeypatch):
@@ -301,7 +301,7 @@ WRITER = """
 import fcntl, os, sys
 from logly.rotated import RotatedName
 from logly.files import open_append
-from logly.rotation import names_file, open_lock, rotate_shared
+from logly.rotation import names_file, open_lock, rotate
 
 path, who = sys.argv[1:]
 name, lock_fd, fd = RotatedName(path, utc=True), open_lock(path), open_append(path)
@@ -313,7 +313,7 @@ for number in range(400):
         if names_file(path, about) and not is_due(about):
             break
         fcntl.flock(lock_fd, fcntl.LOCK_UN)
-        done = rotate_shared(name, path, fd, lock_fd, end_ns=1_700_000_000_000_000_000, is_due=is_due)
+        done = rotate(name, path, fd, end_ns=1_700_000_000_000_000_000, is_due=is_due, lock_fd=lock_fd)
         if done.fd != fd:
             os.close(fd)
         fd = done.fd

@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import errno
 import gzip
 import importlib
 import lzma
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from logly import Logger, SinkConfig
+from logly import Logger, SinkConfig, compression, rotation
+from logly.logfile import LogFile
+from tests.instants import ns
 from tests.sink_tools import all_lines, check_threads, make_logger, rotated_files, run_threads
 from tests.waiting import wait_until
 
@@ -324,3 +327,100 @@ def test_close_with_a_rotation_pending(tmp_path: Path) -> None:
     assert logger.close(30)
     assert all_lines(path) == [f"{i:04}" for i in range(100)]
     assert len(rotated_files(path)) == 4
+
+
+@pytest.mark.parametrize("others", [["20240102_000000"], ["20240102_000000", "20240102_170000", "20240102_170000_0001"]])
+def test_a_process_that_was_idle_at_a_boundary_keeps_the_days_apart(tmp_path: Path, others: list[str]) -> None:
+    """Another process has rotated at the boundary that this one waits for, and the file's lines are of the day after."""
+    path = tmp_path / "app.log"
+    file = LogFile(SinkConfig(path=path, rotation="daily").resolved(), utc=True, on_error=print)
+    assert file.schedule is not None
+    file.schedule.next_ns = ns("2024-01-02T00:00")
+    for stamp in others:
+        (tmp_path / f"app_{stamp}.log").write_text("of the first, or rotated by size\n")
+    path.write_text("of the second\n")
+    turn = file.rotate(ns("2024-01-03T08:00"), 10)
+    assert turn.is_renamed
+    assert (tmp_path / "app_20240103_000000.log").read_text() == "of the second\n"
+    assert file.schedule.next_ns == ns("2024-01-04T00:00")
+    assert turn.old_fd is not None
+    os.close(turn.old_fd)
+    # The other one comes later, and finds that done.
+    path.write_text("of the third\n")
+    file.schedule.next_ns = ns("2024-01-03T00:00")
+    assert not file.rotate(ns("2024-01-03T09:00"), 10).is_renamed
+    assert path.read_text() == "of the third\n"
+    file.close()
+
+
+def test_a_process_alone_names_the_file_by_the_first_boundary_that_passed(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    file = LogFile(SinkConfig(path=path, rotation="daily").resolved(), utc=True, on_error=print)
+    assert file.schedule is not None
+    file.schedule.next_ns = ns("2024-01-02T00:00")
+    path.write_text("of the first\n")
+    turn = file.rotate(ns("2024-01-05T08:00"), 10)
+    assert [one.name for one in rotated_files(path)] == ["app_20240102_000000.log"]
+    assert turn.old_fd is not None
+    os.close(turn.old_fd)
+    file.close()
+
+
+def test_where_the_file_system_knows_no_locks_files_rotate_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(fd: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(rotation.fcntl, "flock", flock)
+    told: list[Exception] = []
+    path = tmp_path / "app.log"
+    with make_logger(on_error=told.append) as logger:
+        logger.add_sink(SinkConfig(path=path, format="{message}", size_limit=100))
+        for i in range(100):
+            logger.info("{:09}", i)
+    assert told == []
+    assert [len(file.read_text()) for file in rotated_files(path)] == [100] * 9
+    assert all_lines(path) == [f"{i:09}" for i in range(100)]
+
+
+def test_a_compression_that_failed_is_made_up_for_at_the_next_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = compression.compress, [OSError(errno.ENOSPC, "No space left on device")]
+
+    def compress(path: str, method: str) -> str | None:
+        if failures:
+            raise failures.pop()
+        return real(path, method)
+
+    monkeypatch.setattr(compression, "compress", compress)
+    told: list[Exception] = []
+    path = tmp_path / "app.log"
+    with make_logger(on_error=told.append) as logger:
+        logger.add_sink(SinkConfig(path=path, format="{message}", size_limit=10, compression="gzip"))
+        logger.info("x" * 9)
+        logger.info("y" * 9)
+        assert logger.flush(60)
+        wait_until(lambda: bool(told))
+        logger.info("z" * 9)
+        assert logger.flush(60)
+        wait_until(lambda: [file.suffix for file in rotated_files(path)] == [".gz", ".gz"])
+    assert [gzip.decompress(file.read_bytes())[:1] for file in rotated_files(path)] == [b"x", b"y"]
+
+
+@pytest.mark.parametrize("which", ["fd", "lock_fd"])
+def test_a_descriptor_that_others_closed_and_that_is_another_files_by_now_is_not_closed(
+    tmp_path: Path, which: str
+) -> None:
+    logger = make_logger()
+    sink_id = logger.add_sink(SinkConfig(path=tmp_path / "app.log", size_limit="1 MB"))
+    file = logger._backend.sinks[sink_id].file
+    assert file is not None
+    number = getattr(file, which)
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    os.dup2(other, number)
+    os.close(other)
+    logger.close()
+    assert os.fstat(number).st_ino == os.stat(tmp_path / "other").st_ino
+    os.close(number)

@@ -133,7 +133,7 @@ def test_a_wrong_rotation_is_refused(value):
 def test_a_clock_set_back_does_not_pass_the_same_boundary_again():
     schedule = Schedule(parse_rotation("hourly"), ns("2024-01-01T09:30"), utc=True)
     assert schedule.is_due(ns("2024-01-01T10:00"))
-    assert schedule.advance(ns("2024-01-01T10:00:03")) == ns("2024-01-01T10:00")
+    schedule.advance(ns("2024-01-01T10:00:03"))
     assert not schedule.is_due(ns("2024-01-01T09:59"))
     assert not schedule.is_due(ns("2024-01-01T10:00"))
     assert schedule.is_due(ns("2024-01-01T11:00"))
@@ -147,7 +147,7 @@ def test_a_wrong_date_put_right_does_not_stop_rotation():
 
 def test_a_rotation_by_size_leaves_the_period_as_it_is():
     schedule = Schedule(parse_rotation("daily"), ns("2024-01-01T09:30"), utc=True)
-    assert schedule.advance(ns("2024-01-01T12:00")) == ns("2024-01-01T12:00")
+    schedule.advance(ns("2024-01-01T12:00"))
     assert schedule.next_ns == ns("2024-01-02")
 
 

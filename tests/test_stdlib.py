@@ -126,3 +126,19 @@ def test_a_circle_of_both_ends(tmp_path: Path, std: logging.Logger) -> None:
         assert logger.flush(30)
         messages = [record["message"] for record in records(logger, tmp_path / "a.json")]
     assert messages == ["round", "round"]
+
+
+def test_a_traceback_that_was_made_elsewhere_is_kept(tmp_path: Path, std: logging.Logger) -> None:
+    """A QueueHandler (or a socket) turns `exc_info` into text before it hands the record on."""
+    path = tmp_path / "app.log"
+    with json_logger(path) as logger:
+        formatter = logging.Formatter("%(message)s")
+        record = std.makeRecord("app", logging.ERROR, "file.py", 3, "failed", (), None)
+        try:
+            raise KeyError("lost")
+        except KeyError as error:
+            record.exc_text = formatter.formatException((type(error), error, error.__traceback__))
+        logly.StdlibHandler(logger).handle(record)
+        [found] = records(logger, path)
+    assert str(found["message"]).startswith("failed\nTraceback (most recent call last):\n")
+    assert str(found["message"]).endswith("KeyError: 'lost'")

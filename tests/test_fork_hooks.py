@@ -1,0 +1,83 @@
+"""What code logs in the middle of a fork: other libraries' hooks, registered before logly's and after, and signal handlers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+ROOT = Path(__file__).parent.parent
+
+PROGRAM = """
+import os, sys
+logger = None
+def hook(where):
+    def log():
+        if logger is not None:
+            for i in range({count}): logger.info("{{}} {{}} {{}}", where, os.getpid() == parent, i)
+    return log
+parent = os.getpid()
+# Registered before logly's own: it runs before it in the child, and after it in the parent.
+os.register_at_fork(before=hook("early before"), after_in_parent=hook("early parent"), after_in_child=hook("early child"))
+from logly import Logger, LoggerConfig, SinkConfig
+os.register_at_fork(before=hook("late before"), after_in_parent=hook("late parent"), after_in_child=hook("late child"))
+folder = sys.argv[1]
+settings = dict(async_flush_interval=3_600_000, flush_level=None, auto_sink=False, async_buffer_size=1 << 17)
+if "{spool}":
+    settings["spool"] = folder + "/app.spool"
+made = Logger(LoggerConfig(**settings))
+made.add_sink(SinkConfig(path=folder + "/app.log", format="{{message}}", buffer_size=1 << 22, async_write={is_async}))
+made.info("before")
+logger = made
+pid = os.fork()
+logger = None
+made.info("{{}} is at work", "parent" if pid else "child")
+stats = made.stats()
+assert stats.emitted == {count} * (4 if pid else 2) + (2 if pid else 1), stats
+{end}
+"""
+
+
+@pytest.mark.parametrize("spool", ["", "spool"])
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+@pytest.mark.parametrize("count", [3, 5000], ids=["few", "more than the ring holds"])
+def test_what_hooks_log_is_written_once_by_the_process_that_logged_it(
+    tmp_path: Path, spool: str, is_async: bool, count: int
+) -> None:
+    end = "os.waitpid(pid, 0) if pid else None; made.close(); os._exit(0) if not pid else None"
+    source = PROGRAM.format(spool=spool, is_async=is_async, count=count, end=end)
+    done = subprocess.run([sys.executable, "-c", source, str(tmp_path)], cwd=ROOT, timeout=120, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    expected = Counter(["before", "parent is at work", "child is at work"])
+    for where in ("early before", "late before", "early parent", "late parent"):
+        expected.update(f"{where} True {i}" for i in range(count))
+    for where in ("early child", "late child"):
+        expected.update(f"{where} False {i}" for i in range(count))
+    assert Counter((tmp_path / "app.log").read_text().splitlines()) == expected
+    assert list(tmp_path.glob("app.spool*")) == []
+
+
+def test_a_childs_early_records_do_not_get_into_the_parents_spool(tmp_path: Path) -> None:
+    """Both die without writing: the next start has every record of the parent, and what the child had in its own spool."""
+    source = PROGRAM.format(
+        spool="spool", is_async=True, count=50, end="os.waitpid(pid, 0) if pid else None; os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", source, str(tmp_path)], cwd=ROOT, timeout=60)
+    command = [sys.executable, "-m", "logly", "recover", str(tmp_path / "app.spool"), "--format", "{message}"]
+    done = subprocess.run(command, cwd=ROOT, timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines() + (tmp_path / "app.log").read_text().splitlines()
+    expected = Counter(["before", "parent is at work", "child is at work"])
+    for where in ("early before", "late before", "early parent", "late parent"):
+        expected.update(f"{where} True {i}" for i in range(50))
+    # What was logged before the child's spool could be made is in memory, as without a spool.
+    expected.update(f"late child False {i}" for i in range(50))
+    early = {f"early child False {i}" for i in range(50)}
+    assert Counter(line for line in lines if line not in early) == expected
+    assert max(Counter(line for line in lines if line in early).values(), default=0) <= 1
