@@ -167,10 +167,6 @@ cdef inline uint64_t clock_ticks() noexcept nogil:
     return <uint64_t> logly_realtime_ns()
 
 
-cdef inline int64_t clock_realtime_ns() noexcept nogil:
-    return logly_realtime_ns()
-
-
 # For intervals: never set, never goes back.
 cdef inline int64_t clock_monotonic_ns() noexcept nogil:
     return logly_monotonic_ns()

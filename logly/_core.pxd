@@ -1,6 +1,5 @@
 """The compiled logger: what Cython code that cimports logly may use."""
 
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from logly._state cimport Engine

@@ -89,7 +89,6 @@ cdef extern from *:
     object PyDescr_NewMethod(PyTypeObject* type_, PyMethodDef* definition)
     int PyErr_CheckSignals() except -1
     unsigned long PyThread_get_thread_ident() noexcept nogil
-    PyObject* PyContextVar_NewReference "PyContextVar_New"(const char* name, PyObject* otherwise) except NULL
     int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) noexcept
     void PyErr_Clear() noexcept
     void Py_IncRef "Py_INCREF"(PyObject*) noexcept nogil

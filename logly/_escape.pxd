@@ -5,7 +5,7 @@ Runs that need none are found eight bytes at a time (_scan.pxd) and copied whole
 
 from libc.math cimport isfinite
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memchr, memcpy, memmove
+from libc.string cimport memcpy, memmove
 
 from logly._buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve, copy_text
 from logly._number cimport write_float
@@ -13,8 +13,8 @@ from logly._scan cimport (
     PLAIN_JSON_LATIN1, PLAIN_JSON_UTF8, PLAIN_LOGFMT, PLAIN_LOGFMT_QUOTED, Plain, bytes_below, bytes_equal, is_plain,
     plain_run)
 from logly._unicode cimport (
-    TEXT_LATIN1, TEXT_UTF8, hex_encode, is_surrogate, next_code_point, unit_size, utf8_decode, utf8_encode,
-    write_code_point, write_text)
+    TEXT_LATIN1, TEXT_UTF8, hex_encode, is_surrogate, next_code_point, utf8_decode, utf8_encode, write_text,
+)
 
 
 cdef enum:

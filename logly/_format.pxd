@@ -15,13 +15,13 @@ from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 
-from logly._buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve
+from logly._buffer cimport Buffer, buffer_append, buffer_reserve
 from logly._number cimport (
-    FIXED_ROOM, PRECISION_MAX, SHORTEST_ROOM, decimal_digits, exact_fixed_digits, fixed_digits, general_digits,
-    is_negative, power_of_two_digits, repr_digits, special_digits, split_scientific, to_chars_scientific, write_float,
-    write_int, write_uint)
-from logly._unicode cimport (
-    is_surrogate, text_length, text_prefix, utf8_decode, utf8_encode, write_text)
+    FIXED_ROOM, PRECISION_MAX, decimal_digits, exact_fixed_digits, fixed_digits, general_digits, is_negative,
+    power_of_two_digits, repr_digits, special_digits, split_scientific, to_chars_scientific, write_float, write_int,
+    write_uint,
+)
+from logly._unicode cimport text_length, text_prefix, utf8_decode, utf8_encode, write_text
 
 
 # Kinds of value, as bits of the mask that spec_accepts() returns. KIND_INT is both int64_t and uint64_t.

@@ -5,12 +5,12 @@ short write or a discarded backlog still counts records exactly.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport realloc
 from libc.string cimport memmove
 
-from logly._buffer cimport Buffer, buffer_append, buffer_free
+from logly._buffer cimport Buffer, buffer_free
 from logly._fd cimport (
-    EAGAIN, EBADF, EINTR, EWOULDBLOCK, FD_FILE, FD_SOCKET, fd_is_path, fd_lock_briefly, fd_place, fd_size, fd_unlock,
+    EAGAIN, EBADF, EINTR, EWOULDBLOCK, FD_FILE, fd_is_path, fd_lock_briefly, fd_place, fd_size, fd_unlock,
     fd_writable, fd_write_raw,
 )
 from logly._line cimport Layout, Text

@@ -12,13 +12,13 @@ from libc.string cimport memcpy
 from logly._atomic cimport load_pointer, load_relaxed, load_relaxed32
 from logly._buffer cimport copy_text
 from logly._clock cimport clock_ticks
-from logly._state cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_WAKE, Engine, engine_wake
+from logly._state cimport NEED_THREAD, Engine, engine_wake
 from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly._line cimport Site
-from logly._program cimport MAX_ARGS, Program
+from logly._program cimport Program
 from logly._python cimport (
-    PY_FALSE, PY_NONE, PY_TRUE, PyThreadState, PyThreadState_Get, bytes_data, bytes_length, caller_of, float_bits,
-    int_bits, is_bytes, is_float, is_int, is_str, text_data, text_kind_of, text_length_of, thread_ident, tuple_item,
+    PY_FALSE, PY_NONE, PY_TRUE, PyThreadState_Get, bytes_data, bytes_length, caller_of, float_bits, int_bits,
+    is_bytes, is_float, is_int, is_str, text_data, text_kind_of, text_length_of, thread_ident, tuple_item,
     tuple_length,
 )
 from logly._record cimport (

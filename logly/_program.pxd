@@ -7,7 +7,7 @@ else the caller's thread calls `str.format`, so the text is Python's in every ca
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put
+from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly._format cimport FormatSpec, format_bool, format_float, format_int, format_text, format_uint
 from logly._number cimport write_float, write_int, write_uint
 from logly._record cimport (
@@ -48,8 +48,6 @@ cdef struct Program:
     uint32_t* accepts      # per positional argument: bit mask of the kinds rendered natively
     void** name            # interned str objects (PyObject*, owned), compared by identity
     uint32_t* name_accepts
-    char* text             # the template itself, UTF-8, which the literals point into
-    uint32_t text_size
 
 
 # str(value), as UTF-8.

@@ -68,7 +68,6 @@ cdef extern from * nogil:
     #endif
 
     static inline uint64_t logly_thread_ident(PyThreadState* thread) { return (uint64_t)thread->thread_id; }
-    static inline uint64_t logly_thread_serial(PyThreadState* thread) { return thread->id; }
 
     // 1: fits int64. 2: fits uint64 only (the bits are in *out). 0: neither. `value` is exactly an int.
     static inline int logly_int_bits(PyObject* value, int64_t* out) {
@@ -125,7 +124,6 @@ cdef extern from * nogil:
     PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction, void** globals) noexcept
     bint KNOWS_GLOBALS "LOGLY_KNOWS_GLOBALS"
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
-    uint64_t thread_serial "logly_thread_serial"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
     bint is_interned "logly_interned"(PyObject* text) noexcept
     int text_kind_of "logly_text_kind"(PyObject* text) noexcept

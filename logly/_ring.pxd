@@ -17,7 +17,6 @@ from logly._atomic cimport fence_compiler, load_acquire, store_relaxed, store_re
 
 cdef enum:
     RING_ALIGN = 128       # two cache lines: the adjacent-line prefetcher pairs them
-    RECORD_ALIGN = 8
     RECORD_PADDING = 0     # kinds of a record
     RECORD_INLINE = 1
     RECORD_HEAP = 2        # the record proper is in a heap block: see RecordHeap in _record.pxd
@@ -33,7 +32,7 @@ cdef extern from * nogil:
 
 # The first 8 bytes of every record, padding included.
 cdef struct RecordPrefix:
-    uint32_t size          # bytes from here to the next record, a multiple of RECORD_ALIGN
+    uint32_t size          # bytes from here to the next record, a multiple of 8
     uint8_t kind
     uint8_t level          # index into the engine's level table
     uint8_t flags
@@ -56,7 +55,6 @@ cdef struct Ring:
     uint64_t capacity      # bytes
     RingPositions* positions
     uint64_t committed     # records ever committed
-    uint64_t dropped       # records refused because the ring was full
     uint64_t heap_bytes_in # bytes of heap blocks ever handed over
     uint64_t wake_at       # position from which a producer looks again whether the flusher must be woken
     uint64_t high_water    # most bytes ever seen in use by the producer
@@ -68,7 +66,6 @@ cdef struct Ring:
     uint64_t tail
     uint64_t cached_head
     uint64_t heap_bytes_out
-    uint64_t told_dropped
     uint32_t retired       # no producer writes to it any more: free it when it is empty
     void* lease            # free-threaded builds: the producing thread's, see _threads.pxd
     Ring* next

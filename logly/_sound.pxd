@@ -4,7 +4,7 @@ The data path trusts its own process and reads records without looking at bounds
 ours at all, so each record of a dead process is walked once with every bound checked before the data path sees it.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
@@ -12,8 +12,8 @@ from logly._line cimport Site
 from logly._producer cimport EXCEPTION_TEXTS
 from logly._program cimport MAX_ARGS, Program
 from logly._record cimport (
-    HAS_EXCEPTION, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON,
-    TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordHeader, unit_size,
+    HAS_EXCEPTION, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE,
+    TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, unit_size,
 )
 from logly._unicode cimport utf8_decode
 

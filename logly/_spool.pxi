@@ -404,11 +404,6 @@ cdef class SpoolFile:
         """Whether it is to survive the loss of power."""
         return self.spool.header.boot != 0
 
-    @property
-    def has_restarted(self):
-        """Whether the machine was started again since: only what was synced is there."""
-        return self.durable != NULL
-
     def begun_writes(self):
         """[(slot, path, device, inode, offset, bytes)] of writes that may have been cut short."""
         cdef SpoolSlot* slot

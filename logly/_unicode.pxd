@@ -137,11 +137,6 @@ cdef inline size_t unit_size(int kind) noexcept nogil:
     return kind if kind else 1
 
 
-cdef inline void write_code_point(Buffer* buffer, uint32_t code_point) noexcept nogil:
-    if buffer_reserve(buffer, UTF8_MAX):
-        buffer.size += utf8_encode(buffer.data + buffer.size, code_point)
-
-
 cdef inline void write_latin1(Buffer* buffer, const unsigned char* data, size_t n) noexcept nogil:
     cdef size_t i = plain_run(data, n, PLAIN_ASCII)
     cdef size_t size

@@ -5,14 +5,13 @@ All of this runs rarely (configuration, start, exit, fork); nothing of it runs p
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
 import time
-import weakref
 
-from ._core import Core, after_fork_in_child, after_fork_in_parent, before_fork, spool_sync_every, take_sync_error
+from . import process
+from ._core import Core, spool_sync_every, take_sync_error
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, invalid
@@ -38,8 +37,6 @@ OFF = MAX_LEVEL + 1
 """A threshold that no level reaches."""
 
 ON_ERROR_INTERVAL_S = 1.0
-HOUSEKEEPING_AT_EXIT_S = 10.0
-"""How long the exit waits for compression that has begun."""
 
 MAX_LEVELS = 256
 """The core's places for them; each has its number, name and colour there."""
@@ -61,7 +58,7 @@ class Backend:
         self.given = config.copy()
         self.core = Core(name, _power_of_two(int(self.config.async_buffer_size)))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
-        self.flusher.is_final = _is_exiting
+        self.flusher.is_final = process.is_exiting
         self._flusher_closes = False
         self.sinks: dict[int, Sink] = {}
         self.auto_sink_id: int | None = None
@@ -93,8 +90,7 @@ class Backend:
         if self.config.auto_sink:
             self.auto_sink_id = self._add(SinkConfig().resolved())
         self._apply()
-        _backends.add(self)
-        _finish_with_multiprocessing()
+        process.add(self)
 
     # ---- configuration
 
@@ -167,9 +163,7 @@ class Backend:
         is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
         return {
             # Also while callers do its work because no thread could be started: one may be to be had by now.
-            "start": (
-                self._is_to_recover or ((is_async or self.config.spool_fsync is not None) and not runs)
-            )
+            "start": (self._is_to_recover or ((is_async or self.config.spool_fsync is not None) and not runs))
             and not self.is_closed
             and not self.flusher.is_final,
             "sync": any(not sink.config.async_write for sink in active) and not by_caller,
@@ -305,7 +299,8 @@ class Backend:
         known = self.core.level_index
         new = {name.upper() for name in wanted} - set(known)
         if len({index for _, index in known.values()} | new) > MAX_LEVELS:
-            raise ConfigError(f"custom_levels: more than {MAX_LEVELS} levels in all", field="custom_levels", value=wanted)
+            text = f"custom_levels: more than {MAX_LEVELS} levels in all"
+            raise ConfigError(text, field="custom_levels", value=wanted)
 
     def _tell_levels(self, colors: dict[int, str]) -> None:
         for level in Level:
@@ -679,53 +674,3 @@ def _settings(config: Settings, kind: type[Settings]) -> Settings:
 
 def _power_of_two(size: int) -> int:
     return 1 << max(size - 1, 4095).bit_length()
-
-
-_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
-_is_exiting = False
-_finalizer: Any = None  # multiprocessing's, in a child process of its own
-
-
-@atexit.register
-def _finish_all() -> None:
-    global _is_exiting
-    _is_exiting = True
-    interrupt = None
-    for backend in list(_backends):
-        try:
-            backend.finish()
-        except BaseException as trouble:  # Ctrl-C while one is waited for: the others are written, too
-            interrupt = trouble
-    module = sys.modules.get("logly.housekeeper")
-    if module is not None:
-        module.housekeeper.drain(HOUSEKEEPING_AT_EXIT_S)
-    if interrupt is not None:
-        raise interrupt
-
-
-def _after_fork_in_child() -> None:
-    backends = list(_backends)
-    # First of all: where the engines are not reset yet, their rings are in the parent's file, and must not be emptied.
-    spools = [file for backend in backends for file in backend.core.leave_spools(True)]
-    after_fork_in_child()
-    for file in spools:
-        file.close()
-    for backend in backends:
-        backend.after_fork_in_child()
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        # Its children end by os._exit, without atexit; and it clears its finalizers before it calls this.
-        util.register_after_fork(_finish_all, lambda _: _finish_with_multiprocessing())
-
-
-def _finish_with_multiprocessing() -> None:
-    global _finalizer
-    util = sys.modules.get("multiprocessing.util")
-    process = sys.modules.get("multiprocessing.process")
-    if util is not None and process is not None and process.parent_process() is not None:
-        if _finalizer is None or not _finalizer.still_active():
-            _finalizer = util.Finalize(None, _finish_all, exitpriority=0)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -174,7 +174,9 @@ class LogFile:
         """
         from .schedule import next_boundary
 
-        assert self._name is not None and self.schedule is not None and self.schedule.rotation is not None
+        assert self._name is not None
+        assert self.schedule is not None
+        assert self.schedule.rotation is not None
         boundary_ns = self.schedule.next_ns
         from_ns = boundary_ns // 1_000_000_000 * 1_000_000_000
         # A name from the far future is of a clock that was wrong, or nobody's: it says nothing about now.

@@ -1,4 +1,4 @@
-"""What code logs in the middle of a fork: other libraries' hooks, registered before logly's and after, and signal handlers."""
+"""What other libraries' hooks log in the middle of a fork: those registered before logly's own, and after."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ def hook(where):
     return log
 parent = os.getpid()
 # Registered before logly's own: it runs before it in the child, and after it in the parent.
-os.register_at_fork(before=hook("early before"), after_in_parent=hook("early parent"), after_in_child=hook("early child"))
+def register(when):
+    before, in_parent, in_child = [hook(when + " " + where) for where in ("before", "parent", "child")]
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+register("early")
 from logly import Logger, LoggerConfig, SinkConfig
-os.register_at_fork(before=hook("late before"), after_in_parent=hook("late parent"), after_in_child=hook("late child"))
+register("late")
 folder = sys.argv[1]
 settings = dict(async_flush_interval=3_600_000, flush_level=None, auto_sink=False, async_buffer_size=1 << 17)
 if "{spool}":
@@ -64,7 +67,7 @@ def test_what_hooks_log_is_written_once_by_the_process_that_logged_it(
 
 
 def test_a_childs_early_records_do_not_get_into_the_parents_spool(tmp_path: Path) -> None:
-    """Both die without writing: the next start has every record of the parent, and what the child had in its own spool."""
+    """Both die without writing: the next start has all of the parent's records, and what was in the child's spool."""
     source = PROGRAM.format(
         spool="spool", is_async=True, count=50, end="os.waitpid(pid, 0) if pid else None; os._exit(1)"
     )

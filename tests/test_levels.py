@@ -123,12 +123,11 @@ def test_more_levels_than_there_are_places_are_refused_and_change_nothing(tmp_pa
             logger.configure(LoggerConfig(auto_sink=False, custom_levels={f"L{i}": 100 + i for i in range(256)}))
         with pytest.raises(ConfigError, match="256"):
             Logger(LoggerConfig(custom_levels={f"L{i}": 100 + i for i in range(256)}))
-        added = 0
+        added = 256 - len(Level)
+        for i in range(added):
+            logger.add_level(f"extra{i}", 1000 + i)
         with pytest.raises(ConfigError, match="256"):
-            for i in range(300):
-                logger.add_level(f"extra{i}", 1000 + i)
-                added += 1
-        assert added > 200
+            logger.add_level(f"extra{added}", 1000 + added)
         # The one that was refused is not kept, so settings can still be changed.
         logger.configure(LoggerConfig(auto_sink=False, level="DEBUG"))
         logger.log(f"extra{added - 1}", "last")

@@ -162,8 +162,8 @@ def test_exit_callbacks_may_log_before_and_after_the_drain(tmp_path: Path) -> No
         "atexit.unregister(len)\nlogger = None\n"
         # Registered last, called first: logly's own stands between the two.
         "def late(): logger.info('late {}', 1); logger.info('late object {}', [1])\n"
-        "import logly.backend as backend\n"
-        "atexit.unregister(backend._finish_all); atexit.register(late); atexit.register(backend._finish_all)\n"
+        "import logly.process as process\n"
+        "atexit.unregister(process._finish_all); atexit.register(late); atexit.register(process._finish_all)\n"
         "logger = make()\n"
         "atexit.register(lambda: logger.info('early {}', 2))\n"
         "logger.info('running')\n"
@@ -507,7 +507,7 @@ def test_another_process_sees_what_was_flushed(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGALRM")
 def test_flush_can_be_interrupted_while_the_flusher_hangs(tmp_path: Path) -> None:
-    """Where the file system does not answer, the flusher hangs in a system call and keeps its lock: so does this thread."""
+    """Where the file system does not answer, the flusher hangs in a system call with its lock: a thread plays that."""
     held, done = threading.Event(), threading.Event()
 
     def hang() -> None:

@@ -329,9 +329,11 @@ def test_close_with_a_rotation_pending(tmp_path: Path) -> None:
     assert len(rotated_files(path)) == 4
 
 
-@pytest.mark.parametrize("others", [["20240102_000000"], ["20240102_000000", "20240102_170000", "20240102_170000_0001"]])
+@pytest.mark.parametrize(
+    "others", [["20240102_000000"], ["20240102_000000", "20240102_170000", "20240102_170000_0001"]]
+)
 def test_a_process_that_was_idle_at_a_boundary_keeps_the_days_apart(tmp_path: Path, others: list[str]) -> None:
-    """Another process has rotated at the boundary that this one waits for, and the file's lines are of the day after."""
+    """Another has rotated at the boundary that this one waits for, and the file's lines are of the day after."""
     path = tmp_path / "app.log"
     file = LogFile(SinkConfig(path=path, rotation="daily").resolved(), utc=True, on_error=print)
     assert file.schedule is not None

@@ -51,3 +51,20 @@ def test_a_nogil_function_of_the_core_is_noexcept() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 700
+
+
+def code_of(*paths: Path) -> str:
+    return "\n".join(re.sub("#.*", "", path.read_text()) for path in paths)
+
+
+CIMPORT = re.compile(r"^from [\w.]+ cimport (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", [*HEADERS, ROOT / "logly" / "_core.pyx"], ids=lambda path: path.name)
+def test_what_is_cimported_is_used(path: Path) -> None:
+    """No linter looks into Cython's cimports."""
+    parts = [path, *sorted(path.parent.glob("*.pxi")), path.with_suffix(".pxd")] if path.suffix == ".pyx" else [path]
+    code = code_of(*parts)
+    names = [name.split(" as ")[-1].strip() for found in CIMPORT.findall(code) for name in "".join(found).split(",")]
+    rest = set(re.findall(r"\w+", CIMPORT.sub("", code)))
+    assert [name for name in names if name and name not in rest] == []

@@ -181,7 +181,8 @@ def test_recover_into_a_pipe_that_nobody_reads_any_more_ends_at_once_and_keeps_t
     dies(tmp_path, "for i in range(20000): logger.info('line {}', i)")
     command = [sys.executable, "-m", "logly", "recover", str(tmp_path / "app.spool"), "--format", "{message}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     first = process.stdout.readline()
     process.stdout.close()
     errors = process.stderr.read()
@@ -200,5 +201,6 @@ def test_recover_with_stdout_closed_says_so(tmp_path: Path) -> None:
     command = f"{sys.executable} -m logly recover {tmp_path / 'app.spool'} >&-"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "stdout is closed" in done.stderr and "Traceback" not in done.stderr
+    assert "stdout is closed" in done.stderr
+    assert "Traceback" not in done.stderr
     assert len(spools(tmp_path)) == 1
