@@ -58,6 +58,12 @@ cdef inline void buffer_free(Buffer* buffer) noexcept nogil:
     buffer_init(buffer)
 
 
+# What is in it is not needed any more: a huge message must not stay in memory for ever.
+cdef inline void buffer_trim(Buffer* buffer, size_t limit) noexcept nogil:
+    if buffer.capacity > limit:
+        buffer_free(buffer)
+
+
 cdef inline bint buffer_grow(Buffer* buffer, size_t extra) noexcept nogil:
     cdef size_t wanted = buffer.size + extra
     cdef size_t capacity = buffer.capacity * 2

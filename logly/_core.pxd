@@ -52,6 +52,7 @@ cdef class Core:
     cdef uint64_t gone_errors
 
     cdef list spools                 # of this engine, in use
+    cdef object adopted              # a dead process's spool, whose names the engine goes by
     cdef public object make_ring     # called by the first record when `ring_wanted`: a forked child's own spool
     cdef uint64_t sharer             # thread that makes a spool (free-threaded builds), or made the latest
     cdef Ring* stand_in              # full, until the ring is made

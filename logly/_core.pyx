@@ -25,7 +25,7 @@ from logly._atomic cimport (
     compare_exchange, exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer,
     load_relaxed, load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
-from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
+from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_trim
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
 from logly._clock cimport (
     ClockCalibration, ClockLine, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,

@@ -10,7 +10,7 @@ from logly._atomic cimport (
     fence_full, load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed, store_relaxed32,
     store_release, store_release32,
 )
-from logly._buffer cimport buffer_free
+from logly._buffer cimport buffer_free, buffer_trim
 from logly._clock cimport calibration_refresh, clock_monotonic_ns, clock_ticks
 from logly._delivery cimport (
     consume_record, engine_discard, engine_write, is_given_up, is_stalled, notice_dropped, sink_notice,
@@ -23,7 +23,7 @@ from logly._record cimport RecordHeader, RecordHeap
 from logly._ring cimport RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used
 from logly._spool cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
 from logly._state cimport (
-    LEAST_SLEEP_NS, NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN, RELEASE_BYTES,
+    KEPT_BYTES, LEAST_SLEEP_NS, NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN, RELEASE_BYTES,
     RETRY_BLOCKED_NS, RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock,
     engine_position, engine_unlock,
 )
@@ -378,6 +378,8 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
         status |= PASS_SOON
     if not rings_are_empty(engine):
         return status | (PASS_MORE if engine.drained != before else PASS_SOON)
+    buffer_trim(&engine.scratch, KEPT_BYTES)
+    buffer_trim(&engine.message, KEPT_BYTES)
     return status
 
 

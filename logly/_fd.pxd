@@ -9,7 +9,7 @@ cdef extern from * nogil:
     #include <cerrno>
     #include <cstdint>
     #include <sys/stat.h>
-    enum { FD_FILE = 0, FD_PIPE = 1, FD_SOCKET = 2, FD_TTY = 3 };
+    enum { FD_FILE = 0, FD_PIPE = 1, FD_SOCKET = 2, FD_TTY = 3, FD_DATAGRAM = 4 };
     #ifdef _WIN32
     #include <io.h>
     #include <process.h>
@@ -17,6 +17,7 @@ cdef extern from * nogil:
         int64_t n = _write(fd, data, (unsigned)(size > 0x40000000 ? 0x40000000 : size));
         return n >= 0 ? n : -(int64_t)errno;
     }
+    static inline int64_t fd_send_shortened(int fd, const char* data, uint64_t size) { return -EMSGSIZE; }
     static inline int fd_kind(int fd) { return _isatty(fd) ? FD_TTY : FD_FILE; }
     static inline int fd_writable(int fd) { return 1; }
     static inline int fd_lock_briefly(int fd) { return 0; }
@@ -45,13 +46,26 @@ cdef extern from * nogil:
     #endif
     static inline int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) {
         // A socket is never waited for, whatever its mode: other sinks would wait too.
-        int64_t n = kind == FD_SOCKET ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : write(fd, data, size);
-        return n >= 0 ? n : -(int64_t)errno;
+        int64_t n;
+        if (kind != FD_SOCKET && kind != FD_DATAGRAM) n = write(fd, data, size);
+        else n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return n >= 0 ? n : errno == ENOBUFS ? -(int64_t)EAGAIN : -(int64_t)errno;
+    }
+    // A packet that is too large for the socket is shortened until it goes; bytes sent, or minus errno.
+    static inline int64_t fd_send_shortened(int fd, const char* data, uint64_t size) {
+        int64_t n = -EMSGSIZE;
+        while (n == -EMSGSIZE && size > 1) n = fd_write_raw(fd, data, size /= 2, FD_DATAGRAM);
+        return n;
+    }
+    static inline int fd_is_datagram(int fd) {
+        int type = 0;
+        socklen_t size = sizeof type;
+        return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_STREAM;
     }
     static inline int fd_kind(int fd) {
         struct stat s;
         if (fstat(fd, &s) != 0) return FD_FILE;
-        if (S_ISSOCK(s.st_mode)) return FD_SOCKET;
+        if (S_ISSOCK(s.st_mode)) return fd_is_datagram(fd) ? FD_DATAGRAM : FD_SOCKET;
         if (S_ISFIFO(s.st_mode)) return FD_PIPE;
         if (S_ISCHR(s.st_mode) && isatty(fd)) return FD_TTY;
         return FD_FILE;
@@ -114,13 +128,16 @@ cdef extern from * nogil:
         FD_PIPE
         FD_SOCKET
         FD_TTY
+        FD_DATAGRAM
     enum:
         EAGAIN
         EWOULDBLOCK
         EINTR
         EBADF
+        EMSGSIZE
     # Bytes written, or minus errno.
     int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) noexcept
+    int64_t fd_send_shortened(int fd, const char* data, uint64_t size) noexcept
     int fd_kind(int fd) noexcept
     bint fd_writable(int fd) noexcept
     int fd_lock_briefly(int fd) noexcept

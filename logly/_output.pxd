@@ -8,10 +8,10 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memmove
 
-from logly._buffer cimport Buffer, buffer_free
+from logly._buffer cimport Buffer, buffer_trim
 from logly._fd cimport (
-    EAGAIN, EBADF, EINTR, EWOULDBLOCK, FD_FILE, fd_is_path, fd_lock_briefly, fd_place, fd_size, fd_unlock,
-    fd_writable, fd_write_raw,
+    EAGAIN, EBADF, EINTR, EMSGSIZE, EWOULDBLOCK, FD_DATAGRAM, FD_FILE, fd_is_path, fd_lock_briefly, fd_place,
+    fd_send_shortened, fd_size, fd_unlock, fd_writable, fd_write_raw,
 )
 from logly._line cimport Layout, Text
 from logly._spool cimport SPOOL_SLOTS, STAGE_BYTES, Spool, SpoolSlot, slot_begin, slot_cancel, slot_written
@@ -209,9 +209,7 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
         sink.records += sink.marks.last - sink.marks.first - sink.marks.notices
         marks_clear(&sink.marks)
         marks_clear(&sink.told)
-        if sink.out.capacity > 4 * sink.backlog_limit:
-            # One huge message must not stay in memory for ever.
-            buffer_free(&sink.out)
+        buffer_trim(&sink.out, 4 * sink.backlog_limit)
         return
     while sink.marks.first != sink.marks.last and sink.marks.mark[sink.marks.first].end <= written:
         sink.boundary = sink.marks.mark[sink.marks.first].end
@@ -235,14 +233,17 @@ cdef inline int64_t sink_write_once(Sink* sink, const char* data, size_t size) n
     return fd_write_raw(sink.fd, data, size, sink.fd_kind)
 
 
-# How much to hand over in one call: everything, but to a pipe or terminal at most what cannot block, in whole lines.
+# How much to hand over in one call: everything, but to a pipe or terminal at most what cannot block, in whole lines; and to a
+# socket of packets one record.
 cdef inline size_t sink_chunk(const Sink* sink) noexcept nogil:
     cdef size_t pending = sink.out.size - sink.start
     cdef uint64_t written, last
     cdef uint32_t i
-    if sink.fd_kind == FD_FILE or pending <= PIPE_CHUNK:
+    if sink.fd_kind == FD_FILE or (pending <= PIPE_CHUNK and sink.fd_kind != FD_DATAGRAM):
         return pending
     written = sink_written_offset(sink)
+    if sink.fd_kind == FD_DATAGRAM:
+        return pending if sink.marks.first == sink.marks.last else <size_t> (sink.marks.mark[sink.marks.first].end - written)
     last = 0
     for i in range(sink.marks.first, sink.marks.last):
         if sink.marks.mark[i].end - written > PIPE_CHUNK:
@@ -307,6 +308,16 @@ cdef inline int sink_note_error(Sink* sink, int error) noexcept nogil:
     return WRITE_FAILED
 
 
+# A record that is too large for one packet: its beginning is better than nothing. It is told, and counts as written.
+cdef inline int64_t sink_shorten(Sink* sink, size_t size) noexcept nogil:
+    cdef int64_t sent = fd_send_shortened(sink.fd, sink.out.data + sink.start, size)
+    if sent <= 0:
+        return sent
+    sink_note_error(sink, EMSGSIZE)
+    sink.work |= WORK_ERROR
+    return <int64_t> size
+
+
 # Writes up to this offset, in bytes ever appended.
 cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
     cdef int64_t result
@@ -318,6 +329,8 @@ cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
         if size > end - sink_written_offset(sink):
             size = <size_t> (end - sink_written_offset(sink))
         result = sink_write_once(sink, sink.out.data + sink.start, size)
+        if result == -EMSGSIZE and sink.fd_kind == FD_DATAGRAM:
+            result = sink_shorten(sink, size)
         if result > 0:
             sink.writes += 1
             sink_advance(sink, <size_t> result)

@@ -142,6 +142,7 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
         if sink.staged_start == sink.staged.size:
             sink.staged_start = 0
             sink.staged.size = 0
+            buffer_trim(&sink.staged, 4 * sink.backlog_limit)
         if sink.target == TARGET_FUNCTION:
             sink.trouble_since_ns = 0  # it is slow, but does not hang
         if failed:

@@ -138,9 +138,11 @@ cdef Program* register_template(str message) except? NULL:
         program = compile_program(message)
         with registry_lock:
             known = programs_by_text.get(message)
-            if known is None:
-                if program_count >= template_limit:
+            if known is not None or program_count >= template_limit:
+                free_program(program)  # another thread was first
+                if known is None:
                     return NULL
+            else:
                 program.id = program_count
                 store_pointer(&all_programs[program_count], program)
                 store_relaxed32(&program_count, program_count + 1)

@@ -47,7 +47,23 @@ cdef struct Handover:
     char* block
     uint64_t size
     Spool* spool                     # that has a copy of it, for it is large, and is kept
+    PyObject* owner                  # its object: a child that a signal handler forks meanwhile lets go of it
     uint64_t blob                    # where the copy is; 0: it could not be made
+
+
+cdef void keep_spool(Handover* record, Spool* spool) noexcept:
+    record.spool = spool
+    record.owner = <PyObject*> spool.owner
+    Py_IncRef(record.owner)
+    spool_keep(spool)
+
+
+cdef void drop_spool(Handover* record) noexcept:
+    if record.spool != NULL:
+        spool_let_go(record.spool)
+        record.spool = NULL
+        record.blob = 0
+        Py_DecRef(record.owner)
 
 
 # Takes over `block`.
@@ -63,20 +79,20 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     try:
         ring = enter_with_room(core, &record, &place)
     except BaseException:
+        drop_spool(&record)
         free(block)
         count_dropped(core)
         raise
-    finally:
-        if record.spool != NULL:
-            spool_let_go(record.spool)
     if ring == NULL:
         if not (core.is_inside() and put_aside(core, block, size)):
             count_dropped(core)
+        drop_spool(&record)
         free(block)
         engine_wake(core.engine)
         return True
     commit_block(core.engine, ring, place, &record, number)
     leave_ring(core.engine, ring)
+    drop_spool(&record)
     if load_relaxed32(&core.engine.post):
         after_emit(self)
     return True
@@ -93,14 +109,13 @@ cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NU
         if ring == NULL:
             return NULL
         if record.spool != NULL and record.spool != ring.spool:
-            spool_let_go(record.spool)
-            record.spool = NULL
-            record.blob = 0
+            leave_ring(engine, ring)
+            drop_spool(record)
+            continue
         large = record.size > ring_max_inline(ring)
         if large and ring.spool != NULL and record.spool == NULL:
             # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
-            record.spool = <Spool*> ring.spool
-            spool_keep(record.spool)
+            keep_spool(record, <Spool*> ring.spool)
             leave_ring(engine, ring)
             spool_large_record(core, record)
             continue

@@ -97,6 +97,7 @@ def spool_adopt(Core core not None, SpoolFile file not None, list starts):
         sink.from_sequence = start - first if start > first else 0
         core.unlock()
     adopt_names(core, file)
+    core.adopted = file
     core.keep(file)
     core.lock()
     ring.next = engine.rings

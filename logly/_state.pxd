@@ -25,6 +25,7 @@ from logly._spool cimport Spool
 cdef enum:
     MAX_LEVELS = 256
     RELEASE_BYTES = 65536      # consumed bytes after which blocked producers get room
+    KEPT_BYTES = 1 << 20       # of a buffer for one message, between two messages
     SOON_NS = 50000
     LEAST_SLEEP_NS = 200000    # of a flusher that keeps pace with its producers
     TURN_NS = 10000000         # how long the flusher leaves the lock to somebody who waits for it, and for the GIL

@@ -1,6 +1,8 @@
 """Deferred formatting, end to end: what str.format makes of a message is what stands in the file."""
 
 import math
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -281,3 +283,27 @@ def test_a_subclass_of_str_alone_in_the_template(tmp_path, spec):
     logger.close()
     assert (tmp_path / "a.log").read_text() == str.__str__(template.format(Name("somebody"))) + "\n"
     assert logger.stats().failed_formats == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_huge_message_does_not_stay_in_memory(tmp_path: Path) -> None:
+    program = f"""
+import re
+from logly import Logger, LoggerConfig, SinkConfig
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
+logger = Logger(LoggerConfig(auto_sink=False))
+logger.add_sink(SinkConfig(path={str(tmp_path / "a.log")!r}))
+logger.add_sink(SinkConfig(path={str(tmp_path / "a.json")!r}, json=True))
+logger.add_sink(SinkConfig(path={str(tmp_path / "filtered.log")!r}, filter=lambda record: True))
+logger.info("warm {{}}", 1); logger.flush()
+before = resident()
+logger.info("{{}} {{}}", "x" * 50_000_000, 1); logger.flush()
+logger.info("after {{}}", 1); logger.flush()
+import gc; gc.collect()
+print(resident() - before)
+logger.close()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert int(done.stdout) < 40, "MiB more than before"
+    assert (tmp_path / "a.log").stat().st_size > 50_000_000

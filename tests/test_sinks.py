@@ -7,6 +7,7 @@ import pty
 import resource
 import socket
 import stat
+import sys
 import termios
 import threading
 from pathlib import Path
@@ -470,3 +471,32 @@ def test_late_lines_are_in_the_file_and_nothing_stays_open(tmp_path: Path) -> No
     logger.reopen()
     logger.info("late {}", 2)
     assert path.read_text() == "early\nlate 1\nlate 2\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="packets whose size the kernel limits by the socket's buffer")
+def test_a_socket_of_packets_gets_one_record_in_each(tmp_path: Path) -> None:
+    """As /dev/log, and UDP. A record that no packet can hold is shortened, and on_error told."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    theirs.settimeout(60)
+    told: list[Exception] = []
+    with make_logger(on_error=told.append) as logger:
+        logger.add_sink(SinkConfig(fd=ours.fileno(), format="{message}"))
+        packets = []
+        for i in range(300):
+            logger.info("record {}", i)
+            if i % 5 == 0:
+                packets.append(theirs.recv(1 << 20))
+        while len(packets) < 300:
+            packets.append(theirs.recv(1 << 20))
+        assert packets == [f"record {i}\n".encode() for i in range(300)]
+        assert told == []
+        logger.info("x" * 3_000_000)
+        logger.info("after")
+        cut = theirs.recv(1 << 22)
+        assert theirs.recv(1 << 20) == b"after\n"
+        assert 10_000 < len(cut) < 3_000_000
+        assert set(cut) == {ord("x")}
+        assert logger.flush(60)
+        assert [getattr(error, "errno", None) for error in told] == [errno.EMSGSIZE]
+    ours.close()
+    theirs.close()
