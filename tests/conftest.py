@@ -4,6 +4,8 @@ And the fixtures that several files share.
 """
 
 import os
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from . import rsyslog
+from . import debian, rsyslog
+
+LogRotate = Callable[..., None]
 
 settings.register_profile(
     "ci",
@@ -43,8 +47,33 @@ def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 @pytest.fixture(scope="session")
 def rsyslogd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> rsyslog.Rsyslog:
     """The shipper that tests run for real; they are skipped where it cannot be had."""
-    cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
     try:
-        return rsyslog.find(Path(cache.mkdir("rsyslog")) if cache else tmp_path_factory.mktemp("rsyslog"))
-    except rsyslog.NoRsyslog as reason:
+        return rsyslog.find(_cache("rsyslog", request, tmp_path_factory))
+    except debian.NotToBeHad as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def logrotate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LogRotate:
+    """logrotate, the machine's or Debian's package, unpacked: runs its arguments. Tests are skipped without it."""
+    environment = debian.surroundings()
+    program = shutil.which("logrotate", path=debian.SYSTEM_PATH)
+    if program is None:
+        try:
+            root = debian.unpacked("logrotate", _cache("logrotate", request, tmp_path_factory))
+        except debian.NotToBeHad as reason:
+            pytest.skip(str(reason))
+        program = str(root / "usr/sbin/logrotate")
+        environment |= debian.library_path(root)
+
+    def run(*arguments: str) -> None:
+        command = [program, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+def _cache(name: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
+    return Path(cache.mkdir(name)) if cache else tmp_path_factory.mktemp(name)

@@ -1,8 +1,7 @@
 """The real logrotate: `create` with a signal to reopen or with `watch`, and `copytruncate`."""
 
-import shutil
-import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,16 @@ from logly import SinkConfig
 from tests.sink_tools import make_logger
 from tests.waiting import wait_until
 
-LOGROTATE = shutil.which("logrotate") or shutil.which("/usr/sbin/logrotate")
-pytestmark = pytest.mark.skipif(LOGROTATE is None, reason="logrotate is not installed (apt-get install logrotate)")
+LogRotate = Callable[..., None]
 
 
-def run_logrotate(tmp_path: Path, path: Path, method: str) -> None:
+def run_logrotate(logrotate: LogRotate, tmp_path: Path, path: Path, method: str) -> None:
     """Rotates once, whatever the file's age."""
-    assert LOGROTATE is not None
     rules = tmp_path / "logrotate.conf"
     rules.write_text(f"{path} {{\n    rotate 50\n    {method}\n    missingok\n}}\n")
     rules.chmod(0o600)
     tmp_path.chmod(0o700)
-    command = [LOGROTATE, "--force", "--state", str(tmp_path / "state"), str(rules)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    logrotate("--force", "--state", str(tmp_path / "state"), str(rules))
 
 
 def numbers(path: Path) -> list[int]:
@@ -34,7 +29,7 @@ def numbers(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("watch", [False, True], ids=["reopen", "watch"])
-def test_create_loses_nothing_under_load(tmp_path: Path, watch: bool) -> None:
+def test_create_loses_nothing_under_load(logrotate: LogRotate, tmp_path: Path, watch: bool) -> None:
     path = tmp_path / "app.log"
     logger = make_logger()
     logger.add_sink(SinkConfig(path=path, format="{message}", watch=watch))
@@ -51,7 +46,7 @@ def test_create_loses_nothing_under_load(tmp_path: Path, watch: bool) -> None:
     worker.start()
     for _ in range(rotations):
         wait_until(lambda: path.stat().st_size > 10_000)
-        run_logrotate(tmp_path, path, "create")
+        run_logrotate(logrotate, tmp_path, path, "create")
         if not watch:
             logger.reopen()
     wait_until(lambda: path.stat().st_size > 10_000)
@@ -63,7 +58,9 @@ def test_create_loses_nothing_under_load(tmp_path: Path, watch: bool) -> None:
 
 
 @pytest.mark.parametrize("size_limit", [None, "1 MB"])
-def test_copytruncate_goes_on_at_the_start_of_the_file(tmp_path: Path, size_limit: str | None) -> None:
+def test_copytruncate_goes_on_at_the_start_of_the_file(
+    logrotate: LogRotate, tmp_path: Path, size_limit: str | None
+) -> None:
     """Between logrotate's copy and its truncation lines are lost, whoever writes: so the writer pauses here."""
     path = tmp_path / "app.log"
     logger = make_logger()
@@ -73,7 +70,7 @@ def test_copytruncate_goes_on_at_the_start_of_the_file(tmp_path: Path, size_limi
             logger.info("{}", part * 100 + i)
         assert logger.flush()
         if part < 3:
-            run_logrotate(tmp_path, path, "copytruncate")
+            run_logrotate(logrotate, tmp_path, path, "copytruncate")
             assert path.stat().st_size == 0
     logger.close()
     # O_APPEND: no hole of zero bytes where the file was before.
