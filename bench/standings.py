@@ -50,8 +50,10 @@ CONTESTS = [
     Contest("sustained, lines", "sustained", ("lines_per_s",), "lines/s", True),
     Contest("end to end", "throughput", ("lines_per_s",), "lines/s", True),
     *(Contest(f"latency, {name}", "latency", ("ns", name)) for name in ("p50", "p99", "p99.9", "max")),
-    Contest("computation over a backlog", "interference", ("backlog_ratio",), "times", tie=1.1, best_there_is=1.0),
-    Contest("computation beside a thread that logs", "interference", ("beside_ratio",), "times", tie=1.1, best_there_is=1.0),
+    *(
+        Contest(f"computation {when}", "interference", (f"{name}_ratio",), "times", tie=1.1, best_there_is=1.0)
+        for when, name in (("over a backlog", "backlog"), ("beside a thread that logs", "beside"))
+    ),
     Contest("memory with one file sink", "memory", ("sink_mib",), "MiB"),
     Contest("import", "import_time", ("import_ms",), "ms"),
 ]

@@ -35,7 +35,7 @@ from logly._durable cimport close_sync_files, engine_sync, synced_latest, synced
 from logly._engine cimport any_spool, engine_pass, engine_run
 from logly._state cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
-    PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, Engine, engine_committed,
+    PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, TELL_NS, Engine, engine_committed,
     engine_fail, engine_lock, engine_position, engine_unlock, engine_wake, engine_written,
 )
 from logly._event cimport event_init, event_prepare, event_signal, event_wait, wait_ns
@@ -105,6 +105,8 @@ cdef extern from *:
 cdef enum:
     MAX_FIELD_BYTES = 1 << 26      # of all the fields of one call, bind or context
     MAX_RECORD_BYTES = 0x7FFFFFFF  # its size is told in 32 bits
+
+IS_FREE_THREADED = bool(FREE_THREADED)
 
 clock_init()
 

@@ -18,7 +18,7 @@ from logly._delivery cimport (
 from logly._durable cimport engine_sync
 from logly._event cimport event_prepare, event_signal, event_wait
 from logly._merge cimport merge_begin, merge_next, record_proper
-from logly._output cimport NO_TURN, Sink, sink_backlog, sink_oldest, sink_use_spool
+from logly._output cimport NO_TURN, WORK_RECORDS, Sink, sink_backlog, sink_oldest, sink_use_spool
 from logly._record cimport RecordHeader, RecordHeap
 from logly._ring cimport RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used
 from logly._spool cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
@@ -274,6 +274,8 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
     cdef int64_t wait_ns
     engine.sleep_ns = pace_ns(engine.interval_ns)
     while sink != NULL:
+        if sink.staged.size and not sink.work & WORK_RECORDS and not sink.busy and engine.now_ns >= sink.retry_at_ns:
+            sink.work |= WORK_RECORDS  # they were set aside
         if sink.out.size > sink.start or sink.retry_at_ns or sink.turn != NO_TURN:
             if everything or sink.synchronous or engine.now_ns >= sink.due_ns or sink.retry_at_ns:
                 engine_write(engine, sink)

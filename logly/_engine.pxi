@@ -627,14 +627,17 @@ cdef class Core:
         return True
 
     def abandon(self):
-        """Gives up what no sink has taken: counted as failed. Returns how many records that were."""
+        """Gives up what sinks in trouble have not taken: counted as failed. Returns how many records that were.
+
+        What another sink holds is of somebody who logs now, and writes it himself.
+        """
         cdef Sink* sink
         cdef uint64_t lost
         self.lock()
         lost = self.engine.failed_total
         sink = self.engine.sinks
         while sink != NULL:
-            if sink_backlog(sink) and not sink.busy:
+            if sink.trouble_since_ns and sink_backlog(sink) and not sink.busy:
                 engine_discard(self.engine, sink)
             sink = sink.next
         lost = self.engine.failed_total - lost

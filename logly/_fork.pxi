@@ -168,7 +168,8 @@ cdef void begin_child() noexcept:
             let_go_of_spools(core, True)
         reset_core(core, forked[i].is_quiet)
         # What follows a commit is for later: threads cannot be started yet.
-        forked[i].post = core.engine.post
+        if not has_begun:  # else a hook in the child has forked again
+            forked[i].post = core.engine.post
         core.engine.post = 0
     has_begun = True
 

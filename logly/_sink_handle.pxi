@@ -385,8 +385,20 @@ cdef class SinkHandle:
         cdef Engine* engine = self.core.engine
         engine.now_ns = clock_monotonic_ns()
         sink.busy = NOT_BUSY
-        sink_trouble(engine, sink, WRITE_FAILED)
-        sink.work &= ~<uint32_t> (WORK_REOPEN | WORK_STREAM | WORK_ERROR)
+        if sink.work & WORK_ROTATE:
+            sink.rotate_retry_ns = engine.now_ns + TELL_NS
+        else:
+            sink_trouble(engine, sink, WRITE_FAILED)
+        sink.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN | WORK_STREAM | WORK_RECORDS | WORK_ERROR)
+        self.core.unlock()
+
+    def pin_stream(self, int fd):
+        """From now on its text goes to this descriptor, without Python."""
+        cdef Sink* sink = self.core.hold(self.id)
+        sink.fd = fd
+        sink.fd_kind = fd_kind(fd)
+        sink.target = TARGET_FD
+        sink.work &= ~<uint32_t> WORK_STREAM
         self.core.unlock()
 
     def give_up(self):

@@ -195,6 +195,7 @@ class Backend:
         """The flusher's loop has ended; on its own thread."""
         self._publish_post()
         if self._flusher_closes:
+            self.core.flush(self._patience_s)
             self._close_files()
 
     # ---- the spool
@@ -530,8 +531,7 @@ class Backend:
                 continue  # removed in the meantime
             except Exception as trouble:
                 self.tell(trouble)
-                if reopens or streams:
-                    sink.handle.set_aside()
+                sink.handle.set_aside()
         if self._departing:
             self._see_off()
         self._tell_errors()
@@ -615,6 +615,8 @@ class Backend:
             self.core.give_up()
         else:
             self.flusher.await_last_line(self._patience_s)
+        for sink in self.sinks.values():
+            sink.outlive_modules()
 
     # ---- fork
 

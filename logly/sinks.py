@@ -9,7 +9,7 @@ import threading
 import time
 
 from . import template
-from ._core import Core, LayoutProgram, SinkHandle, record_done, records_end, take_records
+from ._core import IS_FREE_THREADED, Core, LayoutProgram, SinkHandle, record_done, records_end, take_records
 from .colors import use_color
 from .config import LoggerConfig, SinkConfig
 from .errors import SinkError
@@ -388,6 +388,16 @@ class Sink:
             self._terminal_key = key
             self._terminal_fd = open_nonblocking(fd)
         return fd if self._terminal_fd is None else self._terminal_fd
+
+    def outlive_modules(self) -> None:
+        """At exit: what is logged later still reaches the console.
+
+        Without a GIL, CPython empties modules before the last ``__del__`` has run: this code is of no use then.
+        """
+        stream = self._stream() if IS_FREE_THREADED and self.target == "stream" else None
+        fd = _plain_descriptor(stream) if stream is not None else None
+        if fd is not None:
+            self.handle.pin_stream(self._unblocked(fd))
 
     def _close_terminal(self) -> None:
         if self._terminal_fd is not None:

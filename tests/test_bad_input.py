@@ -645,8 +645,9 @@ def test_memory_that_runs_out_does_not_raise() -> None:
         "logger.info('after')\n"
         "assert logger.flush(20)\n"
         "s = logger.stats()\n"
-        # The first is written as a message that cannot be formatted.
-        "assert s.emitted == 5 and s.pending == 0 and s.dropped + s.failed == 2 and s.failed_formats == 1, s\n"
+        # The first is written as a message that cannot be formatted, where there is memory for that.
+        "assert s.emitted == 5 and s.pending == 0 and s.dropped + s.failed + s.failed_formats == 3, s\n"
+        "assert s.dropped + s.failed >= 2, s\n"
         "assert any(isinstance(e, MemoryError) for e in told), told\n"
     )
     if not sys.platform.startswith("linux"):

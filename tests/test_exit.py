@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from logly._core import IS_FREE_THREADED
+
 from .waiting import lines_of, run_ok, run_python, wait_until
 
 HEAD = """
@@ -397,9 +399,12 @@ def test_a_late_del_logs_to_a_sink_that_wants_python(kind: str, tmp_path: Path) 
     texts = {"console": done.stderr, "stream": done.stderr, "function": (tmp_path / "log.seen").read_text()}
     lines = (texts.get(kind) or path.read_text()).splitlines()
     wanted = ["start", "late 1", "field", "exception"]
+    if IS_FREE_THREADED and kind in ("function", "filter"):
+        wanted = wanted[:1]  # CPython has emptied all modules by then: no sink's Python code can run
     assert [line for line in lines if line in wanted] == wanted
-    assert "ValueError: 'no'" in lines
-    assert (tmp_path / "log.errors").read_text() == "[]"
+    if not IS_FREE_THREADED:
+        assert "ValueError: 'no'" in lines
+        assert (tmp_path / "log.errors").read_text() == "[]"
 
 
 def test_what_a_sinks_function_refers_to_is_finalized(tmp_path: Path) -> None:

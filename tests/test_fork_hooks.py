@@ -55,7 +55,9 @@ def test_what_hooks_log_is_written_once_by_the_process_that_logged_it(
 ) -> None:
     end = "os.waitpid(pid, 0) if pid else None; made.close(); os._exit(0) if not pid else None"
     source = PROGRAM.format(spool=spool, is_async=is_async, count=count, end=end)
-    done = subprocess.run([sys.executable, "-c", source, str(tmp_path)], cwd=ROOT, timeout=120, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", source, str(tmp_path)], cwd=ROOT, timeout=120, capture_output=True
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     expected = Counter(["before", "parent is at work", "child is at work"])
     for where in ("early before", "late before", "early parent", "late parent"):
@@ -71,7 +73,7 @@ def test_a_childs_early_records_do_not_get_into_the_parents_spool(tmp_path: Path
     source = PROGRAM.format(
         spool="spool", is_async=True, count=50, end="os.waitpid(pid, 0) if pid else None; os._exit(1)"
     )
-    subprocess.run([sys.executable, "-c", source, str(tmp_path)], cwd=ROOT, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", source, str(tmp_path)], cwd=ROOT, timeout=60)
     command = [sys.executable, "-m", "logly", "recover", str(tmp_path / "app.spool"), "--format", "{message}"]
     done = subprocess.run(command, cwd=ROOT, timeout=60, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,13 @@
 """What an installed wheel must do: the first lines of the README."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import logly
 from logly import Logger, LoggerConfig, SinkConfig
 
 pytestmark = pytest.mark.smoke
@@ -42,7 +44,8 @@ def test_lines_survive_the_end_of_the_program(tmp_path: Path) -> None:
 
 def run_demo(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "logly", "demo", "--lines", "2000", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(Path(logly.__file__).parents[1])}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_demo_counts_its_lines_and_can_be_run_again(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_nothing_is_left_where_the_file_system_knows_no_locks(tmp_path: Path, mo
 
 
 def test_recover_into_a_pipe_that_nobody_reads_any_more_ends_at_once_and_keeps_the_rest(tmp_path: Path) -> None:
-    dies(tmp_path, "for i in range(20000): logger.info('line {}', i)")
+    dies(tmp_path, f"for i in range(5000): logger.info('line {{}} {'x' * 100}', i)")
     command = [sys.executable, "-m", "logly", "recover", str(tmp_path / "app.spool"), "--format", "{message}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -188,12 +188,12 @@ def test_recover_into_a_pipe_that_nobody_reads_any_more_ends_at_once_and_keeps_t
     errors = process.stderr.read()
     process.stderr.close()
     assert process.wait(30) == 1  # and not after the 60 seconds of its own time limit
-    assert first == "line 0\n"
+    assert first.startswith("line 0 x")
     assert "Broken pipe" in errors
     assert "the spool stays" in errors
     rest = run_recover(tmp_path / "app.spool", "--format", "{message}").stdout.splitlines()
-    assert rest[-1] == "line 19999"
-    assert rest == [f"line {i}" for i in range(20000 - len(rest), 20000)]
+    assert 0 < len(rest) <= 5000  # a descriptor gets records at least once
+    assert rest == [f"line {i} {'x' * 100}" for i in range(5000 - len(rest), 5000)]
 
 
 def test_recover_with_stdout_closed_says_so(tmp_path: Path) -> None:
