@@ -362,20 +362,25 @@ cdef class Core:
 
         Compiled, so that no signal handler runs between the look and the start, nor is a Ctrl-C raised there.
         """
+        entry, arguments = self.begin, (function,)  # made before: the collector may run a __del__ that logs
         if exchange32(&self.has_flusher, 1):
             return True
         store_release32(&self.engine.stop, 0)
         try:
-            start_new_thread(function, ())
+            start_new_thread(entry, arguments)
         except (RuntimeError, MemoryError):
             store_release32(&self.has_flusher, 0)
             return False
         return True
 
+    def begin(self, function):
+        """The flusher's thread. It is known for that before any Python code runs on it: a __del__ may log there."""
+        store_relaxed(&self.flusher_ident, PyThread_get_thread_ident())
+        function()
+
     def run(self):
         """The flusher's loop, without the GIL. True: Python is wanted; False: stopped."""
         cdef int status
-        store_relaxed(&self.flusher_ident, PyThread_get_thread_ident())
         with nogil:
             status = engine_run(self.engine)
         return status == RUN_PYTHON
