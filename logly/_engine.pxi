@@ -120,6 +120,7 @@ cdef class Core:
             ring = ring.next
         self.unlock()
         return count
+
     # ---- the engine's lock, for a section that runs no Python code
 
     cdef bint lock_until(self, int64_t deadline) noexcept:
@@ -338,22 +339,6 @@ cdef class Core:
             ))
         free(found)
         return work
-
-    def inject_outcomes(self, int sink_id, list outcomes):
-        """For tests: what the sink's next writes do, minus an errno or the most bytes that they take."""
-        cdef int64_t* script = <int64_t*> calloc(len(outcomes) + 1, 8)
-        cdef Sink* sink
-        cdef Py_ssize_t i
-        if script == NULL:
-            raise MemoryError
-        for i in range(len(outcomes)):
-            script[i] = outcomes[i]
-        sink = self.hold(sink_id)
-        script, sink.outcomes = sink.outcomes, script
-        sink.outcome_count = len(outcomes)
-        sink.outcome_next = 0
-        self.unlock()
-        free(script)
 
     # ---- the flusher's life
 

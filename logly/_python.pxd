@@ -39,13 +39,13 @@ cdef extern from * nogil:
     #endif
     // f_globals is the fourth word of _PyInterpreterFrame in these versions, which are frozen. A later one gets no
     // answer until somebody has looked: then a code object counts as code of the module that it ran in first.
-    #if PY_VERSION_HEX < 0x030F0000
+    #if PY_VERSION_HEX < 0x03100000
     #define LOGLY_KNOWS_GLOBALS 1
     #else
     #define LOGLY_KNOWS_GLOBALS 0
     #endif
     static inline PyObject* logly_frame_code(struct _PyInterpreterFrame* frame) {
-    #if PY_VERSION_HEX < 0x030F0000
+    #if PY_VERSION_HEX < 0x03100000
         // The first member, in versions that are frozen; since 3.14 its low bits are a tag. The accessor returns a new
         // reference, and without a GIL threads that log from the same function would contend for its count.
         return (PyObject*)(*(uintptr_t*)frame & ~(uintptr_t)3);

@@ -581,6 +581,8 @@ class Backend:
             self._flusher_closes = True
             if self.flusher.is_running:
                 return False
+        if not self.core.is_inside():
+            self.flusher.await_last_line(self._patience_s)  # it may be syncing the spool
         if self._spool is not None:
             # What is logged from now on is written before the call returns: it needs no spool.
             self.core.use_memory(self.core.ring_capacity)

@@ -40,7 +40,7 @@ def log(logger: Logger) -> None:
 def sleeps(thread: Path) -> bool:
     try:
         return (thread / "stat").read_text().rpartition(") ")[2][0] == "S"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True  # it has ended
 
 

@@ -35,7 +35,7 @@ def open_logger(path: Path | None = None, errors: list[Exception] | None = None,
 
 def inject(logger: Logger, outcomes: list[int]) -> None:
     """What the next writes of the first sink do: minus an errno, or the most bytes that they take."""
-    logger._backend.core.inject_outcomes(logger.list_sinks()[0], outcomes)
+    logger._backend.sinks[logger.list_sinks()[0]].handle.inject_outcomes(outcomes)
 
 
 def assert_accounts_for(lines: list[str], count: int, logger: Logger) -> None:
@@ -374,7 +374,7 @@ import errno, os, sys
 from logly import Logger, LoggerConfig, SinkConfig, SinkError
 logger = Logger(LoggerConfig(auto_sink=False))
 sink = logger.add_sink(SinkConfig(path=sys.argv[1], format="{message}"))
-logger._backend.core.inject_outcomes(sink, [-errno.ENOSPC] * 8)
+logger._backend.sinks[sink].handle.inject_outcomes([-errno.ENOSPC] * 8)
 logger.info("line")
 assert logger.flush(30)
 assert logger.stats().write_errors == 8
