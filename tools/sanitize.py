@@ -32,8 +32,8 @@ DESELECTED = {
     "tests/test_color.py::test_the_console_of_a_program_on_a_terminal": "starts an interpreter without the preload",
     "tests/test_spool.py::test_any_sudden_end[os.kill(os.getpid(), signal.SIGSEGV)]": "ends by that on purpose",
 }
-# gcc 12's ASan does not let go of its allocator's locks at a fork: CPython's own code after it waits for them, where another
-# thread was allocating. And it must be the first library that is preloaded.
+# gcc 12's ASan does not let go of its allocator's locks at a fork: CPython's own code after it waits for them, where
+# another thread was allocating. And it must be the first library that is preloaded.
 ASAN_DESELECTED = {
     "tests/test_fork.py::test_a_child_that_ends_by_sys_exit_loses_nothing": "forks while the flusher's thread begins",
     "tests/test_fork_hooks.py": "forks while the flusher's thread begins",
