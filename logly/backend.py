@@ -582,7 +582,8 @@ class Backend:
             if self.flusher.is_running:
                 return False
         if not self.core.is_inside():
-            self.flusher.await_last_line(self._patience_s)  # it may be syncing the spool
+            left = self._patience_s if deadline is None else max(0.0, deadline - time.monotonic())
+            self.flusher.await_last_line(min(left, self._patience_s))  # it may be syncing the spool
         if self._spool is not None:
             # What is logged from now on is written before the call returns: it needs no spool.
             self.core.use_memory(self.core.ring_capacity)
