@@ -237,7 +237,10 @@ class Backend:
 
     @property
     def _is_to_recover(self) -> bool:
-        return self.recovery_pending and bool(self.user_sinks())
+        # A sink that is switched off takes nothing: without another one, what was left is to stay where it is.
+        if not self.recovery_pending or self._spool is None:
+            return False
+        return any(sink.id != self.auto_sink_id for sink in self._active_sinks())
 
     def recover(self, timeout: float | None = None) -> bool:
         """Has the sinks write what dead processes left in their spools; False while another thread does.
@@ -249,7 +252,7 @@ class Backend:
         if not self._recovering.acquire(blocking=False):
             return False
         try:
-            if not self.recovery_pending or self._spool is None:
+            if not self._is_to_recover or self._spool is None:
                 return True
             from .spool import dead_spools, deliver
 

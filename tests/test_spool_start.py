@@ -45,6 +45,29 @@ def test_what_was_left_goes_into_the_file_of_this_start_when_its_name_has_the_ti
     assert path.read_text() == "left 0\nleft 1\nleft 2\nnew\n"
 
 
+def test_nothing_is_delivered_while_all_sinks_are_switched_off(tmp_path: Path) -> None:
+    dies(tmp_path, "logger.info('left')")
+    with Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool")) as logger:
+        sink = logger.add_sink(SinkConfig(path=tmp_path / "mine.log", format="{message}"))
+        logger.disable_sink(sink)
+        assert logger.flush(60)
+        assert len(spools(tmp_path)) == 2
+        logger.enable_sink(sink)
+        logger.info("new")
+        assert logger.flush(60)
+    assert (tmp_path / "mine.log").read_text() == "left\nnew\n"
+    assert spools(tmp_path) == []
+
+
+def test_a_spool_that_is_not_wanted_any_more_costs_later_calls_nothing(tmp_path: Path) -> None:
+    with Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool")) as logger:
+        logger.configure(LoggerConfig(auto_sink=False))
+        logger.add_sink(SinkConfig(path=tmp_path / "mine.log", format="{message}"))
+        logger.info("one")
+        assert logger.flush(60)
+        assert not logger._backend._wanted_post()["start"]
+
+
 def test_a_relative_path_is_the_same_file_for_a_recovery_after_chdir(tmp_path: Path, monkeypatch) -> None:
     dies(tmp_path, "logger.info('left')")
     (tmp_path / "elsewhere").mkdir()
