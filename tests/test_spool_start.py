@@ -221,8 +221,9 @@ def test_recover_into_a_pipe_that_nobody_reads_any_more_ends_at_once_and_keeps_t
 
 def test_recover_with_stdout_closed_says_so(tmp_path: Path) -> None:
     dies(tmp_path, "logger.info('line')")
-    command = f"{sys.executable} -m logly recover {tmp_path / 'app.spool'} >&-"
-    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    closing = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    command = [sys.executable, "-c", closing, "-m", "logly", "recover", str(tmp_path / "app.spool")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert "stdout is closed" in done.stderr
     assert "Traceback" not in done.stderr
