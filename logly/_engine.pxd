@@ -281,7 +281,7 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
                 engine_write(engine, sink)
             if is_stalled(engine, sink) and sink_backlog(sink) >= sink.backlog_limit and not sink.busy:
                 engine_discard(engine, sink)
-        if sink.out.size > sink.start:
+        if sink.out.size > sink.start or (sink.staged.size and sink.retry_at_ns):
             wait_ns = (sink.retry_at_ns if sink.retry_at_ns else sink.due_ns) - engine.now_ns
             if wait_ns < 0:
                 wait_ns = 0

@@ -34,8 +34,7 @@ cdef list forking_cores = []         # whose locks the fork that is under way ho
 cdef list forked_cores = []          # all that were there when it began
 cdef Forked* forked = NULL           # the same, for `begin_child`
 cdef uint32_t forked_count = 0
-cdef bint has_begun = False          # this is a child, and `begin_child` has reset its engines
-cdef bint names_are_locked = False
+cdef bint has_begun = False          # this is a child, `begin_child` has reset its engines, and its hook has not run yet
 cdef uint32_t fork_lock = 0          # one fork at a time, for two could wait for each other's engines
 cdef uint64_t forking_thread = 0
 cdef int fork_depth = 0              # a signal handler can fork between the hooks of another fork
@@ -60,19 +59,9 @@ cdef bint take_fork_lock(int64_t deadline) noexcept:
     return True
 
 
-# Whoever logs in the child before its hook may need this lock, which must not be a thread's that is not there any more.
-cdef bint lock_names(int64_t deadline):
-    while not registry_lock.acquire(blocking=False):
-        if clock_monotonic_ns() > deadline:
-            return False
-        with nogil:
-            wait_ns(1000000)
-    return True
-
-
 def before_fork():
     """Brings every flusher to rest between two passes. One that does not come to rest in time is left alone."""
-    global forking_thread, fork_depth, forked, forked_count, has_begun, names_are_locked
+    global forking_thread, fork_depth, forked, forked_count, has_begun
     cdef Core core
     cdef Forked* room
     cdef int64_t deadline = clock_monotonic_ns() + FORK_PATIENCE_NS
@@ -84,7 +73,6 @@ def before_fork():
     forking_thread = PyThread_get_thread_ident()
     fork_depth = 1
     has_begun = False
-    names_are_locked = lock_names(deadline)
     forked_cores[:] = living_cores()
     room = <Forked*> realloc(forked, (len(forked_cores) + 1) * sizeof(Forked))
     forked_count = 0
@@ -115,13 +103,10 @@ def after_fork_in_parent():
 
 
 cdef end_fork():
-    global forking_thread, forked_count, names_are_locked
+    global forking_thread, forked_count
     forking_cores.clear()
     forked_cores.clear()
     forked_count = 0
-    if names_are_locked:
-        names_are_locked = False
-        registry_lock.release()
     forking_thread = 0
     store_release32(&fork_lock, 0)
 
@@ -131,16 +116,15 @@ def after_fork_in_child():
     global fork_depth, registry_lock, has_begun
     cdef Core core
     cdef uint32_t i
-    if not names_are_locked:
-        # A thread that is not there any more may have it.
-        registry_lock = RLock()
+    # A thread that is not there any more may have it.
+    registry_lock = RLock()
     if has_begun:
         for i in range(forked_count):
             (<Core> forked[i].core).engine.post = forked[i].post
-    else:
-        for core in living_cores():
-            reset_core(core, core in forking_cores)
     for core in living_cores():
+        # Not what `begin_child` has reset, nor what a hook has made here.
+        if core.engine.process != process_id():
+            reset_core(core, core in forking_cores)
         core.errors.clear()
     has_begun = False
     fork_depth = 0
@@ -157,7 +141,7 @@ cdef void begin_child() noexcept:
         return  # not Python's fork, but some other thread's
     for i in range(forked_count):
         core = <Core> forked[i].core
-        if core.engine.ring != NULL and core.engine.ring.spool != NULL:
+        if core.engine.ring != NULL and (core.engine.ring.spool != NULL or core.engine.ring == core.stand_in):
             ring = ring_new(INTERIM_BYTES, 0)
             if ring == NULL:
                 return  # the hook does it all

@@ -131,7 +131,10 @@ cdef Program* register_template(str message) except? NULL:
     """The program of a message; NULL when the registry is full."""
     global program_count
     cdef Program* program
-    cdef list known = programs_by_text.get(message)
+    cdef list known
+    if has_begun:
+        return NULL  # a forked child, whose hook has not run yet: a thread that is not there any more may have the lock
+    known = programs_by_text.get(message)
     if known is None:
         if load_relaxed32(&program_count) >= template_limit or len(message) > MAX_TEMPLATE_BYTES:
             return NULL
@@ -215,6 +218,8 @@ cdef uint32_t register_site(tuple place) except? 0:
         if load_relaxed(&site.globals) == globals_:
             return site.id
         site = load_pointer(&site.next)
+    if has_begun:
+        return 0  # as for templates
     with registry_lock:
         return add_site(place, key, instruction, globals_)
 

@@ -85,15 +85,15 @@ cdef void let_go_of_spools(Core core, bint in_child) noexcept:
 
 cdef list leave_all_spools(Core core, bint in_child):
     cdef list left = core.spools
-    cdef Ring* ring
+    if in_child and core.interim != NULL:
+        if core.engine.ring == core.interim:
+            swap_ring(core, full_stand_in(core))
+        core.interim = NULL
     if not left:
         return []
-    ring = full_stand_in(core)
+    full_stand_in(core)
     if in_child:
         let_go_of_spools(core, True)
-        if core.interim != NULL and core.engine.ring == core.interim:
-            swap_ring(core, ring)
-        core.interim = NULL
     else:
         core.lock()
         let_go_of_spools(core, False)

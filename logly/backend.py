@@ -185,8 +185,8 @@ class Backend:
 
     def start_flusher(self) -> None:
         """Called by the first record that finds no flusher."""
-        if self._is_to_recover and not self.recover():
-            return  # another thread is at it, and starts the flusher after that
+        if self._is_to_recover and (self.core.is_inside() or not self.recover()):
+            return  # another thread is at it, or will be, and starts the flusher after that
         if not self.is_closed:
             self.flusher.start()
         self._publish_post()
@@ -264,7 +264,9 @@ class Backend:
                 left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
                 try:
                     done = deliver(file, given, sinks, min(left, self._patience_s), self.tell)
-                    is_cut_short = is_cut_short or (not done.is_complete and left < self._patience_s)
+                    # Again soon, but not where some sink has had a part: it would have that again and again.
+                    is_unmoved = not done.is_complete and not done.has_moved
+                    is_cut_short = is_cut_short or (is_unmoved and left < self._patience_s)
                 except Exception as trouble:
                     self.tell(trouble)
             self.recovery_pending = is_cut_short
@@ -393,7 +395,9 @@ class Backend:
             sink.handle.stop()
             self._leaving[sink_id] = sink
             self._refresh()
-        if self.core.is_inside():  # its own function: what was logged before is still to come to it
+        needs_python = sink.target != "fd" or sink.config.filter is not None
+        if self.core.is_inside() and not sink.handle.settle() and needs_python:
+            # Its own function, say: what was logged before is still to come to it.
             self._departing.append((sink, time.monotonic() + self._patience_s))
             self.core.want_python()
             return True
@@ -409,12 +413,15 @@ class Backend:
         sink.handle.remove()
         sink.close()
 
-    def _see_off(self) -> None:
+    def _see_off(self, *, at_once: bool = False) -> None:
         """Removes the sinks that were removed from inside, once they have written what they hold."""
         for departing in list(self._departing):
             sink, deadline = departing
-            if sink.handle.settle() or self.is_closed or time.monotonic() >= deadline:
-                self._departing.remove(departing)
+            if sink.handle.settle() or at_once or time.monotonic() >= deadline:
+                try:
+                    self._departing.remove(departing)
+                except ValueError:  # another thread has seen it off
+                    continue
                 self._finish_removal(sink)
 
     def _settle(self, sink: Sink) -> None:
@@ -604,7 +611,7 @@ class Backend:
             self._tell_errors()
         with self._changing:
             # At exit they stay open: for a record that is later still, Python could not open them again.
-            self._see_off()
+            self._see_off(at_once=True)
             for sink in [] if self.flusher.is_final else list(self.sinks.values()):
                 sink.release_file()
 

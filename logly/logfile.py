@@ -152,11 +152,15 @@ class LogFile:
         if not schedule.is_due(begins_ns):
             self._earliest_ns = min(self._earliest_ns, begins_ns)
             return Turn(None, False)
-        boundary_ns = self._boundary_before(begins_ns)
-        done = self._rotate(
-            schedule.next_ns if boundary_ns is None else boundary_ns,
-            lambda file: boundary_ns is not None and self._boundary_before(begins_ns) == boundary_ns,
-        )
+        waited_for_ns, boundary_ns = schedule.next_ns, self._boundary_before(begins_ns)
+
+        def is_due(file: os.stat_result) -> bool:
+            if boundary_ns is None or self._boundary_before(begins_ns) != boundary_ns:
+                return False
+            # Several boundaries have passed: whoever came first may have begun the file since the last of them.
+            return boundary_ns == waited_for_ns or file.st_mtime_ns < boundary_ns
+
+        done = self._rotate(waited_for_ns if boundary_ns is None else boundary_ns, is_due)
         # Only now: one that failed is still due.
         schedule.advance(begins_ns)
         self._earliest_ns = NEVER_NS

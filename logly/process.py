@@ -23,6 +23,7 @@ HOUSEKEEPING_AT_EXIT_S = 10.0
 is_exiting = False
 _backends: weakref.WeakSet[Backend] = weakref.WeakSet()
 _finalizer: Any = None  # multiprocessing's, in a child process of its own
+_finalizer_pid = 0
 
 
 def add(backend: Backend) -> None:
@@ -64,12 +65,13 @@ def _after_fork_in_child() -> None:
 
 
 def _finish_with_multiprocessing() -> None:
-    global _finalizer
+    global _finalizer, _finalizer_pid
     util = sys.modules.get("multiprocessing.util")
     process = sys.modules.get("multiprocessing.process")
     if util is None or process is None or process.parent_process() is None:
         return
-    if _finalizer is None or not _finalizer.still_active():
+    if _finalizer is None or _finalizer_pid != os.getpid() or not _finalizer.still_active():
+        _finalizer_pid = os.getpid()
         _finalizer = util.Finalize(None, _finish_all, exitpriority=0)
 
 

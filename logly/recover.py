@@ -52,7 +52,7 @@ def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
             print(f"logly: {path}: its process lives (or somebody recovers it now); left alone", file=sys.stderr)
             return False
         process = file.process
-        count, is_complete = deliver(file, LoggerConfig(), [sink], timeout, tell)
+        count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, tell)
     except (SpoolError, LoglyError, OSError) as trouble:
         tell(trouble)
         return False

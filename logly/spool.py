@@ -247,6 +247,8 @@ class Recovered(NamedTuple):
 
     records: int
     is_complete: bool
+    has_moved: bool
+    """Whether any sink has taken anything."""
 
 
 def deliver(
@@ -277,7 +279,8 @@ def deliver(
     def tell(trouble: Exception) -> None:
         nonlocal is_gone
         # The only one who reads: nobody will take the rest, however long that is tried.
-        is_gone = is_gone or (len(sinks) == 1 and isinstance(trouble, BrokenPipeError))
+        is_alone = len(sinks) == 1 and sinks[0].fd is not None
+        is_gone = is_gone or (is_alone and isinstance(trouble, BrokenPipeError))
         on_error(trouble)
 
     try:
@@ -298,6 +301,7 @@ def deliver(
         ),
     )
     is_safe = False
+    deadline = time.monotonic() + timeout
     try:
         for sink in sinks:
             backend._add(sink)
@@ -311,10 +315,10 @@ def deliver(
         ]
         count = spool_adopt(backend.core, file, starts)
         backend.flusher.start()
-        deadline = time.monotonic() + timeout
         while not backend.core.flush(min(LOOK_S, max(0, deadline - time.monotonic()))):
             if is_gone or time.monotonic() >= deadline:
                 break
+        has_moved = any(backend.sink_stats(sink_id).written for sink_id in backend.sinks)
         # Before the spool goes.
         is_safe = True
         for added in backend.sinks.values():
@@ -322,11 +326,11 @@ def deliver(
     finally:
         backend.core.finished_spools()
         backend.core.leave_spools(False)  # what was not written is given up here, and stays there
-        backend.close(timeout)
+        backend.close(max(0.0, deadline - time.monotonic()))
         is_done = file.is_finished and is_safe
         if file.fd >= 0:
             (remove if is_done else SpoolFile.close)(file)
-    return Recovered(count, is_done)
+    return Recovered(count, is_done, has_moved)
 
 
 # ---- a write that its process did not live to see the end of

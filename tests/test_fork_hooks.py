@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -86,3 +87,96 @@ def test_a_childs_early_records_do_not_get_into_the_parents_spool(tmp_path: Path
     early = {f"early child False {i}" for i in range(50)}
     assert Counter(line for line in lines if line not in early) == expected
     assert max(Counter(line for line in lines if line in early).values(), default=0) <= 1
+
+
+def run(source: str, folder: Path) -> list[str]:
+    """The lines of the log of a program, which ends well."""
+    program = textwrap.dedent(source)
+    command = [sys.executable, "-W", "ignore", "-c", program, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, timeout=60, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return sorted((folder / "app.log").read_text().splitlines())
+
+
+def test_a_logger_that_a_hook_makes_during_the_fork_works_on_both_sides(tmp_path: Path) -> None:
+    source = """
+    import os, sys
+    loggers = []
+    def early():  # registered before logly's hook, it runs after that
+        from logly import Logger, LoggerConfig, SinkConfig
+        logger = Logger(LoggerConfig(auto_sink=False))
+        logger.add_sink(SinkConfig(path=sys.argv[1] + "/app.log", format="{message}"))
+        logger.info("hook")
+        loggers.append(logger)
+    os.register_at_fork(before=early)
+    import logly
+    logly.Logger
+    pid = os.fork()
+    loggers[0].info("parent" if pid else "child")
+    assert loggers[0].close(30)
+    if pid == 0:
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    """
+    assert run(source, tmp_path) == ["child", "hook", "parent"]
+
+
+def test_what_a_hook_logs_in_a_grandchild_whose_parent_has_not_logged_is_there(tmp_path: Path) -> None:
+    source = """
+    import os, sys
+    made = None
+    def early():
+        if made is not None and os.getppid() != first:
+            for i in range(3): made.info("early {}", i)
+    os.register_at_fork(after_in_child=early)
+    from logly import Logger, LoggerConfig, SinkConfig
+    first = os.getppid()
+    logger = Logger(LoggerConfig(auto_sink=False, spool=sys.argv[1] + "/app.spool"))
+    logger.add_sink(SinkConfig(path=sys.argv[1] + "/app.log", format="{message}"))
+    logger.info("parent")
+    pid = os.fork()
+    if pid == 0:
+        made = logger
+        pid = os.fork()
+        made = None
+        if pid == 0:
+            logger.info("grandchild")
+            assert logger.close(30)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert logger.close(30)
+    """
+    assert run(source, tmp_path) == ["early 0", "early 1", "early 2", "grandchild", "parent"]
+    assert list(tmp_path.glob("app.spool*")) == []
+
+
+def test_a_fork_waits_for_no_thread_that_waits_for_another_librarys_lock(tmp_path: Path) -> None:
+    """That lock is taken in a hook which runs after logly's; its holder logs from a new place meanwhile."""
+    source = """
+    import os, sys, threading
+    lock = threading.Lock()
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    from logly import Logger, LoggerConfig, SinkConfig
+    logger = Logger(LoggerConfig(auto_sink=False))
+    logger.add_sink(SinkConfig(path=sys.argv[1] + "/app.log", format="{message}"))
+    logger.info("begin")
+    held, go = threading.Event(), threading.Event()
+    def work():
+        with lock:
+            held.set()
+            go.wait(5)
+            logger.info("a new template {}", 1)
+    thread = threading.Thread(target=work)
+    thread.start()
+    held.wait()
+    os.register_at_fork(before=go.set)  # runs first
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    thread.join()
+    assert logger.close(30)
+    """
+    assert run(source, tmp_path) == ["a new template 1", "begin"]

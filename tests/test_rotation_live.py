@@ -341,6 +341,7 @@ def test_a_process_that_was_idle_at_a_boundary_keeps_the_days_apart(tmp_path: Pa
     for stamp in others:
         (tmp_path / f"app_{stamp}.log").write_text("of the first, or rotated by size\n")
     path.write_text("of the second\n")
+    os.utime(path, ns=(ns("2024-01-02T20:00"),) * 2)
     turn = file.rotate(ns("2024-01-03T08:00"), 10)
     assert turn.is_renamed
     assert (tmp_path / "app_20240103_000000.log").read_text() == "of the second\n"
@@ -349,6 +350,7 @@ def test_a_process_that_was_idle_at_a_boundary_keeps_the_days_apart(tmp_path: Pa
     os.close(turn.old_fd)
     # The other one comes later, and finds that done.
     path.write_text("of the third\n")
+    os.utime(path, ns=(ns("2024-01-03T08:00"),) * 2)
     file.schedule.next_ns = ns("2024-01-03T00:00")
     assert not file.rotate(ns("2024-01-03T09:00"), 10).is_renamed
     assert path.read_text() == "of the third\n"
@@ -426,3 +428,24 @@ def test_a_descriptor_that_others_closed_and_that_is_another_files_by_now_is_not
     logger.close()
     assert os.fstat(number).st_ino == os.stat(tmp_path / "other").st_ino
     os.close(number)
+
+
+def test_processes_that_were_idle_over_several_boundaries_rotate_once(tmp_path: Path) -> None:
+    """A quiet night: the first that logs in the morning rotates, and the others leave its file alone."""
+    path = tmp_path / "app.log"
+    path.write_text("of the evening\n")
+    files = [LogFile(SinkConfig(path=path, rotation="hourly").resolved(), utc=True, on_error=print) for _ in range(4)]
+    for file in rotated_files(path):
+        file.rename(path)
+    for file_ in files:
+        file_.reopen()
+        assert file_.schedule is not None
+        file_.schedule.next_ns = ns("2024-01-01T23:00")
+        file_.rotate(ns("2024-01-02T08:00"), 10)
+        file_.reopen()
+        with path.open("a") as out:
+            out.write("of the morning\n")
+    assert [file.name for file in rotated_files(path)] == ["app_20240101_230000.log"]
+    assert path.read_text() == "of the morning\n" * 4
+    for file_ in files:
+        file_.close()
