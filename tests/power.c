@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 
 #define COUNTERS 512
 static __thread unsigned long last_inode;
+/* The flusher and a thread that rotates may sync the same file. */
+static pthread_mutex_t syncing = PTHREAD_MUTEX_INITIALIZER;
 static char seen[COUNTERS];
 static int events = -1;
 
@@ -74,9 +77,11 @@ static int sync_file(int fd, const char *call) {
     if (!inode) return real(fd);
     snprintf(made, sizeof made, "%s/%lu.new", disk(), inode);
     snprintf(name, sizeof name, "%s/%lu", disk(), inode);
+    pthread_mutex_lock(&syncing);
     copy(fd, made);
     result = real(fd);
     if (rename(made, name)) abort();
+    pthread_mutex_unlock(&syncing);
     tell("sync", inode, result);
     last_inode = inode;
     return result;

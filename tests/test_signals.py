@@ -27,15 +27,16 @@ if mode == "function":
 i = 0
 print("ready", flush=True)
 try:
+    # No `if` at the loop's end: CPython 3.14 does not let `except` catch what is raised in the jump back from there.
     while True:
-        logger.info("line {} {}", i, "x" * 200)
-        i += 1
         if mode == "flush" and i % 10 == 0:
             logger.flush()
         if mode == "close" and i % 10 == 0:
             logger.close()
             logger = Logger(LoggerConfig(auto_sink=False))
             logger.add_sink(SinkConfig(path=path, format="{message}"))
+        logger.info("line {} {}", i, "x" * 200)
+        i += 1
 except KeyboardInterrupt:
     pass
 logger.info("end {} {}", i, "")
