@@ -51,7 +51,7 @@ from logly._merge cimport Merge, merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,
     WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Marks, Sink, marks_clear, sink_advance, sink_backlog,
-    sink_is_mid_record, sink_rewind, sink_unstage, sink_use_spool, sink_written_offset,
+    sink_is_mid_record, sink_rewind, sink_unstage, sink_use_spool, sink_written_offset, synchronous_are_behind,
 )
 from logly._producer cimport (
     ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,

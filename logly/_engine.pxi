@@ -128,7 +128,7 @@ cdef class Core:
 
         Neither waits for the GIL with the lock in hand, nor for the lock with the GIL in hand: a thread that never gets the
         GIL again, because the interpreter ends, would keep the lock. The same thread may take it again: the
-        collector can run a __del__ that logs inside a section, and a signal handler runs between the hooks of a fork.
+        collector can run a __del__ that logs inside a section.
         """
         cdef uint64_t me = PyThread_get_thread_ident()
         cdef bint taken = True
@@ -542,20 +542,17 @@ cdef class Core:
         cdef uint64_t mark
         cdef bint done
         self.lock()
-        mark = engine_committed(self.engine)
-        self.pass_here()
-        done = self.engine.drained >= mark and not self.sync_is_behind()
-        self.unlock()
+        with nogil:
+            mark = engine_committed(self.engine)
+            engine_pass(self.engine)
+            done = self.engine.drained >= mark and not synchronous_are_behind(self.engine.sinks)
+            self.unlock()
         return done
 
     cdef bint sync_is_behind(self) noexcept:
-        cdef Sink* sink
-        cdef bint behind = False
+        cdef bint behind
         self.lock()
-        sink = self.engine.sinks
-        while sink != NULL:
-            behind = behind or (sink.synchronous and sink_backlog(sink) != 0)
-            sink = sink.next
+        behind = synchronous_are_behind(self.engine.sinks)
         self.unlock()
         return behind
 
@@ -597,8 +594,9 @@ cdef class Core:
             longest = 50000000
             if has_waited and self.flusher_is_in_python():
                 if self.lock_patiently(deadline):
-                    self.pass_here()
-                    self.unlock()
+                    with nogil:
+                        engine_pass(engine)
+                        self.unlock()
             elif load_acquire32(&self.has_flusher):
                 engine_wake(engine)
             else:

@@ -1,41 +1,45 @@
 # Fork. The child must get every engine between two passes: no lock taken, no buffer half changed, nobody in the C library's
-# localtime_r, whose lock a fork does not reset. So the forking thread holds every engine's lock from before the fork to
-# after it; in the child, rings and buffers are emptied, for what they hold is the parent's, who will write it.
+# localtime_r, whose lock a fork does not reset. So the forking thread holds every engine's lock over fork() itself; in the
+# child, rings and buffers are emptied, for what they hold is the parent's, who will write it.
 #
-# All of it is compiled, so that no signal handler runs and no Ctrl-C is raised inside. What runs between the hooks (other
-# libraries' hooks, signal handlers) may log: the forking thread may take its locks again; and the child's engines are reset
-# inside fork() itself (`begin_child`), so that what such code logs there is the child's, and no byte of it goes into the
-# parent's spool.
+# The locks are taken and given back, and the child's engines reset, by handlers that the C library calls (`pthread_atfork`).
+# Between them and Python's hooks run other libraries' hooks and signal handlers: these may log, or wait for a thread that
+# logs. What they log in the child is the child's, and no byte of it goes into the parent's spool.
 
 cdef extern from *:
     """
     #ifdef _WIN32
-    static int logly_at_fork(void (*child)(void)) { return 0; }
+    static int logly_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void)) { return 0; }
     #else
     #include <pthread.h>
-    static int logly_at_fork(void (*child)(void)) { return pthread_atfork(NULL, NULL, child); }
+    static int logly_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void)) {
+        return pthread_atfork(before, parent, child);
+    }
     #endif
     """
-    int call_in_forked_children "logly_at_fork"(void (*child)() noexcept) noexcept
+    ctypedef void (*Handler)() noexcept
+    int call_at_fork "logly_at_fork"(Handler before, Handler parent, Handler child) noexcept
 
 cdef enum:
     # How long all flushers together may keep a fork waiting: one that is stuck in a write does not stop it.
     FORK_PATIENCE_NS = 1000000000
+    # The same inside fork(), where this thread keeps the GIL: a pass takes some milliseconds.
+    LOCK_PATIENCE_NS = 200000000
     # Of the ring for what a child logs before its spool can be made.
     INTERIM_BYTES = 1 << 16
 
 cdef struct Forked:
     PyObject* core                   # kept by `forked_cores`
-    bint is_quiet                    # its flusher is at rest
+    bint is_stuck                    # its flusher did not come to rest
+    bint is_quiet                    # it is at rest, and its lock is this thread's
     uint32_t post
 
 cdef list all_cores = []             # weak references
-cdef list forking_cores = []         # whose locks the fork that is under way holds
-cdef list forked_cores = []          # all that were there when it began
-cdef Forked* forked = NULL           # the same, for `begin_child`
+cdef list forked_cores = []          # all that were there when the fork that is under way began
+cdef Forked* forked = NULL           # the same, for the handlers
 cdef uint32_t forked_count = 0
 cdef bint has_begun = False          # this is a child, `begin_child` has reset its engines, and its hook has not run yet
-cdef uint32_t fork_lock = 0          # one fork at a time, for two could wait for each other's engines
+cdef uint32_t fork_lock = 0          # one fork at a time
 cdef uint64_t forking_thread = 0
 cdef int fork_depth = 0              # a signal handler can fork between the hooks of another fork
 
@@ -60,53 +64,48 @@ cdef bint take_fork_lock(int64_t deadline) noexcept:
 
 
 def before_fork():
-    """Brings every flusher to rest between two passes. One that does not come to rest in time is left alone."""
+    """Takes note of all engines, and of the flushers that do not come to rest: those are left alone."""
     global forking_thread, fork_depth, forked, forked_count, has_begun
     cdef Core core
     cdef Forked* room
-    cdef int64_t deadline = clock_monotonic_ns() + FORK_PATIENCE_NS
+    cdef int64_t deadline
     if forking_thread == PyThread_get_thread_ident():
         fork_depth += 1
         return
-    if not take_fork_lock(deadline + FORK_PATIENCE_NS):
+    if not take_fork_lock(clock_monotonic_ns() + 2 * FORK_PATIENCE_NS):
         return
+    deadline = clock_monotonic_ns() + FORK_PATIENCE_NS
     forking_thread = PyThread_get_thread_ident()
     fork_depth = 1
     has_begun = False
     forked_cores[:] = living_cores()
     room = <Forked*> realloc(forked, (len(forked_cores) + 1) * sizeof(Forked))
     forked_count = 0
+    if room == NULL:
+        return
+    forked = room
     for core in forked_cores:
-        is_quiet = core.lock_until(deadline)
-        if is_quiet:
-            forking_cores.append(core)
-        if room != NULL:
-            room[forked_count].core = <PyObject*> core
-            room[forked_count].is_quiet = is_quiet
-            forked_count += 1
-    if room != NULL:
-        forked = room
+        room[forked_count].core = <PyObject*> core
+        room[forked_count].is_stuck = not core.lock_until(deadline)
+        room[forked_count].is_quiet = False
+        if not room[forked_count].is_stuck:
+            core.unlock()
+        forked_count += 1
 
 
 def after_fork_in_parent():
-    """The flushers go on."""
-    global forking_thread, fork_depth
-    cdef Core core
-    if forking_thread != PyThread_get_thread_ident():
-        return
-    fork_depth -= 1
-    if fork_depth:
-        return
-    for core in forking_cores:
-        core.unlock()
-    end_fork()
+    """The fork is over, or did not succeed."""
+    global fork_depth
+    if forking_thread == PyThread_get_thread_ident():
+        fork_depth -= 1
+        if fork_depth == 0:
+            end_fork()
 
 
 cdef end_fork():
     global forking_thread, forked_count
-    forking_cores.clear()
-    forked_cores.clear()
     forked_count = 0
+    forked_cores.clear()
     forking_thread = 0
     store_release32(&fork_lock, 0)
 
@@ -124,21 +123,60 @@ def after_fork_in_child():
     for core in living_cores():
         # Not what `begin_child` has reset, nor what a hook has made here.
         if core.engine.process != process_id():
-            reset_core(core, core in forking_cores)
+            reset_core(core, False)
         core.errors.clear()
     has_begun = False
     fork_depth = 0
     end_fork()
 
 
+# ---- inside fork(): no Python code runs, and the GIL is kept. Not for a fork of another thread that is not Python's.
+
+cdef void hold_engines() noexcept:
+    cdef int64_t deadline = clock_monotonic_ns() + LOCK_PATIENCE_NS
+    cdef uint32_t i
+    if forking_thread == PyThread_get_thread_ident():
+        for i in range(forked_count):
+            forked[i].is_quiet = lock_here(<Core> forked[i].core, 0 if forked[i].is_stuck else deadline)
+
+
+cdef void let_engines_go() noexcept:
+    cdef uint32_t i
+    if forking_thread == PyThread_get_thread_ident():
+        for i in range(forked_count):
+            if forked[i].is_quiet:
+                (<Core> forked[i].core).unlock()
+
+
+cdef bint lock_here(Core core, int64_t deadline) noexcept:
+    """`Core.lock_until` for where the GIL cannot be given up: so the holder must not need it, or this thread goes without."""
+    cdef uint64_t me = PyThread_get_thread_ident()
+    cdef bint taken
+    if load_relaxed(&core.holder) == me:
+        core.holds += 1
+        return True
+    fetch_add(&core.engine.lock.waiters, 1)
+    while True:
+        taken = lock_try(&core.engine.lock)
+        if taken or clock_monotonic_ns() >= deadline:
+            break
+        lock_await(&core.engine.lock)
+    fetch_sub(&core.engine.lock.waiters, 1)
+    event_signal(&core.engine.turn)
+    if taken:
+        store_relaxed(&core.holder, me)
+        core.holds = 1
+    return taken
+
+
 cdef void begin_child() noexcept:
-    """Runs inside fork(), in the child: no Python code, and no memory of the parent's that is mapped."""
+    """Not even memory of the parent's that is mapped is looked at."""
     global has_begun
     cdef Core core
     cdef Ring* ring
     cdef uint32_t i
     if forking_thread != PyThread_get_thread_ident():
-        return  # not Python's fork, but some other thread's
+        return
     for i in range(forked_count):
         core = <Core> forked[i].core
         if core.engine.ring != NULL and (core.engine.ring.spool != NULL or core.engine.ring == core.stand_in):
@@ -158,7 +196,8 @@ cdef void begin_child() noexcept:
     has_begun = True
 
 
-call_in_forked_children(begin_child)
+if call_at_fork(hold_engines, let_engines_go, begin_child):
+    raise MemoryError
 
 
 cdef void reset_core(Core core, bint is_quiet) noexcept:

@@ -164,6 +164,14 @@ cdef inline size_t sink_backlog(const Sink* sink) noexcept nogil:
     return sink.out.size - sink.start + sink.staged.size - sink.staged_start
 
 
+cdef inline bint synchronous_are_behind(const Sink* sink) noexcept nogil:
+    while sink != NULL:
+        if sink.synchronous and sink_backlog(sink):
+            return True
+        sink = sink.next
+    return False
+
+
 # The line just composed at the end of `out` belongs to the record with this sequence number.
 cdef inline void sink_mark(Sink* sink, size_t line_start, uint64_t sequence) noexcept nogil:
     sink.appended += sink.out.size - line_start

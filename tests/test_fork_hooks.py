@@ -152,24 +152,19 @@ def test_what_a_hook_logs_in_a_grandchild_whose_parent_has_not_logged_is_there(t
     assert list(tmp_path.glob("app.spool*")) == []
 
 
-def test_a_fork_waits_for_no_thread_that_waits_for_another_librarys_lock(tmp_path: Path) -> None:
-    """That lock is taken in a hook which runs after logly's; its holder logs from a new place meanwhile."""
-    source = """
-    import os, sys, threading
-    lock = threading.Lock()
-    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
-    from logly import Logger, LoggerConfig, SinkConfig
-    logger = Logger(LoggerConfig(auto_sink=False))
-    logger.add_sink(SinkConfig(path=sys.argv[1] + "/app.log", format="{message}"))
-    logger.info("begin")
-    held, go = threading.Event(), threading.Event()
-    def work():
-        logger.info("its ring")  # without a GIL a thread's first record needs the engine's lock, which the fork has
-        with lock:
-            held.set()
-            go.wait(5)
-            logger.info("a new template {}", 1)
-    thread = threading.Thread(target=work)
+OTHER_LIBRARY = """
+import os, sys, threading
+lock = threading.Lock()
+os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+from logly import Logger, LoggerConfig, SinkConfig
+held, go = threading.Event(), threading.Event()
+def work():
+    with lock:
+        held.set()
+        go.wait(5)
+        log()
+thread = threading.Thread(target=work)
+def fork_beside():
     thread.start()
     held.wait()
     os.register_at_fork(before=go.set)  # runs first
@@ -178,6 +173,30 @@ def test_a_fork_waits_for_no_thread_that_waits_for_another_librarys_lock(tmp_pat
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
     thread.join()
-    assert logger.close(30)
-    """
-    assert run(source, tmp_path) == ["a new template 1", "begin", "its ring"]
+logger = Logger(LoggerConfig(auto_sink=False, async_buffer_size=4096, stall_timeout=60))
+logger.add_sink(SinkConfig(path=sys.argv[1] + "/app.log", format="{message}"))
+"""
+"""A library whose hook, which runs after logly's, takes a lock; its holder logs meanwhile."""
+
+
+def test_a_fork_waits_for_no_thread_that_has_another_librarys_lock(tmp_path: Path) -> None:
+    program = """
+def log():  # a thread's first record, and from a new place
+    logger.info("a new template {}", 1)
+logger.info("begin")
+fork_beside()
+assert logger.close(30)
+"""
+    assert run(OTHER_LIBRARY + program, tmp_path) == ["a new template 1", "begin"]
+
+
+def test_nor_for_one_that_logs_more_than_the_ring_takes(tmp_path: Path) -> None:
+    program = """
+def log():
+    for i in range(1000):
+        logger.info("{}", i)
+fork_beside()
+assert logger.close(30)
+assert logger.stats().dropped == 0
+"""
+    assert run(OTHER_LIBRARY + program, tmp_path) == sorted(str(i) for i in range(1000))
