@@ -33,11 +33,11 @@ DESELECTED = {
     "tests/test_spool.py::test_any_sudden_end[os.kill(os.getpid(), signal.SIGSEGV)]": "ends by that on purpose",
 }
 OF_ONE_TOOL = {
-    # gcc 12's ASan does not let go of its allocator's locks at a fork: CPython's own code after it waits for them, where
+    # gcc 12's ASan does not let go of its allocator's locks at a fork: CPython's code after it waits for them where
     # another thread was allocating. And it must be the first library that is preloaded.
     "asan": {
-        "tests/test_fork.py::test_a_child_that_ends_by_sys_exit_loses_nothing": "forks while the flusher's thread begins",
-        "tests/test_fork_hooks.py": "forks while the flusher's thread begins",
+        "tests/test_fork.py::test_a_child_that_ends_by_sys_exit_loses_nothing": "forks while a thread begins",
+        "tests/test_fork_hooks.py": "forks while a thread begins",
         "tests/test_messages.py::test_a_huge_message_does_not_stay_in_memory": "ASan keeps what was freed",
         "tests/test_spool_power.py": "preloads a library of its own",
     },
