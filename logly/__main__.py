@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
+from . import __version__
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m logly", description=__doc__)
+    about = "logly's commands; --help after one tells more."
+    parser = argparse.ArgumentParser(prog="python -m logly", description=about)
+    parser.add_argument("--version", action="version", version=f"logly {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser(
         "demo",
@@ -17,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     demo.add_argument("--lines", type=int, default=2_000_000, help="lines in all (default: %(default)s)")
     demo.add_argument("--threads", type=int, default=4, help="threads that log (default: %(default)s)")
-    demo.add_argument("--path", default="logs/async.log", help="a file that is not there yet (default: %(default)s)")
+    path_help = "a file that is not there yet (default: %(default)s, made anew)"
+    demo.add_argument("--path", default="logs/async.log", help=path_help)
     _add_recover(commands)
     chosen = parser.parse_args(arguments)
     if chosen.command == "recover":

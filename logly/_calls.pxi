@@ -19,7 +19,7 @@ cdef class Producer:
         self.engine = &no_engine
 
     def __reduce__(self):
-        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled; bind() gives another one with the same sinks")
+        raise TypeError(f"a {type(self).__name__} cannot be pickled: make one in the process that is to log")
 
     def _attach(self, Core core not None, FieldBlock bound, owner):
         self.core = core
@@ -273,7 +273,7 @@ cdef bint emit_careful(
     try:
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit)
-        if type(message) is str and (args or fields):
+        if type(message) is str and (args or fields) and <uint64_t> len(message) <= limit // 4:
             program = register_template(message)
         if not all_native(program, args, limit):
             program = NULL

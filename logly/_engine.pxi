@@ -1,7 +1,7 @@
 # `Core`: one logger's engine as Python holds it. Whoever touches what the flusher reads takes the engine's lock, and
 # gives up the GIL for the wait; under the lock runs no Python code.
 
-from .errors import LoglyError
+from .errors import LoglyError, show
 
 
 cdef class Core:

@@ -53,6 +53,13 @@ class Logger(Producer):
     def __repr__(self) -> str:
         return f"<Logger {self._backend.name!r}, {len(self._backend.user_sinks())} sinks>"
 
+    # It stands for something that is there once, like a file: a copy of what holds a logger has the same one.
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     if TYPE_CHECKING:
         # The log calls are compiled: `install_methods` below puts them here. This is how type checkers see them.
 
@@ -107,8 +114,8 @@ class Logger(Producer):
 
     @property
     def config(self) -> LoggerConfig:
-        """A copy of the settings in force."""
-        return self._backend.given.copy()
+        """A copy of the settings in force; its levels are all of the logger's own, also those of `add_level`."""
+        return self._backend.settings()
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, name: str = "root") -> Self:

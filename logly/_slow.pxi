@@ -80,11 +80,14 @@ cdef object plain_scalar(object value):
         return float.__float__(value)
     if isinstance(value, (str, bytes)):
         return value
-    if hasattr(kind, "item") and hasattr(kind, "ndim") and value.ndim == 0:
-        item = value.item()
-        return item if type(item) in (bool, int, float, str, bytes) else value
-    if hasattr(kind, "__index__"):
-        return value.__index__()
+    try:
+        if hasattr(kind, "item") and hasattr(kind, "ndim") and value.ndim == 0:
+            item = value.item()
+            return item if type(item) in (bool, int, float, str, bytes) else value
+        if hasattr(kind, "__index__"):
+            return value.__index__()
+    except Exception:
+        pass  # an array has all of these, too
     return value
 
 
@@ -135,8 +138,8 @@ cdef str format_message(Core core, object message, tuple args, dict fields):
             if type(template) is not str:
                 template = str.__str__(template)
         except Exception as error:
-            core.note_failed_format(error)
             template = safe_str(message)
+            core.note_failed_format(located(error, template))
     else:
         template = message
     if not args and not fields:
@@ -146,8 +149,20 @@ cdef str format_message(Core core, object message, tuple args, dict fields):
         text = (<object> template).format(*args, **fields)
         return text if type(text) is str else str.__str__(text)
     except Exception as error:
-        core.note_failed_format(error)
+        core.note_failed_format(located(error, template))
         return fallback_text(template, args, fields)
+
+
+cdef object located(object error, str template):
+    """The error with a note that says which message it is about, and where that was logged."""
+    try:
+        if not hasattr(error, "__notes__"):  # somebody's __format__ may raise the same object each time
+            frame = frame_at(1)
+            place = f", logged at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
+            error.add_note(f"in the message {show(template)}{place}")
+    except Exception:
+        pass
+    return error
 
 
 cdef str cut_text(str text, unsigned long long limit_bytes):

@@ -17,10 +17,12 @@ from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, invalid
 from .flusher import Flusher
 from .levels import Level, level_number
+from .reports import StderrReports
 from .sinks import MAX_LEVEL, Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextvars import ContextVar
     from typing import Any, TypeVar
 
@@ -30,13 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend"]
 
-PIPE_BYTES = 4096
-"""A pipe that is writable has room for so many (PIPE_BUF)."""
-
 OFF = MAX_LEVEL + 1
 """A threshold that no level reaches."""
-
-ON_ERROR_INTERVAL_S = 1.0
 
 MAX_LEVELS = 256
 """The core's places for them; each has its number, name and colour there."""
@@ -74,7 +71,7 @@ class Backend:
         self._changing = threading.RLock()
         # For what producers go by. A log call may take it, so nobody waits for anything with it held.
         self._publishing = threading.RLock()
-        self._told_at = 0.0
+        self._reports = StderrReports(name)
         self._context: ContextVar[Any] | None = None
         self.core.on_work = self.do_work
         self.core.start_flusher = self.start_flusher
@@ -257,8 +254,7 @@ class Backend:
             from .spool import dead_spools, deliver
 
             sinks = [sink.for_recovery() for sink in self._active_sinks() if sink.id != self.auto_sink_id]
-            given = self.given.copy()
-            given.custom_levels = self.all_custom_levels()  # its level may have the name of one that was added
+            given = self.settings()  # its level may have the name of one that was added
             is_cut_short = False
             for file in dead_spools(self._spool, self.tell):
                 left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
@@ -297,11 +293,11 @@ class Backend:
     def _define_levels(self) -> None:
         colors = {**DEFAULT_LEVEL_COLORS}
         colors = {number: parse_color(color) for number, color in colors.items()}
-        colors.update(self.config.level_colors)  # type: ignore[arg-type]
+        colors.update(self.config.level_colors)
         with self._publishing:
             self._tell_levels(colors)
 
-    def _check_room_for_levels(self, wanted: dict[str, int]) -> None:
+    def _check_room_for_levels(self, wanted: Mapping[str, int]) -> None:
         known = self.core.level_index
         new = {name.upper() for name in wanted} - set(known)
         if len({index for _, index in known.values()} | new) > MAX_LEVELS:
@@ -321,6 +317,14 @@ class Backend:
             self.core.set_level(name.upper(), number, color)
             if number in names and names[number] == names.get(_unnamed(number)):
                 names[number] = names[name.upper()]  # it was logged by its number before it had a name
+
+    def settings(self) -> LoggerConfig:
+        """A copy of the settings in force, as they were given."""
+        given = self.given.copy()
+        spelt = {name.strip().upper(): name for name in given.custom_levels}
+        levels = {spelt.get(name, name): number for name, number in self.all_custom_levels().items()}
+        given.custom_levels = levels
+        return given
 
     def all_custom_levels(self) -> dict[str, int]:
         own = {name.upper(): number for name, number in self.config.custom_levels.items()}
@@ -556,25 +560,16 @@ class Backend:
                 error = self.core.errors.popleft()
             except IndexError:  # another thread has told it
                 return
-            try:
-                if self.config.on_error is not None:
-                    self.core.call_outside(self.config.on_error, error)
-                else:
-                    self._tell_stderr(error)
-            except Exception as trouble:
-                self._tell_stderr(trouble)
+            self._tell_now(error)
 
-    def _tell_stderr(self, error: BaseException) -> None:
-        now = time.monotonic()
-        if now - self._told_at < ON_ERROR_INTERVAL_S:
-            return
-        self._told_at = now
-        text = f"logly ({self.name}): {type(error).__name__}: {error}\n"
+    def _tell_now(self, error: BaseException, *, at_once: bool = False) -> None:
         try:
-            if _takes_text(2):
-                os.write(2, text.encode(errors="backslashreplace")[:PIPE_BYTES])
-        except OSError:
-            pass  # there is nobody left to tell
+            if self.config.on_error is not None:
+                self.core.call_outside(self.config.on_error, error)
+            else:
+                self._reports.tell(error, at_once=at_once)
+        except Exception as trouble:
+            self._reports.tell(trouble)
 
     # ---- end
 
@@ -606,9 +601,11 @@ class Backend:
     def _close_files(self) -> None:
         """Gives up what sinks in trouble have not taken, and closes what was opened."""
         lost = self.core.abandon()
+        self._tell_errors()
         if lost:
-            self.tell(LoglyError(f"{lost} records could not be written before the logger was closed"))
-            self._tell_errors()
+            error = LoglyError(f"{lost} records could not be written before the logger was closed")
+            self._tell_now(error, at_once=True)
+        self._reports.tell_rest()
         with self._changing:
             # At exit they stay open: for a record that is later still, Python could not open them again.
             self._see_off(at_once=True)
@@ -664,15 +661,6 @@ class Lifeline:
         if backend is not None and not backend.is_closed:
             # Bounded, for the collector runs in any thread; the flusher goes on by itself after that.
             backend.close(backend._patience_s)
-
-
-def _takes_text(fd: int) -> bool:
-    """Whether a write of up to PIPE_BYTES goes through now: a full pipe must not stop the flusher."""
-    try:
-        from select import select
-    except ImportError:  # the interpreter is ending
-        return True
-    return os.name == "nt" or bool(select([], [fd], [], 0)[1])
 
 
 def _unnamed(number: int) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_SIZE_BYTES = 1 << 40
 MAX_DESCRIPTOR = 0x7FFFFFFF
+CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # as `inspect` has them, which costs too much at import
 
 
 def boolean(field: str, value: "Any", levels: "Mapping[str, int]") -> bool:
@@ -26,8 +27,10 @@ def boolean(field: str, value: "Any", levels: "Mapping[str, int]") -> bool:
 
 def color(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
     """A switch, or what to colour."""
-    if value is None or isinstance(value, bool) or value in ("level", "line"):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str) and value.lower() in ("level", "line"):
+        return value.lower()
     raise invalid(field, value, "True, False, None, 'level' or 'line'")
 
 
@@ -41,10 +44,41 @@ def text(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
     raise invalid(field, value, "a text that is not empty")
 
 
+def layout(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    """A layout template, or a layout's name."""
+    template = text(field, value, levels)
+    if template.lower() == "logfmt":
+        return "logfmt"
+    from .template import parse_layout
+
+    parse_layout(template, field=field)
+    return template
+
+
+def time_pattern(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    from .template import check_time_pattern
+
+    pattern = text(field, value, levels)
+    check_time_pattern(pattern, field=field)
+    return pattern
+
+
 def function(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
-    if callable(value):
-        return value
-    raise invalid(field, value, "something that can be called")
+    if not callable(value):
+        raise invalid(field, value, "something that can be called")
+    call = getattr(type(value), "__call__", None)  # noqa: B004 -- what an instance's call runs
+    if _is_coroutine_function(value) or _is_coroutine_function(call):
+        raise invalid(field, value, "a plain function, not a coroutine's: no event loop runs where it is called")
+    return value
+
+
+def _is_coroutine_function(value: "Any") -> bool:
+    while type(value).__name__ == "partial" and hasattr(value, "func"):
+        value = value.func
+    while type(value).__name__ == "method":
+        value = value.__func__
+    flags = getattr(getattr(value, "__code__", None), "co_flags", 0)
+    return isinstance(flags, int) and bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
 
 
 def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...]":
@@ -67,7 +101,7 @@ def stream(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
 
 
 def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[str, int]":
-    if not isinstance(value, dict):
+    if not hasattr(value, "items"):
         raise invalid(field, value, "a dict of numbers by name, like {'NOTICE': 22}")
     seen: set[str] = set()
     for name, number in value.items():
@@ -85,7 +119,7 @@ def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dic
 
 def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[int, str]":
     """Numbers of levels to SGR sequences."""
-    if not isinstance(value, dict):
+    if not hasattr(value, "items"):
         raise invalid(field, value, "a dict of colours by level, like {'INFO': 'bold green'}")
     if not value:
         return {}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any, Literal, Protocol
 
+    from .record import Record
+
     class TextStream(Protocol):
         """What `SinkConfig.stream` needs of a file object."""
 
@@ -84,25 +86,30 @@ class LoggerConfig:
         "how long a sink that takes nothing may delay callers before its records are discarded and counted",
     )
     max_message_bytes: "int | str" = _setting(
-        64 * MIB, checks.size(64), "bytes", "a longer message is cut, with a mark that says so"
+        64 * MIB,
+        checks.size(64),
+        "bytes",
+        "a longer message is cut, with a mark that says so; up to 4 KiB of a template's own text is not counted",
     )
     auto_sink: bool = _setting(True, _YES, "", "a console sink until a sink is added")
     global_console_display: bool = _setting(True, _YES, "", "master switch of all console sinks")
     global_file_storage: bool = _setting(True, _YES, "", "master switch of all file sinks")
     global_color_display: bool = _setting(True, _YES, "", "master switch of all colours")
     json: bool = _setting(False, _YES, "", "JSON lines from sinks that name no layout")
-    pretty_json: bool = _setting(False, _YES, "", "JSON over several indented lines, for people")
+    pretty_json: bool = _setting(
+        False, _YES, "", "JSON over several indented lines, for people, from sinks that name no layout"
+    )
     log_compact: bool = _setting(False, _YES, "", "the short layout for sinks that name none")
     show_time: bool = _setting(True, _YES, "", "time stamp in the default text layout")
     show_module: bool = _setting(True, _YES, "", "module in the default text layout")
     show_function: bool = _setting(True, _YES, "", "function in the default text layout")
     show_lineno: bool = _setting(True, _YES, "", "line number in the default text layout")
     show_filename: bool = _setting(False, _YES, "", "file name in the default text layout")
-    level_colors: "dict[Level | int | str, str]" = _table(
+    level_colors: "Mapping[Any, str]" = _table(
         checks.level_colors,
         "colour by level: names (`bold yellow`, `bright_red`, `red on white`) or SGR codes (`31;1`)",
     )
-    custom_levels: "dict[str, int]" = _table(
+    custom_levels: "Mapping[str, int]" = _table(
         checks.custom_levels, "number of each further level by name; matched in any case"
     )
     timezone: 'Literal["local", "utc"]' = _setting(
@@ -191,7 +198,7 @@ class SinkConfig:
         "",
         "an open descriptor: pipe, socket, memfd; not closed by logly",
     )
-    function: "Callable[[Any], object] | None" = _setting(
+    function: "Callable[[Record], object] | None" = _setting(
         None, checks.optional(checks.function), "", "called with each `Record` on the flusher's thread"
     )
     async_write: bool = _setting(True, _YES, "", "False: the record is in the kernel when the call returns")
@@ -211,11 +218,11 @@ class SinkConfig:
     filter_function: "str | list[str] | tuple[str, ...] | None" = _setting(
         None, checks.optional(checks.names), "", "name of a function, or a list of them"
     )
-    filter: "Callable[[Any], bool] | None" = _setting(
+    filter: "Callable[[Record], bool] | None" = _setting(
         None, checks.optional(checks.function), "", "called with the `Record`; False keeps the line out"
     )
     format: "str | None" = _setting(
-        None, checks.optional(checks.text), "", "layout template, or `logfmt`; None: the default layout"
+        None, checks.optional(checks.layout), "", "layout template, or `logfmt`; None: the default layout"
     )
     json: "bool | None" = _setting(None, _MAYBE, "", "JSON lines; None: the logger's setting")
     color: "bool | Literal['level', 'line'] | None" = _setting(
@@ -227,7 +234,7 @@ class SinkConfig:
     )
     date_enabled: "bool | None" = _setting(None, _MAYBE, "", "time stamp on or off; None: the logger's setting")
     date_style: "str | None" = _setting(
-        None, checks.optional(checks.text), "", "time pattern; None: `YYYY-MM-DD HH:mm:ss.SSS`"
+        None, checks.optional(checks.time_pattern), "", "time pattern; None: `YYYY-MM-DD HH:mm:ss.SSS`"
     )
     newlines: 'Literal["keep", "escape", "indent"] | None' = _setting(
         None,
@@ -240,8 +247,8 @@ class SinkConfig:
         None,
         checks.optional(checks.rotation),
         "",
-        "`hourly`, `daily`, `weekly` (Monday), `monthly`, `yearly`, a time of day `HH:MM`, or an interval "
-        "(`6 hours`, `timedelta`; counted from 1970-01-01 UTC)",
+        "`hourly`, `daily` (or `midnight`), `weekly` (Monday), `monthly`, `yearly`, a time of day `HH:MM`, or an "
+        "interval (`6 hours`, `timedelta`; counted from 1970-01-01 UTC)",
     )
     size_limit: "int | str | None" = _setting(
         None,

@@ -42,9 +42,9 @@ def parse_rotation(value: "str | timedelta", *, field: str = "rotation") -> Rota
 
     Args:
         value: ``"hourly"``, ``"daily"``, ``"weekly"`` (Monday 00:00), ``"monthly"``, ``"yearly"``; a time of
-            day ``"HH:MM"`` or ``"HH:MM:SS"``; or an interval, as a `timedelta` or text (``"6 hours"``), of
-            at least one second. Intervals are counted from 1970-01-01 00:00 UTC, so that a restart does not
-            shift them and all processes agree.
+            day ``"HH:MM"``, ``"HH:MM:SS"`` or ``"midnight"``; or an interval, as a `timedelta` or text
+            (``"6 hours"``), of at least one second. Intervals are counted from 1970-01-01 00:00 UTC, so that a
+            restart does not shift them and all processes agree.
         field: the field to name in the error.
 
     Raises:
@@ -54,6 +54,8 @@ def parse_rotation(value: "str | timedelta", *, field: str = "rotation") -> Rota
         word = value.strip().lower()
         if word in PERIODS:
             return Rotation(word)
+        if word == "midnight":
+            return Rotation("daily")
         seconds = _time_of_day(word)
         if seconds is not None:
             return Rotation("at", seconds)
@@ -63,6 +65,8 @@ def parse_rotation(value: "str | timedelta", *, field: str = "rotation") -> Rota
         amount = 0
     if amount < _SECOND_NS:
         expected = f"{', '.join(map(repr, PERIODS))}, 'HH:MM', or an interval: '6 hours', a timedelta (1 s or more)"
+        if isinstance(value, str) and value.strip()[-1:] in "bB":
+            expected += "; a size goes into size_limit"
         raise invalid(field, value, expected, PERIODS)
     return Rotation("every", amount)
 

@@ -151,10 +151,10 @@ class Sink:
     def _make_layout(self) -> LayoutProgram:
         config, logger = self.config, self.logger_config
         pieces: list[template.Piece] = []
-        if config.date_style is not None:
-            template.check_time_pattern(config.date_style)
         kind, text, is_default = "text", config.format, config.format is None
-        if config.json or (config.json is None and text is None and (logger.json or logger.pretty_json)):
+        if config.json:
+            kind = "json"
+        elif config.json is None and text is None and (logger.json or logger.pretty_json):
             kind = "pretty_json" if logger.pretty_json else "json"
         elif text == "logfmt":
             kind = "logfmt"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ._core import emit_from
+from ._core import Producer, emit_from
+from .errors import invalid
 
 if TYPE_CHECKING:
     from ._logger import Logger
@@ -32,8 +33,11 @@ class StdlibHandler(logging.Handler):
         >>> logging.basicConfig(handlers=[logly.StdlibHandler(logger)], level=logging.INFO)
     """
 
-    def __init__(self, logger: Logger, level: int = logging.NOTSET) -> None:
+    def __init__(self, logger: Logger, level: int | str = logging.NOTSET) -> None:
         super().__init__(level)
+        if not isinstance(logger, Producer):
+            hint = f"ext://{logger}" if isinstance(logger, str) and "." in logger else "ext://your.module.logger"
+            raise invalid("logger", logger, f"a logly.Logger (in dictConfig: {hint!r})")
         self.logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -70,6 +74,8 @@ class StdlibSink:
     """
 
     def __init__(self, target: logging.Handler | logging.Logger) -> None:
+        if not isinstance(target, (logging.Handler, logging.Logger)):
+            raise invalid("target", target, "a logging.Handler or a logging.Logger")
         self.target = target
 
     def __call__(self, record: Record) -> None:

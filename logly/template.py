@@ -129,6 +129,11 @@ def parse_layout(template: str, *, time: str | None = None, field: str = "format
             i += 1
     if literal:
         pieces.append((PIECE_LITERAL, literal, ""))
+    if template.lower() == "json":
+        raise _Mistake(0, "this is no placeholder: use SinkConfig(json=True)").as_error(field, template)
+    if "%(" in template and len(pieces) == 1:
+        at = template.index("%(")
+        raise _Mistake(at, "a placeholder of logging's: write {message} for %(message)s").as_error(field, template)
     return pieces
 
 
@@ -187,6 +192,9 @@ def _check_spec(name: str, spec: str, position: int) -> None:
 
 def _check_time(pattern: str, position: int = 0) -> None:
     from ._core import time_pattern_mistake
+
+    if pattern[:1] == "%" and pattern[1:2].isalpha():
+        raise _Mistake(position, "a directive of strftime's: write it like 'YYYY-MM-DD HH:mm:ss'")
 
     at = time_pattern_mistake(pattern)
     if at is not None:

@@ -105,6 +105,8 @@ def test_an_argument_that_cannot_be_shown(output: Output, error: Exception) -> N
     assert output.logger.info("value {}", Raising(error)) is None
     assert output.last() == f"value {{}} <Raising whose repr fails: {type(error).__name__}>"
     output.has_failed(1, type(error))
+    (note,) = output.told[0].__notes__
+    assert note.startswith(f"in the message 'value {{}}', logged at {__file__}:")
 
 
 def test_a_message_that_cannot_be_shown(output: Output) -> None:

@@ -1,11 +1,13 @@
 """The configuration objects: defaults, checks, and that the reference page says what the code does."""
 
+import functools
 import io
 import sys
 from contextlib import suppress
 from dataclasses import fields
 from datetime import timedelta
 from fractions import Fraction
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,15 @@ from logly.config import LoggerConfig, SinkConfig
 from logly.errors import ConfigError
 from logly.units import parse_age, parse_size
 from tests.config_table import PAGE, with_tables
+
+
+async def coroutine(record):
+    pass
+
+
+class CoroutineSink:
+    async def __call__(self, record):
+        pass
 
 
 def test_the_defaults_are_valid():
@@ -82,10 +93,21 @@ def test_a_wrong_logger_setting_names_field_value_and_way_out(name, value, told)
         ("filter_module", [], "list of names"),
         ("color", "yes", "'level' or 'line'"),
         ("format", "", "not empty"),
+        ("format", "{level:d}", "not for text"),
+        ("format", "JSON", "json=True"),
+        ("format", "%(levelname)s %(message)s", "{message}"),
+        ("format", "{time:%Y-%m-%d} {message}", "YYYY-MM-DD"),
+        ("date_style", "%H:%M", "HH:mm:ss"),
+        ("rotation", "10 MB", "size_limit"),
+        ("function", coroutine, "coroutine"),
+        ("function", functools.partial(coroutine), "coroutine"),
+        ("function", CoroutineSink(), "coroutine"),
+        ("function", CoroutineSink().__call__, "coroutine"),
+        ("filter", coroutine, "coroutine"),
     ],
 )
 def test_a_wrong_sink_setting_names_field_value_and_way_out(name, value, told):
-    config = SinkConfig(path=None if name in ("stream", "fd") else "app.log")
+    config = SinkConfig(path=None if name in ("stream", "fd", "function") else "app.log")
     setattr(config, name, value)
     with pytest.raises(ConfigError, match=name) as caught:
         config.validate()
@@ -124,6 +146,22 @@ def test_something_else_in_the_place_of_settings_is_told_as_what_it_is():
 def test_a_misspelt_attribute_is_noticed():
     with pytest.raises(AttributeError):
         LoggerConfig().async_bufer_size = 1
+
+
+def test_words_are_taken_in_any_case():
+    plain = SinkConfig(path="a", color="Line", format="LogFmt", newlines="Keep", rotation="Midnight").resolved()
+    assert (plain.color, plain.format, plain.newlines) == ("line", "logfmt", "keep")
+
+
+def test_a_layout_may_have_no_placeholder():
+    SinkConfig(format="{{}} 100 %").validate()
+
+
+def test_a_mapping_of_colours_or_levels_need_not_be_a_dict():
+    colors, levels = MappingProxyType({"NOTICE": "red"}), MappingProxyType({"NOTICE": 22})
+    plain = LoggerConfig(level_colors=colors, custom_levels=levels).resolved()
+    assert plain.level_colors == {22: "\x1b[31m"}
+    assert plain.custom_levels == {"NOTICE": 22}
 
 
 def test_settings_that_contradict_each_other_are_refused():

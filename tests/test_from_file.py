@@ -94,6 +94,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ('[logly]\nlevel = "inof"', ["logly.level", "'inof'", "'INFO'"]),
         ('[logly]\n[[logly.sinks]]\npath = "a.log"\nsize_limt = 1', ["logly.sinks[0].size_limt", "1", "'size_limit'"]),
         ('[logly]\n[[logly.sinks]]\npath = "a.log"\nrotation = "dayly"', ["sinks[0].rotation", "'dayly'", "'daily'"]),
+        ('[logly]\n[[logly.sinks]]\nformat = "{level:d}"', ["logly.sinks[0].format", "'d' is not for text"]),
         ("[logli]\n", ["no table [logly]", "[logli]"]),
         ("[logly\n", ["not valid TOML"]),
     ],

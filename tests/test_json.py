@@ -133,6 +133,42 @@ def test_pretty_json_says_the_same(given_fields):
     assert left == expected_fields({"a": 1}, {k: v for k, v in given_fields.items() if k != "a"})
 
 
+def test_a_sink_of_json_lines_beside_a_pretty_console_has_one_line_a_record():
+    with lines_of(LoggerConfig(pretty_json=True), json=True) as lines:
+        lines.logger.info("m", a={"b": 1})
+        (line,) = lines.text().splitlines()
+    assert parse(line)["a"] == {"b": 1}
+
+
+class ArrayLike:
+    """What numpy's arrays and others have of numbers, which raises where they are more than one."""
+
+    ndim = 1
+
+    def item(self):
+        raise ValueError("more than one")
+
+    def __index__(self):
+        raise TypeError("only integer scalars")
+
+    def __str__(self):
+        return "[0 1]"
+
+
+class Broken(ArrayLike):
+    @property
+    def ndim(self):
+        raise RuntimeError("mine")
+
+
+@pytest.mark.parametrize("array", [ArrayLike(), Broken()])
+def test_an_array_is_text_and_leaves_what_is_around_it_as_it_is(alone, array):
+    alone.logger.info("m", field=array, nested={"ms": 812.5, "scores": array, "more": [array, 1]})
+    item = alone.object()
+    assert item["field"] == "[0 1]"
+    assert item["nested"] == {"ms": 812.5, "scores": "[0 1]", "more": ["[0 1]", 1]}
+
+
 def test_a_line_is_a_line_for_every_reader(alone):
     """Not one byte that any program takes for a line's end, or a terminal for a command."""
     for code in [*range(0x100), 0x2028, 0x2029, 0xD800, 0xFFFE, 0x10FFFF]:

@@ -136,3 +136,17 @@ def test_more_levels_than_there_are_places_are_refused_and_change_nothing(tmp_pa
             logger.log(f"extra{added}", "none")
         assert logger.flush()
     assert (tmp_path / "a.log").read_text() == f"EXTRA{added - 1} last\nDEBUG fine\n"
+
+
+def test_the_settings_in_force_have_all_levels(tmp_path: Path) -> None:
+    with Logger(LoggerConfig(auto_sink=False, custom_levels={"loud": 60})) as logger:
+        logger.add_level("Loud", 61)
+        logger.add_level("extra", 35)
+        settings = logger.config
+        assert settings.custom_levels == {"loud": 61, "EXTRA": 35}
+        logger.configure(settings)
+        logger.add_sink(SinkConfig(path=tmp_path / "log", format="{level} {message}"))
+        logger.log("loud", "a")
+        logger.log("extra", "b")
+        assert logger.flush(30)
+    assert (tmp_path / "log").read_text() == "LOUD a\nEXTRA b\n"

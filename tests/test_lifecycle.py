@@ -433,10 +433,16 @@ def test_a_subclass_is_a_logger(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_logger_cannot_be_copied(make) -> None:
-    with Logger() as logger, pytest.raises(TypeError, match="Logger cannot be copied or pickled"):
-        make(logger)
+def test_a_copy_of_what_holds_a_logger_has_the_same_one() -> None:
+    with Logger() as logger:
+        bound = logger.bind(a=1)
+        assert copy.copy(logger) is logger
+        assert copy.deepcopy({"log": bound, "more": [1]})["log"] is bound
+
+
+def test_a_logger_cannot_be_pickled() -> None:
+    with Logger() as logger, pytest.raises(TypeError, match="Logger cannot be pickled"):
+        pickle.dumps(logger)
 
 
 def test_methods_can_be_passed_around(tmp_path: Path) -> None:

@@ -142,3 +142,14 @@ def test_a_traceback_that_was_made_elsewhere_is_kept(tmp_path: Path, std: loggin
         [found] = records(logger, path)
     assert str(found["message"]).startswith("failed\nTraceback (most recent call last):\n")
     assert str(found["message"]).endswith("KeyError: 'lost'")
+
+
+@pytest.mark.parametrize("make", [logly.StdlibHandler, logly.StdlibSink])
+def test_something_else_in_the_place_of_a_logger_is_told_at_once(make) -> None:
+    with pytest.raises(logly.ConfigError, match=r"'app\.logger' is not valid: use a log(ly|ging)"):
+        make("app.logger")
+
+
+def test_a_forgotten_ext_is_suggested() -> None:
+    with pytest.raises(logly.ConfigError, match=r"ext://app\.logger"):
+        logly.StdlibHandler("app.logger")  # type: ignore[arg-type]
