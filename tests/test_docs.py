@@ -44,24 +44,34 @@ def anchors(page: Path) -> set[str]:
     return {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if program_of(page).strip()], ids=lambda page: page.stem)
-def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
+def run_page(page: Path, folder: Path, start: str) -> None:
+    """As `python example.py` would run, or pytest, but with the package that is tested."""
     program = program_of(page)
     ast.parse(program, str(page))
-    script = tmp_path / "example.py"
-    script.write_text(program, encoding="utf-8")
-    # As `python example.py` would run, but with the package that is tested.
+    (folder / "example.py").write_text(program, encoding="utf-8")
     package = str(Path(logly.__file__).parent.parent)
-    command = f"import runpy, sys; sys.path.insert(0, {package!r}); runpy.run_path('example.py', run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", command],
-        cwd=tmp_path,
+        [sys.executable, "-W", "error", "-c", f"import sys; sys.path.insert(0, {package!r}); {start}"],
+        cwd=folder,
         capture_output=True,
         text=True,
         encoding="utf-8",
         timeout=PATIENCE_S,
     )
-    assert done.returncode == 0, f"{page.name}:\n{done.stderr}"
+    assert done.returncode == 0, f"{page.name}:\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if program_of(page).strip()], ids=lambda page: page.stem)
+def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    run_page(page, tmp_path, "import runpy; runpy.run_path('example.py', run_name='__main__')")
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "\ndef test_" in program_of(page)], ids=lambda page: page.stem
+)
+def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    run_page(page, tmp_path, "import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'example.py']))")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
