@@ -18,7 +18,7 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcpy, memset
 
 from logly._atomic cimport (
@@ -46,7 +46,7 @@ from logly._line cimport (
     LAYOUT_JSON, LAYOUT_PRETTY_JSON, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Level, Line, Piece,
     RunEntry, Site, Text, base_name, write_message,
 )
-from logly._lock cimport lock_await, lock_init, lock_release, lock_spin, lock_try
+from logly._lock cimport Lock, lock_await, lock_init, lock_release, lock_spin, lock_take, lock_try
 from logly._merge cimport Merge, merge_free
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,

@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from logly._atomic cimport (
-    fence_full, load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed, store_relaxed32,
+    exchange32, fence_full, load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed, store_relaxed32,
     store_release, store_release32,
 )
 from logly._buffer cimport buffer_free, buffer_trim
@@ -181,7 +181,7 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
             unreleased = 0
             engine_release_rings(engine)
             engine.now_ns = clock_monotonic_ns()
-            if engine_wants_python(engine):
+            if engine_wants_python(engine) or (engine.gives_way and load_relaxed(&engine.lock.waiters)):
                 break
     engine_release_rings(engine)
     return True
@@ -350,6 +350,11 @@ cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
         event_signal(&engine.done)
 
 
+# Nobody may put new lines before those of the dead. By the clock, so that whatever becomes of who recovers, it ends.
+cdef inline bint is_recovering(const Engine* engine) noexcept nogil:
+    return engine.now_ns < <int64_t> load_relaxed(<uint64_t*> &engine.recovering_until_ns)
+
+
 cdef inline int engine_pass(Engine* engine) noexcept nogil:
     cdef uint64_t request = load_acquire(&engine.flush_requested)
     cdef bint flushing = request != load_relaxed(&engine.flush_done)
@@ -362,7 +367,7 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     calibration_refresh(&engine.calibration)
     tell_drops(engine)
     note_high_water(engine)
-    drained = engine_drain(engine, 4 * engine.ring_capacity)
+    drained = not is_recovering(engine) and engine_drain(engine, 4 * engine.ring_capacity)
     # Without a flusher nobody comes back for what is not due yet.
     engine_write_due(engine, flushing or load_relaxed32(&engine.post) & POST_DRAIN != 0)
     if engine.spool != NULL:
@@ -410,10 +415,13 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
     cdef int status
     while True:
         ticket = event_prepare(&engine.wake)
-        store_relaxed32(&engine.wake_wanted, 0)
+        # Not a store: who takes a wish back must see what it was for.
+        exchange32(&engine.wake_wanted, 0)
         fence_full()
         engine_lock(engine)
+        engine.gives_way = True
         status = engine_pass(engine)
+        engine.gives_way = False
         now_ns = engine.now_ns
         if slept_from:
             paced_ns = quarter_ns(engine, now_ns - slept_from)

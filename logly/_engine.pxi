@@ -424,7 +424,8 @@ cdef class Core:
 
     def want_python(self):
         """Has `on_work` called on the flusher's thread, soon."""
-        store_relaxed32(&self.engine.python_wanted, 1)
+        # Release: who sees it sees the error, too.
+        store_release32(&self.engine.python_wanted, 1)
         engine_wake(self.engine)
 
     cpdef note_failed_format(self, error):
@@ -470,8 +471,15 @@ cdef class Core:
 
     def work(self):
         """What sinks want of Python, by one thread at a time. False: another one is at it, and looks again."""
-        if not compare_exchange(&self.drainer, 0, PyThread_get_thread_ident()):
+        cdef uint64_t me = PyThread_get_thread_ident()
+        await_forks()
+        if not compare_exchange(&self.drainer, 0, me):
             return False
+        if somebody_forks():  # it began in between, and may not have seen this thread
+            store_release(&self.drainer, 0)
+            await_forks()
+            if not compare_exchange(&self.drainer, 0, me):
+                return False
         try:
             self.on_work()
         finally:

@@ -141,8 +141,9 @@ cdef inline uint32_t event_prepare(Event* event) noexcept nogil:
 
 
 # Sleeps until a signal was given after `ticket` was taken, at most timeout_ns (negative: no limit). True when there
-# was one; False after the time, or, on Linux, when a signal handler ran. One that runs just before the sleep begins
-# does not end it: whoever must react to Ctrl-C bounds the timeout and looks at the clock.
+# was one; False after the time, or, on Linux, when a signal handler ran, or early, by the late system call of a signal that was
+# seen before the sleep began. A handler that runs just before the sleep begins does not end it: whoever must react to Ctrl-C
+# bounds the timeout and looks at the clock.
 cdef inline bint event_wait(Event* event, uint32_t ticket, int64_t timeout_ns) noexcept nogil:
     return logly_event_wait(event, ticket, timeout_ns)
 

@@ -25,23 +25,33 @@ cdef enum:
     FORK_PATIENCE_NS = 1000000000
     # The same inside fork(), where this thread keeps the GIL: a pass takes some milliseconds.
     LOCK_PATIENCE_NS = 200000000
+    # How long Python work on other threads waits for a fork to be over.
+    WORK_PATIENCE_NS = 200000000
     # Of the ring for what a child logs before its spool can be made.
     INTERIM_BYTES = 1 << 16
 
 cdef struct Forked:
-    PyObject* core                   # kept by `forked_cores`
+    PyObject* core
     bint is_stuck                    # its flusher did not come to rest
     bint is_quiet                    # it is at rest, and its lock is this thread's
     uint32_t post
 
+# One thread's fork, from its first hook to its last one.
+cdef struct Fork:
+    uint64_t thread
+    int depth                        # a signal handler can fork between the hooks of another fork
+    PyObject* cores                  # list that keeps what `forked` names: all that were there when it began
+    Forked* forked
+    uint32_t count
+    bint has_begun                   # this is the child, `begin_child` has reset its engines, and its hook has not run yet
+    Fork* next
+
 cdef list all_cores = []             # weak references
-cdef list forked_cores = []          # all that were there when the fork that is under way began
-cdef Forked* forked = NULL           # the same, for the handlers
-cdef uint32_t forked_count = 0
-cdef bint has_begun = False          # this is a child, `begin_child` has reset its engines, and its hook has not run yet
-cdef uint32_t fork_lock = 0          # one fork at a time
-cdef uint64_t forking_thread = 0
-cdef int fork_depth = 0              # a signal handler can fork between the hooks of another fork
+cdef bint is_new_child = False       # from `begin_child` to its hook
+cdef Fork* forks = NULL
+cdef Lock forks_lock                 # of that list; held over fork() itself by the thread that has an entry
+cdef uint64_t forks_holder = 0
+lock_init(&forks_lock)
 
 
 cdef remember_core(Core core):
@@ -54,98 +64,193 @@ cdef list living_cores():
     return [core for core in [known() for known in list(all_cores)] if core is not None]
 
 
-cdef bint take_fork_lock(int64_t deadline) noexcept:
-    while exchange32(&fork_lock, 1):
-        if clock_monotonic_ns() > deadline:
-            return False
-        with nogil:
-            wait_ns(1000000)
-    return True
+# ---- the list of forks. Its lock is held for some instructions, or over a fork().
 
+cdef Fork* fork_of(uint64_t thread) noexcept nogil:
+    cdef Fork* fork = forks
+    while fork != NULL and fork.thread != thread:
+        fork = fork.next
+    return fork
+
+
+cdef Fork* own_fork() noexcept:
+    cdef uint64_t me = PyThread_get_thread_ident()
+    cdef Fork* fork
+    with nogil:
+        lock_take(&forks_lock)
+        fork = fork_of(me)
+        lock_release(&forks_lock)
+    return fork
+
+
+cdef bint somebody_forks() noexcept:
+    """Another thread does."""
+    cdef uint64_t me = PyThread_get_thread_ident()
+    cdef bint found
+    if load_pointer(&forks) == NULL:
+        return False
+    with nogil:
+        lock_take(&forks_lock)
+        found = forks != NULL and (forks.thread != me or forks.next != NULL)
+        lock_release(&forks_lock)
+    return found
+
+
+cdef void link_fork(Fork* fork) noexcept nogil:
+    lock_take(&forks_lock)
+    fork.next = forks
+    store_pointer(&forks, fork)
+    lock_release(&forks_lock)
+
+
+cdef void end_fork(Fork* fork) noexcept:
+    cdef Fork** link
+    with nogil:
+        lock_take(&forks_lock)
+        link = &forks
+        while link[0] != fork:
+            link = &link[0].next
+        store_pointer(link, fork.next)
+        lock_release(&forks_lock)
+    Py_DecRef(fork.cores)
+    free(fork.forked)
+    free(fork)
+
+
+# ---- the hooks
 
 def before_fork():
-    """Takes note of all engines, and of the flushers that do not come to rest: those are left alone."""
-    global forking_thread, fork_depth, forked, forked_count, has_begun
+    """Takes note of all engines, and of the flushers that do not come to rest: those are left alone.
+
+    Waits, but not for ever, also for the Python work of their threads: a child would find the locks of whatever that uses
+    taken, and half imported modules.
+    """
+    cdef Fork* fork = own_fork()
     cdef Core core
-    cdef Forked* room
-    cdef int64_t deadline
-    if forking_thread == PyThread_get_thread_ident():
-        fork_depth += 1
+    cdef list cores
+    cdef int64_t deadline = clock_monotonic_ns() + FORK_PATIENCE_NS
+    if fork != NULL:
+        fork.depth += 1
         return
-    if not take_fork_lock(clock_monotonic_ns() + 2 * FORK_PATIENCE_NS):
+    cores = living_cores()
+    fork = <Fork*> calloc(1, sizeof(Fork))
+    if fork == NULL:
         return
-    deadline = clock_monotonic_ns() + FORK_PATIENCE_NS
-    forking_thread = PyThread_get_thread_ident()
-    fork_depth = 1
-    has_begun = False
-    forked_cores[:] = living_cores()
-    room = <Forked*> realloc(forked, (len(forked_cores) + 1) * sizeof(Forked))
-    forked_count = 0
-    if room == NULL:
+    fork.forked = <Forked*> calloc(len(cores) + 1, sizeof(Forked))
+    if fork.forked == NULL:
+        free(fork)
         return
-    forked = room
-    for core in forked_cores:
-        room[forked_count].core = <PyObject*> core
-        room[forked_count].is_stuck = not core.lock_until(deadline)
-        room[forked_count].is_quiet = False
-        if not room[forked_count].is_stuck:
+    fork.thread = PyThread_get_thread_ident()
+    fork.depth = 1
+    fork.cores = <PyObject*> cores
+    Py_IncRef(fork.cores)
+    with nogil:
+        link_fork(fork)
+    for core in cores:
+        await_work(core, deadline)
+        fork.forked[fork.count].core = <PyObject*> core
+        fork.forked[fork.count].is_stuck = not core.lock_until(deadline)
+        if not fork.forked[fork.count].is_stuck:
             core.unlock()
-        forked_count += 1
+        fork.count += 1
+
+
+cdef void await_work(Core core, int64_t deadline) noexcept:
+    """Until no other thread does what the sinks want of Python, or it is in somebody's function, which may take long."""
+    cdef uint64_t me = PyThread_get_thread_ident()
+    cdef uint64_t worker
+    while True:
+        worker = load_acquire(&core.drainer)
+        if worker == 0 or worker == me or load_relaxed(&core.inside) != 0 or clock_monotonic_ns() >= deadline:
+            return
+        with nogil:
+            wait_ns(100000)
+
+
+cdef void await_forks() noexcept:
+    """For who is about to do such work: until no other thread forks."""
+    cdef int64_t deadline
+    if load_pointer(&forks) == NULL:
+        return
+    deadline = clock_monotonic_ns() + WORK_PATIENCE_NS
+    while somebody_forks() and clock_monotonic_ns() < deadline:
+        with nogil:
+            wait_ns(200000)
 
 
 def after_fork_in_parent():
     """The fork is over, or did not succeed."""
-    global fork_depth
-    if forking_thread == PyThread_get_thread_ident():
-        fork_depth -= 1
-        if fork_depth == 0:
-            end_fork()
-
-
-cdef end_fork():
-    global forking_thread, forked_count
-    forked_count = 0
-    forked_cores.clear()
-    forking_thread = 0
-    store_release32(&fork_lock, 0)
+    cdef Fork* fork = own_fork()
+    if fork != NULL:
+        fork.depth -= 1
+        if fork.depth == 0:
+            end_fork(fork)
 
 
 def after_fork_in_child():
     """No flusher, no lock taken; rings and buffers without what is the parent's."""
-    global fork_depth, registry_lock, has_begun
+    global registry_lock, is_new_child
+    cdef Fork* fork = own_fork()
+    cdef Fork* other = forks
+    cdef Fork* after
     cdef Core core
     cdef uint32_t i
     # A thread that is not there any more may have it.
     registry_lock = RLock()
-    if has_begun:
-        for i in range(forked_count):
-            (<Core> forked[i].core).engine.post = forked[i].post
+    while other != NULL:  # so are the other forks' threads
+        after = other.next
+        if other != fork:
+            end_fork(other)
+        other = after
+    if fork != NULL and fork.has_begun:
+        for i in range(fork.count):
+            (<Core> fork.forked[i].core).engine.post = fork.forked[i].post
     for core in living_cores():
         # Not what `begin_child` has reset, nor what a hook has made here.
         if core.engine.process != process_id():
             reset_core(core, False)
         core.errors.clear()
-    has_begun = False
-    fork_depth = 0
-    end_fork()
+    is_new_child = False
+    if fork != NULL:
+        fork.has_begun = False
+        fork.depth -= 1
+        if fork.depth == 0:  # else the fork in whose hooks this one was made goes on here
+            end_fork(fork)
 
 
 # ---- inside fork(): no Python code runs, and the GIL is kept. Not for a fork of another thread that is not Python's.
 
 cdef void hold_engines() noexcept:
-    cdef int64_t deadline = clock_monotonic_ns() + LOCK_PATIENCE_NS
+    cdef uint64_t me = PyThread_get_thread_ident()
+    cdef int64_t deadline
+    cdef Fork* fork
     cdef uint32_t i
-    if forking_thread == PyThread_get_thread_ident():
-        for i in range(forked_count):
-            forked[i].is_quiet = lock_here(<Core> forked[i].core, 0 if forked[i].is_stuck else deadline)
+    lock_take(&forks_lock)
+    fork = fork_of(me)
+    if fork == NULL:
+        lock_release(&forks_lock)
+        return
+    store_relaxed(&forks_holder, me)
+    deadline = clock_monotonic_ns() + LOCK_PATIENCE_NS
+    for i in range(fork.count):
+        fork.forked[i].is_quiet = lock_here(<Core> fork.forked[i].core, 0 if fork.forked[i].is_stuck else deadline)
+
+
+cdef Fork* held_fork() noexcept:
+    cdef uint64_t me = PyThread_get_thread_ident()
+    return fork_of(me) if load_relaxed(&forks_holder) == me else NULL
 
 
 cdef void let_engines_go() noexcept:
+    cdef Fork* fork = held_fork()
     cdef uint32_t i
-    if forking_thread == PyThread_get_thread_ident():
-        for i in range(forked_count):
-            if forked[i].is_quiet:
-                (<Core> forked[i].core).unlock()
+    if fork == NULL:
+        return
+    for i in range(fork.count):
+        if fork.forked[i].is_quiet:
+            (<Core> fork.forked[i].core).unlock()
+    store_relaxed(&forks_holder, 0)
+    lock_release(&forks_lock)
 
 
 cdef bint lock_here(Core core, int64_t deadline) noexcept:
@@ -171,14 +276,17 @@ cdef bint lock_here(Core core, int64_t deadline) noexcept:
 
 cdef void begin_child() noexcept:
     """Not even memory of the parent's that is mapped is looked at."""
-    global has_begun
+    global is_new_child
+    cdef Fork* fork = held_fork()
     cdef Core core
     cdef Ring* ring
     cdef uint32_t i
-    if forking_thread != PyThread_get_thread_ident():
+    lock_init(&forks_lock)
+    store_relaxed(&forks_holder, 0)
+    if fork == NULL:
         return
-    for i in range(forked_count):
-        core = <Core> forked[i].core
+    for i in range(fork.count):
+        core = <Core> fork.forked[i].core
         if core.engine.ring != NULL and (core.engine.ring.spool != NULL or core.engine.ring == core.stand_in):
             ring = ring_new(INTERIM_BYTES, 0)
             if ring == NULL:
@@ -188,12 +296,13 @@ cdef void begin_child() noexcept:
             core.engine.ring = core.interim = ring
         else:
             let_go_of_spools(core, True)
-        reset_core(core, forked[i].is_quiet)
+        reset_core(core, fork.forked[i].is_quiet)
         # What follows a commit is for later: threads cannot be started yet.
-        if not has_begun:  # else a hook in the child has forked again
-            forked[i].post = core.engine.post
+        if not fork.has_begun:  # else a hook in the child has forked again
+            fork.forked[i].post = core.engine.post
         core.engine.post = 0
-    has_begun = True
+    fork.has_begun = True
+    is_new_child = True
 
 
 if call_at_fork(hold_engines, let_engines_go, begin_child):
@@ -214,6 +323,7 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     engine.flush_requested = 0
     engine.flush_done = 0
     engine.flush_active = 0
+    engine.recovering_until_ns = 0
     engine.shares = FREE_THREADED and engine.ring != NULL
     engine.process = process_id()
     if not is_quiet:
@@ -230,6 +340,10 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     core.inside = 0
     core.failed_format_count = 0
     core.blocked = 0
+    core.gone_bytes = 0
+    core.gone_writes = 0
+    core.gone_rotations = 0
+    core.gone_errors = 0
     core.lives += 1
 
 

@@ -45,7 +45,10 @@ cdef inline bint lock_spin(Lock* lock) noexcept nogil:
 
 # Until it looks free. The caller has counted itself in `waiters`.
 cdef inline void lock_await(Lock* lock) noexcept nogil:
-    cdef uint32_t ticket = event_prepare(&lock.freed)
+    cdef uint32_t ticket
+    # Count, fence, load: the other half of what `lock_release` does.
+    fence_full()
+    ticket = event_prepare(&lock.freed)
     if load_acquire32(&lock.taken):
         event_wait(&lock.freed, ticket, LOCK_WAIT_NS)
 

@@ -132,7 +132,7 @@ cdef Program* register_template(str message) except? NULL:
     global program_count
     cdef Program* program
     cdef list known
-    if has_begun:
+    if is_new_child:
         return NULL  # a forked child, whose hook has not run yet: a thread that is not there any more may have the lock
     known = programs_by_text.get(message)
     if known is None:
@@ -218,7 +218,7 @@ cdef uint32_t register_site(tuple place) except? 0:
         if load_relaxed(&site.globals) == globals_:
             return site.id
         site = load_pointer(&site.next)
-    if has_begun:
+    if is_new_child:
         return 0  # as for templates
     with registry_lock:
         return add_site(place, key, instruction, globals_)

@@ -240,6 +240,8 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
             # until it moves.
             fetch_add(&core.blocked, clock_monotonic_ns() - begun)
             return False
+        if clock_monotonic_ns() - begun > limit // 2:
+            spool_hold_back(core, 0)  # a recovery that takes long: better in another order than lost
         if not load_acquire32(&core.has_flusher):
             core.drain_here()
         elif core.flusher_is_in_python():

@@ -153,6 +153,16 @@ cdef class SinkHandle:
         link[0] = sink
         self.core.unlock()
 
+    @property
+    def is_registered(self):
+        """Whether the core knows it."""
+        try:
+            self.core.hold(self.id)
+        except KeyError:
+            return False
+        self.core.unlock()
+        return True
+
     def settle(self):
         """Does the flusher's work once, on this thread. True: the sink holds nothing that was logged before."""
         cdef Engine* engine = self.core.engine
@@ -186,6 +196,8 @@ cdef class SinkHandle:
             while link[0] != sink:
                 link = &link[0].next
             link[0] = sink.next
+            self.core.unlock()
+        self.core.lock()
         for file in self.core.spools:
             if not (<SpoolFile> file).is_finished:  # or another thread may have closed it
                 (<SpoolFile> file).drop_slot(self.id)
@@ -195,7 +207,8 @@ cdef class SinkHandle:
         self.core.gone_rotations += sink.rotations
         self.core.gone_errors += sink.write_errors
         free_sink(sink)
-        self.core.layouts.remove(self.layout)
+        if self.layout in self.core.layouts:
+            self.core.layouts.remove(self.layout)
         self.layout = None
 
     def start(self):

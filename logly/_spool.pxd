@@ -17,7 +17,7 @@ That is the order of stores, which a killed process keeps. What it takes to surv
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from logly._atomic cimport fetch_add, fetch_add32, fetch_sub32, store_release, store_release32
+from logly._atomic cimport fence_compiler, fetch_add, fetch_add32, fetch_sub32, store_release, store_release32
 from logly._clock cimport ClockCalibration
 from logly._ring cimport Ring, RingPositions
 
@@ -242,6 +242,7 @@ cdef inline void slot_begin(
         blob = spool_put_blob(spool, data, size)
     slot.done = done
     store_release32(&slot.state, SLOT_IDLE)
+    fence_compiler()  # a release store keeps earlier ones before it, not later ones behind it
     if size > STAGE_BYTES and blob == 0:
         return  # no room: should the process die in this write, its records are written once more
     # A record from before this ring (plain memory) has no number in it.

@@ -14,6 +14,7 @@ cdef enum NameKind:
 
 cdef int64_t LATEST_NS = 7258118400 * 10**9  # the year 2200
 cdef list live_spools = []
+cdef list open_spools = []       # also those of the dead
 cdef uint32_t BYTE_ORDER_MARK = 0x01020304
 
 
@@ -102,6 +103,7 @@ cdef class SpoolFile:
     cdef uint64_t names_end
     cdef Names names
     cdef uint64_t records            # of a dead one, once they have been checked
+    cdef bint is_sound               # and that they are fit to be rendered
     cdef uint64_t owned_from         # between these positions, blocks of large records are to be freed here
     cdef uint64_t owned_to
     cdef dict levels                 # index -> (name, number, colour)
@@ -125,11 +127,17 @@ cdef class SpoolFile:
             ring_capacity = int.from_bytes(pread(fd, 8, offset_of_capacity()), sys.byteorder)
             self.map(fd, ring_capacity, False)
             self.fd = fd
-            self.read_names()
-            self.check_live_part()
+            open_spools.append(self)
+            try:
+                self.read_names()
+                self.check_live_part()
+            except BaseException:
+                open_spools.remove(self)
+                raise
             return
         self.map(fd, ring_capacity, True)
         self.fd = fd
+        open_spools.append(self)
         self.write_header(ring_capacity)
 
     @staticmethod
@@ -246,8 +254,9 @@ cdef class SpoolFile:
         cdef int fd = self.fd
         self.fd = -1
         with registry_lock:
-            if self in live_spools:
-                live_spools.remove(self)
+            for known in (open_spools, live_spools):
+                if self in known:
+                    known.remove(self)
         self.release_buffers()
         for mapping in (self.front_map, self.ring_map):
             if mapping is not None:
@@ -275,11 +284,13 @@ cdef class SpoolFile:
 
     cdef check_header(self, int fd):
         cdef bytes data = pread(fd, offset_of_live_part(), 0)
-        cdef SpoolHeader header
+        cdef bytearray copy
+        cdef SpoolHeader* header  # its fixed part only: the whole is too much for the small stack of a thread on musl
         cdef uint32_t said
         if len(data) < <Py_ssize_t> offset_of_live_part() or not data.startswith(b"LOGLYSPL"):
             raise spool_error(self.path, "not a spool of logly")
-        memcpy(&header, <const char*> data, offset_of_live_part())
+        copy = bytearray(data)
+        header = <SpoolHeader*> <char*> copy
         said = header.checksum
         header.checksum = 0
         if header.byte_order != BYTE_ORDER_MARK:
@@ -288,7 +299,7 @@ cdef class SpoolFile:
             raise spool_error(
                 self.path, f"format {header.version}, this logly reads {SPOOL_VERSION}: recover it with the one that wrote it",
             )
-        if said != checksum_of((<char*> &header)[: offset_of_live_part()]):
+        if said != checksum_of(bytes(copy)):
             raise spool_error(self.path, "damaged: the header's checksum is wrong")
         if (
             header.ring_capacity < 4096 or header.ring_capacity & (header.ring_capacity - 1)
@@ -432,6 +443,7 @@ cdef class SpoolFile:
             SpoolError: one is damaged.
         """
         self.records = self.prepare()
+        self.is_sound = True
 
     cdef uint64_t prepare(self) except? 0:
         """Makes the ring (private memory here) fit to be consumed; returns how many records there are. Once only."""
@@ -554,6 +566,12 @@ cdef list name_parts(bytes body):
 cdef bytes pread(int fd, uint64_t size, uint64_t offset):
     import os
     return os.pread(fd, size, offset)
+
+
+def abandon_spools():
+    """In a forked child: lets go of all spools, which are the parent's."""
+    for file in list(open_spools):
+        (<SpoolFile> file).close()
 
 
 cdef close_descriptor(int fd):

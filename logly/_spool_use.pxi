@@ -40,6 +40,14 @@ def spool_sync_every(Core core not None, int64_t interval_ns):
     engine_wake(core.engine)
 
 
+cpdef spool_hold_back(Core core, double delivery_s):
+    """Nothing is taken from the core's rings while a dead process's spool is delivered, which may take so long; 0: it is."""
+    cdef int64_t until = clock_monotonic_ns() + <int64_t> ((delivery_s + 1) * 1e9) if delivery_s > 0 else 0
+    store_relaxed(<uint64_t*> &core.engine.recovering_until_ns, <uint64_t> until)
+    if until == 0:
+        engine_wake(core.engine)
+
+
 def take_sync_error(Core core not None):
     """The errno of a sync that failed, once; or 0."""
     core.lock()
@@ -49,7 +57,7 @@ def take_sync_error(Core core not None):
 
 
 def spool_adopt(Core core not None, SpoolFile file not None, list starts):
-    """Has a core that has not logged deliver what a dead process left (`check` it first); its sinks are there already.
+    """Has a core that has not logged deliver what a dead process left (`check` it first). Its sinks are there.
 
     Args:
         starts: (sink id, path or None, is exact): a sink file continues where the dead process's own progress in it
@@ -67,6 +75,8 @@ def spool_adopt(Core core not None, SpoolFile file not None, list starts):
     cdef Sink* sink
     cdef Ring* ring
     cdef int i
+    if not file.is_sound:
+        raise ValueError("check it first")
     file.believe_durable()
     first = header.released[header.released_current].sequence
     header.positions.tail = header.released[header.released_current].position

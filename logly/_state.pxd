@@ -84,6 +84,7 @@ cdef struct Engine:
     uint32_t wake_wanted
     uint32_t stop
     uint32_t python_wanted     # something to tell: the flusher returns to Python
+    int64_t recovering_until_ns # what dead processes left is being written (monotonic): nothing is taken from the rings
     uint64_t waiters           # producers that wait for room
     uint64_t dropped           # records refused because the ring was full
     uint64_t flush_requested
@@ -104,6 +105,7 @@ cdef struct Engine:
     Buffer message
     Buffer aside               # records for which the thread that does the flusher's work found no room in its ring
     size_t aside_start         # those before it have been taken
+    bint gives_way             # the flusher's own pass: it ends early where somebody waits for the lock
     int64_t drained_ns         # the rings were empty then: what is taken from them now was logged later
     uint64_t drained           # records taken from rings: the sequence number of the next one
     uint64_t flush_active      # request that is being served

@@ -11,7 +11,7 @@ import threading
 import time
 
 from . import process
-from ._core import Core, spool_sync_every, take_sync_error
+from ._core import Core, spool_hold_back, spool_sync_every, take_sync_error
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, invalid
@@ -256,18 +256,26 @@ class Backend:
             sinks = [sink.for_recovery() for sink in self._active_sinks() if sink.id != self.auto_sink_id]
             given = self.settings()  # its level may have the name of one that was added
             is_cut_short = False
-            for file in dead_spools(self._spool, self.tell):
-                left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
-                try:
-                    done = deliver(file, given, sinks, min(left, self._patience_s), self.tell)
-                    # Again soon, but not where some sink has had a part: it would have that again and again.
-                    is_unmoved = not done.is_complete and not done.has_moved
-                    is_cut_short = is_cut_short or (is_unmoved and left < self._patience_s)
-                except Exception as trouble:
-                    self.tell(trouble)
+            spool_hold_back(self.core, self._patience_s)
+            files = dead_spools(self._spool, self.tell)
+            try:
+                for file in files:
+                    left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
+                    spool_hold_back(self.core, left)
+                    try:
+                        done = deliver(file, given, sinks, min(left, self._patience_s), self.tell)
+                        # Again soon, but not where some sink has had a part: it would have that again and again.
+                        is_unmoved = not done.is_complete and not done.has_moved
+                        is_cut_short = is_cut_short or (is_unmoved and left < self._patience_s)
+                    except Exception as trouble:
+                        self.tell(trouble)
+            finally:
+                for file in files:
+                    file.close()
             self.recovery_pending = is_cut_short
             return True
         finally:
+            spool_hold_back(self.core, 0)
             self._recovering.release()
 
     def flush(self, timeout: float | None) -> bool:
@@ -393,11 +401,12 @@ class Backend:
     def _remove(self, sink_id: int) -> bool:
         """Takes a sink out after it has written what it holds. The lock is not held meanwhile."""
         with self._changing:
-            sink = self.sinks.pop(sink_id, None)
+            sink = self.sinks.get(sink_id)
             if sink is None:
                 return False
+            self._leaving[sink_id] = sink  # first, for a child that is forked meanwhile
+            del self.sinks[sink_id]
             sink.handle.stop()
-            self._leaving[sink_id] = sink
             self._refresh()
         needs_python = sink.target != "fd" or sink.config.filter is not None
         if self.core.is_inside() and not sink.handle.settle() and needs_python:
@@ -412,7 +421,8 @@ class Backend:
         return True
 
     def _finish_removal(self, sink: Sink) -> None:
-        del self._leaving[sink.id]
+        if self._leaving.pop(sink.id, None) is None:
+            return  # its own function has forked, and this is the child
         sink.make_durable()
         sink.handle.remove()
         sink.close()
@@ -526,7 +536,10 @@ class Backend:
         """What sinks want of Python; runs on the flusher's thread (or the caller's, when there is none any more)."""
         self._tell_errors()
         self._remove_finished_spools()
+        life = self.core.lives
         for sink_id, rotates, reopens, streams, records, error in self.core.take_work():
+            if self.core.lives != life:  # a function has forked, and this is the child
+                return
             sink = self.sinks.get(sink_id) or self._leaving.get(sink_id)
             if sink is None:
                 continue
@@ -636,6 +649,11 @@ class Backend:
         self._publishing = threading.RLock()
         self._recovering = threading.Lock()
         self.flusher.reset_after_fork()
+        # What other threads of the parent were about to add or to remove at that moment is not there.
+        for sink in [*self._leaving.values(), *self.sinks.values()]:
+            if sink.id in self._leaving or not sink.handle.is_registered:
+                self.sinks.pop(sink.id, None)
+                sink.drop()
         self._leaving.clear()
         self._departing.clear()
         for sink in self.sinks.values():

@@ -113,6 +113,9 @@ class LogFile:
         self.schedule = Schedule(rotation, now_ns, utc=self.utc)
         if config.retention is not None:
             self.retention = parse_retention(config.retention)
+        if config.retention is not None or config.compression is not None:
+            # What their thread needs is imported here: a process that forks meanwhile would have a half of it.
+            from . import compression, housekeeper  # noqa: F401
         self._use_lock(open_lock(self.path, config.mode))
         self._rotate_leftover(self.schedule, now_ns)
         self._housekeep_at_start()

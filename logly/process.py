@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import weakref
@@ -20,10 +21,17 @@ __all__ = ["add", "is_exiting"]
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that has begun."""
 
+IMPORTED_LATE = (
+    "gzip", "bz2", "json", "lzma", "mmap", "logly.compression", "logly.housekeeper", "logly.logfile", "logly.record",
+    "logly.rotated", "logly.rotation", "logly.schedule", "logly.spool", "logly.stats", "logly.tracebacks",
+)  # fmt: skip
+"""What a log call, or a thread of logly's, may be the first to need."""
+
 is_exiting = False
 _backends: weakref.WeakSet[Backend] = weakref.WeakSet()
 _finalizer: Any = None  # multiprocessing's, in a child process of its own
 _finalizer_pid = 0
+_child_pid = 0
 
 
 def add(backend: Backend) -> None:
@@ -50,14 +58,25 @@ def _finish_all() -> None:
 
 
 def _after_fork_in_child() -> None:
+    global _child_pid
+    if _child_pid == os.getpid():
+        # A hook has forked, and here all has been done: what is logged since then is this process's own.
+        after_fork_in_child()
+        return
+    _child_pid = os.getpid()
     backends = list(_backends)
     # First of all: where the engines are not reset yet, their rings are in the parent's file, and must not be emptied.
-    spools = [file for backend in backends for file in backend.core.leave_spools(True)]
-    after_fork_in_child()
-    for file in spools:
-        file.close()
     for backend in backends:
-        backend.after_fork_in_child()
+        backend.core.leave_spools(True)
+    after_fork_in_child()
+    spools = sys.modules.get("logly.spool")
+    if spools is not None and hasattr(spools, "close_in_child"):  # not while it is being imported
+        spools.close_in_child()
+    for backend in backends:
+        try:
+            backend.after_fork_in_child()
+        except Exception as trouble:  # the others must work
+            backend.tell(trouble)
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         # Its children end by os._exit, without atexit; and it clears its finalizers before it calls this.
@@ -75,5 +94,14 @@ def _finish_with_multiprocessing() -> None:
         _finalizer = util.Finalize(None, _finish_all, exitpriority=0)
 
 
+def _before_fork() -> None:
+    # Another thread may be importing one of them: the child would have a half of it, and wait for its lock.
+    for name in IMPORTED_LATE:
+        if name in sys.modules:
+            with contextlib.suppress(Exception):
+                __import__(name)
+    before_fork()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=after_fork_in_parent, after_in_child=_after_fork_in_child)

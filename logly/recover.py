@@ -7,9 +7,10 @@ import errno
 import os
 import sys
 
+from ._core import SpoolFile
 from .config import LoggerConfig, SinkConfig
 from .errors import LoglyError, SinkError, SpoolError
-from .spool import deliver, names_of, open_dead
+from .spool import deliver, names_of, open_dead, prepared
 
 __all__ = ["recover"]
 
@@ -26,8 +27,13 @@ def recover(options: argparse.Namespace) -> int:
     except (LoglyError, OSError) as mistake:
         print(f"logly: {mistake}", file=sys.stderr)
         return 2
-    results = [_recover_one(path, sink, options.timeout) for path in paths]
-    return 0 if all(results) else 1
+    opened, is_whole = _open_all(paths)
+    try:
+        results = [_deliver_one(file, sink, options.timeout) for file in opened]
+    finally:
+        for file in opened:
+            file.close()
+    return 0 if is_whole and all(results) else 1
 
 
 def _sink(options: argparse.Namespace) -> SinkConfig:
@@ -42,20 +48,34 @@ def _sink(options: argparse.Namespace) -> SinkConfig:
     return sink.resolved()
 
 
-def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
-    def tell(trouble: Exception) -> None:
-        print(f"logly: {trouble}", file=sys.stderr)
-
-    try:
-        file = open_dead(path)
+def _open_all(paths: list[str]) -> tuple[list[SpoolFile], bool]:
+    """The spools that can be delivered, and whether they are all there are."""
+    opened = []
+    for path in paths:
+        try:
+            file = open_dead(path)
+        except SpoolError as trouble:
+            _tell(trouble)
+            continue
         if file is None:
             print(f"logly: {path}: its process lives (or somebody recovers it now); left alone", file=sys.stderr)
-            return False
-        process = file.process
-        count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, tell)
-    except (SpoolError, LoglyError, OSError) as trouble:
-        tell(trouble)
+        else:
+            opened.append(file)
+    sound = prepared(opened, _tell)
+    return sound, len(sound) == len(paths)
+
+
+def _deliver_one(file: SpoolFile, sink: SinkConfig, timeout: float) -> bool:
+    path, process = file.path, file.process
+    try:
+        count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, _tell)
+    except (LoglyError, OSError) as trouble:
+        _tell(trouble)
         return False
     how = "recovered" if is_complete else "not everything could be written; the spool stays:"
     print(f"logly: {how} {path} (process {process}, {count} records held)", file=sys.stderr)
     return is_complete
+
+
+def _tell(trouble: Exception) -> None:
+    print(f"logly: {trouble}", file=sys.stderr)

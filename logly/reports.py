@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from select import select
 
 __all__ = ["StderrReports"]
 
@@ -51,8 +52,8 @@ class StderrReports:
         try:
             if self._fd is not None and _takes_text(self._fd):
                 os.write(self._fd, line)
-        except OSError:
-            pass  # there is nobody left to tell
+        except (OSError, TypeError, AttributeError):
+            pass  # there is nobody left to tell, or the interpreter has taken this module apart
 
 
 def _more(count: int) -> str:
@@ -61,8 +62,4 @@ def _more(count: int) -> str:
 
 def _takes_text(fd: int) -> bool:
     """Whether a write of up to PIPE_BYTES goes through now: a full pipe must not stop the flusher."""
-    try:
-        from select import select
-    except ImportError:  # the interpreter is ending
-        return True
     return os.name == "nt" or bool(select([], [fd], [], 0)[1])

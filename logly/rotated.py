@@ -28,7 +28,6 @@ PART_SUFFIX = ".part"
 """Ends the name of a compressed file that is not complete yet."""
 
 _STAMP_PATTERN = "YYYYMMDD_HHmmss"
-_STAMP_FORMAT = "%Y%m%d_%H%M%S"
 _SECOND_NS = 1_000_000_000
 _CLOCK_SLACK = timedelta(days=1)
 
@@ -130,8 +129,12 @@ class RotatedName:
 
 
 def _date(stamp: str) -> "datetime | None":
+    # Not by strptime: it takes a lock of the process's, which a forked child would find taken for ever.
+    day, _, clock = stamp.partition("_")
+    if len(day) != 8 or len(clock) != 6 or not (day + clock).isdigit() or not stamp.isascii():
+        return None
     try:
-        return datetime.strptime(stamp, _STAMP_FORMAT)
+        return datetime(int(day[:4]), int(day[4:6]), int(day[6:]), int(clock[:2]), int(clock[2:4]), int(clock[4:]))
     except ValueError:
         return None
 

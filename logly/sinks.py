@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -347,7 +348,7 @@ class Sink:
         if fd is not None:
             self.handle.write_stream(self._unblocked(fd))
             return
-        data = self.handle.take_text()
+        data, life = self.handle.take_text(), self.core.lives
         if stream is None:  # pythonw, or a service without a console
             self.handle.text_done(len(data), 0)
             return
@@ -359,7 +360,10 @@ class Sink:
             error = getattr(trouble, "errno", None) or errno.EIO
             self.tell(trouble)
         finally:
-            self.handle.text_done(taken, error)
+            if self.core.lives == life:  # else it has forked, and this is the child: the text is the parent's
+                self.handle.text_done(taken, error)
+        if self.core.lives != life:
+            return
         if error and getattr(stream, "closed", False) is True:
             self.handle.give_up()
         elif not error:
@@ -407,6 +411,7 @@ class Sink:
     def handle_records(self) -> None:
         """Gives staged records to the function, or asks the filter which of them to render."""
         function, keep = self.config.function, self.config.filter
+        life = self.core.lives
         try:
             for parts, raw in take_records(self.handle):
                 render, failed = False, True
@@ -419,9 +424,13 @@ class Sink:
                 except Exception as trouble:
                     self.on_error(trouble)
                 finally:
-                    record_done(self.handle, raw, render, failed)
+                    if self.core.lives == life:
+                        record_done(self.handle, raw, render, failed)
+                if self.core.lives != life:  # it has forked, and this is the child: the records are the parent's
+                    return
         finally:
-            records_end(self.handle)
+            if self.core.lives == life:
+                records_end(self.handle)
 
     def update(self, logger_config: LoggerConfig) -> None:
         """The logger's settings changed: the layout and the interval may follow from them."""
@@ -441,6 +450,13 @@ class Sink:
         if file is not None and (file.is_rotating or "{pid}" in str(self.config.path)):
             file.after_fork_in_child()
             self.handle.replace_file(-1, -1, file.path)
+
+    def drop(self) -> None:
+        """In a forked child, of a sink that another thread of the parent was adding or removing: it is not there."""
+        self._changing_file = threading.RLock()
+        with contextlib.suppress(KeyError):
+            self.handle.remove()
+        self.close()
 
     def close(self) -> None:
         """Closes what it opened. The core does not know it any more."""

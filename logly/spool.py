@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._core import SpoolFile, spool_adopt, spool_begin
+from ._core import SpoolFile, abandon_spools, spool_adopt, spool_begin
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, SpoolError
 from .files import sync_file, sync_name
@@ -24,12 +24,34 @@ if TYPE_CHECKING:
 
     from ._core import Core
 
-__all__ = ["Recovered", "dead_spools", "deliver", "open_spool", "remove"]
+__all__ = ["Recovered", "close_in_child", "dead_spools", "deliver", "open_spool", "remove"]
 
 UNFINISHED = ".new"
 """Ending of a spool's name until it is whole."""
 LOOK_S = 0.2
 """How often a delivery looks whether anybody still takes it."""
+
+_descriptors: set[int] = set()
+"""Those that are locked, or about to be, and belong to no `SpoolFile` yet."""
+
+
+def close_in_child() -> None:
+    """In a forked child, which has copies of all descriptors, and with them the locks: lets go of them."""
+    abandon_spools()
+    while _descriptors:
+        with contextlib.suppress(OSError):
+            os.close(_descriptors.pop())
+
+
+def _open(path: str, flags: int) -> int:
+    fd = os.open(path, flags | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    _descriptors.add(fd)
+    return fd
+
+
+def _close(fd: int) -> None:
+    _descriptors.discard(fd)
+    os.close(fd)
 
 
 # ---- one's own
@@ -92,6 +114,7 @@ def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> Spool
     try:
         _allocate(fd, SpoolFile.size_for(ring_bytes))
         file = SpoolFile(made, fd, ring_bytes, boot)
+        _descriptors.discard(fd)
         if syncs:
             spool_begin(core, file, lambda: _publish_synced(fd, made, base, number))
         else:
@@ -99,7 +122,7 @@ def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> Spool
     except BaseException as trouble:
         with contextlib.suppress(OSError):
             os.unlink(made)
-        os.close(fd)
+        _close(fd)
         if isinstance(trouble, OSError) and not isinstance(trouble, SpoolError):
             raise _explained(trouble, made) from trouble
         raise
@@ -119,7 +142,7 @@ def _new_file(base: str, number: int) -> tuple[str, int]:
     for name in _names(base, number):
         made = name + UNFINISHED
         try:
-            fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fd = _open(made, os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             continue
         try:
@@ -130,9 +153,9 @@ def _new_file(base: str, number: int) -> tuple[str, int]:
             pass  # before it was locked, somebody who recovers took it for a dead process's
         except BaseException:
             os.unlink(made)
-            os.close(fd)
+            _close(fd)
             raise
-        os.close(fd)
+        _close(fd)
     raise AssertionError
 
 
@@ -201,7 +224,7 @@ def open_dead(path: str) -> SpoolFile | None:
         SpoolError: it is damaged, foreign or of another version; it is left as it is.
     """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = _open(path, 0)
     except FileNotFoundError:
         return None
     except OSError as trouble:
@@ -215,20 +238,22 @@ def open_dead(path: str) -> SpoolFile | None:
         if path.endswith(UNFINISHED):
             os.unlink(path)  # its process died before a record could be in it
             raise FileNotFoundError
-        return SpoolFile(path, fd, 0, boot_id())
+        file = SpoolFile(path, fd, 0, boot_id())
+        _descriptors.discard(fd)
+        return file
     except (BlockingIOError, FileNotFoundError):
-        os.close(fd)
+        _close(fd)
         return None
     except SpoolError:
-        os.close(fd)
+        _close(fd)
         raise
     except Exception as trouble:
-        os.close(fd)
+        _close(fd)
         raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
 
 
-def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[SpoolFile]:
-    """The readable spools of dead processes, oldest first; `on_error` is told of the others, which stay."""
+def dead_spools(base: str, on_error: Callable[[Exception], None]) -> list[SpoolFile]:
+    """The sound spools of dead processes, locked, oldest first; `on_error` is told of the others, which stay."""
     files = []
     for path in names_of(base):
         try:
@@ -238,8 +263,26 @@ def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[Sp
             continue
         if file is not None:
             files.append(file)
-    files.sort(key=lambda file: file.created_ns)
-    yield from files
+    return prepared(files, on_error)
+
+
+def prepared(files: list[SpoolFile], on_error: Callable[[Exception], None]) -> list[SpoolFile]:
+    """Those of which every record is sound, oldest first; the others are closed, and `on_error` is told.
+
+    What their processes did not live to write of their last writes is written here, before anything of any of them is
+    delivered: several may have died in the middle of a line of the same file.
+    """
+    sound = []
+    for file in sorted(files, key=lambda file: file.created_ns):
+        try:
+            file.check()
+            for slot, path, device, inode, offset, staged in file.begun_writes():
+                file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
+            sound.append(file)
+        except (SpoolError, OSError) as trouble:
+            file.close()
+            on_error(trouble)
+    return sound
 
 
 class Recovered(NamedTuple):
@@ -263,14 +306,11 @@ def deliver(
     Progress is kept in the spool itself as it was by its process, so that to be killed in here is no different.
 
     Args:
-        file: the spool, locked.
+        file: the spool, locked, and `prepared`.
         config: settings of the logger; layouts and time zone follow from them.
         sinks: settings of the sinks (resolved).
         timeout: seconds after which the rest is left for the next time.
         on_error: told of trouble.
-
-    Raises:
-        SpoolError: a record in it is damaged; nothing was delivered then.
     """
     from .backend import Backend
 
@@ -283,11 +323,6 @@ def deliver(
         is_gone = is_gone or (is_alone and isinstance(trouble, BrokenPipeError))
         on_error(trouble)
 
-    try:
-        file.check()
-    except BaseException:
-        file.close()
-        raise
     backend = Backend(
         "recovery",
         replace(
@@ -307,8 +342,6 @@ def deliver(
             backend._add(sink)
         for added in backend.sinks.values():
             added.is_durable = file.is_synced or config.spool_fsync is not None
-        for slot, path, device, inode, offset, staged in file.begun_writes():
-            file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
         starts = [
             (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.config.fd is not None)
             for sink_id, sink in backend.sinks.items()
@@ -318,7 +351,7 @@ def deliver(
         while not backend.core.flush(min(LOOK_S, max(0, deadline - time.monotonic()))):
             if is_gone or time.monotonic() >= deadline:
                 break
-        has_moved = any(backend.sink_stats(sink_id).written for sink_id in backend.sinks)
+        has_moved = any(added.handle.stats()[0] for added in backend.sinks.values())
         # Before the spool goes.
         is_safe = True
         for added in backend.sinks.values():

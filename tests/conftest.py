@@ -5,6 +5,7 @@ And the fixtures that several files share.
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,10 @@ settings.register_profile(
 settings.register_profile("nightly", settings.get_profile("ci"), max_examples=100_000)
 settings.register_profile("few", settings.get_profile("ci"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # What a script starts with `&` ignores Ctrl-C, and so would every child of a test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

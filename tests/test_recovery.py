@@ -1,0 +1,195 @@
+"""Recovery beside everything else that goes on: other spools, other threads, forks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import logly.spool
+from logly import Logger, LoggerConfig, SinkConfig
+
+from .test_spool import dies, run_recover, spools
+from .waiting import ROOT, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no spools on Windows")
+
+WORKER = """
+import os, signal, sys
+from logly import Logger, LoggerConfig, SinkConfig
+folder, name = sys.argv[1:]
+config = LoggerConfig(auto_sink=False, spool=folder + "/app.spool", async_flush_interval=60000, flush_level=None)
+logger = Logger(config)
+logger.add_sink(SinkConfig(path=folder + "/app.log", format="{message}", buffer_size=1 << 17))
+logger.flush()
+print(flush=True)
+sys.stdin.readline()
+for i in range(100):
+    logger.info("worker {} {:03} {}", name, i, "x" * 80)
+if name == "2":
+    logger.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+SLOT_WRITING = 1
+STATE_BEFORE_NAME = 68  # bytes, in a slot of the spool's header
+
+
+def dead_workers(folder: Path, count: int) -> list[int]:
+    """Processes that lived at the same time and left their spools; the second one has written its lines."""
+    workers = []
+    for number in range(1, count + 1):
+        command = [sys.executable, "-c", WORKER, str(folder), str(number)]
+        workers.append(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert workers[-1].stdout is not None
+        workers[-1].stdout.readline()
+    for worker in workers:
+        worker.communicate("\n", timeout=60)
+    return [worker.pid for worker in workers]
+
+
+def lines_of_workers(count: int) -> list[str]:
+    return [f"worker {number} {i:03} {'x' * 80}" for number in range(1, count + 1) for i in range(100)]
+
+
+@pytest.mark.parametrize("by_command", [False, True], ids=["next start", "command"])
+def test_a_write_that_was_cut_short_is_finished_before_another_spool_is_delivered(
+    tmp_path: Path, by_command: bool
+) -> None:
+    """Two processes wrote one file; the younger spool's process died in the middle of a line of it."""
+    log, spool = tmp_path / "app.log", tmp_path / f"app.spool.{dead_workers(tmp_path, 2)[1]}"
+    with spool.open("r+b") as file:
+        file.seek(file.read(1 << 16).index(os.fsencode(log)) - STATE_BEFORE_NAME)
+        file.write(struct.pack("<I", SLOT_WRITING))
+    os.truncate(log, 4096)
+    if by_command:
+        done = run_recover(tmp_path / "app.spool", "--append", str(log), "--format", "{message}")
+        assert done.returncode == 0, done.stderr
+    else:
+        with Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool")) as logger:
+            logger.add_sink(SinkConfig(path=log, format="{message}"))
+            assert logger.flush(60)
+    assert sorted(log.read_text().splitlines()) == lines_of_workers(2)
+    assert spools(tmp_path) == []
+
+
+class Held:
+    """A recovery that stands still before its first delivery until `go`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, **config: object) -> None:
+        self.reached, self.go = threading.Event(), threading.Event()
+        real = logly.spool.deliver
+
+        def deliver(*args: object) -> object:
+            self.reached.set()
+            assert self.go.wait(60)
+            return real(*args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(logly.spool, "deliver", deliver)
+        settings = {"auto_sink": False, "spool": folder / "app.spool", **config}
+        self.logger = Logger(LoggerConfig(**settings))  # type: ignore[arg-type]
+        self.log = folder / "new.log"
+        self.logger.add_sink(SinkConfig(path=self.log, format="{message}"))
+        self.thread = threading.Thread(target=self.logger.info, args=("new 0",))
+        self.thread.start()
+        assert self.reached.wait(60)
+
+    def end(self) -> list[str]:
+        self.go.set()
+        self.thread.join(60)
+        assert self.logger.close(60)
+        return self.log.read_text().splitlines()
+
+
+@pytest.mark.parametrize("what", ["another sink", "flush", "reopen", "a synchronous sink"])
+def test_nothing_new_is_written_while_another_thread_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    dies(tmp_path, "for i in range(3): logger.info('left {}', i)")
+    held = Held(monkeypatch, tmp_path, stall_timeout=5)
+    if what == "another sink":
+        other = held.logger.add_sink(SinkConfig(path=tmp_path / "other.log", format="{message}"))
+        remover = threading.Thread(target=held.logger.remove_sink, args=(other,))
+    elif what == "flush":
+        remover = threading.Thread(target=held.logger.flush)
+    elif what == "reopen":
+        remover = threading.Thread(target=held.logger.reopen)
+    else:
+        held.logger.add_sink(SinkConfig(path=tmp_path / "other.log", format="{message}", async_write=False))
+        remover = threading.Thread(target=held.logger.info, args=("new 1",))
+    remover.start()
+    assert not held.logger.flush(0.1)
+    assert held.log.read_text() == ""
+    lines = held.end()
+    remover.join(60)
+    assert lines[:4] == ["left 0", "left 1", "left 2", "new 0"]
+
+
+def test_a_ring_that_gets_full_during_a_recovery_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then new lines are written before those of the dead, after the stall time."""
+    dies(tmp_path, "logger.info('left')")
+    held = Held(monkeypatch, tmp_path, stall_timeout=0.2, async_buffer_size=4096)
+    for i in range(1, 1000):
+        held.logger.info("new {}", i)
+    lines = held.end()
+    assert sorted(lines) == sorted(["left", *(f"new {i}" for i in range(1000))])
+    assert held.logger.stats().dropped == 0
+
+
+FORKED = """
+import os, signal, sys, threading
+import logly.spool
+from logly import Logger, LoggerConfig, SinkConfig
+folder, name = sys.argv[1:]
+reached, go = threading.Event(), threading.Event()
+real = getattr(logly.spool, name)
+def slow(*args):
+    reached.set()
+    assert go.wait(60)
+    return real(*args)
+setattr(logly.spool, name, slow)
+def work():
+    global logger
+    config = LoggerConfig(auto_sink=False, spool=folder + "/app.spool", async_flush_interval=60000, flush_level=None)
+    logger = Logger(config)
+    logger.add_sink(SinkConfig(path=folder + "/app.log", format="{message}"))
+    for i in range(10):
+        logger.info("record {}", i)
+thread = threading.Thread(target=work, daemon=True)
+thread.start()
+assert reached.wait(60)
+if os.fork() == 0:
+    print("worker", flush=True)
+    sys.stdin.readline()  # it lives as long as the test wants
+    os._exit(0)
+if name == "_allocate":
+    go.set()
+    thread.join(60)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("held", "left"), [("_allocate", 0), ("deliver", 3)])
+def test_a_child_that_lives_on_keeps_no_spool_of_a_killed_parent(tmp_path: Path, held: str, left: int) -> None:
+    """It was forked while another thread made a spool, or recovered some."""
+    dead_workers(tmp_path, left)
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path), held]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdin is not None
+        assert parent.stdout.readline() == "worker\n"
+        assert parent.wait(60) == -signal.SIGKILL
+        wait_until(lambda: all("new" not in name for name in spools(tmp_path)), "the spool's name")
+        done = run_recover(tmp_path / "app.spool", "--append", str(tmp_path / "app.log"), "--format", "{message}")
+        assert done.returncode == 0, done.stderr
+        parent.stdin.write("\n")
+    lines = (tmp_path / "app.log").read_text().splitlines()
+    assert sorted(line for line in lines if "worker" in line) == lines_of_workers(left)
+    # The parent's first record waits for the recovery that does not come to its end.
+    assert len(lines) - 100 * left == (10 if held == "_allocate" else 1)
+    assert spools(tmp_path) == []
