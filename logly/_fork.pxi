@@ -132,6 +132,7 @@ def before_fork():
     if fork != NULL:
         fork.depth += 1
         return
+    await_imports()
     cores = living_cores()
     fork = <Fork*> calloc(1, sizeof(Fork))
     if fork == NULL:
@@ -153,6 +154,25 @@ def before_fork():
         if not fork.forked[fork.count].is_stuck:
             core.unlock()
         fork.count += 1
+
+
+# What a log call, or a thread of logly's, may be the first to need.
+cdef tuple imported_late = (
+    "bz2", "gzip", "json", "lzma", "mmap", "logly.compression", "logly.housekeeper", "logly.logfile", "logly.record",
+    "logly.rotated", "logly.rotation", "logly.schedule", "logly.spool", "logly.stats", "logly.tracebacks",
+)
+
+
+cdef await_imports():
+    """Another thread may be importing one: the child would have a half of it, and wait for ever for its lock."""
+    for name in imported_late:
+        if name in sys.modules:
+            try:
+                __import__(name)  # waits until it is whole
+            except KeyboardInterrupt:
+                PyErr_SetInterrupt()  # for later: nobody would see it here
+            except Exception:
+                pass
 
 
 cdef void await_work(Core core, int64_t deadline) noexcept:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import sys
 import weakref
@@ -20,12 +19,6 @@ __all__ = ["add", "is_exiting"]
 
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that has begun."""
-
-IMPORTED_LATE = (
-    "gzip", "bz2", "json", "lzma", "mmap", "logly.compression", "logly.housekeeper", "logly.logfile", "logly.record",
-    "logly.rotated", "logly.rotation", "logly.schedule", "logly.spool", "logly.stats", "logly.tracebacks",
-)  # fmt: skip
-"""What a log call, or a thread of logly's, may be the first to need."""
 
 is_exiting = False
 _backends: weakref.WeakSet[Backend] = weakref.WeakSet()
@@ -94,14 +87,5 @@ def _finish_with_multiprocessing() -> None:
         _finalizer = util.Finalize(None, _finish_all, exitpriority=0)
 
 
-def _before_fork() -> None:
-    # Another thread may be importing one of them: the child would have a half of it, and wait for its lock.
-    for name in IMPORTED_LATE:
-        if name in sys.modules:
-            with contextlib.suppress(Exception):
-                __import__(name)
-    before_fork()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=after_fork_in_parent, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -272,3 +272,38 @@ if os.getpid() != first:
     # The parent, the child of the hook, that one's child, and the parent's child: three of them begin as children.
     expected = {"start": 1, "late": 4, **{f"early {i}": 3 for i in range(20)}}
     assert Counter(lines_of(tmp_path / "app.log")) == expected
+
+
+def test_a_child_has_no_half_of_a_module_that_another_thread_imports(tmp_path: Path) -> None:
+    program = """
+import os, sys, threading
+from importlib.machinery import PathFinder
+from logly import Logger, LoggerConfig
+begun, go = threading.Event(), threading.Event()
+class Slow:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "logly.stats":
+            return None
+        spec = PathFinder.find_spec(name, path)
+        real = spec.loader.exec_module
+        def exec_module(module):
+            begun.set()
+            assert go.wait(30)
+            real(module)
+        spec.loader.exec_module = exec_module
+        return spec
+assert "logly.stats" not in sys.modules
+sys.meta_path.insert(0, Slow)
+logger = Logger(LoggerConfig(auto_sink=False))
+thread = threading.Thread(target=logger.stats)
+thread.start()
+assert begun.wait(30)
+threading.Timer(0.3, go.set).start()
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if logger.stats().emitted == 0 else 1)
+assert os.waitpid(pid, 0)[1] == 0
+thread.join()
+"""
+    run_ok(program)
