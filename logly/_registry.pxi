@@ -157,6 +157,9 @@ cdef Program* register_template(str message) except? NULL:
                     return NULL
                 known = [<uint64_t> program, 0]
                 programs_by_text[message] = known
+                if FREE_THREADED and type(message) is str:
+                    # Immortal then: the caller's constant, whose count of references all threads would change at each call.
+                    sys.intern(message)
     program = <Program*> <uint64_t> known[0]
     with registry_lock:
         if known[1] < MAX_ALIASES and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL:

@@ -563,3 +563,14 @@ def test_memory_is_flat_over_ten_thousand_short_threads(tmp_path):
     assert resident_kib() - before < 8 * 1024  # eight rings, not ten thousand
     assert len((tmp_path / "a.log").read_text().splitlines()) == 10_500
     logger.close()
+
+
+@needs_free_threading
+def test_a_template_is_immortal_after_its_first_use() -> None:
+    """Threads that log the same one do not wait for each other's change of its count of references."""
+    template = "".join(["a template with {}", " that nobody has interned"])
+    assert sys.getrefcount(template) < 1000
+    with Logger(LoggerConfig(auto_sink=False)) as logger:
+        logger.add_sink(SinkConfig(path=os.devnull))
+        logger.info(template, 1)
+    assert sys.getrefcount(template) > 1 << 30
