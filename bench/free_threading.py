@@ -9,7 +9,7 @@ only: the machine's own ceiling. Medians of the rounds' ratios. Lines are counte
 
 The second measurement is of a plain text. CPython 3.13 counts the references to a constant of the program that is not
 interned, and two threads that use the same one wait for its cache line, whatever they do with it (`len`, too, where its
-argument is such a text). So each thread has its own float, and the plain text is interned. Templates are logly's to intern.
+argument is such a text). So each thread has its own float, and the plain text is interned. Templates logly interns.
 """
 
 import argparse
