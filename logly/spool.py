@@ -255,15 +255,20 @@ def open_dead(path: str) -> SpoolFile | None:
 def dead_spools(base: str, on_error: Callable[[Exception], None]) -> list[SpoolFile]:
     """The sound spools of dead processes, locked, oldest first; `on_error` is told of the others, which stay."""
     files = []
-    for path in names_of(base):
-        try:
-            file = open_dead(path)
-        except SpoolError as trouble:
-            on_error(trouble)
-            continue
-        if file is not None:
-            files.append(file)
-    return prepared(files, on_error)
+    try:
+        for path in names_of(base):
+            try:
+                file = open_dead(path)
+            except SpoolError as trouble:
+                on_error(trouble)
+                continue
+            if file is not None:
+                files.append(file)
+        return prepared(files, on_error)
+    except BaseException:  # Ctrl-C: what is locked here would be left alone by everybody
+        for file in files:
+            file.close()
+        raise
 
 
 def prepared(files: list[SpoolFile], on_error: Callable[[Exception], None]) -> list[SpoolFile]:

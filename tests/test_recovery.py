@@ -141,6 +141,23 @@ def test_a_ring_that_gets_full_during_a_recovery_loses_nothing(tmp_path: Path, m
     assert held.logger.stats().dropped == 0
 
 
+def test_a_recovery_that_is_interrupted_lets_go_of_the_spools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dies(tmp_path, "logger.info('left')")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool")) as logger:
+        logger.add_sink(SinkConfig(path=tmp_path / "new.log", format="{message}"))
+        with monkeypatch.context() as patch:
+            patch.setattr(logly.spool, "prepared", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                logger.info("new 0")
+        logger.info("new 1")
+        assert logger.flush(60)
+    assert (tmp_path / "new.log").read_text() == "left\nnew 0\nnew 1\n"
+
+
 FORKED = """
 import os, signal, sys, threading
 import logly.spool
