@@ -277,7 +277,7 @@ cdef bint emit_careful(
             program = register_template(message)
         if not all_native(program, args, limit):
             program = NULL
-            text = cut_text(format_message(core, message, args, fields), limit)
+            text = cut_text(format_message(core, message, args, fields, stacklevel), limit)
         place = safe_site(core, stacklevel, frame)
         name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
         block = FieldBlock(fields, None, limit) if fields else None

@@ -88,7 +88,6 @@ cdef extern from *:
     ctypedef struct PyTypeObject
     object PyDescr_NewMethod(PyTypeObject* type_, PyMethodDef* definition)
     int PyErr_CheckSignals() except -1
-    void PyErr_SetInterrupt() noexcept
     unsigned long PyThread_get_thread_ident() noexcept nogil
     int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) noexcept
     void PyErr_Clear() noexcept

@@ -513,6 +513,7 @@ cdef class Core:
         if self.is_inside():
             self.pass_here()
             return True
+        hold_back_not_for_recovery(self)
         ring = <Ring*> own_ring(load_relaxed(&self.engine.generation))
         mine = ring.head if ring != NULL else 0
         while True:
@@ -573,6 +574,7 @@ cdef class Core:
         cdef Engine* engine = self.engine
         cdef int64_t deadline = deadline_of(timeout)
         cdef uint64_t request, mark
+        hold_back_not_for_recovery(self)
         if self.is_over or not self.lock_patiently(deadline):
             return False
         mark = engine_committed(engine)

@@ -27,6 +27,8 @@ cdef enum:
     LOCK_PATIENCE_NS = 200000000
     # How long Python work on other threads waits for a fork to be over.
     WORK_PATIENCE_NS = 200000000
+    # Longer than it takes to open or close a spool.
+    SECTION_NS = 5000000000
     # Of the ring for what a child logs before its spool can be made.
     INTERIM_BYTES = 1 << 16
 
@@ -47,7 +49,8 @@ cdef struct Fork:
     Fork* next
 
 cdef list all_cores = []             # weak references
-cdef bint is_new_child = False       # from `begin_child` to its hook
+cdef bint is_new_child = False       # from `begin_child` to its hook, which has then less to do
+cdef bint is_settled = True          # that hook has run
 cdef Fork* forks = NULL
 cdef Lock forks_lock                 # of that list; held over fork() itself by the thread that has an entry
 cdef uint64_t forks_holder = 0
@@ -132,7 +135,6 @@ def before_fork():
     if fork != NULL:
         fork.depth += 1
         return
-    await_imports()
     cores = living_cores()
     fork = <Fork*> calloc(1, sizeof(Fork))
     if fork == NULL:
@@ -147,6 +149,8 @@ def before_fork():
     Py_IncRef(fork.cores)
     with nogil:
         link_fork(fork)
+    await_imports(deadline)
+    await_sections(deadline)
     for core in cores:
         await_work(core, deadline)
         fork.forked[fork.count].core = <PyObject*> core
@@ -163,16 +167,52 @@ cdef tuple imported_late = (
 )
 
 
-cdef await_imports():
+cdef await_imports(int64_t deadline):
     """Another thread may be importing one: the child would have a half of it, and wait for ever for its lock."""
     for name in imported_late:
-        if name in sys.modules:
-            try:
-                __import__(name)  # waits until it is whole
-            except KeyboardInterrupt:
-                PyErr_SetInterrupt()  # for later: nobody would see it here
-            except Exception:
-                pass
+        # As importlib tells it. Not by an import: that would run signal handlers, whose exceptions nobody sees here.
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        while getattr(spec, "_initializing", False) and clock_monotonic_ns() < deadline:
+            with nogil:
+                wait_ns(1000000)
+
+
+# A thread opens or closes a spool: what a child would inherit of it is in no list for some moments.
+cdef uint64_t sections = 0
+cdef uint64_t sections_until_ns = 0  # so that one whose end a Ctrl-C has prevented does not count for long
+
+cdef void begin_section() noexcept:
+    await_forks()
+    fetch_add(&sections, 1)
+    store_relaxed(&sections_until_ns, <uint64_t> (clock_monotonic_ns() + SECTION_NS))
+    if somebody_forks():  # it began in between, and may not have seen this one
+        fetch_sub(&sections, 1)
+        await_forks()
+        fetch_add(&sections, 1)
+
+
+cdef void end_section() noexcept:
+    fetch_sub(&sections, 1)
+
+
+cdef class SpoolSection:
+    """A context in which no other thread forks (but for one that has waited long)."""
+
+    def __enter__(self):
+        begin_section()
+
+    def __exit__(self, *_):
+        end_section()
+
+
+cdef void await_sections(int64_t deadline) noexcept:
+    cdef int64_t until
+    while load_acquire(&sections) != 0:
+        until = <int64_t> load_relaxed(&sections_until_ns)
+        if clock_monotonic_ns() >= min(until, deadline):
+            return
+        with nogil:
+            wait_ns(100000)
 
 
 cdef void await_work(Core core, int64_t deadline) noexcept:
@@ -207,9 +247,14 @@ def after_fork_in_parent():
             end_fork(fork)
 
 
+def child_is_settled():
+    """Whether `after_fork_in_child` has run in this process; so also in one that is nobody's child."""
+    return is_settled
+
+
 def after_fork_in_child():
     """No flusher, no lock taken; rings and buffers without what is the parent's."""
-    global registry_lock, is_new_child
+    global registry_lock, is_new_child, is_settled
     cdef Fork* fork = own_fork()
     cdef Fork* other = forks
     cdef Fork* after
@@ -231,6 +276,7 @@ def after_fork_in_child():
             reset_core(core, False)
         core.errors.clear()
     is_new_child = False
+    is_settled = True
     if fork != NULL:
         fork.has_begun = False
         fork.depth -= 1
@@ -296,13 +342,15 @@ cdef bint lock_here(Core core, int64_t deadline) noexcept:
 
 cdef void begin_child() noexcept:
     """Not even memory of the parent's that is mapped is looked at."""
-    global is_new_child
+    global is_new_child, is_settled
     cdef Fork* fork = held_fork()
     cdef Core core
     cdef Ring* ring
     cdef uint32_t i
     lock_init(&forks_lock)
     store_relaxed(&forks_holder, 0)
+    store_relaxed(&sections, 0)
+    is_settled = False
     if fork == NULL:
         return
     for i in range(fork.count):
@@ -344,6 +392,7 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     engine.flush_done = 0
     engine.flush_active = 0
     engine.recovering_until_ns = 0
+    engine.gives_way = False
     engine.shares = FREE_THREADED and engine.ring != NULL
     engine.process = process_id()
     if not is_quiet:

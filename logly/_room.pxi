@@ -220,6 +220,7 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
     """
     cdef Engine* engine = core.engine
     cdef int64_t begun = clock_monotonic_ns()
+    cdef int64_t patient_from = begun
     cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
     cdef uint32_t ticket
     if ring == core.stand_in:
@@ -235,13 +236,15 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
     if load_relaxed32(&engine.post) & POST_START:
         core.start_flusher()
     while is_as_full(engine, ring, tail, False):
-        if clock_monotonic_ns() - begun > limit and is_as_full(engine, ring, tail, True):
+        if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
+            # A recovery takes long: better in another order than lost. The wait begins anew.
+            spool_hold_back(core, 0)
+            patient_from = clock_monotonic_ns()
+        if clock_monotonic_ns() - patient_from > limit and is_as_full(engine, ring, tail, True):
             # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
             # until it moves.
             fetch_add(&core.blocked, clock_monotonic_ns() - begun)
             return False
-        if clock_monotonic_ns() - begun > limit // 2:
-            spool_hold_back(core, 0)  # a recovery that takes long: better in another order than lost
         if not load_acquire32(&core.has_flusher):
             core.drain_here()
         elif core.flusher_is_in_python():

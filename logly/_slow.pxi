@@ -129,7 +129,7 @@ cdef str fallback_text(str message, tuple args, dict fields):
     return " ".join(parts)
 
 
-cdef str format_message(Core core, object message, tuple args, dict fields):
+cdef str format_message(Core core, object message, tuple args, dict fields, object stacklevel):
     cdef str template
     cdef object text
     if type(message) is not str:
@@ -139,7 +139,7 @@ cdef str format_message(Core core, object message, tuple args, dict fields):
                 template = str.__str__(template)
         except Exception as error:
             template = safe_str(message)
-            core.note_failed_format(located(error, template))
+            core.note_failed_format(located(error, template, stacklevel))
     else:
         template = message
     if not args and not fields:
@@ -149,15 +149,15 @@ cdef str format_message(Core core, object message, tuple args, dict fields):
         text = (<object> template).format(*args, **fields)
         return text if type(text) is str else str.__str__(text)
     except Exception as error:
-        core.note_failed_format(located(error, template))
+        core.note_failed_format(located(error, template, stacklevel))
         return fallback_text(template, args, fields)
 
 
-cdef object located(object error, str template):
+cdef object located(object error, str template, object stacklevel):
     """The error with a note that says which message it is about, and where that was logged."""
     try:
         if not hasattr(error, "__notes__"):  # somebody's __format__ may raise the same object each time
-            frame = frame_at(1)
+            frame = frame_at(stacklevel)
             place = f", logged at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
             error.add_note(f"in the message {show(template)}{place}")
     except Exception:

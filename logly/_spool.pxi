@@ -266,9 +266,13 @@ cdef class SpoolFile:
 
     def close(self):
         """Lets go of the mapping, the lock and the file. Nobody may use its ring any more."""
-        fd = self.release()
-        if fd >= 0:
-            close_descriptor(fd)
+        begin_section()
+        try:
+            fd = self.release()
+            if fd >= 0:
+                close_descriptor(fd)
+        finally:
+            end_section()
 
     def __dealloc__(self):
         cdef uint32_t i

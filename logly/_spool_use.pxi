@@ -48,6 +48,21 @@ cpdef spool_hold_back(Core core, double delivery_s):
         engine_wake(core.engine)
 
 
+cdef bint core_is_recovering(Core core) noexcept:
+    return clock_monotonic_ns() < <int64_t> load_relaxed(<uint64_t*> &core.engine.recovering_until_ns)
+
+
+cdef bint hold_back_not_for_recovery(Core core) except -1:
+    """Before a wait: of this thread's, which runs a sink's function for a dead process's record, the recovery itself waits."""
+    cdef uint64_t me = PyThread_get_thread_ident()
+    cdef Core other
+    if core_is_recovering(core):
+        for other in living_cores():
+            if other.adopted is not None and (load_relaxed(&other.inside) == me or load_relaxed(&other.flusher_ident) == me):
+                spool_hold_back(core, 0)
+    return True
+
+
 def take_sync_error(Core core not None):
     """The errno of a sync that failed, once; or 0."""
     core.lock()

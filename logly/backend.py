@@ -257,21 +257,16 @@ class Backend:
             given = self.settings()  # its level may have the name of one that was added
             is_cut_short = False
             spool_hold_back(self.core, self._patience_s)
-            files = dead_spools(self._spool, self.tell)
-            try:
-                for file in files:
-                    left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
-                    spool_hold_back(self.core, left)
-                    try:
-                        done = deliver(file, given, sinks, min(left, self._patience_s), self.tell)
-                        # Again soon, but not where some sink has had a part: it would have that again and again.
-                        is_unmoved = not done.is_complete and not done.has_moved
-                        is_cut_short = is_cut_short or (is_unmoved and left < self._patience_s)
-                    except Exception as trouble:
-                        self.tell(trouble)
-            finally:
-                for file in files:
-                    file.close()
+            for file in dead_spools(self._spool, self.tell):
+                left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
+                spool_hold_back(self.core, left)
+                try:
+                    done = deliver(file, given, sinks, min(left, self._patience_s), self.tell)
+                    # Again soon, but not where some sink has had a part: it would have that again and again.
+                    is_unmoved = not done.is_complete and not done.has_moved
+                    is_cut_short = is_cut_short or (is_unmoved and left < self._patience_s)
+                except Exception as trouble:
+                    self.tell(trouble)
             self.recovery_pending = is_cut_short
             return True
         finally:
@@ -421,11 +416,12 @@ class Backend:
         return True
 
     def _finish_removal(self, sink: Sink) -> None:
-        if self._leaving.pop(sink.id, None) is None:
+        if sink.id not in self._leaving:
             return  # its own function has forked, and this is the child
         sink.make_durable()
         sink.handle.remove()
         sink.close()
+        del self._leaving[sink.id]  # last, for a child that is forked meanwhile
 
     def _see_off(self, *, at_once: bool = False) -> None:
         """Removes the sinks that were removed from inside, once they have written what they hold."""
@@ -648,6 +644,7 @@ class Backend:
         self._changing = threading.RLock()
         self._publishing = threading.RLock()
         self._recovering = threading.Lock()
+        self._reports = StderrReports(self.name)
         self.flusher.reset_after_fork()
         # What other threads of the parent were about to add or to remove at that moment is not there.
         for sink in [*self._leaving.values(), *self.sinks.values()]:

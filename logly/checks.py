@@ -47,8 +47,8 @@ def text(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
 def layout(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
     """A layout template, or a layout's name."""
     template = text(field, value, levels)
-    if template.lower() == "logfmt":
-        return "logfmt"
+    if template.lower() in ("json", "logfmt"):
+        return template.lower()
     from .template import parse_layout
 
     parse_layout(template, field=field)
@@ -73,12 +73,15 @@ def function(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
 
 
 def _is_coroutine_function(value: "Any") -> bool:
-    while type(value).__name__ == "partial" and hasattr(value, "func"):
-        value = value.func
-    while type(value).__name__ == "method":
-        value = value.__func__
-    flags = getattr(getattr(value, "__code__", None), "co_flags", 0)
-    return isinstance(flags, int) and bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
+    try:
+        while type(value).__name__ == "partial" and hasattr(value, "func"):
+            value = value.func
+        while type(value).__name__ == "method":
+            value = value.__func__
+        flags = getattr(getattr(value, "__code__", None), "co_flags", 0)
+        return isinstance(flags, int) and bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
+    except Exception:  # a proxy, say, that looks for its object at each access
+        return False
 
 
 def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...]":
@@ -101,7 +104,7 @@ def stream(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
 
 
 def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[str, int]":
-    if not hasattr(value, "items"):
+    if not _is_mapping(value):
         raise invalid(field, value, "a dict of numbers by name, like {'NOTICE': 22}")
     seen: set[str] = set()
     for name, number in value.items():
@@ -119,7 +122,7 @@ def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dic
 
 def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[int, str]":
     """Numbers of levels to SGR sequences."""
-    if not hasattr(value, "items"):
+    if not _is_mapping(value):
         raise invalid(field, value, "a dict of colours by level, like {'INFO': 'bold green'}")
     if not value:
         return {}
@@ -129,6 +132,10 @@ def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict
         level_number(key, levels, field=f"{field}[{key!r}]"): parse_color(color, field=f"{field}[{key!r}]")
         for key, color in value.items()
     }
+
+
+def _is_mapping(value: "Any") -> bool:
+    return hasattr(value, "items") and not isinstance(value, type)
 
 
 def rotation(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":

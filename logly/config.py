@@ -222,7 +222,7 @@ class SinkConfig:
         None, checks.optional(checks.function), "", "called with the `Record`; False keeps the line out"
     )
     format: "str | None" = _setting(
-        None, checks.optional(checks.layout), "", "layout template, or `logfmt`; None: the default layout"
+        None, checks.optional(checks.layout), "", "layout template, `json` or `logfmt`; None: the default layout"
     )
     json: "bool | None" = _setting(None, _MAYBE, "", "JSON lines; None: the logger's setting")
     color: "bool | Literal['level', 'line'] | None" = _setting(

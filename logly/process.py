@@ -7,7 +7,7 @@ import os
 import sys
 import weakref
 
-from ._core import after_fork_in_child, after_fork_in_parent, before_fork
+from ._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ is_exiting = False
 _backends: weakref.WeakSet[Backend] = weakref.WeakSet()
 _finalizer: Any = None  # multiprocessing's, in a child process of its own
 _finalizer_pid = 0
-_child_pid = 0
 
 
 def add(backend: Backend) -> None:
@@ -51,12 +50,10 @@ def _finish_all() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _child_pid
-    if _child_pid == os.getpid():
+    if child_is_settled():
         # A hook has forked, and here all has been done: what is logged since then is this process's own.
         after_fork_in_child()
         return
-    _child_pid = os.getpid()
     backends = list(_backends)
     # First of all: where the engines are not reset yet, their rings are in the parent's file, and must not be emptied.
     for backend in backends:

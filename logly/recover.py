@@ -7,10 +7,9 @@ import errno
 import os
 import sys
 
-from ._core import SpoolFile
 from .config import LoggerConfig, SinkConfig
 from .errors import LoglyError, SinkError, SpoolError
-from .spool import deliver, names_of, open_dead, prepared
+from .spool import deliver, finish_writes, names_of, open_dead
 
 __all__ = ["recover"]
 
@@ -27,13 +26,9 @@ def recover(options: argparse.Namespace) -> int:
     except (LoglyError, OSError) as mistake:
         print(f"logly: {mistake}", file=sys.stderr)
         return 2
-    opened, is_whole = _open_all(paths)
-    try:
-        results = [_deliver_one(file, sink, options.timeout) for file in opened]
-    finally:
-        for file in opened:
-            file.close()
-    return 0 if is_whole and all(results) else 1
+    readable = finish_writes(paths, _tell)
+    results = [_recover_one(path, sink, options.timeout) for path in readable]
+    return 0 if len(readable) == len(paths) and all(results) else 1
 
 
 def _sink(options: argparse.Namespace) -> SinkConfig:
@@ -48,28 +43,15 @@ def _sink(options: argparse.Namespace) -> SinkConfig:
     return sink.resolved()
 
 
-def _open_all(paths: list[str]) -> tuple[list[SpoolFile], bool]:
-    """The spools that can be delivered, and whether they are all there are."""
-    opened = []
-    for path in paths:
-        try:
-            file = open_dead(path)
-        except SpoolError as trouble:
-            _tell(trouble)
-            continue
+def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
+    try:
+        file = open_dead(path)
         if file is None:
             print(f"logly: {path}: its process lives (or somebody recovers it now); left alone", file=sys.stderr)
-        else:
-            opened.append(file)
-    sound = prepared(opened, _tell)
-    return sound, len(sound) == len(paths)
-
-
-def _deliver_one(file: SpoolFile, sink: SinkConfig, timeout: float) -> bool:
-    path, process = file.path, file.process
-    try:
+            return False
+        process = file.process
         count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, _tell)
-    except (LoglyError, OSError) as trouble:
+    except (SpoolError, LoglyError, OSError) as trouble:
         _tell(trouble)
         return False
     how = "recovered" if is_complete else "not everything could be written; the spool stays:"

@@ -153,7 +153,7 @@ class Sink:
         config, logger = self.config, self.logger_config
         pieces: list[template.Piece] = []
         kind, text, is_default = "text", config.format, config.format is None
-        if config.json:
+        if config.json or text == "json":
             kind = "json"
         elif config.json is None and text is None and (logger.json or logger.pretty_json):
             kind = "pretty_json" if logger.pretty_json else "json"

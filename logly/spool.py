@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._core import SpoolFile, abandon_spools, spool_adopt, spool_begin
+from ._core import SpoolFile, SpoolSection, abandon_spools, spool_adopt, spool_begin
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, SpoolError
 from .files import sync_file, sync_name
@@ -32,7 +32,7 @@ LOOK_S = 0.2
 """How often a delivery looks whether anybody still takes it."""
 
 _descriptors: set[int] = set()
-"""Those that are locked, or about to be, and belong to no `SpoolFile` yet."""
+"""Those that are locked, or about to be, and belong to no `SpoolFile` yet: for a fork that waits no longer."""
 
 
 def close_in_child() -> None:
@@ -93,7 +93,8 @@ def open_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool = False) -
         text = "spool: without a GIL each thread that has logged has a ring of its own, and a spool has one for all"
         raise ConfigError(f"{text}: name it before other threads log", field="spool", value=base)
     try:
-        return _make_spool(core, base, ring_bytes, syncs=syncs)
+        with SpoolSection():
+            return _make_spool(core, base, ring_bytes, syncs=syncs)
     except BaseException:
         core.unshare_ring()
         raise
@@ -223,6 +224,11 @@ def open_dead(path: str) -> SpoolFile | None:
     Raises:
         SpoolError: it is damaged, foreign or of another version; it is left as it is.
     """
+    with SpoolSection():
+        return _open_dead(path)
+
+
+def _open_dead(path: str) -> SpoolFile | None:
     try:
         fd = _open(path, 0)
     except FileNotFoundError:
@@ -247,47 +253,61 @@ def open_dead(path: str) -> SpoolFile | None:
     except SpoolError:
         _close(fd)
         raise
+    except OSError as trouble:  # no more descriptors, say: nothing is wrong with the file
+        _close(fd)
+        raise _explained(trouble, path) from trouble
     except Exception as trouble:
         _close(fd)
         raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
-
-
-def dead_spools(base: str, on_error: Callable[[Exception], None]) -> list[SpoolFile]:
-    """The sound spools of dead processes, locked, oldest first; `on_error` is told of the others, which stay."""
-    files = []
-    try:
-        for path in names_of(base):
-            try:
-                file = open_dead(path)
-            except SpoolError as trouble:
-                on_error(trouble)
-                continue
-            if file is not None:
-                files.append(file)
-        return prepared(files, on_error)
-    except BaseException:  # Ctrl-C: what is locked here would be left alone by everybody
-        for file in files:
-            file.close()
+    except BaseException:
+        _close(fd)
         raise
 
 
-def prepared(files: list[SpoolFile], on_error: Callable[[Exception], None]) -> list[SpoolFile]:
-    """Those of which every record is sound, oldest first; the others are closed, and `on_error` is told.
-
-    What their processes did not live to write of their last writes is written here, before anything of any of them is
-    delivered: several may have died in the middle of a line of the same file.
-    """
-    sound = []
-    for file in sorted(files, key=lambda file: file.created_ns):
+def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[SpoolFile]:
+    """The readable spools of dead processes, one at a time, oldest first; `on_error` is told of those that stay."""
+    for path in finish_writes(names_of(base), on_error):
         try:
-            file.check()
-            for slot, path, device, inode, offset, staged in file.begun_writes():
-                file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
-            sound.append(file)
-        except (SpoolError, OSError) as trouble:
-            file.close()
+            file = open_dead(path)
+        except SpoolError as trouble:
             on_error(trouble)
-    return sound
+            continue
+        if file is not None:
+            yield file
+
+
+def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> list[str]:
+    """Write what the processes of these spools did not live to write of their last writes.
+
+    Before anything of any of them is delivered: several may have died in the middle of a line of the same file. Each is
+    let go of again, so that there is never more than one open here.
+
+    Returns:
+        The paths, oldest first, without those that cannot be read, of which `on_error` is told.
+    """
+    ages: dict[str, int] = {}
+    for path in paths:
+        try:
+            file = open_dead(path)
+            if file is None:  # its process lives: whoever delivers finds that out, too
+                ages[path] = 0
+                continue
+            try:
+                _finish_writes_of(file)
+                ages[path] = file.created_ns
+            finally:
+                file.close()
+        except Exception as trouble:
+            on_error(trouble)
+    return sorted(ages, key=lambda path: ages[path])
+
+
+def _finish_writes_of(file: SpoolFile) -> None:
+    begun = file.begun_writes()
+    if begun:
+        file.check()  # before anything is changed
+    for slot, path, device, inode, offset, staged in begun:
+        file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
 
 
 class Recovered(NamedTuple):
@@ -311,11 +331,14 @@ def deliver(
     Progress is kept in the spool itself as it was by its process, so that to be killed in here is no different.
 
     Args:
-        file: the spool, locked, and `prepared`.
+        file: the spool, locked.
         config: settings of the logger; layouts and time zone follow from them.
         sinks: settings of the sinks (resolved).
         timeout: seconds after which the rest is left for the next time.
         on_error: told of trouble.
+
+    Raises:
+        SpoolError: a record in it is damaged; nothing was delivered then.
     """
     from .backend import Backend
 
@@ -328,6 +351,12 @@ def deliver(
         is_gone = is_gone or (is_alone and isinstance(trouble, BrokenPipeError))
         on_error(trouble)
 
+    try:
+        file.check()
+        _finish_writes_of(file)
+    except BaseException:
+        file.close()
+        raise
     backend = Backend(
         "recovery",
         replace(

@@ -129,9 +129,7 @@ def parse_layout(template: str, *, time: str | None = None, field: str = "format
             i += 1
     if literal:
         pieces.append((PIECE_LITERAL, literal, ""))
-    if template.lower() == "json":
-        raise _Mistake(0, "this is no placeholder: use SinkConfig(json=True)").as_error(field, template)
-    if "%(" in template and len(pieces) == 1:
+    if "%(" in template and len(pieces) == 1 and pieces[0][0] == PIECE_LITERAL:
         at = template.index("%(")
         raise _Mistake(at, "a placeholder of logging's: write {message} for %(message)s").as_error(field, template)
     return pieces

@@ -94,11 +94,11 @@ def test_a_wrong_logger_setting_names_field_value_and_way_out(name, value, told)
         ("color", "yes", "'level' or 'line'"),
         ("format", "", "not empty"),
         ("format", "{level:d}", "not for text"),
-        ("format", "JSON", "json=True"),
         ("format", "%(levelname)s %(message)s", "{message}"),
         ("format", "{time:%Y-%m-%d} {message}", "YYYY-MM-DD"),
         ("date_style", "%H:%M", "HH:mm:ss"),
         ("rotation", "10 MB", "size_limit"),
+        ("rotation", "", "HH:MM"),
         ("function", coroutine, "coroutine"),
         ("function", functools.partial(coroutine), "coroutine"),
         ("function", CoroutineSink(), "coroutine"),
@@ -153,8 +153,31 @@ def test_words_are_taken_in_any_case():
     assert (plain.color, plain.format, plain.newlines) == ("line", "logfmt", "keep")
 
 
-def test_a_layout_may_have_no_placeholder():
+def test_a_layout_may_have_no_placeholder_and_a_time_pattern_any_text():
     SinkConfig(format="{{}} 100 %").validate()
+    SinkConfig(format="{time:[%(]HH}").validate()
+
+
+def test_json_may_be_named_as_the_layout():
+    assert SinkConfig(format="JSON").resolved().format == "json"
+    SinkConfig(format="json", json=True).validate()
+
+
+def test_a_proxy_that_cannot_be_looked_into_is_a_function():
+    class Proxy:
+        def __getattr__(self, name):
+            raise RuntimeError("outside of its context")
+
+        def __call__(self, record):
+            pass
+
+    SinkConfig(function=Proxy()).validate()
+
+
+@pytest.mark.parametrize("name", ["custom_levels", "level_colors"])
+def test_a_class_is_no_mapping(name):
+    with pytest.raises(ConfigError, match=name):
+        LoggerConfig(**{name: dict}).validate()
 
 
 def test_a_mapping_of_colours_or_levels_need_not_be_a_dict():

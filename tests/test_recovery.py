@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import logly.spool
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import Logger, LoggerConfig, Record, SinkConfig
 
 from .test_spool import dies, run_recover, spools
 from .waiting import ROOT, wait_until
@@ -106,6 +106,17 @@ class Held:
         return self.log.read_text().splitlines()
 
 
+def test_nothing_is_lost_by_a_short_stall_time_during_a_recovery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies(tmp_path, "logger.info('left')")
+    held = Held(monkeypatch, tmp_path, stall_timeout=0.01, async_buffer_size=4096)
+    for i in range(1, 1000):
+        held.logger.info("new {}", i)
+    assert held.logger.stats().dropped == 0
+    held.end()
+
+
 @pytest.mark.parametrize("what", ["another sink", "flush", "reopen", "a synchronous sink"])
 def test_nothing_new_is_written_while_another_thread_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
@@ -150,12 +161,55 @@ def test_a_recovery_that_is_interrupted_lets_go_of_the_spools(tmp_path: Path, mo
     with Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool")) as logger:
         logger.add_sink(SinkConfig(path=tmp_path / "new.log", format="{message}"))
         with monkeypatch.context() as patch:
-            patch.setattr(logly.spool, "prepared", interrupted)
+            patch.setattr(logly.spool, "_finish_writes_of", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 logger.info("new 0")
         logger.info("new 1")
         assert logger.flush(60)
     assert (tmp_path / "new.log").read_text() == "left\nnew 0\nnew 1\n"
+
+
+def test_a_spool_that_cannot_be_looked_at_now_is_told_and_stays_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies(tmp_path, "logger.info('left')")
+    told: list[Exception] = []
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logly.spool, "_finish_writes_of", no_memory)
+        with Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool", on_error=told.append)) as logger:
+            logger.add_sink(SinkConfig(path=tmp_path / "new.log", format="{message}"))
+            logger.info("new")
+            assert logger.flush(60)
+    assert [type(error) for error in told] == [MemoryError]
+    done = run_recover(tmp_path / "app.spool", "--format", "{message}")
+    assert (done.returncode, done.stdout) == (0, "left\n")
+
+
+def test_a_function_that_logs_during_a_recovery_does_not_keep_it_waiting(tmp_path: Path) -> None:
+    """Beside a synchronous sink its call returns when its own record is written: the recovery cannot be waited for."""
+    dies(tmp_path, "for i in range(20): logger.info('left {}', i)")
+    seen: list[str] = []
+    config = LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool", stall_timeout=30)
+    with Logger(config) as logger:
+
+        def function(record: Record) -> None:
+            seen.append(record.message)
+            if record.message.startswith("left"):
+                logger.info("seen {}", record.message)
+                assert logger.flush(60) in (True, False)
+
+        logger.add_sink(SinkConfig(function=function))
+        logger.add_sink(SinkConfig(path=tmp_path / "new.log", format="{message}", async_write=False))
+        logger.info("new")
+        assert logger.flush(60)
+    assert [message for message in seen if message.startswith("left")] == [f"left {i}" for i in range(20)]
+    lines = (tmp_path / "new.log").read_text().splitlines()
+    assert sorted(lines) == sorted(["new", *(f"{word}left {i}" for word in ("", "seen ") for i in range(20))])
+    assert spools(tmp_path) == []
 
 
 FORKED = """

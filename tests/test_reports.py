@@ -69,6 +69,37 @@ victim.write(b"its own")
     assert victim.read_bytes() == b"its own"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_does_not_tell_what_its_parent_has_to(tmp_path: Path) -> None:
+    program = """
+logger = Logger(LoggerConfig(auto_sink=False, async_flush_interval=0))
+logger.add_sink(SinkConfig(path=sys.argv[1]))
+for i in range(3):
+    logger.info("{:d}", "x")
+    assert logger.flush(30)
+pid = os.fork()
+if pid == 0:
+    logger.close()
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+    done = run_python(PRELUDE + program, tmp_path / "log")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("2 more errors") == 1
+
+
+def test_the_place_is_the_callers_where_the_record_has_that_one(tmp_path: Path) -> None:
+    program = """
+logger = Logger(LoggerConfig(auto_sink=False))
+logger.add_sink(SinkConfig(path=sys.argv[1]))
+def helper():
+    logger.info("{:d}", "x", stacklevel=2)
+helper()
+"""
+    done = run_python(PRELUDE + program, tmp_path / "log")
+    assert "logged at <string>:9\n" in done.stderr
+
+
 def test_the_next_line_says_how_many_errors_were_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     lines: list[str] = []

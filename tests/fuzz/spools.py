@@ -316,11 +316,11 @@ class Spools(Target):
         try:
             file = logly.spool.open_dead(str(sample.path))
             assert file is not None, "its process does not live"
-            for sound in logly.spool.prepared([file], errors.append):
-                outcome = logly.spool.deliver(sound, LoggerConfig(), sinks, PATIENCE_S, errors.append)
+            outcome = logly.spool.deliver(file, LoggerConfig(), sinks, PATIENCE_S, errors.append)
         except SpoolError as told:
-            errors.append(told)
-        refusal = str(errors.pop()) if errors and isinstance(errors[-1], SpoolError) else ""
+            refusal = str(told)
+        else:
+            refusal = ""
         if refusal:
             assert str(sample.path) in refusal
             assert (data_pages(sample.path), sample.path.stat().st_size) == (before, size), f"changed, though {refusal}"
