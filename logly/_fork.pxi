@@ -167,11 +167,14 @@ cdef tuple imported_late = (
 )
 
 
+cdef object loaded_modules = sys.modules
+
+
 cdef await_imports(int64_t deadline):
     """Another thread may be importing one: the child would have a half of it, and wait for ever for its lock."""
     for name in imported_late:
         # As importlib tells it. Not by an import: that would run signal handlers, whose exceptions nobody sees here.
-        spec = getattr(sys.modules.get(name), "__spec__", None)
+        spec = getattr(loaded_modules.get(name), "__spec__", None)
         while getattr(spec, "_initializing", False) and clock_monotonic_ns() < deadline:
             with nogil:
                 wait_ns(1000000)

@@ -127,6 +127,9 @@ cdef Program* compile_program(str message) except NULL:
     return program
 
 
+cdef object intern_text = sys.intern  # kept: a __del__ may log when the interpreter has emptied this module
+
+
 cdef Program* register_template(str message) except? NULL:
     """The program of a message; NULL when the registry is full."""
     global program_count
@@ -159,7 +162,7 @@ cdef Program* register_template(str message) except? NULL:
                 programs_by_text[message] = known
                 if FREE_THREADED and type(message) is str:
                     # Immortal then: the caller's constant, whose count of references all threads would change at each call.
-                    sys.intern(message)
+                    intern_text(message)
     program = <Program*> <uint64_t> known[0]
     with registry_lock:
         if known[1] < MAX_ALIASES and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL:
