@@ -250,7 +250,8 @@ def test_jittering_anchors_never_turn_time_back(steps):
         clock.now += ns
         stamp = clock.calibration.ns(clock.ticks())
         assert stamp >= last
-        clock.calibration.add(*clock.anchor(jitter))
+        if clock.calibration.is_due(clock.ticks()):  # none is taken before
+            clock.calibration.add(*clock.anchor(jitter))
         assert clock.calibration.ns(clock.ticks()) >= stamp
         last = clock.calibration.ns(clock.ticks())
 
