@@ -293,6 +293,8 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
                 ages[path] = 0
                 continue
             try:
+                if file.begun_writes():
+                    file.check()  # before anything is changed
                 _finish_writes_of(file)
                 ages[path] = file.created_ns
             finally:
@@ -303,10 +305,8 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
 
 
 def _finish_writes_of(file: SpoolFile) -> None:
-    begun = file.begun_writes()
-    if begun:
-        file.check()  # before anything is changed
-    for slot, path, device, inode, offset, staged in begun:
+    # `check` has found it sound; it can be called once only.
+    for slot, path, device, inode, offset, staged in file.begun_writes():
         file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
 
 
