@@ -109,6 +109,7 @@ cdef inline int put_call(
     call.inline_site = NULL
     call.thread_name = NULL
     call.exception = NULL
+    call.origin = NULL
     if bound != <PyObject*> None:
         use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
     if not prepare_fast(&call, needs, names):
@@ -213,7 +214,7 @@ cdef bint emit_objects(Producer self, int32_t number, uint8_t level, tuple args,
         raise TypeError("a log call needs a message")
     exc_info = fields.pop("exc_info", None)
     stacklevel = fields.pop("stacklevel", 1)
-    return emit_careful(self, number, level, message, args, fields, exc_info, stacklevel, None)
+    return emit_careful(self, number, level, message, args, fields, exc_info, stacklevel)
 
 
 # Would the flusher render exactly what str.format gives, and not more than the limit allows?
@@ -261,8 +262,7 @@ cdef uint32_t kind_of(object value) noexcept:
 
 
 cdef bint emit_careful(
-    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info,
-    object stacklevel, object frame
+    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel
 ) except -1:
     """One record, whatever its parts are. Raises only what is the program's own (KeyboardInterrupt, SystemExit)."""
     cdef Core core = self.core
@@ -278,13 +278,59 @@ cdef bint emit_careful(
         if not all_native(program, args, limit):
             program = NULL
             text = cut_text(format_message(core, message, args, fields, stacklevel), limit)
-        place = safe_site(core, stacklevel, frame)
+        place = safe_site(core, stacklevel, None)
         name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
         block = FieldBlock(fields, None, limit) if fields else None
     except Exception as error:
         # Out of memory, for one: what has a way of its own to fail has been dealt with before it comes here.
         return give_up(core, error)
-    return commit_careful(self, number, level, program, text, args, block, place, name, exception)
+    return commit_careful(self, number, level, program, text, args, block, place, name, exception, NULL)
+
+
+cdef bint emit_text(
+    Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin
+) except -1:
+    """One record of a finished text. It never meets the table of templates, nor `format`: it may be from outside."""
+    cdef Core core = self.core
+    cdef uint64_t limit = load_relaxed(&core.engine.max_message_bytes)
+    cdef str text = None
+    cdef tuple exception = None
+    cdef Origin numbers
+    cdef const Origin* own = NULL
+    try:
+        if exc_info is not None and exc_info is not False:
+            exception = exception_texts(exc_info, limit)
+        text = cut_text(message if type(message) is str else safe_str(message), limit)
+        place = safe_site(core, 1, frame)
+        name = None
+        if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME:
+            name = current_thread_name() if origin is None else safe_str(origin[1])
+        block = FieldBlock(fields, None, limit) if fields else None
+        if origin is not None:
+            numbers = origin_of(core, origin[0], origin[2])
+            own = &numbers
+    except Exception as error:
+        return give_up(core, error)
+    return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, own)
+
+
+cdef Origin origin_of(Core core, object thread, object process) except *:
+    """Of what `logging` says; what is no number (`logging.logThreads` is off) is not known, or is the caller's."""
+    cdef Origin origin
+    origin.process = word_of(process, core.engine.process)
+    if origin.process == core.engine.process:
+        origin.process = 0
+    origin.thread = word_of(thread, 0 if origin.process else PyThread_get_thread_ident())
+    return origin
+
+
+cdef uint64_t word_of(object value, uint64_t otherwise) except *:
+    return value if type(value) is int and 0 <= value < (1 << 64) else otherwise
+
+
+cdef int64_t line_number(object value) noexcept:
+    """Of a place that somebody gives: whatever it is, the record is made."""
+    return value if type(value) is int and 0 <= value <= INT32_MAX else 0
 
 
 cdef object safe_site(Core core, object stacklevel, object frame):
@@ -310,7 +356,7 @@ cdef object careful_site(Core core, object stacklevel, object frame):
 
 cdef bint commit_careful(
     Producer self, int32_t number, uint8_t level, Program* program, str text, tuple args, FieldBlock fields, object place,
-    str name, tuple exception
+    str name, tuple exception, const Origin* origin
 ) except -1:
     cdef Core core = self.core
     cdef Call call
@@ -335,12 +381,13 @@ cdef bint commit_careful(
     if load_relaxed32(&core.engine.needs) & NEED_CONTEXT:
         context = current_context(core)
     if type(place) is tuple:
-        place = (safe_str(place[0]), safe_str(place[1]), safe_str(place[2]), place[3])
+        place = (safe_str(place[0]), safe_str(place[1]), safe_str(place[2]), line_number(place[3]))
         for i in range(4):
             site[i] = <PyObject*> (<tuple> place)[i]
         call.inline_site = site
     elif place is not None:
         call.site = place
+    call.origin = origin
     if name is not None:
         call.thread_name = <PyObject*> name
     if exception is not None:
@@ -445,11 +492,17 @@ cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObj
     return emit(self, number, level, args + 1, count - 1, names)
 
 
-def emit_from(Producer self, object level, object message, tuple args, dict fields, object exc_info, object frame):
-    """A record on behalf of a frame, of a traceback's first entry, or of a (module, function, path, line)."""
+def emit_from(
+    Producer self, object level, object text, dict fields not None, object exc_info, object frame, tuple origin=None,
+):
+    """A record on behalf of a frame, of a traceback's first entry, or of a (module, function, path, line).
+
+    `text` is finished: whatever stands in it, it is written as it is. `origin`: the (thread, thread's name, process) where
+    the record was made; None: the calling ones.
+    """
     number, index = self.core.resolve_level(level)
     if number >= load_threshold(self.engine):
-        emit_careful(self, number, index, message, args, dict(fields), exc_info, 1, frame)
+        emit_text(self, number, index, text, fields, exc_info, frame, origin)
 
 
 cdef PyMethodDef methods[10]

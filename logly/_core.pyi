@@ -189,11 +189,11 @@ class Producer:
 def emit_from(
     self: Producer,
     level: Any,
-    message: object,
-    args: tuple[Any, ...],
+    text: object,
     fields: dict[str, Any],
-    exc_info: BaseException | tuple[Any, Any, Any] | None,
+    exc_info: Any,
     frame: FrameType | TracebackType | tuple[str, str, str, int] | None,
+    origin: tuple[Any, Any, Any] | None = None,
 ) -> None: ...
 def spec_kinds(spec: str) -> int: ...
 def time_pattern_mistake(pattern: str) -> int | None: ...

@@ -54,7 +54,7 @@ from logly._output cimport (
     sink_is_mid_record, sink_rewind, sink_unstage, sink_use_spool, sink_written_offset, synchronous_are_behind,
 )
 from logly._producer cimport (
-    ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, after_commit, encode, encode_in_place, finish_record, put_text,
+    ENCODED, EXCEPTION_TEXTS, NO_ROOM, NOT_NATIVE, Call, Origin, after_commit, encode, encode_in_place, finish_record, put_text,
     put_value, site_of_caller, text_in_place,
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step

@@ -286,7 +286,7 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     line.site = load_pointer(&engine.sites[header.site]) if header.site else NULL
     line.program = load_pointer(&engine.programs[header.template_id]) if header.template_id else NULL
     line.name = &engine.name
-    line.process = engine.process
+    line.process = line.view.process if line.view.process else engine.process
     line.message = NULL
 
 

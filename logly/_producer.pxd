@@ -22,7 +22,7 @@ from logly._python cimport (
     tuple_length,
 )
 from logly._record cimport (
-    HAS_EXCEPTION, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT,
+    HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT,
     TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, align_record,
     put_counted, put_raw, put_tag, put_word,
 )
@@ -37,6 +37,12 @@ cdef enum Encoded:
 
 cdef enum:
     EXCEPTION_TEXTS = 4        # type, message, traceback, the traceback made safe ("": it is already)
+
+
+# Where a record was made that somebody else logs: one of `logging` that came through a queue, a socket or a pickle.
+cdef struct Origin:
+    uint64_t thread
+    uint64_t process           # 0: this one
 
 
 # One log call. Everything is borrowed from the caller's frame.
@@ -59,6 +65,7 @@ cdef struct Call:
     PyObject** inline_site     # module, function, path (str) and line (int) where `site` is 0, or NULL
     PyObject* thread_name
     PyObject** exception       # EXCEPTION_TEXTS str, or NULL
+    const Origin* origin       # or NULL: the calling thread, this process
 
 
 # A value whose text was made on the caller's thread: raw JSON, or the digits of a large int.
@@ -163,11 +170,15 @@ cdef inline int encode_fields(Cursor* out, const Call* call) noexcept nogil:
     return ENCODED
 
 
-cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uint8_t* flags) noexcept nogil:
+cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uint16_t* flags) noexcept nogil:
     cdef uint64_t ident
     cdef int i
+    if call.origin != NULL and call.origin.process:
+        flags[0] |= HAS_PROCESS
+        if not put_raw(out, &call.origin.process, 8):
+            return False
     if needs & NEED_THREAD:
-        ident = thread_ident(PyThreadState_Get())
+        ident = call.origin.thread if call.origin != NULL else thread_ident(PyThreadState_Get())
         flags[0] |= HAS_THREAD
         if not put_raw(out, &ident, 8):
             return False
@@ -185,7 +196,7 @@ cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uin
     return True
 
 
-cdef inline bint encode_exception(Cursor* out, const Call* call, uint8_t* flags) noexcept nogil:
+cdef inline bint encode_exception(Cursor* out, const Call* call, uint16_t* flags) noexcept nogil:
     cdef int i
     flags[0] |= HAS_EXCEPTION
     for i in range(EXCEPTION_TEXTS):
@@ -197,15 +208,15 @@ cdef inline bint encode_exception(Cursor* out, const Call* call, uint8_t* flags)
 cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept nogil:
     cdef RecordHeader* header = <RecordHeader*> out.at
     cdef Py_ssize_t fields = tuple_length(call.names) if call.names != NULL else 0
-    cdef uint8_t flags = 0
+    cdef uint16_t flags = 0
     cdef int status
     if out.end - out.at < <Py_ssize_t> sizeof(RecordHeader):
         return NO_ROOM
     out.at += sizeof(RecordHeader)
     header.ticks = clock_ticks()
-    if (needs & NEED_THREAD or call.thread_name != NULL or call.inline_site != NULL) and not encode_front(
-        out, call, needs, &flags
-    ):
+    if (
+        needs & NEED_THREAD or call.thread_name != NULL or call.inline_site != NULL or call.origin != NULL
+    ) and not encode_front(out, call, needs, &flags):
         return NO_ROOM
     if call.program != NULL:
         status = encode_args(out, call)
@@ -289,7 +300,6 @@ cdef inline int text_in_place(
     header.kind = RECORD_INLINE
     header.level = level
     header.flags = 0
-    header.spare = 0
     header.template_id = 0
     header.site = site
     header.args = 0

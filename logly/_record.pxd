@@ -1,6 +1,6 @@
 """Layout of a record in the ring, and tagged values in and out of it.
 
-    RecordHeader | thread id? | thread name? | inline site? | message or arguments | fields | exception?
+    RecordHeader | process? | thread id? | thread name? | inline site? | message or arguments | fields | exception?
 
 Everything is packed (values are read and written with memcpy); `RecordHeader.size` is rounded up to 8.
 A value is one tag byte and its payload; a text is its code units exactly as CPython stores them, so that
@@ -34,14 +34,15 @@ cdef enum RecordFlag:
     IS_INSIDE = 64         # logged by Python code that the flusher called: a sink's function or filter, or on_error
     IS_ECHO = 128          # logged by the write method of a sink's stream
     IS_NOTICE = 32         # logly's own ("N records dropped"): not in the books
+    HAS_PROCESS = 256      # the record was made in another process than the one that logs it
+    KNOWN_FLAGS = 511      # all of them
 
 
 cdef struct RecordHeader:
     uint32_t size          # RecordPrefix begins here
     uint8_t kind
     uint8_t level
-    uint8_t flags
-    uint8_t spare
+    uint16_t flags
     uint64_t ticks         # see _clock.pxd
     uint32_t template_id   # 0: the message is one text value
     uint32_t site          # 0: none, or inline
@@ -55,8 +56,7 @@ cdef struct RecordHeap:
     uint32_t size
     uint8_t kind
     uint8_t level
-    uint8_t flags
-    uint8_t spare
+    uint16_t flags
     char* block
     uint64_t block_size
     uint64_t blob          # where in the spool's file a copy of the block is, or 0
@@ -167,6 +167,7 @@ cdef inline uint64_t align_record(uint64_t size) noexcept nogil:
 # The parts of a record, found once per record by the consumer.
 cdef struct RecordView:
     const RecordHeader* header
+    uint64_t process       # 0: the one that logged the record
     uint64_t thread
     Value thread_name
     Value site_module
@@ -191,11 +192,15 @@ cdef inline void record_view(const char* record, RecordView* view) noexcept nogi
     cdef const char* at = record + sizeof(RecordHeader)
     cdef Value value
     view.header = header
+    view.process = 0
     view.thread = 0
     view.thread_name.tag = TAG_UTF8
     view.thread_name.data = b""
     view.thread_name.count = 0
     view.site_path.data = NULL
+    if header.flags & HAS_PROCESS:
+        memcpy(&view.process, at, 8)
+        at += 8
     if header.flags & HAS_THREAD:
         memcpy(&view.thread, at, 8)
         at += 8

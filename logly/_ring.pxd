@@ -9,7 +9,7 @@ The two published positions lie in a block of their own (`RingPositions`), becau
 a memory-mapped file (the spool).
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -35,8 +35,7 @@ cdef struct RecordPrefix:
     uint32_t size          # bytes from here to the next record, a multiple of 8
     uint8_t kind
     uint8_t level          # index into the engine's level table
-    uint8_t flags
-    uint8_t spare
+    uint16_t flags
 
 
 cdef struct RingPositions:

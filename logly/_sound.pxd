@@ -12,8 +12,8 @@ from logly._line cimport Site
 from logly._producer cimport EXCEPTION_TEXTS
 from logly._program cimport MAX_ARGS, Program
 from logly._record cimport (
-    HAS_EXCEPTION, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE,
-    TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, unit_size,
+    HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, KNOWN_FLAGS, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON,
+    TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, unit_size,
 )
 from logly._unicode cimport utf8_decode
 
@@ -109,6 +109,13 @@ cdef inline bint args_are_sound(Reading* source, const RecordHeader* header, con
     return True
 
 
+cdef inline bint skip_sound_word(Reading* source) noexcept nogil:
+    if source.end - source.at < 8:
+        return False
+    source.at += 8
+    return True
+
+
 cdef inline bint record_is_sound(const char* record, uint64_t room, const Names* names) noexcept nogil:
     cdef const RecordHeader* header = <const RecordHeader*> record
     cdef Reading source
@@ -119,10 +126,12 @@ cdef inline bint record_is_sound(const char* record, uint64_t room, const Names*
     source.end = record + header.size
     if header.site and (header.site >= names.site_limit or names.sites[header.site] == NULL):
         return False
-    if header.flags & HAS_THREAD:
-        if source.end - source.at < 8:
-            return False
-        source.at += 8
+    if header.flags & ~<uint32_t> KNOWN_FLAGS:
+        return False
+    if header.flags & HAS_PROCESS and not skip_sound_word(&source):
+        return False
+    if header.flags & HAS_THREAD and not skip_sound_word(&source):
+        return False
     if header.flags & HAS_THREAD_NAME and not read_sound_texts(&source, 1):
         return False
     if header.flags & HAS_SITE and (not read_sound_texts(&source, 3) or read_sound(&source) != KIND_INT):

@@ -22,7 +22,7 @@ from logly._clock cimport ClockCalibration
 from logly._ring cimport Ring, RingPositions
 
 cdef enum:
-    SPOOL_VERSION = 2
+    SPOOL_VERSION = 3            # of this layout, and of the records' (_record.pxd)
     SPOOL_SLOTS = 16             # sink files with exact progress; further ones get records at least once
     SLOT_NAME_BYTES = 1980
     HEADER_BYTES = 65536         # also the alignment of the parts: the largest page in use

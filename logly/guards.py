@@ -100,7 +100,7 @@ class Catcher:
         # Only our own placeholder is filled: the rest of the text is the user's, braces and all.
         text = self._message.replace("{function}", function)
         place = inner if inner is not None else _calling_frame()
-        emit_from(self._logger, self._level, text, (), {}, (kind, error, inner or trace), place)
+        emit_from(self._logger, self._level, text, {}, (kind, error, inner or trace), place)
         return not self._reraise
 
     def __call__(self, function: Function) -> Function:

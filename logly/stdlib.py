@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from ._core import Producer, emit_from
@@ -17,13 +18,59 @@ __all__ = ["StdlibHandler", "StdlibSink"]
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What every `logging.LogRecord` has: the rest is what `extra=` put there."""
 
+_DEFAULT_FORMATS = {
+    "%(message)s",
+    "{message}",
+    "${message}",
+    "%(levelname)s:%(name)s:%(message)s",
+    "{levelname}:{name}:{message}",
+    "${levelname}:${name}:${message}",
+}
+"""Of a `logging.Formatter` that nobody gave a format, and of the one that `logging.basicConfig` puts into every handler
+that has none."""
+
+
+class _NoLock:
+    """Stands where `logging` expects a handler's lock: nobody ever waits for it."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _at_fork_reinit(self) -> None:
+        pass
+
+
+_NO_LOCK = _NoLock()
+
 
 class StdlibHandler(logging.Handler):
     """A `logging` handler that gives its records to a logly logger.
 
-    Call site, level number, ``exc_info`` and ``extra`` (as fields) are kept. The message is made on the calling
-    thread, because ``%`` templates and their arguments are `logging`'s own. The module is the name of the `logging`
-    logger, which by custom is the module's; for the root logger it is the file's.
+    Call site, level number, ``exc_info``, ``extra`` (as fields), thread and process are kept. The message is made on
+    the calling thread, because ``%`` templates and their arguments are `logging`'s own, and it is written as `logging`
+    made it: braces in it are text. The module is the name of the `logging` logger, which by custom is the module's; for
+    the root logger it is the file's.
+
+    A record that came through a `QueueListener`, a socket or a pickle keeps the thread, the thread's name and the
+    process that it was made in. The name of another process is the field ``process_name``. The time of a record is the
+    time at which the handler got it.
+
+    A formatter (`setFormatter`, ``formatter`` in dictConfig) makes the message: its whole text, traceback included, is
+    what ``{message}`` shows, and there is no ``{exception}``. Without one, the sink's layout alone decides how a line
+    looks, which is what most programs want. The formatter that `logging.basicConfig` gives to a handler when it is told
+    no ``format``, and one of ``%(message)s`` alone, count as none.
+
+    The handler has no lock, because a logly logger may be used by many threads at once. So a thread that waits for room
+    in the ring keeps nobody else from logging.
 
     Args:
         logger: where records go.
@@ -40,25 +87,62 @@ class StdlibHandler(logging.Handler):
             raise invalid("logger", logger, f"a logly.Logger (in dictConfig: {hint!r})")
         self.logger = logger
 
+    @property  # type: ignore[override]
+    def lock(self) -> _NoLock:
+        """No lock: a thread that waits for room in the ring would hold it, and stop a sink that uses `logging`."""
+        return _NO_LOCK
+
+    @lock.setter
+    def lock(self, _: object) -> None:
+        """Ignored: `gevent.monkey` puts a lock of its own into every handler that there is."""
+
+    def createLock(self) -> None:
+        """Make no lock, and leave nothing for `logging` to do in a forked child."""
+
     def emit(self, record: logging.LogRecord) -> None:
         """Give one record to the logly logger; trouble goes to `handleError`, as in every handler."""
         try:
+            # Before a formatter leaves things of its own on the record.
             fields = {key: value for key, value in vars(record).items() if key not in _OWN_ATTRIBUTES}
-            if record.stack_info:
-                fields["stack_info"] = record.stack_info
+            if record.process not in (None, os.getpid()) and record.processName is not None:
+                fields.setdefault("process_name", record.processName)
+            if self._makes_text():
+                message, error = self.format(record), None
+            else:
+                message, error = record.getMessage(), record.exc_info
+                if not error and record.exc_text:  # it has come through a QueueHandler or a socket
+                    message = f"{message}\n{record.exc_text}"
+                if record.stack_info:
+                    fields["stack_info"] = record.stack_info
             module = record.module if record.name == "root" else record.name
             place = (module, record.funcName or "?", record.pathname, record.lineno)
-            error = record.exc_info[1] if record.exc_info else None
-            message = record.getMessage()
-            if error is None and record.exc_text:  # it has come through a QueueHandler or a socket
-                message = f"{message}\n{record.exc_text}"
-            emit_from(self.logger, record.levelno, message, (), fields, error, place)
+            origin = (record.thread, record.threadName, record.process)
+            emit_from(self.logger, record.levelno, message, fields, error, place, origin)
+        except RecursionError:
+            raise
         except Exception:
             self.handleError(record)
 
+    def _makes_text(self) -> bool:
+        formatter = self.formatter
+        if formatter is None or (type(formatter) is logging.Formatter and formatter._fmt in _DEFAULT_FORMATS):
+            return type(self).format is not logging.Handler.format
+        return True
+
     def flush(self) -> None:
-        """Flush the logly logger (for at most five seconds: `logging.shutdown` calls this for every handler)."""
-        self.logger.flush(5.0)
+        """Flush the logly logger (for at most five seconds: `logging.shutdown` calls this for every handler).
+
+        Returns at once where the calling thread holds the lock of the `logging` module, as `dictConfig` does while it
+        closes the old handlers: a sink that uses `logging` would wait for that lock, and this thread for the sink. The
+        logly logger goes on, and writes its records soon all the same.
+        """
+        if not _holds_the_lock_of_logging():
+            self.logger.flush(5.0)
+
+
+def _holds_the_lock_of_logging() -> bool:
+    is_owned = getattr(logging._lock, "_is_owned", None)  # type: ignore[attr-defined]
+    return is_owned is not None and bool(is_owned())
 
 
 class StdlibSink:
@@ -108,6 +192,8 @@ class StdlibSink:
             threadName=record.thread_name,
             process=record.process,
         )
+        if record.process != os.getpid():
+            attributes["processName"] = attributes.pop("process_name", None)
         if record.exception is not None:
             # Rendered already; logging's formatters print `exc_text` as it is.
             attributes["exc_text"] = record.exception.stack.rstrip("\n")
