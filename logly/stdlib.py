@@ -99,6 +99,13 @@ class StdlibHandler(logging.Handler):
     def createLock(self) -> None:
         """Make no lock, and leave nothing for `logging` to do in a forked child."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Ask the filters, which may give another record from CPython 3.12 on, and emit: `Handler.handle` without a lock."""
+        passed = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed  # type: ignore[return-value,unused-ignore]
+
     def emit(self, record: logging.LogRecord) -> None:
         """Give one record to the logly logger; trouble goes to `handleError`, as in every handler."""
         try:

@@ -168,6 +168,7 @@ server.serve_forever()
         assert process.poll() is None, recipe.output()
         port = int(file.read_text()[:-1])
         order, broken, missing = get(port, "/orders/7"), get(port, "/broken"), get(port, "/missing")
+        braces = get(port, "/{status_code:>999}/{request.META}")
     assert (order[0], broken[0], missing[0]) == (200, 500, 404)
     records = recipe.records()
     assert of(records, order[1]) == [
@@ -183,7 +184,9 @@ server.serve_forever()
         ("django.request", "Not Found: /missing"),
         ("wsgi_context", "GET /missing 404 Not Found"),
     ]
-    assert len(records) == 7
+    # What somebody asks for is no template, though Django gives `status_code` and `request` as extra.
+    assert of(records, braces[1])[0] == ("django.request", "Not Found: /{status_code:>999}/{request.META}")
+    assert len(records) == 9
     (error,) = [record for record in records if record["level"] == "ERROR"]
     assert "in broken\n" in error["exception"]["stack"]
     assert error["exception"]["message"] == "no such warehouse"
