@@ -53,6 +53,8 @@ class StdlibHandler(logging.Handler):
             if error is None and record.exc_text:  # it has come through a QueueHandler or a socket
                 message = f"{message}\n{record.exc_text}"
             emit_from(self.logger, record.levelno, message, (), fields, error, place)
+        except RecursionError:  # as in logging's own handlers
+            raise
         except Exception:
             self.handleError(record)
 
