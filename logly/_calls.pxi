@@ -186,9 +186,24 @@ cdef PyObject* current_context(Core core) noexcept:
 cdef PyObject* emit_slow(
     PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
-    emit_objects(<Producer> self, number, level, tuple([<object> args[i] for i in range(count)]), fields_of(args + count, names))
+    cdef bint is_short = False
+    try:
+        emit_objects(<Producer> self, number, level, tuple_of(args, count), fields_of(args + count, names))
+    except MemoryError:
+        is_short = True
+    if is_short:
+        give_up_without_memory(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
+
+
+cdef tuple tuple_of(PyObject** items, Py_ssize_t count):
+    cdef tuple made = PyTuple_New(count)
+    cdef Py_ssize_t i
+    for i in range(count):
+        Py_INCREF(<object> items[i])
+        PyTuple_SET_ITEM(made, i, <object> items[i])
+    return made
 
 
 cdef dict fields_of(PyObject** values, PyObject* names):
@@ -264,12 +279,16 @@ cdef uint32_t kind_of(object value) noexcept:
 cdef bint emit_careful(
     Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel
 ) except -1:
-    """One record, whatever its parts are. Raises only what is the program's own (KeyboardInterrupt, SystemExit)."""
+    """One record, whatever its parts are. Raises only what is the program's own: KeyboardInterrupt, SystemExit, RecursionError.
+
+    A MemoryError comes out of here, too, for the callers of this function: the record is not there, and not counted yet.
+    """
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.engine.max_message_bytes)
     cdef Program* program = NULL
     cdef str text = None
     cdef tuple exception = None
+    cdef object trouble = None
     try:
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit)
@@ -281,9 +300,12 @@ cdef bint emit_careful(
         place = safe_site(core, stacklevel, None)
         name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
         block = FieldBlock(fields, None, limit) if fields else None
+    except (RecursionError, MemoryError):
+        raise
     except Exception as error:
-        # Out of memory, for one: what has a way of its own to fail has been dealt with before it comes here.
-        return give_up(core, error)
+        trouble = error  # what has a way of its own to fail has been dealt with before it comes here
+    if trouble is not None:
+        return give_up(core, trouble)
     return commit_careful(self, number, level, program, text, args, block, place, name, exception, NULL)
 
 
@@ -297,6 +319,7 @@ cdef bint emit_text(
     cdef tuple exception = None
     cdef Origin numbers
     cdef const Origin* own = NULL
+    cdef object trouble = None
     try:
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit)
@@ -309,8 +332,12 @@ cdef bint emit_text(
         if origin is not None:
             numbers = origin_of(core, origin[0], origin[2])
             own = &numbers
+    except (RecursionError, MemoryError):
+        raise
     except Exception as error:
-        return give_up(core, error)
+        trouble = error
+    if trouble is not None:
+        return give_up(core, trouble)
     return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, own)
 
 
@@ -336,8 +363,11 @@ cdef int64_t line_number(object value) noexcept:
 cdef object safe_site(Core core, object stacklevel, object frame):
     try:
         return careful_site(core, stacklevel, frame)
+    except (RecursionError, MemoryError):
+        raise
     except Exception:
-        return UNKNOWN_PLACE  # the interpreter has taken this module apart
+        pass
+    return UNKNOWN_PLACE  # the interpreter has taken this module apart
 
 
 cdef object careful_site(Core core, object stacklevel, object frame):
@@ -408,7 +438,16 @@ cdef bint commit_careful(
             Py_DecRef(context)
 
 
+# The record is in the ring. Without memory for what follows, the next call's turn, or the flusher's, comes to the same work.
 cdef bint after_emit(Producer self) except -1:
+    try:
+        follow_up(self)
+    except MemoryError:
+        pass
+    return True
+
+
+cdef bint follow_up(Producer self) except -1:
     cdef Core core = self.core
     cdef uint32_t post
     if load_relaxed32(&self.engine.post) & POST_START:
@@ -473,10 +512,16 @@ cdef PyObject* call_critical(PyObject* self, PyObject** args, Py_ssize_t count, 
 
 cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef dict fields
+    cdef bint is_short = False
     if load_threshold((<Producer> self).engine) <= 40:
-        fields = fields_of(args + count, names)
-        fields.setdefault("exc_info", True)
-        emit_objects(<Producer> self, 40, 5, tuple([<object> args[i] for i in range(count)]), fields)
+        try:
+            fields = fields_of(args + count, names)
+            fields.setdefault("exc_info", True)
+            emit_objects(<Producer> self, 40, 5, tuple_of(args, count), fields)
+        except MemoryError:
+            is_short = True
+    if is_short:
+        give_up_without_memory(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
 
@@ -484,11 +529,20 @@ cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count,
 cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef int32_t number
     cdef uint8_t level
+    cdef tuple found = None
     if count == 0:
         raise TypeError("log() needs a level and a message")
     if (<Producer> self).core is None:
         return emit_slow(self, 0, 0, args, count, names)
-    number, level = (<Producer> self).core.resolve_level(<object> args[0])
+    try:
+        found = (<Producer> self).core.resolve_level(<object> args[0])
+    except MemoryError:
+        pass
+    if found is None:
+        give_up_without_memory(<Producer> self)
+        Py_IncRef(<PyObject*> None)
+        return <PyObject*> None
+    number, level = found
     return emit(self, number, level, args + 1, count - 1, names)
 
 
@@ -500,9 +554,15 @@ def emit_from(
     `text` is finished: whatever stands in it, it is written as it is. `origin`: the (thread, thread's name, process) where
     the record was made; None: the calling ones.
     """
-    number, index = self.core.resolve_level(level)
-    if number >= load_threshold(self.engine):
-        emit_text(self, number, index, text, fields, exc_info, frame, origin)
+    cdef bint is_short = False
+    try:
+        number, index = self.core.resolve_level(level)
+        if number >= load_threshold(self.engine):
+            emit_text(self, number, index, text, fields, exc_info, frame, origin)
+    except MemoryError:
+        is_short = True
+    if is_short:
+        give_up_without_memory(self)
 
 
 cdef PyMethodDef methods[10]

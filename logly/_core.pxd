@@ -75,6 +75,8 @@ cdef class Core:
     cdef bint lock_patiently(self, int64_t deadline) except -1
     cdef bint is_past(self, uint64_t mark, int64_t deadline) except -1
     cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1
+    cdef bint keep_error(self, object error) except -1
+    cdef bint try_work(self) except -1
     cdef bint write_here(self) except -1
     cdef bint sync_is_behind(self) noexcept
     cdef bint flusher_is_in_python(self) noexcept

@@ -196,11 +196,17 @@ cdef class Core:
         """The spools of which all was written; they are not this core's any more."""
         cdef SpoolFile file
         cdef list finished
-        with registry_lock:  # the flusher and who closes the logger may both ask
-            finished = [file for file in self.spools if file.is_finished]
+        registry_lock.acquire()  # the flusher and who closes the logger may both ask
+        try:
+            finished = []
+            for file in self.spools:
+                if file.is_finished:
+                    finished.append(file)
             for file in finished:
                 self.spools.remove(file)
                 Py_DecRef(<PyObject*> file)
+        finally:
+            registry_lock.release()
         return finished
 
     def leave_spools(self, bint in_child):
@@ -286,9 +292,12 @@ cdef class Core:
         elif self.engine.level_count >= MAX_LEVELS:
             raise LoglyError(f"no more than {MAX_LEVELS} levels")
         i = self.place_level(i, name, number, color)
-        with registry_lock:
+        registry_lock.acquire()
+        try:
             for file in self.spools:
                 (<SpoolFile> file).append_names(level_entry(i, &self.engine.levels[i]))
+        finally:
+            registry_lock.release()
         self.level_index[name] = (number, i)
         self.level_index.setdefault(number, (number, i))
         return i
@@ -332,12 +341,14 @@ cdef class Core:
         self.unlock()
         # Not under the lock: making a tuple may run the collector, and with it a __del__ that logs.
         work = []
-        for i in range(count if found != NULL else 0):
-            work.append((
-                found[i].sink_id, bool(found[i].work & WORK_ROTATE), bool(found[i].work & WORK_REOPEN),
-                bool(found[i].work & WORK_STREAM), bool(found[i].work & WORK_RECORDS), found[i].error,
-            ))
-        free(found)
+        try:
+            for i in range(count if found != NULL else 0):
+                work.append((
+                    found[i].sink_id, bool(found[i].work & WORK_ROTATE), bool(found[i].work & WORK_REOPEN),
+                    bool(found[i].work & WORK_STREAM), bool(found[i].work & WORK_RECORDS), found[i].error,
+                ))
+        finally:
+            free(found)
         return work
 
     # ---- the flusher's life
@@ -351,17 +362,30 @@ cdef class Core:
         if exchange32(&self.has_flusher, 1):
             return True
         store_release32(&self.engine.stop, 0)
+        cdef bint has_started = False
         try:
             start_new_thread(entry, arguments)
+            has_started = True
+        except RecursionError:  # of an audit hook that logs
+            raise
         except (RuntimeError, MemoryError):
-            store_release32(&self.has_flusher, 0)
-            return False
-        return True
+            pass
+        finally:
+            if not has_started:
+                store_release32(&self.has_flusher, 0)
+        return has_started
 
     def begin(self, function):
         """The flusher's thread. It is known for that before any Python code runs on it: a __del__ may log there."""
-        store_relaxed(&self.flusher_ident, PyThread_get_thread_ident())
-        function()
+        cdef uint64_t me = PyThread_get_thread_ident()
+        cdef int life = self.lives
+        store_relaxed(&self.flusher_ident, me)
+        try:
+            function()
+        finally:
+            # It has not come to that itself: there was no memory for its first call, say.
+            if self.lives == life and load_relaxed(&self.flusher_ident) == me:
+                self.retire()
 
     def run(self):
         """The flusher's loop, without the GIL. True: Python is wanted; False: stopped."""
@@ -372,6 +396,8 @@ cdef class Core:
 
     def retire(self):
         """The flusher's loop has ended: who logs or flushes now does its work."""
+        # Whatever becomes of this thread's next steps, the next record finds that there is no flusher.
+        store_relaxed32(&self.engine.post, load_relaxed32(&self.engine.post) | POST_START)
         store_relaxed(&self.flusher_ident, 0)  # another thread may get the same one
         store_release32(&self.has_flusher, 0)
         event_signal(&self.engine.done)
@@ -418,9 +444,16 @@ cdef class Core:
         engine_wake(self.engine)
 
     def tell(self, error):
-        """Has `on_error` told of it, on the flusher's thread."""
-        self.errors.append(error)
+        """Has `on_error` told of it, on the flusher's thread. Without memory for that it is not told, but counted anyway."""
+        self.keep_error(error)
         self.want_python()
+
+    cdef bint keep_error(self, object error) except -1:
+        try:  # see `no_memory`
+            self.errors.append(no_memory if type(error) is MemoryError and len(self.errors) >= 8 else error)
+        except MemoryError:
+            pass
+        return True
 
     def want_python(self):
         """Has `on_work` called on the flusher's thread, soon."""
@@ -495,15 +528,20 @@ cdef class Core:
             if self.is_inside():
                 return  # whoever is further up this thread's stack goes on with it
             if status & PASS_PYTHON:
-                try:
-                    if not self.work():
-                        return
-                except Exception as error:
-                    # It sees to its own trouble, but for when the interpreter has taken its modules apart.
-                    self.errors.append(error)
+                if not self.try_work():
                     return
             elif status & PASS_HELD and not status & PASS_SOON or not status & (PASS_MORE | PASS_SOON):
                 return
+
+    cdef bint try_work(self) except -1:
+        """`work`. False also where it fails: there was no memory, or the interpreter has taken its modules apart."""
+        cdef bint goes_on = False
+        try:
+            goes_on = self.work()
+        except Exception as error:
+            # Not told at once: who drains would come back here, and again, as long as it fails.
+            self.keep_error(error)
+        return goes_on
 
     cdef bint write_here(self) except -1:
         """A synchronous sink is there: its record is written before the call returns."""
@@ -644,20 +682,11 @@ cdef class Core:
 
     def progress(self):
         """A number that grows as long as sinks take something."""
-        cdef Sink* sink
-        cdef uint64_t total
-        self.lock()
-        total = self.engine.drained
-        sink = self.engine.sinks
-        while sink != NULL:
-            total += sink.records + sink.bytes_written + sink.failed
-            sink = sink.next
-        self.unlock()
-        return total
+        return progress_of(self)
 
     def pending(self):
         """Records that have been logged and not yet been written, dropped or failed."""
-        cdef uint64_t written
+        cdef uint64_t written, pending
         self.lock()
         written = engine_written(self.engine)
         pending = engine_committed(self.engine) - written - self.engine.failed_total
@@ -666,31 +695,4 @@ cdef class Core:
 
     def stats(self):
         """(emitted, written, dropped, failed, bytes, writes, rotations, write errors, high water, ring size)."""
-        cdef Sink* sink
-        cdef Ring* ring
-        cdef uint64_t written, committed, dropped, failed, high, capacity
-        cdef uint64_t total_bytes = self.gone_bytes
-        cdef uint64_t writes = self.gone_writes, rotations = self.gone_rotations, errors = self.gone_errors
-        self.lock()
-        written = engine_written(self.engine)
-        failed = self.engine.failed_total
-        dropped = load_relaxed(&self.engine.dropped)
-        committed = engine_committed(self.engine)
-        high = self.engine.past_high_water
-        capacity = self.engine.ring_capacity
-        ring = self.engine.rings
-        while ring != NULL:
-            high = max(high, load_relaxed(&ring.high_water), ring_used(ring))
-            ring = ring.next
-        sink = self.engine.sinks
-        while sink != NULL:
-            total_bytes += sink.bytes_written
-            writes += sink.writes
-            rotations += sink.rotations
-            errors += sink.write_errors
-            sink = sink.next
-        self.unlock()
-        return (
-            committed + dropped, written, dropped, failed, total_bytes, writes, rotations, errors, high,
-            capacity,
-        )
+        return books_of(self)

@@ -53,11 +53,11 @@ cdef bytes encode_block(dict native):
         fits = True
         for name, value in native.items():
             fits = fits and put_text(&out, <PyObject*> name) and put_object(&out, value)
-        if fits:
-            encoded = block[: out.at - block]
+        try:
+            if fits:
+                return block[: out.at - block]
+        finally:
             free(block)
-            return encoded
-        free(block)
         size *= 2
 
 

@@ -58,13 +58,23 @@ lock_init(&forks_lock)
 
 
 cdef remember_core(Core core):
-    with registry_lock:
-        all_cores[:] = [known for known in all_cores if known() is not None]
+    registry_lock.acquire()
+    try:
+        for known in list(all_cores):
+            if known() is None:
+                all_cores.remove(known)
         all_cores.append(weakref(core))
+    finally:
+        registry_lock.release()
 
 
 cdef list living_cores():
-    return [core for core in [known() for known in list(all_cores)] if core is not None]
+    cdef list living = []
+    for known in list(all_cores):
+        core = known()
+        if core is not None:
+            living.append(core)
+    return living
 
 
 # ---- the list of forks. Its lock is held for some instructions, or over a fork().

@@ -29,7 +29,8 @@ cdef object parsed_object(uint8_t tag, bytes data):
         import json
         return json.loads(data)
     except (ValueError, RecursionError, ImportError):  # nothing can be imported when the interpreter ends
-        return data.decode("utf-8", "replace")
+        pass
+    return data.decode("utf-8", "replace")
 
 
 cdef str text_object(uint8_t tag, bytes data):
@@ -97,8 +98,12 @@ cdef tuple record_parts(Core core, const char* record):
     core.unlock()
     buffer_init(&message)
     write_message(&message, &line)
-    text = message.data[: message.size].decode("utf-8", "replace") if message.size else ""
-    buffer_free(&message)
+    try:
+        if message.failed:
+            raise MemoryError
+        text = message.data[: message.size].decode("utf-8", "replace") if message.size else ""
+    finally:
+        buffer_free(&message)
     return (
         line.time_ns, level[:level_size].decode("utf-8", "replace"), line.view.header.level_number, text, text_str(line.name),
         site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
@@ -114,10 +119,12 @@ def take_records(SinkHandle handle not None):
     cdef bytes staged
     cdef size_t offset = 0
     cdef uint32_t size
-    staged = sink.staged.data[sink.staged_start : sink.staged.size] if sink.staged.size else b""
-    sink.work &= ~<uint32_t> WORK_RECORDS
-    sink.busy = BUSY_RECORDS
-    core.unlock()
+    try:
+        staged = sink.staged.data[sink.staged_start : sink.staged.size] if sink.staged.size else b""
+        sink.work &= ~<uint32_t> WORK_RECORDS
+        sink.busy = BUSY_RECORDS
+    finally:
+        core.unlock()
     records = []
     at = staged
     while offset < <size_t> len(staged):

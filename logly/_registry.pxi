@@ -16,7 +16,8 @@ cdef uint32_t site_count = 1
 cdef uint32_t template_limit = MAX_TEMPLATES
 cdef uint32_t site_limit = MAX_SITES
 cdef dict programs_by_text = {}      # text -> [address of the program, number of aliases]
-# Reentrant: the collector may run inside, and with it a __del__ that logs.
+# Reentrant: the collector may run inside, and with it a __del__ that logs. Never in a `with`: when that is left by an exception,
+# Cython's code makes a tuple first, and without memory for that it does not release the lock.
 cdef object registry_lock = RLock()
 
 
@@ -104,12 +105,12 @@ cdef bint compile_steps(Program* program, list steps) except -1:
         if not what.isascii():
             return False  # a key is compared as CPython stores it: keep that to ASCII
         if what not in names:
-            program.name_accepts[len(names)] = KIND_ALL
-            program.name[len(names)] = <void*> what
-            Py_INCREF(what)
             names.append(what)
+            program.name_accepts[program.names] = KIND_ALL
+            program.name[program.names] = <void*> what
+            Py_INCREF(what)
+            program.names += 1
         program.name_accepts[names.index(what)] &= accepted_kinds(step)
-    program.names = <uint16_t> len(names)
     return True
 
 
@@ -119,11 +120,17 @@ cdef Program* compile_program(str message) except NULL:
     if program == NULL:
         raise MemoryError
     try:
-        if len(message) <= MAX_TEMPLATE_BYTES:
-            steps = parse_message(message)
-    except Exception:
-        pass  # the interpreter has taken that module apart: str.format is left
-    program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
+        try:
+            if len(message) <= MAX_TEMPLATE_BYTES:
+                steps = parse_message(message)
+        except (RecursionError, MemoryError):
+            raise  # these say nothing about the message: the next call has it compiled
+        except Exception:
+            pass  # the interpreter has taken that module apart: str.format is left
+        program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
+    except BaseException:
+        free_program(program)
+        raise
     return program
 
 
@@ -142,7 +149,8 @@ cdef Program* register_template(str message) except? NULL:
         if load_relaxed32(&program_count) >= template_limit or len(message) > MAX_TEMPLATE_BYTES:
             return NULL
         program = compile_program(message)
-        with registry_lock:
+        registry_lock.acquire()
+        try:
             known = programs_by_text.get(message)
             if known is not None or program_count >= template_limit:
                 free_program(program)  # another thread was first
@@ -163,12 +171,17 @@ cdef Program* register_template(str message) except? NULL:
                 if FREE_THREADED and type(message) is str:
                     # Immortal then: the caller's constant, whose count of references all threads would change at each call.
                     intern_text(message)
+        finally:
+            registry_lock.release()
     program = <Program*> <uint64_t> known[0]
-    with registry_lock:
+    registry_lock.acquire()
+    try:
         if known[1] < MAX_ALIASES and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL:
             known[1] += 1
             Py_INCREF(message)  # the table keeps it: its address must not be used again
             table_insert(&template_table, <uint64_t> <PyObject*> message, 1, program)
+    finally:
+        registry_lock.release()
     return program
 
 
@@ -199,17 +212,20 @@ cdef tuple describe_place(tuple place):
 
 cdef Site* new_site(tuple description) except NULL:
     cdef Site* site = <Site*> calloc(1, sizeof(Site))
-    cdef bytes path = utf8(description[2])
     cdef uint32_t size
     if site == NULL:
         raise MemoryError
-    site.module = copy_text(utf8(description[0]))
-    site.function = copy_text(utf8(description[1]))
-    site.path = copy_text(path)
+    try:
+        site.module = copy_text(utf8(description[0]))
+        site.function = copy_text(utf8(description[1]))
+        site.path = copy_text(utf8(description[2]))
+        site.line = description[3]
+        site.is_odd = not (description[0] + description[1] + description[2]).isprintable()
+    except BaseException:
+        free_site(site)
+        raise
     site.filename.data = base_name(site.path.data, site.path.size, &size)
     site.filename.size = size
-    site.line = description[3]
-    site.is_odd = not (description[0] + description[1] + description[2]).isprintable()
     return site
 
 
@@ -226,8 +242,11 @@ cdef uint32_t register_site(tuple place) except? 0:
         site = load_pointer(&site.next)
     if is_new_child:
         return 0  # as for templates
-    with registry_lock:
+    registry_lock.acquire()
+    try:
         return add_site(place, key, instruction, globals_)
+    finally:
+        registry_lock.release()
 
 
 cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction, uint64_t globals_) except? 0:

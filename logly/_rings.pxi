@@ -125,3 +125,47 @@ cdef void init_events(Engine* engine) noexcept:
     lock_init(&engine.lock)
     lock_init(&engine.ring_lock)
     event_init(&engine.turn)
+
+
+cdef object progress_of(Core core):
+    cdef Sink* sink
+    cdef uint64_t total
+    core.lock()
+    total = core.engine.drained
+    sink = core.engine.sinks
+    while sink != NULL:
+        total += sink.records + sink.bytes_written + sink.failed
+        sink = sink.next
+    core.unlock()
+    return total
+
+
+cdef tuple books_of(Core core):
+    cdef Sink* sink
+    cdef Ring* ring
+    cdef uint64_t written, committed, dropped, failed, high, capacity
+    cdef uint64_t total_bytes = core.gone_bytes
+    cdef uint64_t writes = core.gone_writes, rotations = core.gone_rotations, errors = core.gone_errors
+    core.lock()
+    written = engine_written(core.engine)
+    failed = core.engine.failed_total
+    dropped = load_relaxed(&core.engine.dropped)
+    committed = engine_committed(core.engine)
+    high = core.engine.past_high_water
+    capacity = core.engine.ring_capacity
+    ring = core.engine.rings
+    while ring != NULL:
+        high = max(high, load_relaxed(&ring.high_water), ring_used(ring))
+        ring = ring.next
+    sink = core.engine.sinks
+    while sink != NULL:
+        total_bytes += sink.bytes_written
+        writes += sink.writes
+        rotations += sink.rotations
+        errors += sink.write_errors
+        sink = sink.next
+    core.unlock()
+    return (
+        committed + dropped, written, dropped, failed, total_bytes, writes, rotations, errors, high,
+        capacity,
+    )

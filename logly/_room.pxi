@@ -11,7 +11,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
     while True:
         block = <char*> malloc(size)
         if block == NULL:
-            return give_up(core, MemoryError())
+            return give_up(core, no_memory)
         out.at = block
         out.end = block + size
         status = encode(&out, call, load_relaxed32(&core.engine.needs))
@@ -41,6 +41,17 @@ cdef bint give_up(Core core, error) except -1:
     count_dropped(core)
     core.tell(error)
     return True
+
+
+# Made before it is needed, and the same each time: CPython has 16 of them in reserve, and some versions abort the process when a
+# seventeenth is wanted and there is no memory for it.
+cdef object no_memory = MemoryError("logly: no memory for a record")
+
+
+cdef bint give_up_without_memory(Producer self) except -1:
+    if self.core is None:
+        raise MemoryError
+    return give_up(self.core, no_memory)
 
 
 cdef struct Handover:
@@ -76,13 +87,20 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     record.size = size
     record.spool = NULL
     record.blob = 0
+    cdef bint is_short = False
     try:
         ring = enter_with_room(core, &record, &place)
+    except MemoryError:
+        is_short = True
     except BaseException:
         drop_spool(&record)
         free(block)
         count_dropped(core)
         raise
+    if is_short:
+        drop_spool(&record)
+        free(block)
+        return give_up(core, no_memory)
     if ring == NULL:
         if not (core.is_inside() and put_aside(core, block, size)):
             count_dropped(core)

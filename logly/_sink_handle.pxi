@@ -156,12 +156,15 @@ cdef class SinkHandle:
     @property
     def is_registered(self):
         """Whether the core knows it."""
+        cdef bint is_there = False
         try:
             self.core.hold(self.id)
+            is_there = True
         except KeyError:
-            return False
-        self.core.unlock()
-        return True
+            pass
+        if is_there:
+            self.core.unlock()
+        return is_there
 
     def settle(self):
         """Does the flusher's work once, on this thread. True: the sink holds nothing that was logged before."""
@@ -258,13 +261,14 @@ cdef class SinkHandle:
     def stats(self):
         """(records, failed, pending, bytes, writes, rotations, write errors)."""
         cdef Sink* sink = self.core.hold(self.id)
-        stats = (
-            sink.records, sink.failed, sink.marks.last - sink.marks.first - sink.marks.notices
-            + sink.staged_marks.last - sink.staged_marks.first,
-            sink.bytes_written, sink.writes, sink.rotations, sink.write_errors,
-        )
-        self.core.unlock()
-        return stats
+        try:
+            return (
+                sink.records, sink.failed, sink.marks.last - sink.marks.first - sink.marks.notices
+                + sink.staged_marks.last - sink.staged_marks.first,
+                sink.bytes_written, sink.writes, sink.rotations, sink.write_errors,
+            )
+        finally:
+            self.core.unlock()
 
     # ---- its file
 
@@ -316,9 +320,11 @@ cdef class SinkHandle:
         """(time of the record that begins a new period or None, bytes of the next record)."""
         cdef Sink* sink = self.core.hold(self.id)
         cdef uint64_t written = sink_written_offset(sink)
-        by_time = sink.turn_ns if written >= sink.turn else None
-        size = sink.marks.mark[sink.marks.first].end - written if sink.marks.first != sink.marks.last else 0
-        self.core.unlock()
+        try:
+            by_time = sink.turn_ns if written >= sink.turn else None
+            size = sink.marks.mark[sink.marks.first].end - written if sink.marks.first != sink.marks.last else 0
+        finally:
+            self.core.unlock()
         return by_time, size
 
     def rotated(self, *, bint by_time, bint renamed, int64_t period_from_ns, int64_t period_end_ns):
@@ -368,9 +374,11 @@ cdef class SinkHandle:
     def take_text(self):
         """What a stream sink has to write, as bytes; it stays in place until `text_done`."""
         cdef Sink* sink = self.core.hold(self.id)
-        text = sink.out.data[sink.start:sink.out.size] if sink.out.size > sink.start else b""
-        sink.busy = BUSY_TEXT
-        self.core.unlock()
+        try:
+            text = sink.out.data[sink.start:sink.out.size] if sink.out.size > sink.start else b""
+            sink.busy = BUSY_TEXT
+        finally:
+            self.core.unlock()
         return text
 
     def text_done(self, size_t size, int error):

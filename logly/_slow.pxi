@@ -1,5 +1,10 @@
 # What a log call does when its arguments are not all copied as bits: everything that may run Python code, on the caller's
 # thread, before the record is begun.
+#
+# Whatever an object raises is dealt with here, but for a RecursionError, which goes up at once as KeyboardInterrupt does: an
+# object that logs itself while it is shown would be shown again at every level above, twice as often at each. And no `except`
+# here has a `return` in it, nor is there a list comprehension: without memory, Cython's code for them corrupts memory
+# (tests/test_source.py).
 
 cdef enum:
     MAX_DECIMAL_BITS = 14000  # 4,215 digits: within the 4,300 that CPython converts and reads by default
@@ -20,11 +25,15 @@ cdef Rendition rendition(uint8_t tag, bytes text):
 
 cdef str safe_str(object value):
     """str(value), whatever it does."""
+    cdef object trouble
     try:
         text = str(value)
         return text if type(text) is str else str.__str__(text)
+    except RecursionError:
+        raise
     except Exception as error:
-        return f"<{type_name(value)} whose str fails: {type_name(error)}>"
+        trouble = error
+    return f"<{type_name(value)} whose str fails: {type_name(trouble)}>"
 
 
 cdef str type_name(object value):
@@ -34,12 +43,16 @@ cdef str type_name(object value):
 
 cdef str safe_repr(object value):
     """repr(value), whatever it does. An int too long for CPython's decimal conversion is shown in hexadecimal."""
+    cdef object trouble
     try:
         return str.__str__(repr(value))
+    except RecursionError:
+        raise
     except Exception as error:
-        if type(value) is int:
-            return hex(value)
-        return f"<{type_name(value)} whose repr fails: {type_name(error)}>"
+        trouble = error
+    if type(value) is int:
+        return hex(value)
+    return f"<{type_name(value)} whose repr fails: {type_name(trouble)}>"
 
 
 cdef object native_field(object value):
@@ -57,8 +70,11 @@ cdef object native_field(object value):
             return rendition(TAG_JSON, json_bytes(value))
         plain = plain_scalar(value)
         return safe_str(value) if plain is value else native_field(plain)
+    except RecursionError:
+        raise
     except Exception:
-        return safe_repr(value)
+        pass
+    return safe_repr(value)
 
 
 cdef str int_text(object value):
@@ -86,6 +102,8 @@ cdef object plain_scalar(object value):
             return item if type(item) in (bool, int, float, str, bytes) else value
         if hasattr(kind, "__index__"):
             return value.__index__()
+    except RecursionError:
+        raise
     except Exception:
         pass  # an array has all of these, too
     return value
@@ -123,20 +141,24 @@ cdef object cut_field(object value, Py_ssize_t limit):
 
 cdef str fallback_text(str message, tuple args, dict fields):
     """What is written for a message that cannot be formatted: itself, and what was to go into it."""
-    parts = [message]
-    parts += [safe_repr(arg) for arg in args]
-    parts += [f"{name}={safe_repr(value)}" for name, value in fields.items()]
+    cdef list parts = [message]
+    for arg in args:
+        parts.append(safe_repr(arg))
+    for name, value in fields.items():
+        parts.append(f"{name}={safe_repr(value)}")
     return " ".join(parts)
 
 
 cdef str format_message(Core core, object message, tuple args, dict fields, object stacklevel):
     cdef str template
-    cdef object text
+    cdef object text, trouble
     if type(message) is not str:
         try:
             template = str(message)
             if type(template) is not str:
                 template = str.__str__(template)
+        except RecursionError:
+            raise
         except Exception as error:
             template = safe_str(message)
             core.note_failed_format(located(error, template, stacklevel))
@@ -148,9 +170,12 @@ cdef str format_message(Core core, object message, tuple args, dict fields, obje
         # One placeholder alone may give the object itself, also one of a subclass of str.
         text = (<object> template).format(*args, **fields)
         return text if type(text) is str else str.__str__(text)
+    except RecursionError:
+        raise
     except Exception as error:
-        core.note_failed_format(located(error, template, stacklevel))
-        return fallback_text(template, args, fields)
+        trouble = error
+    core.note_failed_format(located(trouble, template, stacklevel))
+    return fallback_text(template, args, fields)
 
 
 cdef object located(object error, str template, object stacklevel):
@@ -160,6 +185,8 @@ cdef object located(object error, str template, object stacklevel):
             frame = frame_at(stacklevel)
             place = f", logged at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
             error.add_note(f"in the message {show(template)}{place}")
+    except RecursionError:
+        raise
     except Exception:
         pass
     return error
@@ -195,25 +222,42 @@ cdef object exception_of(object exc_info):
 
 cdef tuple exception_texts(object exc_info, unsigned long long limit):
     """(type, message, traceback, the traceback made safe) as text; None when there is no exception."""
+    cdef object trouble
     try:
         found = exception_of(exc_info)
         if found is None:
             return None
-        try:
-            from .tracebacks import exception_text
-        except ImportError:  # a late `__del__`: nothing can be imported any more
+        render = exception_renderer()
+        if render is None:
             kind, message = type(found[0]).__name__, cut_text(safe_str(found[0]), limit)
             return (kind, message, f"{kind}: {message!r}", "")
-        return tuple([cut_text(text, limit) for text in exception_text(*found)])
-    except Exception as trouble:
-        return ("?", "", f"<exception could not be rendered: {type(trouble).__name__}>", "")
+        kind, message, stack, safe = render(*found)
+        return (cut_text(kind, limit), cut_text(message, limit), cut_text(stack, limit), cut_text(safe, limit))
+    except RecursionError:
+        raise
+    except Exception as error:
+        trouble = error
+    return ("?", "", f"<exception could not be rendered: {type(trouble).__name__}>", "")
+
+
+cdef object exception_renderer():
+    """`tracebacks.exception_text`; None for a late `__del__`: nothing can be imported any more."""
+    try:
+        from .tracebacks import exception_text
+        return exception_text
+    except ImportError:
+        pass
+    return None
 
 
 cdef object frame_at(object stacklevel):
     """The frame of the call (1) or of its callers (2, ...); the outermost one where there are fewer. None: there is none."""
+    cdef object frame = None
     try:
         frame = current_frame(0)
     except ValueError:
+        pass
+    if frame is None:
         return None
     if type(stacklevel) is int:
         while stacklevel > 1 and frame.f_back is not None:

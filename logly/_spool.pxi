@@ -29,7 +29,11 @@ cdef uint32_t checksum_of(bytes data) except? 0:
 
 cdef bytes name_entry(int kind, uint32_t number, list parts):
     """length, kind, number, checksum; then each part with its length."""
-    cdef bytes body = b"".join([len(part).to_bytes(4, "little") + part for part in parts])
+    cdef list pieces = []
+    for part in parts:
+        pieces.append(len(part).to_bytes(4, "little"))
+        pieces.append(part)
+    cdef bytes body = b"".join(pieces)
     cdef bytes front = len(body).to_bytes(4, "little") + kind.to_bytes(4, "little") + number.to_bytes(4, "little")
     return front + checksum_of(front + body).to_bytes(4, "little") + body
 
@@ -54,13 +58,16 @@ cdef bytes level_entry(uint32_t index, const Level* level):
 
 cdef list level_entries(Core core):
     cdef uint32_t i
+    cdef list entries = []
     if FREE_THREADED:  # or another thread may change one meanwhile
         core.lock()
     try:
-        return [level_entry(i, &core.engine.levels[i]) for i in range(core.engine.level_count)]
+        for i in range(core.engine.level_count):
+            entries.append(level_entry(i, &core.engine.levels[i]))
     finally:
         if FREE_THREADED:
             core.unlock()
+    return entries
 
 
 cdef bint spools_take(bytes entry) except -1:
@@ -191,7 +198,8 @@ cdef class SpoolFile:
         self.spool.header.calibration = core.engine.calibration
         if self.spool.syncs:
             synced_write(&self.spool, 0, 0, 0, &self.spool.header.calibration)
-        with registry_lock:
+        registry_lock.acquire()
+        try:
             for text, (address, _) in programs_by_text.items():
                 entries.append(template_entry((<Program*> <uint64_t> address).id, text))
             for i in range(1, site_count):
@@ -201,6 +209,8 @@ cdef class SpoolFile:
             if not self.append_names(b"".join(entries)):
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
             live_spools.append(self)
+        finally:
+            registry_lock.release()
 
     cdef bint append_names(self, bytes entries) except -1:
         cdef uint64_t size = len(entries)
@@ -253,10 +263,13 @@ cdef class SpoolFile:
     cdef release(self):
         cdef int fd = self.fd
         self.fd = -1
-        with registry_lock:
+        registry_lock.acquire()
+        try:
             for known in (open_spools, live_spools):
                 if self in known:
                     known.remove(self)
+        finally:
+            registry_lock.release()
         self.release_buffers()
         for mapping in (self.front_map, self.ring_map):
             if mapping is not None:
@@ -327,7 +340,10 @@ cdef class SpoolFile:
         self.names.site_limit = MAX_SITES
         while at < self.spool.header.blobs_offset:
             front = pread(self.fd, 16, at)
-            size, kind, number, checksum = [int.from_bytes(front[i : i + 4], "little") for i in range(0, 16, 4)]
+            size = int.from_bytes(front[:4], "little")
+            kind = int.from_bytes(front[4:8], "little")
+            number = int.from_bytes(front[8:12], "little")
+            checksum = int.from_bytes(front[12:], "little")
             if size == 0 or at + 16 + size > self.spool.header.blobs_offset:
                 break
             body = pread(self.fd, size, at + 16)
@@ -351,7 +367,10 @@ cdef class SpoolFile:
             free_program(self.names.programs[number])
             self.names.programs[number] = program
         elif kind == NAME_SITE and 0 < number < MAX_SITES:
-            site = new_site(tuple(part.decode("utf-8", "replace") for part in parts[:3]) + (int(parts[3]),))
+            site = new_site((
+                parts[0].decode("utf-8", "replace"), parts[1].decode("utf-8", "replace"),
+                parts[2].decode("utf-8", "replace"), int(parts[3]),
+            ))
             free_site(self.names.sites[number])
             self.names.sites[number] = site  # its id stays 0: no routing is remembered for it
         elif kind == NAME_LEVEL and number < MAX_LEVELS:

@@ -20,15 +20,20 @@ def spool_begin(Core core not None, SpoolFile file not None, publish):
     ring.spool = spool
     spool.ring = ring
     core.lock()
-    sink = core.engine.sinks
-    while sink != NULL:
-        if sink.path != NULL:
-            file.add_slot(sink.id, <bytes> sink.path, 0)
-        sink = sink.next
-    core.unlock()
+    try:
+        sink = core.engine.sinks
+        while sink != NULL:
+            if sink.path != NULL:
+                file.add_slot(sink.id, <bytes> sink.path, 0)
+            sink = sink.next
+    finally:
+        core.unlock()
     core.keep(file)
-    with registry_lock:  # again: one may have been added while the file got its name
+    registry_lock.acquire()
+    try:  # again: one may have been added while the file got its name
         file.append_names(b"".join(level_entries(core)))
+    finally:
+        registry_lock.release()
     core.use_ring(ring, spool.header.ring_capacity)
 
 

@@ -227,6 +227,8 @@ class Backend:
 
                 assert self._spool is not None
                 open_spool(self.core, self._spool, capacity, syncs=self._syncs)
+            except RecursionError:  # it says nothing about the spool: the next record tries again
+                raise
             except Exception as trouble:
                 self.core.use_memory(capacity)
                 self._spool = None
@@ -265,6 +267,8 @@ class Backend:
                     # Again soon, but not where some sink has had a part: it would have that again and again.
                     is_unmoved = not done.is_complete and not done.has_moved
                     is_cut_short = is_cut_short or (is_unmoved and left < self._patience_s)
+                except RecursionError:  # the next record tries again
+                    raise
                 except Exception as trouble:
                     self.tell(trouble)
             self.recovery_pending = is_cut_short

@@ -80,6 +80,8 @@ def _is_coroutine_function(value: "Any") -> bool:
             value = value.__func__
         flags = getattr(getattr(value, "__code__", None), "co_flags", 0)
         return isinstance(flags, int) and bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
+    except RecursionError:
+        raise
     except Exception:  # a proxy, say, that looks for its object at each access
         return False
 

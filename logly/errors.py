@@ -62,9 +62,11 @@ def nearest(word: str, choices: "Iterable[str]") -> "str | None":
 
 
 def show(value: object) -> str:
-    """Return `repr(value)`, shortened so that an error message stays readable; never raises."""
+    """Return `repr(value)`, shortened so that an error message stays readable; raises no more than a RecursionError."""
     try:
         text = repr(value)
+    except RecursionError:
+        raise
     except Exception:
         text = f"<{type(value).__name__} whose repr fails>"
     return text if len(text) <= _SHOWN_REPR_CHARS else text[: _SHOWN_REPR_CHARS - 3] + "..."

@@ -101,10 +101,10 @@ class Flusher:
 
     def _run_loop(self) -> None:
         core, life = self.core, self.core.lives
-        threading.current_thread().name = self.name
-        if self.is_stopped:  # between the look and the start of this thread
-            core.set_stop(True)
         try:
+            _name_thread(self.name)
+            if self.is_stopped:  # between the look and the start of this thread
+                core.set_stop(True)
             while core.lives == life and core.run():
                 try:
                     core.work()
@@ -117,6 +117,13 @@ class Flusher:
             core.drain_here()  # what was logged while the loop ended
             self.on_end()
             _forget_thread()
+
+
+def _name_thread(name: str) -> None:
+    try:  # noqa: SIM105 -- contextlib costs at import
+        threading.current_thread().name = name
+    except MemoryError:
+        pass  # it works without a name
 
 
 def _forget_thread() -> None:

@@ -69,7 +69,7 @@ class Housekeeper:
             self._worker = worker
         try:
             worker.start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             with self._changed:
                 self._jobs.clear()
                 self._worker = None

@@ -256,6 +256,9 @@ def _open_dead(path: str) -> SpoolFile | None:
     except OSError as trouble:  # no more descriptors, say: nothing is wrong with the file
         _close(fd)
         raise _explained(trouble, path) from trouble
+    except (RecursionError, MemoryError):  # nothing is wrong with the file
+        _close(fd)
+        raise
     except Exception as trouble:
         _close(fd)
         raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
@@ -299,6 +302,8 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
                 ages[path] = file.created_ns
             finally:
                 file.close()
+        except RecursionError:
+            raise
         except Exception as trouble:
             on_error(trouble)
     return sorted(ages, key=lambda path: ages[path])

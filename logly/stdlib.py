@@ -125,7 +125,7 @@ class StdlibHandler(logging.Handler):
             place = (module, record.funcName or "?", record.pathname, record.lineno)
             origin = (record.thread, record.threadName, record.process)
             emit_from(self.logger, record.levelno, message, fields, error, place, origin)
-        except RecursionError:
+        except RecursionError:  # as in logging's own handlers
             raise
         except Exception:
             self.handleError(record)

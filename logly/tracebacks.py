@@ -29,28 +29,38 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
     exception's message or a note are followed by four spaces, so that a text from outside in it cannot begin a line
     that passes for a log record. It is "" where the two do not differ.
 
-    Never raises on account of the exception (a ``__str__`` that fails, say).
+    Never raises on account of the exception (a ``__str__`` that fails, say), but for what is to go up at once: a
+    RecursionError, because an exception that logs itself while it is shown would be shown again at every level above;
+    and what ends the program.
     """
-    kind = type(error)
+    kind = type(error).__name__
+    message = _text_of(error)
     try:
-        front = _known_entries(error, trace)
-        if front is not None:
-            rendered = TracebackException(kind, error, None, compact=True)
-            stack = front + "".join(rendered.format())
-        else:
-            front = ""
-            rendered = TracebackException(kind, error, trace, compact=True)
-            stack = "".join(rendered.format())
-            _remember_entries(rendered, trace)
+        stack, safe = _stack_text(error, trace)
+    except RecursionError:
+        raise
     except Exception as trouble:
-        message = _text_of(error)
-        stack = f"{kind.__name__}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
-        return kind.__name__, message, stack, stack.replace("\n", _INDENTED)
+        stack = f"{kind}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
+        safe = stack.replace("\n", _INDENTED)
+    return kind, message, stack, safe
+
+
+def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:
+    """The traceback, and the traceback made safe."""
+    if not _is_plain(error):
+        _show_others(error)
+    front = _known_entries(error, trace)
+    rendered = TracebackException(type(error), error, trace if front is None else None, compact=True)
+    stack = (front or "") + "".join(rendered.format())
+    if front is None:
+        _remember_entries(rendered, trace)
     try:
-        safe = front + "".join(rendered.format()) if _indent_messages(rendered) else ""
+        safe = (front or "") + "".join(rendered.format()) if _indent_messages(rendered) else ""
+    except RecursionError:
+        raise
     except Exception:
         safe = stack.replace("\n", _INDENTED)
-    return kind.__name__, _text_of(error), stack, safe
+    return stack, safe
 
 
 def _is_plain(error: BaseException) -> bool:
@@ -110,8 +120,27 @@ def _remember_entries(rendered: TracebackException, trace: TracebackType | None)
 def _text_of(error: BaseException) -> str:
     try:
         return str.__str__(str(error))
+    except RecursionError:
+        raise
     except Exception:
         return "<exception str() failed>"
+
+
+def _show_others(error: BaseException) -> None:
+    """Make the text of each exception that is shown with this one, for what that raises.
+
+    `TracebackException` does it in a bare ``except:``, which keeps a RecursionError and a KeyboardInterrupt.
+    """
+    seen = {id(error)}
+    left = [error]
+    while left:
+        one = left.pop()
+        others = getattr(one, "exceptions", None)
+        for other in (one.__cause__, one.__context__, *(others if isinstance(others, (list, tuple)) else ())):
+            if isinstance(other, BaseException) and id(other) not in seen:
+                seen.add(id(other))
+                _text_of(other)
+                left.append(other)
 
 
 def _indent_messages(top: TracebackException) -> bool:
