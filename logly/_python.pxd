@@ -67,6 +67,12 @@ cdef extern from * nogil:
     }
     #endif
 
+    // A new reference to the frame object of the function that runs, or NULL. It may be made now, so this is for the careful way.
+    // The frame on top may be one of the interpreter's own: C code calls a log method (a weakref's callback, for one) while a
+    // function that C code called leaves, or before a function's first instruction. What `sys` gives as frame 0 is then such a
+    // frame taken for a function's: words that were never filled in are read. This call passes over them, as `f_back` does.
+    static inline PyObject* logly_frame_of(PyThreadState* thread) { return (PyObject*)PyThreadState_GetFrame(thread); }
+
     static inline uint64_t logly_thread_ident(PyThreadState* thread) { return (uint64_t)thread->thread_id; }
 
     // 1: fits int64. 2: fits uint64 only (the bits are in *out). 0: neither. `value` is exactly an int.
@@ -121,6 +127,7 @@ cdef extern from * nogil:
     ctypedef struct PyThreadState
     ctypedef struct PyTypeObject
     PyThreadState* PyThreadState_Get() noexcept
+    PyObject* frame_of "logly_frame_of"(PyThreadState* thread) noexcept
     PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction, void** globals) noexcept
     bint KNOWS_GLOBALS "LOGLY_KNOWS_GLOBALS"
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
