@@ -1,7 +1,7 @@
 """Call sites where C code calls the log method: the frame on top is then not always one of a Python function.
 
-A function that C code called (`map`) leaves, and its locals die: the interpreter's own frame is on top, which no function
-ever filled in. The site is that of the Python code below it.
+A function that C code called (`map`) leaves, and its locals die: the interpreter's own frame is on top, which no
+function ever filled in. The site is that of the Python code below it.
 """
 
 import _thread
