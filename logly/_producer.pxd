@@ -9,7 +9,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from logly._atomic cimport load_pointer, load_relaxed, load_relaxed32
+from logly._atomic cimport load_pointer, load_relaxed, load_relaxed32, store_relaxed
 from logly._buffer cimport copy_text
 from logly._clock cimport clock_ticks
 from logly._state cimport NEED_THREAD, Engine, engine_wake
@@ -17,9 +17,9 @@ from logly._format cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NON
 from logly._line cimport Site
 from logly._program cimport Program
 from logly._python cimport (
-    PY_FALSE, PY_NONE, PY_TRUE, PyThreadState_Get, bytes_data, bytes_length, caller_of, float_bits, int_bits,
-    is_bytes, is_float, is_int, is_str, text_data, text_kind_of, text_length_of, thread_ident, tuple_item,
-    tuple_length,
+    KEY_IS_VERSION, KNOWS_GLOBALS, NO_KEY, PY_FALSE, PY_NONE, PY_TRUE, PyThreadState_Get, bytes_data, bytes_length,
+    caller_of, float_bits, int_bits, is_bytes, is_float, is_int, is_str, name_in, namespace_key, text_data, text_kind_of,
+    text_length_of, thread_ident, tuple_item, tuple_length,
 )
 from logly._record cimport (
     HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT,
@@ -328,19 +328,42 @@ cdef inline void commit_record(Ring* ring, char* record, uint64_t size) noexcept
     ring_commit(ring, size)
 
 
-# The id of the calling frame's site, or 0 when it is not registered.
+# The id of the calling frame's site, or 0 when it is not registered. One code object may be run as code of several modules
+# (exec, FunctionType): each has a site of its own.
 cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
     cdef int32_t instruction = 0
-    cdef void* globals = NULL
+    cdef PyObject* globals = NULL
     cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction, &globals)
+    cdef Site* first
     cdef Site* site
+    cdef uint64_t key
     if code == NULL:
         return 0
-    site = <Site*> table_find(sites, <uint64_t> code, <uint64_t> <uint32_t> instruction + 1)
-    # One code object may be run as code of several modules (exec): each has a site of its own.
-    while site != NULL and load_relaxed(&site.globals) != <uint64_t> globals:
+    first = <Site*> table_find(sites, <uint64_t> code, <uint64_t> <uint32_t> instruction + 1)
+    if first == NULL:
+        return 0
+    key = namespace_key(globals)
+    site = first
+    while load_relaxed(&site.space) != key:
         site = load_pointer(&site.next)
-    return site.id if site != NULL else 0
+        if site == NULL:
+            return site_by_name(first, globals, key) if KNOWS_GLOBALS else 0
+    return site.id
+
+
+# The site of the module whose name stands in `globals`: for namespaces that are not known by a key, and on 3.11 where a global
+# has been assigned to since the last call.
+cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) noexcept nogil:
+    cdef PyObject* name = NULL
+    if not name_in(globals, &name):
+        return 0
+    while load_pointer(&site.name) != <void*> name:
+        site = load_pointer(&site.next)
+        if site == NULL:
+            return 0
+    if KEY_IS_VERSION and key != NO_KEY:
+        store_relaxed(&site.space, key)
+    return site.id
 
 
 # Past its half, the ring is looked at every eighth of a lap, not at every record: the reload fetches the consumer's

@@ -1,7 +1,7 @@
 """What the hot path asks of CPython: type checks, the bits of a str or an int, the calling frame.
 
-All of it reads C structures; none of it can run Python code, allocate (but for a frame object where the version of
-CPython has no other way) or raise. What differs between versions of CPython is in this file alone.
+All of it reads C structures; none of it can run Python code, allocate or raise, but for `frame_of` and `namespace_keep`, which
+are for the careful way. What differs between versions of CPython is in this file alone.
 """
 
 from cpython.object cimport PyObject
@@ -12,10 +12,13 @@ cdef extern from * nogil:
     #ifndef LOGLY_PYTHON
     #define LOGLY_PYTHON
     #include <Python.h>
+    #include <atomic>
     #include <cstdint>
 
+    #define LOGLY_NO_KEY (~(uint64_t)0)
     #if PY_VERSION_HEX < 0x030C0000
     #define LOGLY_KNOWS_GLOBALS 1
+    #define LOGLY_WATCHES 0
     // 3.11 exports no accessor for the frame that is running without making a frame object of it. That
     // version is frozen, so its layout (Include/internal/pycore_frame.h) is repeated here.
     struct logly_frame_311 {
@@ -23,7 +26,7 @@ cdef extern from * nogil:
         PyCodeObject* f_code; PyFrameObject* frame_obj; struct logly_frame_311* previous;
         _Py_CODEUNIT* prev_instr;
     };
-    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction, void** globals) {
+    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction, PyObject** globals) {
         logly_frame_311* frame = reinterpret_cast<logly_frame_311*>(thread->cframe->current_frame);
         if (frame == nullptr) return nullptr;
         PyCodeObject* code = frame->f_code;
@@ -44,6 +47,7 @@ cdef extern from * nogil:
     #else
     #define LOGLY_KNOWS_GLOBALS 0
     #endif
+    #define LOGLY_WATCHES LOGLY_KNOWS_GLOBALS
     static inline PyObject* logly_frame_code(struct _PyInterpreterFrame* frame) {
     #if PY_VERSION_HEX < 0x03100000
         // The first member, in versions that are frozen; since 3.14 its low bits are a tag. The accessor returns a new
@@ -55,10 +59,10 @@ cdef extern from * nogil:
         return code;
     #endif
     }
-    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction, void** globals) {
+    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction, PyObject** globals) {
         struct _PyInterpreterFrame* frame = LOGLY_CURRENT_FRAME(thread);
         if (frame == nullptr) return nullptr;
-        *globals = LOGLY_KNOWS_GLOBALS ? ((void**)frame)[3] : nullptr;
+        *globals = LOGLY_KNOWS_GLOBALS ? ((PyObject**)frame)[3] : nullptr;
         // The interpreter's own frames, with one of which on top C code may call a log method, have no code.
         PyObject* code = logly_frame_code(frame);
         if (code == nullptr || !PyCode_Check(code)) return nullptr;
@@ -66,6 +70,108 @@ cdef extern from * nogil:
         return code;
     }
     #endif
+
+    // What tells one namespace (a dict of globals with one `__name__` in it) from any other, at the price of a load. The address
+    // of a dict alone does not: the next dict may have the same one, and the same dict may be given another name.
+    // 3.11: the version of the dict's contents, which no dict ever has twice; it changes with every assignment to a global.
+    // Later versions: the address, as long as the dict is watched. Who keeps it is told when it is not true any more.
+    static inline uint64_t logly_namespace_key(PyObject* globals) {
+    #if LOGLY_WATCHES || !LOGLY_KNOWS_GLOBALS
+        return (uint64_t)(uintptr_t)globals;
+    #else
+        return PyDict_CheckExact(globals) ? ((PyDictObject*)globals)->ma_version_tag : LOGLY_NO_KEY;
+    #endif
+    }
+
+    static PyObject* logly_name_key = nullptr;   // "__name__", interned
+    // The namespace's `__name__`, borrowed, or NULL. False: it cannot be looked up without running Python code. Where all keys
+    // are exactly str (the third byte behind the count of references, in versions up to 3.15), comparing them runs none. Not
+    // without a GIL: there another thread may give the dict new keys now and free these.
+    static inline int logly_name_in(PyObject* globals, PyObject** name) {
+    #if defined(Py_GIL_DISABLED) || !LOGLY_KNOWS_GLOBALS
+        return 0;
+    #else
+        if (logly_name_key == nullptr || !PyDict_Check(globals)) return 0;
+        const unsigned char* keys = (const unsigned char*)((PyDictObject*)globals)->ma_keys;
+        if (keys[sizeof(Py_ssize_t) + 2] == 0) return 0;
+        *name = PyDict_GetItemWithError(globals, logly_name_key);
+        return 1;
+    #endif
+    }
+
+    static void (*logly_namespace_over)(uint64_t key) = nullptr;
+    static int logly_watcher = -1;
+    #if LOGLY_WATCHES
+    static inline int logly_is_name_key(PyObject* key) {
+        if (key == logly_name_key) return 1;
+        // A key that is no str may be equal to it all the same.
+        return !PyUnicode_CheckExact(key) || (PyUnicode_GET_LENGTH(key) == 8 && PyUnicode_Compare(key, logly_name_key) == 0);
+    }
+    static inline int logly_finalizes() {
+    #if PY_VERSION_HEX >= 0x030D0000
+        return Py_IsFinalizing();
+    #else
+        return _Py_IsFinalizing();
+    #endif
+    }
+    // Before the change, under the dict's lock where there is no GIL; at each assignment to a global of a watched module.
+    static int logly_namespace_event(PyDict_WatchEvent event, PyObject* dict, PyObject* key, PyObject* value) {
+        if (event == PyDict_EVENT_ADDED || event == PyDict_EVENT_MODIFIED || event == PyDict_EVENT_DELETED) {
+            if (!logly_is_name_key(key)) return 0;
+            // So the interpreter takes modules apart at its end: late records keep the name.
+            if (value == Py_None && logly_finalizes()) return 0;
+        }
+        logly_namespace_over((uint64_t)(uintptr_t)dict);
+        return 0;
+    }
+    #else
+    static inline int logly_finalizes() { return _Py_IsFinalizing(); }
+    #endif
+
+    // Once. `over` is called with the keys of namespaces that are not what they were: it may lock nothing and run nothing.
+    static inline void logly_namespaces_begin(PyObject* name_key, void (*over)(uint64_t key)) {
+        logly_name_key = name_key;
+        logly_namespace_over = over;
+    #if LOGLY_WATCHES
+        logly_watcher = PyDict_AddWatcher(logly_namespace_event);
+        if (logly_watcher < 0) PyErr_Clear();  // others have taken all there are
+    #endif
+    }
+
+    // From now on the namespace `globals`, whose `__name__` is `name`, is known by `*kept`, if it can be. Watched are the dicts of
+    // imported modules, which live long; a dict that a program makes for one call of exec() would have to be given up at once.
+    static inline void logly_namespace_keep(PyObject* globals, PyObject* name, uint64_t* kept_at) {
+        std::atomic<uint64_t>* kept = reinterpret_cast<std::atomic<uint64_t>*>(kept_at);
+    #if LOGLY_WATCHES
+        PyObject* module = logly_watcher >= 0 ? PyImport_GetModule(name) : nullptr;
+        if (module == nullptr) { PyErr_Clear(); return; }
+        int is_its_own = PyModule_Check(module) && PyModule_GetDict(module) == globals;
+        Py_DECREF(module);
+        if (!is_its_own) return;
+        PyObject* now;
+    #ifdef Py_GIL_DISABLED
+        Py_BEGIN_CRITICAL_SECTION(globals);  // who changes the name tells and does it under this lock
+    #endif
+        if (PyDict_Watch(logly_watcher, globals) == 0) {
+            kept->store((uint64_t)(uintptr_t)globals, std::memory_order_relaxed);
+            now = PyDict_GetItemWithError(globals, logly_name_key);
+            if (now != name) kept->store(0, std::memory_order_relaxed);
+        } else PyErr_Clear();
+    #ifdef Py_GIL_DISABLED
+        Py_END_CRITICAL_SECTION();
+    #endif
+    #elif LOGLY_KNOWS_GLOBALS
+        PyObject* now = nullptr;
+        uint64_t key = logly_namespace_key(globals);
+        if (key != LOGLY_NO_KEY && logly_name_in(globals, &now) && now == name) kept->store(key, std::memory_order_relaxed);
+    #endif
+    }
+
+    // A new reference to the frame object of the function that runs, or NULL. It may be made now, so this is for the careful way.
+    // The frame on top may be one of the interpreter's own: C code calls a log method (a weakref's callback, for one) while a
+    // function that C code called leaves, or before a function's first instruction. What `sys` gives as frame 0 is then such a
+    // frame taken for a function's: words that were never filled in are read. This call passes over them, as `f_back` does.
+    static inline PyObject* logly_frame_of(PyThreadState* thread) { return (PyObject*)PyThreadState_GetFrame(thread); }
 
     static inline uint64_t logly_thread_ident(PyThreadState* thread) { return (uint64_t)thread->thread_id; }
 
@@ -121,8 +227,16 @@ cdef extern from * nogil:
     ctypedef struct PyThreadState
     ctypedef struct PyTypeObject
     PyThreadState* PyThreadState_Get() noexcept
-    PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction, void** globals) noexcept
+    PyObject* frame_of "logly_frame_of"(PyThreadState* thread) noexcept
+    PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction, PyObject** globals) noexcept
     bint KNOWS_GLOBALS "LOGLY_KNOWS_GLOBALS"
+    bint KEY_IS_VERSION "!LOGLY_WATCHES"
+    uint64_t NO_KEY "LOGLY_NO_KEY"
+    uint64_t namespace_key "logly_namespace_key"(PyObject* globals) noexcept
+    bint name_in "logly_name_in"(PyObject* globals, PyObject** name) noexcept
+    void namespaces_begin "logly_namespaces_begin"(PyObject* name_key, void (*over)(uint64_t key) noexcept nogil) noexcept
+    void namespace_keep "logly_namespace_keep"(PyObject* globals, PyObject* name, uint64_t* kept) noexcept
+    bint interpreter_ends "logly_finalizes"() noexcept
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
     bint is_interned "logly_interned"(PyObject* text) noexcept

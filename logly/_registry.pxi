@@ -185,6 +185,8 @@ cdef Program* register_template(str message) except? NULL:
     return program
 
 
+cdef str NAME_KEY = sys.intern("__name__")
+
 cdef enum:
     MAX_MODULES = 64         # that one code object is run as code of
 
@@ -198,9 +200,13 @@ cdef object place_of(object frame):
     return (frame.f_code, frame.f_globals, frame.f_lasti, frame.f_lineno or 0)
 
 
+cdef object name_in_namespace(object globals_):
+    """What stands in a dict of globals as the module's name, also where the dict is a subclass with ideas of its own."""
+    return dict.get(globals_, "__name__") if isinstance(globals_, dict) else None
+
+
 cdef str module_of(object globals_):
-    """The module's name, also where its dict is a subclass with ideas of its own."""
-    name = dict.get(globals_, "__name__") if isinstance(globals_, dict) else None
+    name = name_in_namespace(globals_)
     return str.__str__(name) if isinstance(name, str) else "?"
 
 
@@ -229,29 +235,43 @@ cdef Site* new_site(tuple description) except NULL:
     return site
 
 
+# What a namespace was known by is not true any more: it dies, or gets another name. Called by the interpreter in the middle of that.
+cdef void forget_namespace(uint64_t key) noexcept nogil:
+    cdef Site* site
+    cdef uint32_t i
+    for i in range(1, load_relaxed32(&site_count)):
+        site = load_pointer(&all_sites[i])
+        if site != NULL and load_relaxed(&site.space) == key:
+            store_relaxed(&site.space, 0)
+
+
+namespaces_begin(<PyObject*> NAME_KEY, forget_namespace)
+
+
 cdef uint32_t register_site(tuple place) except? 0:
     """The id of a place's site; 0 when the registry is full."""
     cdef object code = place[0]
     cdef uint64_t key = <uint64_t> <PyObject*> code
     cdef uint64_t instruction = <uint64_t> place[2] + 1
-    cdef uint64_t globals_ = <uint64_t> <PyObject*> place[1] if KNOWS_GLOBALS else 0
+    cdef uint64_t namespace = namespace_key(<PyObject*> place[1]) if KNOWS_GLOBALS else 0
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
     while site != NULL:
-        if load_relaxed(&site.globals) == globals_:
+        if load_relaxed(&site.space) == namespace:
             return site.id
         site = load_pointer(&site.next)
     if is_new_child:
         return 0  # as for templates
     registry_lock.acquire()
     try:
-        return add_site(place, key, instruction, globals_)
+        return add_site(place, key, instruction)
     finally:
         registry_lock.release()
 
 
-cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction, uint64_t globals_) except? 0:
+cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 0:
     """Under the registry's lock: a new site, or the one that the module has already."""
     global site_count
+    cdef object name = name_in_namespace(place[1])
     cdef tuple description = describe_place(place)
     cdef bytes module = utf8(description[0])
     cdef Site* last = NULL
@@ -259,32 +279,49 @@ cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction, uint64_t
     cdef int modules = 0
     while site != NULL:
         if site.module.data[: site.module.size] == module:
-            # A module made anew, such as a namespace for each exec: the same place, at another address.
-            store_relaxed(&site.globals, globals_)
+            name_site(site, name, place[1])
             return site.id
         modules += 1
         last = site
         site = load_pointer(&site.next)
+    if modules == 1 and name is None and interpreter_ends():
+        return last.id  # its module has been taken apart, and its name with it
     if load_relaxed32(&site_count) >= site_limit or modules >= MAX_MODULES:
         return 0
     site = new_site(description)
     site.id = site_count
-    site.globals = globals_
     Py_INCREF(place[0])
     site.code = <void*> place[0]
-    store_pointer(&all_sites[site_count], site)
     store_relaxed32(&site_count, site_count + 1)
     if not spools_take_site(site):
         store_relaxed32(&site_count, site_count - (site_count == site.id + 1))
-        all_sites[site.id] = NULL
         Py_DecRef(<PyObject*> site.code)
         free_site(site)
         return 0
+    store_pointer(&all_sites[site.id], site)
+    name_site(site, name, place[1])
     if last != NULL:
         store_pointer(&last.next, site)
     else:
         table_insert(&site_table, key, instruction, site)
     return site.id
+
+
+cdef void name_site(Site* site, object name, object globals_):
+    """From now on the site is that of calls from the namespace `globals_`, in which `name` is the module's name."""
+    cdef PyObject* before = <PyObject*> site.name
+    if name is None:
+        store_pointer(&site.name, NULL)
+    elif isinstance(name, str):
+        # It is kept: were it freed, a str of another name might come to its address.
+        Py_INCREF(name)
+        store_pointer(&site.name, <void*> name)
+        if KNOWS_GLOBALS:
+            namespace_keep(<PyObject*> globals_, <PyObject*> name, &site.space)
+    else:
+        return  # nothing that can be compared: the careful way each time
+    if before != NULL:
+        Py_DecRef(before)
 
 
 def registry_counts():

@@ -201,8 +201,7 @@ cdef str cut_text(str text, unsigned long long limit_bytes):
     return f"{kept} [logly: cut, {len(text)} characters in all]"
 
 
-# Kept in C variables: a __del__ may log when the interpreter has emptied this module.
-cdef object current_frame = sys._getframe
+# Kept in a C variable: a __del__ may log when the interpreter has emptied this module.
 cdef object handled_exception = sys.exc_info
 
 
@@ -252,13 +251,11 @@ cdef object exception_renderer():
 
 cdef object frame_at(object stacklevel):
     """The frame of the call (1) or of its callers (2, ...); the outermost one where there are fewer. None: there is none."""
-    cdef object frame = None
-    try:
-        frame = current_frame(0)
-    except ValueError:
-        pass
-    if frame is None:
+    cdef PyObject* found = frame_of(PyThreadState_Get())
+    if found == NULL:
         return None
+    frame = <object> found
+    Py_DecRef(found)
     if type(stacklevel) is int:
         while stacklevel > 1 and frame.f_back is not None:
             frame = frame.f_back

@@ -118,7 +118,7 @@ def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
 
 def _calling_frame() -> FrameType | None:
     """Who called the decorated function (the call itself failed: wrong arguments)."""
-    frame: FrameType | None = sys._getframe(2)
+    frame = sys._getframe(1).f_back  # C code may have called `__exit__`, with no Python below
     while frame is not None and frame.f_code in _WRAPPERS:
         frame = frame.f_back
     return frame

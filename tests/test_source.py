@@ -68,3 +68,10 @@ def test_what_is_cimported_is_used(path: Path) -> None:
     names = [name.split(" as ")[-1].strip() for found in CIMPORT.findall(code) for name in "".join(found).split(",")]
     rest = set(re.findall(r"\w+", CIMPORT.sub("", code)))
     assert [name for name in names if name and name not in rest] == []
+
+
+def test_frames_are_not_taken_by_getframe_of_0() -> None:
+    """Where C code calls, it may give the interpreter's own frame, which was never filled in: see `logly_frame_of`."""
+    for path in sorted((ROOT / "logly").glob("*.p*")):
+        # From Python code of logly's own, one further up is a function's, and so is an `f_back`.
+        assert re.findall(r"_getframe(?!\(1\))|currentframe|GetFrame(?!\(thread\))", code_of(path)) == [], path.name
