@@ -3,7 +3,7 @@
     git clone --depth 1 https://github.com/odygrd/quill
     python bench/beside_quill.py --quill quill
 
-Compiles `beside_quill.cpp` against the checkout's headers with `g++ -O3`. Then both log four million lines
+Compiles `harness/beside_quill.cpp` against the checkout's headers with `g++ -O3`. Then both log four million lines
 `"Iteration: {} int: {} double: {}"` with nanosecond time, thread id, source location and level, from one thread to one
 file, until the last line is in the file; each run is a process of its own, and they take turns. Lines are counted
 after timing. Neither is pinned to processors unless `--affinity` says so.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,8 +20,9 @@ import threading
 import time
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
-sys.path.insert(1, str(BENCH.parent))
+from harness import BENCH, lines, turns
+from harness.loops import compile_loop
+from harness.scenarios import BRACE
 
 LAYOUT = "{time:HH:mm:ss.SSSSSSSSS} [{thread}] {filename}:{lineno} {level} {message}"
 TIMEOUT_S = 300
@@ -33,10 +33,10 @@ def compile_quill(checkout: Path, compiler: str, target: Path) -> None:
     if not (include / "quill" / "Backend.h").exists():
         sys.exit(f"no include/quill/Backend.h in {checkout}")
     flags = ["-std=c++17", "-O3", "-DNDEBUG", "-isystem", str(include), "-pthread"]
-    subprocess.run([compiler, *flags, str(BENCH / "beside_quill.cpp"), "-o", str(target)], check=True)
+    subprocess.run([compiler, *flags, str(BENCH / "harness" / "beside_quill.cpp"), "-o", str(target)], check=True)
 
 
-def log_lines(path: str, lines: int, cpus: list[int]) -> float:
+def log_lines(path: str, calls: int, cpus: list[int]) -> float:
     """Seconds that logly takes; the caller and the flusher on these processors, if any are named."""
     from logly import Logger, LoggerConfig, SinkConfig
 
@@ -48,39 +48,30 @@ def log_lines(path: str, lines: int, cpus: list[int]) -> float:
             for thread in threading.enumerate():
                 is_caller = thread is threading.main_thread()
                 os.sched_setaffinity(thread.native_id or 0, {cpus[0] if is_caller else cpus[1]})
+        loop = compile_loop(BRACE["full"], logger)
         begun = time.perf_counter()
-        for i in range(lines):
-            logger.info("Iteration: {} int: {} double: {}", i, i * 2, i / 2)
+        loop(0, calls)
         logger.flush()
         return time.perf_counter() - begun
 
 
-def lines_in(path: str) -> tuple[int, bytes]:
-    """How many there are, and the last one."""
-    total, last = 0, b""
+def last_line(path: str) -> str:
     with open(path, "rb") as file:
-        while chunk := file.read(1 << 24):
-            total += chunk.count(b"\n")
-            last = (last + chunk)[-300:]
-    return total, last.rstrip(b"\n").rpartition(b"\n")[2]
+        file.seek(max(0, os.path.getsize(path) - 300))
+        return file.read().rstrip(b"\n").rpartition(b"\n")[2].decode()
 
 
-def one_run(name: str, command: list[str], path: str, lines: int) -> float:
+def one_run(name: str, command: list[str], path: str, calls: int) -> float:
     """Million lines a second; ends the program if any line is missing."""
     # quill tells on stderr whenever its queue grows.
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     if done.returncode:
         sys.exit(f"{name}: exit code {done.returncode}\n{done.stderr}")
-    seconds = float(done.stdout.split()[-1])
-    counted, last = lines_in(path)
-    os.unlink(path)
+    rate = calls / float(done.stdout.split()[-1]) / 1e6
     # One more: the record that made the thread's queue.
-    if counted != lines + 1:
-        sys.exit(f"{name}: {counted} lines in the file, {lines + 1} were logged")
-    rate = lines / seconds / 1e6
-    print(
-        f"{name:6} {rate:6.2f} million lines a second, {counted:,} in the file, the last: {last.decode()}", flush=True
-    )
+    lines.check(name, path, calls + 1)
+    print(f"{name:6} {rate:6.2f} million lines a second, all in the file, the last: {last_line(path)}", flush=True)
+    os.unlink(path)
     return rate
 
 
@@ -111,15 +102,12 @@ def main() -> None:
             "logly": ours + (["--affinity", *cpus] if cpus else []),
             "quill": [str(program), path, str(options.lines), *cpus],
         }
-        rates: dict[str, list[float]] = {name: [] for name in commands}
-        for number in range(options.rounds):
-            for name in sorted(commands, reverse=number % 2 == 1):
-                rates[name].append(one_run(name, commands[name], path, options.lines))
-    print("\n| million lines a second | median | least | most |\n| --- | ---: | ---: | ---: |")
-    for name, values in rates.items():
-        print(f"| {name} | {statistics.median(values):.2f} | {min(values):.2f} | {max(values):.2f} |")
-    ratios = [a / b for a, b in zip(rates["logly"], rates["quill"], strict=True)]
-    print(f"\nlogly / quill, median of the rounds: {statistics.median(ratios):.2f}")
+        runs = {
+            name: (lambda name=name, command=command: one_run(name, command, path, options.lines))
+            for name, command in commands.items()
+        }
+        rates = turns.take_turns(runs, options.rounds)
+    turns.print_table("million lines a second", rates, base="quill")
 
 
 if __name__ == "__main__":

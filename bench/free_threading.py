@@ -14,43 +14,44 @@ argument is such a text). So each thread has its own float, and the plain text i
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from logly import Logger, LoggerConfig, SinkConfig
+from harness import lines, turns
+from harness.busy import beside_a_busy_process
 
 BYTES_OF_A_RECORD = 64
 BURSTS = 50
-SPIN = "print(flush=True)\nwhile True: pass"
-
+LOGGING_THREADS = 3
+"""Of one thread in a round: alone, beside a busy process, with a plain text. Twice all threads log, too."""
 
 TEXT = sys.intern("a text of 24 characters.")
 
 
-def log_calls(logger: Logger, calls: int) -> None:
+def log_calls(logger: Any, calls: int) -> None:
     info, price = logger.info, float("1.5")
     for i in range(calls):
         info("order {} filled at {}", i, price)
 
 
-def text_calls(logger: Logger, calls: int) -> None:
+def text_calls(logger: Any, calls: int) -> None:
     info, text = logger.info, TEXT
     for _ in range(calls):
         info(text)
 
 
-def len_calls(logger: Logger, calls: int) -> None:
+def len_calls(logger: Any, calls: int) -> None:
     info, text = len, TEXT
     for _ in range(calls):
         info(text)
 
 
-def calls_per_second(run: Callable[[Logger, int], None], logger: Logger, threads: int, calls: int) -> float:
+def calls_per_second(run: Callable[[Any, int], None], logger: Any, threads: int, calls: int) -> float:
     """The median of bursts: all calls of one, from the first call of the first thread to the last of the last.
 
     The threads wait for each other in a loop, not asleep: a burst is shorter than it may take to wake one.
@@ -85,14 +86,35 @@ def calls_per_second(run: Callable[[Logger, int], None], logger: Logger, threads
     return threads * calls * 1e9 / statistics.median(ns)
 
 
-def beside_a_busy_process(measure: Callable[[], float]) -> float:
-    with subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            return measure()
-        finally:
-            process.kill()
+def measured(threads: int, calls: int, rounds: int) -> dict[str, list[float]]:
+    """Calls a second of each, one value a round."""
+    from logly import Logger, LoggerConfig, SinkConfig
+
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, "out.log")
+        ring = 2 * calls * BYTES_OF_A_RECORD
+        logger = Logger(LoggerConfig(auto_sink=False, async_buffer_size=ring, async_flush_interval=60_000))
+        logger.add_sink(SinkConfig(path=path, format="{message}"))
+
+        def rate(run: Callable[[Any, int], None], threads: int) -> Callable[[], float]:
+            return lambda: calls_per_second(run, logger, threads, calls)
+
+        alone = rate(log_calls, 1)
+        found = turns.take_turns(
+            {
+                "alone": alone,
+                "several": rate(log_calls, threads),
+                "busy": lambda: beside_a_busy_process(alone),
+                "text alone": rate(text_calls, 1),
+                "text": rate(text_calls, threads),
+                "ceiling alone": rate(len_calls, 1),
+                "ceiling": rate(len_calls, threads),
+            },
+            rounds,
+        )
+        logger.close()
+        lines.check("logly", path, rounds * (BURSTS + 1) * calls * (LOGGING_THREADS + 2 * threads))
+    return found
 
 
 def main() -> None:
@@ -101,38 +123,17 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=5_000, help="of each thread in a burst")
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()
-    threads, calls = options.threads, options.calls
-    alone, busy, several, text_alone, text, ceiling_alone, ceiling = [], [], [], [], [], [], []
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name, "out.log")
-        ring = 2 * calls * BYTES_OF_A_RECORD
-        logger = Logger(LoggerConfig(auto_sink=False, async_buffer_size=ring, async_flush_interval=60_000))
-        logger.add_sink(SinkConfig(path=path, format="{message}"))
-        for _ in range(options.rounds):
-            alone.append(calls_per_second(log_calls, logger, 1, calls))
-            several.append(calls_per_second(log_calls, logger, threads, calls))
-            busy.append(beside_a_busy_process(lambda: calls_per_second(log_calls, logger, 1, calls)))
-            text_alone.append(calls_per_second(text_calls, logger, 1, calls))
-            text.append(calls_per_second(text_calls, logger, threads, calls))
-            ceiling_alone.append(calls_per_second(len_calls, logger, 1, calls))
-            ceiling.append(calls_per_second(len_calls, logger, threads, calls))
-        logger.close()
-        with path.open("rb") as lines:
-            written = sum(1 for _ in lines)
-    expected = options.rounds * (BURSTS + 1) * calls * (3 + 2 * threads)
-    if written != expected:
-        sys.exit(f"{written} lines of {expected}")
-
-    def ratio(many: list[float], one: list[float]) -> float:
-        return statistics.median(a / b for a, b in zip(many, one, strict=True))
-
+    found = measured(options.threads, options.calls, options.rounds)
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
     print(f"Python {sys.version.split()[0]}, GIL {'on' if gil else 'off'}, {options.rounds} rounds")
-    print(f"1 thread: {1e9 / statistics.median(alone):.1f} ns a call; {threads} threads, against")
-    print(f"  one with the machine to itself:  {ratio(several, alone):.2f} times the calls a second")
-    print(f"  one beside a busy process:       {ratio(several, busy):.2f}")
-    print(f"  a plain text, as the first:      {ratio(text, text_alone):.2f}")
-    print(f"  the machine's ceiling (len):     {ratio(ceiling, ceiling_alone):.2f}")
+    print(f"1 thread: {1e9 / statistics.median(found['alone']):.1f} ns a call; {options.threads} threads, against")
+    for title, many, one in (
+        ("one with the machine to itself:", "several", "alone"),
+        ("one beside a busy process:", "several", "busy"),
+        ("a plain text, as the first:", "text", "text alone"),
+        ("the machine's ceiling (len):", "ceiling", "ceiling alone"),
+    ):
+        print(f"  {title:33}{turns.ratio(found[many], found[one]):.2f} times the calls a second")
 
 
 if __name__ == "__main__":

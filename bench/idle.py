@@ -7,7 +7,8 @@ import argparse
 import time
 from typing import Any
 
-from harness import main, opened
+from harness.questions import Question, main
+from harness.runs import opened
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -19,5 +20,7 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
         return {"percent_of_a_core": percent} | run.close()
 
 
+QUESTION = Question(measure, ("percent_of_a_core",))
+
 if __name__ == "__main__":
-    main(__doc__, measure, ["percent_of_a_core"])
+    main(__doc__, QUESTION)

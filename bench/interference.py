@@ -6,12 +6,14 @@ Both are ratios to the same computation with the logger idle, formed within a ro
 """
 
 import argparse
-import statistics
 import threading
 import time
 from typing import Any
 
-from harness import main, opened
+from harness import turns
+from harness.busy import compute
+from harness.questions import Question, main
+from harness.runs import Run, opened
 
 BACKLOG = 10_000
 BATCH, PAUSE_S = 20, 0.001
@@ -19,52 +21,56 @@ LIMIT_S = 5.0
 """No new round after that, but for the third: some peers need seconds to write a backlog."""
 
 
-def compute(units: int) -> float:
-    start = time.perf_counter()
-    total = 0
-    for i in range(units):
-        total += i & 7
-    return time.perf_counter() - start
+def over_a_backlog(run: Run, units: int, records: int) -> float:
+    run.loop(0, records)
+    took = compute(units)
+    run.flush()
+    run.expect(records)
+    return took
+
+
+def beside_a_service(run: Run, units: int) -> float:
+    stop = threading.Event()
+    batches = 0
+
+    def service() -> None:
+        nonlocal batches
+        while not stop.is_set():
+            run.loop(0, BATCH)
+            batches += 1
+            time.sleep(PAUSE_S)
+
+    thread = threading.Thread(target=service)
+    thread.start()
+    took = compute(units)
+    stop.set()
+    thread.join()
+    run.flush()
+    run.expect(batches * BATCH)
+    return took
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
     rounds, units, records = (2, 300_000, 500) if options.fast else (7, 1_500_000, BACKLOG)
-    alone, backlog, beside = [], [], []
     with opened(peer, "args", options) as run:
-        logged = 0
+        computations = {
+            "alone": lambda: compute(units),
+            "backlog": lambda: over_a_backlog(run, units, records),
+            "beside": lambda: beside_a_service(run, units),
+        }
+        found: dict[str, list[float]] = {name: [] for name in computations}
         begun = time.perf_counter()
-        for _ in range(rounds):
-            if len(alone) >= 3 and time.perf_counter() - begun > LIMIT_S:
+        for number in range(rounds):
+            if number >= 3 and time.perf_counter() - begun > LIMIT_S:
                 break
-            alone.append(compute(units))
-            run.loop(0, records)
-            backlog.append(compute(units))
-            run.flush()
-            logged += records
-
-            stop = threading.Event()
-            batches = 0
-
-            def service(stop: threading.Event = stop) -> None:
-                nonlocal batches
-                while not stop.is_set():
-                    run.loop(0, BATCH)
-                    batches += 1
-                    time.sleep(PAUSE_S)
-
-            thread = threading.Thread(target=service)
-            thread.start()
-            beside.append(compute(units))
-            stop.set()
-            thread.join()
-            run.flush()
-            logged += batches * BATCH
-        run.expect(logged)
+            for name, values in turns.take_turns(computations, 1, first=number).items():
+                found[name] += values
         return {
-            "backlog_ratio": statistics.median(b / a for a, b in zip(alone, backlog, strict=True)),
-            "beside_ratio": statistics.median(b / a for a, b in zip(alone, beside, strict=True)),
+            f"{name}_ratio": turns.ratio(found[name], found["alone"]) for name in ("backlog", "beside")
         } | run.close()
 
 
+QUESTION = Question(measure, ("backlog_ratio",), rounds=3)
+
 if __name__ == "__main__":
-    main(__doc__, measure, ["backlog_ratio"])
+    main(__doc__, QUESTION)

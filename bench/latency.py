@@ -14,7 +14,11 @@ import time
 from array import array
 from typing import Any
 
-from harness import compile_paced, main, opened, percentiles
+from harness.loops import compile_paced
+from harness.machine import percentiles
+from harness.questions import Question, main
+from harness.runs import opened
+from harness.scenarios import TEXT
 
 PACE_PER_S = 100_000
 
@@ -23,7 +27,7 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
     calls = 4_000 if options.fast else 200_000
     limit_s = 1.0 if options.fast else 4.0
     with opened(peer, "args" if peer != "floor_loop" else "text", options) as run:
-        paced, clock = compile_paced(run.session, run.scenario), time.perf_counter_ns
+        paced, clock = compile_paced(run.statement, run.session.logger, TEXT), time.perf_counter_ns
         taken = array("q", bytes(8 * calls))
         run.loop(0, 100)
         run.flush()
@@ -35,5 +39,7 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
         return {"rate": rate, "ns": percentiles(taken[:done])} | run.close()
 
 
+QUESTION = Question(measure, ("ns", "p99.9"), rounds=5)
+
 if __name__ == "__main__":
-    main(__doc__, measure, ["ns", "p99.9"])
+    main(__doc__, QUESTION)

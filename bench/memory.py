@@ -3,7 +3,9 @@
 import argparse
 from typing import Any
 
-from harness import main, opened, resident_bytes
+from harness.machine import resident_bytes
+from harness.questions import Question, main
+from harness.runs import opened
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -21,5 +23,7 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
         } | run.close()
 
 
+QUESTION = Question(measure, ("sink_mib",))
+
 if __name__ == "__main__":
-    main(__doc__, measure, ["sink_mib"])
+    main(__doc__, QUESTION)

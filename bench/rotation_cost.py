@@ -10,92 +10,93 @@ from __future__ import annotations
 import argparse
 import gc
 import statistics
-import sys
 import tempfile
 import time
 from array import array
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from harness import percentiles
-
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
-
-from logly import Logger, LoggerConfig, SinkConfig
-from logly.housekeeper import Housekeeper
+from harness import turns
+from harness.loops import compile_loop, compile_paced
+from harness.machine import percentiles
+from harness.scenarios import BRACE
 
 PACE_NS = 10_000
 BURST = 5_000
+ALONE = 200
+"""Bursts beside nothing, in one round."""
+LIMIT_NS = 1e12
+LINE = b"2026-01-01 12:00:00.000 | INFO     | app:main:10 | order 123456 filled at 3.25 for customer 987\n"
+
+Costs = tuple[float, float]
+"""Nanoseconds of a call, and of a line from the first call until it is written."""
 
 
-def paced(size_limit: str | None, calls: int) -> array[int]:
+def paced(size_limit: str | None, calls: int) -> dict[str, float]:
+    from logly import Logger, LoggerConfig, SinkConfig
+
     taken = array("q", bytes(8 * calls))
     with tempfile.TemporaryDirectory() as folder, Logger(LoggerConfig(auto_sink=False)) as logger:
         logger.add_sink(SinkConfig(path=f"{folder}/app.log", size_limit=size_limit, retention=size_limit and 3))
-        info, clock = logger.info, time.perf_counter_ns
+        call, clock = compile_paced(BRACE["args"], logger), time.perf_counter_ns
         gc.collect()
-        due = clock()
-        for i in range(calls):
-            while clock() < due:
-                pass
-            begun = clock()
-            info("order {} filled at {:.2f}", i, 3.25)
-            taken[i] = clock() - begun
-            due += PACE_NS
+        call(clock, clock(), PACE_NS, calls, taken, LIMIT_NS)
         logger.flush()
         assert logger.stats().written == calls
-    return taken
+    return percentiles(taken)
 
 
 def rotation(rounds: int, calls: int) -> None:
     columns = ("p50", "p99", "p99.9")
-    seen: dict[str | None, list[dict[str, float]]] = {None: [], "1 MB": []}
-    for _ in range(rounds):
-        for limit, results in seen.items():
-            results.append(percentiles(paced(limit, calls)))
+    kinds = {"not rotated": None, "rotated at 1 MB": "1 MB"}
+    seen = turns.take_turns({name: (lambda limit=limit: paced(limit, calls)) for name, limit in kinds.items()}, rounds)
     print(f"\n| a call, ns (median of {rounds}) | {' | '.join(columns)} |\n| --- | ---: | ---: | ---: |")
-    for limit, results in seen.items():
+    for name, results in seen.items():
         row = [f"{statistics.median(result[column] for result in results):,.0f}" for column in columns]
-        print(f"| {'rotated at ' + limit if limit else 'not rotated'} | {' | '.join(row)} |")
+        print(f"| {name} | {' | '.join(row)} |")
 
 
-def burst(logger: Logger) -> tuple[float, float]:
-    """Nanoseconds of a call, and of a line from the first call until it is written."""
-    info = logger.info
+def burst(loop: Callable[[int, int], None], logger: Any) -> Costs:
     begun = time.perf_counter_ns()
-    for i in range(BURST):
-        info("order {} filled at {:.2f}", i, 3.25)
+    loop(0, BURST)
     called = time.perf_counter_ns()
     logger.flush()
     return (called - begun) / BURST, (time.perf_counter_ns() - begun) / BURST
 
 
 def compression(rounds: int, megabytes: int) -> None:
-    line = b"2026-01-01 12:00:00.000 | INFO     | app:main:10 | order 123456 filled at 3.25 for customer 987\n"
-    keeper = Housekeeper("bench-housekeeper")
-    alone: list[tuple[float, float]] = []
-    beside: list[tuple[float, float]] = []
-    with tempfile.TemporaryDirectory() as folder, Logger(LoggerConfig(auto_sink=False)) as logger:
-        from logly import compression as compressor
+    from logly import Logger, LoggerConfig, SinkConfig, compression
+    from logly.housekeeper import Housekeeper
 
+    keeper = Housekeeper("bench-housekeeper")
+    with tempfile.TemporaryDirectory() as folder, Logger(LoggerConfig(auto_sink=False)) as logger:
         logger.add_sink(SinkConfig(path=f"{folder}/app.log"))
-        burst(logger)
-        for number in range(rounds):
-            plain = Path(folder, f"old_{number}.log")
-            plain.write_bytes(line * (megabytes * 1_000_000 // len(line)))
-            alone += [burst(logger) for _ in range(200)]
-            keeper.submit(lambda plain=plain: compressor.compress(str(plain), "gzip"))
+        loop = compile_loop(BRACE["args"], logger)
+        burst(loop, logger)
+        plain = Path(folder, "old.log")
+
+        def beside() -> list[Costs]:
+            plain.write_bytes(LINE * (megabytes * 1_000_000 // len(LINE)))
+            keeper.submit(lambda: compression.compress(str(plain), "gzip"))
+            found = []
             while not keeper.is_idle:
-                beside.append(burst(logger))
-    print(
-        f"\n| {len(beside)} bursts beside compression | caller, ns a call | drained, ns a line |\n| --- | ---: | ---: |"
-    )
-    for name, results in (("without", alone), ("with", beside)):
+                found.append(burst(loop, logger))
+            Path(f"{plain}.gz").unlink(missing_ok=True)
+            return found
+
+        ways = {"without": lambda: [burst(loop, logger) for _ in range(ALONE)], "with": beside}
+        found = {name: list(chain(*lists)) for name, lists in turns.take_turns(ways, rounds).items()}
+    title = f"{len(found['with'])} bursts beside compression"
+    print(f"\n| {title} | caller, ns a call | drained, ns a line |\n| --- | ---: | ---: |")
+    for name, results in found.items():
         call, total = (statistics.median(column) for column in zip(*results, strict=True))
         print(f"| {name} | {call:.1f} | {total:.1f} |")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=200_000)
     parser.add_argument("--megabytes", type=int, default=100)

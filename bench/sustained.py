@@ -4,7 +4,9 @@ import argparse
 import time
 from typing import Any
 
-from harness import BURST, main, opened, resident_bytes
+from harness.machine import resident_bytes
+from harness.questions import Question, main
+from harness.runs import BURST, opened
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -34,5 +36,7 @@ def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
         } | run.close()
 
 
+QUESTION = Question(measure, ("calls_per_s",), rounds=3)
+
 if __name__ == "__main__":
-    main(__doc__, measure, ["calls_per_s"])
+    main(__doc__, QUESTION)

@@ -5,10 +5,10 @@ median of the rounds' ratios.
 """
 
 import argparse
-import time
 from typing import Any
 
-from harness import main, opened
+from harness.questions import Question, main
+from harness.runs import opened
 
 LINES = 4_000_000
 SECONDS = 2.0
@@ -18,18 +18,11 @@ SECONDS = 2.0
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
     with opened(peer, "full", options) as run:
         lines = run.calls_in(0.05, LINES // 40) if options.fast else run.calls_in(SECONDS, LINES)
-        start = time.perf_counter()
-        run.loop(0, lines)
-        enqueued = time.perf_counter()
-        run.flush()
-        done = time.perf_counter()
-        run.expect(lines)
-        return {
-            "lines": lines,
-            "lines_per_s": lines / (done - start),
-            "call_ns": (enqueued - start) / lines * 1e9,
-        } | run.close()
+        called_s, written_s = run.timed(lines)
+        return {"lines": lines, "lines_per_s": lines / written_s, "call_ns": called_s / lines * 1e9} | run.close()
 
+
+QUESTION = Question(measure, ("lines_per_s",), rounds=5)
 
 if __name__ == "__main__":
-    main(__doc__, measure, ["lines_per_s"])
+    main(__doc__, QUESTION)

@@ -239,7 +239,7 @@ def indent_newlines(bytes before, bytes data):
     return text.taken()
 
 
-# --- loops to be timed by bench/text.py ------------------------------------------------------------------------------
+# --- loops to be timed by bench/formatting.py ------------------------------------------------------------------------
 
 def loop_write_int(int64_t value, size_t times):
     cdef Text text = Text()

@@ -1,6 +1,6 @@
 """Floor: one `file.write` of a finished line per call, through a 64 KiB buffer."""
 
-from harness import Scenario, Session
+from harness.scenarios import Scenario, Session
 from peers import floor_write
 
 LABEL = "(file.write, buffered)"

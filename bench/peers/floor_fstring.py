@@ -1,6 +1,6 @@
 """Floor: evaluating the f-string of the two-argument scenarios, and logging nothing."""
 
-from harness import Scenario, Session
+from harness.scenarios import Scenario, Session
 
 LABEL = "(f-string alone)"
 DISTRIBUTION = ""

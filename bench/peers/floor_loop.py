@@ -1,6 +1,6 @@
 """Floor: the loop with nothing in it."""
 
-from harness import Scenario, Session
+from harness.scenarios import Scenario, Session
 
 LABEL = "(empty loop)"
 DISTRIBUTION = ""

@@ -1,6 +1,6 @@
 """Floor: one unbuffered `file.write` of a finished line per call."""
 
-from harness import TEXT, Scenario, Session
+from harness.scenarios import TEXT, Scenario, Session
 
 LABEL = "(file.write, unbuffered)"
 DISTRIBUTION = ""
@@ -21,7 +21,7 @@ STATEMENTS = {
     "args": 'logger.write(b"2026-01-01 00:00:00.000 | INFO     | order %d filled at %.2f\\n" % (i, x))',
     "full": 'logger.write(b"2026-01-01 00:00:00.000 1 a.py:1 INFO     Iteration: %d int: %d double: %f\\n"'
     " % (i, i * 2, i / 2))",
-    "size": "logger.write(text.encode())",
+    "sizes": "logger.write(text.encode())",
 }
 
 

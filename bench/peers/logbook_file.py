@@ -5,7 +5,7 @@ from typing import Any
 
 import logbook
 
-from harness import BRACE, PERCENT, Scenario, Session
+from harness.scenarios import BRACE, PERCENT, Scenario, Session
 
 LABEL = "Logbook FileHandler"
 DISTRIBUTION = "Logbook"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness import BRACE, Scenario, Session
+from harness.scenarios import BRACE, Scenario, Session
 from logly import Logger, LoggerConfig, SinkConfig
 
 LABEL = "logly"

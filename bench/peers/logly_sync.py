@@ -1,6 +1,6 @@
 """logly with `async_write=False`: the record is in the kernel when the call returns."""
 
-from harness import Scenario, Session
+from harness.scenarios import Scenario, Session
 from peers import logly_async
 
 LABEL = "logly, async_write=False"

@@ -1,6 +1,6 @@
 """loguru with `enqueue=True`: a worker thread behind a multiprocessing queue."""
 
-from harness import Scenario, Session
+from harness.scenarios import Scenario, Session
 from peers import loguru_plain
 
 LABEL = "loguru enqueue=True"

@@ -2,7 +2,7 @@
 
 from loguru import logger
 
-from harness import BRACE, Scenario, Session
+from harness.scenarios import BRACE, Scenario, Session
 
 LABEL = "loguru"
 DISTRIBUTION = "loguru"

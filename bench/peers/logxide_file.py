@@ -7,7 +7,7 @@ import time
 import logxide
 from logxide import logxide as core
 
-from harness import PERCENT, Scenario, Session, Unsupported
+from harness.scenarios import PERCENT, Scenario, Session, Unsupported
 
 LABEL = "logxide"
 DISTRIBUTION = "logxide"

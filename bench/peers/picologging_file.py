@@ -4,7 +4,7 @@ from typing import Any
 
 import picologging
 
-from harness import PERCENT, Scenario, Session, Unsupported
+from harness.scenarios import PERCENT, Scenario, Session, Unsupported
 from peers._percent import DATE
 
 LABEL = "picologging FileHandler"

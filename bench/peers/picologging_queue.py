@@ -6,7 +6,7 @@ from typing import Any
 import picologging
 import picologging.handlers
 
-from harness import PERCENT, Scenario, Session
+from harness.scenarios import PERCENT, Scenario, Session
 from peers.picologging_file import file_handler
 
 LABEL = "picologging QueueHandler"

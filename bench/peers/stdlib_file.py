@@ -2,7 +2,7 @@
 
 import logging
 
-from harness import PERCENT, Scenario, Session
+from harness.scenarios import PERCENT, Scenario, Session
 from peers._percent import DATE, LAYOUTS, json_line
 
 LABEL = "logging FileHandler"

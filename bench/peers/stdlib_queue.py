@@ -4,7 +4,7 @@ import logging
 import logging.handlers
 import queue
 
-from harness import PERCENT, Scenario, Session
+from harness.scenarios import PERCENT, Scenario, Session
 from peers.stdlib_file import file_handler
 
 LABEL = "logging QueueHandler"

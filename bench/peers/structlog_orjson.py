@@ -6,7 +6,7 @@ import orjson
 import structlog
 from structlog.processors import CallsiteParameter
 
-from harness import PERCENT, Scenario, Session
+from harness.scenarios import PERCENT, Scenario, Session
 
 LABEL = "structlog + orjson"
 DISTRIBUTION = "structlog"

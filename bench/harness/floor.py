@@ -9,8 +9,10 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).resolve().parent / "_floor.pyx"
-BUILD = SOURCE.parent.parent / "build" / "bench"
+from harness import BENCH, REPOSITORY
+
+SOURCE = BENCH / "harness" / "_floor.pyx"
+BUILD = REPOSITORY / "build" / "bench"
 
 
 def load_floor() -> Any:

@@ -1,6 +1,6 @@
 """The goals that results of `run.py` can answer, with what this run says to each.
 
-Those that need the floor of an empty compiled method are answered by `core_cost.py` and `cost_layout.py`.
+Those that need the floor of an empty compiled method are answered by `core_cost.py` and `cost.py layout`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rounds import figure
+from harness.rows import figure
 
 Figures = Callable[..., float]
 """`figures(peer, script, *path)`; raises LookupError where this run has none."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rounds import figure
+from harness.rows import figure
 
 ENTRANT = "logly_async"
 OWN = ("logly_async", "logly_sync")

@@ -6,19 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import goals
-import standings
-import svg
+from harness import goals, standings, svg
+from harness.scenarios import SCENARIOS
 
-COSTS = {
-    "disabled": "disabled",
-    "text": "24 characters",
-    "args": "two arguments",
-    "fstring": "f-string",
-    "fields": "4 fields, JSON",
-    "site": "with call site",
-    "exception": "exception",
-}
+#: Columns of the table of costs.
+COSTS = {scenario.name: scenario.column for scenario in SCENARIOS.values() if scenario.column}
+#: Those that the plot shows, where there is room for six.
+PLOTTED = ("disabled", "text", "args", "fstring", "fields", "site")
 BASELINE = "stdlib_file"
 
 
@@ -72,7 +66,9 @@ class Report:
         return table(["machine", ""], facts)
 
     def costs(self) -> list[str]:
-        columns = {title: f"cost_{scenario}" for scenario, title in COSTS.items()}
+        keys = {title: f"cost_{scenario}" for scenario, title in COSTS.items()}
+        # Results that are older than a scenario have no column for it.
+        columns = {title: key for title, key in keys.items() if key in self.results["scripts"]}
         rows = []
         for peer in self.peers:
             cells = [self.cell(script, peer, lambda row: number(row["ns"])) for script in columns.values()]
@@ -155,7 +151,7 @@ class Report:
         rows = []
         for peer in self.peers:
             series = {}
-            for scenario in ("disabled", "text", "args", "fstring", "fields", "site"):
+            for scenario in PLOTTED:
                 row = self.row(f"cost_{scenario}", peer)
                 if row["status"] == "ok":
                     series[COSTS[scenario]] = row["ns"]
@@ -211,7 +207,7 @@ class Report:
             "",
             "Ratios of medians over the rounds (`bench/throughput.py` with `--rounds` forms its ratio within each "
             "round). Those that need the floor of an empty compiled method: `bench/core_cost.py`, "
-            "`bench/cost_layout.py`; the idle logger: `bench/idle.py`.",
+            "`bench/cost.py layout`; the idle logger: `bench/idle.py`.",
             "",
             *self.goals(),
             "## What a call costs the caller",

@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=False
+# cython: language_level=3, binding=False, freethreading_compatible=True
 """The floor: what CPython asks for a call of a compiled method, whatever that does."""
 
 

@@ -1,0 +1,54 @@
+"""The libraries that are compared: one module of `bench/peers/` each."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+#: Every peer, in the order of the report. A name is a module of `bench/peers/`.
+PEERS = [
+    "logly_async",
+    "logly_sync",
+    "stdlib_file",
+    "stdlib_queue",
+    "picologging_file",
+    "picologging_queue",
+    "loguru_plain",
+    "loguru_enqueue",
+    "structlog_orjson",
+    "logbook_file",
+    "logxide_file",
+    "floor_loop",
+    "floor_fstring",
+    "floor_write",
+    "floor_buffered",
+]
+EXIT_MISSING = 77
+
+
+def load(peer: str) -> Any:
+    """The adapter module of `peer`. Exits with `EXIT_MISSING` where its library cannot be imported."""
+    try:
+        return importlib.import_module(f"peers.{peer}")
+    except ImportError as error:
+        print(f"{peer}: {error}", file=sys.stderr)
+        sys.exit(EXIT_MISSING)
+
+
+def facts(peer: str) -> dict[str, str]:
+    """What the report says of the library."""
+    # Here, because it imports much: memory.py measures what a library adds.
+    import importlib.metadata
+
+    module = load(peer)
+    try:
+        version = importlib.metadata.version(module.DISTRIBUTION) if module.DISTRIBUTION else ""
+    except importlib.metadata.PackageNotFoundError:
+        version = "(from this tree)"
+    return {
+        "label": module.LABEL,
+        "distribution": module.DISTRIBUTION,
+        "version": version,
+        "note": getattr(module, "NOTE", ""),
+    }

@@ -1,0 +1,54 @@
+"""The one way to compare: the things take turns, and ratios are formed within a round.
+
+A virtual machine changes its speed for seconds at a time. Two equal things that are measured one after the other
+differ by that factor; two neighbours of one round do not. So each thing is measured once in each round, every other
+round goes backwards, and the median of the rounds' ratios is reported. A thing may be a burst of calls in this
+process, or a process that is started for it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def in_turns(names: Sequence[str], rounds: int, first: int = 0) -> Iterator[str]:
+    """The names in the order in which they are measured. `first` is the number of the first round."""
+    for number in range(first, first + rounds):
+        yield from names if number % 2 == 0 else reversed(names)
+
+
+def take_turns(things: Mapping[str, Callable[[], Result]], rounds: int, first: int = 0) -> dict[str, list[Result]]:
+    """Call each thing once per round. Returns what each returned, one value a round."""
+    found: dict[str, list[Result]] = {name: [] for name in things}
+    for name in in_turns(list(things), rounds, first):
+        found[name].append(things[name]())
+    return found
+
+
+def ratio(values: Sequence[float], base: Sequence[float]) -> float:
+    """The median of the rounds' ratios. A round whose base is not above zero (the loop was taken off) has none."""
+    return statistics.median(value / other for value, other in zip(values, base, strict=True) if other > 0)
+
+
+def difference(values: Sequence[float], base: Sequence[float]) -> float:
+    """The median of the rounds' differences."""
+    return statistics.median(value - other for value, other in zip(values, base, strict=True))
+
+
+def shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def print_table(title: str, found: Mapping[str, Sequence[float]], base: str = "") -> None:
+    """Median, least and most of each as a Markdown table; with `base`, also its ratio to that one in the same round."""
+    last = f" times {base} |" if base else ""
+    print(f"\n| {title} | median | least | most |{last}\n| --- | ---: | ---: | ---: |{' ---: |' if base else ''}")
+    for name, values in found.items():
+        cells = [name, *(shown(value) for value in (statistics.median(values), min(values), max(values)))]
+        if base:
+            cells.append(f"{ratio(values, found[base]):.3g}")
+        print(f"| {' | '.join(cells)} |")
