@@ -57,12 +57,11 @@ class Build:
 
     def wheel_bytes(self) -> int:
         """What the files of the package take in a wheel."""
-        files = [path for pattern in SHIPPED for path in self.package.glob(pattern)]
-        files.append(self.package / f"_core{self.suffix}")
+        files = [path for pattern in (*SHIPPED, f"*{self.suffix}") for path in self.package.rglob(pattern)]
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as wheel:
             for path in sorted(files):
-                wheel.write(path, f"logly/{path.name}")
+                wheel.write(path, path.relative_to(self.package.parent))
         return len(packed.getvalue())
 
 

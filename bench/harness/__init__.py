@@ -21,7 +21,7 @@ def tree_to_measure() -> str:
     named = os.environ.get(TREE_VARIABLE, "")
     if named:
         return "" if named == INSTALLED else named
-    return str(REPOSITORY) if any((REPOSITORY / "logly").glob("_core*.so")) else ""
+    return str(REPOSITORY) if any((REPOSITORY / "logly").rglob("_core*.so")) else ""
 
 
 def find_logly() -> None:
