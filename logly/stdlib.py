@@ -100,7 +100,7 @@ class StdlibHandler(logging.Handler):
         """Make no lock, and leave nothing for `logging` to do in a forked child."""
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Ask the filters, which may give another record from CPython 3.12 on, and emit: `Handler.handle` without a lock."""
+        """Ask the filters (from CPython 3.12 on they may give another record), and emit: without a lock."""
         passed = self.filter(record)
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)

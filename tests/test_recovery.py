@@ -15,7 +15,7 @@ import pytest
 import logly.spool
 from logly import Logger, LoggerConfig, Record, SinkConfig
 
-from .test_spool import dies, run_recover, spools
+from .test_spool import dies, revive, run_recover, spools
 from .waiting import ROOT, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no spools on Windows")
@@ -264,3 +264,29 @@ def test_a_child_that_lives_on_keeps_no_spool_of_a_killed_parent(tmp_path: Path,
     # The parent's first record waits for the recovery that does not come to its end.
     assert len(lines) - 100 * left == (10 if held == "_allocate" else 1)
     assert spools(tmp_path) == []
+
+
+FOREIGN = """
+import logging
+from logly import StdlibHandler
+handler = StdlibHandler(logger)
+for size in (0, 500_000):
+    record = logging.LogRecord("far", 30, "/far.py", 3, "{s}" + size * "x", (), None, func="f")
+    record.process, record.processName, record.thread, record.threadName, record.s = 4242, "Spawned-1", 77, "far", 1
+    handler.handle(record)
+"""
+
+
+def test_a_record_of_another_process_keeps_its_process(tmp_path: Path) -> None:
+    layout = "{process} {thread} {thread_name} {process_name} {module} {message} {s}"
+    program = f"""
+logger.add_sink(SinkConfig(path=folder / "far.log", format={layout!r}, buffer_size=1 << 26))
+{FOREIGN}
+logger.info("own")
+"""
+    dies(tmp_path, program)
+    assert revive(tmp_path, "far.log", layout=layout) == []
+    first, large, own = (tmp_path / "far.log").read_text().splitlines()
+    assert first == "4242 77 far Spawned-1 far {s} 1"
+    assert large == f"4242 77 far Spawned-1 far {{s}}{'x' * 500_000} 1"
+    assert not own.startswith("4242 ")

@@ -243,32 +243,6 @@ say(logger)
     assert "\U0001f600" in alive
 
 
-FOREIGN = """
-import logging
-from logly import StdlibHandler
-handler = StdlibHandler(logger)
-for size in (0, 500_000):
-    record = logging.LogRecord("far", 30, "/far.py", 3, "{s}" + size * "x", (), None, func="f")
-    record.process, record.processName, record.thread, record.threadName, record.s = 4242, "Spawned-1", 77, "far", 1
-    handler.handle(record)
-"""
-
-
-def test_records_of_other_processes_keep_theirs_in_a_spool(tmp_path: Path) -> None:
-    layout = "{process} {thread} {thread_name} {process_name} {module} {message} {s}"
-    program = f"""
-logger.add_sink(SinkConfig(path=folder / "far.log", format={layout!r}, buffer_size=1 << 26))
-{FOREIGN}
-logger.info("own")
-"""
-    dies(tmp_path, program)
-    assert revive(tmp_path, "far.log", layout=layout) == []
-    first, large, own = (tmp_path / "far.log").read_text().splitlines()
-    assert first == "4242 77 far Spawned-1 far {s} 1"
-    assert large == f"4242 77 far Spawned-1 far {{s}}{'x' * 500_000} 1"
-    assert not own.startswith("4242 ")
-
-
 def unlike_stamps(text: str) -> list[str]:
     """The text without what differs from process to process: times, ids."""
     import re
