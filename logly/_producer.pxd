@@ -351,8 +351,8 @@ cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
     return site.id
 
 
-# The site of the module whose name stands in `globals`: for namespaces that are not known by a key, and on 3.11 where a global
-# has been assigned to since the last call.
+# The site of the module whose name stands in `globals`: for namespaces that are not known by a key, and where the key is a
+# version, for those in which a global has been assigned to since the last call.
 cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) noexcept nogil:
     cdef PyObject* name = NULL
     if not name_in(globals, &name):

@@ -13,12 +13,12 @@ cdef extern from * nogil:
     #define LOGLY_PYTHON
     #include <Python.h>
     #include <atomic>
+    #include <cstddef>
     #include <cstdint>
 
     #define LOGLY_NO_KEY (~(uint64_t)0)
     #if PY_VERSION_HEX < 0x030C0000
     #define LOGLY_KNOWS_GLOBALS 1
-    #define LOGLY_WATCHES 0
     // 3.11 exports no accessor for the frame that is running without making a frame object of it. That
     // version is frozen, so its layout (Include/internal/pycore_frame.h) is repeated here.
     struct logly_frame_311 {
@@ -47,7 +47,6 @@ cdef extern from * nogil:
     #else
     #define LOGLY_KNOWS_GLOBALS 0
     #endif
-    #define LOGLY_WATCHES LOGLY_KNOWS_GLOBALS
     static inline PyObject* logly_frame_code(struct _PyInterpreterFrame* frame) {
     #if PY_VERSION_HEX < 0x03100000
         // The first member, in versions that are frozen; since 3.14 its low bits are a tag. The accessor returns a new
@@ -73,13 +72,23 @@ cdef extern from * nogil:
 
     // What tells one namespace (a dict of globals with one `__name__` in it) from any other, at the price of a load. The address
     // of a dict alone does not: the next dict may have the same one, and the same dict may be given another name.
-    // 3.11: the version of the dict's contents, which no dict ever has twice; it changes with every assignment to a global.
-    // Later versions: the address, as long as the dict is watched. Who keeps it is told when it is not true any more.
+    // Up to 3.13: the version of the dict's contents, which no dict ever has twice; each assignment to a global changes it.
+    // Later, and without a GIL: the address, as long as the dict is watched. Who keeps it is told when it is not true any more.
+    #ifndef LOGLY_WATCHES
+    #if defined(Py_GIL_DISABLED) || PY_VERSION_HEX >= 0x030E0000
+    #define LOGLY_WATCHES LOGLY_KNOWS_GLOBALS
+    #else
+    #define LOGLY_WATCHES 0
+    #endif
+    #endif
     static inline uint64_t logly_namespace_key(PyObject* globals) {
     #if LOGLY_WATCHES || !LOGLY_KNOWS_GLOBALS
         return (uint64_t)(uintptr_t)globals;
     #else
-        return PyDict_CheckExact(globals) ? ((PyDictObject*)globals)->ma_version_tag : LOGLY_NO_KEY;
+        if (!PyDict_CheckExact(globals)) return LOGLY_NO_KEY;
+        // In 3.12 and 3.13 it is there as before, and only the name is deprecated.
+        const char* tag = (const char*)globals + offsetof(PyDictObject, ma_keys) - sizeof(uint64_t);
+        return *(const uint64_t*)tag;
     #endif
     }
 
@@ -99,20 +108,21 @@ cdef extern from * nogil:
     #endif
     }
 
-    static void (*logly_namespace_over)(uint64_t key) = nullptr;
-    static int logly_watcher = -1;
-    #if LOGLY_WATCHES
-    static inline int logly_is_name_key(PyObject* key) {
-        if (key == logly_name_key) return 1;
-        // A key that is no str may be equal to it all the same.
-        return !PyUnicode_CheckExact(key) || (PyUnicode_GET_LENGTH(key) == 8 && PyUnicode_Compare(key, logly_name_key) == 0);
-    }
     static inline int logly_finalizes() {
     #if PY_VERSION_HEX >= 0x030D0000
         return Py_IsFinalizing();
     #else
         return _Py_IsFinalizing();
     #endif
+    }
+
+    #if LOGLY_WATCHES
+    static void (*logly_namespace_over)(uint64_t key) = nullptr;
+    static int logly_watcher = -1;
+    static inline int logly_is_name_key(PyObject* key) {
+        if (key == logly_name_key) return 1;
+        // A key that is no str may be equal to it all the same.
+        return !PyUnicode_CheckExact(key) || (PyUnicode_GET_LENGTH(key) == 8 && PyUnicode_Compare(key, logly_name_key) == 0);
     }
     // Before the change, under the dict's lock where there is no GIL; at each assignment to a global of a watched module.
     static int logly_namespace_event(PyDict_WatchEvent event, PyObject* dict, PyObject* key, PyObject* value) {
@@ -124,22 +134,20 @@ cdef extern from * nogil:
         logly_namespace_over((uint64_t)(uintptr_t)dict);
         return 0;
     }
-    #else
-    static inline int logly_finalizes() { return _Py_IsFinalizing(); }
     #endif
 
-    // Once. `over` is called with the keys of namespaces that are not what they were: it may lock nothing and run nothing.
+    // Once. `over` is called with the keys of namespaces that are not what they were: it may lock and run nothing.
     static inline void logly_namespaces_begin(PyObject* name_key, void (*over)(uint64_t key)) {
         logly_name_key = name_key;
-        logly_namespace_over = over;
     #if LOGLY_WATCHES
+        logly_namespace_over = over;
         logly_watcher = PyDict_AddWatcher(logly_namespace_event);
         if (logly_watcher < 0) PyErr_Clear();  // others have taken all there are
     #endif
     }
 
-    // From now on the namespace `globals`, whose `__name__` is `name`, is known by `*kept`, if it can be. Watched are the dicts of
-    // imported modules, which live long; a dict that a program makes for one call of exec() would have to be given up at once.
+    // From now on the namespace `globals`, whose `__name__` is `name`, is known by `*kept`, if it can be. Watched are the dicts
+    // of imported modules, which live long; one that a program makes for one call of exec() would have to be given up at once.
     static inline void logly_namespace_keep(PyObject* globals, PyObject* name, uint64_t* kept_at) {
         std::atomic<uint64_t>* kept = reinterpret_cast<std::atomic<uint64_t>*>(kept_at);
     #if LOGLY_WATCHES

@@ -235,7 +235,8 @@ cdef Site* new_site(tuple description) except NULL:
     return site
 
 
-# What a namespace was known by is not true any more: it dies, or gets another name. Called by the interpreter in the middle of that.
+# What a namespace was known by is not true any more: it dies, or gets another name. The interpreter calls this in the middle
+# of that.
 cdef void forget_namespace(uint64_t key) noexcept nogil:
     cdef Site* site
     cdef uint32_t i
