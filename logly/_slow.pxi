@@ -41,6 +41,11 @@ cdef str type_name(object value):
     return type.__dict__["__name__"].__get__(type(value))
 
 
+cdef str one_word(str name):
+    """A class's name, quoted where it is none: a class made from data may have any text there, also line breaks."""
+    return name if name.isidentifier() else repr(name)
+
+
 cdef str safe_repr(object value):
     """repr(value), whatever it does. An int too long for CPython's decimal conversion is shown in hexadecimal."""
     cdef object trouble
@@ -228,15 +233,15 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit):
             return None
         render = exception_renderer()
         if render is None:
-            kind, message = type(found[0]).__name__, cut_text(safe_str(found[0]), limit)
-            return (kind, message, f"{kind}: {message!r}", "")
+            kind, message = type_name(found[0]), cut_text(safe_str(found[0]), limit)
+            return (kind, message, f"{one_word(kind)}: {message!r}", "")
         kind, message, stack, safe = render(*found)
         return (cut_text(kind, limit), cut_text(message, limit), cut_text(stack, limit), cut_text(safe, limit))
     except RecursionError:
         raise
     except Exception as error:
         trouble = error
-    return ("?", "", f"<exception could not be rendered: {type(trouble).__name__}>", "")
+    return ("?", "", f"<exception could not be rendered: {one_word(type_name(trouble))}>", "")
 
 
 cdef object exception_renderer():

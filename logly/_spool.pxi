@@ -374,7 +374,12 @@ cdef class SpoolFile:
             free_site(self.names.sites[number])
             self.names.sites[number] = site  # its id stays 0: no routing is remembered for it
         elif kind == NAME_LEVEL and number < MAX_LEVELS:
-            self.levels[number] = (parts[0].decode("utf-8", "replace"), int(parts[1]), parts[2].decode("utf-8", "replace"))
+            name = parts[0].decode("utf-8", "replace")
+            color = parts[2].decode("utf-8", "replace")
+            # Written into lines as they are; a live logger's are checked where they are set.
+            if not name.isprintable() or not color.removeprefix("\x1b[").isprintable():
+                raise ValueError
+            self.levels[number] = (name, int(parts[1]), color)
         elif kind == NAME_LOGGER:
             self.logger_name = parts[0]
 

@@ -9,6 +9,7 @@ import sys
 
 from .config import LoggerConfig, SinkConfig
 from .errors import LoglyError, SinkError, SpoolError
+from .reports import visible
 from .spool import deliver, finish_writes, names_of, open_dead
 
 __all__ = ["recover"]
@@ -19,12 +20,12 @@ def recover(options: argparse.Namespace) -> int:
     base = os.path.abspath(options.spool)
     paths = [base] if os.path.isfile(base) else names_of(base)
     if not paths:
-        print(f"logly: no spool {options.spool}: nothing to recover", file=sys.stderr)
+        _tell(f"no spool {options.spool}: nothing to recover")
         return 1
     try:
         sink = _sink(options)
     except (LoglyError, OSError) as mistake:
-        print(f"logly: {mistake}", file=sys.stderr)
+        _tell(mistake)
         return 2
     readable = finish_writes(paths, _tell)
     results = [_recover_one(path, sink, options.timeout) for path in readable]
@@ -47,7 +48,7 @@ def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
     try:
         file = open_dead(path)
         if file is None:
-            print(f"logly: {path}: its process lives (or somebody recovers it now); left alone", file=sys.stderr)
+            _tell(f"{path}: its process lives (or somebody recovers it now); left alone")
             return False
         process = file.process
         count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, _tell)
@@ -55,9 +56,10 @@ def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
         _tell(trouble)
         return False
     how = "recovered" if is_complete else "not everything could be written; the spool stays:"
-    print(f"logly: {how} {path} (process {process}, {count} records held)", file=sys.stderr)
+    _tell(f"{how} {path} (process {process}, {count} records held)")
     return is_complete
 
 
-def _tell(trouble: Exception) -> None:
-    print(f"logly: {trouble}", file=sys.stderr)
+def _tell(what: object) -> None:
+    # A file's name may hold anything; on a terminal, nothing of it is obeyed.
+    print(visible(f"logly: {what}"), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What logly says of its own trouble where no `on_error` is set: lines on stderr, few of them."""
+"""What logly says of its own trouble where no `on_error` is set: few lines on stderr, nothing raw in them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ import sys
 import time
 from select import select
 
-__all__ = ["StderrReports"]
+__all__ = ["StderrReports", "visible"]
 
 INTERVAL_S = 1.0
 PIPE_BYTES = 4096
 """A pipe that is writable has room for so many (PIPE_BUF)."""
+
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09}
+_ESCAPES |= {0x0A: "\\n", 0x0D: "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def visible(text: str) -> str:
+    """The text as one line: control characters and line separators are escaped, as in the log itself.
+
+    What an error says may come from outside: a path, an argument's text, the name of an exception's class.
+    """
+    return text.translate(_ESCAPES).encode(errors="backslashreplace").decode()
 
 
 class StderrReports:
@@ -35,7 +46,7 @@ class StderrReports:
             self._untold += 1
             return
         self._told_at = now
-        parts = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+        parts = _texts_of(error)
         if self._untold:
             parts.append(f"and {_more(self._untold)} before this one")
             self._untold = 0
@@ -48,12 +59,20 @@ class StderrReports:
             self._write(_more(untold))
 
     def _write(self, text: str) -> None:
-        line = f"logly ({self.name}): {text}".encode(errors="backslashreplace")[: PIPE_BYTES - 1] + b"\n"
         try:
+            line = visible(f"logly ({self.name}): {text}").encode()[: PIPE_BYTES - 1] + b"\n"
             if self._fd is not None and _takes_text(self._fd):
                 os.write(self._fd, line)
         except (OSError, TypeError, AttributeError):
             pass  # there is nobody left to tell, or the interpreter has taken this module apart
+
+
+def _texts_of(error: BaseException) -> list[str]:
+    """What the error says, and its notes; it may be one of the program's own, whose text fails."""
+    try:
+        return [f"{type(error).__name__}: {error}", *map(str, getattr(error, "__notes__", ()))]
+    except Exception:
+        return [f"{type(error).__name__}: <its text fails>"]
 
 
 def _more(count: int) -> str:
