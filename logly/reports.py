@@ -71,6 +71,8 @@ def _texts_of(error: BaseException) -> list[str]:
     """What the error says, and its notes; it may be one of the program's own, whose text fails."""
     try:
         return [f"{type(error).__name__}: {error}", *map(str, getattr(error, "__notes__", ()))]
+    except RecursionError:
+        raise
     except Exception:
         return [f"{type(error).__name__}: <its text fails>"]
 
