@@ -9,10 +9,11 @@ from logly._escape cimport (
     write_json_bytes, write_json_float, write_json_string, write_json_utf8, write_logfmt_value,
 )
 from logly._line cimport (
-    LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, Text, is_overridden, write_exception, write_message,
+    LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, Text, write_exception, write_message,
 )
+from logly._names cimport fields_repeat, find_field, is_replaced
 from logly._number cimport write_int, write_uint
-from logly._program cimport find_field, write_value
+from logly._program cimport write_value
 from logly._record cimport (
     TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView,
     Value, get_value, text_kind,
@@ -140,10 +141,11 @@ cdef inline void write_json_fields(Buffer* out, const RecordView* view, bint pre
     cdef const char* at = view.fields
     cdef Value key, value
     cdef uint32_t i
+    cdef bint repeat = fields_repeat(view)
     for i in range(view.header.fields):
         at = get_value(at, &key)
         at = get_value(at, &value)
-        if is_overridden(view, i, at, &key):
+        if repeat and is_replaced(view, i, at, &key):
             continue
         buffer_append(out, b",\n  ", 4 if pretty else 1)
         if is_reserved_key(&key):
@@ -276,6 +278,7 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
     cdef const char* at = view.fields
     cdef Value key, value
     cdef uint32_t i
+    cdef bint repeat = fields_repeat(view)
     buffer_append(out, b"timestamp=", 10)
     time_pattern_render(layout.stamp, out, line.time_ns, True)
     write_logfmt_text(out, b" level=", 7, &line.level.name)
@@ -287,7 +290,7 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
     for i in range(view.header.fields):
         at = get_value(at, &key)
         at = get_value(at, &value)
-        if not is_overridden(view, i, at, &key):
+        if not (repeat and is_replaced(view, i, at, &key)):
             write_logfmt_key(out, &key, view)
             write_logfmt_field(out, &value)
     if view.exception != NULL:

@@ -14,10 +14,11 @@ from logly._line cimport (
     COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
     PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
     PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME, PIECE_TIME,
-    Layout, Line, Piece, RunEntry, Site, base_name, buffer_text, is_overridden, write_exception, write_message,
+    Layout, Line, Piece, RunEntry, Site, base_name, buffer_text, write_exception, write_message,
 )
+from logly._names cimport fields_repeat, find_field, is_replaced
 from logly._number cimport write_int
-from logly._program cimport find_field, format_value, write_value
+from logly._program cimport format_value, write_value
 from logly._record cimport (
     TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, get_value, text_kind,
 )
@@ -107,10 +108,11 @@ cdef inline void write_fields(Buffer* out, const RecordView* view, const char* b
     cdef Value key, value
     cdef uint32_t i
     cdef bint first = size > 0 and before[0] == c','
+    cdef bint repeat = fields_repeat(view)
     for i in range(view.header.fields):
         at = get_value(at, &key)
         at = get_value(at, &value)
-        if is_overridden(view, i, at, &key):
+        if repeat and is_replaced(view, i, at, &key):
             continue
         if not first:
             buffer_append(out, before, size)

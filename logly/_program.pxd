@@ -9,10 +9,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly._format cimport FormatSpec, format_bool, format_float, format_int, format_text, format_uint
+from logly._names cimport find_field
 from logly._number cimport write_float, write_int, write_uint
 from logly._record cimport (
-    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_NONE, TAG_TRUE, TAG_UINT, TAG_UTF8, RecordView, Value, get_value,
-    same_text, text_kind,
+    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_NONE, TAG_TRUE, TAG_UINT, TAG_UTF8, RecordView, Value, get_value, text_kind,
 )
 from logly._unicode cimport write_ascii, write_bytes_repr, write_repr, write_text
 
@@ -119,21 +119,6 @@ cdef inline void run_step(Buffer* out, const Step* step, const Value* value) noe
         format_value(out, value, &step.spec)
     else:
         write_value(out, value)
-
-
-# The value of the last field with this key: what the call itself said wins over bind and context.
-cdef inline bint find_field(const RecordView* view, const Value* key, Value* found) noexcept nogil:
-    cdef const char* at = view.fields
-    cdef Value name, value
-    cdef uint32_t _
-    cdef bint there = False
-    for _ in range(view.header.fields):
-        at = get_value(at, &name)
-        at = get_value(at, &value)
-        if same_text(&name, key):
-            found[0] = value
-            there = True
-    return there
 
 
 cdef inline void render_program(Buffer* out, const Program* program, const RecordView* view) noexcept nogil:
