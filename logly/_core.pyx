@@ -1,14 +1,16 @@
 """The compiled logger: the level gate and the way into the ring (`Producer`), the engine behind it (`Core`).
 
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
-files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
-`_nested.pxi` and `_fields.pxi` (nested values, blocks of fields), `_layouts.pxi` (layout programs), `_engine.pxi`
-(`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_spool_use.pxi`, `_records.pxi` (records as Python objects),
+files of one concept each: `_registry.pxi` (templates, call sites), `_messages.pxi` (the rules for a message's placeholders),
+`_slow.pxi` (what may run Python code at a call), `_nested.pxi` and `_fields.pxi` (nested values, blocks of fields),
+`_layouts.pxi` (layout programs), `_engine.pxi` (`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_spool_use.pxi`,
+`_records.pxi` (records as Python objects),
 `_enter.pxi` (which ring a thread writes to), `_room.pxi` (records that wait for room), `_calls.pxi` (the log calls themselves).
 """
 
 import sys
 import threading
+from _string import formatter_field_name_split, formatter_parser
 from _thread import RLock, start_new_thread
 from _weakref import ref as weakref
 from collections import deque
@@ -118,6 +120,7 @@ cdef bytes random_numbers = urandom(8 * NAME_KEYS)
 memcpy(name_keys, <const char*> random_numbers, 8 * NAME_KEYS)
 
 include "_registry.pxi"
+include "_messages.pxi"
 include "_slow.pxi"
 include "_nested.pxi"
 include "_fields.pxi"

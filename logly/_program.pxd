@@ -40,6 +40,7 @@ cdef struct Step:
 cdef struct Program:
     uint32_t id
     bint native            # False: always formatted by the caller's thread
+    bint fills             # with fields alone too: it names some, or it has no braces, which would stay as they are
     uint16_t required      # positional arguments that the template reads
     uint16_t steps
     uint16_t growth        # a message is at most 2 to this power times as long as its arguments in the record

@@ -128,6 +128,7 @@ cdef Program* compile_program(str message) except NULL:
         except Exception:
             pass  # the interpreter has taken that module apart: str.format is left
         program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
+        program.fills = program.native and (program.names or not has_braces(message))
     except BaseException:
         free_program(program)
         raise
