@@ -11,7 +11,7 @@ from logly._escape cimport (
 from logly._line cimport (
     LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, Text, write_exception, write_message,
 )
-from logly._names cimport fields_repeat, find_field, is_replaced
+from logly._names cimport FieldWalk, find_field, walk_again, walk_begin, walk_takes
 from logly._number cimport write_int, write_uint
 from logly._program cimport write_value
 from logly._record cimport (
@@ -138,22 +138,31 @@ cdef inline void write_json_site(Buffer* out, const Line* line, bint pretty) noe
 
 
 cdef inline void write_json_fields(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
-    cdef const char* at = view.fields
+    cdef FieldWalk walk
+    cdef const char* at
+    cdef const char* begun
     cdef Value key, value
     cdef uint32_t i
-    cdef bint repeat = fields_repeat(view)
-    for i in range(view.header.fields):
-        at = get_value(at, &key)
-        at = get_value(at, &value)
-        if repeat and is_replaced(view, i, at, &key):
-            continue
-        buffer_append(out, b",\n  ", 4 if pretty else 1)
-        if is_reserved_key(&key):
-            write_free_key(out, &key, view, True)
-        else:
-            write_json_string(out, text_kind(key.tag), key.data, key.count)
-        buffer_append(out, b": ", 2 if pretty else 1)
-        write_json_value(out, &value)
+    cdef size_t start = out.size
+    walk_begin(&walk, view)
+    while True:
+        at = view.fields
+        for i in range(view.header.fields):
+            begun = at
+            at = get_value(at, &key)
+            at = get_value(at, &value)
+            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
+                continue
+            buffer_append(out, b",\n  ", 4 if pretty else 1)
+            if is_reserved_key(&key):
+                write_free_key(out, &key, view, True)
+            else:
+                write_json_string(out, text_kind(key.tag), key.data, key.count)
+            buffer_append(out, b": ", 2 if pretty else 1)
+            write_json_value(out, &value)
+        if not walk_again(&walk, view):
+            break
+        out.size = start
 
 
 cdef inline void write_json_exception(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
@@ -273,12 +282,31 @@ cdef inline void write_logfmt_site(Buffer* out, const Line* line) noexcept nogil
         write_int(out, line.view.site_line)
 
 
-cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
-    cdef const RecordView* view = &line.view
-    cdef const char* at = view.fields
+cdef inline void write_logfmt_fields(Buffer* out, const RecordView* view) noexcept nogil:
+    cdef FieldWalk walk
+    cdef const char* at
+    cdef const char* begun
     cdef Value key, value
     cdef uint32_t i
-    cdef bint repeat = fields_repeat(view)
+    cdef size_t start = out.size
+    walk_begin(&walk, view)
+    while True:
+        at = view.fields
+        for i in range(view.header.fields):
+            begun = at
+            at = get_value(at, &key)
+            at = get_value(at, &value)
+            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
+                continue
+            write_logfmt_key(out, &key, view)
+            write_logfmt_field(out, &value)
+        if not walk_again(&walk, view):
+            break
+        out.size = start
+
+
+cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
+    cdef const RecordView* view = &line.view
     buffer_append(out, b"timestamp=", 10)
     time_pattern_render(layout.stamp, out, line.time_ns, True)
     write_logfmt_text(out, b" level=", 7, &line.level.name)
@@ -287,12 +315,7 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
     write_message(scratch, line)
     write_logfmt_value(out, 0, scratch.data, scratch.size)
     write_logfmt_site(out, line)
-    for i in range(view.header.fields):
-        at = get_value(at, &key)
-        at = get_value(at, &value)
-        if not (repeat and is_replaced(view, i, at, &key)):
-            write_logfmt_key(out, &key, view)
-            write_logfmt_field(out, &value)
+    write_logfmt_fields(out, view)
     if view.exception != NULL:
         scratch.size = 0
         write_exception(scratch, view, False)

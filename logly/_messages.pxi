@@ -147,11 +147,11 @@ cdef str formatted(str template, tuple args, dict fields):
 
 # ---- fields alone
 
-cdef bint is_given(object field, object conversion, dict fields) except -1:
+cdef bint is_given(str field, object conversion, dict fields) except -1:
     """Is it a field's plain name: no attribute, no item, no number?"""
     return (
-        field in fields and "." not in field and "[" not in field and type(split_field_name(field)[0]) is str
-        and (not conversion or conversion in "rsa") and field != ""
+        field in fields and field.find(".") < 0 and field.find("[") < 0 and not field.isdecimal() and len(field) > 0
+        and (not conversion or conversion in "rsa")
     )
 
 
@@ -183,6 +183,8 @@ cdef str filled(str template, dict fields, Py_ssize_t limit):
     cdef list parts = []
     cdef Py_ssize_t size = 0
     cdef str text
+    if template.count("{") <= MAX_USES and not may_be_too_wide(template):
+        return formatted(template, (), fields)
     for literal, field, spec, conversion in parse_template(template):
         if size > limit:
             # The same long value, named again and again: what would be cut off in the end is not made first.

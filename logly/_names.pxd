@@ -1,8 +1,8 @@
 """The fields of a record by their names: which one a name means, and which ones a later field of the same name replaces.
 
-A record with few fields is searched from end to end. For one with many, an index is made: a hash table of the names, once per
-record, whichever sinks and placeholders ask. So the work grows with the number of fields and not with its square, whoever
-chose the names. They may come from outside, so the hash is keyed with random numbers of the process (a strongly
+A record with few fields is searched from end to end. For one with many, an index is made: a hash table of the names, once
+per record, whichever sinks and placeholders ask. So the work grows with the number of fields and not with its square,
+whoever chose the names. They may come from outside, so the hash is keyed with random numbers of the process (a strongly
 universal family: Lemire and Kaser, "Strongly universal string hashing is fast", 2014).
 
 An index is the flusher's, under the engine's lock. Its memory is kept from record to record: at most 768 KiB, for the 65,535
@@ -11,9 +11,9 @@ fields that a record may have. Where there is none to be had, records are search
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from logly._record cimport MAY_REPEAT, TAG_UTF8, FieldIndex, NameEntry, RecordView, Value, get_value, same_text, unit_size
+from logly._record cimport MAY_REPEAT, FieldIndex, NameEntry, RecordView, Value, get_value, same_text, unit_size
 
 cdef enum:
     FEW_FIELDS = 4             # up to here, searching from end to end is the faster way
@@ -114,7 +114,9 @@ cdef inline bint index_reserve(FieldIndex* index, uint32_t fields) noexcept nogi
 
 
 # The slot of a name: the one that has it, or the empty one where it belongs.
-cdef inline uint16_t* index_slot(const FieldIndex* index, const RecordView* view, const Value* name, uint32_t hashed) noexcept nogil:
+cdef inline uint16_t* index_slot(
+    const FieldIndex* index, const RecordView* view, const Value* name, uint32_t hashed
+) noexcept nogil:
     cdef uint32_t at = hashed & index.mask
     cdef const NameEntry* entry
     cdef Value other
@@ -128,70 +130,73 @@ cdef inline uint16_t* index_slot(const FieldIndex* index, const RecordView* view
     return &index.slot[at]
 
 
-# In local variables: what is written to the table could be the table's own numbers, for all that the compiler knows.
-cdef inline void index_fill(FieldIndex* index, const RecordView* view) noexcept nogil:
-    cdef const char* at = view.fields
-    cdef NameEntry* entry = index.entry
-    cdef uint16_t* slots = index.slot
-    cdef uint16_t* slot
-    cdef Value name, value
-    cdef uint32_t hashed, number
+# An empty index, with room for the fields of this record. False: there is no memory for it.
+cdef inline bint index_begin(FieldIndex* index, const RecordView* view) noexcept nogil:
     cdef uint32_t fields = view.header.fields
     cdef uint32_t mask = 255
+    if not index_reserve(index, fields):
+        return False
     while mask + 1 < 2 * fields:
         mask = 2 * mask + 1
-    memset(slots, 0, (mask + 1) * sizeof(uint16_t))
+    memset(index.slot, 0, (mask + 1) * sizeof(uint16_t))
     index.mask = mask
     index.replaced = 0
-    for number in range(1, fields + 1):
-        entry.at = <uint32_t> (at - view.fields)
-        if at[0] == TAG_UTF8:
-            # Nearly all names. That a unit is a byte is guessed by the processor, so it need not wait for the multiplication.
-            memcpy(&name.count, at + 1, 4)
-            name.tag = TAG_UTF8
-            name.data = at + 5
-            at += 5 + <uint64_t> name.count
-        else:
-            at = get_value(at, &name)
-        at = get_value(at, &value)
-        hashed = hash_of(&name)
-        entry.hashed = hashed
-        entry += 1
-        slot = &slots[hashed & mask]
-        if slot[0]:
-            slot = index_slot(index, view, &name, hashed)
-            if slot[0]:
-                index.entry[slot[0] - 1].at |= IS_REPLACED
-                index.replaced += 1
-        slot[0] = <uint16_t> number
-
-
-# Makes the index of this record, if it is not there yet. False: there is no memory for it.
-cdef inline bint index_made(const RecordView* view) noexcept nogil:
-    cdef FieldIndex* index = view.index
-    if index.of != view.header:
-        index.of = view.header
-        index.lookups = 0
-        index.is_made = False
-    if not index.is_made:
-        if not index_reserve(index, view.header.fields):
-            return False
-        index_fill(index, view)
-        index.is_made = True
     return True
 
 
-# Many fields, and asked for often enough that the index is worth its price?
-cdef inline bint is_worth_an_index(const RecordView* view) noexcept nogil:
+# Takes in the field of this number, counted from 0, whose name stands at `at`.
+cdef inline void index_note(
+    FieldIndex* index, const RecordView* view, uint32_t number, const char* at, const Value* name
+) noexcept nogil:
+    cdef uint32_t hashed = hash_of(name)
+    cdef NameEntry* entry = index.entry
+    cdef uint16_t* slot = index.slot + (hashed & index.mask)
+    entry[number].hashed = hashed
+    entry[number].at = <uint32_t> (at - view.fields)
+    if slot[0]:
+        slot = index_slot(index, view, name, hashed)
+        if slot[0]:
+            entry[slot[0] - 1].at |= IS_REPLACED
+            index.replaced += 1
+    slot[0] = <uint16_t> (number + 1)
+
+
+cdef inline void index_fill(FieldIndex* index, const RecordView* view) noexcept nogil:
+    cdef const char* at = view.fields
+    cdef const char* start
+    cdef Value name, value
+    cdef uint32_t number
+    for number in range(view.header.fields):
+        start = at
+        at = get_value(at, &name)
+        at = get_value(at, &value)
+        index_note(index, view, number, start, &name)
+
+
+# The index is for this record from now on, made or not.
+cdef inline FieldIndex* index_of(const RecordView* view) noexcept nogil:
     cdef FieldIndex* index = view.index
-    if view.header.fields <= FEW_FIELDS or index == NULL:
-        return False
     if index.of != view.header:
         index.of = view.header
         index.lookups = 0
         index.is_made = False
+    return index
+
+
+# Many fields, and asked for often enough that the index is worth its price? Then it is made, where there is memory for it.
+cdef inline bint index_made(const RecordView* view) noexcept nogil:
+    cdef FieldIndex* index
+    if view.header.fields <= FEW_FIELDS or view.index == NULL:
+        return False
+    index = index_of(view)
+    if index.is_made:
+        return True
     index.lookups += 1
-    return index.is_made or index.lookups > FEW_LOOKUPS
+    if index.lookups <= FEW_LOOKUPS or not index_begin(index, view):
+        return False
+    index_fill(index, view)
+    index.is_made = True
+    return True
 
 
 cdef inline bint index_find(const RecordView* view, const Value* key, Value* found) noexcept nogil:
@@ -210,7 +215,7 @@ cdef inline bint find_field(const RecordView* view, const Value* key, Value* fou
     cdef Value name, value
     cdef uint32_t _
     cdef bint there = False
-    if is_worth_an_index(view) and index_made(view):
+    if index_made(view):
         return index_find(view, key, found)
     for _ in range(view.header.fields):
         at = get_value(at, &name)
@@ -221,16 +226,28 @@ cdef inline bint find_field(const RecordView* view, const Value* key, Value* fou
     return there
 
 
-# Does a field of this record stand in for an earlier one of the same name? True also where that is to be seen field by field.
-cdef inline bint fields_repeat(const RecordView* view) noexcept nogil:
-    if not view.header.flags & MAY_REPEAT:
-        return False
-    if view.header.fields > FEW_FIELDS and view.index != NULL and index_made(view):
-        return view.index.replaced != 0
-    return True
+# ---- the fields that count, one after the other
+
+# A walk makes the index on its way, and takes each name for a new one meanwhile: that is nearly always so, and the fields need
+# not be read twice. Where it turns out to be wrong in the end, the walk is to be made again.
+cdef struct FieldWalk:
+    bint takes_all
+    FieldIndex* index      # that is being made, or NULL
 
 
-# Only where `fields_repeat`: has a later field the name of the one of this number? `after`: where the next one begins.
+cdef inline void walk_begin(FieldWalk* walk, const RecordView* view) noexcept nogil:
+    cdef FieldIndex* index
+    walk.index = NULL
+    walk.takes_all = view.header.flags & MAY_REPEAT == 0
+    if walk.takes_all or view.header.fields <= FEW_FIELDS or view.index == NULL:
+        return
+    index = index_of(view)
+    if index.is_made:
+        walk.takes_all = index.replaced == 0
+    elif index_begin(index, view):
+        walk.index = index
+
+
 cdef inline bint is_replaced(const RecordView* view, uint32_t number, const char* after, const Value* key) noexcept nogil:
     cdef Value name
     cdef uint32_t _
@@ -242,3 +259,23 @@ cdef inline bint is_replaced(const RecordView* view, uint32_t number, const char
             return True
         after = get_value(after, &name)
     return False
+
+
+# Does the field of this number count, which stands from `start` to `after`? To be asked only where not all of them do.
+cdef inline bint walk_takes(
+    FieldWalk* walk, const RecordView* view, uint32_t number, const char* start, const char* after, const Value* key
+) noexcept nogil:
+    # Somebody may have needed the index in between, and made it.
+    if walk.index != NULL and not walk.index.is_made:
+        index_note(walk.index, view, number, start, key)
+        return True
+    return not is_replaced(view, number, after, key)
+
+
+# After the last field: were there some that do not count? Then the walk begins anew, and leaves them out.
+cdef inline bint walk_again(FieldWalk* walk, const RecordView* view) noexcept nogil:
+    if walk.index == NULL:
+        return False
+    walk.index.is_made = True
+    walk.index = NULL
+    return view.index.replaced != 0

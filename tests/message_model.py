@@ -2,6 +2,7 @@
 
 import re
 import string
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,12 +19,32 @@ class TooWide(Exception):
 def is_too_wide(spec: str) -> bool:
     found = SPEC.fullmatch(spec)
     assert found is not None
-    numbers = [int(digits) for digits in (found["width"], found["precision"]) if digits]
-    return max(numbers, default=0) > MAX_WIDTH and "%" not in found["rest"][:-1]
+    widths = [number(digits) for digits in (found["width"], found["precision"]) if digits]
+    return max(widths, default=0) > MAX_WIDTH and "%" not in found["rest"][:-1]
+
+
+def number(digits: str) -> int:
+    """`int`, of any number of any script's digits."""
+    value = 0
+    for digit in digits:
+        value = min(10 * value + unicodedata.decimal(digit), MAX_WIDTH + 1)
+    return value
 
 
 class Limited(string.Formatter):
     """Looks at every specification, nested ones too, once it is complete."""
+
+    def __init__(self) -> None:
+        self.automatic = 0
+
+    def parse(self, template: Any) -> Any:
+        # string.Formatter knows "{}" as the next argument, but not "{.real}".
+        for literal, name, spec, conversion in super().parse(template):
+            numbered = name
+            if name is not None and name[:1] in ("", ".", "["):
+                numbered = f"{self.automatic}{name}"
+                self.automatic += 1
+            yield literal, numbered, spec, conversion
 
     def format_field(self, value: Any, spec: str) -> Any:
         if is_too_wide(spec):

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, SinkConfig
@@ -290,6 +290,7 @@ def outside_texts(draw):
 
 
 @given(calls=st.lists(outside_texts(), min_size=1, max_size=6))
+@settings(max_examples=max(1, settings().max_examples // 2))
 def test_with_fields_alone_only_plain_names_of_given_fields_are_filled(bench, calls):
     # Each message three times: what is a template is one for the flusher then.
     batch = [(message, (), fields) for message, fields in calls for _ in range(3)]
