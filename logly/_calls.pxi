@@ -62,7 +62,9 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexc
         call.names = names
     if call.arg_count or call.names != NULL:
         call.program = <Program*> table_find(&template_table, <uint64_t> call.message, 1)
-        if call.program == NULL or not call.program.native or call.arg_count < call.program.required:
+        if call.program == NULL or not (call.program.native if call.arg_count else call.program.fills):
+            return False
+        if call.arg_count < call.program.required:
             return False
         if call.arg_count > MAX_ARGS:
             return False
@@ -276,6 +278,11 @@ cdef uint32_t kind_of(object value) noexcept:
     return <uint32_t> kind if kind > 0 else 0
 
 
+# Is it a template whatever the fields are? With fields alone, one that has braces is so only once they have filled it.
+cdef bint is_kept_template(str message, tuple args, dict fields) noexcept:
+    return bool(args) or (bool(fields) and not has_braces(message))
+
+
 cdef bint emit_careful(
     Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel
 ) except -1:
@@ -292,11 +299,11 @@ cdef bint emit_careful(
     try:
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit)
-        if type(message) is str and (args or fields) and <uint64_t> len(message) <= limit // 4:
+        if type(message) is str and is_kept_template(message, args, fields) and <uint64_t> len(message) <= limit // 4:
             program = register_template(message)
         if not all_native(program, args, limit):
             program = NULL
-            text = cut_text(format_message(core, message, args, fields, stacklevel), limit)
+            text = cut_text(format_message(core, message, args, fields, stacklevel, limit), limit)
         place = safe_site(core, stacklevel, None)
         name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
         block = FieldBlock(fields, None, limit) if fields else None
@@ -591,9 +598,10 @@ cdef extern from *:
     #define LOGLY_DOC(NAME, LEVEL) NAME "($self, message, /, *args, **fields)\\n--\\n\\n" \\
         "Log a message at " LEVEL ".\\n\\n" \\
         "Args:\\n" \\
-        "    message: any object; text with str.format placeholders when `args` or `fields` are given.\\n" \\
+        "    message: any object. With `args` a template of str.format's; alone it is written as it is.\\n" \\
         "    args: values for the placeholders, byte for byte as str.format would put them.\\n" \\
-        "    fields: structured fields, which also fill `{name}` placeholders. Two names are not fields:\\n" \\
+        "    fields: structured fields. They also fill `{name}`, `{name!r}` and `{name:spec}`; without `args` only where\\n" \\
+        "        each placeholder is such a name, or the message is written as it is. Two names are not fields:\\n" \\
         "        `exc_info` (True, or an exception) adds a traceback, `stacklevel` (2: the caller's caller) moves\\n" \\
         "        the call site up.\\n\\n" \\
         "Never raises because of its arguments or of a sink's trouble."

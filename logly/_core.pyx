@@ -1,17 +1,20 @@
 """The compiled logger: the level gate and the way into the ring (`Producer`), the engine behind it (`Core`).
 
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
-files of one concept each: `_registry.pxi` (templates, call sites), `_slow.pxi` (what may run Python code at a call),
-`_nested.pxi` and `_fields.pxi` (nested values, blocks of fields), `_layouts.pxi` (layout programs), `_engine.pxi`
-(`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_spool_use.pxi`, `_records.pxi` (records as Python objects),
+files of one concept each: `_registry.pxi` (templates, call sites), `_messages.pxi` (the rules for a message's placeholders),
+`_slow.pxi` (what may run Python code at a call), `_nested.pxi` and `_fields.pxi` (nested values, blocks of fields),
+`_layouts.pxi` (layout programs), `_engine.pxi` (`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_spool_use.pxi`,
+`_records.pxi` (records as Python objects),
 `_enter.pxi` (which ring a thread writes to), `_room.pxi` (records that wait for room), `_calls.pxi` (the log calls themselves).
 """
 
 import sys
 import threading
+from _string import formatter_field_name_split, formatter_parser
 from _thread import RLock, start_new_thread
 from _weakref import ref as weakref
 from collections import deque
+from os import urandom
 from types import TracebackType
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -49,6 +52,7 @@ from logly._line cimport (
 )
 from logly._lock cimport Lock, lock_await, lock_init, lock_release, lock_spin, lock_take, lock_try
 from logly._merge cimport Merge, merge_free
+from logly._names cimport NAME_KEYS, index_free, name_keys
 from logly._output cimport (
     BUSY_RECORDS, BUSY_TEXT, NO_TURN, NOT_BUSY, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS,
     WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Marks, Sink, marks_clear, sink_advance, sink_backlog,
@@ -65,7 +69,7 @@ from logly._python cimport (
 )
 from logly._record cimport (
     IS_ECHO, IS_INSIDE, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER,
-    TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, RecordHeader, RecordHeap, RecordView, Value, get_value,
+    TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor, FieldIndex, RecordHeader, RecordHeap, RecordView, Value, get_value,
     put_counted, unit_size,
 )
 from logly._ring cimport (
@@ -112,7 +116,11 @@ IS_FREE_THREADED = bool(FREE_THREADED)
 
 clock_init()
 
+cdef bytes random_numbers = urandom(8 * NAME_KEYS)
+memcpy(name_keys, <const char*> random_numbers, 8 * NAME_KEYS)
+
 include "_registry.pxi"
+include "_messages.pxi"
 include "_slow.pxi"
 include "_nested.pxi"
 include "_fields.pxi"

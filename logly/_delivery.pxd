@@ -288,6 +288,9 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     line.name = &engine.name
     line.process = line.view.process if line.view.process else engine.process
     line.message = NULL
+    # What was made for another record at the same address is not this one's.
+    engine.index.of = NULL
+    line.view.index = &engine.index
 
 
 cdef inline void refuse_record(Engine* engine, Sink* sink) noexcept nogil:

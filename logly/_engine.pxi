@@ -65,6 +65,7 @@ cdef class Core:
         merge_free(&self.engine.merge)
         buffer_free(&self.engine.scratch)
         buffer_free(&self.engine.message)
+        index_free(&self.engine.index)
         buffer_free(&self.engine.aside)
         free(<void*> self.engine.name.data)
         free(self.engine_block)

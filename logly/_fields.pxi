@@ -21,7 +21,10 @@ cdef class FieldBlock:
     def without(self, names):
         """A block without these fields."""
         cdef FieldBlock block = FieldBlock({})
-        block.values = {name: value for name, value in self.values.items() if name not in names}
+        block.values = dict(self.values)
+        for name in names:
+            if isinstance(name, str):
+                block.values.pop(plain_key(name), None)
         block.count = <uint16_t> len(block.values)
         block.data = encode_block(block.values)
         return block

@@ -434,6 +434,7 @@ cdef void forget_flushers_memory(Engine* engine) noexcept:
     cdef Sink* sink = engine.sinks
     buffer_init(&engine.scratch)
     buffer_init(&engine.message)
+    memset(&engine.index, 0, sizeof(FieldIndex))
     buffer_init(&engine.aside)
     engine.failed = NULL
     engine.failed_capacity = 0

@@ -9,10 +9,11 @@ from logly._escape cimport (
     write_json_bytes, write_json_float, write_json_string, write_json_utf8, write_logfmt_value,
 )
 from logly._line cimport (
-    LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, Text, is_overridden, write_exception, write_message,
+    LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, Text, write_exception, write_message,
 )
+from logly._names cimport FieldWalk, find_field, walk_again, walk_begin, walk_takes
 from logly._number cimport write_int, write_uint
-from logly._program cimport find_field, write_value
+from logly._program cimport write_value
 from logly._record cimport (
     TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView,
     Value, get_value, text_kind,
@@ -137,21 +138,31 @@ cdef inline void write_json_site(Buffer* out, const Line* line, bint pretty) noe
 
 
 cdef inline void write_json_fields(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
-    cdef const char* at = view.fields
+    cdef FieldWalk walk
+    cdef const char* at
+    cdef const char* begun
     cdef Value key, value
     cdef uint32_t i
-    for i in range(view.header.fields):
-        at = get_value(at, &key)
-        at = get_value(at, &value)
-        if is_overridden(view, i, at, &key):
-            continue
-        buffer_append(out, b",\n  ", 4 if pretty else 1)
-        if is_reserved_key(&key):
-            write_free_key(out, &key, view, True)
-        else:
-            write_json_string(out, text_kind(key.tag), key.data, key.count)
-        buffer_append(out, b": ", 2 if pretty else 1)
-        write_json_value(out, &value)
+    cdef size_t start = out.size
+    walk_begin(&walk, view)
+    while True:
+        at = view.fields
+        for i in range(view.header.fields):
+            begun = at
+            at = get_value(at, &key)
+            at = get_value(at, &value)
+            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
+                continue
+            buffer_append(out, b",\n  ", 4 if pretty else 1)
+            if is_reserved_key(&key):
+                write_free_key(out, &key, view, True)
+            else:
+                write_json_string(out, text_kind(key.tag), key.data, key.count)
+            buffer_append(out, b": ", 2 if pretty else 1)
+            write_json_value(out, &value)
+        if not walk_again(&walk, view):
+            break
+        out.size = start
 
 
 cdef inline void write_json_exception(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
@@ -271,11 +282,31 @@ cdef inline void write_logfmt_site(Buffer* out, const Line* line) noexcept nogil
         write_int(out, line.view.site_line)
 
 
-cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
-    cdef const RecordView* view = &line.view
-    cdef const char* at = view.fields
+cdef inline void write_logfmt_fields(Buffer* out, const RecordView* view) noexcept nogil:
+    cdef FieldWalk walk
+    cdef const char* at
+    cdef const char* begun
     cdef Value key, value
     cdef uint32_t i
+    cdef size_t start = out.size
+    walk_begin(&walk, view)
+    while True:
+        at = view.fields
+        for i in range(view.header.fields):
+            begun = at
+            at = get_value(at, &key)
+            at = get_value(at, &value)
+            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
+                continue
+            write_logfmt_key(out, &key, view)
+            write_logfmt_field(out, &value)
+        if not walk_again(&walk, view):
+            break
+        out.size = start
+
+
+cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
+    cdef const RecordView* view = &line.view
     buffer_append(out, b"timestamp=", 10)
     time_pattern_render(layout.stamp, out, line.time_ns, True)
     write_logfmt_text(out, b" level=", 7, &line.level.name)
@@ -284,12 +315,7 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
     write_message(scratch, line)
     write_logfmt_value(out, 0, scratch.data, scratch.size)
     write_logfmt_site(out, line)
-    for i in range(view.header.fields):
-        at = get_value(at, &key)
-        at = get_value(at, &value)
-        if not is_overridden(view, i, at, &key):
-            write_logfmt_key(out, &key, view)
-            write_logfmt_field(out, &value)
+    write_logfmt_fields(out, view)
     if view.exception != NULL:
         scratch.size = 0
         write_exception(scratch, view, False)

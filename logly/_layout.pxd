@@ -14,10 +14,11 @@ from logly._line cimport (
     COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
     PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
     PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME, PIECE_TIME,
-    Layout, Line, Piece, RunEntry, Site, base_name, buffer_text, is_overridden, write_exception, write_message,
+    Layout, Line, Piece, RunEntry, Site, base_name, buffer_text, write_exception, write_message,
 )
+from logly._names cimport FieldWalk, find_field, walk_again, walk_begin, walk_takes
 from logly._number cimport write_int
-from logly._program cimport find_field, format_value, write_value
+from logly._program cimport format_value, write_value
 from logly._record cimport (
     TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, get_value, text_kind,
 )
@@ -103,22 +104,33 @@ cdef inline void write_inline_path(Buffer* out, const Piece* piece, const Record
 
 
 cdef inline void write_fields(Buffer* out, const RecordView* view, const char* before, size_t size) noexcept nogil:
-    cdef const char* at = view.fields
+    cdef FieldWalk walk
+    cdef const char* at
+    cdef const char* begun
     cdef Value key, value
     cdef uint32_t i
-    cdef bint first = size > 0 and before[0] == c','
-    for i in range(view.header.fields):
-        at = get_value(at, &key)
-        at = get_value(at, &value)
-        if is_overridden(view, i, at, &key):
-            continue
-        if not first:
-            buffer_append(out, before, size)
-        else:
-            first = False
-        write_text(out, text_kind(key.tag), key.data, key.count)
-        buffer_put(out, c'=')
-        write_value(out, &value)
+    cdef size_t start = out.size
+    cdef bint first
+    walk_begin(&walk, view)
+    while True:
+        at = view.fields
+        first = size > 0 and before[0] == c','
+        for i in range(view.header.fields):
+            begun = at
+            at = get_value(at, &key)
+            at = get_value(at, &value)
+            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
+                continue
+            if not first:
+                buffer_append(out, before, size)
+            else:
+                first = False
+            write_text(out, text_kind(key.tag), key.data, key.count)
+            buffer_put(out, c'=')
+            write_value(out, &value)
+        if not walk_again(&walk, view):
+            break
+        out.size = start
 
 
 # What came from outside must not forge a record or drive a terminal.

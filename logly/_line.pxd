@@ -9,7 +9,7 @@ from logly._buffer cimport Buffer, buffer_append
 from logly._calendar cimport TimePattern
 from logly._format cimport FormatSpec
 from logly._program cimport Program, render_message
-from logly._record cimport MAY_REPEAT, RecordView, Value, get_value, same_text, text_kind
+from logly._record cimport RecordView, Value, get_value, text_kind
 from logly._unicode cimport write_text
 
 cdef enum PieceCode:
@@ -146,20 +146,6 @@ cdef inline const char* base_name(const char* path, uint32_t size, uint32_t* len
         start -= 1
     length[0] = size - start
     return path + start
-
-
-# Is the field at index i overridden by a later one of the same name?
-cdef inline bint is_overridden(const RecordView* view, uint32_t index, const char* after, const Value* key) noexcept nogil:
-    cdef Value name
-    cdef uint32_t _
-    if not view.header.flags & MAY_REPEAT:
-        return False
-    for _ in range(index + 1, view.header.fields):
-        after = get_value(after, &name)
-        if same_text(&name, key):
-            return True
-        after = get_value(after, &name)
-    return False
 
 
 # The traceback. `safe`: with what is not Python's own in it indented, so that no line of it can pass for a record; the

@@ -75,10 +75,12 @@ class Logger(Producer):
             Never raises because of its arguments or of a sink's trouble.
 
             Args:
-                message: any object; text with `str.format` placeholders when `args` or `fields` are given.
-                args: values for the placeholders, put byte for byte as `str.format` would.
-                fields: structured fields, which also fill ``{name}`` placeholders. Two names are not fields:
-                    ``exc_info`` (True, or an exception) adds a traceback, ``stacklevel`` (2: the caller's
+                message: any object. With `args` a template of `str.format`'s; alone it is written as it is.
+                args: values for the placeholders, put byte for byte as `str.format` would. A width or a precision
+                    above 10,000 cannot be formatted.
+                fields: structured fields. They also fill ``{name}``, ``{name!r}`` and ``{name:spec}``; without `args`
+                    only where each placeholder is such a name, or the message is written as it is. Two names are not
+                    fields: ``exc_info`` (True, or an exception) adds a traceback, ``stacklevel`` (2: the caller's
                     caller) moves the call site up.
             """
 

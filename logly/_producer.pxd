@@ -138,6 +138,8 @@ cdef inline bint names_are_given(const Call* call, uint32_t* kinds) noexcept nog
     cdef Py_ssize_t i
     cdef uint16_t n
     cdef bint found
+    if call.program.names > count:
+        return False
     for n in range(call.program.names):
         found = False
         for i in range(count):

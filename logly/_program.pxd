@@ -9,10 +9,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly._format cimport FormatSpec, format_bool, format_float, format_int, format_text, format_uint
+from logly._names cimport find_field
 from logly._number cimport write_float, write_int, write_uint
 from logly._record cimport (
-    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_NONE, TAG_TRUE, TAG_UINT, TAG_UTF8, RecordView, Value, get_value,
-    same_text, text_kind,
+    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_NONE, TAG_TRUE, TAG_UINT, TAG_UTF8, RecordView, Value, get_value, text_kind,
 )
 from logly._unicode cimport write_ascii, write_bytes_repr, write_repr, write_text
 
@@ -40,6 +40,7 @@ cdef struct Step:
 cdef struct Program:
     uint32_t id
     bint native            # False: always formatted by the caller's thread
+    bint fills             # with fields alone too: it names some, or it has no braces, which would stay as they are
     uint16_t required      # positional arguments that the template reads
     uint16_t steps
     uint16_t growth        # a message is at most 2 to this power times as long as its arguments in the record
@@ -119,21 +120,6 @@ cdef inline void run_step(Buffer* out, const Step* step, const Value* value) noe
         format_value(out, value, &step.spec)
     else:
         write_value(out, value)
-
-
-# The value of the last field with this key: what the call itself said wins over bind and context.
-cdef inline bint find_field(const RecordView* view, const Value* key, Value* found) noexcept nogil:
-    cdef const char* at = view.fields
-    cdef Value name, value
-    cdef uint32_t _
-    cdef bint there = False
-    for _ in range(view.header.fields):
-        at = get_value(at, &name)
-        at = get_value(at, &value)
-        if same_text(&name, key):
-            found[0] = value
-            there = True
-    return there
 
 
 cdef inline void render_program(Buffer* out, const Program* program, const RecordView* view) noexcept nogil:

@@ -164,6 +164,24 @@ cdef inline uint64_t align_record(uint64_t size) noexcept nogil:
     return (size + 7) & ~<uint64_t> 7
 
 
+# Where a field's name stands, counted from `RecordView.fields`, and its hash.
+cdef struct NameEntry:
+    uint32_t hashed
+    uint32_t at
+
+
+# The fields of one record by name, made when it is worth it: see _names.pxd.
+cdef struct FieldIndex:
+    const RecordHeader* of # the record; NULL: none
+    uint32_t lookups       # by name, in this record
+    bint is_made
+    uint32_t replaced      # fields whose name a later one has
+    uint32_t mask          # of the slots in use
+    uint32_t capacity      # of `entry`; there are twice as many slots
+    NameEntry* entry       # one for each field, in their order
+    uint16_t* slot         # number of a field, counted from 1; 0: none
+
+
 # The parts of a record, found once per record by the consumer.
 cdef struct RecordView:
     const RecordHeader* header
@@ -177,6 +195,7 @@ cdef struct RecordView:
     const char* body       # the message value, or the first argument
     const char* fields
     const char* exception
+    FieldIndex* index      # whoever renders has one, which is used again for the next record; or NULL
 
 
 cdef inline const char* skip_values(const char* at, uint32_t count) noexcept nogil:
@@ -193,6 +212,7 @@ cdef inline void record_view(const char* record, RecordView* view) noexcept nogi
     cdef Value value
     view.header = header
     view.process = 0
+    view.index = NULL
     view.thread = 0
     view.thread_name.tag = TAG_UTF8
     view.thread_name.data = b""

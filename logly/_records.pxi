@@ -88,6 +88,7 @@ cdef tuple record_parts(Core core, const char* record):
     """What `logly.record.Record` is made of, in the order of its arguments."""
     cdef Line line
     cdef Buffer message
+    cdef FieldIndex index
     cdef char level[64]
     cdef uint32_t level_size
     # Under the lock: another thread may be in a pass (the clock's calibration), or rename the level.
@@ -96,8 +97,12 @@ cdef tuple record_parts(Core core, const char* record):
     level_size = min(line.level.name.size, <uint32_t> sizeof(level))
     memcpy(level, line.level.name.data, level_size)
     core.unlock()
+    # The engine's own is for those who hold its lock.
+    memset(&index, 0, sizeof(FieldIndex))
+    line.view.index = &index
     buffer_init(&message)
     write_message(&message, &line)
+    index_free(&index)
     try:
         if message.failed:
             raise MemoryError

@@ -62,7 +62,7 @@ cdef Py_ssize_t most_uses(list steps):
 cdef bint compile_steps(Program* program, list steps) except -1:
     """False when a step is not native."""
     cdef Step* step
-    cdef list names = []
+    cdef dict names = {}         # to its number; there may be hundreds
     cdef Py_ssize_t i
     cdef Text text
     program.step = <Step*> calloc(len(steps) + 1, sizeof(Step))
@@ -105,12 +105,12 @@ cdef bint compile_steps(Program* program, list steps) except -1:
         if not what.isascii():
             return False  # a key is compared as CPython stores it: keep that to ASCII
         if what not in names:
-            names.append(what)
+            names[what] = program.names
             program.name_accepts[program.names] = KIND_ALL
             program.name[program.names] = <void*> what
             Py_INCREF(what)
             program.names += 1
-        program.name_accepts[names.index(what)] &= accepted_kinds(step)
+        program.name_accepts[<int> names[what]] &= accepted_kinds(step)
     return True
 
 
@@ -128,6 +128,7 @@ cdef Program* compile_program(str message) except NULL:
         except Exception:
             pass  # the interpreter has taken that module apart: str.format is left
         program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
+        program.fills = program.native and (program.names or not has_braces(message))
     except BaseException:
         free_program(program)
         raise

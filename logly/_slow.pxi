@@ -154,9 +154,10 @@ cdef str fallback_text(str message, tuple args, dict fields):
     return " ".join(parts)
 
 
-cdef str format_message(Core core, object message, tuple args, dict fields, object stacklevel):
+cdef str format_message(Core core, object message, tuple args, dict fields, object stacklevel, unsigned long long limit):
     cdef str template
-    cdef object text, trouble
+    cdef str text = None
+    cdef object trouble = None
     if type(message) is not str:
         try:
             template = str(message)
@@ -169,18 +170,22 @@ cdef str format_message(Core core, object message, tuple args, dict fields, obje
             core.note_failed_format(located(error, template, stacklevel))
     else:
         template = message
-    if not args and not fields:
+    if not args and (not fields or not names_fields_only(template, fields)):
         return template
     try:
-        # One placeholder alone may give the object itself, also one of a subclass of str.
-        text = (<object> template).format(*args, **fields)
-        return text if type(text) is str else str.__str__(text)
+        text = formatted(template, args, fields) if args else filled(template, fields, <Py_ssize_t> limit)
     except RecursionError:
         raise
     except Exception as error:
         trouble = error
-    core.note_failed_format(located(trouble, template, stacklevel))
-    return fallback_text(template, args, fields)
+    if trouble is not None:
+        core.note_failed_format(located(trouble, template, stacklevel))
+        return fallback_text(template, args, fields)
+    if template is message and not args and <uint64_t> len(template) <= limit // 4:
+        # Its fields have filled it once: the next call may have that done on the flusher's thread. What stays as it is
+        # (a request's path) gets no place in the table.
+        register_template(template)
+    return text
 
 
 cdef object located(object error, str template, object stacklevel):

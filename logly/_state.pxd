@@ -19,6 +19,7 @@ from logly._lock cimport Lock, lock_release, lock_take
 from logly._merge cimport Merge
 from logly._output cimport Sink, sink_oldest
 from logly._program cimport Program
+from logly._record cimport FieldIndex
 from logly._ring cimport Ring
 from logly._spool cimport Spool
 
@@ -103,6 +104,7 @@ cdef struct Engine:
     ClockCalibration calibration
     Buffer scratch
     Buffer message
+    FieldIndex index           # of the record that is being rendered
     Buffer aside               # records for which the thread that does the flusher's work found no room in its ring
     size_t aside_start         # those before it have been taken
     bint gives_way             # the flusher's own pass: it ends early where somebody waits for the lock

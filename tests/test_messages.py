@@ -7,11 +7,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import IS_FREE_THREADED
+from tests.message_model import expected
 
 # Thousands of examples in one test, on whatever machine.
 pytestmark = pytest.mark.timeout(0)
@@ -113,16 +114,32 @@ SPECS = st.one_of(
             st.sampled_from(["", "", "", "z"]),
             st.sampled_from(["", "", "#"]),
             st.sampled_from(["", "", "0"]),
-            st.sampled_from(["", "", "1", "8", "20", "300", "5000"]),
+            st.sampled_from(["", "", "1", "8", "20", "300", "5000", "10000", "10001", "٢٠٠٠٠", "9" * 5000]),
             st.sampled_from(["", "", ",", "_"]),
-            st.sampled_from(["", "", ".0", ".1", ".3", ".17", ".60", ".200"]),
+            st.sampled_from(["", "", ".0", ".1", ".3", ".17", ".60", ".200", ".10000", ".10001", ".1000000000"]),
             st.sampled_from(["", "", *"bcdeEfFgGnosxX%"]),
         ),
     ),
     st.text("<>=^+- #0,_.8sdfgexXb%", max_size=6),
 )
 NAMES = st.sampled_from(
-    ["user", "order_id", "größe", "message", "self", "level", "name", "x", "0a", "exc_inf0", "a" * 10]
+    [
+        "user",
+        "order_id",
+        "größe",
+        "message",
+        "self",
+        "level",
+        "name",
+        "x",
+        "0a",
+        "exc_inf0",
+        "a" * 10,
+        "0",
+        "a.b",
+        "c[0]",
+        "",
+    ]
 )
 LITERALS = st.one_of(
     st.just(""), st.sampled_from(["{{", "}}", " ", "order ", "\n", "\0", "é", "😀 "]), st.text("ab {", max_size=3),
@@ -155,7 +172,7 @@ def calls(draw):
         conversion = draw(st.sampled_from(["", "", "", "!r", "!s", "!a", "!x"]))
         spec = draw(SPECS)
         if draw(st.integers(0, 9)) == 0:
-            args.append(draw(st.sampled_from([5, 0, "d", "<8", "é^9", None, -3])))
+            args.append(draw(st.sampled_from([5, 0, "d", "<8", "é^9", None, -3, 20_000_000, ".10001", "}>10000"])))
             spec += "{" + (str(len(args) - 1) if numbered else "") + "}"
         if draw(st.integers(0, 5)):
             spec = spec.replace("{}", "").replace("}", "") if not spec.endswith("}") else spec
@@ -168,24 +185,6 @@ def calls(draw):
     if args and draw(st.integers(0, 19)) == 0:
         args.pop()
     return "".join(parts), args, fields
-
-
-def shown(value):
-    try:
-        return repr(value)
-    except ValueError:
-        return hex(value)  # an int of more digits than sys.get_int_max_str_digits()
-
-
-def expected(template, args, fields):
-    """(text, does str.format fail)"""
-    if not args and not fields:
-        return template, False
-    try:
-        return template.format(*args, **fields), False
-    except Exception:
-        named = [f"{name}={shown(value)}" for name, value in fields.items()]
-        return " ".join([template, *map(shown, args), *named]), True
 
 
 def encoded(text):
@@ -245,6 +244,67 @@ def test_the_line_is_what_str_format_makes_or_the_message_and_the_reprs(bench, b
     failures = sum(failed for _, failed in wanted)
     assert bench.logger.stats().failed_formats - before == failures
     bench.heard(failures)
+
+
+PLACEHOLDERS = [
+    *(
+        "{user}",
+        "{user}",
+        "{x!r}",
+        "{x!s:>9}",
+        "{order_id:{x}}",
+        "{user:>{order_id}}",
+        "{x:{user!r}}",
+        "{x:{{}}}",
+        "{user!x}",
+    ),
+    *("{user.real}", "{user[0]}", "{user.__class__}", "{x:{user.real}}", "{x:{user:{x}}}", "{x:{order_id:10001}}"),
+    *(
+        "{}",
+        "{0}",
+        "{:}",
+        "{ user }",
+        "{token}",
+        "{a.b}",
+        "{größe}",
+        "{",
+        "}",
+        "{{",
+        "}}",
+        "{user",
+        "user}",
+        "{user:>10001}",
+    ),
+]
+
+
+@st.composite
+def outside_texts(draw):
+    """(message, fields): a text that somebody else has written, and fields that it may name."""
+    pieces = st.one_of(LITERALS, st.sampled_from(PLACEHOLDERS), st.builds("{{{}:{}}}".format, NAMES, SPECS))
+    parts = draw(st.lists(pieces, max_size=5))
+    fields = draw(
+        st.dictionaries(NAMES, st.one_of(st.sampled_from([5, ">8", "12", 20_000]), VALUES), min_size=1, max_size=5)
+    )
+    return "".join(parts), fields
+
+
+@given(calls=st.lists(outside_texts(), min_size=1, max_size=6))
+@settings(max_examples=max(1, settings().max_examples // 2))
+def test_with_fields_alone_only_plain_names_of_given_fields_are_filled(bench, calls):
+    # Each message three times: what is a template is one for the flusher then.
+    batch = [(message, (), fields) for message, fields in calls for _ in range(3)]
+    wanted = [expected(*call) for call in batch]
+    assert bench.lines_of(batch) == b"".join(encoded(text) + b"\n" for text, _ in wanted)
+    bench.heard(sum(failed for _, failed in wanted))
+
+
+@given(message=TEXTS.map(lambda text: text + "{x}"), given_once=VALUES, later=VALUES)
+def test_a_template_of_one_call_is_none_of_another_with_other_fields(bench, message, given_once, later):
+    batch = [(message, (), {"x": given_once}), (message, (), {"y": later}), (message, (later,), {"x": given_once})]
+    wanted = [expected(*call) for call in batch]
+    assert bench.lines_of(batch) == b"".join(encoded(text) + b"\n" for text, _ in wanted)
+    bench.heard(sum(failed for _, failed in wanted))
 
 
 @given(template=TEXTS, values=st.lists(VALUES, max_size=3))
