@@ -23,6 +23,8 @@ cdef class FieldBlock:
     cdef readonly FieldBlock outer
     cdef uint16_t count
 
+    cdef fill(self, dict native, FieldBlock outer)
+
 
 cdef class Core:
     cdef Engine* engine
@@ -30,6 +32,10 @@ cdef class Core:
     cdef public object on_work       # called on the flusher's thread when a sink wants Python
     cdef public object start_flusher # called once, at the first record
     cdef readonly object errors      # deque of exceptions that on_error has not been told yet
+    cdef readonly dict sinks         # id -> its Python side, of every sink that `engine` has: changed together with it
+    cdef readonly dict leaving       # the same, of those that were removed and have not written all they hold
+    cdef int64_t changes             # made by `commit`
+    cdef readonly object spool_base  # (name, is synced) of the spool that records go into, as configured; or None
     cdef list layouts                # keeps what the sinks' C structures point into
     cdef object context              # ContextVar of contextualize(), or None
     cdef public object level_index   # name -> (number, index)
@@ -51,6 +57,7 @@ cdef class Core:
     cdef uint64_t gone_rotations
     cdef uint64_t gone_errors
 
+    cdef void* kept                  # the same, as they are held
     cdef list spools                 # of this engine, in use
     cdef object adopted              # a dead process's spool, whose names the engine goes by
     cdef public object make_ring     # called by the first record when `ring_wanted`: a forked child's own spool
@@ -68,6 +75,7 @@ cdef class Core:
     cdef int pass_here(self) noexcept
     cdef tuple resolve_level(self, object level)
     cdef Sink* hold(self, int sink_id) except NULL
+    cdef Sink* find(self, int sink_id) noexcept
     cpdef note_failed_format(self, error)
     cpdef bint is_inside(self) except -1
     cdef object call_marked(self, uint8_t marks, object function, tuple args)

@@ -22,6 +22,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcpy, memset
 
@@ -36,14 +37,14 @@ from logly._clock cimport (
 )
 from logly._delivery cimport engine_discard, deliver_line, engine_line, engine_write, sink_recovered, sink_trouble
 from logly._durable cimport close_sync_files, engine_sync, synced_latest, synced_write
-from logly._engine cimport any_spool, engine_pass, engine_run
+from logly._engine cimport any_spool, engine_pass, engine_run, sink_may_leave
 from logly._state cimport (
     MAX_LEVELS, NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, PASS_HELD, PASS_MORE, PASS_PYTHON,
     PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, TELL_NS, Engine, engine_committed,
     engine_fail, engine_lock, engine_position, engine_unlock, engine_wake, engine_written,
 )
 from logly._event cimport event_init, event_prepare, event_signal, event_wait, wait_ns
-from logly._fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_sync, fd_write_raw, process_id
+from logly._fd cimport FD_FILE, fd_close, fd_identity, fd_kind, fd_size, fd_sync, fd_unlink, fd_write_raw, process_id
 from logly._format cimport KIND_ALL, KIND_BYTES, KIND_STR, FormatSpec, parse_spec, spec_accepts
 from logly._layout cimport is_of_run
 from logly._line cimport (
@@ -125,11 +126,13 @@ include "_slow.pxi"
 include "_nested.pxi"
 include "_fields.pxi"
 include "_layouts.pxi"
+include "_descriptor.pxi"
 include "_spool.pxi"
 include "_spool_use.pxi"
 include "_rings.pxi"
 include "_enter.pxi"
 include "_engine.pxi"
+include "_commit.pxi"
 include "_fork.pxi"
 include "_sink_handle.pxi"
 include "_records.pxi"

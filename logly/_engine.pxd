@@ -268,6 +268,26 @@ cdef inline int64_t pace_ns(int64_t interval_ns) noexcept nogil:
     return interval_ns if interval_ns else RETRY_BLOCKED_NS
 
 
+# A sink that was removed has written all that was for it, or its time is over.
+cdef inline bint sink_may_leave(const Engine* engine, const Sink* sink, uint64_t thread) noexcept nogil:
+    if engine.now_ns >= sink.leaves_ns:
+        return True
+    if sink.attendant != 0 and sink.attendant != thread:
+        return False
+    return (
+        engine.drained - sink.from_sequence >= sink.span and sink_backlog(sink) == 0 and not sink.busy
+        and engine.drained >= sink.from_sequence
+    )
+
+
+# Whoever was to see to its leaving may have been interrupted: Python is told when it may go.
+cdef inline void watch_leaving(Engine* engine, const Sink* sink) noexcept nogil:
+    if sink_may_leave(engine, sink, 0):
+        store_relaxed32(&engine.python_wanted, 1)
+    elif sink.leaves_ns - engine.now_ns < engine.sleep_ns:
+        engine.sleep_ns = sink.leaves_ns - engine.now_ns
+
+
 # Writes what is due, and finds out how long the flusher may sleep.
 cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogil:
     cdef Sink* sink = engine.sinks
@@ -289,6 +309,8 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
                 engine.sleep_ns = wait_ns
         if pace_ns(sink.interval_ns) < engine.sleep_ns:
             engine.sleep_ns = pace_ns(sink.interval_ns)
+        if sink.leaves_ns:
+            watch_leaving(engine, sink)
         sink = sink.next
     if engine.sleep_ns < 50000:
         engine.sleep_ns = 50000

@@ -28,6 +28,8 @@ cdef class Core:
         init_events(self.engine)
         calibration_init(&self.engine.calibration)
         self.errors = deque(maxlen=100)
+        self.sinks = {}
+        self.leaving = {}
         self.layouts = []
         self.level_index = {}
         self.spools = []
@@ -38,7 +40,6 @@ cdef class Core:
     def __dealloc__(self):
         cdef Ring* ring
         cdef Sink* sink
-        cdef Spool* spool
         cdef uint32_t i
         if self.engine == NULL:
             return
@@ -50,10 +51,9 @@ cdef class Core:
             free_ring_records(ring)
             if ring.lease != NULL:
                 lease_leave(ring.lease)
-            spool = <Spool*> ring.spool
             ring_free(ring)
-            if spool != NULL:
-                Py_DecRef(<PyObject*> spool.owner)
+        while self.kept != NULL:
+            let_go_of_file(self, <SpoolFile> self.kept)
         while self.engine.sinks != NULL:
             sink = self.engine.sinks
             self.engine.sinks = sink.next
@@ -186,29 +186,15 @@ cdef class Core:
     def use_memory(self, uint64_t capacity):
         """Records go into plain memory from now on."""
         self.set_ring_size(capacity)
+        self.spool_base = None
 
     cdef keep(self, file):
         # The rings point into it, also while the collector takes this object apart.
+        self.spools.append(file)
         Py_INCREF(file)
         (<SpoolFile> file).spool.owner = <void*> file
-        self.spools.append(file)
-
-    def finished_spools(self):
-        """The spools of which all was written; they are not this core's any more."""
-        cdef SpoolFile file
-        cdef list finished
-        registry_lock.acquire()  # the flusher and who closes the logger may both ask
-        try:
-            finished = []
-            for file in self.spools:
-                if file.is_finished:
-                    finished.append(file)
-            for file in finished:
-                self.spools.remove(file)
-                Py_DecRef(<PyObject*> file)
-        finally:
-            registry_lock.release()
-        return finished
+        (<SpoolFile> file).next_kept = self.kept
+        self.kept = <void*> file
 
     def leave_spools(self, bint in_child):
         """Lets go of every spool as it is; returns them. The buffered lines are still in there.
@@ -241,11 +227,13 @@ cdef class Core:
     # ---- configuration
 
     def configure(
-        self, *, int threshold, int flush_level, uint64_t ring_capacity, int64_t interval_ns, bint drops,
-        uint64_t max_message_bytes, int64_t stall_ns,
+        self, int flush_level, uint64_t ring_capacity, int64_t interval_ns, bint drops, uint64_t max_message_bytes,
+        int64_t stall_ns,
     ):
         """Takes effect for the next record; nothing that was logged before is lost."""
         cdef Engine* engine = self.engine
+        if ring_capacity != engine.ring_capacity:
+            self.set_ring_size(ring_capacity)
         self.lock()
         # Relaxed: producers may go by the old values for a moment.
         store_relaxed32(<uint32_t*> &engine.flush_level, <uint32_t> flush_level)
@@ -255,9 +243,6 @@ cdef class Core:
         store_relaxed(<uint64_t*> &engine.stall_ns, <uint64_t> stall_ns)
         engine.interval_ns = interval_ns
         self.unlock()
-        self.set_threshold(threshold)
-        if ring_capacity != engine.ring_capacity:
-            self.set_ring_size(ring_capacity)
         engine_wake(engine)
 
     def set_threshold(self, int threshold):
@@ -272,11 +257,13 @@ cdef class Core:
         self.unlock()
 
     def use_context(self, variable):
-        """Every record from now on looks for fields in this ContextVar. Once only."""
-        self.context = variable
-        self.lock()
-        store_release32(&self.engine.needs, self.engine.needs | NEED_CONTEXT)
-        self.unlock()
+        """Every record from now on looks for fields in this ContextVar, or in the one that was given before: returns which."""
+        if self.context is None:
+            self.context = variable
+            self.lock()
+            store_release32(&self.engine.needs, self.engine.needs | NEED_CONTEXT)
+            self.unlock()
+        return self.context
 
     def set_post(self, *, bint start=False, bint sync=False, bint drain=False, bint wake=False):
         store_relaxed32(&self.engine.post, (
@@ -313,15 +300,20 @@ cdef class Core:
 
     # Locks the engine and returns the sink: another thread may remove and free it while this one waits for the lock.
     cdef Sink* hold(self, int sink_id) except NULL:
+        cdef Sink* sink = self.find(sink_id)
+        if sink != NULL:
+            return sink
+        self.unlock()
+        raise KeyError(sink_id)
+
+    # The same; NULL, and the engine is locked all the same, where it is not there.
+    cdef Sink* find(self, int sink_id) noexcept:
         cdef Sink* sink
         self.lock()
         sink = self.engine.sinks
-        while sink != NULL:
-            if sink.id == sink_id:
-                return sink
+        while sink != NULL and sink.id != sink_id:
             sink = sink.next
-        self.unlock()
-        raise KeyError(sink_id)
+        return sink
 
     # ---- work that Python does on the flusher's thread
 

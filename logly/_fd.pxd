@@ -28,6 +28,7 @@ cdef extern from * nogil:
     static inline int fd_sync(int fd) { return _commit(fd) == 0 ? 0 : errno; }
     static inline int fd_copy(int fd) { return -1; }
     static inline void fd_close(int fd) { _close(fd); }
+    static inline void fd_unlink(const char* path) { _unlink(path); }
     // There are no inodes: what is open is taken for what was opened.
     static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) {
         *device = *inode = 0;
@@ -112,6 +113,7 @@ cdef extern from * nogil:
     }
     static inline int fd_copy(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
     static inline void fd_close(int fd) { close(fd); }
+    static inline void fd_unlink(const char* path) { unlink(path); }
     static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) {
         struct stat s;
         if (fstat(fd, &s) != 0) return 0;
@@ -151,6 +153,7 @@ cdef extern from * nogil:
     # Another descriptor of the same open file, or -1.
     int fd_copy(int fd) noexcept
     void fd_close(int fd) noexcept
+    void fd_unlink(const char* path) noexcept
     # False when the descriptor is not open.
     bint fd_identity(int fd, uint64_t* device, uint64_t* inode) noexcept
     uint64_t process_id() noexcept

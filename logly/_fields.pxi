@@ -10,9 +10,12 @@ cdef class FieldBlock:
     """
 
     def __init__(self, dict fields not None, FieldBlock outer=None, unsigned long long limit=MAX_FIELD_BYTES):
+        self.fill(native_fields(fields, <Py_ssize_t> min(limit, <unsigned long long> MAX_FIELD_BYTES)), outer)
+
+    cdef fill(self, dict native, FieldBlock outer):
         self.outer = outer
         self.values = dict(outer.values) if outer is not None else {}
-        self.values.update(native_fields(fields, <Py_ssize_t> min(limit, <unsigned long long> MAX_FIELD_BYTES)))
+        self.values.update(native)
         if len(self.values) > MAX_FIELDS:
             self.values = {**dict(list(self.values.items())[:MAX_FIELDS]), "logly_fields_cut": len(self.values) - MAX_FIELDS}
         self.count = <uint16_t> len(self.values)
@@ -70,3 +73,56 @@ cdef str plain_key(object name):
     if text_kind_of(<PyObject*> text) <= 1:
         return text
     return utf8(text).decode()
+
+
+cdef class ContextFields(FieldBlock):
+    """A block that knows whose ``with`` it belongs to."""
+    cdef dict own
+    cdef object owner
+
+
+cdef ContextFields context_fields(dict native, ContextFields outer, object owner):
+    cdef ContextFields block = ContextFields.__new__(ContextFields)
+    block.own = native
+    block.owner = owner
+    block.fill(native, outer)
+    return block
+
+
+# The blocks without `owner`'s innermost: not always the last one, with a generator suspended in a ``with``.
+cdef ContextFields without_block(ContextFields block, object owner):
+    cdef ContextFields outer
+    if block is None:
+        return None
+    if block.owner is owner:
+        return <ContextFields> block.outer
+    outer = without_block(<ContextFields> block.outer, owner)
+    return block if outer is block.outer else context_fields(block.own, outer, block.owner)
+
+
+cdef class ContextGuard:
+    """Fields for the current context, inside the ``with``. Reusable, and by several threads and tasks at once.
+
+    Compiled, so that no signal handler runs between the change of the context and the ``with``: if that raised there, the
+    fields would stay for ever.
+
+    Args:
+        variable: what holds the context's fields.
+        fields: names and values.
+    """
+    cdef object variable
+    cdef dict fields
+
+    def __init__(self, variable, dict fields not None):
+        self.variable = variable
+        self.fields = fields
+
+    def __enter__(self):
+        cdef dict native = native_fields(self.fields, MAX_FIELD_BYTES)
+        self.variable.set(context_fields(native, self.variable.get(None), self))
+        return self
+
+    def __exit__(self, *_):
+        # What to go back to is in the context itself, so that one object serves several of them. An async generator may be
+        # closed in a context that it never ran in: nothing of ours is there.
+        self.variable.set(without_block(self.variable.get(None), self))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._core import FieldBlock, Producer, install_methods
-from .backend import Backend, Lifeline
+from ._core import FieldBlock, Lifeline, Producer, install_methods
+from .backend import Backend
 from .config import LoggerConfig, SinkConfig
 from .errors import invalid
 from .levels import level_number
@@ -316,7 +316,7 @@ class Logger(Producer):
         """
         from .guards import Contextualized
 
-        return Contextualized(self._backend, fields)
+        return Contextualized(self._backend.context_variable(), fields)
 
     if TYPE_CHECKING:
 

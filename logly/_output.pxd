@@ -75,6 +75,8 @@ cdef struct Sink:
     bint filtered          # a Python filter decides: records are staged for it
     bint watched           # look whether the path still is our file
     uint64_t from_sequence # records below were logged before the sink was there, or enabled
+    int64_t leaves_ns      # 0: it stays; else it is being removed, and goes then (monotonic), whatever it has not written
+    uint64_t attendant     # thread that sees to that; 0: whoever comes along
     uint64_t span          # so many records from there on are for it: INT64_MAX (earlier ones: no) until it is disabled
     int32_t min_level
     int32_t max_level

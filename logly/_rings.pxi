@@ -11,6 +11,16 @@ cdef void free_ring_records(Ring* ring) noexcept:
         ring.tail += heap.size
 
 
+# What `Core.keep` holds: through a list of its own, because the collector may have taken `Core.spools` away.
+cdef void let_go_of_file(Core core, SpoolFile file) noexcept:
+    cdef void** link = &core.kept
+    while link[0] != NULL and link[0] != <void*> file:
+        link = &(<SpoolFile> link[0]).next_kept
+    if link[0] != NULL:
+        link[0] = file.next_kept
+        Py_DecRef(<PyObject*> file)
+
+
 cdef void link_ring(Engine* engine, Ring* ring) noexcept nogil:
     cdef Ring** link = &engine.rings
     while link[0] != NULL:
@@ -100,7 +110,7 @@ cdef list leave_all_spools(Core core, bint in_child):
         core.unlock()
     core.spools = []
     for file in left:
-        Py_DecRef(<PyObject*> file)
+        let_go_of_file(core, <SpoolFile> file)
     return left
 
 

@@ -79,6 +79,15 @@ cdef void leave_file(Engine* engine, Sink* sink) noexcept nogil:
         fd_sync(sink.fd)
 
 
+# Somebody may have closed the one before, and the new one got its number, for the same file even.
+cdef void let_go_for(Descriptor before, Descriptor after) noexcept:
+    if before is None or before is after:
+        return
+    if after is not None and before.fd == after.fd:
+        before.fd = -1
+    before.shut()
+
+
 cdef void use_layout(Sink* sink, LayoutProgram layout) noexcept:
     sink.layout = layout.layout if layout is not None else NULL
 
@@ -90,7 +99,7 @@ cdef class SinkHandle:
         core: the engine that it belongs to.
         sink_id: its number there.
 
-    Every method but `register` raises KeyError when the sink is not there (any more).
+    Most methods raise KeyError when the sink is not there (any more).
     """
     cdef readonly Core core
     cdef readonly int id
@@ -101,29 +110,39 @@ cdef class SinkHandle:
         self.id = sink_id
 
     def register(
-        self, *, str target, int fd, LayoutProgram layout, int min_level, int max_level, list modules, list functions,
+        self, *, owner, str target, int fd, LayoutProgram layout, int min_level, int max_level, list modules, list functions,
         size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
         bint enabled, int64_t torn_size=-1,
     ):
-        """The sink gets what is logged from now on."""
-        cdef Engine* engine = self.core.engine
-        cdef Sink* sink = <Sink*> calloc(1, sizeof(Sink))
-        cdef Sink** link
+        """The sink gets what is logged from now on, and `Core.sinks` has it; both, or neither.
+
+        `owner` is its Python side, which is kept there: so whatever is raised when, the core knows no sink that Python does not.
+        """
         cdef bytes encoded = b"" if path is None else path.encode("utf-8", "surrogateescape")
+        cdef Sink* sink = <Sink*> calloc(1, sizeof(Sink))
         if sink == NULL:
             raise MemoryError
+        try:
+            sink.target = ("fd", "stream", "function").index(target)
+            sink.modules = copy_texts(modules)
+            sink.module_count = <uint32_t> len(modules)
+            sink.functions = copy_texts(functions)
+            sink.function_count = <uint32_t> len(functions)
+            sink.path = copy_text(encoded).data
+            self.core.layouts.append(layout)
+            self.core.sinks[self.id] = owner
+        except BaseException:
+            free_sink(sink)
+            raise
+        # From here on nothing can fail.
+        self.layout = layout
         sink.id = self.id
-        sink.target = ("fd", "stream", "function").index(target)
         sink.enabled = enabled
         sink.span = INT64_MAX if enabled else 0
         use_layout(sink, layout)
         sink.min_level = min_level
         sink.max_level = max_level
-        sink.modules = copy_texts(modules)
-        sink.module_count = <uint32_t> len(modules)
-        sink.functions = copy_texts(functions)
-        sink.function_count = <uint32_t> len(functions)
         sink.buffer_size = buffer_size
         sink.backlog_limit = backlog_limit
         sink.interval_ns = interval_ns
@@ -131,7 +150,6 @@ cdef class SinkHandle:
         sink.filtered = filtered
         sink.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
         sink.watched = watched
-        sink.path = copy_text(encoded).data
         sink.size_limit = size_limit
         sink.period_from_ns = period_from_ns
         sink.period_ns = <uint64_t> (period_end_ns - period_from_ns)
@@ -139,15 +157,18 @@ cdef class SinkHandle:
         sink.lock_fd = lock_fd
         set_file(sink, fd)
         sink.torn_size = torn_size
-        self.layout = layout
-        self.core.layouts.append(layout)
+        self.link(sink, encoded)
+
+    cdef void link(self, Sink* sink, bytes path) noexcept:
+        cdef Engine* engine = self.core.engine
+        cdef Sink** link
         self.core.lock()
         link = &engine.sinks
         while link[0] != NULL:
             link = &link[0].next
         sink.from_sequence = engine_committed(engine)
         for file in self.core.spools:
-            spool_add_sink(<SpoolFile> file, self.id, encoded)
+            spool_add_sink(<SpoolFile> file, self.id, path)
         if engine.spool != NULL:
             sink_use_spool(sink, engine.spool)
         link[0] = sink
@@ -184,11 +205,70 @@ cdef class SinkHandle:
             engine_wake(engine)
         return settled
 
+    def leave(self, double patience_s):
+        """The sink gets what was logged so far, and nothing more; `Core.leaving` has it until `remove`.
+
+        This thread calls that. If it is prevented, `may_leave` is true for others later, and the flusher comes to look.
+        """
+        cdef Sink* sink
+        owner = self.core.sinks[self.id]
+        self.core.leaving[self.id] = owner  # first, for a child that is forked meanwhile
+        sink = self.core.hold(self.id)
+        if sink.enabled:
+            sink.enabled = False
+            sink.span = engine_committed(self.core.engine) - sink.from_sequence
+        sink.attendant = PyThread_get_thread_ident()
+        sink.leaves_ns = clock_monotonic_ns() + <int64_t> (patience_s * 1e9)
+        self.core.unlock()
+        del self.core.sinks[self.id]
+
+    def attends(self):
+        """Whether it is this thread that is to call `remove`."""
+        cdef Sink* sink = self.core.find(self.id)
+        cdef bint attends = sink != NULL and sink.attendant == <uint64_t> PyThread_get_thread_ident()
+        self.core.unlock()
+        return attends
+
+    def unattend(self):
+        """If it was this thread's to call `remove`: whoever comes along does, when it has written what it holds."""
+        cdef Sink* sink = self.core.find(self.id)
+        if sink != NULL and sink.attendant == <uint64_t> PyThread_get_thread_ident():
+            sink.attendant = 0
+        self.core.unlock()
+        self.core.want_python()
+
+    def may_leave(self):
+        """Whether this thread is to call `remove`: nobody else is about to, and it has written what it holds, or had its time."""
+        cdef Sink* sink = self.core.find(self.id)
+        cdef bint may = True
+        if sink != NULL:
+            self.core.engine.now_ns = clock_monotonic_ns()
+            may = sink_may_leave(self.core.engine, sink, PyThread_get_thread_ident())
+        self.core.unlock()
+        return may
+
     def remove(self):
-        """Forgets the sink; what it has not written by now has failed."""
+        """Forgets the sink and closes what it has open. What it has not written by now has failed. Idempotent."""
+        cdef Sink* sink = self.core.find(self.id)
+        if sink != NULL:
+            self.unlink(sink)
+        self.core.unlock()
+        if sink != NULL:
+            self.core.gone_bytes += sink.bytes_written
+            self.core.gone_writes += sink.writes
+            self.core.gone_rotations += sink.rotations
+            self.core.gone_errors += sink.write_errors
+            free_sink(sink)
+            if self.layout in self.core.layouts:
+                self.core.layouts.remove(self.layout)
+            self.layout = None
+        owner = self.core.leaving.pop(self.id, None) or self.core.sinks.pop(self.id, None)
+        if owner is not None:
+            owner.files.close()
+
+    cdef void unlink(self, Sink* sink) noexcept:
         cdef Engine* engine = self.core.engine
         cdef Sink** link
-        cdef Sink* sink = self.core.hold(self.id)
         with nogil:
             sink.retry_at_ns = 0
             engine.now_ns = clock_monotonic_ns()
@@ -199,20 +279,9 @@ cdef class SinkHandle:
             while link[0] != sink:
                 link = &link[0].next
             link[0] = sink.next
-            self.core.unlock()
-        self.core.lock()
         for file in self.core.spools:
             if not (<SpoolFile> file).is_finished:  # or another thread may have closed it
                 (<SpoolFile> file).drop_slot(self.id)
-        self.core.unlock()
-        self.core.gone_bytes += sink.bytes_written
-        self.core.gone_writes += sink.writes
-        self.core.gone_rotations += sink.rotations
-        self.core.gone_errors += sink.write_errors
-        free_sink(sink)
-        if self.layout in self.core.layouts:
-            self.core.layouts.remove(self.layout)
-        self.layout = None
 
     def start(self):
         """The sink gets what is logged from now on."""
@@ -233,10 +302,15 @@ cdef class SinkHandle:
 
     def set_layout(self, LayoutProgram layout not None):
         cdef LayoutProgram before = self.layout
-        cdef Sink* sink
+        cdef Sink* sink = self.core.find(self.id)
+        if sink == NULL:
+            self.core.unlock()
+            raise KeyError(self.id)
+        self.core.unlock()
         self.core.layouts.append(layout)
-        sink = self.core.hold(self.id)
-        use_layout(sink, layout)
+        sink = self.core.find(self.id)
+        if sink != NULL:
+            use_layout(sink, layout)
         self.core.unlock()
         self.layout = layout
         self.core.layouts.remove(before)
@@ -272,24 +346,30 @@ cdef class SinkHandle:
 
     # ---- its file
 
-    def replace_file(self, int fd, int lock_fd, str path, int64_t torn_size=-1):
-        """Writes go to `fd` from now on. A descriptor of -1: opened when wanted. `torn_size`: see `files.torn_size`.
+    def replace_file(self, Files files not None, Descriptor file, Descriptor lock, str path, int64_t torn_size=-1):
+        """Writes go to `file` from now on, and `files` has it and its lock. None: opened when wanted.
 
-        True: the caller closes the one before. False: somebody has done so, and its number may be another file's.
+        The one before is closed, as soon as nobody holds it. `torn_size`: see `files.torn_size`.
         """
         cdef bytes encoded = path.encode("utf-8", "surrogateescape")
         cdef const char* name = copy_text(encoded).data
-        cdef Sink* sink
-        cdef uint64_t device, inode, now_device = 0, now_inode = 0
-        cdef int old
-        cdef bint is_ours
-        try:
-            sink = self.core.hold(self.id)
-        except KeyError:  # removed meanwhile
-            free(<void*> name)
-            raise
-        device, inode, old = sink.device, sink.inode, sink.fd
-        is_ours = (
+        cdef Descriptor before = files.file, lock_before = files.lock
+        cdef Sink* sink = self.core.find(self.id)
+        if sink != NULL:
+            name = self.use_file(sink, descriptor_of(file), descriptor_of(lock), name, torn_size)
+            files.put(file, lock)
+        self.core.unlock()
+        free(<void*> name)
+        if sink == NULL:  # removed meanwhile
+            raise KeyError(self.id)
+        let_go_for(before, file)
+        let_go_for(lock_before, lock)
+
+    cdef const char* use_file(self, Sink* sink, int fd, int lock_fd, const char* name, int64_t torn_size) noexcept:
+        """Returns the name before."""
+        cdef uint64_t device = sink.device, inode = sink.inode, now_device = 0, now_inode = 0
+        cdef int old = sink.fd
+        cdef bint is_ours = (
             old >= 0 and fd_identity(old, &now_device, &now_inode) and now_device == device and now_inode == inode
         )
         leave_file(self.core.engine, sink)
@@ -307,9 +387,7 @@ cdef class SinkHandle:
         sink.retry_at_ns = 0
         sink.work &= ~<uint32_t> WORK_REOPEN
         self.write_soon(sink)
-        self.core.unlock()
-        free(<void*> name)
-        return is_ours
+        return name
 
     cdef void write_soon(self, Sink* sink) noexcept:
         # What waited for the file has waited long enough.

@@ -13,6 +13,7 @@ cdef enum NameKind:
     NAME_LOGGER
 
 cdef int64_t LATEST_NS = 7258118400 * 10**9  # the year 2200
+# Weak references: a spool that nobody holds any more closes itself.
 cdef list live_spools = []
 cdef list open_spools = []       # also those of the dead
 cdef uint32_t BYTE_ORDER_MARK = 0x01020304
@@ -38,6 +39,12 @@ cdef bytes name_entry(int kind, uint32_t number, list parts):
     return front + checksum_of(front + body).to_bytes(4, "little") + body
 
 
+# Not `str`: CPython runs signal handlers while it makes the text of an int, and what they raise would cut a change in half.
+cdef bytes decimal(long long number):
+    cdef char text[24]
+    return text[: snprintf(text, sizeof(text), "%lld", number)]
+
+
 cdef bytes text_bytes(const Text* text):
     return text.data[: text.size] if text.size else b""
 
@@ -48,12 +55,12 @@ cdef bytes template_entry(uint32_t number, str message):
 
 cdef bytes site_entry(const Site* site):
     return name_entry(NAME_SITE, site.id, [
-        text_bytes(&site.module), text_bytes(&site.function), text_bytes(&site.path), str(site.line).encode(),
+        text_bytes(&site.module), text_bytes(&site.function), text_bytes(&site.path), decimal(site.line),
     ])
 
 
 cdef bytes level_entry(uint32_t index, const Level* level):
-    return name_entry(NAME_LEVEL, index, [text_bytes(&level.name), str(level.number).encode(), text_bytes(&level.color)])
+    return name_entry(NAME_LEVEL, index, [text_bytes(&level.name), decimal(level.number), text_bytes(&level.color)])
 
 
 cdef list level_entries(Core core):
@@ -73,8 +80,9 @@ cdef list level_entries(Core core):
 cdef bint spools_take(bytes entry) except -1:
     """False: the disk is full, and the name must not be used."""
     cdef SpoolFile file
-    for file in live_spools:
-        if not file.append_names(entry):
+    for known in live_spools:
+        file = known()
+        if file is not None and not file.append_names(entry):
             return False
     return True
 
@@ -92,7 +100,7 @@ cdef class SpoolFile:
 
     Args:
         path: its name.
-        fd: open for reading and writing; belongs to this object from now on.
+        fd: a `Descriptor`, or a number, open for reading and writing; belongs to this object from now on.
         ring_capacity: bytes of the ring of a new spool, which has `size_for(ring_capacity)` bytes; 0: read a dead one.
         boot: which start of the machine this is; for a new spool, 0: it need not survive the loss of power.
 
@@ -102,6 +110,9 @@ cdef class SpoolFile:
     cdef Spool spool
     cdef public str path
     cdef readonly int fd
+    cdef Descriptor descriptor
+    cdef object __weakref__
+    cdef void* next_kept             # see `let_go_of_file`
     cdef object front_map
     cdef object ring_map
     cdef Py_buffer front
@@ -118,7 +129,7 @@ cdef class SpoolFile:
     cdef uint64_t this_boot
     cdef Synced* durable             # the machine was started again since: this is what counts
 
-    def __cinit__(self, str path, int fd, uint64_t ring_capacity, uint64_t boot=0):
+    def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0):
         self.path = path
         self.fd = -1
         self.this_boot = boot
@@ -129,23 +140,24 @@ cdef class SpoolFile:
         memset(&self.names, 0, sizeof(Names))
         if sizeof(SpoolHeader) > SYNCED_OFFSET or sizeof(Synced) > SYNCED_APART:
             raise spool_error(path, "the header does not fit its place")
-        if ring_capacity == 0:
-            self.check_header(fd)
-            ring_capacity = int.from_bytes(pread(fd, 8, offset_of_capacity()), sys.byteorder)
-            self.map(fd, ring_capacity, False)
-            self.fd = fd
-            open_spools.append(self)
-            try:
-                self.read_names()
-                self.check_live_part()
-            except BaseException:
-                open_spools.remove(self)
-                raise
-            return
-        self.map(fd, ring_capacity, True)
-        self.fd = fd
-        open_spools.append(self)
-        self.write_header(ring_capacity)
+        if isinstance(fd, Descriptor):
+            self.descriptor = fd
+        else:
+            self.descriptor = Descriptor()
+            self.descriptor.take(fd)
+        is_live = ring_capacity != 0
+        if not is_live:
+            self.check_header(self.descriptor.fd)
+            ring_capacity = int.from_bytes(pread(self.descriptor.fd, 8, offset_of_capacity()), sys.byteorder)
+        self.map(self.descriptor.fd, ring_capacity, is_live)
+        remember_spool(open_spools, self)
+        self.fd = self.descriptor.fd
+        if is_live:
+            self.write_header(ring_capacity)
+        else:
+            self.descriptor.settle()
+            self.read_names()
+            self.check_live_part()
 
     @staticmethod
     def size_for(uint64_t ring_capacity):
@@ -208,7 +220,7 @@ cdef class SpoolFile:
             entries += level_entries(core)
             if not self.append_names(b"".join(entries)):
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
-            live_spools.append(self)
+            remember_spool(live_spools, self)
         finally:
             registry_lock.release()
 
@@ -261,13 +273,11 @@ cdef class SpoolFile:
         self.open_buffers = 0
 
     cdef release(self):
-        cdef int fd = self.fd
         self.fd = -1
         registry_lock.acquire()
         try:
-            for known in (open_spools, live_spools):
-                if self in known:
-                    known.remove(self)
+            forget_spool(open_spools, self)
+            forget_spool(live_spools, self)
         finally:
             registry_lock.release()
         self.release_buffers()
@@ -275,17 +285,23 @@ cdef class SpoolFile:
             if mapping is not None:
                 mapping.close()
         self.front_map = self.ring_map = None
-        return fd
 
     def close(self):
         """Lets go of the mapping, the lock and the file. Nobody may use its ring any more."""
         begin_section()
         try:
-            fd = self.release()
-            if fd >= 0:
-                close_descriptor(fd)
+            self.release()
+            self.descriptor.shut()
         finally:
             end_section()
+
+    def remove(self):
+        """All that was in it has been written: the file goes."""
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
+        self.close()
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -592,19 +608,29 @@ cdef list name_parts(bytes body):
 
 
 cdef bytes pread(int fd, uint64_t size, uint64_t offset):
-    import os
     return os.pread(fd, size, offset)
 
 
 def abandon_spools():
     """In a forked child: lets go of all spools, which are the parent's."""
-    for file in list(open_spools):
-        (<SpoolFile> file).close()
+    for known in list(open_spools):
+        file = known()
+        if file is not None:
+            (<SpoolFile> file).close()
 
 
-cdef close_descriptor(int fd):
-    import os
-    os.close(fd)
+cdef remember_spool(list spools, SpoolFile file):
+    cdef object known = weakref(file)
+    for one in list(spools):
+        if one() is None:
+            spools.remove(one)
+    spools.append(known)
+
+
+cdef forget_spool(list spools, SpoolFile file):
+    for known in list(spools):
+        if known() is file:
+            spools.remove(known)
 
 
 cdef size_t offset_of_capacity() noexcept:

@@ -1,9 +1,10 @@
 # A spool and the engine whose records go through it: begun, synced, adopted from a dead process.
 
-def spool_begin(Core core not None, SpoolFile file not None, publish):
+def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     """The core's records go into the file's ring from now on; those that wait in the ring before it come out first.
 
-    `publish()` gives the file its name, which it returns, when all is in it that a successor needs.
+    `publish()` gives the file its name, which it returns, when all is in it that a successor needs. `base` is what
+    `Core.spool_base` is to say of it.
     """
     cdef Spool* spool = &file.spool
     cdef Sink* sink
@@ -13,27 +14,31 @@ def spool_begin(Core core not None, SpoolFile file not None, publish):
     try:
         file.begin(core)
         file.path = publish()
+        registry_lock.acquire()
+        try:  # again: one may have been added while the file got its name
+            file.append_names(b"".join(level_entries(core)))
+        finally:
+            registry_lock.release()
+        core.keep(file)
     except BaseException:
         ring_free(ring)
         file.release()
         raise
+    # From here on nothing can fail.
+    file.descriptor.settle()
     ring.spool = spool
     spool.ring = ring
     core.lock()
-    try:
-        sink = core.engine.sinks
-        while sink != NULL:
-            if sink.path != NULL:
+    sink = core.engine.sinks
+    while sink != NULL:
+        if sink.path != NULL:
+            try:
                 file.add_slot(sink.id, <bytes> sink.path, 0)
-            sink = sink.next
-    finally:
-        core.unlock()
-    core.keep(file)
-    registry_lock.acquire()
-    try:  # again: one may have been added while the file got its name
-        file.append_names(b"".join(level_entries(core)))
-    finally:
-        registry_lock.release()
+            except MemoryError:
+                pass  # its progress is kept as if there were no slot left
+        sink = sink.next
+    core.unlock()
+    core.spool_base = base
     core.use_ring(ring, spool.header.ring_capacity)
 
 
@@ -189,3 +194,19 @@ cdef void free_site(Site* site) noexcept:
     free(<void*> site.function.data)
     free(<void*> site.path.data)
     free(site)
+
+
+def remove_finished_spools(Core core not None, bint with_files=True):
+    """Lets go of the spools of which all was written, and removes their files."""
+    cdef SpoolFile file
+    registry_lock.acquire()  # the flusher and who closes the logger may both ask
+    try:
+        for file in list(core.spools):
+            if not file.is_finished:
+                continue
+            core.spools.remove(file)
+            let_go_of_file(core, file)
+            if with_files:
+                file.remove()
+    finally:
+        registry_lock.release()

@@ -9,31 +9,39 @@ import os
 import sys
 import threading
 import time
+from itertools import count
 
 from . import process
-from ._core import Core, spool_hold_back, spool_sync_every, take_sync_error
+from ._core import (
+    Core,
+    Turn,
+    define_levels,
+    remove_finished_spools,
+    spool_hold_back,
+    spool_sync_every,
+    take_sync_error,
+)
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, invalid
 from .flusher import Flusher
 from .levels import Level, level_number
+from .plan import OFF, Plan
 from .reports import StderrReports
-from .sinks import MAX_LEVEL, Sink
+from .sinks import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextvars import ContextVar
     from typing import Any, TypeVar
 
     from .stats import SinkStats, Stats
 
+    Result = TypeVar("Result")
     Settings = TypeVar("Settings", LoggerConfig, SinkConfig)
 
 __all__ = ["Backend"]
-
-OFF = MAX_LEVEL + 1
-"""A threshold that no level reaches."""
 
 MAX_LEVELS = 256
 """The core's places for them; each has its number, name and colour there."""
@@ -57,36 +65,33 @@ class Backend:
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
         self.flusher.is_final = process.is_exiting
         self._flusher_closes = False
-        self.sinks: dict[int, Sink] = {}
+        self.sinks: dict[int, Sink] = self.core.sinks
+        """The core's: changed in one step with what its engine has."""
         self.auto_sink_id: int | None = None
         self.is_on = True
         self.is_closed = False
+        self.has_ended = False
+        """`close` has come to its end."""
         self.threshold = OFF
         self.custom_levels: dict[str, int] = {}
         self.custom_colors: dict[str, str] = {}
-        self._leaving: dict[int, Sink] = {}
-        self._departing: list[tuple[Sink, float]] = []  # with the time by which they go
+        self._leaving: dict[int, Sink] = self.core.leaving
         self._had_sinks = False
-        self._next_id = 1
+        self._ids = count(1)
         self._changing = threading.RLock()
         # For what producers go by. A log call may take it, so nobody waits for anything with it held.
         self._publishing = threading.RLock()
         self._reports = StderrReports(name)
-        self._context: ContextVar[Any] | None = None
         self.core.on_work = self.do_work
         self.core.start_flusher = self.start_flusher
         self.core.level_resolver = self.resolve_level
         self.core.make_ring = self._make_ring_in_child
         self.recovery_pending = False
-        self._recovering = threading.Lock()
-        self._spool: str | None = None
-        self._syncs = False
+        self._recovering = Turn()
         self._check_room_for_levels({**{level.name: int(level) for level in Level}, **self.config.custom_levels})
-        self._define_levels()
+        define_levels(self.core, self._levels(self.config))
         self._use_spool(self.config)
-        if self.config.auto_sink:
-            self.auto_sink_id = self._add(SinkConfig().resolved())
-        self._apply()
+        self._change(lambda plan: self._plan_config(plan, self.config, self.given))
         process.add(self)
 
     # ---- configuration
@@ -94,55 +99,52 @@ class Backend:
     def configure(self, config: LoggerConfig) -> None:
         """Takes over new settings; raises ConfigError before anything is changed."""
         plain = _settings(config, LoggerConfig).resolved(self.custom_levels)
-        with self._changing:
+        given = config.copy()
+
+        def change() -> None:
             self._check_room_for_levels(plain.custom_levels)
             self._use_spool(plain)
-            self.given = config.copy()
-            self.config = plain
-            self._define_levels()
-            self._apply()
-            for sink in self.sinks.values():
-                sink.update(plain)
-            self._refresh()
-            if plain.auto_sink and self.auto_sink_id is None and not self._had_sinks:
-                self.auto_sink_id = self._add(SinkConfig().resolved())
-            for sink in self.sinks.values():
-                self._switch(sink)
-            self._refresh()
-        if not plain.auto_sink:
-            self._remove_auto_sink()
+            self._change(lambda plan: self._plan_config(plan, plain, given))
+            for sink in list(self.sinks.values()):
+                sink.make_durable()
 
-    def _apply(self) -> None:
-        config = self.config
-        self.core.configure(
-            threshold=self.threshold,
-            flush_level=OFF if config.flush_level is None else int(config.flush_level),
-            ring_capacity=_power_of_two(int(config.async_buffer_size)),
-            interval_ns=int(config.async_flush_interval * 1_000_000),
-            drops=config.overflow == "drop",
-            max_message_bytes=int(config.max_message_bytes),
-            stall_ns=int(config.stall_timeout * 1_000_000_000),
-        )
-        self._refresh()
+        self._change_and_see_out(change)
 
-    def _refresh(self) -> None:
-        """Works out what producers go by: the threshold, what records must carry, what follows a commit."""
-        active = self._active_sinks()
-        lowest = [sink.config.filter_min_level for sink in active]
-        if not active or not self.is_on:
-            self.threshold = OFF
-        elif None in lowest:
-            self.threshold = int(self.config.level)
-        else:
-            self.threshold = max(int(self.config.level), min(int(level) for level in lowest if level is not None))
-        needs = [sink.needs for sink in active]
-        self.core.set_needs(
-            site=any(site for site, _, _ in needs),
-            thread=any(thread for _, thread, _ in needs),
-            thread_name=any(name for _, _, name in needs),
+    def _plan_config(self, plan: Plan, config: LoggerConfig, given: LoggerConfig) -> None:
+        plan.config = config
+        plan.set(self, given=given)
+        flush_level = OFF if config.flush_level is None else int(config.flush_level)
+        arguments = (
+            flush_level,
+            _power_of_two(int(config.async_buffer_size)),
+            int(config.async_flush_interval * 1_000_000),
+            config.overflow == "drop",
+            int(config.max_message_bytes),
+            int(config.stall_timeout * 1_000_000_000),
         )
+        plan.first.append((self.core.configure, arguments))
+        plan.call(define_levels, self.core, self._levels(config))
+        for sink in plan.enabled:
+            sink.plan_update(plan, config)
+        if config.auto_sink and self.auto_sink_id is None and not self._had_sinks:
+            sink = Sink(self.core, next(self._ids), SinkConfig().resolved(), config, self.tell)
+            plan.add(sink)
+            plan.set(self, auto_sink_id=sink.id)
+        elif not config.auto_sink:
+            self._plan_without_auto_sink(plan)
+
+    def _change(self, fill: Callable[[Plan], None]) -> None:
+        """Makes a change, in one step; `fill` puts it into a plan, again when something else was changed meanwhile."""
+        with self._changing:
+            is_made = False
+            while not is_made:
+                plan = Plan(self)
+                fill(plan)
+                for sink, on in plan.switched():
+                    if on:  # or what it was to have from before it was switched off would be forgotten
+                        self._settle(sink)
+                is_made = plan.commit()
         self._publish_post()
-        self.core.set_threshold(self.threshold)
 
     def _publish_post(self) -> None:
         """Tells producers what follows a commit. Start and close may meet: the last word is what holds then."""
@@ -154,35 +156,29 @@ class Backend:
                 told = post
 
     def _wanted_post(self) -> dict[str, bool]:
-        active = self._active_sinks()
+        return self.wanted_post(self.config, self._active_sinks(), is_closed=self.is_closed)
+
+    def wanted_post(self, config: LoggerConfig, active: list[Sink], *, is_closed: bool) -> dict[str, bool]:
+        """What is to follow a commit, with these settings."""
         runs = self.flusher.is_running
-        by_caller = self.is_closed or (self.flusher.cannot_start and not runs)
+        by_caller = is_closed or (self.flusher.cannot_start and not runs)
         is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
         return {
             # Also while callers do its work because no thread could be started: one may be to be had by now.
-            "start": (self._is_to_recover or ((is_async or self.config.spool_fsync is not None) and not runs))
-            and not self.is_closed
+            "start": (self._is_to_recover(active) or ((is_async or config.spool_fsync is not None) and not runs))
+            and not is_closed
             and not self.flusher.is_final,
             "sync": any(not sink.config.async_write for sink in active) and not by_caller,
             "drain": by_caller,
-            "wake": any(sink.interval_ms == 0 for sink in active) and not by_caller,
+            "wake": any(sink.interval_ms(config) == 0 for sink in active) and not by_caller,
         }
 
     def _active_sinks(self) -> list[Sink]:
-        # Of a copy: without a GIL another thread may add one meanwhile.
-        return [sink for sink in list(self.sinks.values()) if self._is_active(sink)]
-
-    def _is_active(self, sink: Sink) -> bool:
-        config = self.config
-        if sink.is_console and not config.global_console_display:
-            return False
-        if sink.is_file and not config.global_file_storage:
-            return False
-        return sink.is_enabled
+        return Plan(self).active
 
     def start_flusher(self) -> None:
         """Called by the first record that finds no flusher."""
-        if self._is_to_recover and (self.core.is_inside() or not self.recover()):
+        if self._is_to_recover() and (self.core.is_inside() or not self.recover()):
             return  # another thread is at it, or will be, and starts the flusher after that
         if not self.is_closed:
             self.flusher.start()
@@ -193,9 +189,15 @@ class Backend:
         self._publish_post()
         if self._flusher_closes:
             self.core.flush(self._patience_s)
-            self._close_files()
+            self._end(lasts=True)
 
     # ---- the spool
+
+    @property
+    def _spool(self) -> str | None:
+        """The configured name of the spool that records go into."""
+        base = self.core.spool_base
+        return base[0] if base is not None else None
 
     def _use_spool(self, config: LoggerConfig) -> None:
         """Has records go where the settings say: into a spool, or into plain memory. Raises SpoolError, ConfigError."""
@@ -205,14 +207,14 @@ class Backend:
         if path is None:
             if self._spool is not None:
                 self.core.use_memory(capacity)
-        elif path != self._spool or capacity != self.core.ring_capacity or syncs != self._syncs:
+        elif (path, syncs) != self.core.spool_base or capacity != self.core.ring_capacity:
             if sys.platform == "win32":
                 raise ConfigError("spool is not available on Windows: leave it out", field="spool", value=path)
             from .spool import open_spool
 
-            open_spool(self.core, path, capacity, syncs=syncs)
+            # Before, because nobody could say it if an interrupt came after.
             self.recovery_pending = self.recovery_pending or path != self._spool
-        self._spool, self._syncs = path, syncs
+            open_spool(self.core, path, capacity, syncs=syncs)
         if config.spool_fsync is not None:
             spool_sync_every(self.core, int(config.spool_fsync * 1_000_000))
 
@@ -225,21 +227,20 @@ class Backend:
             try:
                 from .spool import open_spool
 
-                assert self._spool is not None
-                open_spool(self.core, self._spool, capacity, syncs=self._syncs)
+                assert self.core.spool_base is not None
+                path, syncs = self.core.spool_base
+                open_spool(self.core, path, capacity, syncs=syncs)
             except RecursionError:  # it says nothing about the spool: the next record tries again
                 raise
             except Exception as trouble:
                 self.core.use_memory(capacity)
-                self._spool = None
                 self.tell(trouble)
 
-    @property
-    def _is_to_recover(self) -> bool:
+    def _is_to_recover(self, active: list[Sink] | None = None) -> bool:
         # A sink that is switched off takes nothing: without another one, what was left is to stay where it is.
         if not self.recovery_pending or self._spool is None:
             return False
-        return any(sink.id != self.auto_sink_id for sink in self._active_sinks())
+        return any(sink.id != self.auto_sink_id for sink in (self._active_sinks() if active is None else active))
 
     def recover(self, timeout: float | None = None) -> bool:
         """Has the sinks write what dead processes left in their spools; False while another thread does.
@@ -248,17 +249,20 @@ class Backend:
         start; and before there is a flusher, so that nothing new is written earlier.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._recovering.acquire(blocking=False):
-            return False
+        with self._recovering as is_mine:
+            if is_mine and self._is_to_recover():
+                self._recover(deadline)
+            return bool(is_mine)
+
+    def _recover(self, deadline: float | None) -> None:
         try:
-            if not self._is_to_recover or self._spool is None:
-                return True
             from .spool import dead_spools, deliver
 
             sinks = [sink.for_recovery() for sink in self._active_sinks() if sink.id != self.auto_sink_id]
             given = self.settings()  # its level may have the name of one that was added
             is_cut_short = False
             spool_hold_back(self.core, self._patience_s)
+            assert self._spool is not None
             for file in dead_spools(self._spool, self.tell):
                 left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
                 spool_hold_back(self.core, left)
@@ -272,37 +276,41 @@ class Backend:
                 except Exception as trouble:
                     self.tell(trouble)
             self.recovery_pending = is_cut_short
-            return True
         finally:
             spool_hold_back(self.core, 0)
-            self._recovering.release()
 
     def flush(self, timeout: float | None) -> bool:
         """Waits until every sink has handed over what was logged, or left by the dead, before."""
         deadline = None if timeout is None else time.monotonic() + timeout
         has_recovered = True
-        if self._is_to_recover and self.recover(timeout):
+        if self._is_to_recover() and self.recover(timeout):
             has_recovered = not self.recovery_pending
-        return self.core.flush(None if deadline is None else deadline - time.monotonic()) and has_recovered
+        is_done = self.core.flush(None if deadline is None else deadline - time.monotonic())
+        if self._leaving:
+            self._see_off()
+        return is_done and has_recovered
 
     def _remove_finished_spools(self) -> None:
-        for file in self.core.finished_spools():
-            from .spool import remove
-
-            remove(file)
-        error = take_sync_error(self.core) if self._syncs else 0
+        remove_finished_spools(self.core)
+        error = take_sync_error(self.core)
         if error:
             text = "not synced, the loss of power would lose records (spool_fsync)"
             self.tell(OSError(error, f"{text}: {os.strerror(error)}", self._spool))
 
     # ---- levels
 
-    def _define_levels(self) -> None:
-        colors = {**DEFAULT_LEVEL_COLORS}
-        colors = {number: parse_color(color) for number, color in colors.items()}
-        colors.update(self.config.level_colors)
-        with self._publishing:
-            self._tell_levels(colors)
+    def _colors(self, config: LoggerConfig) -> dict[int, str]:
+        colors = {number: parse_color(color) for number, color in DEFAULT_LEVEL_COLORS.items()}
+        colors.update(config.level_colors)
+        return colors
+
+    def _levels(self, config: LoggerConfig) -> list[tuple[str, int, str]]:
+        """All levels, for `Core.define_levels`."""
+        colors = self._colors(config)
+        levels = [(level.name, int(level), colors.get(int(level), "")) for level in Level]
+        for name, number in {**config.custom_levels, **self.custom_levels}.items():
+            levels.append((name.upper(), number, self.custom_colors.get(name.upper(), colors.get(number, ""))))
+        return levels
 
     def _check_room_for_levels(self, wanted: Mapping[str, int]) -> None:
         known = self.core.level_index
@@ -310,20 +318,6 @@ class Backend:
         if len({index for _, index in known.values()} | new) > MAX_LEVELS:
             text = f"custom_levels: more than {MAX_LEVELS} levels in all"
             raise ConfigError(text, field="custom_levels", value=wanted)
-
-    def _tell_levels(self, colors: dict[int, str]) -> None:
-        for level in Level:
-            self.core.set_level(level.name, int(level), colors.get(int(level), ""))
-        for name, number in {**self.config.custom_levels, **self.custom_levels}.items():
-            color = self.custom_colors.get(name.upper(), colors.get(number, ""))
-            names = self.core.level_index
-            known = names.get(name.upper())
-            if known is not None and known[0] != number:  # a new number: other spellings are looked up again
-                for spelling in [key for key, found in names.items() if found == known and key != name.upper()]:
-                    del names[spelling]
-            self.core.set_level(name.upper(), number, color)
-            if number in names and names[number] == names.get(_unnamed(number)):
-                names[number] = names[name.upper()]  # it was logged by its number before it had a name
 
     def settings(self) -> LoggerConfig:
         """A copy of the settings in force, as they were given."""
@@ -345,10 +339,17 @@ class Backend:
         sgr = parse_color(color, field="color") if color is not None else ""
         with self._changing:
             self._check_room_for_levels(checked)
-            self.custom_levels.update({key.upper(): value for key, value in checked.items()})
-            if sgr:
-                self.custom_colors[name.strip().upper()] = sgr
-            self._define_levels()
+            new = [(key.upper(), value) for key, value in checked.items()]
+            own = sgr or self.custom_colors.get(name.strip().upper())
+            default = self._colors(self.config).get(number, "")
+
+            def fill(plan: Plan) -> None:
+                plan.call(self.custom_levels.update, new)
+                if sgr:
+                    plan.call(self.custom_colors.update, [(name.strip().upper(), sgr)])
+                plan.call(define_levels, self.core, [(key, value, own or default) for key, value in new])
+
+            self._change(fill)
 
     def resolve_level(self, level: Any) -> tuple[int, int]:
         """(number, index) of a level that the core does not know by this spelling."""
@@ -371,71 +372,77 @@ class Backend:
     def add_sink(self, config: SinkConfig) -> int:
         """Opens a sink and gives it what is logged from now on; the automatic console sink goes."""
         plain = _settings(config, SinkConfig).resolved(self.all_custom_levels())
-        with self._changing:
-            sink_id = self._add(plain)
-            self._had_sinks = True
-            self._refresh()
-        self._remove_auto_sink()
-        return sink_id
+        return self._change_and_see_out(lambda: self._add(plain))
 
     def _add(self, plain: SinkConfig) -> int:
-        sink_id = self._next_id
-        sink = Sink(self.core, sink_id, plain, self.config, self.tell)
-        self._next_id += 1
-        self.sinks[sink_id] = sink
-        try:
-            sink.is_on = self._is_active(sink)
-            sink.register(is_enabled=sink.is_on)
-        except BaseException:  # Ctrl-C
-            del self.sinks[sink_id]
-            raise
-        return sink_id
+        sink = Sink(self.core, next(self._ids), plain, self.config, self.tell)
 
-    def _remove_auto_sink(self) -> None:
-        with self._changing:
-            sink_id, self.auto_sink_id = self.auto_sink_id, None
-        if sink_id is not None:
-            self._remove(sink_id)
+        def fill(plan: Plan) -> None:
+            plan.add(sink)
+            plan.set(self, _had_sinks=True)
+            self._plan_without_auto_sink(plan)
+
+        try:
+            self._change(fill)
+        except Exception:
+            if sink.id not in self.sinks:
+                sink.files.close()
+            raise
+        return sink.id
+
+    def _plan_without_auto_sink(self, plan: Plan) -> None:
+        auto_sink = self.sinks.get(self.auto_sink_id or 0)
+        plan.set(self, auto_sink_id=None)
+        if auto_sink is not None:
+            plan.remove(auto_sink, self._leaving_s)
 
     def _remove(self, sink_id: int) -> bool:
         """Takes a sink out after it has written what it holds. The lock is not held meanwhile."""
-        with self._changing:
+
+        def change() -> bool:
             sink = self.sinks.get(sink_id)
-            if sink is None:
-                return False
-            self._leaving[sink_id] = sink  # first, for a child that is forked meanwhile
-            del self.sinks[sink_id]
-            sink.handle.stop()
-            self._refresh()
-        needs_python = sink.target != "fd" or sink.config.filter is not None
-        if self.core.is_inside() and not sink.handle.settle() and needs_python:
-            # Its own function, say: what was logged before is still to come to it.
-            self._departing.append((sink, time.monotonic() + self._patience_s))
-            self.core.want_python()
-            return True
+            if sink is not None:
+                self._change(lambda plan: plan.remove(sink, self._leaving_s))
+            return sink is not None
+
+        return self._change_and_see_out(change)
+
+    def _change_and_see_out(self, change: Callable[[], Result]) -> Result:
+        """Makes a change, after which sinks that get nothing any more write what they hold, and are closed."""
         try:
+            with self._changing:
+                result = change()
+            for sink in list(self._leaving.values()):
+                if sink.handle.attends():
+                    self._see_out(sink)
+            return result
+        except BaseException:  # Ctrl-C: the flusher does the rest
+            for sink in list(self._leaving.values()):
+                sink.handle.unattend()
+            raise
+
+    def _see_out(self, sink: Sink) -> None:
+        needs_python = sink.target != "fd" or sink.config.filter is not None
+        try:
+            if self.core.is_inside() and not sink.handle.settle() and needs_python:
+                # Its own function, say: what was logged before is still to come to it.
+                sink.handle.unattend()
+                return
             self._settle(sink)
-        finally:
-            self._finish_removal(sink)
-        return True
+        except KeyError:
+            return  # another thread has removed it, or its own function has forked, and this is the child
+        self._finish_removal(sink)
 
     def _finish_removal(self, sink: Sink) -> None:
         if sink.id not in self._leaving:
-            return  # its own function has forked, and this is the child
+            return
         sink.make_durable()
         sink.handle.remove()
-        sink.close()
-        del self._leaving[sink.id]  # last, for a child that is forked meanwhile
 
     def _see_off(self, *, at_once: bool = False) -> None:
-        """Removes the sinks that were removed from inside, once they have written what they hold."""
-        for departing in list(self._departing):
-            sink, deadline = departing
-            if sink.handle.settle() or at_once or time.monotonic() >= deadline:
-                try:
-                    self._departing.remove(departing)
-                except ValueError:  # another thread has seen it off
-                    continue
+        """Removes the sinks whose removal was left to others, once they have written what they hold."""
+        for sink in list(self._leaving.values()):
+            if at_once or sink.handle.may_leave():
                 self._finish_removal(sink)
 
     def _settle(self, sink: Sink) -> None:
@@ -447,6 +454,11 @@ class Backend:
     def _patience_s(self) -> float:
         """How long a sink in trouble is given to take what it holds."""
         return float(self.config.stall_timeout) + 0.5
+
+    @property
+    def _leaving_s(self) -> float:
+        """The same, until somebody else closes a sink that is removed: whoever was about to do so was interrupted."""
+        return 2 * self._patience_s + 5
 
     def remove_sink(self, sink_id: int) -> bool:
         """Writes out what the sink holds and closes it; False when there is no such sink."""
@@ -461,22 +473,14 @@ class Backend:
             sink = self.sinks.get(sink_id)
             if sink is None:
                 return False
-            sink.is_enabled = is_enabled
-            self._switch(sink)
-            self._refresh()
-            return True
 
-    def _switch(self, sink: Sink) -> None:
-        """Tells the core whether the sink is on; it has what was logged before the change, and nothing between."""
-        is_on = self._is_active(sink)
-        if is_on == sink.is_on:
-            return
-        sink.is_on = is_on
-        if is_on:
-            self._settle(sink)  # or what it was to have from before it was switched off would be forgotten
-            sink.handle.start()
-        else:
-            sink.handle.stop()
+            def fill(plan: Plan) -> None:
+                if sink in plan.enabled:
+                    plan.enabled[sink] = is_enabled
+                    plan.set(sink, is_enabled=is_enabled)
+
+            self._change(fill)
+            return True
 
     def sink_stats(self, sink_id: int) -> SinkStats:
         """Counts of one sink; KeyError when there is no such sink."""
@@ -507,28 +511,22 @@ class Backend:
 
     def switch(self, is_on: bool) -> None:
         """All output on or off."""
-        with self._changing:
-            self.is_on = is_on
-            self._refresh()
+        self._change(lambda plan: setattr(plan, "is_on", is_on))
 
     def reopen(self) -> None:
         """Opens every file by its name again, after what was logged before has been written."""
         self.core.flush(self._patience_s)
         with self._changing:
-            for sink in self.sinks.values() if not self.is_closed else ():
+            for sink in list(self.sinks.values()) if not self.is_closed else ():
                 sink.reopen()
 
     # ---- context
 
     def context_variable(self) -> ContextVar[Any]:
         """The variable that holds the current context's fields; from the first use on, records look at it."""
-        with self._publishing:
-            if self._context is None:
-                from contextvars import ContextVar
+        from contextvars import ContextVar
 
-                self._context = ContextVar(f"logly-{self.name}")
-                self.core.use_context(self._context)
-            return self._context
+        return self.core.use_context(ContextVar(f"logly-{self.name}"))
 
     # ---- the flusher's Python work
 
@@ -559,7 +557,7 @@ class Backend:
             except Exception as trouble:
                 self.tell(trouble)
                 sink.handle.set_aside()
-        if self._departing:
+        if self._leaving:
             self._see_off()
         self._tell_errors()
 
@@ -590,9 +588,7 @@ class Backend:
         """Flushes, stops the flusher, closes the files. Later records are written by their callers."""
         deadline = None if timeout is None else time.monotonic() + timeout
         flushed = self.core.flush(timeout) if self.core.is_inside() else self.flush(timeout)
-        with self._changing:
-            self.is_closed = True
-            self._refresh()
+        self._change(lambda plan: setattr(plan, "is_closed", True))
         # Not under the lock: a sink's function may want it, and the flusher ends after that.
         if not self.flusher.stop(None if deadline is None else deadline - time.monotonic()):
             # It takes longer, or this is its own thread (a function, the collector): `after_flusher` does the rest.
@@ -602,14 +598,18 @@ class Backend:
         if not self.core.is_inside():
             left = self._patience_s if deadline is None else max(0.0, deadline - time.monotonic())
             self.flusher.await_last_line(min(left, self._patience_s))  # it may be syncing the spool
+        self._end(lasts=not self.core.is_inside())
+        return flushed or self.core.pending() == 0
+
+    def _end(self, *, lasts: bool) -> None:
         if self._spool is not None:
             # What is logged from now on is written before the call returns: it needs no spool.
             self.core.use_memory(self.core.ring_capacity)
         self.core.drain_here()
         self._remove_finished_spools()
-        if not self.core.is_inside():
+        if lasts:
             self._close_files()
-        return flushed or self.core.pending() == 0
+            self.has_ended = True
 
     def _close_files(self) -> None:
         """Gives up what sinks in trouble have not taken, and closes what was opened."""
@@ -647,7 +647,7 @@ class Backend:
         """The child has no flusher and empty rings; its own flusher starts with its first record."""
         self._changing = threading.RLock()
         self._publishing = threading.RLock()
-        self._recovering = threading.Lock()
+        self._recovering = Turn()
         self._reports = StderrReports(self.name)
         self.flusher.reset_after_fork()
         # What other threads of the parent were about to add or to remove at that moment is not there.
@@ -656,30 +656,14 @@ class Backend:
                 self.sinks.pop(sink.id, None)
                 sink.drop()
         self._leaving.clear()
-        self._departing.clear()
         for sink in self.sinks.values():
             sink.after_fork_in_child()
-        self._refresh()
+        self._change(lambda plan: None)
         if self.core.pending():  # what other libraries' hooks have logged before this one
             if self._wanted_post()["start"]:
                 self.start_flusher()
             else:
                 self.core.drain_here()
-
-
-class Lifeline:
-    """Held by every logger of a backend: when the last one is gone, what was logged is written and the flusher ends."""
-
-    __slots__ = ("backend",)
-
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
-
-    def __del__(self) -> None:
-        backend = getattr(self, "backend", None)
-        if backend is not None and not backend.is_closed:
-            # Bounded, for the collector runs in any thread; the flusher goes on by itself after that.
-            backend.close(backend._patience_s)
 
 
 def _unnamed(number: int) -> str:

@@ -9,6 +9,7 @@ import os
 import shutil
 from contextlib import suppress
 
+from ._core import Descriptor, open_descriptor
 from .errors import ConfigError, invalid
 from .rotated import PART_SUFFIX, RotatedName
 
@@ -107,10 +108,10 @@ def compress(path: str, method: str) -> "str | None":
     except FileNotFoundError:
         return None
     with source:
-        fd = _own_part(part)
-        if fd is None:
+        own = _own_part(part)
+        if own is None:
             return None
-        with open(fd, "wb") as raw:
+        with own, open(own.fd, "wb", closefd=False) as raw:
             try:
                 _copy(source, raw, method, os.path.basename(path))
                 if not os.path.exists(path):
@@ -118,7 +119,8 @@ def compress(path: str, method: str) -> "str | None":
                     os.unlink(part)
                     return None
                 if fcntl is None:
-                    raw.close()  # Windows renames no file that is open; and there is no lock to keep
+                    raw.close()
+                    own.close()  # Windows renames no file that is open; and there is no lock to keep
                 os.replace(part, target)
             except BaseException:
                 _unlink(part)
@@ -140,14 +142,13 @@ def _copy(source: "IO[bytes]", raw: "IO[bytes]", method: str, name: str) -> None
         os.utime(raw.fileno(), ns=(about.st_atime_ns, about.st_mtime_ns))
 
 
-def _own_part(part: str) -> "int | None":
+def _own_part(part: str) -> "Descriptor | None":
     """Open, lock and empty a ``.part``; None where another process holds it."""
-    fd = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    if _lock(fd) and _is_at(part, fd):
-        os.ftruncate(fd, 0)
-        return fd
-    os.close(fd)
-    return None
+    own = open_descriptor(part, os.O_RDWR | os.O_CREAT, 0o600)
+    if not _lock(own.fd) or not _is_at(part, own.fd):
+        return None
+    os.ftruncate(own.fd, 0)
+    return own
 
 
 def _lock(fd: int) -> bool:
@@ -176,15 +177,10 @@ def _unlink(path: str) -> None:
 def _sync_folder(folder: str) -> None:
     """Make the rename durable before the plain file goes; folders cannot be opened everywhere."""
     try:
-        fd = os.open(folder or ".", os.O_RDONLY)
+        with open_descriptor(folder or ".", os.O_RDONLY) as own:
+            os.fsync(own.fd)
     except OSError:
         return
-    try:
-        os.fsync(fd)
-    except OSError:
-        pass
-    finally:
-        os.close(fd)
 
 
 def sweep(name: RotatedName) -> "list[str]":
@@ -198,15 +194,13 @@ def sweep(name: RotatedName) -> "list[str]":
     removed: list[str] = []
     for part in name.parts():
         try:
-            fd = os.open(part, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+            own = open_descriptor(part, os.O_RDWR)
         except FileNotFoundError:
             continue
-        try:
-            if _lock(fd) and _is_at(part, fd):
+        with own:
+            if _lock(own.fd) and _is_at(part, own.fd):
                 _unlink(part)
                 removed.append(part)
-        finally:
-            os.close(fd)
     files = name.files()
     compressed = {(file.stamp, file.number) for file in files if file.suffix}
     for file in files:

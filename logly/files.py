@@ -3,17 +3,17 @@
 import errno
 import os
 import stat
-import sys
 
+from ._core import Descriptor, open_descriptor, open_shared
 from .errors import SinkError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["close_own", "identity", "open_append", "sync_file", "sync_name", "torn_size"]
+__all__ = ["open_append", "sync_file", "sync_name", "torn_size"]
 
-APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 """Append, because a write then lands whole at the end of the file, whoever else writes to it."""
 
 _REASONS = {
@@ -32,7 +32,7 @@ _REASONS = {
 }
 
 
-def open_append(path: "str | PathLike[str]", mode: int = 0o644) -> int:
+def open_append(path: "str | PathLike[str]", mode: int = 0o644) -> Descriptor:
     """Open a file for appending, and make it and its parent folders where they are missing.
 
     Args:
@@ -40,7 +40,7 @@ def open_append(path: "str | PathLike[str]", mode: int = 0o644) -> int:
         mode: permission bits of a file that is made, before umask. Folders get 0o777 before umask.
 
     Returns:
-        A descriptor: ``O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC``, blocking.
+        A descriptor: ``O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC``, blocking. It is closed when nobody holds it.
 
     Raises:
         SinkError: with the errno of what failed, the file's name and a text that says what to do about a
@@ -64,7 +64,7 @@ def sink_error(trouble: OSError, name: str) -> SinkError:
     return SinkError(number, _REASONS.get(number) or trouble.strerror or str(trouble), name)
 
 
-def _open(name: str, mode: int) -> int:
+def _open(name: str, mode: int) -> Descriptor:
     make_parents(name)
     try:
         kind = os.stat(name).st_mode
@@ -73,27 +73,14 @@ def _open(name: str, mode: int) -> int:
             # O_CREAT would quietly make the file at the far end, which is hardly what the link was for
             target = os.readlink(name)
             raise SinkError(errno.ENOENT, f"a symbolic link to {target!r}, which does not exist", name) from None
-        return open_shared(name, mode)
+        return open_shared(name, APPEND_FLAGS, mode)
     if stat.S_ISDIR(kind):
         raise SinkError(errno.EISDIR, _REASONS[errno.EISDIR], name)
     if stat.S_ISSOCK(kind):
         raise SinkError(errno.ENXIO, "a socket: connect to it and pass SinkConfig(fd=...)", name)
     if stat.S_ISFIFO(kind):
         return _open_fifo(name)
-    return open_shared(name, mode)
-
-
-def open_shared(name: str, mode: int) -> int:
-    """`os.open` for appending, so that the file can be renamed while it is open: Windows must be asked for that."""
-    if sys.platform != "win32":
-        return os.open(name, APPEND_FLAGS, mode)
-    import _winapi
-    import msvcrt
-
-    append_only, read_attributes, synchronize, share_all, open_or_make = 0x4, 0x80, 0x100000, 0x7, 4
-    access = append_only | read_attributes | synchronize
-    handle = _winapi.CreateFile(name, access, share_all, _winapi.NULL, open_or_make, 0, _winapi.NULL)
-    return msvcrt.open_osfhandle(handle, APPEND_FLAGS | os.O_NOINHERIT)
+    return open_shared(name, APPEND_FLAGS, mode)
 
 
 def make_parents(name: str) -> None:
@@ -118,36 +105,13 @@ def torn_size(fd: int, path: str) -> int:
         if not stat.S_ISREG(about.st_mode) or about.st_size == 0:
             return -1
         # The descriptor is for appending only.
-        reader = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            if not os.path.samestat(os.fstat(reader), about):
+        with open_descriptor(path, os.O_RDONLY) as reader:
+            if not os.path.samestat(os.fstat(reader.fd), about):
                 return -1
-            os.lseek(reader, about.st_size - 1, os.SEEK_SET)
-            return -1 if os.read(reader, 1) in (b"\n", b"") else about.st_size
-        finally:
-            os.close(reader)
+            os.lseek(reader.fd, about.st_size - 1, os.SEEK_SET)
+            return -1 if os.read(reader.fd, 1) in (b"\n", b"") else about.st_size
     except OSError:
         return -1
-
-
-def identity(fd: int) -> "tuple[int, int]":
-    """Which file a descriptor is of."""
-    about = os.fstat(fd)
-    return about.st_dev, about.st_ino
-
-
-def close_own(fd: int, opened: "tuple[int, int] | None") -> None:
-    """Close a descriptor (-1: none), unless somebody else has closed it and its number is another file's by now.
-
-    Args:
-        fd: the descriptor.
-        opened: its `identity` when it was opened.
-    """
-    try:
-        if fd >= 0 and identity(fd) == opened:
-            os.close(fd)
-    except OSError:
-        pass  # it was closed
 
 
 def sync_file(fd: int) -> None:
@@ -161,20 +125,17 @@ def sync_file(fd: int) -> None:
 
 def sync_name(path: str) -> None:
     """The same for the file's name: it is in its folder, which is synced."""
-    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        sync_file(fd)
-    finally:
-        os.close(fd)
+    with open_descriptor(os.path.dirname(path) or ".", os.O_RDONLY) as folder:
+        sync_file(folder.fd)
 
 
-def _open_fifo(name: str) -> int:
+def _open_fifo(name: str) -> Descriptor:
     """Open a FIFO without waiting for a reader, which a blocking open would do forever."""
     try:
-        fd = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        pipe = open_descriptor(name, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as trouble:
         if trouble.errno == errno.ENXIO:
             raise SinkError(errno.ENXIO, "a FIFO that nobody reads: start the reader first", name) from trouble
         raise
-    os.set_blocking(fd, True)
-    return fd
+    os.set_blocking(pipe.fd, True)
+    return pipe

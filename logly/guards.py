@@ -7,7 +7,7 @@ import sys
 from contextlib import nullcontext
 from types import CodeType
 
-from ._core import FieldBlock, emit_from
+from ._core import ContextGuard, emit_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from ._logger import Logger
-    from .backend import Backend
     from .levels import Level
 
     Function = TypeVar("Function", bound=Callable[..., Any])
@@ -24,44 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["Catcher", "Contextualized"]
 
 
-class Contextualized:
+class Contextualized(ContextGuard):
     """Fields for the current context, inside the ``with``. Reusable, and by several threads and tasks at once."""
-
-    def __init__(self, backend: Backend, fields: dict[str, Any]) -> None:
-        self._variable = backend.context_variable()
-        self._fields = fields
-
-    def __enter__(self) -> Self:
-        self._variable.set(_ContextFields(self._fields, self._variable.get(None), self))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # What to go back to is in the context itself, so that one object serves several of them. An async generator
-        # may be closed in a context that it never ran in: nothing of ours is there.
-        self._variable.set(_without(self._variable.get(None), self))
 
     def __call__(self, function: Function) -> Function:
         return decorate(function, self, each_step=True)
-
-
-class _ContextFields(FieldBlock):
-    """A block that knows whose ``with`` it belongs to."""
-
-    __slots__ = ("own", "owner")
-    outer: _ContextFields | None  # type: ignore[misc]
-
-    def __init__(self, fields: dict[str, Any], outer: FieldBlock | None, owner: Contextualized) -> None:
-        super().__init__(fields, outer)
-        self.own = fields
-        self.owner = owner
-
-
-def _without(block: _ContextFields | None, owner: Contextualized) -> _ContextFields | None:
-    """The blocks without `owner`'s innermost: not always the last one, with a generator suspended in a ``with``."""
-    if block is None or block.owner is owner:
-        return block.outer if block is not None else None
-    outer = _without(block.outer, owner)
-    return block if outer is block.outer else _ContextFields(block.own, outer, block.owner)
 
 
 class Catcher:

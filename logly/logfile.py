@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from .files import close_own, identity, open_append
+from ._core import Descriptor, Files
+from .files import open_append
 from .paths import render_path
 
 TYPE_CHECKING = False
@@ -27,14 +28,14 @@ class Turn:
     """What `LogFile.rotate` did.
 
     Attributes:
-        old_fd: a descriptor that is not written to any more, for the caller to close; None: the file is the same.
+        file: what is to be written to from now on; None: the file is the same.
         is_renamed: whether this call renamed the file, and not another process.
     """
 
-    __slots__ = ("is_renamed", "old_fd")
+    __slots__ = ("file", "is_renamed")
 
-    def __init__(self, old_fd: int | None, is_renamed: bool) -> None:
-        self.old_fd = old_fd
+    def __init__(self, file: Descriptor | None, is_renamed: bool) -> None:
+        self.file = file
         self.is_renamed = is_renamed
 
 
@@ -50,34 +51,49 @@ def _absolute(path: str | os.PathLike[str] | None) -> str:
 class LogFile:
     """The file of one sink.
 
+    What it opens later (`rotate`, `reopen`) it hands out: what the core writes to and what `files` holds is changed in
+    one step, `SinkHandle.replace_file`, and until then the present file is the one.
+
     Args:
         config: the sink's settings, checked; `path` is set.
         utc: whether boundaries and rotated names go by UTC.
         on_error: told of trouble in housekeeping, on the housekeeper's thread.
+        files: where to put what is opened here.
 
     Raises:
         SinkError: it cannot be opened, or what was left of the period before cannot be rotated.
     """
 
-    def __init__(self, config: SinkConfig, *, utc: bool, on_error: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, config: SinkConfig, *, utc: bool, on_error: Callable[[Exception], None], files: Files | None = None
+    ) -> None:
         self.config = config
         self.utc = utc
         self.on_error = on_error
-        self.lock_fd = -1
-        self._locked: tuple[int, int] | None = None  # what `lock_fd` was when it was opened
+        self.files = Files() if files is None else files
         self.schedule: Schedule | None = None
         self.retention: Retention | None = None
         self._name: RotatedName | None = None
         self._earliest_ns = NEVER_NS
         self._template = _absolute(config.path)
         self.path = self._rendered_path()
-        self._use(open_append(self.path, config.mode))
+        self.files.file = open_append(self.path, config.mode)
         try:
             if self.is_rotating:
                 self._begin_rotating()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def fd(self) -> int:
+        """The descriptor of the present file; -1: it is closed."""
+        return self.files.fd
+
+    @property
+    def lock_fd(self) -> int:
+        """The descriptor of the file whose lock keeps the present one in its place; -1: there is none."""
+        return self.files.lock_fd
 
     @property
     def is_rotating(self) -> bool:
@@ -116,7 +132,7 @@ class LogFile:
         if config.retention is not None or config.compression is not None:
             # What their thread needs is imported here: a process that forks meanwhile would have a half of it.
             from . import compression, housekeeper  # noqa: F401
-        self._use_lock(open_lock(self.path, config.mode))
+        self.files.lock = open_lock(self.path, config.mode)
         self._rotate_leftover(self.schedule, now_ns)
         self._housekeep_at_start()
 
@@ -126,18 +142,18 @@ class LogFile:
         overdue_ns = schedule.ended_before(about.st_mtime_ns, now_ns)
         limit = self.config.size_limit
         if overdue_ns is not None:
-            old = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
+            turn = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
         elif limit is not None and about.st_size >= int(limit):
-            old = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
+            turn = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
         else:
             return
-        if old.old_fd is not None:
-            os.close(old.old_fd)
+        if turn.file is not None:
+            self.files.file = turn.file
 
     # ---- rotation
 
     def rotate(self, begins_ns: int | None, next_bytes: int) -> Turn:
-        """Begin a new file, unless another process has done so.
+        """Begin a new file, unless another process has done so. It can be asked again, until `has_rotated`.
 
         Args:
             begins_ns: time of the record that lies outside of the present period; None: rotation by size.
@@ -163,11 +179,14 @@ class LogFile:
             # Several boundaries have passed: whoever came first may have begun the file since the last of them.
             return boundary_ns == waited_for_ns or file.st_mtime_ns < boundary_ns
 
-        done = self._rotate(waited_for_ns if boundary_ns is None else boundary_ns, is_due)
-        # Only now: one that failed is still due.
-        schedule.advance(begins_ns)
-        self._earliest_ns = NEVER_NS
-        return done
+        return self._rotate(waited_for_ns if boundary_ns is None else boundary_ns, is_due)
+
+    def has_rotated(self, begins_ns: int | None) -> None:
+        """What `rotate` returned is in use. Only now the schedule goes on: a rotation that failed is still due."""
+        schedule = self.schedule
+        if schedule is not None and begins_ns is not None and schedule.is_due(begins_ns):
+            schedule.advance(begins_ns)
+            self._earliest_ns = NEVER_NS
 
     def _end_of_part(self, now_ns: int) -> int:
         """The end of a file that is full: all in it is of the present period, though the clock may be past its end."""
@@ -202,12 +221,9 @@ class LogFile:
         lock = self.lock_fd if self.lock_fd >= 0 else None
         mode = self.config.mode
         done: Rotated = rotate(self._name, self.path, self.fd, end_ns=end_ns, is_due=is_due, mode=mode, lock_fd=lock)
-        old = self.fd
-        if done.fd != old:
-            self._use(done.fd)
         if done.path is not None:
             self._housekeep(done.path)
-        return Turn(old if old != self.fd else None, done.is_rotated)
+        return Turn(done.file, done.is_rotated)
 
     # ---- housekeeping, on a thread of its own: the flusher does not wait for it
 
@@ -252,39 +268,23 @@ class LogFile:
 
     # ---- opening and closing
 
-    def reopen(self) -> int:
-        """Open the file by its name; return the descriptor before, for the caller to close (-1: there was none).
+    def reopen(self) -> tuple[Descriptor, Descriptor | None]:
+        """Open the file by its name, for the caller to put in the place of the present one; and its lock file.
 
         Raises:
-            SinkError: it cannot be opened; the descriptor before is still the one to write to.
+            SinkError: it cannot be opened.
         """
-        fd = open_append(self.path, self.config.mode)
+        file = open_append(self.path, self.config.mode)
+        lock = self.files.lock
         if self.is_rotating and self.lock_fd < 0:
-            self._lock_again(fd)
-        old = self.fd
-        self._use(fd)
-        return old
+            from .rotation import open_lock
 
-    def _lock_again(self, fd: int) -> None:
-        from .rotation import open_lock
-
-        try:
-            self._use_lock(open_lock(self.path, self.config.mode))
-        except BaseException:
-            os.close(fd)
-            raise
-
-    def _use(self, fd: int) -> None:
-        self.fd, self._opened = fd, identity(fd)
-
-    def _use_lock(self, fd: int) -> None:
-        self.lock_fd, self._locked = fd, identity(fd)
+            lock = open_lock(self.path, self.config.mode)
+        return file, lock
 
     def close(self) -> None:
         """Close it; `reopen` opens it again."""
-        close_own(self.fd, self._opened)
-        close_own(self.lock_fd, self._locked)
-        self.fd = self.lock_fd = -1
+        self.files.close()
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's lock, which belongs to the open file that both have; reopening makes one of its own.

@@ -25,8 +25,9 @@ import os
 import time
 from typing import NamedTuple
 
+from ._core import Descriptor, open_descriptor, open_shared
 from .errors import SinkError
-from .files import open_append, open_shared, sink_error
+from .files import APPEND_FLAGS, open_append, sink_error
 from .rotated import RotatedName
 
 try:
@@ -48,8 +49,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 class Rotated(NamedTuple):
     """What `rotate` did."""
 
-    fd: int
-    """Descriptor to write to from now on: a new one, or the caller's own where nothing changed."""
+    file: "Descriptor | None"
+    """What to write to from now on; None: the caller's own, nothing changed."""
     path: "str | None"
     """Where the old file went; None where this call renamed nothing."""
 
@@ -68,7 +69,7 @@ def lock_path(path: str) -> str:
     return os.path.join(folder, f".{name}.lock")
 
 
-def open_lock(path: str, mode: int = 0o644) -> int:
+def open_lock(path: str, mode: int = 0o644) -> Descriptor:
     """Open the lock file of a log file; make it where it is missing.
 
     Args:
@@ -85,7 +86,7 @@ def open_lock(path: str, mode: int = 0o644) -> int:
     name = lock_path(path)
     try:
         # reading is enough to lock, so also a process that may not write the lock file can take part
-        return os.open(name, os.O_RDONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), mode)
+        return open_descriptor(name, os.O_RDONLY | os.O_CREAT, mode)
     except OSError as trouble:
         raise sink_error(trouble, name) from trouble
 
@@ -105,7 +106,7 @@ def rotate(
     Args:
         name: the pattern of the rotated names.
         path: the log file.
-        fd: the caller's open descriptor of it. Stays open: close it when the returned one differs.
+        fd: the caller's open descriptor of it. Stays open: the caller closes it when there is a new one.
         end_ns: end of what the file holds, nanoseconds since the epoch: the boundary that was passed, or now.
         is_due: asked again once the lock is held, with the file's `os.stat_result`. A file without content is
             never rotated.
@@ -122,32 +123,37 @@ def rotate(
         SinkError: the file cannot be renamed, or no new one be made; the old one is in its place, and `fd`
             still good.
     """
-    if lock_fd is None or fcntl is None or not _lock(lock_fd, path):
+    if lock_fd is None or fcntl is None:
         return _rotate_locked(name, path, fd, end_ns, is_due, mode)
     try:
+        # Inside the `try`: nothing can come between the lock and its release. A release without a lock does no harm.
+        _lock(lock_fd, path)
         return _rotate_locked(name, path, fd, end_ns, is_due, mode)
     finally:
-        fcntl.flock(lock_fd, fcntl.LOCK_UN)
+        try:  # noqa: SIM105 -- a function of Python's could be interrupted before it does anything
+            fcntl.flock(lock_fd, fcntl.LOCK_UN)
+        except OSError:  # no locks here
+            pass
 
 
-def _lock(lock_fd: int, path: str) -> bool:
+def _lock(lock_fd: int, path: str) -> None:
     """Take the lock, exclusively; give up when another process has not let go of it for `_LOCK_PATIENCE_S`.
 
-    False: the file system knows no locks, and lines are written without one, too.
+    Where the file system knows no locks, files rotate without one, as lines are written without one.
     """
     assert fcntl is not None
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while True:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+            return
         except BlockingIOError as held:
             if time.monotonic() >= deadline:
                 text = "another process holds the lock of the log file (is it stopped?)"
                 raise SinkError(errno.EAGAIN, text, lock_path(path)) from held
         except OSError as trouble:
             if trouble.errno in _NO_LOCKS:
-                return False
+                return
             raise sink_error(trouble, lock_path(path)) from trouble
         time.sleep(0.001)
 
@@ -162,21 +168,20 @@ def _rotate_locked(
 ) -> Rotated:
     ours = os.fstat(fd)
     if not names_file(path, ours):
-        new_fd = open_append(path, mode)
-        return Rotated(new_fd, None)
+        return Rotated(open_append(path, mode), None)
     if ours.st_size == 0 or not is_due(ours):
-        return Rotated(fd, None)
+        return Rotated(None, None)
     try:
         target = name.choose(end_ns)
         os.rename(path, target)
     except OSError as trouble:
         raise sink_error(trouble, path) from trouble
     try:
-        new_fd = open_shared(path, mode)
+        file = open_shared(path, APPEND_FLAGS, mode)
     except OSError as trouble:
         os.rename(target, path)
         raise sink_error(trouble, path) from trouble
-    return Rotated(new_fd, target)
+    return Rotated(file, target)
 
 
 def names_file(path: str, about: os.stat_result) -> bool:

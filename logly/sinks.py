@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
 import threading
 import time
+from functools import partial
 
 from . import template
-from ._core import IS_FREE_THREADED, Core, LayoutProgram, SinkHandle, record_done, records_end, take_records
+from ._core import IS_FREE_THREADED, Core, Files, LayoutProgram, SinkHandle, record_done, records_end, take_records
 from .colors import use_color
 from .config import LoggerConfig, SinkConfig
 from .errors import SinkError
 from .files import sync_file, sync_name, torn_size
+from .plan import MAX_LEVEL
 from .terminal import open_nonblocking, understands_colors
 
 try:
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .logfile import LogFile
+    from .plan import Plan
 
 __all__ = ["Sink"]
 
 MIB = 1 << 20
 NEVER_NS = (1 << 63) - 1
-MAX_LEVEL = (1 << 31) - 2
 ROTATION_RETRY_NS = 1_000_000_000
 """How long a rotation that failed is put off."""
 TELL_INTERVAL_S = 1.0
@@ -79,8 +80,12 @@ class Sink:
         self.is_durable = logger_config.spool_fsync is not None
         """Its file is to survive the loss of power."""
         self._terminal_key: tuple[int, ...] | None = None
-        self._terminal_fd: int | None = None
-        self.layout = None if config.function is not None else self._make_layout()
+        self.files = Files()
+        """What it has open: closed by `SinkHandle.remove`, and when this object goes."""
+        self.layout: LayoutProgram | None = None
+        self._piece_names: set[str] = set()
+        if config.function is None:
+            self.layout, self._piece_names = self._make_layout(logger_config)
         if config.function is not None or config.filter is not None:
             from .record import Record
 
@@ -88,7 +93,7 @@ class Sink:
         if config.path is not None:
             from .logfile import LogFile
 
-            self.file = LogFile(config, utc=logger_config.timezone == "utc", on_error=on_error)
+            self.file = LogFile(config, utc=logger_config.timezone == "utc", on_error=on_error, files=self.files)
             self.make_durable()
         elif config.fd is not None:
             _check_descriptor(config.fd)
@@ -122,19 +127,17 @@ class Sink:
             return "function"
         return "stream" if self.is_console or self.config.stream is not None else "fd"
 
-    @property
-    def interval_ms(self) -> float:
-        """Milliseconds that a line may wait in its buffer."""
+    def interval_ms(self, logger_config: LoggerConfig) -> float:
+        """Milliseconds that a line may wait in its buffer, with these settings of the logger."""
         own = self.config.flush_interval
-        return self.logger_config.async_flush_interval if own is None else own
+        return logger_config.async_flush_interval if own is None else own
 
-    @property
-    def needs(self) -> tuple[bool, bool, bool]:
-        """Whether records must carry call site, thread, and thread name for it."""
+    def needs(self, shown: set[str] | None = None) -> tuple[bool, bool, bool]:
+        """Whether records must carry call site, thread, and thread name for it; `shown`: by a layout to come."""
         config = self.config
         if config.function is not None or config.filter is not None:
             return True, True, True
-        codes = self._piece_names
+        codes = self._piece_names if shown is None else shown
         site = bool(codes & {"module", "function", "filename", "path", "lineno"})
         site = site or bool(config.filter_module) or bool(config.filter_function)
         return site, "thread" in codes, "thread_name" in codes
@@ -149,8 +152,9 @@ class Sink:
 
     # ---- its layout
 
-    def _make_layout(self) -> LayoutProgram:
-        config, logger = self.config, self.logger_config
+    def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram, set[str]]:
+        """The layout with the logger's settings, and the names of what it shows."""
+        config = self.config
         pieces: list[template.Piece] = []
         kind, text, is_default = "text", config.format, config.format is None
         if config.json or text == "json":
@@ -160,44 +164,39 @@ class Sink:
         elif text == "logfmt":
             kind = "logfmt"
         else:
-            text, time = (self._default_layout(), self._default_time) if text is None else (text, config.date_style)
+            text, time = self._default_layout(logger) if text is None else (text, config.date_style)
             pieces = template.parse_layout(text, time=time)
-        if kind == "text":
-            self._piece_names = {template.PIECES[code] for code, *_ in pieces}
-        else:
-            self._piece_names = {"module"}
-        return LayoutProgram(
+        names = {template.PIECES[code] for code, *_ in pieces} if kind == "text" else {"module"}
+        layout = LayoutProgram(
             kind,
             pieces,
             newlines=config.newlines or "escape",
-            color=self._coloring(),
+            color=self._coloring(logger),
             terminal=self._is_terminal(),
             utc=logger.timezone == "utc",
             fields=is_default,
-            exception="exception" not in self._piece_names,
+            exception="exception" not in names,
         )
+        return layout, names
 
-    def _default_layout(self) -> str:
-        config, logger = self.config, self.logger_config
+    def _default_layout(self, logger: LoggerConfig) -> tuple[str, str]:
+        config = self.config
         shows_time = logger.show_time if config.date_enabled is None else config.date_enabled
         if logger.log_compact:
-            return template.compact_layout(time=shows_time, module=logger.show_module, lineno=logger.show_lineno)
-        return template.default_layout(
+            text = template.compact_layout(time=shows_time, module=logger.show_module, lineno=logger.show_lineno)
+            return text, config.date_style or template.COMPACT_TIME
+        text = template.default_layout(
             time=shows_time,
             module=logger.show_module,
             function=logger.show_function,
             filename=logger.show_filename,
             lineno=logger.show_lineno,
         )
+        return text, config.date_style or template.DEFAULT_TIME
 
-    @property
-    def _default_time(self) -> str:
-        usual = template.COMPACT_TIME if self.logger_config.log_compact else template.DEFAULT_TIME
-        return self.config.date_style or usual
-
-    def _coloring(self) -> int:
+    def _coloring(self, logger: LoggerConfig) -> int:
         color = self.config.color
-        if not self.logger_config.global_color_display:
+        if not logger.global_color_display:
             return 0
         wanted = use_color(
             True if isinstance(color, str) else color,
@@ -217,13 +216,15 @@ class Sink:
         except (AttributeError, OSError, ValueError):
             return False
 
-    def register(self, *, is_enabled: bool) -> None:
-        """Makes it known to the core: from now on it gets records."""
+    def register(self, *, is_enabled: bool) -> Callable[[], None]:
+        """What makes it known to the core, so that it gets records; a function that is compiled, for `Core.commit`."""
         config, file = self.config, self.file
         buffer_size = int(config.buffer_size)
         period_from_ns, period_end_ns = file.period_ns if file is not None else (0, NEVER_NS)
         fd = -1 if config.fd is None else self._unblocked(config.fd)
-        self.handle.register(
+        return partial(
+            self.handle.register,
+            owner=self,
             target=self.target,
             fd=file.fd if file is not None else fd,
             layout=self.layout,
@@ -233,7 +234,7 @@ class Sink:
             functions=list(config.filter_function or ()),
             buffer_size=buffer_size,
             backlog_limit=max(MIB, 4 * buffer_size),
-            interval_ns=int(self.interval_ms * 1_000_000),
+            interval_ns=int(self.interval_ms(self.logger_config) * 1_000_000),
             synchronous=not config.async_write,
             filtered=config.filter is not None,
             watched=config.watch,
@@ -266,12 +267,11 @@ class Sink:
                 self.tell(trouble)
                 self.handle.postpone_rotation(ROTATION_RETRY_NS)
                 return
-            if done.old_fd is not None:
-                self.make_durable(done.old_fd)
-                torn = torn_size(file.fd, file.path)  # another process may have rotated
-                is_ours = self.handle.replace_file(file.fd, file.lock_fd, file.path, torn)
-                if is_ours:
-                    os.close(done.old_fd)
+            if done.file is not None:
+                self.make_durable(done.file.fd)
+                torn = torn_size(done.file.fd, file.path)  # another process may have rotated
+                self.handle.replace_file(self.files, done.file, self.files.lock, file.path, torn)
+            file.has_rotated(begins_ns)
             period_from_ns, period_end_ns = file.period_ns
             self.handle.rotated(
                 by_time=begins_ns is not None,
@@ -287,25 +287,21 @@ class Sink:
             return
         with self._changing_file:
             try:
-                old = file.reopen()
+                new, lock = file.reopen()
             except SinkError as trouble:
                 self.tell(trouble)
                 self.handle.retry_later()
                 return
-            self.make_durable(old)
-            torn = torn_size(file.fd, file.path)
-            is_ours = self.handle.replace_file(file.fd, file.lock_fd, file.path, torn)
-            # Somebody may have closed the old one, and the new one got its number.
-            if old >= 0 and is_ours and old != file.fd:
-                os.close(old)
+            self.make_durable(new.fd)
+            self.handle.replace_file(self.files, new, lock, file.path, torn_size(new.fd, file.path))
 
-    def make_durable(self, before: int = -1) -> bool:
-        """Where that is wanted: syncs its file, the one before, and the present one's name. False: that failed."""
+    def make_durable(self, coming: int = -1) -> bool:
+        """Where that is wanted: syncs its file, the one that is to follow, and the name. False: that failed."""
         file = self.file
         if not self.is_durable or file is None:
             return True
         try:
-            for fd in (before, file.fd):
+            for fd in (file.fd, coming):
                 if fd >= 0:
                     sync_file(fd)
             sync_name(file.path)
@@ -320,8 +316,7 @@ class Sink:
         if file is None:
             return
         with self._changing_file:
-            self.handle.replace_file(-1, -1, file.path)
-            file.close()
+            self.handle.replace_file(self.files, None, None, file.path)
 
     def tell(self, trouble: Exception) -> None:
         """Has `on_error` told, but not at each of many attempts."""
@@ -388,10 +383,11 @@ class Sink:
             return fd
         key = (fd, about.st_dev, about.st_ino, about.st_rdev)
         if key != self._terminal_key:
-            self._close_terminal()
-            self._terminal_key = key
-            self._terminal_fd = open_nonblocking(fd)
-        return fd if self._terminal_fd is None else self._terminal_fd
+            # Nothing can come between the two assignments; the one before is closed with its object.
+            own = open_nonblocking(fd)
+            self.files.terminal, self._terminal_key = own, key
+        own = self.files.terminal
+        return fd if own is None or own.fd < 0 else own.fd
 
     def outlive_modules(self) -> None:
         """At exit: what is logged later still reaches the console.
@@ -402,11 +398,6 @@ class Sink:
         fd = _plain_descriptor(stream) if stream is not None else None
         if fd is not None:
             self.handle.pin_stream(self._unblocked(fd))
-
-    def _close_terminal(self) -> None:
-        if self._terminal_fd is not None:
-            os.close(self._terminal_fd)
-        self._terminal_fd = self._terminal_key = None
 
     def handle_records(self) -> None:
         """Gives staged records to the function, or asks the filter which of them to render."""
@@ -432,16 +423,16 @@ class Sink:
             if self.core.lives == life:
                 records_end(self.handle)
 
-    def update(self, logger_config: LoggerConfig) -> None:
-        """The logger's settings changed: the layout and the interval may follow from them."""
-        self.logger_config = logger_config
-        if logger_config.spool_fsync is not None and not self.is_durable:
-            self.is_durable = True
-            self.make_durable()
-        self.handle.set_interval(int(self.interval_ms * 1_000_000))
+    def plan_update(self, plan: Plan, logger_config: LoggerConfig) -> None:
+        """The logger's settings are to change: the layout and the interval may follow from them."""
+        is_durable = self.is_durable or logger_config.spool_fsync is not None
+        plan.set(self, logger_config=logger_config, is_durable=is_durable)
+        plan.call(self.handle.set_interval, int(self.interval_ms(logger_config) * 1_000_000))
         if self.layout is not None:
-            self.layout = self._make_layout()
-            self.handle.set_layout(self.layout)
+            layout, names = self._make_layout(logger_config)
+            plan.call(self.handle.set_layout, layout)
+            plan.set(self, layout=layout, _piece_names=names)
+            plan.shown[self] = names
 
     def after_fork_in_child(self) -> None:
         """A file that rotates is opened anew, with a lock of its own; so is one whose name has the process id in it."""
@@ -449,21 +440,12 @@ class Sink:
         file = self.file
         if file is not None and (file.is_rotating or "{pid}" in str(self.config.path)):
             file.after_fork_in_child()
-            self.handle.replace_file(-1, -1, file.path)
+            self.handle.replace_file(self.files, None, None, file.path)
 
     def drop(self) -> None:
         """In a forked child, of a sink that another thread of the parent was adding or removing: it is not there."""
         self._changing_file = threading.RLock()
-        with contextlib.suppress(KeyError):
-            self.handle.remove()
-        self.close()
-
-    def close(self) -> None:
-        """Closes what it opened. The core does not know it any more."""
-        with self._changing_file:
-            if self.file is not None:
-                self.file.close()
-            self._close_terminal()
+        self.handle.remove()
 
 
 def _check_descriptor(fd: int) -> None:

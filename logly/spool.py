@@ -14,7 +14,18 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._core import SpoolFile, SpoolSection, abandon_spools, spool_adopt, spool_begin
+from ._core import (
+    Descriptor,
+    Lifeline,
+    SpoolFile,
+    SpoolSection,
+    abandon_spools,
+    close_loose,
+    open_descriptor,
+    remove_finished_spools,
+    spool_adopt,
+    spool_begin,
+)
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, SpoolError
 from .files import sync_file, sync_name
@@ -24,34 +35,18 @@ if TYPE_CHECKING:
 
     from ._core import Core
 
-__all__ = ["Recovered", "close_in_child", "dead_spools", "deliver", "open_spool", "remove"]
+__all__ = ["Recovered", "close_in_child", "dead_spools", "deliver", "open_spool"]
 
 UNFINISHED = ".new"
 """Ending of a spool's name until it is whole."""
 LOOK_S = 0.2
 """How often a delivery looks whether anybody still takes it."""
 
-_descriptors: set[int] = set()
-"""Those that are locked, or about to be, and belong to no `SpoolFile` yet: for a fork that waits no longer."""
-
 
 def close_in_child() -> None:
     """In a forked child, which has copies of all descriptors, and with them the locks: lets go of them."""
     abandon_spools()
-    while _descriptors:
-        with contextlib.suppress(OSError):
-            os.close(_descriptors.pop())
-
-
-def _open(path: str, flags: int) -> int:
-    fd = os.open(path, flags | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    _descriptors.add(fd)
-    return fd
-
-
-def _close(fd: int) -> None:
-    _descriptors.discard(fd)
-    os.close(fd)
+    close_loose()
 
 
 # ---- one's own
@@ -109,25 +104,20 @@ def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> Spool
         folder = os.path.dirname(base)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        made, fd = _new_file(base, number)
+        made, own = _new_file(base, number)
     except OSError as trouble:
         raise _explained(trouble, base) from trouble
     try:
-        _allocate(fd, SpoolFile.size_for(ring_bytes))
-        file = SpoolFile(made, fd, ring_bytes, boot)
-        _descriptors.discard(fd)
-        if syncs:
-            spool_begin(core, file, lambda: _publish_synced(fd, made, base, number))
-        else:
-            spool_begin(core, file, lambda: _publish(made, base, number))
+        _allocate(own.fd, SpoolFile.size_for(ring_bytes))
+        file = SpoolFile(made, own, ring_bytes, boot)
+        publish = _publish_synced if syncs else _publish
+        spool_begin(core, file, lambda: publish(own.fd, made, base, number), (base, syncs))
+        return file
     except BaseException as trouble:
-        with contextlib.suppress(OSError):
-            os.unlink(made)
-        _close(fd)
+        own.close()  # with it goes the file; without this line when nobody looks at the exception any more
         if isinstance(trouble, OSError) and not isinstance(trouble, SpoolError):
             raise _explained(trouble, made) from trouble
         raise
-    return file
 
 
 def _names(base: str, number: int) -> Iterator[str]:
@@ -138,29 +128,26 @@ def _names(base: str, number: int) -> Iterator[str]:
     raise SpoolError(errno.EEXIST, "too many spools of dead processes: recover or remove them", base)
 
 
-def _new_file(base: str, number: int) -> tuple[str, int]:
-    """A file that nobody else has, locked: its name and its descriptor."""
+def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
+    """A file that nobody else has, locked: its name and its descriptor, with which it goes unless a spool takes it."""
     for name in _names(base, number):
         made = name + UNFINISHED
         try:
-            fd = _open(made, os.O_CREAT | os.O_EXCL)
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+            own = open_descriptor(made, flags, 0o600, is_loose=True, is_doomed=True)
         except FileExistsError:
             continue
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(fd), os.stat(made)):
-                return made, fd
+            fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(own.fd), os.stat(made)):
+                return made, own
         except (BlockingIOError, FileNotFoundError):
             pass  # before it was locked, somebody who recovers took it for a dead process's
-        except BaseException:
-            os.unlink(made)
-            _close(fd)
-            raise
-        _close(fd)
+        own.spare()
     raise AssertionError
 
 
-def _publish(made: str, base: str, number: int) -> str:
+def _publish(fd: int, made: str, base: str, number: int) -> str:
     """Give the whole file its name, unless that is another one's."""
     for name in _names(base, number):
         try:
@@ -179,7 +166,7 @@ def _publish(made: str, base: str, number: int) -> str:
 
 def _publish_synced(fd: int, made: str, base: str, number: int) -> str:
     os.fsync(fd)
-    name = _publish(made, base, number)
+    name = _publish(fd, made, base, number)
     sync_name(name)
     return name
 
@@ -191,13 +178,6 @@ def _explained(trouble: OSError, path: str) -> SpoolError:
     }
     number = trouble.errno or errno.EIO
     return SpoolError(number, reasons.get(number) or trouble.strerror or str(trouble), path)
-
-
-def remove(file: SpoolFile) -> None:
-    """All that was in it has been written: the file goes."""
-    with contextlib.suppress(OSError):
-        os.unlink(file.path)
-    file.close()
 
 
 # ---- those of the dead
@@ -230,41 +210,30 @@ def open_dead(path: str) -> SpoolFile | None:
 
 def _open_dead(path: str) -> SpoolFile | None:
     try:
-        fd = _open(path, 0)
+        own = open_descriptor(path, os.O_RDWR, is_loose=True)
     except FileNotFoundError:
         return None
     except OSError as trouble:
         raise _explained(trouble, path) from trouble
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        ours = os.fstat(fd)
+        fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = os.fstat(own.fd)
         named = os.stat(path)
         if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino):
-            raise FileNotFoundError
+            return None
         if path.endswith(UNFINISHED):
             os.unlink(path)  # its process died before a record could be in it
-            raise FileNotFoundError
-        file = SpoolFile(path, fd, 0, boot_id())
-        _descriptors.discard(fd)
-        return file
+            return None
+        return SpoolFile(path, own, 0, boot_id())
     except (BlockingIOError, FileNotFoundError):
-        _close(fd)
         return None
-    except SpoolError:
-        _close(fd)
-        raise
-    except OSError as trouble:  # no more descriptors, say: nothing is wrong with the file
-        _close(fd)
-        raise _explained(trouble, path) from trouble
-    except (RecursionError, MemoryError):  # nothing is wrong with the file
-        _close(fd)
-        raise
-    except Exception as trouble:
-        _close(fd)
+    except BaseException as trouble:
+        own.close()  # whoever keeps the exception does not keep the lock
+        if isinstance(trouble, (SpoolError, RecursionError, MemoryError)) or not isinstance(trouble, Exception):
+            raise  # the first says it all, the others say nothing of the file
+        if isinstance(trouble, OSError):  # no more descriptors, say: nothing is wrong with the file
+            raise _explained(trouble, path) from trouble
         raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
-    except BaseException:
-        _close(fd)
-        raise
 
 
 def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[SpoolFile]:
@@ -374,6 +343,7 @@ def deliver(
             on_error=tell,
         ),
     )
+    lifeline = Lifeline(backend)  # closes it, whatever prevents that below
     is_safe = False
     deadline = time.monotonic() + timeout
     try:
@@ -396,12 +366,13 @@ def deliver(
         for added in backend.sinks.values():
             is_safe = added.make_durable() and is_safe
     finally:
-        backend.core.finished_spools()
+        remove_finished_spools(backend.core, False)
         backend.core.leave_spools(False)  # what was not written is given up here, and stays there
         backend.close(max(0.0, deadline - time.monotonic()))
         is_done = file.is_finished and is_safe
         if file.fd >= 0:
-            (remove if is_done else SpoolFile.close)(file)
+            (SpoolFile.remove if is_done else SpoolFile.close)(file)
+        del lifeline
     return Recovered(count, is_done, has_moved)
 
 
@@ -416,17 +387,14 @@ def finish_write(path: str, device: int, inode: int, offset: int, staged: bytes)
     found = _find_file(path, device, inode)
     if found is None:
         return False
-    fd = os.open(found, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-    try:
-        done = written_part(_read_from(fd, offset), offset, staged)
+    with open_descriptor(found, os.O_RDWR | os.O_APPEND) as own:
+        done = written_part(_read_from(own.fd, offset), offset, staged)
         if done == 0:
             return False
         while done < len(staged):
-            done += os.write(fd, staged[done:])
-        sync_file(fd)
+            done += os.write(own.fd, staged[done:])
+        sync_file(own.fd)
         return True
-    finally:
-        os.close(fd)
 
 
 def _find_file(path: str, device: int, inode: int) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from ._core import Descriptor, open_descriptor
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -15,7 +17,7 @@ _PTMX = (5, 2)
 """Device of the multiplexer: opening it again makes a new terminal."""
 
 
-def open_nonblocking(fd: int) -> int | None:
+def open_nonblocking(fd: int) -> Descriptor | None:
     """Return a descriptor of the same terminal whose writes never block; None where there is none to be had.
 
     A terminal that poll calls writable may still block a write: poll only says that there is some room. So it needs
@@ -28,13 +30,10 @@ def open_nonblocking(fd: int) -> int | None:
         about = os.fstat(fd)
         if (os.major(about.st_rdev), os.minor(about.st_rdev)) == _PTMX:
             return None
-        own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        own = open_descriptor(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, AttributeError):
         return None
-    if os.fstat(own).st_rdev != about.st_rdev:
-        os.close(own)
-        return None
-    return own
+    return own if os.fstat(own.fd).st_rdev == about.st_rdev else None
 
 
 def understands_colors(terminal: int | Any) -> bool:

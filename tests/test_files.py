@@ -22,7 +22,7 @@ def test_parent_folders_are_made_and_writes_go_to_the_end(tmp_path):
         fd = open_append(path, 0o600)
         assert not os.get_inheritable(fd)
         os.write(fd, text)
-        os.close(fd)
+        fd.close()
     assert path.read_bytes() == b"one\ntwo\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

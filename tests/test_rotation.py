@@ -254,32 +254,29 @@ def test_rotating_renames_and_begins_a_new_file(log, name):
     assert done.is_rotated
     assert Path(done.path).read_bytes() == b"one\n"
     assert Path(done.path).name == "app_20240101_120000.log"
-    about = os.fstat(done.fd)
+    about = os.fstat(done.file.fd)
     assert names_file(path, about)
-    assert (about.st_size, about.st_mode & 0o777, os.get_inheritable(done.fd)) == (0, 0o600, False)
-    os.close(done.fd)
+    assert (about.st_size, about.st_mode & 0o777, os.get_inheritable(done.file.fd)) == (0, 0o600, False)
 
 
 def test_a_process_that_lags_only_reopens(log, name):
     path, fd = log
-    lock_fd = open_lock(path)
+    lock = open_lock(path)
     arguments = {"end_ns": ns("2024-01-01T12:00"), "is_due": lambda about: True}
-    first = rotate(name, path, fd, lock_fd=lock_fd, **arguments)
-    os.write(first.fd, b"two\n")
-    second = rotate(name, path, fd, lock_fd=lock_fd, **arguments)
+    first = rotate(name, path, fd, lock_fd=lock.fd, **arguments)
+    os.write(first.file.fd, b"two\n")
+    second = rotate(name, path, fd, lock_fd=lock.fd, **arguments)
     assert not second.is_rotated
-    assert os.fstat(second.fd).st_size == 4
+    assert os.fstat(second.file.fd).st_size == 4
     assert len(name.files()) == 1
-    for one in (first.fd, second.fd, lock_fd):
-        os.close(one)
     assert os.path.exists(lock_path(path))
 
 
 def test_an_empty_file_or_one_no_longer_due_stays(log, name):
     path, fd = log
-    assert rotate(name, path, fd, end_ns=0, is_due=lambda about: about.st_size > 4) == (fd, None)
+    assert rotate(name, path, fd, end_ns=0, is_due=lambda about: about.st_size > 4) == (None, None)
     os.truncate(path, 0)
-    assert rotate(name, path, fd, end_ns=0) == (fd, None)
+    assert rotate(name, path, fd, end_ns=0) == (None, None)
 
 
 def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkeypatch):
@@ -289,7 +286,7 @@ def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("logly.rotation.os.open", full)
+        patched.setattr("os.open", full)
         with pytest.raises(SinkError) as caught:
             rotate(name, path, fd, end_ns=0)
     assert caught.value.errno == 28
@@ -304,20 +301,18 @@ from logly.files import open_append
 from logly.rotation import names_file, open_lock, rotate
 
 path, who = sys.argv[1:]
-name, lock_fd, fd = RotatedName(path, utc=True), open_lock(path), open_append(path)
+name, lock_fd, file = RotatedName(path, utc=True), open_lock(path), open_append(path)
 is_due = lambda about: about.st_size >= 2000
 for number in range(400):
     while True:
         fcntl.flock(lock_fd, fcntl.LOCK_SH)
-        about = os.fstat(fd)
+        about = os.fstat(file.fd)
         if names_file(path, about) and not is_due(about):
             break
         fcntl.flock(lock_fd, fcntl.LOCK_UN)
-        done = rotate(name, path, fd, end_ns=1_700_000_000_000_000_000, is_due=is_due, lock_fd=lock_fd)
-        if done.fd != fd:
-            os.close(fd)
-        fd = done.fd
-    os.write(fd, f"{who} {number}\\n".encode())
+        done = rotate(name, path, file.fd, end_ns=1_700_000_000_000_000_000, is_due=is_due, lock_fd=lock_fd.fd)
+        file = done.file or file
+    os.write(file.fd, f"{who} {number}\\n".encode())
     fcntl.flock(lock_fd, fcntl.LOCK_UN)
 """
 

@@ -344,10 +344,10 @@ def test_a_process_that_was_idle_at_a_boundary_keeps_the_days_apart(tmp_path: Pa
     os.utime(path, ns=(ns("2024-01-02T20:00"),) * 2)
     turn = file.rotate(ns("2024-01-03T08:00"), 10)
     assert turn.is_renamed
+    file.files.file = turn.file
+    file.has_rotated(ns("2024-01-03T08:00"))
     assert (tmp_path / "app_20240103_000000.log").read_text() == "of the second\n"
     assert file.schedule.next_ns == ns("2024-01-04T00:00")
-    assert turn.old_fd is not None
-    os.close(turn.old_fd)
     # The other one comes later, and finds that done.
     path.write_text("of the third\n")
     os.utime(path, ns=(ns("2024-01-03T08:00"),) * 2)
@@ -365,8 +365,7 @@ def test_a_process_alone_names_the_file_by_the_first_boundary_that_passed(tmp_pa
     path.write_text("of the first\n")
     turn = file.rotate(ns("2024-01-05T08:00"), 10)
     assert [one.name for one in rotated_files(path)] == ["app_20240102_000000.log"]
-    assert turn.old_fd is not None
-    os.close(turn.old_fd)
+    assert turn.file is not None
     file.close()
 
 
@@ -438,11 +437,11 @@ def test_processes_that_were_idle_over_several_boundaries_rotate_once(tmp_path: 
     for file in rotated_files(path):
         file.rename(path)
     for file_ in files:
-        file_.reopen()
+        file_.files.put(*file_.reopen())
         assert file_.schedule is not None
         file_.schedule.next_ns = ns("2024-01-01T23:00")
         file_.rotate(ns("2024-01-02T08:00"), 10)
-        file_.reopen()
+        file_.files.put(*file_.reopen())
         with path.open("a") as out:
             out.write("of the morning\n")
     assert [file.name for file in rotated_files(path)] == ["app_20240101_230000.log"]

@@ -1,0 +1,83 @@
+# Changes that Python and the core must both see, or neither: made in one step.
+
+def change_count(Core core not None):
+    """How many changes `commit` has made."""
+    return core.changes
+
+
+def commit(Core core not None, int64_t seen, list first, list steps):
+    """Makes a change that has been prepared, in one step: nothing can cut it in half.
+
+    A signal handler runs between two bytecodes, on the main thread, and whatever it raises goes up from there. In here no
+    bytecode runs: every step is a call of a compiled function. (Nor is any text of an int made: CPython runs them there, too.)
+
+    Args:
+        core: whose changes these are.
+        seen: `change_count` when it was prepared.
+        first: (function, arguments) of what may fail, for want of memory, say: the rest is left undone then.
+        steps: the rest, which is done to the end.
+
+    Returns:
+        False: something else has changed since, and nothing was done.
+    """
+    cdef object error = None
+    if core.changes != seen:
+        return False
+    core.changes += 1
+    for function, arguments in first:
+        function(*arguments)
+    for function, arguments in steps:
+        try:
+            function(*arguments)
+        except Exception as trouble:
+            error = trouble
+    if error is not None:
+        raise error
+    return True
+
+
+def publish(
+    Core core not None, int threshold, bint site, bint thread, bint thread_name, bint start, bint sync, bint drain, bint wake,
+):
+    """What producers go by: the threshold, what records must carry (`set_needs`), what follows a commit (`set_post`)."""
+    core.set_needs(site=site, thread=thread, thread_name=thread_name)
+    core.set_post(start=start, sync=sync, drain=drain, wake=wake)
+    core.set_threshold(threshold)
+
+
+def published(Core core not None):
+    """The arguments of the `publish` that holds now. For tests."""
+    cdef uint32_t needs = load_relaxed32(&core.engine.needs)
+    cdef uint32_t post = load_relaxed32(&core.engine.post)
+    return (
+        core.engine.threshold, bool(needs & NEED_SITE), bool(needs & NEED_THREAD), bool(needs & NEED_THREAD_NAME),
+        bool(post & POST_START), bool(post & POST_SYNC), bool(post & POST_DRAIN), bool(post & POST_WAKE),
+    )
+
+
+def sink_ids(Core core not None):
+    """The sinks that the engine has, oldest first. For tests."""
+    cdef Sink* sink
+    cdef list ids = []
+    core.lock()
+    sink = core.engine.sinks
+    while sink != NULL:
+        ids.append(sink.id)
+        sink = sink.next
+    core.unlock()
+    return ids
+
+
+def define_levels(Core core not None, list levels):
+    """`set_level` of several: (name in capitals, number, colour). A name's new number holds in all its spellings."""
+    cdef dict names = core.level_index
+    for name, number, color in levels:
+        known = names.get(name)
+        if known is not None and known[0] != number:  # other spellings are looked up again
+            for spelling, found in list(names.items()):
+                if found == known and spelling != name:
+                    del names[spelling]
+        core.set_level(name, number, color)
+        unnamed = "LEVEL " + decimal(number).decode("ascii")
+        if number in names and names[number] == names.get(unnamed):
+            names[number] = names[name]  # it was logged by its number before it had a name
