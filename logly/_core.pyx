@@ -14,6 +14,7 @@ from _weakref import ref as weakref
 from collections import deque
 from types import TracebackType
 
+cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
