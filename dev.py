@@ -9,6 +9,8 @@ Needs CPython with its headers and a C++ compiler only.
     lint        only lint and types
     wheel       only sdist -> wheel -> install -> tests; LOGLY_DIST=FOLDER keeps the two files
     docs        the documentation as a site in build/site, warnings being errors
+    coverage    which lines of Python and of Cython the tests run: a table, and the other lines in build/coverage
+    debug       the tests with assertions on: logly's own, CPython's, the C++ library's, and Cython's reference nanny
     sanitizers  the tests under the address, undefined-behaviour and thread sanitizers, and a check for leaks
     fuzz        the format renderer, the layout parser and the spool reader, a minute each (more: python -m tests.fuzz)
     bench       every benchmark against every peer that is installed
@@ -121,6 +123,16 @@ def build_docs() -> None:
     run(PYTHON, "-m", "mkdocs", "build", "--quiet", "--strict")
 
 
+def coverage() -> None:
+    setup("test", "recipes", "coverage", builds=False)
+    run(PYTHON, "tools/coverage.py")
+
+
+def debug() -> None:
+    setup("test", "recipes", builds=False)
+    run(PYTHON, "tools/sanitize.py", "debug")
+
+
 def sanitizers() -> None:
     setup("test")
     run(PYTHON, "tools/sanitize.py", "asan", "ubsan", "tsan", "leaks")
@@ -181,6 +193,8 @@ if __name__ == "__main__":
         "lint": lint_only,
         "wheel": wheel_only,
         "docs": docs,
+        "coverage": coverage,
+        "debug": debug,
         "sanitizers": sanitizers,
         "fuzz": fuzz,
         "bench": bench,
