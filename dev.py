@@ -7,6 +7,7 @@ Needs CPython with its headers and a C++ compiler only.
                 other packages), and sdist -> wheel -> install -> tests
     setup       only the virtual environment, with logly built in place
     lint        only lint and types
+    check       only format, lint and spelling, in a second: what the hook of pre-commit runs
     wheel       only sdist -> wheel -> install -> tests; LOGLY_DIST=FOLDER keeps the two files
     docs        the documentation as a site in build/site, warnings being errors
     coverage    which lines of Python and of Cython the tests run: a table, and the other lines in build/coverage
@@ -69,9 +70,14 @@ def build(*, probe: bool = False) -> None:
     )  # fmt: skip
 
 
-def lint() -> None:
+def style() -> None:
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    run(BIN / "codespell")
+
+
+def lint() -> None:
+    style()
     # It looks for pycodestyle on the path.
     run(BIN / "cython-lint", "logly", "tests", PATH=f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}")
     run(PYTHON, "-m", "mypy")
@@ -148,8 +154,15 @@ def bench() -> None:
     run(PYTHON, "bench/run.py")
 
 
+def check() -> None:
+    # Nothing is looked up nor built where the tools are there: it runs at each commit.
+    if not (BIN / "codespell").exists():
+        setup("lint", builds=False)
+    style()
+
+
 def lint_only() -> None:
-    # A build that is there stays, with its switches: a commit's hook must not take a minute, nor change what is tested.
+    # A build that is there stays, with its switches: lint must not change what is tested.
     setup("lint", builds=not is_built())
     lint()
 
@@ -191,6 +204,7 @@ if __name__ == "__main__":
         "test": test,
         "setup": setup,
         "lint": lint_only,
+        "check": check,
         "wheel": wheel_only,
         "docs": docs,
         "coverage": coverage,

@@ -74,8 +74,8 @@ def extension(name: str, source: str) -> Extension:
 
 extensions = [extension("logly._core", "logly/_core.pyx")]
 if "probe" in switches:
-    for source in sorted(Path("tests").glob("_probe*.pyx")):
-        extensions.append(extension(f"tests.{source.stem}", source.as_posix()))
+    sources = sorted(Path("tests").glob("_probe*.pyx"))
+    extensions += [extension(f"tests.{source.stem}", source.as_posix()) for source in sources]
 
 setup(
     ext_modules=cythonize(

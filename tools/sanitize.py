@@ -174,7 +174,8 @@ def without_randomisation() -> list[str]:
 def is_free_threaded(python: str) -> bool:
     code = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
     env = os.environ | {"TSAN_OPTIONS": "report_bugs=0"}
-    answer = subprocess.run([*without_randomisation(), python, "-c", code], capture_output=True, text=True, env=env)
+    command = [*without_randomisation(), python, "-c", code]
+    answer = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     return answer.stdout.strip() == "1"
 
 
