@@ -7,8 +7,11 @@ Needs CPython with its headers and a C++ compiler only.
                 other packages), and sdist -> wheel -> install -> tests
     setup       only the virtual environment, with logly built in place
     lint        only lint and types
+    check       only format, lint and spelling, in a second: what the hook of pre-commit runs
     wheel       only sdist -> wheel -> install -> tests; LOGLY_DIST=FOLDER keeps the two files
     docs        the documentation as a site in build/site, warnings being errors
+    coverage    which lines of Python and of Cython the tests run: a table, and the other lines in build/coverage
+    debug       the tests with assertions on: logly's own, CPython's, the C++ library's, and Cython's reference nanny
     sanitizers  the tests under the address, undefined-behaviour and thread sanitizers, and a check for leaks
     fuzz        the format renderer, the layout parser and the spool reader, a minute each (more: python -m tests.fuzz)
     bench       every benchmark against every peer that is installed
@@ -67,9 +70,14 @@ def build(*, probe: bool = False) -> None:
     )  # fmt: skip
 
 
-def lint() -> None:
+def style() -> None:
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    run(BIN / "codespell")
+
+
+def lint() -> None:
+    style()
     # It looks for pycodestyle on the path.
     run(BIN / "cython-lint", "logly", "tests", PATH=f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}")
     run(PYTHON, "-m", "mypy")
@@ -121,6 +129,16 @@ def build_docs() -> None:
     run(PYTHON, "-m", "mkdocs", "build", "--quiet", "--strict")
 
 
+def coverage() -> None:
+    setup("test", "recipes", "coverage", builds=False)
+    run(PYTHON, "tools/coverage.py")
+
+
+def debug() -> None:
+    setup("test", "recipes", builds=False)
+    run(PYTHON, "tools/sanitize.py", "debug")
+
+
 def sanitizers() -> None:
     setup("test")
     run(PYTHON, "tools/sanitize.py", "asan", "ubsan", "tsan", "leaks")
@@ -136,8 +154,15 @@ def bench() -> None:
     run(PYTHON, "bench/run.py")
 
 
+def check() -> None:
+    # Nothing is looked up nor built where the tools are there: it runs at each commit.
+    if not (BIN / "codespell").exists():
+        setup("lint", builds=False)
+    style()
+
+
 def lint_only() -> None:
-    # A build that is there stays, with its switches: a commit's hook must not take a minute, nor change what is tested.
+    # A build that is there stays, with its switches: lint must not change what is tested.
     setup("lint", builds=not is_built())
     lint()
 
@@ -179,8 +204,11 @@ if __name__ == "__main__":
         "test": test,
         "setup": setup,
         "lint": lint_only,
+        "check": check,
         "wheel": wheel_only,
         "docs": docs,
+        "coverage": coverage,
+        "debug": debug,
         "sanitizers": sanitizers,
         "fuzz": fuzz,
         "bench": bench,

@@ -3,10 +3,11 @@
 Switches, given in the environment variable ``LOGLY_BUILD`` (comma separated):
 
 ``probe``   also build ``tests/_probe*.pyx`` (the test suite's view of the header-only data path)
-``debug``   ``-O0 -g`` with assertions and Cython's bounds checks
+``debug``   ``-O0 -g`` with assertions, Cython's checks of bounds and for None, and lines of Cython in gdb
+``refnanny``   Cython's count of the references that each function takes and gives back: slow, for `dev.py debug`
 ``quick``   ``-O1`` without debug information: builds in a third of the time, for developing
 ``asan``, ``ubsan``, ``tsan``   the compiler's sanitizers (frame pointers kept, ``-O1 -g``)
-``trace``   line tracing for coverage (CPython 3.13 or later)
+``coverage``   counts of lines for gcov, which name the lines of Cython: what tools/coverage.py builds
 ``annotate``   write Cython's annotated HTML next to the sources
 """
 
@@ -18,7 +19,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 switches = {word.strip() for word in os.environ.get("LOGLY_BUILD", "").split(",") if word.strip()}
-unknown = switches - {"probe", "debug", "quick", "asan", "ubsan", "tsan", "trace", "annotate"}
+unknown = switches - {"probe", "debug", "refnanny", "quick", "asan", "ubsan", "tsan", "coverage", "annotate"}
 if unknown:
     sys.exit(f"LOGLY_BUILD: unknown switch {sorted(unknown)}; see setup.py")
 
@@ -43,17 +44,20 @@ directives = {
     "warn.undeclared": False,
 }
 if "debug" in switches and not msvc:
-    compile_args += ["-O0", "-g", "-UNDEBUG"]
-    directives["boundscheck"] = True
+    # -UNDEBUG: the assertions of CPython's headers, of Cython's helpers and of our own (_assert.pxd).
+    compile_args += ["-O0", "-g", "-UNDEBUG", "-D_GLIBCXX_ASSERTIONS"]
+    directives |= {"boundscheck": True, "nonecheck": True}
+if "refnanny" in switches:
+    macros.append(("CYTHON_REFNANNY", "1"))
 if "quick" in switches and not msvc:
     compile_args += ["-O1", "-g0"]
 for name, flag in (("asan", "address"), ("ubsan", "undefined"), ("tsan", "thread")):
     if name in switches:
         compile_args += [f"-fsanitize={flag}", "-fno-omit-frame-pointer", "-O1", "-g"]
         link_args += [f"-fsanitize={flag}"]
-if "trace" in switches:
-    directives["linetrace"] = True
-    macros += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+if "coverage" in switches:
+    compile_args += ["--coverage", "-O0"]
+    link_args += ["--coverage"]
 
 
 def extension(name: str, source: str) -> Extension:
@@ -70,14 +74,15 @@ def extension(name: str, source: str) -> Extension:
 
 extensions = [extension("logly._core", "logly/_core.pyx")]
 if "probe" in switches:
-    for source in sorted(Path("tests").glob("_probe*.pyx")):
-        extensions.append(extension(f"tests.{source.stem}", source.as_posix()))
+    sources = sorted(Path("tests").glob("_probe*.pyx"))
+    extensions += [extension(f"tests.{source.stem}", source.as_posix()) for source in sources]
 
 setup(
     ext_modules=cythonize(
         extensions,
         compiler_directives=directives,
         annotate="annotate" in switches,
+        emit_linenums=not switches.isdisjoint({"coverage", "debug"}),
         build_dir="build/cython",
     )
 )

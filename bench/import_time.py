@@ -27,7 +27,7 @@ def start_ms(statement: str, tree: str = "", python: str = sys.executable) -> fl
 
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
-    library = peer.split("_")[0].replace("stdlib", "logging")
+    library = peer.split("_", maxsplit=1)[0].replace("stdlib", "logging")
     if peer.startswith("floor") or peer in ("logly_sync", "loguru_enqueue") or peer.endswith("_queue"):
         raise Unsupported("the same import as its sibling")
     load(peer)

@@ -3,6 +3,8 @@
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
+from logly._assert cimport assert_that
+
 
 cdef extern from *:
     """
@@ -83,6 +85,7 @@ cdef inline bint buffer_grow(Buffer* buffer, size_t extra) noexcept nogil:
 
 # True when `extra` more bytes fit at data + size; False (and `failed` set) when there is no memory.
 cdef inline bint buffer_reserve(Buffer* buffer, size_t extra) noexcept nogil:
+    assert_that(buffer.size <= buffer.capacity)
     if buffer.capacity - buffer.size >= extra:
         return True
     return buffer_grow(buffer, extra)

@@ -17,6 +17,7 @@ from collections import deque
 from os import urandom
 from types import TracebackType
 
+cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF

@@ -162,6 +162,7 @@ cdef class Core:
     cdef void lock(self) noexcept:
         self.lock_until(INT64_MAX)
 
+    @cython.nonecheck(False)  # the debug build's check for None would need the GIL
     cdef void unlock(self) noexcept nogil:
         self.holds -= 1
         if self.holds == 0:

@@ -13,6 +13,7 @@ which is longer than any processor keeps that announcement in its store buffer.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
+from logly._assert cimport assert_that
 from logly._atomic cimport load_acquire
 from logly._clock cimport clock_ticks
 from logly._record cimport RecordHeader, RecordHeap
@@ -117,6 +118,7 @@ cdef inline void merge_fill(Merge* merge, Ring* ring) noexcept nogil:
     cdef uint64_t ticks = 0
     while ring != NULL:
         if merge_front(merge, ring, &ticks) != NULL:
+            assert_that(merge.count < merge.capacity)
             merge.entry[merge.count].ticks = ticks
             merge.entry[merge.count].ring = ring
             merge.count += 1

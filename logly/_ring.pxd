@@ -13,6 +13,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from logly._assert cimport assert_that
 from logly._atomic cimport fence_compiler, load_acquire, store_relaxed, store_release
 
 cdef enum:
@@ -186,6 +187,9 @@ cdef inline void ring_end(Ring* ring) noexcept nogil:
 
 
 cdef inline void ring_commit(Ring* ring, uint64_t size) noexcept nogil:
+    # A record starts on 8 bytes, does not wrap, and lies in what the consumer has released.
+    assert_that(size >= PREFIX_SIZE and size % 8 == 0 and (ring.head & ring.mask) + size <= ring.capacity)
+    assert_that(ring.head + size - load_acquire(&ring.positions.tail) <= ring.capacity)
     ring.head += size
     store_relaxed(&ring.committed, ring.committed + 1)
     # Release: whoever sees the new head sees the record's bytes.
@@ -206,10 +210,12 @@ cdef inline char* ring_peek(Ring* ring) noexcept nogil:
         prefix = <RecordPrefix*> (ring.data + (ring.tail & ring.mask))
         if prefix.kind != RECORD_PADDING:
             return <char*> prefix
+        assert_that(prefix.size <= ring.cached_head - ring.tail)
         ring.tail += prefix.size
 
 
 cdef inline void ring_consume(Ring* ring, uint64_t size) noexcept nogil:
+    assert_that(size <= ring.cached_head - ring.tail)
     ring.tail += size
 
 

@@ -8,6 +8,7 @@ the caller, who stops inserting.
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc
 
+from logly._assert cimport assert_that
 from logly._atomic cimport load_acquire, load_pointer, store_pointer, store_release
 
 
@@ -61,6 +62,7 @@ cdef inline Slots* slots_new(int bits) noexcept nogil:
 
 cdef inline void slots_put(Slots* slots, uint64_t key, uint64_t extra, void* value) noexcept nogil:
     cdef uint64_t i = slot_index(slots, key, extra)
+    assert_that(key != 0)
     while slots.slot[i].key != 0:
         i = (i + 1) & slots.mask
     slots.slot[i].extra = extra
@@ -82,6 +84,7 @@ cdef inline bint table_insert(Table* table, uint64_t key, uint64_t extra, void* 
             for i in range(old.mask + 1):
                 if old.slot[i].key != 0:
                     slots_put(slots, old.slot[i].key, old.slot[i].extra, old.slot[i].value)
+    assert_that(table_find(table, key, extra) == NULL)
     slots_put(slots, key, extra, value)
     table.count += 1
     if slots != old:

@@ -89,7 +89,7 @@ def _run_stdlib(per_thread: int, threads: int, path: str) -> Result:
             "%(asctime)s.%(msecs)03d | %(levelname)-8s | %(module)s:%(funcName)s:%(lineno)d | %(message)s"
         )
     )
-    logger = logging.Logger("demo", logging.INFO)
+    logger = logging.Logger("demo", logging.INFO)  # noqa: LOG001 -- of no use to anybody after this
     logger.addHandler(handler)
     done = [0] * threads
 

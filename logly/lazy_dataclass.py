@@ -57,7 +57,7 @@ def _make(plain: type) -> type:
     for name, one in known.items():
         one.name = name
     body = {name: value for name, value in vars(plain).items() if name not in ("__dict__", "__weakref__", *known)}
-    made = type(plain)(
+    return type(plain)(
         plain.__name__,
         plain.__bases__,
         body
@@ -75,7 +75,6 @@ def _make(plain: type) -> type:
             "_fields": known,
         },
     )
-    return made
 
 
 def _init(self: "Any", /, **values: "Any") -> None:

@@ -100,7 +100,7 @@ def _load(content: "Mapping[str, Any]", *, is_file: bool) -> "tuple[LoggerConfig
 
 def _known(
     table: "Mapping[str, Any]",
-    kind: "type[LoggerConfig] | type[SinkConfig]",
+    kind: "type[LoggerConfig | SinkConfig]",
     place: str,
     is_file: bool,
     further: "list[str] | None" = None,

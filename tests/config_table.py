@@ -9,7 +9,7 @@ from logly.config import LoggerConfig, SinkConfig
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
 
-def table(kind: "type[LoggerConfig] | type[SinkConfig]") -> str:
+def table(kind: "type[LoggerConfig | SinkConfig]") -> str:
     rows = ["| field | type | unit | default | meaning |", "| --- | --- | --- | --- | --- |"]
     rows += [row(one) for one in fields(kind)]
     return "\n".join(rows)
@@ -34,7 +34,7 @@ def default(one: "Field[Any]") -> str:
     return repr(one.default).replace("'", '"')
 
 
-def marked(kind: "type[LoggerConfig] | type[SinkConfig]") -> "tuple[str, str]":
+def marked(kind: "type[LoggerConfig | SinkConfig]") -> "tuple[str, str]":
     return f"<!-- {kind.__name__}: begin, generated -->", f"<!-- {kind.__name__}: end -->"
 
 

@@ -1,4 +1,4 @@
-"""Hypothesis profiles: "ci", "few", or "nightly" with HYPOTHESIS_PROFILE=nightly (and pytest --timeout=0).
+"""Hypothesis profiles: "ci", "some", "few", or "nightly" with HYPOTHESIS_PROFILE=nightly (and pytest --timeout=0).
 
 And the fixtures that several files share.
 """
@@ -26,6 +26,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("nightly", settings.get_profile("ci"), max_examples=100_000)
+settings.register_profile("some", settings.get_profile("ci"), max_examples=200)
 settings.register_profile("few", settings.get_profile("ci"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -267,3 +267,21 @@ def test_no_text_does_anything_but_parse_or_be_refused(text):
     for parse in (parse_size, parse_age):
         with suppress(ConfigError):
             assert parse(text) >= 0
+
+
+def test_a_copy_is_independent_and_equal() -> None:
+    for config in (LoggerConfig(level="debug", custom_levels={"A": 1}), SinkConfig(path="a.log", mode=0o600)):
+        copy = config.copy()
+        assert copy == config
+        assert copy is not config
+        assert copy != type(config)()
+        assert copy.__eq__("a.log") is NotImplemented
+
+
+def test_a_value_whose_repr_fails_is_named_by_its_type() -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise RuntimeError("no repr")
+
+    with pytest.raises(ConfigError, match="<Broken whose repr fails>"):
+        SinkConfig(mode=Broken()).validate()

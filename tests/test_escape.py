@@ -137,3 +137,11 @@ def test_one_line_stays_one_line():
     written = probe.escape_controls(b"", attack.encode()).decode()
     assert len(written.splitlines()) == 1
     assert written.isprintable()
+
+
+@pytest.mark.parametrize(
+    "cut", [b"\xff", b"\xe2\x82", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80"]
+)
+def test_bytes_that_are_not_utf_8_are_shown_one_by_one(cut):
+    for data in (cut, b"a" + cut, cut + b"a", cut + cut, cut + "é".encode()):
+        assert probe.write_json_bytes(data) == json_reference(data.decode("utf-8", "backslashreplace"))

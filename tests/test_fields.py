@@ -59,9 +59,8 @@ def test_binding_again_replaces_and_unbinding_removes(lines):
 def test_names_of_parameters_can_be_fields(lines):
     with lines.logger.contextualize(self=1, function=2):
         lines.logger.bind(self=3, message=4, level=5).info("m", args=6, fields=7)
-    assert fields_of(lines.line()) == {
-        **{"self": "3", "function": "2", "message": "4", "level": "5", "args": "6", "fields": "7"}
-    }
+    found = {"self": "3", "function": "2", "message": "4", "level": "5", "args": "6", "fields": "7"}
+    assert fields_of(lines.line()) == found
 
 
 def test_a_message_may_be_given_by_name(lines):

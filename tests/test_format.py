@@ -203,3 +203,40 @@ def test_parsed_fields():
     }  # fmt: skip
     assert probe.parse(b"")["empty"]
     assert probe.parse(b"08")["zero"]
+
+
+def test_each_form_of_number_at_its_edges():
+    """Property tests seldom meet these: a point that `#` keeps, a zero that `z` makes positive, no digits at all."""
+    numbers = [
+        0,
+        1,
+        -1,
+        255,
+        -(2**63),
+        2**63,
+        2**64 - 1,
+        True,
+        False,
+        0.0,
+        -0.0,
+        -0.4,
+        0.5,
+        -1e-9,
+        1e16,
+        2.5e-7,
+        math.inf,
+        -math.nan,
+    ]
+    types = ["", *"bdoxXeEfFgG%"]
+    offered = 0
+    for code in types:
+        for form in ("", "#", "z", "z#", "+", " #", "#012", "_", ",", "*^+9"):
+            for precision in ("", ".0", ".1", ".3"):
+                for value in numbers:
+                    offered += check(value, f"{form}{precision}{code}")
+    assert offered > 4_000
+
+
+def test_a_fill_that_is_not_utf_8_is_refused():
+    for fill in (b"\xff", b"\xe2\x82", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80"):
+        assert probe.parse(fill + b">9") is None

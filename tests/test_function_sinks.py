@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -366,3 +367,43 @@ def test_closing_sees_off_a_sink_that_its_own_function_removed() -> None:
     assert logger.close(60)
     assert logger._backend._leaving == {}
     assert logger.stats().written == 1
+
+
+def test_a_function_gets_each_kind_of_value_as_it_was_logged() -> None:
+    given = {
+        "none": None,
+        "yes": True,
+        "no": False,
+        "negative": -1,
+        "of_64_bits": 2**64 - 1,
+        "huge": -(2**70),
+        "real": 0.5,
+        "data": b"\xff\x00",
+        "ascii": "a",
+        "latin": "é",
+        "wide": "→",
+        "wider": "😀",
+        "surrogate": "\udc80",
+        "nested": {"a": [1, None]},
+    }
+    records: list[Record] = []
+    with make_logger() as logger:
+        logger.add_sink(SinkConfig(function=records.append))
+        logger.info("m", **given)
+    assert records[0].fields == given
+    assert [type(value) for value in records[0].fields.values()] == [type(value) for value in given.values()]
+
+
+def test_a_record_tells_its_time_and_what_it_is() -> None:
+    records: list[Record] = []
+    with make_logger() as logger:
+        logger.add_sink(SinkConfig(function=records.append))
+        before = datetime.now(UTC)
+        logger.info("it's {}", 1)
+        after = datetime.now(UTC)
+    [record] = records
+    assert record.time.utcoffset() is not None
+    second = timedelta(seconds=1)  # the flusher's clock is read off another counter, and set right twice a second
+    assert before - second <= record.time <= after + second
+    assert abs(record.time.timestamp() - record.time_ns / 1e9) < 1e-5
+    assert repr(record) == f'<Record INFO {record.module}:{record.function}:{record.lineno} "it\'s 1">'

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logly import LoggerConfig, SinkConfig
+from logly import LoggerConfig, SinkConfig, _core
 from tests.lines import Lines, lines_of, parse, seen
 
 RESERVED = ["timestamp", "level", "message", "module", "function", "lineno", "exception"]
@@ -377,3 +377,66 @@ def test_logfmt_keys_are_one_word():
     with lines_of(format="logfmt") as lines:
         lines.logger.info("two words", **{"a b": 1, 'c="d"': "x y", "": 2, "\x85é\u2028": None, "level": "mine"})
         assert lines.line().endswith(' a_b=1 c__d_="x y" _=2 __é___=None level_=mine')
+
+
+def test_an_exception_is_one_pair_of_logfmt():
+    with lines_of(format="logfmt") as lines:
+        try:
+            raise ValueError("a b")
+        except ValueError:
+            lines.logger.exception("failed")
+        pairs = read_logfmt(lines.line())
+    assert pairs[2] == ("message", "failed")
+    name, text = pairs[-1]
+    assert name == "exception"
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.rstrip().endswith("ValueError: a b")
+
+
+SCALARS = {
+    "none": None,
+    "yes": True,
+    "no": False,
+    "negative": -1,
+    "of_64_bits": 2**63,
+    "huge": -(2**70),
+    "real": 0.5,
+    "data": b"\xff",
+    "text": "é",
+}
+
+
+def test_each_kind_of_scalar_keeps_its_kind_in_json():
+    with lines_of(json=True) as lines:
+        lines.logger.info("m", **SCALARS)
+        line = lines.object()
+    assert {name: line[name] for name in SCALARS} == {**SCALARS, "data": "\\xff"}
+    assert (line["yes"], line["no"]) == (True, False)
+
+
+def test_each_kind_of_scalar_is_as_str_in_logfmt():
+    with lines_of(format="logfmt") as lines:
+        lines.logger.info("m", **SCALARS)
+        pairs = dict(read_logfmt(lines.line()))
+    assert {name: pairs[name] for name in SCALARS} == {name: str(value) for name, value in SCALARS.items()} | {
+        "data": pairs["data"]
+    }
+
+
+@pytest.fixture
+def no_new_sites():
+    """Call sites beyond the registry's bound stand in the records themselves."""
+    _core.limit_registry(sites=0)
+    yield
+    _core.limit_registry()
+
+
+def test_a_call_site_that_stands_in_the_record_looks_like_any_other(no_new_sites):
+    with lines_of(json=True) as lines:
+        lines.logger.add_sink(SinkConfig(fd=lines.fd, format="logfmt"))
+        lines.logger.info("m")
+        one, other = sorted(lines.lines())
+    found, pairs = (parse(other), read_logfmt(one)) if other.startswith("{") else (parse(one), read_logfmt(other))
+    assert found["module"] == __name__.rpartition(".")[2] or found["module"] == __name__
+    assert found["function"] == "test_a_call_site_that_stands_in_the_record_looks_like_any_other"
+    assert [str(found[name]) for name in FRONT[3:]] == [dict(pairs)[name] for name in FRONT[3:]]

@@ -91,7 +91,7 @@ def test_a_forked_child_shows_its_own_process(tmp_path: Path) -> None:
     logger = open_logger(tmp_path / "log", "{process} {message}")
     pids = []
     for i in range(6):
-        if i == 1 or i == 3:
+        if i in (1, 3):
             pid = os.fork()
             if pid == 0:
                 logger.info("child {}", os.getpid())

@@ -74,3 +74,11 @@ def test_a_mapping_may_hold_what_a_file_cannot():
 def test_level_filters_may_name_the_loggers_own_levels():
     _, sinks = load_dict({"custom_levels": {"NOTICE": 22}, "sinks": [{"filter_min_level": "notice"}]})
     assert sinks[0].filter_min_level == "notice"
+
+
+@pytest.mark.parametrize("what", [3, "level", ["level"], None])
+def test_what_is_no_mapping_is_told(what):
+    with pytest.raises(ConfigError, match="a mapping of LoggerConfig's fields"):
+        load_dict(what)
+    with pytest.raises(ConfigError, match="a table of LoggerConfig's fields"):
+        load_dict({"logly": what})

@@ -64,3 +64,10 @@ def test_the_demo_writes_over_no_file_and_into_no_folder(tmp_path: Path) -> None
     assert mine.read_text() == "precious\n"
     done = run_demo(tmp_path, "--path", str(tmp_path))
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+
+
+def test_the_demo_wants_a_line_for_each_thread(tmp_path: Path) -> None:
+    done = run_demo(tmp_path, "--threads", "2001")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "demo: at least one thread, and a line for each\n"
+    assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from logly import Logger, LoggerConfig, SinkConfig
 
 from .waiting import assert_books, lines_of, wait_until
 
-RECORDS = int(os.environ.get("LOGLY_SOAK_RECORDS", 10**8))
+RECORDS = int(os.environ.get("LOGLY_SOAK_RECORDS", "100_000_000"))
 THREADS = 2
 TENTHS = 10
 MIB = 1 << 20

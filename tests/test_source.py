@@ -1,6 +1,7 @@
 """What the compiler does not check: the rules that keep the data path off the GIL, and the files readable."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,13 @@ def test_frames_are_not_taken_by_getframe_of_0() -> None:
     for path in sorted((ROOT / "logly").glob("*.p*")):
         # From Python code of logly's own, one further up is a function's, and so is an `f_back`.
         assert re.findall(r"_getframe(?!\(1\))|currentframe|GetFrame(?!\(thread\))", code_of(path)) == [], path.name
+
+
+def test_each_function_of_cython_is_used() -> None:
+    """A compiler leaves out what nothing calls, so no measure of coverage would tell."""
+    paths = [path for path in SOURCES if path.suffix in (".pyx", ".pxd", ".pxi")]
+    code = CIMPORT.sub("", code_of(*paths))
+    used = Counter(re.findall(r"\w+", code))
+    names = re.findall(r"^ *cdef (?!extern|struct|enum|class|union|packed)[^=\n(]*?(\w+)\(", code, re.MULTILINE)
+    assert len(names) > 500
+    assert [name for name in names if used[name] < 2 and not name.startswith("__")] == []

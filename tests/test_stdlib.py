@@ -13,8 +13,7 @@ from logly import Logger, LoggerConfig, SinkConfig
 
 @pytest.fixture
 def std() -> logging.Logger:
-    logger = logging.Logger("app.orders", logging.DEBUG)
-    return logger
+    return logging.Logger("app.orders", logging.DEBUG)
 
 
 def json_logger(path: Path) -> Logger:

@@ -1,8 +1,9 @@
-"""Runs the tests under a sanitizer or valgrind, on a copy of the sources, so that no build is left behind.
+"""Runs the tests under a sanitizer, under valgrind or with assertions on, in a copy of the tree that is then removed.
 
     python tools/sanitize.py asan              # or ubsan, tsan, valgrind, leaks; several are run in turn
     python tools/sanitize.py tsan -- -k ring   # what follows -- goes to pytest
     python tools/sanitize.py asan --fuzz 600   # the fuzz targets instead of the tests, so many seconds each
+    python tools/sanitize.py debug             # assertions on: the debug build with Cython's reference nanny
     python tools/sanitize.py leaks             # LeakSanitizer over 200 lives of a logger (tests/leaks.py)
     python tools/sanitize.py tsan --self-check # does it still catch a seeded fault?
 
@@ -20,6 +21,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,6 +50,8 @@ OF_ONE_TOOL = {
         "the_parents": "does that",
     },
 }
+SWITCHES = {"valgrind": "debug", "leaks": "asan", "debug": "debug,refnanny"}
+"""How setup.py builds for a tool, where the name of its switch is another one."""
 CHUNK_S = 3600
 LIVES = 200
 # Never `called_from_lib:libpython` nor ignore_noninstrumented_modules here: they would blind TSan to the
@@ -68,6 +72,7 @@ DEBIAN_SUPPRESSIONS = Path("/usr/lib/valgrind/python3.supp")
 # Faults on purpose, one for each tool; `--self-check` builds them into the copy.
 FAULTS = """
 from libc.stdlib cimport free, malloc
+from logly._assert cimport assert_that
 
 cdef extern from *:
     '''
@@ -81,6 +86,7 @@ cdef extern from *:
     }
     // Not a signed overflow: Python's own flags (-fwrapv) make that defined.
     static int seeded_shift(int value) { return 1 << value; }
+    #define seeded_reference(of) __Pyx_INCREF(of)
     static void* volatile seeded_block;
     static void seeded_loss(int size) {
         for (int i = 0; i < 100; i++) seeded_block = malloc(size);
@@ -90,6 +96,7 @@ cdef extern from *:
     void seeded_race() nogil
     int seeded_shift(int value) nogil
     void seeded_loss(int size) nogil
+    void seeded_reference(object of)
 
 def race(by):
     with nogil:
@@ -101,17 +108,51 @@ def shift(int by):
 def lost(by):
     seeded_loss(by)
 
+# A reference that nothing gives back.
+def reference(by):
+    cdef object taken = [by]
+    seeded_reference(taken)
+
+def assertion(by):
+    assert_that(by < 0)
+
 def heap(by):
     cdef char* data = <char*> malloc(16)
     free(data)
     # Read after free.
     return data[3] + 1 if data[3] > 4 else 0
 """
-FAULT_OF = {"tsan": "race", "ubsan": "shift", "asan": "heap", "valgrind": "heap", "leaks": "lost"}
+FAULT_OF = {
+    "tsan": "race",
+    "ubsan": "shift",
+    "asan": "heap",
+    "valgrind": "heap",
+    "leaks": "lost",
+    "debug": "reference",  # and after it the assertion
+}
+
+# Cython's nanny prints what it finds, and a test may never show it. The nanny keeps the `print` of its first import.
+NANNY = """
+import builtins
+import os
+
+shown = builtins.print
+
+def report(*words):
+    with open(f"{REPORTS}/nanny.{os.getpid()}", "a") as file:
+        shown(*words, file=file)
+
+builtins.print = report
+try:
+    import Cython.Runtime.refnanny
+finally:
+    builtins.print = shown
+"""
 
 
 def copy_sources(target: Path) -> None:
-    ignore = shutil.ignore_patterns(".git", "build", "dist", "*.so", "*.pyd", "__pycache__", ".*cache", "logs")
+    made = (".git", ".venv*", ".hypothesis", ".*cache", "__pycache__", "build", "dist", "logs", "*.so", "*.pyd")
+    ignore = shutil.ignore_patterns(*made)
     shutil.copytree(REPOSITORY, target, ignore=ignore, dirs_exist_ok=True)
 
 
@@ -133,7 +174,8 @@ def without_randomisation() -> list[str]:
 def is_free_threaded(python: str) -> bool:
     code = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
     env = os.environ | {"TSAN_OPTIONS": "report_bugs=0"}
-    answer = subprocess.run([*without_randomisation(), python, "-c", code], capture_output=True, text=True, env=env)
+    command = [*without_randomisation(), python, "-c", code]
+    answer = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     return answer.stdout.strip() == "1"
 
 
@@ -143,6 +185,11 @@ def environment(tool: str, folder: Path, python: str) -> dict[str, str]:
     env = {"HYPOTHESIS_PROFILE": "few", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     # The copy, and no logly that is installed; also for interpreters that tests start elsewhere.
     env["PYTHONPATH"] = str(folder)
+    if tool == "debug":
+        # Guards around each block, and a check that whoever allocates holds the GIL.
+        env["PYTHONMALLOC"] = "debug"
+        (folder / "sitecustomize.py").write_text(f"REPORTS = {str(log.parent)!r}\n{NANNY}")
+        return env
     if not is_free_threaded(python):
         # Python's own allocator would hide what happens inside its arenas; a free-threaded build needs it.
         env["PYTHONMALLOC"] = "malloc"
@@ -166,7 +213,7 @@ def environment(tool: str, folder: Path, python: str) -> dict[str, str]:
 
 
 def build(tool: str, folder: Path, python: str) -> None:
-    switch = {"valgrind": "debug", "leaks": "asan"}.get(tool, tool)
+    switch = SWITCHES.get(tool, tool)
     # The interpreter itself may be built with TSan: what it does while it compiles is of no interest.
     env = os.environ | {"LOGLY_BUILD": f"probe,{switch}", "TSAN_OPTIONS": "report_bugs=0"}
     command = [python, "setup.py", "-q", "build_ext", "--inplace"]
@@ -192,7 +239,9 @@ def prefix(tool: str, folder: Path) -> list[str]:
 def programs(tool: str, folder: Path, options: argparse.Namespace) -> list[list[str]]:
     """The commands that are to run clean, after the interpreter's name."""
     if options.self_check:
-        return [["-c", f"from tests import _probe_faults; _probe_faults.{FAULT_OF[tool]}(40)"]]
+        faults = [FAULT_OF[tool], *(["assertion"] if tool == "debug" else [])]
+        calls = "; ".join(f"_probe_faults.{fault}(40)" for fault in faults)
+        return [["-c", f"from tests import _probe_faults; {calls}"]]
     if options.fuzz:
         return [["-m", "tests.fuzz", "--seconds", str(options.fuzz)]]
     if tool == "leaks":
@@ -242,6 +291,8 @@ def run(tool: str, options: argparse.Namespace) -> bool:
         print(text.replace(str(folder), "."))
     if options.self_check:
         caught = any("_probe_faults" in text for text in reports)
+        if tool == "debug":
+            caught = caught and list(codes.values()) == [-signal.SIGABRT]
         print(f"{tool}: seeded {FAULT_OF[tool]} {'caught' if caught else 'NOT CAUGHT'}")
         return caught
     # 5: pytest found no tests. LeakSanitizer ends with 23 whosever the leak is.

@@ -119,7 +119,7 @@ REASONS = {
     ),
     "import_time": (
         "Loading the compiled core and reading its tables.",
-        "`python -X importtime -c \"import logly\"` shows what is left.",
+        '`python -X importtime -c "import logly"` shows what is left.',
     ),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 
 class Worker:
@@ -45,7 +45,7 @@ class Worker:
         if code := self.process.wait():
             raise SystemExit(f"a worker ended with exit code {code}: {' '.join(map(str, self.process.args))}")
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *rest: object) -> None:
