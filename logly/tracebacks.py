@@ -47,7 +47,7 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
 
 def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:
     """The traceback, and the traceback made safe."""
-    if not _is_plain(error):
+    if not _is_plain(error) or hasattr(error, "__notes__"):
         _show_others(error)
     front = _known_entries(error, trace)
     rendered = TracebackException(type(error), error, trace if front is None else None, compact=True)
@@ -117,7 +117,7 @@ def _remember_entries(rendered: TracebackException, trace: TracebackType | None)
         trace = trace.tb_next if trace is not None else None
 
 
-def _text_of(error: BaseException) -> str:
+def _text_of(error: object) -> str:
     try:
         return str.__str__(str(error))
     except RecursionError:
@@ -127,7 +127,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _show_others(error: BaseException) -> None:
-    """Make the text of each exception that is shown with this one, for what that raises.
+    """Make the text of each exception that is shown with this one, and of all notes, for what that raises.
 
     `TracebackException` does it in a bare ``except:``, which keeps a RecursionError and a KeyboardInterrupt.
     """
@@ -135,12 +135,18 @@ def _show_others(error: BaseException) -> None:
     left = [error]
     while left:
         one = left.pop()
-        others = getattr(one, "exceptions", None)
-        for other in (one.__cause__, one.__context__, *(others if isinstance(others, (list, tuple)) else ())):
+        for note in _items(getattr(one, "__notes__", None)):
+            if type(note) is not str:
+                _text_of(note)
+        for other in (one.__cause__, one.__context__, *_items(getattr(one, "exceptions", None))):
             if isinstance(other, BaseException) and id(other) not in seen:
                 seen.add(id(other))
                 _text_of(other)
                 left.append(other)
+
+
+def _items(value: object) -> list[object] | tuple[object, ...]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _indent_messages(top: TracebackException) -> bool:
