@@ -62,7 +62,7 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
 
 def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:
     """The traceback, and the traceback made safe."""
-    if not _is_plain(error):
+    if not _is_plain(error) or hasattr(error, "__notes__"):
         _show_others(error)
     front = _known_entries(error, trace)
     rendered = TracebackException(type(error), error, trace if front is None else None, compact=True)
@@ -146,7 +146,7 @@ def _text_of(value: object, what: str = "exception") -> str:
 
 
 def _show_others(error: BaseException) -> None:
-    """Make the text of each exception that is shown with this one, for what that raises.
+    """Make the text of each exception that is shown with this one, and of all notes, for what that raises.
 
     `TracebackException` does it in a bare ``except:``, which keeps a RecursionError and a KeyboardInterrupt.
     """
@@ -154,12 +154,18 @@ def _show_others(error: BaseException) -> None:
     left = [error]
     while left:
         one = left.pop()
-        others = getattr(one, "exceptions", None)
-        for other in (one.__cause__, one.__context__, *(others if isinstance(others, (list, tuple)) else ())):
+        for note in _items(getattr(one, "__notes__", None)):
+            if type(note) is not str:
+                _text_of(note)
+        for other in (one.__cause__, one.__context__, *_items(getattr(one, "exceptions", None))):
             if isinstance(other, BaseException) and id(other) not in seen:
                 seen.add(id(other))
                 _text_of(other)
                 left.append(other)
+
+
+def _items(value: object) -> list[object] | tuple[object, ...]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _indented(text: str) -> str:

@@ -2,12 +2,16 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 HEADERS = sorted((ROOT / "logly").glob("*.pxd"))
+CORE = sorted(path for path in (ROOT / "logly").iterdir() if path.suffix in (".pyx", ".pxd", ".pxi"))
 FOLDERS = [ROOT / name for name in ("logly", "tests", "bench")]
 SOURCES = sorted(
     path for folder in FOLDERS for kind in ("py", "pyx", "pxd", "pxi") for path in folder.rglob(f"*.{kind}")
@@ -86,3 +90,144 @@ def test_each_function_of_cython_is_used() -> None:
     names = re.findall(r"^ *cdef (?!extern|struct|enum|class|union|packed)[^=\n(]*?(\w+)\(", code, re.MULTILINE)
     assert len(names) > 500
     assert [name for name in names if used[name] < 2 and not name.startswith("__")] == []
+
+
+# ---- what Cython 3.3.1's own code does wrong without memory
+
+
+def tree_of(path: Path) -> Any:
+    """A file of the core, parsed by Cython."""
+    fragment = pytest.importorskip("Cython.Compiler.TreeFragment")
+    return fragment.parse_from_strings(path.stem, re.sub("(?m)^include .*$", "", path.read_text()))
+
+
+def nodes_of(tree: Any, inside: tuple[str, ...] = ()) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Every node of a tree, each with the names of the classes of what it is in."""
+    yield tree, inside
+    for name in tree.child_attrs or ():
+        child = getattr(tree, name)
+        for one in child if isinstance(child, list) else [child]:
+            if one is not None:
+                yield from nodes_of(one, (*inside, type(tree).__name__))
+
+
+LOOPS = ("ForInStatNode", "ForFromStatNode", "WhileStatNode", "_ForInStatNode")
+LEAVES = {"ReturnStatNode": "return", "BreakStatNode": "break", "ContinueStatNode": "continue"}
+
+
+def unsafe_without_memory(tree: Any) -> list[tuple[int, str]]:
+    """(line, construct) where an allocation that fails corrupts memory, or keeps a lock, in Cython's code.
+
+    - To leave an `except` early decrements the traceback, which is NULL when there was no memory for one.
+    - A list comprehension that fails to append drops the item twice.
+    - A `with` that is left by an exception makes a tuple of it, with that NULL; without memory for the tuple it does
+      not call `__exit__`: the lock is kept.
+    """
+    found = []
+    for node, inside in nodes_of(tree):
+        kind = type(node).__name__
+        if kind in LEAVES and "ExceptClauseNode" in inside:
+            after = inside[len(inside) - inside[::-1].index("ExceptClauseNode") :]
+            if kind == "ReturnStatNode" or not set(after) & set(LOOPS):
+                found.append((node.pos[1], f"{LEAVES[kind]} in except"))
+        elif kind == "WithStatNode":
+            found.append((node.pos[1], "with"))
+        elif kind == "GeneratorExpressionNode" or (kind == "ComprehensionNode" and node.type.name == "list"):
+            found.append((node.pos[1], "list comprehension or generator expression"))
+    return found
+
+
+def test_what_is_unsafe_without_memory_is_found(tmp_path: Path) -> None:
+    source = """
+cdef int f(lock, items) except -1:
+    for item in items:
+        try:
+            g(item)
+        except ValueError:
+            return 1
+        except KeyError:
+            for one in items:
+                break
+            continue
+        except Exception:
+            break
+    with lock:
+        pass
+    with nogil:
+        pass
+    h([g(item) for item in items], {item: 1 for item in items})
+    h(tuple(item for item in items))
+    try:
+        return 2
+    except OSError:
+        raise
+"""
+    (tmp_path / "made.pyx").write_text(source)
+    assert [line for line, _ in sorted(unsafe_without_memory(tree_of(tmp_path / "made.pyx")))] == [
+        7,
+        11,
+        13,
+        14,
+        18,
+        19,
+    ]
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_has_nothing_that_is_unsafe_without_memory(path: Path) -> None:
+    assert unsafe_without_memory(tree_of(path)) == []
+
+
+# ---- a RecursionError goes up
+
+#: Where a RecursionError stays: (file, function), and why.
+KEEPS_RECURSION_ERRORS = {
+    ("_engine.pxi", "try_work"): "sinks' work by the caller: the record is in the ring, and the error is told",
+    ("_records.pxi", "parsed_object"): "a sink's thread; no code of somebody's runs",
+    ("backend.py", "do_work"): "sinks' work: the sink's trouble",
+    ("backend.py", "_tell_now"): "sinks' work: on_error's own trouble",
+    ("flusher.py", "_run_loop"): "the flusher's thread must go on",
+    ("guards.py", "stepped_generator"): "handed on to the generator",
+    ("guards.py", "async_generator"): "handed on to the generator",
+    ("housekeeper.py", "submit"): "no thread can be started: the job is not done",
+    ("housekeeper.py", "_run"): "a thread of its own",
+    ("process.py", "_finish_all"): "raised when all loggers are finished",
+    ("process.py", "_after_fork_in_child"): "every engine must be made anew",
+    ("sinks.py", "write_stream"): "sinks' work: the stream's trouble",
+    ("sinks.py", "_flush_stream"): "sinks' work: the stream's trouble",
+    ("sinks.py", "handle_records"): "sinks' work: the function's trouble",
+}
+HANDLER = re.compile(r"( *)except\b([^:]*):")
+BROAD = re.compile(r"\b(Exception|BaseException|RuntimeError|RecursionError)\b")
+
+
+def last_of_block(lines: list[str], indent: int) -> str:
+    return list(takewhile(lambda line: len(line) - len(line.lstrip()) > indent, lines))[-1].strip()
+
+
+def keepers_of(path: Path) -> Iterator[str]:
+    """Names of the functions with an `except` that keeps a RecursionError."""
+    function = "?"
+    goes_up: dict[int, bool] = {}  # by indentation: whether an `except` of that try lets it go up
+    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if name := re.match(r" *(?:async def|def|cdef|cpdef)\b.*?(\w+)\(", line):
+            function = name[1]
+        if line.strip().startswith("try:"):
+            goes_up[indent] = False
+        if not (handler := HANDLER.match(line)):
+            continue
+        raises = last_of_block(lines[number + 1 :], indent).startswith("raise")
+        is_broad = not handler[2].strip() or bool(BROAD.search(handler[2]))
+        if is_broad and not raises and not goes_up[indent]:
+            yield function
+        if "RecursionError" in handler[2] and raises:
+            goes_up[indent] = True
+
+
+def test_a_recursion_error_goes_up() -> None:
+    """Or an object that logs itself while it is shown takes time exponential in the recursion limit."""
+    paths = [path for path in (ROOT / "logly").iterdir() if path.suffix in (".py", ".pxi", ".pyx")]
+    found = {(path.name, function) for path in paths for function in keepers_of(path)}
+    assert found == set(KEEPS_RECURSION_ERRORS)
