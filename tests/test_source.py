@@ -182,6 +182,8 @@ def test_the_core_has_nothing_that_is_unsafe_without_memory(path: Path) -> None:
 
 #: Where a RecursionError stays: (file, function), and why.
 KEEPS_RECURSION_ERRORS = {
+    ("_commit.pxi", "commit"): "raised when the change is whole",
+    ("_descriptor.pxi", "__del__"): "nothing is raised out of a __del__",
     ("_engine.pxi", "try_work"): "sinks' work by the caller: the record is in the ring, and the error is told",
     ("_records.pxi", "parsed_object"): "a sink's thread; no code of somebody's runs",
     ("backend.py", "do_work"): "sinks' work: the sink's trouble",
