@@ -168,7 +168,6 @@ cdef class SpoolFile:
         self.spool.fd = fd
 
     cdef write_header(self, uint64_t ring_capacity):
-        import time
         cdef SpoolHeader* header = self.spool.header
         # Touched here, so that no log call meets a page fault.
         memset(self.data.buf, 0, ring_capacity)
@@ -178,7 +177,7 @@ cdef class SpoolFile:
         header.byte_order = BYTE_ORDER_MARK
         header.header_size = sizeof(SpoolHeader)
         header.process = process_id()
-        header.created_ns = time.time_ns()
+        header.created_ns = clock_wall_ns()
         header.ring_capacity = ring_capacity
         header.ring_offset = RING_OFFSET
         header.names_offset = names_offset_for(ring_capacity)
@@ -195,10 +194,11 @@ cdef class SpoolFile:
         """Writes down all names there are; from now on every new one is."""
         cdef uint32_t i
         cdef list entries = [name_entry(NAME_LOGGER, 0, [text_bytes(&core.engine.name)])]
+        cdef SystemLock registry
         self.spool.header.calibration = core.engine.calibration
         if self.spool.syncs:
             synced_write(&self.spool, 0, 0, 0, &self.spool.header.calibration)
-        registry_lock.acquire()
+        registry = enter_registry()
         try:
             for text, (address, _) in programs_by_text.items():
                 entries.append(template_entry((<Program*> <uint64_t> address).id, text))
@@ -210,7 +210,7 @@ cdef class SpoolFile:
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
             live_spools.append(self)
         finally:
-            registry_lock.release()
+            registry.give()
 
     cdef bint append_names(self, bytes entries) except -1:
         cdef uint64_t size = len(entries)
@@ -262,14 +262,15 @@ cdef class SpoolFile:
 
     cdef release(self):
         cdef int fd = self.fd
+        cdef SystemLock registry
         self.fd = -1
-        registry_lock.acquire()
+        registry = enter_registry()
         try:
             for known in (open_spools, live_spools):
                 if self in known:
                     known.remove(self)
         finally:
-            registry_lock.release()
+            registry.give()
         self.release_buffers()
         for mapping in (self.front_map, self.ring_map):
             if mapping is not None:

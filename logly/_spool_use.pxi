@@ -7,6 +7,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish):
     """
     cdef Spool* spool = &file.spool
     cdef Sink* sink
+    cdef SystemLock registry
     cdef Ring* ring = ring_attach(<char*> file.data.buf, &spool.header.positions, spool.header.ring_capacity)
     if ring == NULL:
         raise MemoryError
@@ -29,11 +30,11 @@ def spool_begin(Core core not None, SpoolFile file not None, publish):
     finally:
         core.unlock()
     core.keep(file)
-    registry_lock.acquire()
-    try:  # again: one may have been added while the file got its name
+    registry = enter_registry()  # again: one may have been added while the file got its name
+    try:
         file.append_names(b"".join(level_entries(core)))
     finally:
-        registry_lock.release()
+        registry.give()
     core.use_ring(ring, spool.header.ring_capacity)
 
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import time
 
 from . import process
-from ._core import Core, spool_hold_back, spool_sync_every, take_sync_error
+from ._core import Core, spool_sync_every, take_sync_error
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, invalid
@@ -19,6 +17,7 @@ from .flusher import Flusher
 from .levels import Level, level_number
 from .reports import StderrReports
 from .sinks import MAX_LEVEL, Sink
+from .system import SystemLock, Turn, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,9 +67,9 @@ class Backend:
         self._departing: list[tuple[Sink, float]] = []  # with the time by which they go
         self._had_sinks = False
         self._next_id = 1
-        self._changing = threading.RLock()
+        self._changing = SystemLock()
         # For what producers go by. A log call may take it, so nobody waits for anything with it held.
-        self._publishing = threading.RLock()
+        self._publishing = SystemLock()
         self._reports = StderrReports(name)
         self._context: ContextVar[Any] | None = None
         self.core.on_work = self.do_work
@@ -78,7 +77,7 @@ class Backend:
         self.core.level_resolver = self.resolve_level
         self.core.make_ring = self._make_ring_in_child
         self.recovery_pending = False
-        self._recovering = threading.Lock()
+        self._recovering = Turn()
         self._spool: str | None = None
         self._syncs = False
         self._check_room_for_levels({**{level.name: int(level) for level in Level}, **self.config.custom_levels})
@@ -247,43 +246,26 @@ class Backend:
         On the thread of whoever logs or flushes first once there is a sink, so that it has all that are added at the
         start; and before there is a flusher, so that nothing new is written earlier.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._recovering.acquire(blocking=False):
-            return False
-        try:
-            if not self._is_to_recover or self._spool is None:
-                return True
-            from .spool import dead_spools, deliver
+        deadline = None if timeout is None else monotonic() + timeout
+        with self._recovering as is_mine:
+            if is_mine and self._is_to_recover and self._spool is not None:
+                from .spool import recover_dead
 
-            sinks = [sink.for_recovery() for sink in self._active_sinks() if sink.id != self.auto_sink_id]
-            given = self.settings()  # its level may have the name of one that was added
-            is_cut_short = False
-            spool_hold_back(self.core, self._patience_s)
-            for file in dead_spools(self._spool, self.tell):
-                left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
-                spool_hold_back(self.core, left)
-                try:
-                    done = deliver(file, given, sinks, min(left, self._patience_s), self.tell)
-                    # Again soon, but not where some sink has had a part: it would have that again and again.
-                    is_unmoved = not done.is_complete and not done.has_moved
-                    is_cut_short = is_cut_short or (is_unmoved and left < self._patience_s)
-                except RecursionError:  # the next record tries again
-                    raise
-                except Exception as trouble:
-                    self.tell(trouble)
-            self.recovery_pending = is_cut_short
-            return True
-        finally:
-            spool_hold_back(self.core, 0)
-            self._recovering.release()
+                sinks = [sink.for_recovery() for sink in self._active_sinks() if sink.id != self.auto_sink_id]
+                self.recovery_pending = not recover_dead(self, self._spool, sinks, deadline)
+            return is_mine
 
-    def flush(self, timeout: float | None) -> bool:
-        """Waits until every sink has handed over what was logged, or left by the dead, before."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def flush(self, timeout: float | None, *, gives_way: bool = False) -> bool:
+        """Waits until every sink has handed over what was logged, or left by the dead, before.
+
+        `gives_way`: the other greenlets of the calling thread run meanwhile.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
         has_recovered = True
         if self._is_to_recover and self.recover(timeout):
             has_recovered = not self.recovery_pending
-        return self.core.flush(None if deadline is None else deadline - time.monotonic()) and has_recovered
+        left = None if deadline is None else deadline - monotonic()
+        return self.core.flush(left, gives_way) and has_recovered
 
     def _remove_finished_spools(self) -> None:
         for file in self.core.finished_spools():
@@ -410,7 +392,7 @@ class Backend:
         needs_python = sink.target != "fd" or sink.config.filter is not None
         if self.core.is_inside() and not sink.handle.settle() and needs_python:
             # Its own function, say: what was logged before is still to come to it.
-            self._departing.append((sink, time.monotonic() + self._patience_s))
+            self._departing.append((sink, monotonic() + self._patience_s))
             self.core.want_python()
             return True
         try:
@@ -431,7 +413,7 @@ class Backend:
         """Removes the sinks that were removed from inside, once they have written what they hold."""
         for departing in list(self._departing):
             sink, deadline = departing
-            if sink.handle.settle() or at_once or time.monotonic() >= deadline:
+            if sink.handle.settle() or at_once or monotonic() >= deadline:
                 try:
                     self._departing.remove(departing)
                 except ValueError:  # another thread has seen it off
@@ -524,7 +506,7 @@ class Backend:
         """The variable that holds the current context's fields; from the first use on, records look at it."""
         with self._publishing:
             if self._context is None:
-                from contextvars import ContextVar
+                from _contextvars import ContextVar  # the compiled one, which the core reads
 
                 self._context = ContextVar(f"logly-{self.name}")
                 self.core.use_context(self._context)
@@ -586,21 +568,24 @@ class Backend:
 
     # ---- end
 
-    def close(self, timeout: float | None = None) -> bool:
-        """Flushes, stops the flusher, closes the files. Later records are written by their callers."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        flushed = self.core.flush(timeout) if self.core.is_inside() else self.flush(timeout)
+    def close(self, timeout: float | None = None, *, gives_way: bool = False) -> bool:
+        """Flushes, stops the flusher, closes the files. Later records are written by their callers.
+
+        `gives_way`: as for `flush`. Not where the program does not expect it: from a ``__del__``, at the exit.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        flushed = self.core.flush(timeout) if self.core.is_inside() else self.flush(timeout, gives_way=gives_way)
         with self._changing:
             self.is_closed = True
             self._refresh()
         # Not under the lock: a sink's function may want it, and the flusher ends after that.
-        if not self.flusher.stop(None if deadline is None else deadline - time.monotonic()):
+        if not self.flusher.stop(None if deadline is None else deadline - monotonic(), gives_way=gives_way):
             # It takes longer, or this is its own thread (a function, the collector): `after_flusher` does the rest.
             self._flusher_closes = True
             if self.flusher.is_running:
                 return False
         if not self.core.is_inside():
-            left = self._patience_s if deadline is None else max(0.0, deadline - time.monotonic())
+            left = self._patience_s if deadline is None else max(0.0, deadline - monotonic())
             self.flusher.await_last_line(min(left, self._patience_s))  # it may be syncing the spool
         if self._spool is not None:
             # What is logged from now on is written before the call returns: it needs no spool.
@@ -645,9 +630,9 @@ class Backend:
 
     def after_fork_in_child(self) -> None:
         """The child has no flusher and empty rings; its own flusher starts with its first record."""
-        self._changing = threading.RLock()
-        self._publishing = threading.RLock()
-        self._recovering = threading.Lock()
+        self._changing = SystemLock()
+        self._publishing = SystemLock()
+        self._recovering = Turn()
         self._reports = StderrReports(self.name)
         self.flusher.reset_after_fork()
         # What other threads of the parent were about to add or to remove at that moment is not there.

@@ -9,6 +9,7 @@ import os
 import shutil
 from contextlib import suppress
 
+from . import system
 from .errors import ConfigError, invalid
 from .rotated import PART_SUFFIX, RotatedName
 
@@ -103,14 +104,14 @@ def compress(path: str, method: str) -> "str | None":
     target = path + SUFFIXES[method]
     part = target + PART_SUFFIX
     try:
-        source = open(path, "rb")  # noqa: SIM115
+        source = system.open_file(path, "rb")
     except FileNotFoundError:
         return None
     with source:
         fd = _own_part(part)
         if fd is None:
             return None
-        with open(fd, "wb") as raw:
+        with system.open_file(fd, "wb") as raw:
             try:
                 _copy(source, raw, method, os.path.basename(path))
                 if not os.path.exists(path):
@@ -142,7 +143,7 @@ def _copy(source: "IO[bytes]", raw: "IO[bytes]", method: str, name: str) -> None
 
 def _own_part(part: str) -> "int | None":
     """Open, lock and empty a ``.part``; None where another process holds it."""
-    fd = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    fd = system.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     if _lock(fd) and _is_at(part, fd):
         os.ftruncate(fd, 0)
         return fd
@@ -176,7 +177,7 @@ def _unlink(path: str) -> None:
 def _sync_folder(folder: str) -> None:
     """Make the rename durable before the plain file goes; folders cannot be opened everywhere."""
     try:
-        fd = os.open(folder or ".", os.O_RDONLY)
+        fd = system.open(folder or ".", os.O_RDONLY)
     except OSError:
         return
     try:
@@ -198,7 +199,7 @@ def sweep(name: RotatedName) -> "list[str]":
     removed: list[str] = []
     for part in name.parts():
         try:
-            fd = os.open(part, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+            fd = system.open(part, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
         except FileNotFoundError:
             continue
         try:

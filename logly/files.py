@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 
+from . import system
 from .errors import SinkError
 
 TYPE_CHECKING = False
@@ -86,7 +87,7 @@ def _open(name: str, mode: int) -> int:
 def open_shared(name: str, mode: int) -> int:
     """`os.open` for appending, so that the file can be renamed while it is open: Windows must be asked for that."""
     if sys.platform != "win32":
-        return os.open(name, APPEND_FLAGS, mode)
+        return system.open(name, APPEND_FLAGS, mode)
     import _winapi
     import msvcrt
 
@@ -118,12 +119,12 @@ def torn_size(fd: int, path: str) -> int:
         if not stat.S_ISREG(about.st_mode) or about.st_size == 0:
             return -1
         # The descriptor is for appending only.
-        reader = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        reader = system.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
         try:
             if not os.path.samestat(os.fstat(reader), about):
                 return -1
             os.lseek(reader, about.st_size - 1, os.SEEK_SET)
-            return -1 if os.read(reader, 1) in (b"\n", b"") else about.st_size
+            return -1 if system.read(reader, 1) in (b"\n", b"") else about.st_size
         finally:
             os.close(reader)
     except OSError:
@@ -161,7 +162,7 @@ def sync_file(fd: int) -> None:
 
 def sync_name(path: str) -> None:
     """The same for the file's name: it is in its folder, which is synced."""
-    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)
+    fd = system.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)
     try:
         sync_file(fd)
     finally:
@@ -171,7 +172,7 @@ def sync_name(path: str) -> None:
 def _open_fifo(name: str) -> int:
     """Open a FIFO without waiting for a reader, which a blocking open would do forever."""
     try:
-        fd = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = system.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as trouble:
         if trouble.errno == errno.ENXIO:
             raise SinkError(errno.ENXIO, "a FIFO that nobody reads: start the reader first", name) from trouble

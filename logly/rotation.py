@@ -22,12 +22,13 @@ own.
 
 import errno
 import os
-import time
 from typing import NamedTuple
 
+from . import system
 from .errors import SinkError
 from .files import open_append, open_shared, sink_error
 from .rotated import RotatedName
+from .system import monotonic, pause
 
 try:
     import fcntl
@@ -85,7 +86,7 @@ def open_lock(path: str, mode: int = 0o644) -> int:
     name = lock_path(path)
     try:
         # reading is enough to lock, so also a process that may not write the lock file can take part
-        return os.open(name, os.O_RDONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), mode)
+        return system.open(name, os.O_RDONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), mode)
     except OSError as trouble:
         raise sink_error(trouble, name) from trouble
 
@@ -136,20 +137,20 @@ def _lock(lock_fd: int, path: str) -> bool:
     False: the file system knows no locks, and lines are written without one, too.
     """
     assert fcntl is not None
-    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    deadline = monotonic() + _LOCK_PATIENCE_S
     while True:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError as held:
-            if time.monotonic() >= deadline:
+            if monotonic() >= deadline:
                 text = "another process holds the lock of the log file (is it stopped?)"
                 raise SinkError(errno.EAGAIN, text, lock_path(path)) from held
         except OSError as trouble:
             if trouble.errno in _NO_LOCKS:
                 return False
             raise sink_error(trouble, lock_path(path)) from trouble
-        time.sleep(0.001)
+        pause(0.001)
 
 
 def _rotate_locked(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from . import system
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -28,7 +30,7 @@ def open_nonblocking(fd: int) -> int | None:
         about = os.fstat(fd)
         if (os.major(about.st_rdev), os.minor(about.st_rdev)) == _PTMX:
             return None
-        own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        own = system.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, AttributeError):
         return None
     if os.fstat(own).st_rdev != about.st_rdev:
