@@ -61,8 +61,8 @@ from logly._producer cimport (
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport (
-    KNOWS_GLOBALS, PyThreadState_Get, frame_of, interpreter_ends, is_interned, is_str, namespace_keep, namespace_key,
-    namespaces_begin, text_kind_of, text_length_of, tuple_item, tuple_length,
+    KNOWS_GLOBALS, PyInterpreterState, PyThreadState, PyThreadState_Get, frame_of, interpreter_ends, is_interned, is_str,
+    namespace_keep, namespace_key, namespaces_begin, new_thread_state, text_kind_of, text_length_of, tuple_item, tuple_length,
 )
 from logly._record cimport (
     IS_ECHO, IS_INSIDE, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER,

@@ -5,11 +5,6 @@
 
 cdef extern from *:
     """
-    #if PY_VERSION_HEX >= 0x030D0000
-    #define logly_is_finalizing Py_IsFinalizing
-    #else
-    #define logly_is_finalizing _Py_IsFinalizing
-    #endif
     // False on a system where that cannot be told: there a thread counts as the main one.
     #if defined(__linux__)
     #include <sys/syscall.h>
@@ -22,17 +17,15 @@ cdef extern from *:
     static inline int logly_is_side_thread(void) { return 0; }
     #endif
     """
-    ctypedef struct PyInterpreterState
-    ctypedef struct PyThreadState
     unsigned long NO_THREAD "PYTHREAD_INVALID_THREAD_ID"
     unsigned long PyThread_start_new_thread(void (*function)(void*) noexcept, void* argument) noexcept
     PyInterpreterState* PyInterpreterState_Get() noexcept
-    PyThreadState* PyThreadState_New(PyInterpreterState* interpreter) noexcept nogil
     void PyThreadState_Clear(PyThreadState* state) noexcept
     void PyThreadState_DeleteCurrent() noexcept
+    PyObject* PyObject_CallOneArg(PyObject* function, PyObject* argument) noexcept
+    void PyErr_WriteUnraisable(PyObject* where) noexcept
     void PyEval_AcquireThread(PyThreadState* state) noexcept nogil
     bint Py_IsInitialized() noexcept nogil
-    bint is_finalizing "logly_is_finalizing"() noexcept nogil
     bint is_side_thread "logly_is_side_thread"() noexcept nogil
 
 cdef enum:
@@ -58,9 +51,9 @@ cdef PyInterpreterState* own_interpreter = PyInterpreterState_Get()
 cdef void thread_main(void* call) noexcept:
     cdef PyThreadState* state = NULL
     while state == NULL:
-        if not Py_IsInitialized() or is_finalizing():
+        if not Py_IsInitialized() or interpreter_ends():
             return
-        state = PyThreadState_New(own_interpreter)
+        state = new_thread_state(own_interpreter)
         if state == NULL:
             # There is no memory for it now. Whoever started this thread counts on it, so it does not give up.
             wait_ns(ATTACH_RETRY_NS)
@@ -76,14 +69,17 @@ cdef void thread_body(PyObject* call, PyThreadState* state) noexcept:
 
 # What the function raises goes to `sys.unraisablehook`.
 cdef void call_on_thread(PyObject* call) noexcept:
-    cdef tuple pair = <tuple> call
+    cdef PyObject* result = PyObject_CallOneArg(tuple_item(call, 0), tuple_item(call, 1))
+    if result == NULL:
+        PyErr_WriteUnraisable(tuple_item(call, 0))
+    else:
+        Py_DecRef(result)
     Py_DecRef(call)
-    pair[0](pair[1])
 
 
 cdef bint start_call(tuple call) noexcept:
     """Has `call[0](call[1])` called on a new thread, for which an exit does not wait. False: no thread can be started now."""
-    if is_finalizing():
+    if interpreter_ends():
         return False
     Py_IncRef(<PyObject*> call)
     if PyThread_start_new_thread(thread_main, <void*> call) == NO_THREAD:

@@ -153,7 +153,7 @@ def _lower_priority() -> None:
     """Lower this thread's priority, where a thread has one of its own: Linux, which takes 0 for the calling thread."""
     if sys.platform != "linux":
         return
-    with suppress(OSError):
+    with suppress(OSError, MemoryError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
