@@ -218,6 +218,8 @@ class Logger(Producer):
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was logged before this call has been handed to the operating system by every sink.
 
+        In a greenlet of gevent's or eventlet's, others run when that takes longer than two milliseconds.
+
         Args:
             timeout: seconds; None: no limit. Give one where a sink's function or a file system may hang.
 
