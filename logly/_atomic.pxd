@@ -51,6 +51,9 @@ cdef extern from * nogil:
     static inline uint32_t exchange32(uint32_t* p, uint32_t v) {
         return logly_atomic(p)->exchange(v);
     }
+    static inline uint32_t fetch_or32(uint32_t* p, uint32_t v) {
+        return logly_atomic(p)->fetch_or(v);
+    }
     static inline uint32_t fetch_add32(uint32_t* p, uint32_t v) {
         return logly_atomic(p)->fetch_add(v);
     }
@@ -85,6 +88,7 @@ cdef extern from * nogil:
     void store_release32(uint32_t* p, uint32_t value) noexcept
     void store_relaxed32(uint32_t* p, uint32_t value) noexcept
     uint32_t exchange32(uint32_t* p, uint32_t value) noexcept
+    uint32_t fetch_or32(uint32_t* p, uint32_t value) noexcept
     uint32_t fetch_add32(uint32_t* p, uint32_t value) noexcept
     uint32_t fetch_sub32(uint32_t* p, uint32_t value) noexcept
     T* load_pointer "logly_load_pointer"[T](T* const* p) noexcept

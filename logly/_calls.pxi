@@ -458,7 +458,7 @@ cdef bint follow_up(Producer self) except -1:
     cdef Core core = self.core
     cdef uint32_t post
     if load_relaxed32(&self.engine.post) & POST_START:
-        core.start_flusher()
+        core.ask_for_flusher()
     # It may not have started: then this thread does its work.
     post = load_relaxed32(&self.engine.post)
     if post & POST_SYNC:

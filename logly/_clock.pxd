@@ -167,6 +167,11 @@ cdef inline uint64_t clock_ticks() noexcept nogil:
     return <uint64_t> logly_realtime_ns()
 
 
+# Nanoseconds since the epoch, by the system's clock.
+cdef inline int64_t clock_wall_ns() noexcept nogil:
+    return logly_realtime_ns()
+
+
 # For intervals: never set, never goes back.
 cdef inline int64_t clock_monotonic_ns() noexcept nogil:
     return logly_monotonic_ns()

@@ -44,6 +44,7 @@ cdef class Core:
     cdef void* engine_block
     cdef public object level_resolver # what knows names in any case, and numbers
     cdef uint32_t has_flusher
+    cdef uint64_t flushers          # flushers' threads that are not at their last line
     cdef uint64_t flusher_ident
     cdef uint64_t drainer            # thread that is doing the flusher's Python work
     cdef uint64_t holder             # thread that has the engine's lock through `lock`; it may take it again
@@ -82,7 +83,9 @@ cdef class Core:
     cdef void set_care(self, bint care) noexcept
     cdef bint lock_patiently(self, int64_t deadline) except -1
     cdef bint is_past(self, uint64_t mark, int64_t deadline) except -1
-    cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1
+    cdef bint await_flush(self, uint64_t request, int64_t deadline, bint gives_way) except -1
+    cdef bint ask_for_flusher(self) except -1
+    cdef void tell_if_possible(self, object error) noexcept
     cdef bint keep_error(self, object error) except -1
     cdef bint try_work(self) except -1
     cdef bint write_here(self) except -1

@@ -1,17 +1,17 @@
 """The compiled logger: the level gate and the way into the ring (`Producer`), the engine behind it (`Core`).
 
 The data path is in the header-only `.pxd` files; here is what needs Python objects around it. One extension module, in
-files of one concept each: `_registry.pxi` (templates, call sites), `_messages.pxi` (the rules for a message's placeholders),
-`_slow.pxi` (what may run Python code at a call), `_nested.pxi` and `_fields.pxi` (nested values, blocks of fields),
-`_layouts.pxi` (layout programs), `_engine.pxi` (`Core`), `_sink_handle.pxi` (`SinkHandle`), `_spool.pxi`, `_spool_use.pxi`,
-`_records.pxi` (records as Python objects),
-`_enter.pxi` (which ring a thread writes to), `_room.pxi` (records that wait for room), `_calls.pxi` (the log calls themselves).
+files of one concept each: `_system_threads.pxi` (threads, locks and pauses of the system), `_registry.pxi` (templates, call
+sites), `_messages.pxi` (the rules for a message's placeholders), `_slow.pxi` (what may run Python code at a call),
+`_nested.pxi` and `_fields.pxi` (nested values, blocks of fields), `_layouts.pxi` (layout programs), `_engine.pxi` (`Core`),
+`_commit.pxi` (changes in one step), `_flusher.pxi` (its thread), `_sink_handle.pxi` (`SinkHandle`), `_descriptor.pxi`
+(descriptors that belong to objects), `_spool.pxi`, `_spool_use.pxi`, `_records.pxi` (records as Python objects),
+`_enter.pxi` (which ring a thread writes to), `_room.pxi` (records that wait for room), `_calls.pxi` (the log calls).
 """
 
 import sys
 import threading
 from _string import formatter_field_name_split, formatter_parser
-from _thread import RLock, start_new_thread
 from _weakref import ref as weakref
 from collections import deque
 from os import urandom
@@ -28,13 +28,14 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcpy, memset
 
 from logly._atomic cimport (
-    compare_exchange, exchange32, fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_pointer,
+    compare_exchange, exchange32, fence_full, fetch_add, fetch_or32, fetch_sub, load_acquire, load_acquire32, load_pointer,
     load_relaxed, load_relaxed32, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
 from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_trim
 from logly._calendar cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
 from logly._clock cimport (
     ClockCalibration, ClockLine, calibration_init, calibration_ns, clock_init, clock_monotonic_ns, clock_ticks,
+    clock_wall_ns,
 )
 from logly._delivery cimport engine_discard, deliver_line, engine_line, engine_write, sink_recovered, sink_trouble
 from logly._durable cimport close_sync_files, engine_sync, synced_latest, synced_write
@@ -44,8 +45,10 @@ from logly._state cimport (
     PASS_SOON, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, RUN_PYTHON, SOON_NS, TELL_NS, Engine, engine_committed,
     engine_fail, engine_lock, engine_position, engine_unlock, engine_wake, engine_written,
 )
-from logly._event cimport event_init, event_prepare, event_signal, event_wait, wait_ns
-from logly._fd cimport FD_FILE, fd_close, fd_identity, fd_kind, fd_size, fd_sync, fd_unlink, fd_write_raw, process_id
+from logly._event cimport Event, event_destroy, event_init, event_prepare, event_signal, event_wait, wait_ns
+from logly._fd cimport (
+    FD_FILE, fd_close, fd_identity, fd_kind, fd_size, fd_sync, fd_unlink, fd_writable, fd_write_raw, process_id,
+)
 from logly._format cimport KIND_ALL, KIND_BYTES, KIND_STR, FormatSpec, parse_spec, spec_accepts
 from logly._layout cimport is_of_run
 from logly._line cimport (
@@ -66,8 +69,8 @@ from logly._producer cimport (
 )
 from logly._program cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
 from logly._python cimport (
-    KNOWS_GLOBALS, PyThreadState_Get, frame_of, interpreter_ends, is_interned, is_str, namespace_keep, namespace_key,
-    namespaces_begin, text_kind_of, text_length_of, tuple_item, tuple_length,
+    KNOWS_GLOBALS, PyInterpreterState, PyThreadState, PyThreadState_Get, frame_of, interpreter_ends, is_interned, is_str,
+    namespace_keep, namespace_key, namespaces_begin, new_thread_state, text_kind_of, text_length_of, tuple_item, tuple_length,
 )
 from logly._record cimport (
     IS_ECHO, IS_INSIDE, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER,
@@ -121,6 +124,7 @@ clock_init()
 cdef bytes random_numbers = urandom(8 * NAME_KEYS)
 memcpy(name_keys, <const char*> random_numbers, 8 * NAME_KEYS)
 
+include "_system_threads.pxi"
 include "_registry.pxi"
 include "_messages.pxi"
 include "_slow.pxi"
@@ -134,6 +138,7 @@ include "_rings.pxi"
 include "_enter.pxi"
 include "_engine.pxi"
 include "_commit.pxi"
+include "_flusher.pxi"
 include "_fork.pxi"
 include "_sink_handle.pxi"
 include "_records.pxi"

@@ -4,6 +4,12 @@
 
 import os
 
+# `os.open` may be eventlet's, which needs a hub on each thread that calls it.
+if sys.platform == "win32":
+    import nt as system_calls
+else:
+    import posix as system_calls
+
 cdef extern from "Python.h":
     bytes PyUnicode_EncodeFSDefault(object)
     void PyErr_SetObject(object, object) noexcept
@@ -33,7 +39,7 @@ cdef class Descriptor:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, error, trace):
         self.shut()
 
     def __index__(self):
@@ -106,7 +112,7 @@ def open_descriptor(path, int flags, int mode=0o777, *, bint is_loose=False, bin
     made.is_loose = is_loose
     if is_doomed:
         made.doomed = PyUnicode_EncodeFSDefault(path)
-    made.take(os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), mode))
+    made.take(system_calls.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), mode))
     return made
 
 
@@ -161,31 +167,6 @@ def close_loose():
     """In a forked child, which has copies of all descriptors, and with them the locks: lets go of those."""
     while loose_descriptors:
         fd_close(loose_descriptors.pop())
-
-
-cdef class Turn:
-    """A lock that nobody waits for. ``with turn as is_mine``: False where somebody has it, this thread further up included.
-
-    A context, and not a function that takes it: nothing can come between its being taken and the ``with``.
-    """
-    cdef uint64_t owner
-    cdef int depth
-
-    def __enter__(self):
-        cdef uint64_t me = PyThread_get_thread_ident()
-        if compare_exchange(&self.owner, 0, me):
-            return True
-        if load_relaxed(&self.owner) == me:
-            self.depth += 1
-        return False
-
-    def __exit__(self, *_):
-        if load_relaxed(&self.owner) != PyThread_get_thread_ident():
-            return
-        if self.depth:
-            self.depth -= 1
-        else:
-            store_release(&self.owner, 0)
 
 
 cdef class Lifeline:

@@ -275,18 +275,19 @@ cdef class Core:
     def set_level(self, str name, int number, str color):
         """Adds a level, or gives one a new colour; returns its index."""
         cdef uint32_t i = MAX_LEVELS
+        cdef SystemLock registry
         known = self.level_index.get(name)
         if known is not None:
             i = known[1]
         elif self.engine.level_count >= MAX_LEVELS:
             raise LoglyError(f"no more than {MAX_LEVELS} levels")
         i = self.place_level(i, name, number, color)
-        registry_lock.acquire()
+        registry = enter_registry()
         try:
             for file in self.spools:
                 (<SpoolFile> file).append_names(level_entry(i, &self.engine.levels[i]))
         finally:
-            registry_lock.release()
+            registry.give()
         self.level_index[name] = (number, i)
         self.level_index.setdefault(number, (number, i))
         return i
@@ -347,69 +348,12 @@ cdef class Core:
 
     # ---- the flusher's life
 
-    def launch(self, function):
-        """Starts the flusher's thread unless it runs. False: no thread can be started now.
-
-        Compiled, so that no signal handler runs between the look and the start, nor is a Ctrl-C raised there.
-        """
-        entry, arguments = self.begin, (function,)  # made before: the collector may run a __del__ that logs
-        if exchange32(&self.has_flusher, 1):
-            return True
-        store_release32(&self.engine.stop, 0)
-        cdef bint has_started = False
+    cdef bint ask_for_flusher(self) except -1:
+        """What a record does that finds none. Without memory for that, the next record asks again: POST_START is still set."""
         try:
-            start_new_thread(entry, arguments)
-            has_started = True
-        except RecursionError:  # of an audit hook that logs
-            raise
-        except (RuntimeError, MemoryError):
-            pass
-        finally:
-            if not has_started:
-                store_release32(&self.has_flusher, 0)
-        return has_started
-
-    def begin(self, function):
-        """The flusher's thread. It is known for that before any Python code runs on it: a __del__ may log there."""
-        cdef uint64_t me = PyThread_get_thread_ident()
-        cdef int life = self.lives
-        store_relaxed(&self.flusher_ident, me)
-        try:
-            function()
-        finally:
-            # It has not come to that itself: there was no memory for its first call, say.
-            if self.lives == life and load_relaxed(&self.flusher_ident) == me:
-                self.retire()
-
-    def run(self):
-        """The flusher's loop, without the GIL. True: Python is wanted; False: stopped."""
-        cdef int status
-        with nogil:
-            status = engine_run(self.engine)
-        return status == RUN_PYTHON
-
-    def retire(self):
-        """The flusher's loop has ended: who logs or flushes now does its work."""
-        # Whatever becomes of this thread's next steps, the next record finds that there is no flusher.
-        store_relaxed32(&self.engine.post, load_relaxed32(&self.engine.post) | POST_START)
-        store_relaxed(&self.flusher_ident, 0)  # another thread may get the same one
-        store_release32(&self.has_flusher, 0)
-        event_signal(&self.engine.done)
-
-    def await_end(self, timeout=None):
-        """Waits, GIL released, until the flusher's loop has ended. False: `timeout` seconds passed, or this is its thread."""
-        cdef int64_t deadline = deadline_of(timeout)
-        cdef uint32_t ticket
-        if load_relaxed(&self.flusher_ident) == PyThread_get_thread_ident():
-            return False
-        while load_acquire32(&self.has_flusher):
-            if clock_monotonic_ns() >= deadline:
-                return False
-            ticket = event_prepare(&self.engine.done)
-            if load_acquire32(&self.has_flusher):
-                with nogil:
-                    event_wait(&self.engine.done, ticket, 20000000)
-            PyErr_CheckSignals()
+            self.start_flusher()
+        except MemoryError as trouble:
+            self.tell_if_possible(trouble)
         return True
 
     def give_up(self):
@@ -441,6 +385,12 @@ cdef class Core:
         """Has `on_error` told of it, on the flusher's thread. Without memory for that it is not told, but counted anyway."""
         self.keep_error(error)
         self.want_python()
+
+    cdef void tell_if_possible(self, object error) noexcept:
+        """The same, for the flusher's thread, which nothing ends."""
+        self.keep_error(error)
+        store_release32(&self.engine.python_wanted, 1)
+        engine_wake(self.engine)
 
     cdef bint keep_error(self, object error) except -1:
         try:  # see `no_memory`
@@ -559,7 +509,7 @@ cdef class Core:
             if load_relaxed32(&self.engine.post) & POST_DRAIN:
                 self.drain_here()
             else:
-                self.start_flusher()
+                self.ask_for_flusher()
                 engine_wake(self.engine)
                 self.await_sync()
         return True
@@ -597,8 +547,10 @@ cdef class Core:
         self.unlock()
         return behind
 
-    def flush(self, timeout=None):
+    def flush(self, timeout=None, bint gives_way=False):
         """Waits, GIL released, until what was logged before has left every sink.
+
+        `gives_way`: where that takes longer than some milliseconds, the other greenlets of this thread run meanwhile.
 
         False: `timeout` seconds passed; or a sink has been in trouble for the stall time and still has some of it; or this is
         the thread that does the flusher's work, in somebody's function, and what is left needs that function.
@@ -614,7 +566,7 @@ cdef class Core:
         request = fetch_add(&engine.flush_requested, 1) + 1
         if self.is_inside():
             self.pass_here()
-        elif not self.await_flush(request, deadline):
+        elif not self.await_flush(request, deadline, gives_way):
             return False
         return self.is_past(mark, deadline)
 
@@ -626,7 +578,7 @@ cdef class Core:
         self.unlock()
         return past
 
-    cdef bint await_flush(self, uint64_t request, int64_t deadline) except -1:
+    cdef bint await_flush(self, uint64_t request, int64_t deadline, bint gives_way) except -1:
         cdef Engine* engine = self.engine
         cdef int64_t left, longest
         cdef bint has_waited = False
@@ -650,6 +602,10 @@ cdef class Core:
                 break
             if left <= 0:
                 return False
+            if gives_way and has_waited and other_greenlets_run():
+                continue
+            if gives_way and not has_waited:
+                longest = GREENLET_PATIENCE_NS
             with nogil:
                 event_wait(&engine.done, ticket, left if left < longest else longest)
             has_waited = True

@@ -122,7 +122,7 @@ cdef class ContextGuard:
         self.variable.set(context_fields(native, self.variable.get(None), self))
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, error, trace):
         # What to go back to is in the context itself, so that one object serves several of them. An async generator may be
         # closed in a context that it never ran in: nothing of ours is there.
         self.variable.set(without_block(self.variable.get(None), self))

@@ -45,12 +45,14 @@ cdef struct Fork:
     PyObject* cores                  # list that keeps what `forked` names: all that were there when it began
     Forked* forked
     uint32_t count
+    bint is_of_side_thread           # not of the process's main thread
     bint has_begun                   # this is the child, `begin_child` has reset its engines, and its hook has not run yet
     Fork* next
 
 cdef list all_cores = []             # weak references
 cdef bint is_new_child = False       # from `begin_child` to its hook, which has then less to do
 cdef bint is_settled = True          # that hook has run
+cdef bint is_of_side_thread = False  # this process has been forked by a thread that was not the main one, or is a child of such
 cdef Fork* forks = NULL
 cdef Lock forks_lock                 # of that list; held over fork() itself by the thread that has an entry
 cdef uint64_t forks_holder = 0
@@ -58,14 +60,15 @@ lock_init(&forks_lock)
 
 
 cdef remember_core(Core core):
-    registry_lock.acquire()
+    cdef SystemLock registry
+    registry = enter_registry()
     try:
         for known in list(all_cores):
             if known() is None:
                 all_cores.remove(known)
         all_cores.append(weakref(core))
     finally:
-        registry_lock.release()
+        registry.give()
 
 
 cdef list living_cores():
@@ -154,6 +157,7 @@ def before_fork():
         free(fork)
         return
     fork.thread = PyThread_get_thread_ident()
+    fork.is_of_side_thread = is_side_thread()
     fork.depth = 1
     fork.cores = <PyObject*> cores
     Py_IncRef(fork.cores)
@@ -172,12 +176,9 @@ def before_fork():
 
 # What a log call, or a thread of logly's, may be the first to need.
 cdef tuple imported_late = (
-    "bz2", "gzip", "json", "lzma", "mmap", "logly.compression", "logly.housekeeper", "logly.logfile", "logly.record",
-    "logly.rotated", "logly.rotation", "logly.schedule", "logly.spool", "logly.stats", "logly.tracebacks",
+    "bz2", "gzip", "json", "lzma", "mmap", "logly.compression", "logly.greenlets", "logly.housekeeper", "logly.logfile",
+    "logly.record", "logly.rotated", "logly.rotation", "logly.schedule", "logly.spool", "logly.stats", "logly.tracebacks",
 )
-
-
-cdef object loaded_modules = sys.modules
 
 
 cdef await_imports(int64_t deadline):
@@ -214,7 +215,8 @@ cdef class SpoolSection:
     def __enter__(self):
         begin_section()
 
-    def __exit__(self, *_):
+    # No `*_`, for which a tuple would have to be made.
+    def __exit__(self, kind, error, trace):
         end_section()
 
 
@@ -265,21 +267,28 @@ def child_is_settled():
     return is_settled
 
 
+def was_forked_by_side_thread():
+    """By another thread than the main one, as the system has it: the child ends when that thread's function returns."""
+    return is_of_side_thread
+
+
 def after_fork_in_child():
     """No flusher, no lock taken; rings and buffers without what is the parent's."""
-    global registry_lock, is_new_child, is_settled
+    global registry_lock, is_new_child, is_settled, is_of_side_thread
     cdef Fork* fork = own_fork()
     cdef Fork* other = forks
     cdef Fork* after
     cdef Core core
     cdef uint32_t i
     # A thread that is not there any more may have it.
-    registry_lock = RLock()
+    registry_lock = SystemLock()
     while other != NULL:  # so are the other forks' threads
         after = other.next
         if other != fork:
             end_fork(other)
         other = after
+    if fork != NULL and fork.is_of_side_thread:
+        is_of_side_thread = True
     if fork != NULL and fork.has_begun:
         for i in range(fork.count):
             (<Core> fork.forked[i].core).engine.post = fork.forked[i].post
@@ -418,6 +427,7 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     core.holds = 0
     core.flusher_ident = 0
     core.has_flusher = 0
+    core.flushers = 0
     core.drainer = 0
     core.inside = 0
     core.failed_format_count = 0

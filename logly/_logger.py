@@ -220,6 +220,8 @@ class Logger(Producer):
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was logged before this call has been handed to the operating system by every sink.
 
+        In a greenlet of gevent's or eventlet's, others run when that takes longer than two milliseconds.
+
         Args:
             timeout: seconds; None: no limit. Give one where a sink's function or a file system may hang.
 
@@ -228,7 +230,7 @@ class Logger(Producer):
             or blocks and has taken nothing for `stall_timeout`, and inside a sink's function, a filter or `on_error`
             while anything is left (there it does not wait).
         """
-        return self._backend.flush(timeout)
+        return self._backend.flush(timeout, gives_way=True)
 
     def close(self, timeout: float | None = None) -> bool:
         """Flush, stop the flusher, close the files. Idempotent.
@@ -243,7 +245,7 @@ class Logger(Producer):
             Whether nothing waits any more: False when `timeout` passed first, or inside a sink's function. See
             `stats().failed` for losses.
         """
-        return self._backend.close(timeout)
+        return self._backend.close(timeout, gives_way=True)
 
     def reopen(self) -> None:
         """Open every file by its name again, as after logrotate."""

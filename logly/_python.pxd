@@ -225,6 +225,20 @@ cdef extern from * nogil:
         }
         return 0;
     }
+
+    // A thread state for the calling thread, which has none; NULL without memory for it. Needs no GIL.
+    #if PY_VERSION_HEX < 0x030C0000
+    extern "C" PyAPI_FUNC(void) _PyThreadState_SetCurrent(PyThreadState* state);
+    static inline PyThreadState* logly_new_thread_state(PyInterpreterState* interpreter) {
+        // What PyThreadState_New does in 3.11, where it crashes without memory.
+        PyThreadState* state = _PyThreadState_Prealloc(interpreter);
+        if (state != nullptr) _PyThreadState_SetCurrent(state);
+        return state;
+    }
+    #else
+    #define logly_new_thread_state PyThreadState_New
+    #endif
+
     static inline int logly_interned(PyObject* text) { return PyUnicode_CHECK_INTERNED(text) != 0; }
     // 0 for ASCII, else the bytes of a code unit (1, 2, 4).
     static inline int logly_text_kind(PyObject* text) {
@@ -234,9 +248,11 @@ cdef extern from * nogil:
     """
     ctypedef struct PyThreadState
     ctypedef struct PyTypeObject
+    ctypedef struct PyInterpreterState
     PyThreadState* PyThreadState_Get() noexcept
     PyObject* frame_of "logly_frame_of"(PyThreadState* thread) noexcept
     PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction, PyObject** globals) noexcept
+    PyThreadState* new_thread_state "logly_new_thread_state"(PyInterpreterState* interpreter) noexcept
     bint KNOWS_GLOBALS "LOGLY_KNOWS_GLOBALS"
     bint KEY_IS_VERSION "!LOGLY_WATCHES"
     uint64_t NO_KEY "LOGLY_NO_KEY"

@@ -16,9 +16,16 @@ cdef uint32_t site_count = 1
 cdef uint32_t template_limit = MAX_TEMPLATES
 cdef uint32_t site_limit = MAX_SITES
 cdef dict programs_by_text = {}      # text -> [address of the program, number of aliases]
-# Reentrant: the collector may run inside, and with it a __del__ that logs. Never in a `with`: when that is left by an exception,
-# Cython's code makes a tuple first, and without memory for that it does not release the lock.
-cdef object registry_lock = RLock()
+# Reentrant: the collector may run inside, and with it a __del__ that logs.
+cdef SystemLock registry_lock = SystemLock()
+
+
+# The lock, taken; the caller gives it back. No ``with``: Cython's makes objects on the way out of an exception, and where there
+# is no memory for them the lock would stay taken.
+cdef SystemLock enter_registry():
+    cdef SystemLock lock = registry_lock
+    lock.take()
+    return lock
 
 
 cdef Text copy_text(bytes data) except *:
@@ -143,6 +150,7 @@ cdef Program* register_template(str message) except? NULL:
     global program_count
     cdef Program* program
     cdef list known
+    cdef SystemLock registry
     if is_new_child:
         return NULL  # a forked child, whose hook has not run yet: a thread that is not there any more may have the lock
     known = programs_by_text.get(message)
@@ -150,7 +158,7 @@ cdef Program* register_template(str message) except? NULL:
         if load_relaxed32(&program_count) >= template_limit or len(message) > MAX_TEMPLATE_BYTES:
             return NULL
         program = compile_program(message)
-        registry_lock.acquire()
+        registry = enter_registry()
         try:
             known = programs_by_text.get(message)
             if known is not None or program_count >= template_limit:
@@ -173,16 +181,16 @@ cdef Program* register_template(str message) except? NULL:
                     # Immortal then: the caller's constant, whose count of references all threads would change at each call.
                     intern_text(message)
         finally:
-            registry_lock.release()
+            registry.give()
     program = <Program*> <uint64_t> known[0]
-    registry_lock.acquire()
+    registry = enter_registry()
     try:
         if known[1] < MAX_ALIASES and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL:
             known[1] += 1
             Py_INCREF(message)  # the table keeps it: its address must not be used again
             table_insert(&template_table, <uint64_t> <PyObject*> message, 1, program)
     finally:
-        registry_lock.release()
+        registry.give()
     return program
 
 
@@ -257,17 +265,18 @@ cdef uint32_t register_site(tuple place) except? 0:
     cdef uint64_t instruction = <uint64_t> place[2] + 1
     cdef uint64_t namespace = namespace_key(<PyObject*> place[1]) if KNOWS_GLOBALS else 0
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
+    cdef SystemLock registry
     while site != NULL:
         if load_relaxed(&site.space) == namespace:
             return site.id
         site = load_pointer(&site.next)
     if is_new_child:
         return 0  # as for templates
-    registry_lock.acquire()
+    registry = enter_registry()
     try:
         return add_site(place, key, instruction)
     finally:
-        registry_lock.release()
+        registry.give()
 
 
 cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 0:

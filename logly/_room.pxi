@@ -252,7 +252,7 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
     if is_stalled:
         return False
     if load_relaxed32(&engine.post) & POST_START:
-        core.start_flusher()
+        core.ask_for_flusher()
     while is_as_full(engine, ring, tail, False):
         if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
             # A recovery takes long: better in another order than lost. The wait begins anew.

@@ -273,11 +273,34 @@ cdef object frame_at(object stacklevel):
     return frame
 
 
+# Also kept in C variables. eventlet puts another dict in the place of `_active`.
+cdef object threads = threading
 cdef dict active_threads = threading._active
 
 
 cdef str current_thread_name():
-    """The calling thread's name, as `threading` knows it now."""
-    thread = active_threads.get(PyThread_get_thread_ident())
+    """The calling thread's name, as `threading` knows it now: that of a greenlet where it has been patched."""
+    number = <uint64_t> PyThread_get_thread_ident()
+    active = getattr(threads, "_active", None)
+    if type(active) is not dict:
+        active = active_threads
+    thread = (<dict> active).get(number)
+    if thread is None:
+        number = greenlet_ident(number)
+        thread = (<dict> active).get(number)
     name = getattr(thread, "_name", None) if thread is not None else None
-    return name if type(name) is str else f"thread-{PyThread_get_thread_ident()}"
+    return name if type(name) is str else f"thread-{number}"
+
+
+cdef object greenlet_ident(object number):
+    """What `threading.get_ident` says where gevent or eventlet has replaced it; else `number`."""
+    get_ident = getattr(threads, "get_ident", None)
+    if get_ident is None or type(get_ident) is type(len):
+        return number
+    try:
+        number = get_ident()
+    except RecursionError:
+        raise
+    except Exception:  # at the end of the interpreter
+        pass
+    return number

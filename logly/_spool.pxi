@@ -180,7 +180,6 @@ cdef class SpoolFile:
         self.spool.fd = fd
 
     cdef write_header(self, uint64_t ring_capacity):
-        import time
         cdef SpoolHeader* header = self.spool.header
         # Touched here, so that no log call meets a page fault.
         memset(self.data.buf, 0, ring_capacity)
@@ -190,7 +189,7 @@ cdef class SpoolFile:
         header.byte_order = BYTE_ORDER_MARK
         header.header_size = sizeof(SpoolHeader)
         header.process = process_id()
-        header.created_ns = time.time_ns()
+        header.created_ns = clock_wall_ns()
         header.ring_capacity = ring_capacity
         header.ring_offset = RING_OFFSET
         header.names_offset = names_offset_for(ring_capacity)
@@ -207,10 +206,11 @@ cdef class SpoolFile:
         """Writes down all names there are; from now on every new one is."""
         cdef uint32_t i
         cdef list entries = [name_entry(NAME_LOGGER, 0, [text_bytes(&core.engine.name)])]
+        cdef SystemLock registry
         self.spool.header.calibration = core.engine.calibration
         if self.spool.syncs:
             synced_write(&self.spool, 0, 0, 0, &self.spool.header.calibration)
-        registry_lock.acquire()
+        registry = enter_registry()
         try:
             for text, (address, _) in programs_by_text.items():
                 entries.append(template_entry((<Program*> <uint64_t> address).id, text))
@@ -222,7 +222,7 @@ cdef class SpoolFile:
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
             remember_spool(live_spools, self)
         finally:
-            registry_lock.release()
+            registry.give()
 
     cdef bint append_names(self, bytes entries) except -1:
         cdef uint64_t size = len(entries)
@@ -273,13 +273,14 @@ cdef class SpoolFile:
         self.open_buffers = 0
 
     cdef release(self):
+        cdef SystemLock registry
         self.fd = -1
-        registry_lock.acquire()
+        registry = enter_registry()
         try:
             forget_spool(open_spools, self)
             forget_spool(live_spools, self)
         finally:
-            registry_lock.release()
+            registry.give()
         self.release_buffers()
         for mapping in (self.front_map, self.ring_map):
             if mapping is not None:

@@ -8,17 +8,18 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     """
     cdef Spool* spool = &file.spool
     cdef Sink* sink
+    cdef SystemLock registry
     cdef Ring* ring = ring_attach(<char*> file.data.buf, &spool.header.positions, spool.header.ring_capacity)
     if ring == NULL:
         raise MemoryError
     try:
         file.begin(core)
         file.path = publish()
-        registry_lock.acquire()
-        try:  # again: one may have been added while the file got its name
+        registry = enter_registry()  # again: one may have been added while the file got its name
+        try:
             file.append_names(b"".join(level_entries(core)))
         finally:
-            registry_lock.release()
+            registry.give()
         core.keep(file)
     except BaseException:
         ring_free(ring)
@@ -199,7 +200,8 @@ cdef void free_site(Site* site) noexcept:
 def remove_finished_spools(Core core not None, bint with_files=True):
     """Lets go of the spools of which all was written, and removes their files."""
     cdef SpoolFile file
-    registry_lock.acquire()  # the flusher and who closes the logger may both ask
+    cdef SystemLock registry
+    registry = enter_registry()  # the flusher and who closes the logger may both ask
     try:
         for file in list(core.spools):
             if not file.is_finished:
@@ -209,4 +211,4 @@ def remove_finished_spools(Core core not None, bint with_files=True):
             if with_files:
                 file.remove()
     finally:
-        registry_lock.release()
+        registry.give()

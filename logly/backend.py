@@ -7,20 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import time
 from itertools import count
 
 from . import process
-from ._core import (
-    Core,
-    Turn,
-    define_levels,
-    remove_finished_spools,
-    spool_hold_back,
-    spool_sync_every,
-    take_sync_error,
-)
+from ._core import Core, define_levels, remove_finished_spools, spool_sync_every, take_sync_error
 from .colors import DEFAULT_LEVEL_COLORS, parse_color
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, invalid
@@ -29,6 +19,7 @@ from .levels import Level, level_number
 from .plan import OFF, Plan
 from .reports import StderrReports
 from .sinks import Sink
+from .system import SystemLock, Turn, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,9 +69,9 @@ class Backend:
         self._leaving: dict[int, Sink] = self.core.leaving
         self._had_sinks = False
         self._ids = count(1)
-        self._changing = threading.RLock()
+        self._changing = SystemLock()
         # For what producers go by. A log call may take it, so nobody waits for anything with it held.
-        self._publishing = threading.RLock()
+        self._publishing = SystemLock()
         self._reports = StderrReports(name)
         self.core.on_work = self.do_work
         self.core.start_flusher = self.start_flusher
@@ -248,44 +239,26 @@ class Backend:
         On the thread of whoever logs or flushes first once there is a sink, so that it has all that are added at the
         start; and before there is a flusher, so that nothing new is written earlier.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else monotonic() + timeout
         with self._recovering as is_mine:
-            if is_mine and self._is_to_recover():
-                self._recover(deadline)
-            return bool(is_mine)
+            if is_mine and self._is_to_recover() and self._spool is not None:
+                from .spool import recover_dead
 
-    def _recover(self, deadline: float | None) -> None:
-        try:
-            from .spool import dead_spools, deliver
+                sinks = [sink.for_recovery() for sink in self._active_sinks() if sink.id != self.auto_sink_id]
+                self.recovery_pending = not recover_dead(self, self._spool, sinks, deadline)
+            return is_mine
 
-            sinks = [sink.for_recovery() for sink in self._active_sinks() if sink.id != self.auto_sink_id]
-            given = self.settings()  # its level may have the name of one that was added
-            is_cut_short = False
-            spool_hold_back(self.core, self._patience_s)
-            assert self._spool is not None
-            for file in dead_spools(self._spool, self.tell):
-                left = self._patience_s if deadline is None else max(0, deadline - time.monotonic())
-                spool_hold_back(self.core, left)
-                try:
-                    done = deliver(file, given, sinks, min(left, self._patience_s), self.tell)
-                    # Again soon, but not where some sink has had a part: it would have that again and again.
-                    is_unmoved = not done.is_complete and not done.has_moved
-                    is_cut_short = is_cut_short or (is_unmoved and left < self._patience_s)
-                except RecursionError:  # the next record tries again
-                    raise
-                except Exception as trouble:
-                    self.tell(trouble)
-            self.recovery_pending = is_cut_short
-        finally:
-            spool_hold_back(self.core, 0)
+    def flush(self, timeout: float | None, *, gives_way: bool = False) -> bool:
+        """Waits until every sink has handed over what was logged, or left by the dead, before.
 
-    def flush(self, timeout: float | None) -> bool:
-        """Waits until every sink has handed over what was logged, or left by the dead, before."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        `gives_way`: the other greenlets of the calling thread run meanwhile.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
         has_recovered = True
         if self._is_to_recover() and self.recover(timeout):
             has_recovered = not self.recovery_pending
-        is_done = self.core.flush(None if deadline is None else deadline - time.monotonic())
+        left = None if deadline is None else deadline - monotonic()
+        is_done = self.core.flush(left, gives_way)
         if self._leaving:
             self._see_off()
         return is_done and has_recovered
@@ -524,7 +497,7 @@ class Backend:
 
     def context_variable(self) -> ContextVar[Any]:
         """The variable that holds the current context's fields; from the first use on, records look at it."""
-        from contextvars import ContextVar
+        from _contextvars import ContextVar  # the compiled one, which the core reads
 
         return self.core.use_context(ContextVar(f"logly-{self.name}"))
 
@@ -584,19 +557,22 @@ class Backend:
 
     # ---- end
 
-    def close(self, timeout: float | None = None) -> bool:
-        """Flushes, stops the flusher, closes the files. Later records are written by their callers."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        flushed = self.core.flush(timeout) if self.core.is_inside() else self.flush(timeout)
+    def close(self, timeout: float | None = None, *, gives_way: bool = False) -> bool:
+        """Flushes, stops the flusher, closes the files. Later records are written by their callers.
+
+        `gives_way`: as for `flush`. Not where the program does not expect it: from a ``__del__``, at the exit.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        flushed = self.core.flush(timeout) if self.core.is_inside() else self.flush(timeout, gives_way=gives_way)
         self._change(lambda plan: setattr(plan, "is_closed", True))
         # Not under the lock: a sink's function may want it, and the flusher ends after that.
-        if not self.flusher.stop(None if deadline is None else deadline - time.monotonic()):
+        if not self.flusher.stop(None if deadline is None else deadline - monotonic(), gives_way=gives_way):
             # It takes longer, or this is its own thread (a function, the collector): `after_flusher` does the rest.
             self._flusher_closes = True
             if self.flusher.is_running:
                 return False
         if not self.core.is_inside():
-            left = self._patience_s if deadline is None else max(0.0, deadline - time.monotonic())
+            left = self._patience_s if deadline is None else max(0.0, deadline - monotonic())
             self.flusher.await_last_line(min(left, self._patience_s))  # it may be syncing the spool
         self._end(lasts=not self.core.is_inside())
         return flushed or self.core.pending() == 0
@@ -645,8 +621,8 @@ class Backend:
 
     def after_fork_in_child(self) -> None:
         """The child has no flusher and empty rings; its own flusher starts with its first record."""
-        self._changing = threading.RLock()
-        self._publishing = threading.RLock()
+        self._changing = SystemLock()
+        self._publishing = SystemLock()
         self._recovering = Turn()
         self._reports = StderrReports(self.name)
         self.flusher.reset_after_fork()

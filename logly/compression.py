@@ -9,6 +9,7 @@ import os
 import shutil
 from contextlib import suppress
 
+from . import system
 from ._core import Descriptor, open_descriptor
 from .errors import ConfigError, invalid
 from .rotated import PART_SUFFIX, RotatedName
@@ -104,14 +105,14 @@ def compress(path: str, method: str) -> "str | None":
     target = path + SUFFIXES[method]
     part = target + PART_SUFFIX
     try:
-        source = open(path, "rb")  # noqa: SIM115
+        source = system.open_file(path, "rb")
     except FileNotFoundError:
         return None
     with source:
         own = _own_part(part)
         if own is None:
             return None
-        with own, open(own.fd, "wb", closefd=False) as raw:
+        with own, system.open_file(own.fd, "wb", closefd=False) as raw:
             try:
                 _copy(source, raw, method, os.path.basename(path))
                 if not os.path.exists(path):

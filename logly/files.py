@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 
+from . import system
 from ._core import Descriptor, open_descriptor, open_shared
 from .errors import SinkError
 
@@ -109,7 +110,7 @@ def torn_size(fd: int, path: str) -> int:
             if not os.path.samestat(os.fstat(reader.fd), about):
                 return -1
             os.lseek(reader.fd, about.st_size - 1, os.SEEK_SET)
-            return -1 if os.read(reader.fd, 1) in (b"\n", b"") else about.st_size
+            return -1 if system.read(reader.fd, 1) in (b"\n", b"") else about.st_size
     except OSError:
         return -1
 

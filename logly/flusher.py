@@ -1,14 +1,17 @@
 """The background thread's life: started at the first record, stopped at close and at exit, not there after a fork.
 
-The loop itself (`Core.run`) is compiled and does not hold the GIL. It comes back here only when a sink wants Python.
+The loop itself (`_flusher.pxi`) is compiled and does not hold the GIL. It comes back to Python only when a sink wants
+that.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-import time
-from _thread import allocate_lock, get_ident
+
+from ._core import await_flusher_end, await_last_line, launch_flusher, was_forked_by_side_thread
+from .greenlets import prepare_threads
+from .system import ThreadEntry, monotonic, threading_is_patched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ class Flusher:
         self.is_stopped = False
         self._retry_at = 0.0
         self._is_of_thread = False
-        self._leaving = allocate_lock()  # held by the thread to its last line
+        self._entry = ThreadEntry()
 
     @property
     def is_running(self) -> bool:
@@ -63,72 +66,50 @@ class Flusher:
 
     def start(self) -> bool:
         """Start the thread unless it runs; False when none can be started now."""
-        if (
-            self.is_final
-            or self.is_stopped
-            or self._would_outlive
-            or (self._retry_at and time.monotonic() < self._retry_at)
-        ):
+        if self.is_final or self.is_stopped or self._would_outlive or (self._retry_at and monotonic() < self._retry_at):
             return False
-        # `launch` does nothing when a signal handler, or another thread, has started one in the meantime.
-        self._retry_at = 0.0 if self.core.launch(self._run) else time.monotonic() + RETRY_START_S
+        prepare_threads()
+        # This does nothing when a signal handler, or another thread, has started one in the meantime.
+        self._retry_at = 0.0 if launch_flusher(self.core, self) else monotonic() + RETRY_START_S
         return self._retry_at == 0.0
 
-    def stop(self, timeout: float | None = None) -> bool:
-        """Have the thread end after a last pass, for good, and wait for that; False when `timeout` seconds passed."""
+    def stop(self, timeout: float | None = None, *, gives_way: bool = False) -> bool:
+        """Have the thread end after a last pass, for good, and wait for that; False when `timeout` seconds passed.
+
+        `gives_way`: the other greenlets of the calling thread run meanwhile.
+        """
         self.is_stopped = True
         self.core.set_stop(True)
-        return self.core.await_end(timeout)
+        return await_flusher_end(self.core, timeout, gives_way)
 
     def await_last_line(self, timeout: float) -> None:
         """Wait until the thread, which has stopped, holds nothing any more.
 
         What still runs when the interpreter is taken apart is never let go: what it refers to would not be finalized.
         """
-        if self._leaving.acquire(timeout=timeout):
-            self._leaving.release()
+        await_last_line(self.core, timeout)
 
     def reset_after_fork(self) -> None:
         """In the child there is no such thread."""
         self._retry_at = 0.0
-        # That it is no _MainThread shows which thread forked: `threading` makes it the child's main thread.
-        self._is_of_thread = not isinstance(threading.main_thread(), threading._MainThread)  # type: ignore[attr-defined]
-        self._leaving = allocate_lock()
+        if threading_is_patched():
+            # It says which greenlet forked, not which thread.
+            self._is_of_thread = was_forked_by_side_thread()
+        else:
+            # That it is no _MainThread shows which thread forked: `threading` makes it the child's main thread.
+            self._is_of_thread = not isinstance(threading.main_thread(), threading._MainThread)  # type: ignore[attr-defined]
+        self._entry = ThreadEntry()
 
-    def _run(self) -> None:
-        with self._leaving:
-            self._run_loop()
+    # ---- called by the loop, on the flusher's thread
 
-    def _run_loop(self) -> None:
-        core, life = self.core, self.core.lives
-        try:
-            _name_thread(self.name)
-            if self.is_stopped:  # between the look and the start of this thread
-                core.set_stop(True)
-            while core.lives == life and core.run():
-                try:
-                    core.work()
-                except BaseException as trouble:  # SystemExit of somebody's function: the thread must go on
-                    core.tell(trouble)
-        finally:
-            # A function that forked, in the child: there this is no flusher any more.
-            if core.lives == life:
-                core.retire()
-            core.drain_here()  # what was logged while the loop ended
-            self.on_end()
-            _forget_thread()
+    def begin(self) -> None:
+        """The first thing that the thread does."""
+        if self.is_stopped:  # between the look and the start of this thread
+            self.core.set_stop(True)
+        self._entry.make(self.name)
 
-
-def _name_thread(name: str) -> None:
-    try:  # noqa: SIM105 -- contextlib costs at import
-        threading.current_thread().name = name
-    except MemoryError:
-        pass  # it works without a name
-
-
-def _forget_thread() -> None:
-    # `threading` keeps its entry of a thread that it did not start until the thread's number is used again.
-    try:  # noqa: SIM105 -- contextlib costs at import
-        threading._active.pop(get_ident(), None)  # type: ignore[attr-defined]
-    except AttributeError:
-        pass
+    def end(self) -> None:
+        """The last one: the loop has ended, and there is no flusher any more."""
+        self._entry.remove()
+        self.core.drain_here()  # what was logged while the loop ended
+        self.on_end()

@@ -1,14 +1,15 @@
 """The worker for what takes long and nobody waits for: compressing rotated files, removing old ones.
 
-One daemon thread per process, started by the first job and gone after the last, so that an idle service has
-none. It runs at lower priority where the system knows priorities of threads (Linux).
+One thread per process, started by the first job and gone after the last, so that an idle service has none. It does
+not keep a process alive. It runs at lower priority where the system knows priorities of threads (Linux).
 """
 
 import os
 import sys
-import threading
 from collections import deque
 from contextlib import suppress
+
+from .system import Bell, SystemLock, SystemThread, ThreadEntry, monotonic, thread_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Housekeeper", "housekeeper"]
 
 _NICENESS = 10
+
+LOOK_S = 1.0
+"""How often `drain` looks whether the worker has ended without telling."""
 
 
 class Housekeeper:
@@ -44,10 +48,12 @@ class Housekeeper:
             os.register_at_fork(after_in_child=after_in_child)
 
     def _reset(self) -> None:
-        # the inherited lock may be held by a thread that the child does not have: a new one, never the old
-        self._changed = threading.Condition(threading.Lock())
+        # The inherited lock may be held by a thread that the child does not have: a new one, never the old.
+        self._lock = SystemLock()
+        self._ended = Bell()
         self._jobs: deque[tuple[Job, OnError | None]] = deque()
-        self._worker: threading.Thread | None = None
+        self._worker: SystemThread | None = None
+        self._worker_ident = 0
 
     def submit(self, job: "Job", on_error: "OnError | None" = None) -> bool:
         """Queue a job; return at once.
@@ -61,21 +67,15 @@ class Housekeeper:
             False where no thread can be started (the interpreter is shutting down): the job is not done. What
             housekeeping leaves undone, the next start does.
         """
-        with self._changed:
+        with self._lock:
             self._jobs.append((job, on_error))
-            if self._worker is not None:
+            if self._has_worker:
                 return True
-            worker = threading.Thread(target=self._work, args=(self._changed,), name=self._name, daemon=True)
-            self._worker = worker
-        try:
-            worker.start()
-        except (RuntimeError, MemoryError):
-            with self._changed:
-                self._jobs.clear()
-                self._worker = None
-                self._changed.notify_all()
+            self._worker = SystemThread(self._work)
+            if self._worker.start():
+                return True
+            self._jobs.clear()
             return False
-        return True
 
     def drain(self, timeout: "float | None" = None) -> bool:
         """Wait until all jobs are done.
@@ -86,28 +86,54 @@ class Housekeeper:
         Returns:
             False where the time passed first; the jobs go on. From within a job: False at once.
         """
-        with self._changed:
-            if self._worker is threading.current_thread():
+        if self._worker_ident == thread_ident():
+            return False
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            ticket = self._ended.ticket()
+            if self.is_idle:
+                return True
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0:
                 return False
-            return self._changed.wait_for(lambda: self._worker is None, timeout)
+            self._ended.wait(ticket, LOOK_S if left is None else min(left, LOOK_S))
 
     @property
     def is_idle(self) -> bool:
         """Whether no job is queued or running."""
-        with self._changed:
-            return self._worker is None
+        with self._lock:
+            return not self._has_worker
 
-    def _work(self, changed: threading.Condition) -> None:
-        _lower_priority()
-        while True:
-            with changed:
-                if not self._jobs:
-                    self._worker = None
-                    changed.notify_all()
-                    return
-                job, on_error = self._jobs.popleft()
-            _run(job, on_error)
-            del job, on_error  # an idle or blocked worker keeps nothing alive
+    @property
+    def _has_worker(self) -> bool:
+        # One that failed, for lack of memory say, is none, and the next job gets another.
+        return self._worker is not None and self._worker.is_running
+
+    def _work(self) -> None:
+        lock, entry = self._lock, ThreadEntry()
+        entry.make(self._name)
+        self._worker_ident = thread_ident()
+        try:
+            _lower_priority()
+            while self._do_next(lock):
+                pass
+        finally:
+            if self._worker_ident == thread_ident():
+                self._worker_ident = 0  # it failed, and another thread may get this number
+            entry.remove()
+
+    def _do_next(self, lock: SystemLock) -> bool:
+        with lock:
+            if lock is not self._lock:
+                return False  # a job has forked, and this is the child
+            if not self._jobs:
+                # In one section, so that no job comes to a worker that has just decided to go.
+                self._worker, self._worker_ident = None, 0
+                self._ended.ring()
+                return False
+            job, on_error = self._jobs.popleft()
+        _run(job, on_error)
+        return True  # and an idle or blocked worker keeps nothing alive
 
 
 def _run(job: "Job", on_error: "OnError | None") -> None:
@@ -119,15 +145,16 @@ def _run(job: "Job", on_error: "OnError | None") -> None:
                 raise
             on_error(error)
     except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
+        with suppress(Exception):
+            sys.excepthook(type(error), error, error.__traceback__)
 
 
 def _lower_priority() -> None:
-    """Lower this thread's priority, where a thread has one of its own: Linux, by its native id."""
+    """Lower this thread's priority, where a thread has one of its own: Linux, which takes 0 for the calling thread."""
     if sys.platform != "linux":
         return
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    with suppress(OSError, MemoryError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
 housekeeper = Housekeeper()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 
 from ._core import Descriptor, Files
 from .files import open_append
 from .paths import render_path
+from .system import wall_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class LogFile:
         self.path = os.path.realpath(self.path)
         self._name = RotatedName(self.path, utc=self.utc)
         rotation = parse_rotation(config.rotation) if config.rotation is not None else None
-        now_ns = time.time_ns()
+        now_ns = wall_ns()
         self.schedule = Schedule(rotation, now_ns, utc=self.utc)
         if config.retention is not None:
             self.retention = parse_retention(config.retention)
@@ -166,7 +166,7 @@ class LogFile:
         assert schedule is not None
         if begins_ns is None:
             size = int(limit) if limit is not None else 0
-            end_ns = self._end_of_part(time.time_ns())
+            end_ns = self._end_of_part(wall_ns())
             return self._rotate(end_ns, lambda file: file.st_size + next_bytes > size)
         if not schedule.is_due(begins_ns):
             self._earliest_ns = min(self._earliest_ns, begins_ns)
@@ -206,7 +206,7 @@ class LogFile:
         boundary_ns = self.schedule.next_ns
         from_ns = boundary_ns // 1_000_000_000 * 1_000_000_000
         # A name from the far future is of a clock that was wrong, or nobody's: it says nothing about now.
-        until_ns = time.time_ns() + CLOCK_SLACK_NS
+        until_ns = wall_ns() + CLOCK_SLACK_NS
         ends = [end for file in self._name.files() if from_ns <= (end := self._name.end_ns(file)) <= until_ns]
         if not ends:
             return boundary_ns
@@ -239,7 +239,7 @@ class LogFile:
 
             # First what goes: it need not be compressed before.
             if retention is not None:
-                prune(name, retention, time.time_ns())
+                prune(name, retention, wall_ns())
             if method is not None:
                 compression.compress(rotated, method)
                 for path in compression.leftovers(name):  # an earlier one that failed: the disk was full, say
@@ -259,7 +259,7 @@ class LogFile:
 
             compression.sweep(name)
             if retention is not None:
-                prune(name, retention, time.time_ns())
+                prune(name, retention, wall_ns())
             if method is not None:
                 for path in compression.leftovers(name):
                     compression.compress(path, method)

@@ -8,6 +8,7 @@ import os
 import time
 
 from .errors import ConfigError, invalid
+from .system import wall_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def render_path(path: "str | os.PathLike[str]", now_ns: "int | None" = None, *, 
         ConfigError: as `check_path`.
     """
     template = check_path(path)
-    return "".join(_pieces(template, time.time_ns() if now_ns is None else now_ns, utc, "path"))
+    return "".join(_pieces(template, wall_ns() if now_ns is None else now_ns, utc, "path"))
 
 
 def _pieces(template: str, now_ns: int, utc: bool, field: str) -> "Iterator[str]":

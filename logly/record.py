@@ -26,7 +26,7 @@ class Record:
         message: the formatted message.
         name: the logger's name.
         module, function, path, lineno: the call site; ``filename`` is the last part of the path.
-        thread: `threading.get_ident()` of the calling thread; ``thread_name``: its name then.
+        thread: number of the calling thread, the system's; ``thread_name``: its name then.
         process: the process id. A record that came through `StdlibHandler` has the thread and process that made it.
         fields: the structured fields; the call's win over bound ones, those over the context's.
         exception: `RecordException`, or None.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
-from select import select
+
+from . import system
+from .system import monotonic, takes_text
 
 __all__ = ["StderrReports", "visible"]
 
@@ -41,7 +41,7 @@ class StderrReports:
 
     def tell(self, error: BaseException, *, at_once: bool = False) -> None:
         """Tell it now or, unless `at_once`, not at all when a line has just been written."""
-        now = time.monotonic()
+        now = monotonic()
         if not at_once and self._told_at is not None and now - self._told_at < INTERVAL_S:
             self._untold += 1
             return
@@ -61,8 +61,9 @@ class StderrReports:
     def _write(self, text: str) -> None:
         try:
             line = visible(f"logly ({self.name}): {text}").encode()[: PIPE_BYTES - 1] + b"\n"
-            if self._fd is not None and _takes_text(self._fd):
-                os.write(self._fd, line)
+            # A full pipe must not stop the flusher.
+            if self._fd is not None and takes_text(self._fd):
+                system.write(self._fd, line)
         except (OSError, TypeError, AttributeError):
             pass  # there is nobody left to tell, or the interpreter has taken this module apart
 
@@ -79,8 +80,3 @@ def _texts_of(error: BaseException) -> list[str]:
 
 def _more(count: int) -> str:
     return f"{count} more error{'s' if count > 1 else ''}"
-
-
-def _takes_text(fd: int) -> bool:
-    """Whether a write of up to PIPE_BYTES goes through now: a full pipe must not stop the flusher."""
-    return os.name == "nt" or bool(select([], [fd], [], 0)[1])

@@ -22,13 +22,13 @@ own.
 
 import errno
 import os
-import time
 from typing import NamedTuple
 
 from ._core import Descriptor, open_descriptor, open_shared
 from .errors import SinkError
 from .files import APPEND_FLAGS, open_append, sink_error
 from .rotated import RotatedName
+from .system import monotonic, pause
 
 try:
     import fcntl
@@ -142,20 +142,20 @@ def _lock(lock_fd: int, path: str) -> None:
     Where the file system knows no locks, files rotate without one, as lines are written without one.
     """
     assert fcntl is not None
-    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    deadline = monotonic() + _LOCK_PATIENCE_S
     while True:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError as held:
-            if time.monotonic() >= deadline:
+            if monotonic() >= deadline:
                 text = "another process holds the lock of the log file (is it stopped?)"
                 raise SinkError(errno.EAGAIN, text, lock_path(path)) from held
         except OSError as trouble:
             if trouble.errno in _NO_LOCKS:
                 return
             raise sink_error(trouble, lock_path(path)) from trouble
-        time.sleep(0.001)
+        pause(0.001)
 
 
 def _rotate_locked(

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from . import system
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, invalid, nearest
 
@@ -39,7 +40,7 @@ def load_file(path: "str | PathLike[str]") -> "tuple[LoggerConfig, list[SinkConf
 
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
+        with system.open_file(name, "rb") as file:
             content = tomllib.load(file)
     except OSError as trouble:
         raise ConfigError(f"{name}: cannot be read: {trouble.strerror}", value=name) from trouble

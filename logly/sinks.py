@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import threading
-import time
 from functools import partial
 
 from . import template
@@ -16,6 +14,7 @@ from .config import LoggerConfig, SinkConfig
 from .errors import SinkError
 from .files import sync_file, sync_name, torn_size
 from .plan import MAX_LEVEL
+from .system import SystemLock, monotonic
 from .terminal import open_nonblocking, understands_colors
 
 try:
@@ -74,7 +73,7 @@ class Sink:
         self.is_on = True  # enabled, and not switched off by one of the `global_*` settings
         self.file: LogFile | None = None
         # The flusher rotates and reopens; so does `Logger.reopen`, on its caller's thread.
-        self._changing_file = threading.RLock()
+        self._changing_file = SystemLock()
         self._told_at: float | None = None
         self._echoes = False
         self.is_durable = logger_config.spool_fsync is not None
@@ -320,7 +319,7 @@ class Sink:
 
     def tell(self, trouble: Exception) -> None:
         """Has `on_error` told, but not at each of many attempts."""
-        now = time.monotonic()
+        now = monotonic()
         if self._told_at is None or now - self._told_at >= TELL_INTERVAL_S:
             self._told_at = now
             self.on_error(trouble)
@@ -436,7 +435,7 @@ class Sink:
 
     def after_fork_in_child(self) -> None:
         """A file that rotates is opened anew, with a lock of its own; so is one whose name has the process id in it."""
-        self._changing_file = threading.RLock()
+        self._changing_file = SystemLock()
         file = self.file
         if file is not None and (file.is_rotating or "{pid}" in str(self.config.path)):
             file.after_fork_in_child()
@@ -444,7 +443,7 @@ class Sink:
 
     def drop(self) -> None:
         """In a forked child, of a sink that another thread of the parent was adding or removing: it is not there."""
-        self._changing_file = threading.RLock()
+        self._changing_file = SystemLock()
         self.handle.remove()
 
 

@@ -10,10 +10,10 @@ import contextlib
 import errno
 import fcntl
 import os
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import system
 from ._core import (
     Descriptor,
     Lifeline,
@@ -25,17 +25,20 @@ from ._core import (
     remove_finished_spools,
     spool_adopt,
     spool_begin,
+    spool_hold_back,
 )
 from .config import LoggerConfig, SinkConfig
 from .errors import ConfigError, SpoolError
 from .files import sync_file, sync_name
+from .system import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ._core import Core
+    from .backend import Backend
 
-__all__ = ["Recovered", "close_in_child", "dead_spools", "deliver", "open_spool"]
+__all__ = ["Recovered", "close_in_child", "dead_spools", "deliver", "open_spool", "recover_dead"]
 
 UNFINISHED = ".new"
 """Ending of a spool's name until it is whole."""
@@ -63,7 +66,7 @@ def _allocate(fd: int, size: int) -> None:
 def boot_id() -> int:
     """Which start of the machine this is; 0 where that cannot be told."""
     try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
+        with system.open_file("/proc/sys/kernel/random/boot_id") as file:
             return int(file.read().replace("-", "")[:16], 16) | 1
     except (OSError, ValueError):
         return 0
@@ -84,10 +87,10 @@ def open_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool = False) -
         ConfigError: on a free-threaded build of Python other threads have logged already, each to a ring of its
             own; or `syncs` where a successor could not tell whether the machine has been started again.
     """
-    if not core.share_ring():
-        text = "spool: without a GIL each thread that has logged has a ring of its own, and a spool has one for all"
-        raise ConfigError(f"{text}: name it before other threads log", field="spool", value=base)
     try:
+        if not core.share_ring():
+            text = "spool: without a GIL each thread that has logged has a ring of its own, and a spool has one for all"
+            raise ConfigError(f"{text}: name it before other threads log", field="spool", value=base)
         with SpoolSection():
             return _make_spool(core, base, ring_bytes, syncs=syncs)
     except BaseException:
@@ -345,7 +348,7 @@ def deliver(
     )
     lifeline = Lifeline(backend)  # closes it, whatever prevents that below
     is_safe = False
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     try:
         for sink in sinks:
             backend._add(sink)
@@ -357,8 +360,8 @@ def deliver(
         ]
         count = spool_adopt(backend.core, file, starts)
         backend.flusher.start()
-        while not backend.core.flush(min(LOOK_S, max(0, deadline - time.monotonic()))):
-            if is_gone or time.monotonic() >= deadline:
+        while not backend.core.flush(min(LOOK_S, max(0, deadline - monotonic()))):
+            if is_gone or monotonic() >= deadline:
                 break
         has_moved = any(added.handle.stats()[0] for added in backend.sinks.values())
         # Before the spool goes.
@@ -368,12 +371,43 @@ def deliver(
     finally:
         remove_finished_spools(backend.core, False)
         backend.core.leave_spools(False)  # what was not written is given up here, and stays there
-        backend.close(max(0.0, deadline - time.monotonic()))
+        backend.close(max(0.0, deadline - monotonic()))
         is_done = file.is_finished and is_safe
         if file.fd >= 0:
             (SpoolFile.remove if is_done else SpoolFile.close)(file)
         del lifeline
     return Recovered(count, is_done, has_moved)
+
+
+def recover_dead(backend: Backend, base: str, sinks: list[SinkConfig], deadline: float | None) -> bool:
+    """Have a logger's sinks write what dead processes left; False where more time than there was may help.
+
+    Args:
+        backend: the logger's; its own records wait meanwhile.
+        base: the configured path.
+        sinks: settings of the sinks.
+        deadline: of `system.monotonic`; None: as long as a sink in trouble is given.
+    """
+    patience_s = backend._patience_s
+    given = backend.settings()  # its level may have the name of one that was added
+    is_cut_short = False
+    try:
+        spool_hold_back(backend.core, patience_s)
+        for file in dead_spools(base, backend.tell):
+            left = patience_s if deadline is None else max(0, deadline - monotonic())
+            spool_hold_back(backend.core, left)
+            try:
+                done = deliver(file, given, sinks, min(left, patience_s), backend.tell)
+                # Again soon, but not where some sink has had a part: it would have that again and again.
+                is_unmoved = not done.is_complete and not done.has_moved
+                is_cut_short = is_cut_short or (is_unmoved and left < patience_s)
+            except RecursionError:  # the next record tries again
+                raise
+            except Exception as trouble:
+                backend.tell(trouble)
+    finally:
+        spool_hold_back(backend.core, 0)
+    return not is_cut_short
 
 
 # ---- a write that its process did not live to see the end of
@@ -392,7 +426,7 @@ def finish_write(path: str, device: int, inode: int, offset: int, staged: bytes)
         if done == 0:
             return False
         while done < len(staged):
-            done += os.write(own.fd, staged[done:])
+            done += system.write(own.fd, staged[done:])
         sync_file(own.fd)
         return True
 

@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ._core import Producer, emit_from
-from .errors import invalid
+from .errors import ConfigError, invalid
+from .greenlets import is_eventlet
 
 if TYPE_CHECKING:
     from ._logger import Logger
@@ -167,6 +168,10 @@ class StdlibSink:
     def __init__(self, target: logging.Handler | logging.Logger) -> None:
         if not isinstance(target, (logging.Handler, logging.Logger)):
             raise invalid("target", target, "a logging.Handler or a logging.Logger")
+        if is_eventlet():
+            reason = "eventlet's locks, and so those of `logging`, do not work between threads"
+            text = f"StdlibSink: {reason}: pass what `logging` gets to logly, by StdlibHandler"
+            raise ConfigError(text, field="target", value=target)
         self.target = target
 
     def __call__(self, record: Record) -> None:

@@ -59,13 +59,13 @@ def application(environ, start_response):
 class Gunicorn:
     """A server on a free port, which workers leave after some hundred requests for new ones."""
 
-    def __init__(self, folder: Path, mode: str) -> None:
+    def __init__(self, folder: Path, mode: str, worker_class: str = "sync") -> None:
         (folder / "shop.py").write_text(APPLICATION)
         self.messages = folder / "gunicorn.txt"
         package = str(Path(logly.__file__).parent.parent)
         command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", str(WORKERS)]
         command += ["--max-requests", "100", "--max-requests-jitter", "20", "--timeout", "30", "--no-control-socket"]
-        command += [*(["--preload"] if mode == "preload" else []), "shop:application"]
+        command += ["--worker-class", worker_class, *(["--preload"] if mode == "preload" else []), "shop:application"]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(folder), package]),
@@ -142,23 +142,38 @@ def request_all(server: Gunicorn, count: int) -> None:
 @pytest.mark.parametrize("mode", ["preload", "in-workers"])
 def test_every_request_is_logged_once_by_gunicorns_workers(tmp_path: Path, mode: str, count: int) -> None:
     server = Gunicorn(tmp_path, mode)
+    texts_of_process = texts_after_requests(server, tmp_path, mode, count)
+    # A request's two lines are one process's, next to each other.
+    for process, texts in texts_of_process.items():
+        requests = [text.rsplit(" ", 1)[1] for text in texts if not text.startswith("loaded ")]
+        assert requests[::2] == requests[1::2], process
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(importlib.util.find_spec("gevent") is None, reason="gevent is not installed")
+@pytest.mark.parametrize("mode", ["preload", "in-workers"])
+def test_every_request_is_logged_once_by_workers_of_greenlets(tmp_path: Path, mode: str) -> None:
+    """gunicorn patches before it loads the application in a worker; with --preload, after logly has been used."""
+    texts_after_requests(Gunicorn(tmp_path, mode, "gevent"), tmp_path, mode, 800)
+
+
+def texts_after_requests(server: Gunicorn, folder: Path, mode: str, count: int) -> dict[str, list[str]]:
+    """What each process has logged when all requests are answered and the server has stopped: every line once."""
     try:
         request_all(server, count)
         server.stop()
     finally:
         server.kill()
-    lines = [line.split(" ", 1) for line in lines_of(tmp_path / "app.log")]
+    lines = [line.split(" ", 1) for line in lines_of(folder / "app.log")]
     expected = Counter(f"begin {number:>6} {number}" for number in range(count))
     expected.update(f"end {'x' * (number % 300)!r} {number}" for number in range(count))
     if mode == "preload":
         expected[f"loaded {server.process.pid}"] = 1
     assert Counter(text for _, text in lines) == expected
-    # Several workers took part, and some of them were replaced; a request's two lines are one process's.
+    # Several workers took part, and some of them were replaced.
     by_process: dict[str, list[str]] = {}
     for process, text in lines:
         by_process.setdefault(process, []).append(text)
     assert len(by_process) > WORKERS
     assert server.workers_started() > WORKERS
-    for process, texts in by_process.items():
-        requests = [text.rsplit(" ", 1)[1] for text in texts if not text.startswith("loaded ")]
-        assert requests[::2] == requests[1::2], process
+    return by_process

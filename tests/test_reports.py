@@ -103,7 +103,7 @@ helper()
 def test_the_next_line_says_how_many_errors_were_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     lines: list[str] = []
-    monkeypatch.setattr(reports.time, "monotonic", lambda: now)
+    monkeypatch.setattr(reports, "monotonic", lambda: now)
     told = StderrReports("app")
     monkeypatch.setattr(told, "_write", lines.append)
     for _ in range(3):

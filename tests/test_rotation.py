@@ -286,7 +286,7 @@ def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("os.open", full)
+        patched.setattr("posix.open", full)
         with pytest.raises(SinkError) as caught:
             rotate(name, path, fd, end_ns=0)
     assert caught.value.errno == 28

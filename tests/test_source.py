@@ -1,5 +1,6 @@
 """What the compiler does not check: the rules that keep the data path off the GIL, and the files readable."""
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -185,13 +186,13 @@ KEEPS_RECURSION_ERRORS = {
     ("_commit.pxi", "commit"): "raised when the change is whole",
     ("_descriptor.pxi", "__del__"): "nothing is raised out of a __del__",
     ("_engine.pxi", "try_work"): "sinks' work by the caller: the record is in the ring, and the error is told",
+    ("_flusher.pxi", "flush_on_thread"): "the flusher's thread must go on",
+    ("_flusher.pxi", "flush_until_stopped"): "the flusher's thread must go on",
     ("_records.pxi", "parsed_object"): "a sink's thread; no code of somebody's runs",
     ("backend.py", "do_work"): "sinks' work: the sink's trouble",
     ("backend.py", "_tell_now"): "sinks' work: on_error's own trouble",
-    ("flusher.py", "_run_loop"): "the flusher's thread must go on",
     ("guards.py", "stepped_generator"): "handed on to the generator",
     ("guards.py", "async_generator"): "handed on to the generator",
-    ("housekeeper.py", "submit"): "no thread can be started: the job is not done",
     ("housekeeper.py", "_run"): "a thread of its own",
     ("process.py", "_finish_all"): "raised when all loggers are finished",
     ("process.py", "_after_fork_in_child"): "every engine must be made anew",
@@ -233,3 +234,80 @@ def test_a_recursion_error_goes_up() -> None:
     paths = [path for path in (ROOT / "logly").iterdir() if path.suffix in (".py", ".pxi", ".pyx")]
     found = {(path.name, function) for path in paths for function in keepers_of(path)}
     assert found == set(KEEPS_RECURSION_ERRORS)
+
+
+# ---- what may be patched
+
+# What gevent, eventlet or a frozen clock replaces. `system.py` has what logly uses instead; `demo.py` is a program.
+MAY_BE_PATCHED = {
+    "concurrent", "contextvars", "multiprocessing", "queue", "select", "selectors", "signal", "socket", "ssl",
+    "subprocess", "threading", "_thread",
+}  # fmt: skip
+# Of a module whose rest may be used: these only.
+USED_OF = {"time": {"gmtime", "localtime", "struct_time"}}
+NOT_OF_OS = {"fdopen", "fork", "forkpty", "open", "popen", "read", "wait", "waitpid", "write"}
+# `threading` is asked for names only: of threads that it knows, and which one is the main one.
+CORE_FILES = [*sorted((ROOT / "logly").glob("*.pxi")), ROOT / "logly" / "_core.pyx"]
+ASKS_THREADING = {"flusher.py", "system.py", "_core.pyx"}
+PYTHON_FILES = [path for path in sorted((ROOT / "logly").glob("*.py")) if path.name not in ("demo.py", "system.py")]
+
+
+def patchable_names(tree: ast.AST, name: str) -> list[str]:
+    found = []
+    for node in ast.walk(tree):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+        found += [module for module in modules if module.partition(".")[0] in MAY_BE_PATCHED]
+        if isinstance(node, ast.ImportFrom) and node.module in ("os", "time", "io"):
+            found += [f"from {node.module} import {alias.name}" for alias in node.names if alias.name != "PathLike"]
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner, attribute = node.value.id, node.attr
+            if (owner in USED_OF and attribute not in USED_OF[owner]) or (owner == "os" and attribute in NOT_OF_OS):
+                found.append(f"{owner}.{attribute}")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+            found.append("open()")
+    return [what for what in found if not (what == "threading" and name in ASKS_THREADING)]
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda path: path.name)
+def test_threads_locks_clock_and_file_calls_are_the_systems(path: Path) -> None:
+    """Else a program of gevent's makes the flusher a greenlet, which never runs while the program computes."""
+    assert patchable_names(without_type_checking(ast.parse(path.read_text())), path.name) == []
+
+
+def without_type_checking(tree: ast.Module) -> ast.Module:
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
+    ]
+    return tree
+
+
+def test_the_check_of_patchable_names_finds_them() -> None:
+    text = "import threading, time\nfrom _thread import RLock\ntime.sleep(1)\nos.write(1, b'')\nwith open('x'): pass"
+    assert sorted(patchable_names(ast.parse(text), "x.py")) == [
+        "_thread",
+        "open()",
+        "os.write",
+        "threading",
+        "time.sleep",
+    ]
+
+
+def test_the_core_imports_nothing_that_may_be_patched() -> None:
+    for path in CORE_FILES:
+        imported = set(re.findall(r"^\s*(?:import|from) (\w+)", code_of(path), re.MULTILINE))
+        allowed = {"threading"} if path.name in ASKS_THREADING else set()
+        assert imported & {*MAY_BE_PATCHED, "time"} <= allowed, path.name
+
+
+def test_a_context_of_the_core_needs_no_memory_to_be_left() -> None:
+    """``__exit__(self, *_)``, and Cython's ``with`` on the way out of an exception, make a tuple.
+
+    Where there is no memory for it, a lock stays taken for ever.
+    """
+    for path in CORE_FILES:
+        text = path.read_text()
+        assert not re.search(r"def __exit__\(self, \*", text), path.name
+        assert set(re.findall(r"^ *with (.*?):", text, re.MULTILINE)) <= {"nogil"}, path.name
