@@ -122,8 +122,8 @@ class Flusher:
 def _name_thread(name: str) -> None:
     try:  # noqa: SIM105 -- contextlib costs at import
         threading.current_thread().name = name
-    except MemoryError:
-        pass  # it works without a name
+    except (MemoryError, RuntimeError):
+        pass  # no memory, which for a lock is a RuntimeError: it works without a name
 
 
 def _forget_thread() -> None:

@@ -189,6 +189,7 @@ KEEPS_RECURSION_ERRORS = {
     ("backend.py", "do_work"): "sinks' work: the sink's trouble",
     ("backend.py", "_tell_now"): "sinks' work: on_error's own trouble",
     ("flusher.py", "_run_loop"): "the flusher's thread must go on",
+    ("flusher.py", "_name_thread"): "the flusher's thread, at its start",
     ("guards.py", "stepped_generator"): "handed on to the generator",
     ("guards.py", "async_generator"): "handed on to the generator",
     ("housekeeper.py", "submit"): "no thread can be started: the job is not done",
