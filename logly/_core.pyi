@@ -4,14 +4,14 @@ from collections import deque
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from typing_extensions import disjoint_base
 
 from .backend import Backend
 from .sinks import Sink
 
-Step = tuple[Callable[..., object], tuple[Any, ...]]
+Step: TypeAlias = tuple[Callable[..., object], tuple[Any, ...]]
 
 IS_FREE_THREADED: bool
 
