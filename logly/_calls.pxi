@@ -279,7 +279,7 @@ cdef uint32_t kind_of(object value) noexcept:
 
 
 # Is it a template whatever the fields are? With fields alone, one that has braces is so only once they have filled it.
-cdef bint is_kept_template(str message, tuple args, dict fields) noexcept:
+cdef bint is_kept_template(str message, tuple args, dict fields) except -1:
     return bool(args) or (bool(fields) and not has_braces(message))
 
 

@@ -15,7 +15,7 @@ cdef extern from *:
     int decimal_of "Py_UNICODE_TODECIMAL"(Py_UCS4 char) noexcept
 
 
-cdef bint has_braces(str text) noexcept:
+cdef bint has_braces(str text) except -1:
     return text.find("{") >= 0 or text.find("}") >= 0
 
 
@@ -30,7 +30,7 @@ cdef Py_ssize_t number_at(str spec, Py_ssize_t* at) noexcept:
     return value
 
 
-cdef Py_ssize_t skip_any(str spec, Py_ssize_t at, str chars) noexcept:
+cdef Py_ssize_t skip_any(str spec, Py_ssize_t at, str chars) except -1:
     while at < len(spec) and spec[at] in chars:
         at += 1
     return at
@@ -38,7 +38,7 @@ cdef Py_ssize_t skip_any(str spec, Py_ssize_t at, str chars) noexcept:
 
 # Does the specification begin as Python's own, with a width or a precision above MAX_WIDTH? Whatever kind of value it is for,
 # because a __format__ of somebody's own may hand it on; but not where a directive of strftime's follows ("%Y" in a date's).
-cdef bint is_too_wide(str spec) noexcept:
+cdef bint is_too_wide(str spec) except -1:
     cdef Py_ssize_t at = 0
     cdef Py_ssize_t width, precision = 0
     if len(spec) > 1 and spec[1] in "<>=^":
