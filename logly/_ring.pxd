@@ -188,7 +188,9 @@ cdef inline void ring_end(Ring* ring) noexcept nogil:
 
 cdef inline void ring_commit(Ring* ring, uint64_t size) noexcept nogil:
     # A record starts on 8 bytes, does not wrap, and lies in what the consumer has released.
-    assert_that(size >= PREFIX_SIZE and size % 8 == 0 and (ring.head & ring.mask) + size <= ring.capacity)
+    assert_that(size >= PREFIX_SIZE)
+    assert_that(size % 8 == 0)
+    assert_that((ring.head & ring.mask) + size <= ring.capacity)
     assert_that(ring.head + size - load_acquire(&ring.positions.tail) <= ring.capacity)
     ring.head += size
     store_relaxed(&ring.committed, ring.committed + 1)

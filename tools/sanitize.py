@@ -31,6 +31,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 LIBRARIES = {"asan": "libasan.so", "ubsan": "libubsan.so", "tsan": "libtsan.so", "leaks": "libasan.so"}
 # Not under any of the tools, and why.
 DESELECTED = {
+    "tests/test_public_api.py::test_the_version_is_the_distributions": "a copy of the tree is not installed",
     "tests/test_color.py::test_the_console_of_a_program_on_a_terminal": "starts an interpreter without the preload",
     "tests/test_spool.py::test_any_sudden_end[os.kill(os.getpid(), signal.SIGSEGV)]": "ends by that on purpose",
 }
@@ -45,6 +46,7 @@ OF_ONE_TOOL = {
     },
     "debug": {
         "tests/test_backpressure.py::test_a_ring_that_is_emptied_while_a_caller_finds_it_full": "asserts two seconds",
+        "tests/test_public_api.py::test_importing_starts_nothing_and_loads_little": "the nanny is loaded",
     },
     # gcc 12's TSan crashes where a thread that forked ends in the child, also without logly.
     "tsan": {
