@@ -4,6 +4,8 @@ No bytecode runs between arming and the call, nor between the call and disarming
 the call's own.
 """
 
+from signal import ITIMER_REAL, setitimer
+
 cdef extern from *:
     """
     /* Fails the allocation number `at` of one thread; all others go through. */
@@ -64,6 +66,7 @@ cdef class Cutter:
     cdef int number
     cdef bint is_armed
     cdef bint hammers
+    cdef bint by_clock
     cdef long at
     cdef readonly long seen          # instants, in the last call
     cdef readonly object place       # (file, line) of the last exception
@@ -75,7 +78,7 @@ cdef class Cutter:
         if not self.is_armed:
             return
         self.seen += 1
-        if self.seen < self.at or self.hammers:
+        if not self.by_clock and (self.seen < self.at or self.hammers):
             PyErr_SetInterruptEx(number)
         if self.seen >= self.at and (self.hammers or self.seen == self.at):
             self.place = (frame.f_code.co_filename, frame.f_lineno)
@@ -87,12 +90,26 @@ cdef class Cutter:
         Returns:
             The exception that came out, or None.
         """
-        error = None
+        self.by_clock = False
         self.at = at
         self.hammers = hammers
+        PyErr_SetInterruptEx(self.number)
+        return self.call(function)
+
+    def run_against_clock(self, function, double delay_s, double interval_s):
+        """The same at whatever instants the system's timer says: after `delay_s`, and then again and again (0: once)."""
+        self.by_clock = True
+        self.at = 1
+        self.hammers = True
+        setitimer(ITIMER_REAL, delay_s, interval_s)
+        error = self.call(function)
+        setitimer(ITIMER_REAL, 0)
+        return error
+
+    cdef object call(self, function):
+        error = None
         self.seen = 0
         self.is_armed = True
-        PyErr_SetInterruptEx(self.number)
         try:
             function()
         except BaseException as trouble:

@@ -7,6 +7,8 @@
 - `hammered`: and at every instant after that, so that no cleanup that is written in Python comes far;
 - `memory`: the n-th allocation fails.
 
+`python -m tests.interrupts storm FOLDER TIMES SEED` cuts calls by a timer, at random.
+
 See `test_interrupts.py`.
 """
 
@@ -23,6 +25,7 @@ import threading
 import tty
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 from logly import Logger, LoggerConfig, SinkConfig
@@ -339,9 +342,8 @@ def assert_sound(logger: Logger) -> None:
     assert backend.core.take_work() == [], "a sink wants work that nobody does"
     wait_until(lambda: sorted(sink_ids(backend.core)) == sorted(backend.sinks), "one list of sinks")
     assert_books(logger)
-    assert (logger.stats().failed, logger.stats().dropped) == (0, 0), logger.stats()
-    for sink_id in logger.list_sinks():
-        assert logger.sink_stats(sink_id).failed == 0
+    # One is lost where the call's own record was: it had not come to its commit, or its function was interrupted.
+    assert logger.stats().failed + logger.stats().dropped <= 1, logger.stats()
     gate = published(backend.core)
     backend._change(lambda plan: None)
     assert published(backend.core) == gate, "the core goes by other settings than Python"
@@ -355,7 +357,7 @@ def assert_sound(logger: Logger) -> None:
     assert logger.close(5)
 
 
-def attempt(case: Case, cut: Callable[[Callable[[], object]], bool], is_memory: bool) -> bool:
+def attempt(case: Case, cut: Callable[[Callable[[], object]], bool]) -> bool:
     logger, act = next(case)
     was_cut = cut(act)
     del act
@@ -368,8 +370,8 @@ def attempt(case: Case, cut: Callable[[Callable[[], object]], bool], is_memory: 
 
 def run(name: str, how: str, folder: Path, first: int = 1, step: int = 1) -> int:
     """Returns how many instants there were."""
-    cutter = Cutter(signal.SIGUSR1)
-    signal.signal(signal.SIGUSR1, cutter)
+    cutter = Cutter(signal.SIGALRM)
+    signal.signal(signal.SIGALRM, cutter)
     quiet: list[object] = []
     sys.unraisablehook = quiet.append  # a cut in a `__del__` is told there
 
@@ -384,7 +386,7 @@ def run(name: str, how: str, folder: Path, first: int = 1, step: int = 1) -> int
     error: BaseException | None = None
     number = 10**9
     for _ in range(2):  # imports, caches
-        attempt(CALLS[name](fresh(folder)), cut, how == "memory")
+        attempt(CALLS[name](fresh(folder)), cut)
     error = None
     housekeeper.drain(10)
     gc.collect()
@@ -395,7 +397,7 @@ def run(name: str, how: str, folder: Path, first: int = 1, step: int = 1) -> int
         quiet.clear()
         TROUBLE.clear()
         try:
-            was_cut = attempt(CALLS[name](fresh(folder)), cut, how == "memory")
+            was_cut = attempt(CALLS[name](fresh(folder)), cut)
             error = None
             quiet.clear()
             housekeeper.drain(10)
@@ -410,6 +412,40 @@ def run(name: str, how: str, folder: Path, first: int = 1, step: int = 1) -> int
     return number - step
 
 
+def storm(folder: Path, times: int, seed: int) -> int:
+    """Returns how many calls were cut."""
+    random = Random(seed)
+    cutter = Cutter(signal.SIGALRM)
+    signal.signal(signal.SIGALRM, cutter)
+    sys.unraisablehook = lambda told: None
+
+    def cut(act: Callable[[], object]) -> bool:
+        # A shorter interval would leave the process no time for anything but signals.
+        interval_s = random.choice([0, 10 ** random.uniform(-4, -3)])
+        cutter.run_against_clock(act, 10 ** random.uniform(-6, -2.5), interval_s)
+        return bool(cutter.seen)
+
+    for name in CALLS:  # imports, caches
+        attempt(CALLS[name](fresh(folder)), lambda act: bool(act()))
+    housekeeper.drain(10)
+    gc.collect()
+    gc.freeze()
+    before, threads_before = descriptors(), threads()
+    cuts = 0
+    for number in range(times):
+        name = random.choice(list(CALLS))
+        try:
+            cuts += attempt(CALLS[name](fresh(folder)), cut)
+            housekeeper.drain(10)
+            gc.collect()
+            wait_until(lambda: threads() <= threads_before, "the threads to end", 10)
+            wait_until(lambda: descriptors() == before, "the descriptors to be closed", 2)
+        except BaseException:
+            print(f"call {number}, {name}, cut in {cutter.place}", descriptors(), file=sys.stderr)
+            raise
+    return cuts
+
+
 def fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -418,6 +454,9 @@ def fresh(folder: Path) -> Path:
 
 def main() -> None:
     name, how, folder, *rest = sys.argv[1:]
+    if name == "storm":
+        print(storm(Path(how), int(folder), *map(int, rest)))
+        return
     print(run(name, how, Path(folder), *map(int, rest)))
     assert threading.active_count() == 1
 
