@@ -5,7 +5,7 @@ def change_count(Core core not None):
     return core.changes
 
 
-def commit(Core core not None, int64_t seen, list first, list steps):
+def commit(Core core not None, int64_t seen, list first, list undo, list steps):
     """Makes a change that has been prepared, in one step: nothing can cut it in half.
 
     A signal handler runs between two bytecodes, on the main thread, and whatever it raises goes up from there. In here no
@@ -15,6 +15,7 @@ def commit(Core core not None, int64_t seen, list first, list steps):
         core: whose changes these are.
         seen: `change_count` when it was prepared.
         first: (function, arguments) of what may fail, for want of memory, say: the rest is left undone then.
+        undo: the same, of what is to be done in that case.
         steps: the rest, which is done to the end.
 
     Returns:
@@ -24,8 +25,13 @@ def commit(Core core not None, int64_t seen, list first, list steps):
     if core.changes != seen:
         return False
     core.changes += 1
-    for function, arguments in first:
-        function(*arguments)
+    try:
+        for function, arguments in first:
+            function(*arguments)
+    except BaseException:
+        for function, arguments in undo:
+            function(*arguments)
+        raise
     for function, arguments in steps:
         try:
             function(*arguments)
@@ -36,13 +42,20 @@ def commit(Core core not None, int64_t seen, list first, list steps):
     return True
 
 
+cdef uint32_t post_flags(bint start, bint sync, bint drain, bint wake) noexcept:
+    return (
+        (POST_START if start else 0) | (POST_SYNC if sync else 0) | (POST_DRAIN if drain else 0) | (POST_WAKE if wake else 0)
+    )
+
+
 def publish(
     Core core not None, int threshold, bint site, bint thread, bint thread_name, bint start, bint sync, bint drain, bint wake,
 ):
-    """What producers go by: the threshold, what records must carry (`set_needs`), what follows a commit (`set_post`)."""
-    core.set_needs(site=site, thread=thread, thread_name=thread_name)
-    core.set_post(start=start, sync=sync, drain=drain, wake=wake)
-    core.set_threshold(threshold)
+    """What producers go by: the threshold, what records must carry, and what follows a commit."""
+    # Nothing here needs memory: half of it would be worse than none.
+    core.set_needs(site, thread, thread_name)
+    store_relaxed32(&core.engine.post, post_flags(start, sync, drain, wake))
+    store_relaxed32(<uint32_t*> &core.engine.threshold, <uint32_t> threshold)
 
 
 def published(Core core not None):

@@ -77,6 +77,7 @@ cdef class Core:
     cdef tuple resolve_level(self, object level)
     cdef Sink* hold(self, int sink_id) except NULL
     cdef Sink* find(self, int sink_id) noexcept
+    cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept
     cpdef note_failed_format(self, error)
     cpdef bint is_inside(self) except -1
     cdef object call_marked(self, uint8_t marks, object function, tuple args)

@@ -246,10 +246,7 @@ cdef class Core:
         self.unlock()
         engine_wake(engine)
 
-    def set_threshold(self, int threshold):
-        store_relaxed32(<uint32_t*> &self.engine.threshold, <uint32_t> threshold)
-
-    def set_needs(self, *, bint site, bint thread, bint thread_name):
+    cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept:
         cdef uint32_t needs = (
             (NEED_SITE if site else 0) | (NEED_THREAD if thread else 0) | (NEED_THREAD_NAME if thread_name else 0)
         )
@@ -267,10 +264,7 @@ cdef class Core:
         return self.context
 
     def set_post(self, *, bint start=False, bint sync=False, bint drain=False, bint wake=False):
-        store_relaxed32(&self.engine.post, (
-            (POST_START if start else 0) | (POST_SYNC if sync else 0) | (POST_DRAIN if drain else 0)
-            | (POST_WAKE if wake else 0)
-        ))
+        store_relaxed32(&self.engine.post, post_flags(start, sync, drain, wake))
 
     def set_level(self, str name, int number, str color):
         """Adds a level, or gives one a new colour; returns its index."""

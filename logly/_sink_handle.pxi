@@ -205,15 +205,16 @@ cdef class SinkHandle:
             engine_wake(engine)
         return settled
 
+    def begin_to_leave(self):
+        """What of `leave` may fail. Before it, also for a child that is forked meanwhile."""
+        self.core.leaving[self.id] = self.core.sinks[self.id]
+
     def leave(self, double patience_s):
         """The sink gets what was logged so far, and nothing more; `Core.leaving` has it until `remove`.
 
         This thread calls that. If it is prevented, `may_leave` is true for others later, and the flusher comes to look.
         """
-        cdef Sink* sink
-        owner = self.core.sinks[self.id]
-        self.core.leaving[self.id] = owner  # first, for a child that is forked meanwhile
-        sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.hold(self.id)
         if sink.enabled:
             sink.enabled = False
             sink.span = engine_committed(self.core.engine) - sink.from_sequence

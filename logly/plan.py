@@ -33,7 +33,7 @@ class Plan:
         config, is_on, is_closed: as in `Backend`.
         enabled: each sink that is to be there, and whether it is switched on.
         shown: what layouts show that sinks are to get, see `Sink.needs`.
-        first: calls that may fail; then nothing of the change is made.
+        first: calls that may fail; then nothing of the change is made, but for `undo`.
         steps: the other calls.
     """
 
@@ -46,6 +46,7 @@ class Plan:
         self.enabled: dict[Sink, bool] = {sink: sink.is_enabled for sink in list(backend.sinks.values())}
         self.shown: dict[Sink, set[str]] = {}
         self.first: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self.undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self.steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
     # ---- what is to change
@@ -69,6 +70,9 @@ class Plan:
     def remove(self, sink: Sink, patience_s: float) -> None:
         """A sink gets nothing more; see `SinkHandle.leave`."""
         self.enabled.pop(sink, None)
+        # Before what has no `undo`.
+        self.first.insert(0, (sink.handle.begin_to_leave, ()))
+        self.undo.append((self._backend.core.leaving.pop, (sink.id, None)))
         self.steps.append((sink.handle.leave, (patience_s,)))
 
     # ---- what follows from that
@@ -116,4 +120,4 @@ class Plan:
         gate = self._gate()
         self.set(backend, config=self.config, is_on=self.is_on, is_closed=self.is_closed, threshold=gate[0])
         self.steps.append((publish, (backend.core, *gate)))
-        return commit(backend.core, self._seen, self.first, self.steps)
+        return commit(backend.core, self._seen, self.first, self.undo, self.steps)

@@ -400,6 +400,7 @@ def run(name: str, how: str, folder: Path, first: int = 1, step: int = 1) -> int
             was_cut = attempt(CALLS[name](fresh(folder)), cut)
             error = None
             quiet.clear()
+            TROUBLE.clear()
             housekeeper.drain(10)
             gc.collect()
             wait_until(lambda: threads() <= threads_before, "the threads to end", 10)
@@ -425,8 +426,8 @@ def storm(folder: Path, times: int, seed: int) -> int:
         cutter.run_against_clock(act, 10 ** random.uniform(-6, -2.5), interval_s)
         return bool(cutter.seen)
 
-    for name in CALLS:  # imports, caches
-        attempt(CALLS[name](fresh(folder)), lambda act: bool(act()))
+    for prepare in CALLS.values():  # imports, caches
+        attempt(prepare(fresh(folder)), lambda act: bool(act()))
     housekeeper.drain(10)
     gc.collect()
     gc.freeze()
@@ -436,6 +437,7 @@ def storm(folder: Path, times: int, seed: int) -> int:
         name = random.choice(list(CALLS))
         try:
             cuts += attempt(CALLS[name](fresh(folder)), cut)
+            TROUBLE.clear()
             housekeeper.drain(10)
             gc.collect()
             wait_until(lambda: threads() <= threads_before, "the threads to end", 10)

@@ -63,3 +63,23 @@ def test_a_storm_of_interrupts_leaves_nothing_open(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_long_storm_of_interrupts_leaves_nothing_open(tmp_path: Path, seed: int) -> None:
     assert run("storm", tmp_path / "cut", 10_000, seed) > 1000
+
+
+MEMORY = [
+    call
+    for call in CALLS
+    # CPython 3.11 crashes where the iterator over a dict's items cannot be made; and to leave a context takes memory.
+    if not call.startswith(("make", "from_dict", "configure", "contextualize"))
+]
+
+
+@pytest.mark.parametrize("call", MEMORY)
+def test_a_call_that_finds_no_memory_at_any_point_leaves_a_whole_logger(tmp_path: Path, call: str) -> None:
+    run(call, "memory", tmp_path / "cut", 1, 3)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("call", MEMORY)
+def test_so_does_each_at_each_allocation(tmp_path: Path, call: str) -> None:
+    assert run(call, "memory", tmp_path / "cut") > 0
