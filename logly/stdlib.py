@@ -94,7 +94,7 @@ class StdlibHandler(logging.Handler):
         return _NO_LOCK
 
     @lock.setter
-    def lock(self, _: object) -> None:
+    def lock(self, _: object) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Ignored: `gevent.monkey` puts a lock of its own into every handler that there is."""
 
     def createLock(self) -> None:

@@ -250,7 +250,7 @@ def _escape_type(one: TracebackException) -> bool:
         one.exc_type_module, one.exc_type_qualname = names.values()  # type: ignore[attr-defined]
     else:
         kind = SyntaxError if issubclass(one.exc_type, SyntaxError) else Exception
-        one.exc_type = type("Shown", (kind,), names)
+        one.exc_type = type("Shown", (kind,), names)  # pyright: ignore[reportAttributeAccessIssue]
     return True
 
 
