@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEADERS = sorted((ROOT / "logly").glob("*.pxd"))
-CORE = sorted(path for path in (ROOT / "logly").iterdir() if path.suffix in (".pyx", ".pxd", ".pxi"))
+CORE = sorted((ROOT / "logly").glob("*.px[yxdi]"))
 FOLDERS = [ROOT / name for name in ("logly", "tests", "bench")]
 SOURCES = sorted(
     path for folder in FOLDERS for kind in ("py", "pyx", "pxd", "pxi") for path in folder.rglob(f"*.{kind}")
