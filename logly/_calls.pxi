@@ -604,7 +604,7 @@ cdef extern from *:
         "        each placeholder is such a name, or the message is written as it is. Two names are not fields:\\n" \\
         "        `exc_info` (True, or an exception) adds a traceback, `stacklevel` (2: the caller's caller) moves\\n" \\
         "        the call site up.\\n\\n" \\
-        "Never raises because of its arguments or of a sink's trouble."
+        "Raises nothing because of a sink's trouble, and because of its arguments only a RecursionError."
     static const char TRACE_DOC[] = LOGLY_DOC("trace", "TRACE (5)");
     static const char DEBUG_DOC[] = LOGLY_DOC("debug", "DEBUG (10)");
     static const char INFO_DOC[] = LOGLY_DOC("info", "INFO (20)");

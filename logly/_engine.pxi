@@ -289,7 +289,8 @@ cdef class Core:
         finally:
             registry.give()
         self.level_index[name] = (number, i)
-        self.level_index.setdefault(number, (number, i))
+        if number not in self.level_index:
+            self.level_index[number] = (number, i)
         return i
 
     cdef tuple resolve_level(self, object level):

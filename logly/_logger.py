@@ -72,7 +72,7 @@ class Logger(Producer):
         def info(self, message: object, /, *args: Any, **fields: Any) -> None:
             """Log a message at INFO (20).
 
-            Never raises because of its arguments or of a sink's trouble.
+            Raises nothing because of a sink's trouble, and because of its arguments only a RecursionError.
 
             Args:
                 message: any object. With `args` a template of `str.format`'s; alone it is written as it is.

@@ -153,15 +153,16 @@ class Backend:
         """What is to follow a commit, with these settings."""
         runs = self.flusher.is_running
         by_caller = is_closed or (self.flusher.cannot_start and not runs)
-        is_async = any(sink.config.async_write or sink.target != "fd" for sink in active)
+        # No generator expressions on the way of a log call: without memory for one, CPython 3.12.1 and 3.13.0 crash.
+        is_async = [sink for sink in active if sink.config.async_write or sink.target != "fd"] != []
         return {
             # Also while callers do its work because no thread could be started: one may be to be had by now.
             "start": (self._is_to_recover(active) or ((is_async or config.spool_fsync is not None) and not runs))
             and not is_closed
             and not self.flusher.is_final,
-            "sync": any(not sink.config.async_write for sink in active) and not by_caller,
+            "sync": [sink for sink in active if not sink.config.async_write] != [] and not by_caller,
             "drain": by_caller,
-            "wake": any(sink.interval_ms(config) == 0 for sink in active) and not by_caller,
+            "wake": [sink for sink in active if sink.interval_ms(config) == 0] != [] and not by_caller,
         }
 
     def _active_sinks(self) -> list[Sink]:
@@ -231,7 +232,8 @@ class Backend:
         # A sink that is switched off takes nothing: without another one, what was left is to stay where it is.
         if not self.recovery_pending or self._spool is None:
             return False
-        return any(sink.id != self.auto_sink_id for sink in (self._active_sinks() if active is None else active))
+        sinks = self._active_sinks() if active is None else active
+        return [sink for sink in sinks if sink.id != self.auto_sink_id] != []
 
     def recover(self, timeout: float | None = None) -> bool:
         """Has the sinks write what dead processes left in their spools; False while another thread does.

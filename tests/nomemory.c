@@ -1,7 +1,7 @@
 /* Preloaded into a process: allocations of logly's core fail, but for no other code's.
 
-   `fail_allocations(first, end)`: the n-th from now on fails for first <= n < end, counted over all threads, where the caller
-   of malloc, calloc or realloc is in a library whose name has "/_core." in it. */
+   `fail_allocations(first, end)`, as CPython's `_testcapi.set_nomemory`: the n-th from now on fails for first < n <= end,
+   counted over all threads, where the caller of malloc, calloc or realloc is in a library whose name has "/_core." in it. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -44,7 +44,7 @@ long allocations_seen(void) { return seen; }
 static int fails(void *caller) {
     if (!armed || (char *)caller < core_begin || (char *)caller >= core_end) return 0;
     long number = __atomic_add_fetch(&seen, 1, __ATOMIC_SEQ_CST);
-    if (number < first || number >= end) return 0;
+    if (number <= first || number > end) return 0;
     errno = ENOMEM;
     return 1;
 }
