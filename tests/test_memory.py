@@ -33,7 +33,7 @@ KINDS = {
     "exc_info": "logger.error('e', exc_info=ERROR)",
     "exception": "logger.exception('e {}', 1)",
     "catch": "catcher.__exit__(ValueError, ERROR, TRACE)",
-    "emit_from": "emit_from(logger, 20, 'from {}', ARGS, FIELDS, ERROR, PLACE)",
+    "emit_from": "emit_from(logger, 20, 'from', FIELDS, ERROR, PLACE)",
     "log": "logger.log('WaRning', 'x {}', 1)",
     "log at a number": "logger.log(number, 'x {}', 1)",
     "new template": "logger.info(template, 1, x=2)",
@@ -92,7 +92,7 @@ NESTED = {"k": [1, {"z": None}], 2: (1.5, "€", SHOWN)}
 BIG, BIGGER = 10**30, 10**5000
 OVERSIZE = "x" * 400_000
 LIST, LARGE = [SHOWN, BROKEN, BIGGER], [OVERSIZE]
-ARGS, FIELDS, PLACE = (1,), {"a": [1]}, ("m", "f", "p", 3)
+FIELDS, PLACE = {"a": [1]}, ("m", "f", "p", 3)
 try:
     try: 1 / 0
     except ZeroDivisionError as error: raise KeyError("x") from error
@@ -259,10 +259,10 @@ except ZeroDivisionError as caught:
     error = caught
 logger.error("e", exc_info=error, field=[1])
 assert logger.flush(30)
+blocks = [None] * 1_000_000  # so that it need not grow
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 8_000_000, resource.RLIM_INFINITY))
 
-blocks = [None] * 1_000_000  # so that it need not grow
 sizes = [4_000_000 >> shift for shift in range(12)] + [size for size in range(512, 0, -16) for _ in range(2)]
 
 def eat(size):

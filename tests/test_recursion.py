@@ -145,7 +145,7 @@ def test_an_exception_that_logs_itself(logger: Logger, way: str, kind: str) -> N
             elif way == "exception":
                 logger.exception("x")
             elif way == "emit_from":
-                emit_from(logger, "ERROR", "x", (), {}, error, None)
+                emit_from(logger, "ERROR", "x", {}, error, None)
             else:
                 with logger.catch():
                     raise
