@@ -192,6 +192,8 @@ def test_a_handler_of_logging_does_as_loggings_own(logger: Logger) -> None:
     from logly import StdlibHandler
 
     source = logging.Logger("source")
+    if hasattr(source, "_tls"):
+        pytest.skip("this version of logging drops what is logged in a handler")
     source.addHandler(StdlibHandler(logger))
     goes_up(Chatty(lambda me: source.error("%s %s", me, me)))
     goes_up(Chatty(lambda me: source.error("x", extra={"a": me, "b": me})))
