@@ -75,7 +75,7 @@ def test_a_missing_permission_is_told_whoever_runs_the_test(tmp_path, monkeypatc
     def deny(*args):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("logly.files.system.open", deny)
+    monkeypatch.setattr("posix.open", deny)
     assert "no permission" in refused(tmp_path / "app.log", errno.EACCES)
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from logly import Logger, LoggerConfig, SinkConfig, plan
 
 from .waiting import ROOT
 
@@ -63,6 +66,28 @@ def test_a_storm_of_interrupts_leaves_nothing_open(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_long_storm_of_interrupts_leaves_nothing_open(tmp_path: Path, seed: int) -> None:
     assert run("storm", tmp_path / "cut", 10_000, seed) > 1000
+
+
+def test_a_step_of_a_change_is_never_a_function_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[object] = []
+
+    def commit(core: object, seen: int, first: list[Any], undo: list[Any], last: list[Any]) -> bool:
+        steps.extend(getattr(step, "func", step) for step, _ in [*first, *undo, *last])
+        return real(core, seen, first, undo, last)
+
+    real = plan.commit
+    monkeypatch.setattr(plan, "commit", commit)
+    logger = Logger(LoggerConfig(auto_sink=False))
+    sink = logger.add_sink(SinkConfig(path=tmp_path / "app.log"))
+    logger.disable_sink(sink)
+    logger.enable_sink(sink)
+    logger.add_level("AUDIT", 35, "red")
+    logger.configure(LoggerConfig(level="WARNING"))
+    logger.remove_sink(sink)
+    logger.disable()
+    logger.close()
+    assert len(steps) > 50
+    assert {type(step) for step in steps} == {type(setattr)}
 
 
 MEMORY = [

@@ -320,3 +320,22 @@ def test_an_assertion_is_nothing_where_it_is_off() -> None:
     ]
     assert len(statements) > 5
     assert [line for line in statements if re.search(r"\b(and|or|if|in)\b", line)] == []
+
+
+def test_a_descriptor_belongs_to_an_object() -> None:
+    """What `os.open` returns is lost when a signal handler raises before it is assigned: see `_descriptor.pxi`."""
+    opens = re.compile(r"\b(?:os|system_calls)\.(?:open|dup|pipe2?|memfd_create|openpty)\(")
+    found = [path.name for path in (ROOT / "logly").glob("*.p*") if opens.search(code_of(path))]
+    assert found == ["_descriptor.pxi"]
+
+
+def test_contexts_that_change_something_are_compiled() -> None:
+    """A signal handler may raise at the end of an `__enter__` in Python: then `__exit__` is not called."""
+    made_here = [
+        found[1]
+        for path in sorted((ROOT / "logly").glob("*.py"))
+        for found in re.finditer(
+            r"^class (\w+)(?:(?!^class ).)*?^    (?:async )?def __a?enter__", code_of(path), re.MULTILINE | re.DOTALL
+        )
+    ]
+    assert made_here == ["Logger", "Catcher", "_NoLock"], "these change nothing when they are entered"
