@@ -99,7 +99,7 @@ def test_sigterm_with_a_handler_that_exits(tmp_path: Path) -> None:
     for i in range(1000):
         logger.info("line {}", i)
     os.kill(os.getpid(), signal.SIGTERM)
-    # The handler runs before this returns, or soon after: another thread that takes the GIL may hide the signal for a moment.
+    # The handler runs before this returns, or soon after: a thread that takes the GIL may hide the signal for a moment.
     until = time.monotonic() + 60
     while time.monotonic() < until:
         time.sleep(0.001)
