@@ -279,7 +279,7 @@ cdef class Core:
         registry = enter_registry()
         try:
             for file in self.spools:
-                (<SpoolFile> file).append_names(level_entry(i, &self.engine.levels[i]))
+                (<SpoolFile> file).take_names(level_entry(i, &self.engine.levels[i]))
         finally:
             registry.give()
         self.level_index[name] = (number, i)

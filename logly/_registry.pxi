@@ -169,7 +169,7 @@ cdef Program* register_template(str message) except? NULL:
                 program.id = program_count
                 store_pointer(&all_programs[program_count], program)
                 store_relaxed32(&program_count, program_count + 1)
-                if not spools_take_template(program.id, message):
+                if not template_is_taken(program.id, message):
                     # The number stays unused, unless it is the last: nothing refers to it.
                     store_relaxed32(&program_count, program_count - (program_count == program.id + 1))
                     all_programs[program.id] = NULL
@@ -304,7 +304,7 @@ cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 
     Py_INCREF(place[0])
     site.code = <void*> place[0]
     store_relaxed32(&site_count, site_count + 1)
-    if not spools_take_site(site):
+    if not site_is_taken(site):
         store_relaxed32(&site_count, site_count - (site_count == site.id + 1))
         Py_DecRef(<PyObject*> site.code)
         free_site(site)

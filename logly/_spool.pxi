@@ -13,9 +13,8 @@ cdef enum NameKind:
     NAME_LOGGER
 
 cdef int64_t LATEST_NS = 7258118400 * 10**9  # the year 2200
-# Weak references: a spool that nobody holds any more closes itself.
-cdef list live_spools = []
-cdef list open_spools = []       # also those of the dead
+# Weak references: a spool that nobody holds any more closes itself. Those of dead processes are among them.
+cdef list open_spools = []
 cdef uint32_t BYTE_ORDER_MARK = 0x01020304
 
 
@@ -63,39 +62,52 @@ cdef bytes level_entry(uint32_t index, const Level* level):
     return name_entry(NAME_LEVEL, index, [text_bytes(&level.name), decimal(level.number), text_bytes(&level.color)])
 
 
-cdef list level_entries(Core core):
-    cdef uint32_t i
-    cdef list entries = []
-    if FREE_THREADED:  # or another thread may change one meanwhile
-        core.lock()
-    try:
-        for i in range(core.engine.level_count):
-            entries.append(level_entry(i, &core.engine.levels[i]))
-    finally:
-        if FREE_THREADED:
-            core.unlock()
-    return entries
+cdef class NameTaker:
+    """Writes names down: each that there is when it joins `name_takers`, and from then on each new one."""
+    cdef object __weakref__
+
+    cdef bint take_names(self, bytes entries) except -1:
+        """Called with the registry's lock held. False: there is no space, and the names must not be used."""
+        raise NotImplementedError
 
 
-cdef bint spools_take(bytes entry) except -1:
-    """False: the disk is full, and the name must not be used."""
-    cdef SpoolFile file
-    for known in live_spools:
-        file = known()
-        if file is not None and not file.append_names(entry):
+# Weak references, changed with the registry's lock held.
+cdef list name_takers = []
+
+
+cdef bint names_are_taken(bytes entry) except -1:
+    """Whether all takers have written the name down; if not, it must not be used."""
+    cdef NameTaker taker
+    for known in name_takers:
+        taker = known()
+        if taker is not None and not taker.take_names(entry):
             return False
     return True
 
 
-cdef bint spools_take_template(uint32_t number, str message) except -1:
-    return not live_spools or spools_take(template_entry(number, message))
+cdef bint template_is_taken(uint32_t number, str message) except -1:
+    return not name_takers or names_are_taken(template_entry(number, message))
 
 
-cdef bint spools_take_site(const Site* site) except -1:
-    return not live_spools or spools_take(site_entry(site))
+cdef bint site_is_taken(const Site* site) except -1:
+    return not name_takers or names_are_taken(site_entry(site))
 
 
-cdef class SpoolFile:
+cdef remember_weakly(list references, object one):
+    cdef object known = weakref(one)
+    for other in list(references):
+        if other() is None:
+            references.remove(other)
+    references.append(known)
+
+
+cdef forget_weakly(list references, object one):
+    for known in list(references):
+        if known() is one:
+            references.remove(known)
+
+
+cdef class SpoolFile(NameTaker):
     """One spool, open and locked by the caller.
 
     Args:
@@ -111,7 +123,6 @@ cdef class SpoolFile:
     cdef public str path
     cdef readonly int fd
     cdef Descriptor descriptor
-    cdef object __weakref__
     cdef void* next_kept             # see `let_go_of_file`
     cdef object front_map
     cdef object ring_map
@@ -150,7 +161,7 @@ cdef class SpoolFile:
             self.check_header(self.descriptor.fd)
             ring_capacity = int.from_bytes(pread(self.descriptor.fd, 8, offset_of_capacity()), sys.byteorder)
         self.map(self.descriptor.fd, ring_capacity, is_live)
-        remember_spool(open_spools, self)
+        remember_weakly(open_spools, self)
         self.fd = self.descriptor.fd
         if is_live:
             self.write_header(ring_capacity)
@@ -202,12 +213,12 @@ cdef class SpoolFile:
 
     # ---- a live one
 
-    def begin(self, Core core not None):
-        """Writes down all names there are; from now on every new one is."""
+    cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels):
+        """Writes down all names there are, `levels` being the entries of the engine's; from now on every new one is."""
         cdef uint32_t i
-        cdef list entries = [name_entry(NAME_LOGGER, 0, [text_bytes(&core.engine.name)])]
+        cdef list entries = [name_entry(NAME_LOGGER, 0, [logger_name])]
         cdef SystemLock registry
-        self.spool.header.calibration = core.engine.calibration
+        self.spool.header.calibration = calibration[0]
         if self.spool.syncs:
             synced_write(&self.spool, 0, 0, 0, &self.spool.header.calibration)
         registry = enter_registry()
@@ -217,14 +228,14 @@ cdef class SpoolFile:
             for i in range(1, site_count):
                 if all_sites[i] != NULL:
                     entries.append(site_entry(all_sites[i]))
-            entries += level_entries(core)
-            if not self.append_names(b"".join(entries)):
+            entries += levels
+            if not self.take_names(b"".join(entries)):
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
-            remember_spool(live_spools, self)
+            remember_weakly(name_takers, self)
         finally:
             registry.give()
 
-    cdef bint append_names(self, bytes entries) except -1:
+    cdef bint take_names(self, bytes entries) except -1:
         cdef uint64_t size = len(entries)
         if self.fd < 0:
             return True
@@ -277,8 +288,8 @@ cdef class SpoolFile:
         self.fd = -1
         registry = enter_registry()
         try:
-            forget_spool(open_spools, self)
-            forget_spool(live_spools, self)
+            forget_weakly(open_spools, self)
+            forget_weakly(name_takers, self)
         finally:
             registry.give()
         self.release_buffers()
@@ -618,20 +629,6 @@ def abandon_spools():
         file = known()
         if file is not None:
             (<SpoolFile> file).close()
-
-
-cdef remember_spool(list spools, SpoolFile file):
-    cdef object known = weakref(file)
-    for one in list(spools):
-        if one() is None:
-            spools.remove(one)
-    spools.append(known)
-
-
-cdef forget_spool(list spools, SpoolFile file):
-    for known in list(spools):
-        if known() is file:
-            spools.remove(known)
 
 
 cdef size_t offset_of_capacity() noexcept:

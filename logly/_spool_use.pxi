@@ -1,5 +1,19 @@
 # A spool and the engine whose records go through it: begun, synced, adopted from a dead process.
 
+cdef list level_entries(Core core):
+    cdef uint32_t i
+    cdef list entries = []
+    if FREE_THREADED:  # or another thread may change one meanwhile
+        core.lock()
+    try:
+        for i in range(core.engine.level_count):
+            entries.append(level_entry(i, &core.engine.levels[i]))
+    finally:
+        if FREE_THREADED:
+            core.unlock()
+    return entries
+
+
 def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     """The core's records go into the file's ring from now on; those that wait in the ring before it come out first.
 
@@ -13,11 +27,11 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     if ring == NULL:
         raise MemoryError
     try:
-        file.begin(core)
+        file.begin(text_bytes(&core.engine.name), &core.engine.calibration, level_entries(core))
         file.path = publish()
         registry = enter_registry()  # again: one may have been added while the file got its name
         try:
-            file.append_names(b"".join(level_entries(core)))
+            file.take_names(b"".join(level_entries(core)))
         finally:
             registry.give()
         core.keep(file)
