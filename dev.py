@@ -169,7 +169,7 @@ def lint_only() -> None:
 
 def is_built() -> bool:
     """Whether there is a compiled module that is not older than what it is made from."""
-    sources = [path for path in (ROOT / "logly").iterdir() if path.suffix in (".pyx", ".pxd", ".pxi")]
+    sources = [path for path in (ROOT / "logly").rglob("*") if path.suffix in (".pyx", ".pxd", ".pxi")]
     built = ROOT / "logly" / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
     has_it = built.exists() and (BIN / "logly").exists()
     return has_it and built.stat().st_mtime >= max(path.stat().st_mtime for path in sources)

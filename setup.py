@@ -44,7 +44,7 @@ directives = {
     "warn.undeclared": False,
 }
 if "debug" in switches and not msvc:
-    # -UNDEBUG: the assertions of CPython's headers, of Cython's helpers and of our own (_assert.pxd).
+    # -UNDEBUG: the assertions of CPython's headers, of Cython's helpers and of our own (system/assertions.pxd).
     compile_args += ["-O0", "-g", "-UNDEBUG", "-D_GLIBCXX_ASSERTIONS"]
     directives |= {"boundscheck": True, "nonecheck": True}
 if "refnanny" in switches:
@@ -65,7 +65,7 @@ def extension(name: str, source: str) -> Extension:
         name,
         [source],
         language="c++",
-        include_dirs=["logly"],
+        include_dirs=["."],
         define_macros=macros,
         extra_compile_args=compile_args,
         extra_link_args=link_args,

@@ -68,7 +68,7 @@ def burst(loop: Callable[[int, int], None], logger: Any) -> Costs:
 
 def compression(rounds: int, megabytes: int) -> None:
     from logly import Logger, LoggerConfig, SinkConfig, compression
-    from logly.housekeeper import Housekeeper
+    from logly.files.housekeeper import Housekeeper
 
     keeper = Housekeeper("bench-housekeeper")
     with tempfile.TemporaryDirectory() as folder, Logger(LoggerConfig(auto_sink=False)) as logger:

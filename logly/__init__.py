@@ -9,7 +9,7 @@ True
 """
 
 from ._logger import Logger
-from .config import LoggerConfig, SinkConfig
+from .config.schema import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, SinkError, SpoolError
 from .levels import Level
 

@@ -26,10 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     _add_recover(commands)
     chosen = parser.parse_args(arguments)
     if chosen.command == "recover":
-        from .recover import recover
+        from .commands.recover import recover
 
         return recover(chosen)
-    from .demo import run
+    from .commands.demo import run
 
     return run(lines=chosen.lines, threads=chosen.threads, path=chosen.path)
 

@@ -2,10 +2,10 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from logly._state cimport Engine
-from logly._line cimport Layout, Piece
-from logly._output cimport Sink
-from logly._ring cimport Ring
+from logly.flusher.state cimport Engine
+from logly.layout.line cimport Layout, Piece
+from logly.flusher.sink cimport Sink
+from logly.ring.ring cimport Ring
 
 
 cdef class LayoutProgram:

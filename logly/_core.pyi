@@ -8,9 +8,9 @@ from typing import Any, Final, Self, TypeAlias
 
 from typing_extensions import disjoint_base
 
-from .backend import Backend
-from .flusher import Flusher
-from .sinks import Sink
+from .control.backend import Backend
+from .control.flusher_thread import Flusher
+from .control.sinks import Sink
 
 _Step: TypeAlias = tuple[Callable[..., object], tuple[Any, ...]]
 

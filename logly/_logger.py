@@ -1,10 +1,10 @@
-"""`Logger`: what users hold. The log methods are compiled (see `_calls.pxi`); the rest is here."""
+"""`Logger`: what users hold. The log methods are compiled (see `caller/calls.pxi`); the rest is here."""
 
 from __future__ import annotations
 
 from ._core import FieldBlock, Lifeline, Producer, install_methods
-from .backend import Backend
-from .config import LoggerConfig, SinkConfig
+from .config.schema import LoggerConfig, SinkConfig
+from .control.backend import Backend
 from .errors import invalid
 from .levels import level_number
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar, overload
 
-    from .guards import Catcher, Contextualized
+    from .caller.guards import Catcher, Contextualized
     from .levels import Level
     from .stats import SinkStats, Stats
 
@@ -128,7 +128,7 @@ class Logger(Producer):
                 file cannot be read.
             SinkError: a sink's file cannot be opened.
         """
-        from .settings import load_file
+        from .config.toml import load_file
 
         return cls._from_settings(*load_file(path), name)
 
@@ -140,7 +140,7 @@ class Logger(Producer):
             ConfigError: unknown key or wrong value.
             SinkError: a sink's file cannot be opened.
         """
-        from .settings import load_dict
+        from .config.toml import load_dict
 
         return cls._from_settings(*load_dict(settings), name)
 
@@ -316,7 +316,7 @@ class Logger(Producer):
 
         A thread starts without the fields of the one that started it; a task has those of the code that created it.
         """
-        from .guards import Contextualized
+        from .caller.guards import Contextualized
 
         return Contextualized(self._backend.context_variable(), fields)
 
@@ -364,7 +364,7 @@ class Logger(Producer):
             ... def ratio(a, b):
             ...     return a / b
         """
-        from .guards import Catcher
+        from .caller.guards import Catcher
 
         if callable(exception) and not isinstance(exception, type):
             return Catcher(self, Exception, level, reraise, message, default)(exception)

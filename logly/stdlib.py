@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import Producer, emit_from
 from .errors import ConfigError, invalid
-from .greenlets import is_eventlet
+from .system.greenlets import is_eventlet
 
 if TYPE_CHECKING:
     from ._logger import Logger

@@ -5,8 +5,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
-from logly._producer cimport (
+from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init
+from logly.caller.encode cimport (
     ENCODED,
     NO_ROOM,
     NOT_NATIVE,
@@ -16,7 +16,7 @@ from logly._producer cimport (
     finish_record,
     put_value,
 )
-from logly._record cimport (
+from logly.ring.record cimport (
     HAS_EXCEPTION,
     HAS_SITE,
     HAS_THREAD_NAME,
@@ -36,7 +36,7 @@ from logly._record cimport (
     record_view,
     unit_size,
 )
-from logly._ring cimport (
+from logly.ring.ring cimport (
     RECORD_INLINE,
     RecordPrefix,
     Ring as CRing,

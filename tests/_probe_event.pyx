@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
-from logly._clock cimport clock_monotonic_ns
-from logly._event cimport (
+from logly.system.clock cimport clock_monotonic_ns
+from logly.system.event cimport (
     Event as CEvent,
     event_destroy,
     event_init,

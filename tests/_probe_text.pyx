@@ -1,12 +1,15 @@
-"""Test-only extension: a window onto the text functions (_unicode, _number, _format, _escape)."""
+"""Test-only extension: a window onto the text functions (`logly/text/`: unicode, number, format_spec, escape)."""
 
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_KIND
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from logly cimport _escape, _format, _number, _unicode
-from logly._buffer cimport Buffer, buffer_append, buffer_free, buffer_init
+cimport logly.text.escape as _escape
+cimport logly.text.format_spec as _format
+cimport logly.text.number as _number
+cimport logly.text.unicode as _unicode
+from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 
 KIND_NONE = _format.KIND_NONE
 KIND_BOOL = _format.KIND_BOOL

@@ -2,16 +2,16 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from logly._buffer cimport Buffer, buffer_free, buffer_init
-from logly._calendar cimport (
+from logly.text.buffer cimport Buffer, buffer_free, buffer_init
+from logly.text.time_pattern cimport (
     TimePattern,
     time_pattern_compile,
     time_pattern_compile_rfc3339,
     time_pattern_free,
     time_pattern_render,
 )
-from logly._civil cimport CivilTime, civil_from_second
-from logly._clock cimport (
+from logly.text.civil cimport CivilTime, civil_from_second
+from logly.system.clock cimport (
     Anchor,
     ClockCalibration,
     calibration_add,

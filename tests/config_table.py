@@ -4,7 +4,7 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
-from logly.config import LoggerConfig, SinkConfig
+from logly.config.schema import LoggerConfig, SinkConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import published, sink_ids
-from logly.housekeeper import housekeeper
+from logly.files.housekeeper import housekeeper
 
 from ._probe_interrupts import Cutter, run_out_of_memory  # type: ignore[import-not-found]
 from .waiting import assert_books, wait_until

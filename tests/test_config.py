@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logly import Logger
-from logly.config import LoggerConfig, SinkConfig
+from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import ConfigError
 from logly.units import parse_age, parse_size
 from tests.config_table import PAGE, with_tables

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from logly import ConfigError, LoggerConfig
-from logly.tracebacks import _MOST_ENTRIES, _entries, _indent_messages, exception_text
+from logly.caller.tracebacks import _MOST_ENTRIES, _entries, _indent_messages, exception_text
 from tests.lines import Lines, lines_of
 
 

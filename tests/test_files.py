@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logly.errors import ConfigError, SinkError
-from logly.files import open_append
-from logly.paths import format_time, render_path
+from logly.files.opening import open_append
+from logly.files.paths import format_time, render_path
 
 
 def test_parent_folders_are_made_and_writes_go_to_the_end(tmp_path):

@@ -18,8 +18,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logly import LoggerConfig, StdlibHandler
-from logly.reports import StderrReports, visible
-from logly.tracebacks import exception_text
+from logly.caller.tracebacks import exception_text
+from logly.control.reports import StderrReports, visible
 from tests.lines import Lines, parse
 from tests.waiting import ROOT
 

@@ -12,7 +12,7 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import SinkHandle
-from logly.sinks import Sink
+from logly.control.sinks import Sink
 
 from .test_fork import fork
 from .waiting import children_end_well, lines_of, run_ok

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import logly.spool
+import logly.control.recovery
+import logly.spool.spools
 from logly import LoggerConfig, SinkConfig, SpoolError
 
 from .fuzz.__main__ import TARGETS
@@ -56,10 +57,10 @@ def refusal_of(sample, offset: int, data: bytes) -> str:
         file.write(data)
     before = data_pages(sample.path)
     with pytest.raises(SpoolError) as caught:  # noqa: PT012 -- either of the two may refuse it
-        file = logly.spool.open_dead(str(sample.path))
+        file = logly.spool.spools.open_dead(str(sample.path))
         assert file is not None
         sink = SinkConfig(path=sample.folder / "app.log", format="{message}").resolved()
-        logly.spool.deliver(file, LoggerConfig(), [sink], 30.0, lambda error: None)
+        logly.control.recovery.deliver(file, LoggerConfig(), [sink], 30.0, lambda error: None)
     assert data_pages(sample.path) == before
     assert (sample.folder / "app.log").read_bytes() == sample.logs["app.log"]
     return str(caught.value)

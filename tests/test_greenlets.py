@@ -88,10 +88,10 @@ if {order == "logged-first"}:
     patch()
 logger.info("one")
 # The main greenlet never gives way: only a thread of the system can write this line now.
-import logly.system
-deadline = logly.system.monotonic() + 50
+import logly.system.unpatched
+deadline = logly.system.unpatched.monotonic() + 50
 while "one" not in open(path).read():
-    assert logly.system.monotonic() < deadline
+    assert logly.system.unpatched.monotonic() < deadline
 import time
 time.sleep(0.01)  # which never returned where the flusher was a greenlet
 assert logger.flush()
@@ -231,9 +231,9 @@ def test_a_callback_of_the_hub_itself_may_flush_and_close(library: str, path: Pa
     program = f"""{PATCHED}
 logger = Logger(LoggerConfig(auto_sink=False))
 logger.add_sink(SinkConfig(function=lambda record: logger_is_slow.wait(0.1)))
-import logly.system
+import logly.system.unpatched
 class Slow:
-    def wait(self, seconds): logly.system.pause(seconds)
+    def wait(self, seconds): logly.system.unpatched.pause(seconds)
 logger_is_slow = Slow()
 logger.info("one")
 done = []
@@ -248,11 +248,11 @@ assert done == [(True, True)]
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_timeout_of_flush_is_kept(library: str, path: Path) -> None:
     program = f"""{PATCHED}
-import logly.system
+import logly.system.unpatched
 go = []
 def stuck(record):
     while not go:
-        logly.system.pause(0.001)
+        logly.system.unpatched.pause(0.001)
 logger = Logger(LoggerConfig(auto_sink=False))
 logger.add_sink(SinkConfig(function=stuck))
 logger.info("one")
@@ -295,7 +295,7 @@ else:
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_child_that_a_thread_of_the_system_forks_ends_with_that_thread(library: str, path: Path) -> None:
     program = f"""{PATCHED}
-import logly.system, posix
+import logly.system.unpatched, posix
 logger = logger_to()
 logger.info("parent")
 pids = []

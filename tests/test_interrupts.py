@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from logly import Logger, LoggerConfig, SinkConfig, plan
+from logly import Logger, LoggerConfig, SinkConfig
+from logly.control import plan
 
 from .waiting import ROOT
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, SinkConfig
-from logly.colors import COLORS, DEFAULT_LEVEL_COLORS, STYLES, parse_color, use_color
 from logly.errors import ConfigError, LoglyError, SinkError
+from logly.layout.colors import COLORS, DEFAULT_LEVEL_COLORS, STYLES, parse_color, use_color
 from logly.levels import Level, level_number
 
 

@@ -160,7 +160,7 @@ def test_exit_callbacks_may_log_before_and_after_the_drain(tmp_path: Path) -> No
         "atexit.unregister(len)\nlogger = None\n"
         # Registered last, called first: logly's own stands between the two.
         "def late(): logger.info('late {}', 1); logger.info('late object {}', [1])\n"
-        "import logly.process as process\n"
+        "import logly.control.process as process\n"
         "atexit.unregister(process._finish_all); atexit.register(late); atexit.register(process._finish_all)\n"
         "logger = make()\n"
         "atexit.register(lambda: logger.info('early {}', 2))\n"

@@ -12,7 +12,7 @@ from .waiting import lines_of, run_ok, run_python
 PRELUDE = """
 import os, sys, threading
 from logly import Logger, LoggerConfig, SinkConfig
-import logly.system
+import logly.system.unpatched
 
 path = sys.argv[1]
 
@@ -25,10 +25,10 @@ def logger_to(path, **settings):
 
 def await_line(text, path=path):
     # Nobody flushes, and the main thread writes nothing itself.
-    deadline = logly.system.monotonic() + 50
+    deadline = logly.system.unpatched.monotonic() + 50
     while text not in open(path).read().splitlines():
-        assert logly.system.monotonic() < deadline, (text, open(path).read())
-        logly.system.pause(0.001)
+        assert logly.system.unpatched.monotonic() < deadline, (text, open(path).read())
+        logly.system.unpatched.pause(0.001)
 """
 
 # Makes every allocation fail from the n-th on, `count` of them, on whatever thread.
@@ -46,7 +46,7 @@ def without_memory(n, count, function, *args):
     finally:
         _testcapi.remove_mem_hooks()
 
-pause = logly.system.pause
+pause = logly.system.unpatched.pause
 """
 
 
@@ -79,7 +79,7 @@ await_line("two")
 
 def test_a_flusher_that_fails_at_its_beginning_or_end_does_its_work(path: Path) -> None:
     program = """
-from logly.flusher import Flusher
+from logly.control.flusher_thread import Flusher
 def no_memory(self):
     raise MemoryError
 Flusher.begin = Flusher.end = no_memory
@@ -130,7 +130,7 @@ logger._backend.core.on_work = sometimes
 logger.info("one")
 await_line("one")  # files do not wait for it
 while not got:
-    logly.system.pause(0.001)
+    logly.system.unpatched.pause(0.001)
 assert got == ["one"]
 """
     run_ok(PRELUDE + program, path)
@@ -138,7 +138,7 @@ assert got == ["one"]
 
 def test_housekeeping_goes_on_after_a_worker_that_failed(path: Path) -> None:
     program = """
-from logly import housekeeper as module
+from logly.files import housekeeper as module
 keeper = module.Housekeeper("keeper")
 failures, done = [], []
 sys.unraisablehook = lambda what: failures.append(what.exc_type)
@@ -148,7 +148,7 @@ def no_memory():
 module._lower_priority = no_memory
 keeper.submit(lambda: done.append("a"))
 while not failures:
-    logly.system.pause(0.001)
+    logly.system.unpatched.pause(0.001)
 module._lower_priority = lower
 keeper.submit(lambda: done.append("b"))
 assert keeper.drain(30)
@@ -205,10 +205,10 @@ for n in range(150):
     assert logger.flush(30)
     without_memory(n, 1 + n % 2, logger.info, "one")
     logger.info("two")
-    deadline = logly.system.monotonic() + 50
+    deadline = logly.system.unpatched.monotonic() + 50
     while "two" not in got or "two" not in Stream.text:
-        assert logly.system.monotonic() < deadline, (n, got, Stream.text, logger.stats())
-        logly.system.pause(0.001)
+        assert logly.system.unpatched.monotonic() < deadline, (n, got, Stream.text, logger.stats())
+        logly.system.unpatched.pause(0.001)
     for sink in logger.list_sinks():
         logger.sink_stats(sink)
     assert logger.close(30), n

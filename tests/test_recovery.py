@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import logly.spool
+import logly.control.recovery
+import logly.spool.spools
 from logly import Logger, LoggerConfig, Record, SinkConfig
 
 from .test_spool import dies, revive, run_recover, spools
@@ -83,14 +84,14 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, **config: object) -> None:
         self.reached, self.go = threading.Event(), threading.Event()
-        real = logly.spool.deliver
+        real = logly.control.recovery.deliver
 
         def deliver(*args: object) -> object:
             self.reached.set()
             assert self.go.wait(60)
             return real(*args)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(logly.spool, "deliver", deliver)
+        monkeypatch.setattr(logly.control.recovery, "deliver", deliver)
         settings = {"auto_sink": False, "spool": folder / "app.spool", **config}
         self.logger = Logger(LoggerConfig(**settings))  # type: ignore[arg-type]
         self.log = folder / "new.log"
@@ -161,7 +162,7 @@ def test_a_recovery_that_is_interrupted_lets_go_of_the_spools(tmp_path: Path, mo
     with Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool")) as logger:
         logger.add_sink(SinkConfig(path=tmp_path / "new.log", format="{message}"))
         with monkeypatch.context() as patch:
-            patch.setattr(logly.spool, "_finish_writes_of", interrupted)
+            patch.setattr(logly.control.recovery, "finish_writes_of", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 logger.info("new 0")
         logger.info("new 1")
@@ -179,7 +180,7 @@ def test_a_spool_that_cannot_be_looked_at_now_is_told_and_stays_for_the_next_sta
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(logly.spool, "_finish_writes_of", no_memory)
+        patch.setattr(logly.control.recovery, "finish_writes_of", no_memory)
         with Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool", on_error=told.append)) as logger:
             logger.add_sink(SinkConfig(path=tmp_path / "new.log", format="{message}"))
             logger.info("new")
@@ -214,16 +215,18 @@ def test_a_function_that_logs_during_a_recovery_does_not_keep_it_waiting(tmp_pat
 
 FORKED = """
 import os, signal, sys, threading
-import logly.spool
+import logly.control.recovery
+import logly.spool.spools
 from logly import Logger, LoggerConfig, SinkConfig
 folder, name = sys.argv[1:]
 reached, go = threading.Event(), threading.Event()
-real = getattr(logly.spool, name)
+module = logly.control.recovery if name == "deliver" else logly.spool.spools
+real = getattr(module, name)
 def slow(*args):
     reached.set()
     assert go.wait(60)
     return real(*args)
-setattr(logly.spool, name, slow)
+setattr(module, name, slow)
 def work():
     global logger
     config = LoggerConfig(auto_sink=False, spool=folder + "/app.spool", async_flush_interval=60000, flush_level=None)

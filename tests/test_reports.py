@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from logly import reports
-from logly.reports import StderrReports
+from logly.control import reports
+from logly.control.reports import StderrReports
 
 from .waiting import run_python
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from logly.rotated import RotatedName, parse_retention, prune
+from logly.files.rotated import RotatedName, parse_retention, prune
 
 FILES = [f"app_2026010{day}_000000.log" for day in range(1, 6)]
 

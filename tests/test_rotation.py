@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logly import compression
 from logly.errors import ConfigError, SinkError
-from logly.housekeeper import Housekeeper
-from logly.rotated import Retention, RotatedName, parse_retention, prune
-from logly.rotation import lock_path, names_file, open_lock, rotate
-from logly.schedule import NEVER
+from logly.files import compression
+from logly.files.housekeeper import Housekeeper
+from logly.files.rotated import Retention, RotatedName, parse_retention, prune
+from logly.files.rotation import lock_path, names_file, open_lock, rotate
+from logly.files.schedule import NEVER
 
 from .instants import SECOND, ns
 
@@ -296,9 +296,9 @@ def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkey
 
 WRITER = """
 import fcntl, os, sys
-from logly.rotated import RotatedName
-from logly.files import open_append
-from logly.rotation import names_file, open_lock, rotate
+from logly.files.rotated import RotatedName
+from logly.files.opening import open_append
+from logly.files.rotation import names_file, open_lock, rotate
 
 path, who = sys.argv[1:]
 name, lock_fd, file = RotatedName(path, utc=True), open_lock(path), open_append(path)

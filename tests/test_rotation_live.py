@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from logly import Logger, SinkConfig, compression, rotation
-from logly.logfile import LogFile
+from logly import Logger, SinkConfig
+from logly.files import compression, rotation
+from logly.files.logfile import LogFile
 from tests.instants import ns
 from tests.sink_tools import all_lines, check_threads, make_logger, rotated_files, run_threads
 from tests.waiting import wait_until
@@ -205,7 +206,7 @@ def test_what_a_crash_left_plain_is_compressed_at_the_next_start(tmp_path: Path)
 def test_a_rotation_that_fails_is_told_and_tried_again_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from logly import sinks
+    from logly.control import sinks
 
     monkeypatch.setattr(sinks, "ROTATION_RETRY_NS", 50_000_000)
     path = tmp_path / "app.log"

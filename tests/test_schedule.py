@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logly.errors import ConfigError
-from logly.schedule import NEVER, Schedule, next_boundary, parse_rotation
+from logly.files.schedule import NEVER, Schedule, next_boundary, parse_rotation
 
 from .instants import SECOND, ns
 

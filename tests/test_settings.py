@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from logly.config import LoggerConfig, SinkConfig
+from logly.config.schema import LoggerConfig, SinkConfig
+from logly.config.toml import load_dict, load_file
 from logly.errors import ConfigError
-from logly.settings import load_dict, load_file
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "logly.example.toml"
 ONLY_IN_CODE = {"on_error", "function", "filter"}

@@ -19,7 +19,9 @@ from pathlib import Path
 
 import pytest
 
-import logly.spool
+import logly.control.recovery
+import logly.spool.spools
+import logly.spool.unfinished_write
 from logly import Logger, LoggerConfig, SinkConfig, SpoolError
 
 from .disks import small_disk
@@ -309,7 +311,7 @@ def test_the_spool_of_a_process_that_lives_is_left_alone(tmp_path: Path) -> None
     try:
         (name,) = spools(tmp_path)
         inode = (tmp_path / name).stat().st_ino
-        assert logly.spool.open_dead(str(tmp_path / name)) is None
+        assert logly.spool.spools.open_dead(str(tmp_path / name)) is None
         assert revive(tmp_path, "other.log") == []
         assert (tmp_path / name).stat().st_ino == inode
         assert (tmp_path / "other.log").read_text() == ""
@@ -547,7 +549,7 @@ def test_flipped_bytes_never_crash_the_reader(tmp_path: Path) -> None:
     program = f"""
 import random, sys
 from pathlib import Path
-import logly.spool
+import logly.control.recovery, logly.spool.spools
 from logly import LoggerConfig, SinkConfig, SpoolError
 whole = Path({str(tmp_path / "whole")!r}).read_bytes()
 path = Path({str(path)!r})
@@ -564,9 +566,9 @@ for _ in range(400):
              SinkConfig(path={str(tmp_path / "fuzz.json")!r}, json=True).resolved(),
              SinkConfig(function=nothing).resolved()]
     try:
-        file = logly.spool.open_dead(str(path))
+        file = logly.spool.spools.open_dead(str(path))
         assert file is not None
-        logly.spool.deliver(file, LoggerConfig(), sinks, 30.0, lambda error: None)
+        logly.control.recovery.deliver(file, LoggerConfig(), sinks, 30.0, lambda error: None)
         outcomes[0] += 1
     except SpoolError:
         outcomes[1] += 1
@@ -609,7 +611,7 @@ def test_a_write_that_was_cut_short_is_finished(tmp_path: Path, written: int) ->
     path = tmp_path / "app.log"
     path.write_bytes(b"before\n" + STAGED[:written])
     about = path.stat()
-    done = logly.spool.finish_write(str(path), about.st_dev, about.st_ino, 7, STAGED)
+    done = logly.spool.unfinished_write.finish_write(str(path), about.st_dev, about.st_ino, 7, STAGED)
     assert done == (written > 0)
     assert path.read_bytes() == b"before\n" + (STAGED if written else b"")
 
@@ -618,10 +620,10 @@ def test_a_write_is_recognised_among_the_lines_of_other_processes(tmp_path: Path
     path = tmp_path / "app.log"
     path.write_bytes(b"before\n" + b"line 0 of theirs\n" + STAGED + b"line 1 of theirs\n")
     about = path.stat()
-    assert logly.spool.finish_write(str(path), about.st_dev, about.st_ino, 7, STAGED)
+    assert logly.spool.unfinished_write.finish_write(str(path), about.st_dev, about.st_ino, 7, STAGED)
     assert path.read_bytes().count(b"batch") == 200
     path.write_bytes(b"before\n" + b"line 0 of theirs\nline 1 of theirs\n")
-    assert not logly.spool.finish_write(str(path), about.st_dev, about.st_ino, 7, STAGED)
+    assert not logly.spool.unfinished_write.finish_write(str(path), about.st_dev, about.st_ino, 7, STAGED)
 
 
 def test_a_write_is_recognised_in_a_file_that_was_rotated_since(tmp_path: Path) -> None:
@@ -630,10 +632,10 @@ def test_a_write_is_recognised_in_a_file_that_was_rotated_since(tmp_path: Path) 
     about = path.stat()
     path.rename(tmp_path / "app.log.1")
     path.write_bytes(b"")
-    assert logly.spool.finish_write(str(path), about.st_dev, about.st_ino, 0, STAGED)
+    assert logly.spool.unfinished_write.finish_write(str(path), about.st_dev, about.st_ino, 0, STAGED)
     assert (tmp_path / "app.log.1").read_bytes() == STAGED
     (tmp_path / "app.log.1").unlink()
-    assert not logly.spool.finish_write(str(path), about.st_dev, about.st_ino + 1_000_000, 0, STAGED)
+    assert not logly.spool.unfinished_write.finish_write(str(path), about.st_dev, about.st_ino + 1_000_000, 0, STAGED)
 
 
 # ---- the command

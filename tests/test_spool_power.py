@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pytest
 
-import logly.spool
+import logly.spool.spools
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig, SpoolError
 
 from .test_spool import COUNTERS, Child, dies, poke, revive, run_recover, spools
 from .waiting import ROOT, wait_until
 
-pytestmark = pytest.mark.skipif(not logly.spool.boot_id(), reason="spool_fsync is not available here")
+pytestmark = pytest.mark.skipif(not logly.spool.spools.boot_id(), reason="spool_fsync is not available here")
 
 BLOCK = 512
 SYNCED_OFFSET, SYNCED_APART = 57344, 4096
@@ -55,7 +55,7 @@ def disk(shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def restarted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine has been started again."""
-    monkeypatch.setattr(logly.spool, "boot_id", lambda: 77)
+    monkeypatch.setattr(logly.spool.spools, "boot_id", lambda: 77)
 
 
 # ---- the order
@@ -240,7 +240,7 @@ def test_the_rest_of_the_header_does_not_count_after_a_start_of_the_machine(tmp_
     garbage = random.Random(1).randbytes(57344 - 128)
     whole = path.read_bytes()[:57344]
     # All but the fixed part, and the id of the start, which never changes.
-    boot = struct.pack("<Q", logly.spool.SpoolFile(str(path), os.open(path, os.O_RDWR), 0, 77).boot)
+    boot = struct.pack("<Q", logly._core.SpoolFile(str(path), os.open(path, os.O_RDWR), 0, 77).boot)
     at = whole.rindex(boot)
     poke(path, 128, garbage[: at - 128])
     assert revive(tmp_path, layout="{message}") == []
@@ -281,16 +281,16 @@ def test_a_recovery_that_is_killed_begins_again(tmp_path: Path, monkeypatch: pyt
     # It has taken the spool over, and written nothing yet.
     program = f"""
 import os
-import logly.flusher, logly.spool
+import logly.control.flusher_thread, logly.spool.spools
 from tests.test_spool import revive
 from pathlib import Path
-logly.spool.boot_id = lambda: 77
-logly.flusher.Flusher.start = lambda self: os._exit(9)
+logly.spool.spools.boot_id = lambda: 77
+logly.control.flusher_thread.Flusher.start = lambda self: os._exit(9)
 revive(Path({str(tmp_path)!r}))
 """
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False).returncode == 9
     assert path.exists()
-    monkeypatch.setattr(logly.spool, "boot_id", lambda: after)
+    monkeypatch.setattr(logly.spool.spools, "boot_id", lambda: after)
     assert revive(tmp_path, layout="{message}") == []
     assert (tmp_path / "app.log").read_text().splitlines() == expected()
 
@@ -335,7 +335,7 @@ def test_it_needs_a_spool() -> None:
 
 
 def test_it_needs_to_know_the_starts_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logly.spool, "boot_id", lambda: 0)
+    monkeypatch.setattr(logly.spool.spools, "boot_id", lambda: 0)
     with pytest.raises(ConfigError, match="spool_fsync"):
         Logger(LoggerConfig(spool=tmp_path / "app.spool", spool_fsync=100))
     assert spools(tmp_path) == []

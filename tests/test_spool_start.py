@@ -140,7 +140,7 @@ def test_a_spool_that_somebody_with_the_same_number_makes_at_this_moment_is_left
 
 def test_a_spool_that_is_taken_for_a_dead_ones_before_it_is_locked_is_made_again(tmp_path: Path, monkeypatch) -> None:
     """Whoever recovers locks the new file first, and removes it."""
-    from logly import spool
+    from logly.spool import spools as spool
 
     real, taken = spool.fcntl.flock, []
 
@@ -159,7 +159,7 @@ def test_a_spool_that_is_taken_for_a_dead_ones_before_it_is_locked_is_made_again
 
 
 def test_a_name_that_appears_at_the_last_moment_is_not_renamed_over(tmp_path: Path, monkeypatch) -> None:
-    from logly import spool
+    from logly.spool import spools as spool
 
     real = os.link
 
@@ -175,7 +175,7 @@ def test_a_name_that_appears_at_the_last_moment_is_not_renamed_over(tmp_path: Pa
 
 
 def test_a_file_system_without_hard_links_has_spools_too(tmp_path: Path, monkeypatch) -> None:
-    from logly import spool
+    from logly.spool import spools as spool
 
     def link(source: str, target: str) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -186,7 +186,7 @@ def test_a_file_system_without_hard_links_has_spools_too(tmp_path: Path, monkeyp
 
 
 def test_nothing_is_left_where_the_file_system_knows_no_locks(tmp_path: Path, monkeypatch) -> None:
-    from logly import spool
+    from logly.spool import spools as spool
 
     def flock(fd: int, how: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

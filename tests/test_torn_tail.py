@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from logly.files import torn_size
+from logly.files.opening import torn_size
 
 from .waiting import ROOT, children_end_well, wait_until
 

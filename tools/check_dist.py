@@ -28,9 +28,10 @@ def sdist_faults(path: Path) -> list[str]:
 def wheel_faults(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
-    expected = IN_EVERY_WHEEL | {f"logly/{file.name}" for file in (ROOT / "logly").glob("*.p[yx][di]")}
-    expected |= {f"logly/{file.name}" for file in (ROOT / "logly").glob("*.py")}
-    expected = {name for name in expected if not name.endswith((".pxi", ".pyx"))}
+    expected = {
+        file.relative_to(ROOT).as_posix() for kind in ("py", "pxd", "pyi") for file in ROOT.glob(f"logly/**/*.{kind}")
+    }
+    expected |= IN_EVERY_WHEEL
     libraries = {name for name in names if name.endswith((".so", ".pyd", ".dylib"))}
     cores = {name for name in libraries if name.startswith("logly/_core.")}
     faults = [f"not in the wheel: {name}" for name in sorted(expected - names)]

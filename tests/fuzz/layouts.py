@@ -11,7 +11,16 @@ from random import Random
 
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig
 from logly._core import spec_kinds
-from logly.template import KIND_INT, KIND_STR, NUMBERS, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, PIECES, parse_layout
+from logly.layout.layout_template import (
+    KIND_INT,
+    KIND_STR,
+    NUMBERS,
+    PIECE_FIELD,
+    PIECE_LITERAL,
+    PIECE_TIME,
+    PIECES,
+    parse_layout,
+)
 
 from .specifications import some_specification
 from .target import Target, mutated, some_character

@@ -18,7 +18,8 @@ from binascii import crc32
 from pathlib import Path
 from random import Random
 
-import logly.spool
+import logly.control.recovery
+import logly.spool.spools
 from logly import LoggerConfig, SinkConfig, SpoolError
 from tests.records import RECORDS_OF_EVERY_KIND
 
@@ -148,7 +149,7 @@ def data_pages(path: Path) -> list[tuple[int, bytes]]:
 
 
 def words_checksum(data: bytes) -> int:
-    """FNV-1a by words, as _durable.pxd has it."""
+    """FNV-1a by words, as flusher/spool_sync.pxd has it."""
     total = 0xCBF29CE484222325
     for (word,) in struct.iter_unpack("<Q", data):
         total = (total ^ word) * 0x100000001B3 % (1 << 64)
@@ -314,9 +315,9 @@ class Spools(Target):
         begun = time.monotonic()
         errors: list[Exception] = []
         try:
-            file = logly.spool.open_dead(str(sample.path))
+            file = logly.spool.spools.open_dead(str(sample.path))
             assert file is not None, "its process does not live"
-            outcome = logly.spool.deliver(file, LoggerConfig(), sinks, PATIENCE_S, errors.append)
+            outcome = logly.control.recovery.deliver(file, LoggerConfig(), sinks, PATIENCE_S, errors.append)
         except SpoolError as told:
             refusal = str(told)
         else:

@@ -1,0 +1,376 @@
+# The log calls. They are method descriptors made by hand on the class that users see: CPython specializes a
+# call of a descriptor only for exactly its own type, and Cython's `*args, **fields` would build a tuple and a dict per call.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
+
+from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, after_commit, encode_in_place, site_of_caller, text_in_place
+from logly.flusher.state cimport (
+    NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, Engine,
+    engine_wake,
+)
+from logly.layout.message cimport MAX_ARGS, Program
+from logly.registry.table cimport table_find
+from logly.ring.leases cimport FREE_THREADED
+from logly.ring.ring cimport Ring
+from logly.system.atomic cimport load_relaxed, load_relaxed32
+from logly.system.cpython cimport (
+    METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_DecRef, Py_IncRef,
+    is_interned, is_str, text_kind_of, text_length_of, tuple_item, tuple_length,
+)
+
+# Of other included files:
+#   caller/careful.pxi: after_emit, bytes_address, bytes_size, current_context, emit_objects, emit_slow, emit_text,
+#       fields_of, tuple_of
+#   caller/fields.pxi: FieldBlock
+#   caller/full_ring.pxi: give_up_without_memory
+#   control/core.pxi: Core
+#   control/rings.pxi: enter_ring, leave_ring
+#   registry/registry.pxi: site_table, template_table
+
+cdef enum:
+    MAX_NATIVE_NAMES = 64
+
+cdef PyObject* EXC_INFO = <PyObject*> "exc_info"
+cdef PyObject* STACKLEVEL = <PyObject*> "stacklevel"
+
+
+cdef class Producer:
+    """What the public `Logger` inherits: the core it writes to, and its bound fields.
+
+    The log methods themselves are put on the subclass by `install_methods`.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        # Never NULL: a subclass may log before it has called Logger.__init__.
+        self.engine = &no_engine
+
+    def __reduce__(self):
+        raise TypeError(f"a {type(self).__name__} cannot be pickled: make one in the process that is to log")
+
+    def _attach(self, Core core not None, FieldBlock bound, owner):
+        self.core = core
+        self.engine = core.engine
+        self.bound = bound if bound is not None and bound.count else None
+        self.owner = owner
+
+    @property
+    def _bound(self):
+        return self.bound
+
+    @property
+    def _owner(self):
+        return self.owner
+
+
+# What a producer without a core writes to: every level is on, and the careful way is asked for, which says what is wrong.
+cdef Engine no_engine
+no_engine.threshold = -INT32_MAX
+no_engine.needs = NEED_THREAD_NAME
+
+
+# ---- the fast way
+
+# True when a name needs looking at: one of the two that are no fields, or one that cannot be told by identity.
+cdef inline bint has_special_name(PyObject* names) noexcept:
+    cdef Py_ssize_t i, length
+    cdef PyObject* name
+    for i in range(tuple_length(names)):
+        name = tuple_item(names, i)
+        length = text_length_of(name)
+        if (length == 8 or length == 10) and (name == EXC_INFO or name == STACKLEVEL or not is_interned(name)):
+            return True
+    return False
+
+
+cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexcept:
+    if names != NULL and tuple_length(names):
+        if has_special_name(names) or tuple_length(names) > MAX_NATIVE_NAMES:
+            return False
+        call.names = names
+    if call.arg_count or call.names != NULL:
+        call.program = <Program*> table_find(&template_table, <uint64_t> call.message, 1)
+        if call.program == NULL or not (call.program.native if call.arg_count else call.program.fills):
+            return False
+        if call.arg_count < call.program.required:
+            return False
+        if call.arg_count > MAX_ARGS:
+            return False
+    if needs & NEED_SITE:
+        call.site = site_of_caller(&site_table)
+        if call.site == 0:
+            return False
+    return True
+
+
+# One message that is ASCII text, nothing bound, nothing else to look up.
+cdef inline int put_text_call(
+    Engine* engine, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level
+) noexcept:
+    cdef uint32_t site = 0
+    if needs & NEED_SITE:
+        site = site_of_caller(&site_table)
+        if site == 0:
+            return NOT_NATIVE
+    return text_in_place(ring, message, number, level, site, needs, load_relaxed(&engine.max_message_bytes) >> 2)
+
+
+cdef inline int put_call(
+    Producer self, Ring* ring, uint32_t needs, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) noexcept:
+    cdef PyObject* bound = <PyObject*> self.bound
+    cdef PyObject* context = NULL
+    cdef Call call
+    cdef uint64_t limit
+    cdef int status
+    call.level_number = number
+    call.level = level
+    call.message = args[0]
+    call.args = args + 1
+    call.arg_count = count - 1
+    call.names = NULL
+    call.values = args + count
+    call.bound_size = 0
+    call.bound_fields = 0
+    call.context_size = 0
+    call.context_fields = 0
+    call.program = NULL
+    call.site = 0
+    call.inline_site = NULL
+    call.thread_name = NULL
+    call.exception = NULL
+    call.origin = NULL
+    if bound != <PyObject*> None:
+        use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
+    if not prepare_fast(&call, needs, names):
+        return NOT_NATIVE
+    if needs & NEED_CONTEXT:
+        context = current_context(self.core)
+        if context != NULL:
+            use_block(context, &call.context, &call.context_size, &call.context_fields)
+    limit = load_relaxed(&self.engine.max_message_bytes) >> (call.program.growth if call.program != NULL else 2)
+    status = encode_in_place(ring, &call, needs, limit)
+    if context != NULL:
+        Py_DecRef(context)
+    return status
+
+
+cdef PyObject* emit_enabled(
+    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    cdef Engine* engine = (<Producer> self).engine
+    cdef Ring* ring
+    cdef uint32_t needs = load_relaxed32(&engine.needs)
+    cdef int status
+    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE):
+        return emit_slow(self, number, level, args, count, names)
+    ring = enter_ring(engine)
+    if FREE_THREADED and ring == NULL:
+        return emit_slow(self, number, level, args, count, names)
+    if (
+        count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
+        and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
+    ):
+        status = put_text_call(engine, ring, needs, args[0], number, level)
+    else:
+        status = put_call(<Producer> self, ring, needs, number, level, args, count, names)
+    if status == ENCODED:
+        after_commit(engine, ring, number)
+    leave_ring(engine, ring)
+    if status != ENCODED:
+        return emit_slow(self, number, level, args, count, names)
+    if load_relaxed32(&engine.post):
+        after_emit(<Producer> self)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef inline void use_block(PyObject* block, const char** data, uint32_t* size, uint16_t* count) noexcept:
+    cdef PyObject* encoded = <PyObject*> (<FieldBlock> block).data
+    data[0] = bytes_address(encoded)
+    size[0] = <uint32_t> bytes_size(encoded)
+    count[0] = (<FieldBlock> block).count
+
+
+cdef bint follow_up(Producer self) except -1:
+    cdef Core core = self.core
+    cdef uint32_t post
+    if load_relaxed32(&self.engine.post) & POST_START:
+        core.ask_for_flusher()
+    # It may not have started: then this thread does its work.
+    post = load_relaxed32(&self.engine.post)
+    if post & POST_SYNC:
+        core.write_here()
+    elif post & POST_DRAIN:
+        core.drain_here()
+    elif post & POST_WAKE:
+        engine_wake(self.engine)
+    return True
+
+
+# ---- the method table
+
+cdef inline PyObject* emit(
+    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    if number >= load_threshold((<Producer> self).engine):
+        return emit_enabled(self, number, level, args, count, names)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef inline int32_t load_threshold(Engine* engine) noexcept nogil:
+    return <int32_t> load_relaxed32(<uint32_t*> &engine.threshold)
+
+
+cdef PyObject* call_trace(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 5, 0, args, count, names)
+
+
+cdef PyObject* call_debug(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 10, 1, args, count, names)
+
+
+cdef PyObject* call_info(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 20, 2, args, count, names)
+
+
+cdef PyObject* call_success(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 25, 3, args, count, names)
+
+
+cdef PyObject* call_warning(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 30, 4, args, count, names)
+
+
+cdef PyObject* call_error(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 40, 5, args, count, names)
+
+
+cdef PyObject* call_fail(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 45, 6, args, count, names)
+
+
+cdef PyObject* call_critical(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return emit(self, 50, 7, args, count, names)
+
+
+cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    cdef dict fields
+    cdef bint is_short = False
+    if load_threshold((<Producer> self).engine) <= 40:
+        try:
+            fields = fields_of(args + count, names)
+            fields.setdefault("exc_info", True)
+            emit_objects(<Producer> self, 40, 5, tuple_of(args, count), fields)
+        except MemoryError:
+            is_short = True
+    if is_short:
+        give_up_without_memory(<Producer> self)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    cdef int32_t number
+    cdef uint8_t level
+    cdef tuple found = None
+    if count == 0:
+        raise TypeError("log() needs a level and a message")
+    if (<Producer> self).core is None:
+        return emit_slow(self, 0, 0, args, count, names)
+    try:
+        found = (<Producer> self).core.resolve_level(<object> args[0])
+    except MemoryError:
+        pass
+    if found is None:
+        give_up_without_memory(<Producer> self)
+        Py_IncRef(<PyObject*> None)
+        return <PyObject*> None
+    number, level = found
+    return emit(self, number, level, args + 1, count - 1, names)
+
+
+def emit_from(
+    Producer self, object level, object text, dict fields not None, object exc_info, object frame, tuple origin=None,
+):
+    """A record on behalf of a frame, of a traceback's first entry, or of a (module, function, path, line).
+
+    `text` is finished: whatever stands in it, it is written as it is. `origin`: the (thread, thread's name, process) where
+    the record was made; None: the calling ones.
+    """
+    cdef bint is_short = False
+    try:
+        number, index = self.core.resolve_level(level)
+        if number >= load_threshold(self.engine):
+            emit_text(self, number, index, text, fields, exc_info, frame, origin)
+    except MemoryError:
+        is_short = True
+    if is_short:
+        give_up_without_memory(self)
+
+
+cdef PyMethodDef methods[10]
+
+
+cdef void define(int i, const char* name, void* function, const char* doc) noexcept:
+    methods[i].ml_name = name
+    methods[i].ml_meth = <PyCFunction> function
+    methods[i].ml_flags = METH_FASTCALL | METH_KEYWORDS
+    methods[i].ml_doc = doc
+
+
+define(0, b"trace", <void*> call_trace, TRACE_DOC)
+define(1, b"debug", <void*> call_debug, DEBUG_DOC)
+define(2, b"info", <void*> call_info, INFO_DOC)
+define(3, b"success", <void*> call_success, SUCCESS_DOC)
+define(4, b"warning", <void*> call_warning, WARNING_DOC)
+define(5, b"error", <void*> call_error, ERROR_DOC)
+define(6, b"fail", <void*> call_fail, FAIL_DOC)
+define(7, b"critical", <void*> call_critical, CRITICAL_DOC)
+define(8, b"exception", <void*> call_exception, EXCEPTION_DOC)
+define(9, b"log", <void*> call_log, LOG_DOC)
+
+
+cdef extern from *:
+    """
+    #define LOGLY_DOC(NAME, LEVEL) NAME "($self, message, /, *args, **fields)\\n--\\n\\n" \\
+        "Log a message at " LEVEL ".\\n\\n" \\
+        "Args:\\n" \\
+        "    message: any object. With `args` a template of str.format's; alone it is written as it is.\\n" \\
+        "    args: values for the placeholders, byte for byte as str.format would put them.\\n" \\
+        "    fields: structured fields. They also fill `{name}`, `{name!r}` and `{name:spec}`; without `args` only where\\n" \\
+        "        each placeholder is such a name, or the message is written as it is. Two names are not fields:\\n" \\
+        "        `exc_info` (True, or an exception) adds a traceback, `stacklevel` (2: the caller's caller) moves\\n" \\
+        "        the call site up.\\n\\n" \\
+        "Raises nothing because of a sink's trouble, and because of its arguments only a RecursionError."
+    static const char TRACE_DOC[] = LOGLY_DOC("trace", "TRACE (5)");
+    static const char DEBUG_DOC[] = LOGLY_DOC("debug", "DEBUG (10)");
+    static const char INFO_DOC[] = LOGLY_DOC("info", "INFO (20)");
+    static const char SUCCESS_DOC[] = LOGLY_DOC("success", "SUCCESS (25)");
+    static const char WARNING_DOC[] = LOGLY_DOC("warning", "WARNING (30)");
+    static const char ERROR_DOC[] = LOGLY_DOC("error", "ERROR (40)");
+    static const char FAIL_DOC[] = LOGLY_DOC("fail", "FAIL (45)");
+    static const char CRITICAL_DOC[] = LOGLY_DOC("critical", "CRITICAL (50)");
+    static const char EXCEPTION_DOC[] = LOGLY_DOC("exception", "ERROR (40), with the exception that is being handled");
+    static const char LOG_DOC[] = "log($self, level, message, /, *args, **fields)\\n--\\n\\n"
+        "Log a message at a level given as `Level`, int, or name in any case; see `info` for the rest.\\n\\n"
+        "Raises:\\n    ConfigError: there is no such level.";
+    """
+    const char* TRACE_DOC
+    const char* DEBUG_DOC
+    const char* INFO_DOC
+    const char* SUCCESS_DOC
+    const char* WARNING_DOC
+    const char* ERROR_DOC
+    const char* FAIL_DOC
+    const char* CRITICAL_DOC
+    const char* EXCEPTION_DOC
+    const char* LOG_DOC
+
+
+def install_methods(type cls not None):
+    """Puts the log methods on `cls`, a subclass of Producer, as its own method descriptors."""
+    cdef int i
+    for i in range(10):
+        setattr(cls, (<bytes> methods[i].ml_name).decode(), PyDescr_NewMethod(<PyTypeObject*> cls, &methods[i]))

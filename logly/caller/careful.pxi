@@ -1,0 +1,483 @@
+# The careful way of a call: what may run Python code, on the caller's thread, before the record is begun.
+
+import sys
+import threading
+from logly.errors import show
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memset
+
+from logly.caller.encode cimport Call, Origin, put_value
+from logly.flusher.state cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME
+from logly.layout.message cimport MAX_ARGS, Program
+from logly.ring.record cimport EXCEPTION_TEXTS, MAX_RECORD_BYTES, Cursor
+from logly.system.atomic cimport load_relaxed, load_relaxed32
+from logly.system.cpython cimport (
+    PyContextVar_Get, PyErr_Clear, PyThreadState_Get, PyThread_get_thread_ident, Py_DecRef, Py_IncRef, frame_of,
+    tuple_item, tuple_length,
+)
+from logly.text.format_spec cimport KIND_BYTES, KIND_STR
+
+# Of other included files:
+#   caller/calls.pxi: Producer, follow_up, use_block
+#   caller/fields.pxi: FieldBlock
+#   caller/full_ring.pxi: give_up, give_up_without_memory, place_record
+#   caller/values.pxi: one_word, safe_repr, safe_str, type_name
+#   control/core.pxi: Core
+#   layout/message_rules.pxi: filled, formatted, has_braces, names_fields_only
+#   registry/registry.pxi: UNKNOWN_PLACE, describe_place, place_of, register_site, register_template
+#   text/owned_text.pxi: utf8
+
+cdef extern from *:
+    const char* bytes_address "PyBytes_AS_STRING"(PyObject*) noexcept nogil
+    Py_ssize_t bytes_size "PyBytes_GET_SIZE"(PyObject*) noexcept nogil
+
+
+# A new reference to the FieldBlock of the current context, or NULL.
+cdef PyObject* current_context(Core core) noexcept:
+    cdef PyObject* block = NULL
+    if core.context is None:
+        return NULL
+    if PyContextVar_Get(<PyObject*> core.context, NULL, &block) < 0:
+        PyErr_Clear()
+        return NULL
+    if block == <PyObject*> None:
+        Py_DecRef(block)
+        return NULL
+    return block
+
+
+# ---- the careful way
+
+cdef PyObject* emit_slow(
+    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    cdef bint is_short = False
+    try:
+        emit_objects(<Producer> self, number, level, tuple_of(args, count), fields_of(args + count, names))
+    except MemoryError:
+        is_short = True
+    if is_short:
+        give_up_without_memory(<Producer> self)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef tuple tuple_of(PyObject** items, Py_ssize_t count):
+    cdef tuple made = PyTuple_New(count)
+    cdef Py_ssize_t i
+    for i in range(count):
+        Py_INCREF(<object> items[i])
+        PyTuple_SET_ITEM(made, i, <object> items[i])
+    return made
+
+
+cdef dict fields_of(PyObject** values, PyObject* names):
+    cdef dict fields = {}
+    cdef Py_ssize_t i
+    cdef str name
+    if names != NULL:
+        for i in range(tuple_length(names)):
+            # A name may be of a subclass of str, with a __hash__ of its own: never let that run.
+            name = str.__str__(<object> tuple_item(names, i))
+            fields[name] = <object> values[i]
+    return fields
+
+
+cdef bint emit_objects(Producer self, int32_t number, uint8_t level, tuple args, dict fields) except -1:
+    if self.core is None:
+        raise RuntimeError(f"{type(self).__name__}: Logger.__init__() has not been called")
+    if args:
+        message, args = args[0], args[1:]
+    elif "message" in fields:
+        message = fields.pop("message")
+    else:
+        raise TypeError("a log call needs a message")
+    exc_info = fields.pop("exc_info", None)
+    stacklevel = fields.pop("stacklevel", 1)
+    return emit_careful(self, number, level, message, args, fields, exc_info, stacklevel)
+
+
+# Would the flusher render exactly what str.format gives, and not more than the limit allows?
+cdef bint all_native(Program* program, tuple args, uint64_t limit) noexcept:
+    if program == NULL or not program.native or len(args) < program.required or len(args) > MAX_ARGS:
+        return False
+    # Named placeholders are filled from the call's fields as they were given: that is the fast way's, or str.format's.
+    return program.names == 0 and args_are_native(program, args) and size_of_texts(args) <= (limit // 10) >> (program.growth - 2)
+
+
+# In characters, each of which may become ten bytes: !a shows one as \U0001f600.
+cdef uint64_t size_of_texts(tuple args) noexcept:
+    cdef uint64_t size = 0
+    for value in args:
+        if type(value) is str:
+            size += <uint64_t> len(<str> value)
+        elif type(value) is bytes:
+            size += <uint64_t> len(<bytes> value)
+    return size
+
+
+cdef bint args_are_native(Program* program, tuple args) noexcept:
+    cdef Py_ssize_t i
+    cdef uint32_t kind
+    for i in range(len(args)):
+        kind = kind_of(args[i])
+        if kind == 0 or (i < program.required and not program.accepts[i] & kind):
+            return False
+    return True
+
+
+cdef uint32_t kind_of(object value) noexcept:
+    """The KIND bit of a value that is copied as bits; 0: none."""
+    cdef char room[16]
+    cdef Cursor out
+    cdef int kind
+    if type(value) is str:
+        return KIND_STR
+    if type(value) is bytes:
+        return KIND_BYTES
+    out.at = room
+    out.end = room + sizeof(room)
+    kind = put_value(&out, <PyObject*> value)
+    return <uint32_t> kind if kind > 0 else 0
+
+
+# Is it a template whatever the fields are? With fields alone, one that has braces is so only once they have filled it.
+cdef bint is_kept_template(str message, tuple args, dict fields) except -1:
+    return bool(args) or (bool(fields) and not has_braces(message))
+
+
+cdef bint emit_careful(
+    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel
+) except -1:
+    """One record, whatever its parts are. Raises only what is the program's own: KeyboardInterrupt, SystemExit, RecursionError.
+
+    A MemoryError comes out of here, too, for the callers of this function: the record is not there, and not counted yet.
+    """
+    cdef Core core = self.core
+    cdef uint64_t limit = load_relaxed(&core.engine.max_message_bytes)
+    cdef Program* program = NULL
+    cdef str text = None
+    cdef tuple exception = None
+    cdef object trouble = None
+    try:
+        if exc_info is not None and exc_info is not False:
+            exception = exception_texts(exc_info, limit)
+        if type(message) is str and is_kept_template(message, args, fields) and <uint64_t> len(message) <= limit // 4:
+            program = register_template(message)
+        if not all_native(program, args, limit):
+            program = NULL
+            text = cut_text(format_message(core, message, args, fields, stacklevel, limit), limit)
+        place = safe_site(core, stacklevel, None)
+        name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
+        block = FieldBlock(fields, None, limit) if fields else None
+    except (RecursionError, MemoryError):
+        raise
+    except Exception as error:
+        trouble = error  # what has a way of its own to fail has been dealt with before it comes here
+    if trouble is not None:
+        return give_up(core, trouble)
+    return commit_careful(self, number, level, program, text, args, block, place, name, exception, NULL)
+
+
+cdef bint emit_text(
+    Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin
+) except -1:
+    """One record of a finished text. It never meets the table of templates, nor `format`: it may be from outside."""
+    cdef Core core = self.core
+    cdef uint64_t limit = load_relaxed(&core.engine.max_message_bytes)
+    cdef str text = None
+    cdef tuple exception = None
+    cdef Origin numbers
+    cdef const Origin* own = NULL
+    cdef object trouble = None
+    try:
+        if exc_info is not None and exc_info is not False:
+            exception = exception_texts(exc_info, limit)
+        text = cut_text(message if type(message) is str else safe_str(message), limit)
+        place = safe_site(core, 1, frame)
+        name = None
+        if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME:
+            name = current_thread_name() if origin is None else safe_str(origin[1])
+        block = FieldBlock(fields, None, limit) if fields else None
+        if origin is not None:
+            numbers = origin_of(core, origin[0], origin[2])
+            own = &numbers
+    except (RecursionError, MemoryError):
+        raise
+    except Exception as error:
+        trouble = error
+    if trouble is not None:
+        return give_up(core, trouble)
+    return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, own)
+
+
+cdef Origin origin_of(Core core, object thread, object process) except *:
+    """Of what `logging` says; what is no number (`logging.logThreads` is off) is not known, or is the caller's."""
+    cdef Origin origin
+    origin.process = word_of(process, core.engine.process)
+    if origin.process == core.engine.process:
+        origin.process = 0
+    origin.thread = word_of(thread, 0 if origin.process else PyThread_get_thread_ident())
+    return origin
+
+
+cdef uint64_t word_of(object value, uint64_t otherwise) except *:
+    return value if type(value) is int and 0 <= value < (1 << 64) else otherwise
+
+
+cdef int64_t line_number(object value) noexcept:
+    """Of a place that somebody gives: whatever it is, the record is made."""
+    return value if type(value) is int and 0 <= value <= INT32_MAX else 0
+
+
+cdef object safe_site(Core core, object stacklevel, object frame):
+    try:
+        return careful_site(core, stacklevel, frame)
+    except (RecursionError, MemoryError):
+        raise
+    except Exception:
+        pass
+    return UNKNOWN_PLACE  # the interpreter has taken this module apart
+
+
+cdef object careful_site(Core core, object stacklevel, object frame):
+    """The site's id, or (module, function, path, line) where the registry has no place for it; None: not wanted."""
+    if not load_relaxed32(&core.engine.needs) & NEED_SITE:
+        return None
+    if type(frame) is tuple:
+        return frame  # logging's own word for it: see stdlib.py
+    if frame is None:
+        frame = frame_at(stacklevel)
+    if frame is None:
+        return UNKNOWN_PLACE
+    place = place_of(frame)
+    return register_site(place) or describe_place(place)
+
+
+cdef bint commit_careful(
+    Producer self, int32_t number, uint8_t level, Program* program, str text, tuple args, FieldBlock fields, object place,
+    str name, tuple exception, const Origin* origin
+) except -1:
+    cdef Core core = self.core
+    cdef Call call
+    cdef PyObject* arguments[MAX_ARGS]
+    cdef PyObject* site[4]
+    cdef PyObject* error[EXCEPTION_TEXTS]
+    cdef PyObject* context = NULL
+    cdef FieldBlock bound = self.bound
+    cdef bytes own = fields.data if fields is not None else b""
+    cdef bytes joined
+    cdef Py_ssize_t i
+    memset(&call, 0, sizeof(Call))
+    call.level_number = number
+    call.level = level
+    call.program = program
+    call.message = <PyObject*> text
+    if program != NULL:
+        call.arg_count = len(args)
+        for i in range(len(args)):
+            arguments[i] = <PyObject*> args[i]
+        call.args = arguments
+    if load_relaxed32(&core.engine.needs) & NEED_CONTEXT:
+        context = current_context(core)
+    if type(place) is tuple:
+        place = (safe_str(place[0]), safe_str(place[1]), safe_str(place[2]), line_number(place[3]))
+        for i in range(4):
+            site[i] = <PyObject*> (<tuple> place)[i]
+        call.inline_site = site
+    elif place is not None:
+        call.site = place
+    call.origin = origin
+    if name is not None:
+        call.thread_name = <PyObject*> name
+    if exception is not None:
+        for i in range(EXCEPTION_TEXTS):
+            error[i] = <PyObject*> exception[i]
+        call.exception = error
+    if context != NULL:
+        use_block(context, &call.context, &call.context_size, &call.context_fields)
+    # The call's own fields were encoded too: they go in behind the bound ones as one block.
+    joined = (bound.data if bound is not None else b"") + own
+    call.bound = joined
+    call.bound_size = <uint32_t> len(joined)
+    call.bound_fields = (bound.count if bound is not None else 0) + (fields.count if fields is not None else 0)
+    try:
+        return place_record(self, &call, bound is not None and fields is not None)
+    finally:
+        if context != NULL:
+            Py_DecRef(context)
+
+
+# The record is in the ring. Without memory for what follows, the next call's turn, or the flusher's, comes to the same work.
+cdef bint after_emit(Producer self) except -1:
+    try:
+        follow_up(self)
+    except MemoryError:
+        pass
+    return True
+
+
+cdef str fallback_text(str message, tuple args, dict fields):
+    """What is written for a message that cannot be formatted: itself, and what was to go into it."""
+    cdef list parts = [message]
+    for arg in args:
+        parts.append(safe_repr(arg))
+    for name, value in fields.items():
+        parts.append(f"{name}={safe_repr(value)}")
+    return " ".join(parts)
+
+
+cdef str format_message(Core core, object message, tuple args, dict fields, object stacklevel, unsigned long long limit):
+    cdef str template
+    cdef str text = None
+    cdef object trouble = None
+    if type(message) is not str:
+        try:
+            template = str(message)
+            if type(template) is not str:
+                template = str.__str__(template)
+        except RecursionError:
+            raise
+        except Exception as error:
+            template = safe_str(message)
+            core.note_failed_format(located(error, template, stacklevel))
+    else:
+        template = message
+    if not args and (not fields or not names_fields_only(template, fields)):
+        return template
+    try:
+        text = formatted(template, args, fields) if args else filled(template, fields, <Py_ssize_t> limit)
+    except RecursionError:
+        raise
+    except Exception as error:
+        trouble = error
+    if trouble is not None:
+        core.note_failed_format(located(trouble, template, stacklevel))
+        return fallback_text(template, args, fields)
+    if template is message and not args and <uint64_t> len(template) <= limit // 4:
+        # Its fields have filled it once: the next call may have that done on the flusher's thread. What stays as it is
+        # (a request's path) gets no place in the table.
+        register_template(template)
+    return text
+
+
+cdef object located(object error, str template, object stacklevel):
+    """The error with a note that says which message it is about, and where that was logged."""
+    try:
+        if not hasattr(error, "__notes__"):  # somebody's __format__ may raise the same object each time
+            frame = frame_at(stacklevel)
+            place = f", logged at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
+            error.add_note(f"in the message {show(template)}{place}")
+    except RecursionError:
+        raise
+    except Exception:
+        pass
+    return error
+
+
+cdef str cut_text(str text, unsigned long long limit_bytes):
+    """At most `limit_bytes` of UTF-8, and then a mark that says that something is missing."""
+    cdef Py_ssize_t limit = <Py_ssize_t> min(limit_bytes, <unsigned long long> MAX_RECORD_BYTES // 8)
+    if len(text) <= limit // 6 or (len(text) <= limit and (text.isascii() or len(utf8(text)) <= limit)):
+        return text
+    kept = utf8(text[:limit])[:limit].decode("utf-8", "ignore")
+    return f"{kept} [logly: cut, {len(text)} characters in all]"
+
+
+# Kept in a C variable: a __del__ may log when the interpreter has emptied this module.
+cdef object handled_exception = sys.exc_info
+
+
+cdef object exception_of(object exc_info):
+    """(exception, its traceback) that `exc_info` stands for; None when there is none."""
+    if isinstance(exc_info, BaseException):
+        return (exc_info, exc_info.__traceback__)
+    if isinstance(exc_info, tuple):
+        if len(exc_info) == 3 and isinstance(exc_info[1], BaseException):
+            return (exc_info[1], exc_info[2])
+        return None
+    if not exc_info:
+        return None
+    error = handled_exception()[1]
+    return (error, error.__traceback__) if error is not None else None
+
+
+cdef tuple exception_texts(object exc_info, unsigned long long limit):
+    """(type, message, traceback, the traceback made safe) as text; None when there is no exception."""
+    cdef object trouble
+    try:
+        found = exception_of(exc_info)
+        if found is None:
+            return None
+        render = exception_renderer()
+        if render is None:
+            kind, message = type_name(found[0]), cut_text(safe_str(found[0]), limit)
+            return (kind, message, f"{one_word(kind)}: {message!r}", "")
+        kind, message, stack, safe = render(*found)
+        return (cut_text(kind, limit), cut_text(message, limit), cut_text(stack, limit), cut_text(safe, limit))
+    except RecursionError:
+        raise
+    except Exception as error:
+        trouble = error
+    return ("?", "", f"<exception could not be rendered: {one_word(type_name(trouble))}>", "")
+
+
+cdef object exception_renderer():
+    """`tracebacks.exception_text`; None for a late `__del__`: nothing can be imported any more."""
+    try:
+        from logly.caller.tracebacks import exception_text
+        return exception_text
+    except ImportError:
+        pass
+    return None
+
+
+cdef object frame_at(object stacklevel):
+    """The frame of the call (1) or of its callers (2, ...); the outermost one where there are fewer. None: there is none."""
+    cdef PyObject* found = frame_of(PyThreadState_Get())
+    if found == NULL:
+        return None
+    frame = <object> found
+    Py_DecRef(found)
+    if type(stacklevel) is int:
+        while stacklevel > 1 and frame.f_back is not None:
+            frame = frame.f_back
+            stacklevel -= 1
+    return frame
+
+
+# Also kept in C variables. eventlet puts another dict in the place of `_active`.
+cdef object threads = threading
+cdef dict active_threads = threading._active
+
+
+cdef str current_thread_name():
+    """The calling thread's name, as `threading` knows it now: that of a greenlet where it has been patched."""
+    number = <uint64_t> PyThread_get_thread_ident()
+    active = getattr(threads, "_active", None)
+    if type(active) is not dict:
+        active = active_threads
+    thread = (<dict> active).get(number)
+    if thread is None:
+        number = greenlet_ident(number)
+        thread = (<dict> active).get(number)
+    name = getattr(thread, "_name", None) if thread is not None else None
+    return name if type(name) is str else f"thread-{number}"
+
+
+cdef object greenlet_ident(object number):
+    """What `threading.get_ident` says where gevent or eventlet has replaced it; else `number`."""
+    get_ident = getattr(threads, "get_ident", None)
+    if get_ident is None or type(get_ident) is type(len):
+        return number
+    try:
+        number = get_ident()
+    except RecursionError:
+        raise
+    except Exception:  # at the end of the interpreter
+        pass
+    return number

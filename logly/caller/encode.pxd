@@ -1,0 +1,381 @@
+"""The caller's side of a log call: its arguments' bits into the ring.
+
+`encode` writes one record at a cursor; it reads C structures only, so nothing between a reservation and its commit can
+run Python code, allocate, block or raise. What it cannot copy as bits it refuses (NOT_NATIVE), and the caller's
+thread renders that first, outside of the reservation.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memcpy
+
+from logly.flusher.state cimport NEED_THREAD, Engine, engine_wake
+from logly.layout.line cimport Site
+from logly.layout.message cimport Program
+from logly.registry.table cimport Table, table_find
+from logly.ring.leases cimport FREE_THREADED
+from logly.ring.record cimport (
+    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES,
+    TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor,
+    RecordHeader, align_record, put_counted, put_raw, put_tag, put_word,
+)
+from logly.ring.ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_reload_tail, ring_window
+from logly.system.atomic cimport load_pointer, load_relaxed, load_relaxed32, store_relaxed
+from logly.system.clock cimport clock_ticks
+from logly.system.cpython cimport (
+    KEY_IS_VERSION, KNOWS_GLOBALS, NO_KEY, PY_FALSE, PY_NONE, PY_TRUE, PyThreadState_Get, bytes_data, bytes_length,
+    caller_of, float_bits, int_bits, is_bytes, is_float, is_int, is_str, name_in, namespace_key, text_data,
+    text_kind_of, text_length_of, thread_ident, tuple_item, tuple_length,
+)
+from logly.text.buffer cimport copy_text
+from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
+
+cdef enum Encoded:
+    ENCODED = 0
+    NO_ROOM
+    NOT_NATIVE
+
+
+# Where a record was made that somebody else logs: one of `logging` that came through a queue, a socket or a pickle.
+cdef struct Origin:
+    uint64_t thread
+    uint64_t process           # 0: this one
+
+
+# One log call. Everything is borrowed from the caller's frame.
+cdef struct Call:
+    int32_t level_number
+    uint8_t level
+    PyObject* message
+    PyObject** args            # positional arguments after the message
+    Py_ssize_t arg_count
+    PyObject* names            # tuple of the fields' names, or NULL
+    PyObject** values          # the fields' values
+    const char* bound          # fields that bind() encoded
+    uint32_t bound_size
+    uint16_t bound_fields
+    const char* context        # fields that contextualize() encoded
+    uint32_t context_size
+    uint16_t context_fields
+    Program* program           # NULL: the message is text
+    uint32_t site
+    PyObject** inline_site     # module, function, path (str) and line (int) where `site` is 0, or NULL
+    PyObject* thread_name
+    PyObject** exception       # EXCEPTION_TEXTS str, or NULL
+    const Origin* origin       # or NULL: the calling thread, this process
+
+
+# A value whose text was made on the caller's thread: raw JSON, or the digits of a large int.
+cdef struct Rendered:
+    uint8_t tag
+    const char* data
+    Py_ssize_t size
+
+
+cdef inline int put_text(Cursor* out, PyObject* text) noexcept nogil:
+    cdef int kind = text_kind_of(text)
+    cdef uint64_t count = <uint64_t> text_length_of(text)
+    cdef uint8_t tag = TAG_UTF8
+    if kind:
+        tag = TAG_LATIN1 if kind == 1 else TAG_UCS2 if kind == 2 else TAG_UCS4
+    else:
+        kind = 1
+    if count > 0xFFFFFFF0u:
+        return False
+    return put_counted(out, tag, text_data(text), <uint32_t> count, count * <uint64_t> kind)
+
+
+cdef inline int put_int(Cursor* out, PyObject* value) noexcept nogil:
+    cdef int64_t bits
+    cdef int fits = int_bits(value, &bits)
+    if fits == 0:
+        return 0
+    return KIND_INT if put_word(out, TAG_INT if fits == 1 else TAG_UINT, &bits) else -1
+
+
+# The KIND bit of what was written; 0: not native; -1: no room.
+cdef inline int put_value(Cursor* out, PyObject* value) noexcept nogil:
+    cdef double real
+    if is_str(value):
+        return KIND_STR if put_text(out, value) else -1
+    if is_int(value):
+        return put_int(out, value)
+    if is_float(value):
+        real = float_bits(value)
+        return KIND_FLOAT if put_word(out, TAG_FLOAT, &real) else -1
+    if value == PY_NONE:
+        return KIND_NONE if put_tag(out, TAG_NONE) else -1
+    if value == PY_TRUE:
+        return KIND_BOOL if put_tag(out, TAG_TRUE) else -1
+    if value == PY_FALSE:
+        return KIND_BOOL if put_tag(out, TAG_FALSE) else -1
+    if is_bytes(value) and bytes_length(value) < 0x7FFFFFFF:
+        if put_counted(out, TAG_BYTES, bytes_data(value), <uint32_t> bytes_length(value), <uint64_t> bytes_length(value)):
+            return KIND_BYTES
+        return -1
+    return 0
+
+
+cdef inline int encode_args(Cursor* out, const Call* call) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int kind
+    for i in range(call.arg_count):
+        kind = put_value(out, call.args[i])
+        if kind <= 0:
+            return NOT_NATIVE if kind == 0 else NO_ROOM
+        # An argument that the template does not read is copied too: str.format ignores it, and so does the renderer.
+        if i < call.program.required and not call.program.accepts[i] & <uint32_t> kind:
+            return NOT_NATIVE
+    return ENCODED
+
+
+# Every field that the template names must be among the call's own, of a kind that is rendered natively.
+cdef inline bint names_are_given(const Call* call, uint32_t* kinds) noexcept nogil:
+    cdef Py_ssize_t count = tuple_length(call.names) if call.names != NULL else 0
+    cdef Py_ssize_t i
+    cdef uint16_t n
+    cdef bint found
+    if call.program.names > count:
+        return False
+    for n in range(call.program.names):
+        found = False
+        for i in range(count):
+            if <void*> tuple_item(call.names, i) == call.program.name[n]:
+                found = i < 64 and call.program.name_accepts[n] & kinds[i] != 0
+                break
+        if not found:
+            return False
+    return True
+
+
+cdef inline int encode_fields(Cursor* out, const Call* call) noexcept nogil:
+    cdef Py_ssize_t count = tuple_length(call.names)
+    cdef Py_ssize_t i
+    cdef int kind
+    cdef uint32_t kinds[64]
+    for i in range(count):
+        # A name that may hold lone surrogates is made plain first: two names must not become one key.
+        if text_kind_of(tuple_item(call.names, i)) > 1:
+            return NOT_NATIVE
+        if not put_text(out, tuple_item(call.names, i)):
+            return NO_ROOM
+        kind = put_value(out, call.values[i])
+        if kind <= 0:
+            return NOT_NATIVE if kind == 0 else NO_ROOM
+        if i < 64:
+            kinds[i] = <uint32_t> kind
+    if call.program != NULL and call.program.names and not names_are_given(call, kinds):
+        return NOT_NATIVE
+    return ENCODED
+
+
+cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uint16_t* flags) noexcept nogil:
+    cdef uint64_t ident
+    cdef int i
+    if call.origin != NULL and call.origin.process:
+        flags[0] |= HAS_PROCESS
+        if not put_raw(out, &call.origin.process, 8):
+            return False
+    if needs & NEED_THREAD:
+        ident = call.origin.thread if call.origin != NULL else thread_ident(PyThreadState_Get())
+        flags[0] |= HAS_THREAD
+        if not put_raw(out, &ident, 8):
+            return False
+    if call.thread_name != NULL:
+        flags[0] |= HAS_THREAD_NAME
+        if not put_text(out, call.thread_name):
+            return False
+    if call.inline_site != NULL:
+        flags[0] |= HAS_SITE
+        for i in range(3):
+            if not put_text(out, call.inline_site[i]):
+                return False
+        if put_value(out, call.inline_site[3]) <= 0:
+            return False
+    return True
+
+
+cdef inline bint encode_exception(Cursor* out, const Call* call, uint16_t* flags) noexcept nogil:
+    cdef int i
+    flags[0] |= HAS_EXCEPTION
+    for i in range(EXCEPTION_TEXTS):
+        if not put_text(out, call.exception[i]):
+            return False
+    return True
+
+
+cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept nogil:
+    cdef RecordHeader* header = <RecordHeader*> out.at
+    cdef Py_ssize_t fields = tuple_length(call.names) if call.names != NULL else 0
+    cdef uint16_t flags = 0
+    cdef int status
+    if out.end - out.at < <Py_ssize_t> sizeof(RecordHeader):
+        return NO_ROOM
+    out.at += sizeof(RecordHeader)
+    header.ticks = clock_ticks()
+    if (
+        needs & NEED_THREAD or call.thread_name != NULL or call.inline_site != NULL or call.origin != NULL
+    ) and not encode_front(out, call, needs, &flags):
+        return NO_ROOM
+    if call.program != NULL:
+        status = encode_args(out, call)
+        if status:
+            return status
+    elif not put_text(out, call.message):
+        return NO_ROOM
+    if call.context_size and not put_raw(out, call.context, call.context_size):
+        return NO_ROOM
+    if call.bound_size and not put_raw(out, call.bound, call.bound_size):
+        return NO_ROOM
+    if fields:
+        status = encode_fields(out, call)
+        if status:
+            return status
+    elif call.program != NULL and call.program.names:
+        return NOT_NATIVE
+    # Two of context, bind and call: the same name may stand in both.
+    if (call.context_size != 0) + (call.bound_size != 0) + (fields != 0) > 1:
+        flags |= MAY_REPEAT
+    if call.exception != NULL and not encode_exception(out, call, &flags):
+        return NO_ROOM
+    header.kind = RECORD_INLINE
+    header.level = call.level
+    header.flags = flags
+    header.template_id = call.program.id if call.program != NULL else 0
+    header.site = call.site
+    header.args = <uint16_t> call.arg_count if call.program != NULL else 0
+    header.fields = <uint16_t> (fields + call.bound_fields + call.context_fields)
+    header.level_number = call.level_number
+    return ENCODED
+
+
+# The last bytes before a record boundary are left over; the next record starts on 8.
+cdef inline uint64_t finish_record(char* record, Cursor* out) noexcept nogil:
+    cdef uint64_t size = align_record(<uint64_t> (out.at - record))
+    (<RecordHeader*> record).size = <uint32_t> size
+    return size
+
+
+# Straight into the ring, when the record fits into what is known to be free at its place. NO_ROOM otherwise: the ring
+# may be full, the lap may end, or the record may be too large; that is sorted out off this path.
+cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, uint64_t limit) noexcept nogil:
+    cdef uint64_t room
+    cdef Cursor out
+    cdef char* record = ring_window(ring, &room)
+    cdef int status
+    out.at = record
+    out.end = record + room
+    if FREE_THREADED:
+        ring_begin(ring)
+    status = encode(&out, call, needs)
+    # `end` is on 8 like every position, so the rounded size is in the window too.
+    if status == ENCODED:
+        if <uint64_t> (out.at - record) > limit:
+            status = NO_ROOM
+        else:
+            commit_record(ring, record, finish_record(record, &out))
+    if FREE_THREADED:
+        ring_end(ring)
+    return status
+
+
+# The most common call, a message without arguments or fields: what `encode_in_place` would write, without asking for what
+# is not there. `site`: the call's, where one is needed.
+cdef inline int text_in_place(
+    Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint32_t needs, uint64_t limit
+) noexcept nogil:
+    cdef uint64_t room, ident
+    cdef uint64_t length = <uint64_t> text_length_of(message)
+    cdef uint32_t count = <uint32_t> length
+    cdef char* record = ring_window(ring, &room)
+    cdef RecordHeader* header = <RecordHeader*> record
+    cdef char* at = record + sizeof(RecordHeader)
+    cdef uint64_t size = align_record(sizeof(RecordHeader) + 8 + 5 + length)
+    if size > room or size > limit:
+        return NO_ROOM
+    if FREE_THREADED:
+        ring_begin(ring)
+    header.ticks = clock_ticks()
+    header.kind = RECORD_INLINE
+    header.level = level
+    header.flags = 0
+    header.template_id = 0
+    header.site = site
+    header.args = 0
+    header.fields = 0
+    header.level_number = number
+    if needs & NEED_THREAD:
+        ident = thread_ident(PyThreadState_Get())
+        memcpy(at, &ident, 8)
+        at += 8
+        header.flags = HAS_THREAD
+    else:
+        size = align_record(sizeof(RecordHeader) + 5 + length)
+    header.size = <uint32_t> size
+    at[0] = TAG_UTF8
+    memcpy(at + 1, &count, 4)
+    copy_text(at + 5, <const char*> text_data(message), length)
+    commit_record(ring, record, size)
+    if FREE_THREADED:
+        ring_end(ring)
+    return ENCODED
+
+
+cdef inline void commit_record(Ring* ring, char* record, uint64_t size) noexcept nogil:
+    if FREE_THREADED:
+        ring.last_ticks = (<RecordHeader*> record).ticks
+    ring_commit(ring, size)
+
+
+# The id of the calling frame's site, or 0 when it is not registered. One code object may be run as code of several modules
+# (exec, FunctionType): each has a site of its own.
+cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
+    cdef int32_t instruction = 0
+    cdef PyObject* globals = NULL
+    cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction, &globals)
+    cdef Site* first
+    cdef Site* site
+    cdef uint64_t key
+    if code == NULL:
+        return 0
+    first = <Site*> table_find(sites, <uint64_t> code, <uint64_t> <uint32_t> instruction + 1)
+    if first == NULL:
+        return 0
+    key = namespace_key(globals)
+    site = first
+    while load_relaxed(&site.space) != key:
+        site = load_pointer(&site.next)
+        if site == NULL:
+            return site_by_name(first, globals, key) if KNOWS_GLOBALS else 0
+    return site.id
+
+
+# The site of the module whose name stands in `globals`: for namespaces that are not known by a key, and where the key is a
+# version, for those in which a global has been assigned to since the last call.
+cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) noexcept nogil:
+    cdef PyObject* name = NULL
+    if not name_in(globals, &name):
+        return 0
+    while load_pointer(&site.name) != <void*> name:
+        site = load_pointer(&site.next)
+        if site == NULL:
+            return 0
+    if KEY_IS_VERSION and key != NO_KEY:
+        store_relaxed(&site.space, key)
+    return site.id
+
+
+# Past its half, the ring is looked at every eighth of a lap, not at every record: the reload fetches the consumer's
+# cache line and the wake-up fences.
+cdef inline void wake_if_half_full(Engine* engine, Ring* ring) noexcept nogil:
+    ring_reload_tail(ring)
+    if ring.head - ring.cached_tail > ring.capacity >> 1:
+        ring.wake_at = ring.head + (ring.capacity >> 3)
+        engine_wake(engine)
+
+
+cdef inline void after_commit(Engine* engine, Ring* ring, int32_t level_number) noexcept nogil:
+    if level_number >= <int32_t> load_relaxed32(<uint32_t*> &engine.flush_level):
+        engine_wake(engine)
+    elif ring.head - ring.cached_tail > ring.capacity >> 1 and <int64_t> (ring.head - ring.wake_at) >= 0:
+        wake_if_half_full(engine, ring)

@@ -1,0 +1,306 @@
+# A record that does not go straight into the ring: it is encoded into a block of its own, and waits for room, goes in as a
+# pointer, goes beside the ring, or is dropped and counted.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, after_commit, encode, finish_record
+from logly.flusher.deliver cimport is_stalled
+from logly.flusher.state cimport POST_START, Engine, engine_wake
+from logly.ring.leases cimport FREE_THREADED, own_ring
+from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
+from logly.ring.ring cimport (
+    RECORD_HEAP, Ring, ring_begin, ring_commit, ring_end, ring_max_inline, ring_reload_tail, ring_reserve,
+)
+from logly.spool.format cimport Spool, spool_keep, spool_let_go, spool_put_blob
+from logly.system.atomic cimport (
+    fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32,
+)
+from logly.system.clock cimport clock_monotonic_ns, clock_ticks
+from logly.system.cpython cimport PyErr_CheckSignals, PyThread_get_thread_ident, Py_DecRef, Py_IncRef
+from logly.system.event cimport event_prepare, event_wait
+from logly.text.buffer cimport buffer_append
+
+# Of other included files:
+#   caller/calls.pxi: Producer
+#   caller/careful.pxi: after_emit
+#   control/core.pxi: Core, no_memory
+#   control/rings.pxi: enter_ring, enter_ring_of_thread, leave_ring
+#   control/spooling.pxi: core_is_recovering, spool_hold_back
+#   spool/spool_file.pxi: SpoolFile, spool_error
+
+
+cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
+    """Encodes into a block of its own, then into the ring: in place, or as a pointer when it is large."""
+    cdef Core core = self.core
+    cdef size_t size = 1024
+    cdef char* block
+    cdef Cursor out
+    cdef int status = NO_ROOM
+    while True:
+        block = <char*> malloc(size)
+        if block == NULL:
+            return give_up(core, no_memory)
+        out.at = block
+        out.end = block + size
+        status = encode(&out, call, load_relaxed32(&core.engine.needs))
+        if status != NO_ROOM:
+            break
+        free(block)
+        size *= 2
+        if size > MAX_RECORD_BYTES:
+            return give_up(core, MemoryError("logly: a record of more than 2 GiB"))
+    if status == NOT_NATIVE:
+        free(block)
+        return give_up(core, SystemError("logly: a record was prepared with a value that is not native"))
+    if may_repeat:
+        (<RecordHeader*> block).flags |= MAY_REPEAT
+    if load_relaxed(&core.inside) and load_relaxed(&core.inside) == <uint64_t> PyThread_get_thread_ident():
+        (<RecordHeader*> block).flags |= core.inside_marks
+    return hand_over(self, block, finish_record(block, &out), call.level_number)
+
+
+cdef bint count_dropped(Core core) except -1:
+    fetch_add(&core.engine.dropped, 1)
+    return True
+
+
+# The record cannot be made: counted and told, for a log call does not raise.
+cdef bint give_up(Core core, error) except -1:
+    count_dropped(core)
+    core.tell(error)
+    return True
+
+
+cdef bint give_up_without_memory(Producer self) except -1:
+    if self.core is None:
+        raise MemoryError
+    return give_up(self.core, no_memory)
+
+
+cdef struct Handover:
+    char* block
+    uint64_t size
+    Spool* spool                     # that has a copy of it, for it is large, and is kept
+    PyObject* owner                  # its object: a child that a signal handler forks meanwhile lets go of it
+    uint64_t blob                    # where the copy is; 0: it could not be made
+
+
+cdef void keep_spool(Handover* record, Spool* spool) noexcept:
+    record.spool = spool
+    record.owner = <PyObject*> spool.owner
+    Py_IncRef(record.owner)
+    spool_keep(spool)
+
+
+cdef void drop_spool(Handover* record) noexcept:
+    if record.spool != NULL:
+        spool_let_go(record.spool)
+        record.spool = NULL
+        record.blob = 0
+        Py_DecRef(record.owner)
+
+
+# Takes over `block`.
+cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) except -1:
+    cdef Core core = self.core
+    cdef Handover record
+    cdef Ring* ring
+    cdef char* place = NULL
+    record.block = block
+    record.size = size
+    record.spool = NULL
+    record.blob = 0
+    cdef bint is_short = False
+    try:
+        ring = enter_with_room(core, &record, &place)
+    except MemoryError:
+        is_short = True
+    except BaseException:
+        drop_spool(&record)
+        free(block)
+        count_dropped(core)
+        raise
+    if is_short:
+        drop_spool(&record)
+        free(block)
+        return give_up(core, no_memory)
+    if ring == NULL:
+        if not (core.is_inside() and put_aside(core, block, size)):
+            count_dropped(core)
+        drop_spool(&record)
+        free(block)
+        engine_wake(core.engine)
+        return True
+    commit_block(core.engine, ring, place, &record, number)
+    leave_ring(core.engine, ring)
+    drop_spool(&record)
+    if load_relaxed32(&core.engine.post):
+        after_emit(self)
+    return True
+
+
+# Enters the ring when it has room for the record, at `place`. NULL: it does not get any. Raises what a signal handler raises.
+cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NULL:
+    cdef Engine* engine = core.engine
+    cdef Ring* ring
+    cdef uint64_t tail
+    cdef bint large, is_stalled
+    while True:
+        ring = enter_ring_of_thread(core)
+        if ring == NULL:
+            return NULL
+        if record.spool != NULL and record.spool != ring.spool:
+            leave_ring(engine, ring)
+            drop_spool(record)
+            continue
+        large = record.size > ring_max_inline(ring)
+        if large and ring.spool != NULL and record.spool == NULL:
+            # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
+            keep_spool(record, <Spool*> ring.spool)
+            leave_ring(engine, ring)
+            spool_large_record(core, record)
+            continue
+        if large:
+            ring_reload_tail(ring)
+        if not large or heap_has_room(engine, ring, record.size):
+            place[0] = ring_reserve(ring, sizeof(RecordHeap) if large else record.size)
+            if place[0] != NULL:
+                return ring
+        # What the reservation saw, not what is there now: if the ring is emptied in between, nobody will move it again.
+        tail = ring.cached_tail
+        is_stalled = ring.stalled_tail == tail
+        leave_ring(engine, ring)
+        if not wait_for_room(core, ring, tail, is_stalled):
+            return NULL
+
+
+cdef void commit_block(Engine* engine, Ring* ring, char* place, const Handover* record, int32_t number) noexcept:
+    cdef RecordHeader* header = <RecordHeader*> record.block
+    cdef bint large = record.size > ring_max_inline(ring)
+    if FREE_THREADED:
+        ring_begin(ring)
+    # The order in the ring is the order in time, also for one that had to wait.
+    header.ticks = clock_ticks()
+    if FREE_THREADED:
+        ring.last_ticks = header.ticks
+    if large:
+        commit_heap(ring, <RecordHeap*> place, record)
+    else:
+        memcpy(place, record.block, record.size)
+        ring_commit(ring, record.size)
+        free(record.block)
+    if FREE_THREADED:
+        ring_end(ring)
+    if large:
+        engine_wake(engine)
+    else:
+        after_commit(engine, ring, number)
+
+
+# The thread that does the flusher's work cannot wait for the flusher: its record goes beside the ring. Not with a spool, whose
+# ring numbers its records: they would not be found again there.
+cdef bint put_aside(Core core, char* block, uint64_t size) except -1:
+    cdef Engine* engine = core.engine
+    cdef bint taken = False
+    core.lock()
+    if not engine.spooled and engine.aside.size + size <= engine.heap_limit:
+        (<RecordHeader*> block).ticks = clock_ticks()
+        buffer_append(&engine.aside, block, size)
+        taken = not engine.aside.failed
+        engine.aside.failed = False
+        engine.past_committed += taken
+    core.unlock()
+    return taken
+
+
+cdef void commit_heap(Ring* ring, RecordHeap* heap, const Handover* record) noexcept:
+    heap.size = sizeof(RecordHeap)
+    heap.kind = RECORD_HEAP
+    heap.block = record.block
+    heap.block_size = record.size
+    heap.blob = record.blob
+    ring.heap_bytes_in += record.size
+    ring_commit(ring, sizeof(RecordHeap))
+
+
+cdef bint spool_large_record(Core core, Handover* record) except -1:
+    """Copies it into the spool's file. Where there is no room for that, `on_error` is told: a crash would lose it."""
+    cdef SpoolFile file
+    (<RecordHeader*> record.block).ticks = clock_ticks()
+    with nogil:
+        record.blob = spool_put_blob(record.spool, record.block, record.size)
+    if record.blob == 0:
+        file = <SpoolFile> <object> record.spool.owner
+        core.tell(spool_error(file.path, f"no space for a record of {record.size} bytes: it is in memory only", 28))
+    return True
+
+
+cdef bint heap_has_room(Engine* engine, Ring* ring, uint64_t size) noexcept:
+    cdef uint64_t waiting = ring.heap_bytes_in - load_relaxed(&ring.heap_bytes_out)
+    return waiting == 0 or waiting + size <= load_relaxed(&engine.heap_limit)
+
+
+# Whether the ring is still the one that this thread writes to (it is gone if not), and its reader has not moved. `gives_up`: the
+# thread has waited for that long enough.
+cdef bint is_as_full(Engine* engine, Ring* ring, uint64_t tail, bint gives_up) noexcept:
+    cdef Ring* now = <Ring*> own_ring(load_relaxed(&engine.generation))
+    cdef bint same
+    if now == NULL:
+        now = enter_ring(engine)
+    same = now == ring and load_acquire(&ring.positions.tail) == tail
+    if same and gives_up:
+        ring.stalled_tail = tail
+    leave_ring(engine, now)
+    return same
+
+
+cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) except -1:
+    """Until the ring's tail is not at `tail` any more, or the ring is another one; the caller has left it.
+
+    True: try again. False: the record is to be dropped. Releases the GIL; raises what a signal handler raises.
+    """
+    cdef Engine* engine = core.engine
+    cdef int64_t begun = clock_monotonic_ns()
+    cdef int64_t patient_from = begun
+    cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
+    cdef uint32_t ticket
+    if ring == core.stand_in:
+        core.make_ring()
+        return True
+    if core.is_inside():
+        core.pass_here()
+        return not is_as_full(engine, ring, tail, False)
+    if load_relaxed32(&engine.drops):
+        return False
+    if is_stalled:
+        return False
+    if load_relaxed32(&engine.post) & POST_START:
+        core.ask_for_flusher()
+    while is_as_full(engine, ring, tail, False):
+        if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
+            # A recovery takes long: better in another order than lost. The wait begins anew.
+            spool_hold_back(core, 0)
+            patient_from = clock_monotonic_ns()
+        if clock_monotonic_ns() - patient_from > limit and is_as_full(engine, ring, tail, True):
+            # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
+            # until it moves.
+            fetch_add(&core.blocked, clock_monotonic_ns() - begun)
+            return False
+        if not load_acquire32(&core.has_flusher):
+            core.drain_here()
+        elif core.flusher_is_in_python():
+            core.pass_here()
+        fetch_add(&engine.waiters, 1)
+        fence_full()
+        ticket = event_prepare(&engine.space)
+        if is_as_full(engine, ring, tail, False):
+            engine_wake(engine)
+            with nogil:
+                event_wait(&engine.space, ticket, 50000000)
+        fetch_sub(&engine.waiters, 1)
+        PyErr_CheckSignals()
+    fetch_add(&core.blocked, clock_monotonic_ns() - begun)
+    return True

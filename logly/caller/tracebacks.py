@@ -1,0 +1,286 @@
+"""Exceptions as text: as Python prints them, and with what is not Python's own escaped or indented."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from traceback import TracebackException
+
+from logly.levels import BUILTIN_LEVELS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, TracebackType
+
+__all__ = ["exception_text"]
+
+_INDENTED = "\n    "
+
+#: Names of exception classes as source code writes them. A class that was made from data may have any text there.
+_PLAIN_NAME = re.compile(r"[^\W\d][\w.<>]*")
+#: How text may begin that stands at the margin: not as time stamps, brackets and levels do.
+_PLAIN_WORDS = re.compile(rf"(?!(?:{'|'.join(BUILTIN_LEVELS)})\b)[^\W\d_]")
+#: What the traceback module itself writes at the margin, and the end of the text.
+_HEADLINES = {
+    "",
+    "Traceback (most recent call last):",
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+}
+
+#: The text of a traceback's entry, by code object (its id), instruction and line: finding the marks under a line costs
+#: the traceback module a parse of it. The code object is kept with it, so that its id is not used again.
+_entries: dict[tuple[int, int, int], tuple[CodeType, str]] = {}
+_MOST_ENTRIES = 1024
+
+#: Their message is completed with a guess that looks at the traceback's frames ("Did you mean ...?").
+_GUESSING = (NameError, AttributeError, ImportError, SyntaxError)
+
+
+def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str, str, str]:
+    """Return an exception's type, its message, its traceback, and the traceback made safe.
+
+    The traceback is `traceback.format_exception`'s, byte for byte. In the safe one no text from outside begins a line
+    that could pass for a log record: see `_indent_messages`. It is "" where the two do not differ.
+
+    Never raises on account of the exception (a ``__str__`` that fails, say), but for what is to go up at once: a
+    RecursionError, because an exception that logs itself while it is shown would be shown again at every level above;
+    and what ends the program.
+    """
+    kind = type(error).__name__
+    message = _text_of(error)
+    try:
+        stack, safe = _stack_text(error, trace)
+    except RecursionError:
+        raise
+    except Exception as trouble:
+        stack = f"{kind}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
+        safe = _indented(stack)
+    return kind, message, stack, safe
+
+
+def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:
+    """The traceback, and the traceback made safe."""
+    if not _is_plain(error) or hasattr(error, "__notes__"):
+        _show_others(error)
+    front = _known_entries(error, trace)
+    rendered = TracebackException(type(error), error, trace if front is None else None, compact=True)
+    stack = (front or "") + "".join(rendered.format())
+    if front is None:
+        _remember_entries(rendered, trace)
+    try:
+        safe = (front or "") + "".join(rendered.format()) if _indent_messages(rendered) else ""
+        if not _has_only_own_lines(safe or stack, rendered):
+            safe = _indented(stack)
+    except RecursionError:
+        raise
+    except Exception:
+        safe = _indented(stack)
+    return stack, safe
+
+
+def _is_plain(error: BaseException) -> bool:
+    """Whether its text is its traceback's entries and its own line: no other exception is shown with it."""
+    return (
+        error.__cause__ is None
+        and (error.__context__ is None or error.__suppress_context__)
+        and not isinstance(error, _GUESSING)
+        and not hasattr(error, "exceptions")
+        and not hasattr(sys, "tracebacklimit")
+    )
+
+
+def _keys(trace: TracebackType | None) -> list[tuple[int, int, int]] | None:
+    """What the entries are kept under; None when they may be shown in short ("Previous line repeated 5 more times")."""
+    keys: list[tuple[int, int, int]] = []
+    repeated = 0
+    while trace is not None:
+        line = trace.tb_lineno
+        repeated = repeated + 1 if keys and keys[-1][2] == line else 0
+        if repeated >= 3:
+            return None
+        keys.append((id(trace.tb_frame.f_code), trace.tb_lasti, line))
+        trace = trace.tb_next
+    return keys
+
+
+def _known_entries(error: BaseException, trace: TracebackType | None) -> str | None:
+    """The traceback without the exception's own line, if every entry of it has been rendered before."""
+    keys = _keys(trace) if trace is not None and _is_plain(error) else None
+    if keys is None:
+        return None
+    parts = ["Traceback (most recent call last):\n"]
+    for key in keys:
+        known = _entries.get(key)
+        if known is None:
+            return None
+        parts.append(known[1])
+    return "".join(parts)
+
+
+def _remember_entries(rendered: TracebackException, trace: TracebackType | None) -> None:
+    """Keep the text of each entry that this traceback shows."""
+    keys = _keys(trace)
+    texts = rendered.stack.format() if keys else []
+    if keys is None or len(texts) != len(keys):
+        return
+    if len(_entries) + len(keys) > _MOST_ENTRIES:
+        _entries.clear()
+    for key, text, frame in zip(keys, texts, rendered.stack, strict=True):
+        # Odd names are made safe one by one: see `_indent_message`. A line of source may have line breaks in it where a
+        # program put it into `linecache` itself.
+        is_plain = "\n" not in frame.filename + frame.name and text.count("\n") == text.count("\n  ") + 1
+        if trace is not None and is_plain:
+            _entries[key] = (trace.tb_frame.f_code, text)
+        trace = trace.tb_next if trace is not None else None
+
+
+def _text_of(value: object, what: str = "exception") -> str:
+    try:
+        return str.__str__(str(value))
+    except RecursionError:
+        raise
+    except Exception:
+        return f"<{what} str() failed>"
+
+
+def _show_others(error: BaseException) -> None:
+    """Make the text of each exception that is shown with this one, and of all notes, for what that raises.
+
+    `TracebackException` does it in a bare ``except:``, which keeps a RecursionError and a KeyboardInterrupt.
+    """
+    seen = {id(error)}
+    left = [error]
+    while left:
+        one = left.pop()
+        for note in _items(getattr(one, "__notes__", None)):
+            if type(note) is not str:
+                _text_of(note)
+        for other in (one.__cause__, one.__context__, *_items(getattr(one, "exceptions", None))):
+            if isinstance(other, BaseException) and id(other) not in seen:
+                seen.add(id(other))
+                _text_of(other)
+                left.append(other)
+
+
+def _items(value: object) -> list[object] | tuple[object, ...]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _indented(text: str) -> str:
+    """All of it four spaces in, but for the headline: where nothing is known of the lines."""
+    start = "" if text.startswith("Traceback (") else "    "
+    return start + text.replace("\n", _INDENTED)
+
+
+def _all_shown(top: TracebackException) -> list[TracebackException]:
+    found: list[TracebackException] = []
+    seen: set[int] = set()
+    left = [top]
+    while left:
+        one = left.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            found.append(one)
+            left += [other for other in (one.__cause__, one.__context__) if other is not None]
+            left += getattr(one, "exceptions", None) or ()
+    return found
+
+
+def _indent_messages(top: TracebackException) -> bool:
+    """Make every exception safe that `top` shows; True when something had to be changed.
+
+    Line breaks within a message or a note are followed by four spaces, those in names are escaped. The name of a class
+    and a note stand at the margin, so they are indented where they begin in a way that a record's line may begin.
+    """
+    is_changed = False
+    for one in _all_shown(top):
+        is_changed = _indent_message(one) or is_changed
+    return is_changed
+
+
+def _indent_message(one: TracebackException) -> bool:
+    is_changed = _escape_type(one)
+    # `_str` is the message. It is private, but stands in every version from 3.5 to 3.14; without it: AttributeError,
+    # and the whole traceback is indented.
+    one._str  # type: ignore[attr-defined]  # noqa: B018
+    for name, instead in (("_str", _INDENTED), ("msg", _INDENTED), ("text", _INDENTED)):
+        is_changed = _replace_breaks(one, name, instead) or is_changed
+    for name in ("filename", "lineno"):
+        is_changed = _replace_breaks(one, name, "\\n") or is_changed
+    for frame in one.stack:
+        for name in ("filename", "name"):
+            is_changed = _replace_breaks(frame, name, "\\n") or is_changed
+    return _indent_notes(one) or is_changed
+
+
+def _replace_breaks(owner: object, name: str, instead: str) -> bool:
+    value = getattr(owner, name, None)
+    if value is None or type(value) is int:
+        return False
+    text = str(value)  # of an object: SyntaxError takes any for its parts
+    end = len(text.rstrip("\n")) if instead == _INDENTED else len(text)
+    if "\n" not in text[:end]:
+        return False
+    setattr(owner, name, text[:end].replace("\n", instead) + text[end:])
+    return True
+
+
+def _names_of_type(one: TracebackException) -> tuple[str, str]:
+    if hasattr(one, "exc_type_qualname"):  # since 3.13
+        return one.exc_type_module, one.exc_type_qualname  # type: ignore[attr-defined]
+    return one.exc_type.__module__, one.exc_type.__qualname__
+
+
+def _shown_type(one: TracebackException) -> str:
+    """The name of an exception's class as a traceback shows it."""
+    module, name = _names_of_type(one)
+    if module in ("__main__", "builtins"):
+        return name
+    return f"{module if isinstance(module, str) else '<unknown>'}.{name}"
+
+
+def _escape_type(one: TracebackException) -> bool:
+    shown = _shown_type(one)
+    if _PLAIN_NAME.fullmatch(shown) or (shown.startswith("<unknown>.") and _PLAIN_NAME.fullmatch(shown[10:])):
+        return False
+    names = {"__module__": "builtins", "__qualname__": "    " + shown.replace("\n", "\\n")}
+    if hasattr(one, "exc_type_qualname"):
+        one.exc_type_module, one.exc_type_qualname = names.values()  # type: ignore[attr-defined]
+    else:
+        kind = SyntaxError if issubclass(one.exc_type, SyntaxError) else Exception
+        one.exc_type = type("Shown", (kind,), names)  # pyright: ignore[reportAttributeAccessIssue]
+    return True
+
+
+def _indent_notes(one: TracebackException) -> bool:
+    notes = one.__notes__
+    if notes is None:
+        return False
+    if not isinstance(notes, Sequence) or isinstance(notes, (str, bytes)):
+        notes = [repr(notes)]
+    texts = [_text_of(note, "note") for note in notes]
+    safe = [("" if _may_stand_at_the_margin(text) else "    ") + text.replace("\n", _INDENTED) for text in texts]
+    if safe == texts:
+        return False
+    one.__notes__ = safe
+    return True
+
+
+def _may_stand_at_the_margin(note: str) -> bool:
+    return note[:1] in ("", " ", "\n") or _PLAIN_WORDS.match(note) is not None
+
+
+def _has_only_own_lines(text: str, top: TracebackException) -> bool:
+    """Whether each line at the margin is one that is known to stand there.
+
+    Where a later version of Python, or an object in place of a text, brings in another line, the whole is indented.
+    """
+    lines = [line for line in text.split("\n") if line not in _HEADLINES and line[0] != " "]
+    if not lines:
+        return True
+    shown = _all_shown(top)
+    types = {_shown_type(one) for one in shown}
+    notes = {note.partition("\n")[0] for one in shown for note in map(str, one.__notes__ or ())}
+    return all(line in notes or line in types or line.partition(":")[0] in types for line in lines)

@@ -1,0 +1,147 @@
+# Values of a call that are not copied as bits: what they are in a record. Runs Python code, on the caller's thread.
+
+from libc.stdint cimport uint8_t
+
+from logly.ring.record cimport TAG_JSON, TAG_NUMBER
+
+# Of other included files:
+#   caller/careful.pxi: cut_text
+#   caller/fields.pxi: plain_key
+#   caller/json_value.pxi: json_bytes
+
+cdef enum:
+    MAX_DECIMAL_BITS = 14000  # 4,215 digits: within the 4,300 that CPython converts and reads by default
+
+
+cdef class Rendition:
+    """A value whose text was made on the caller's thread: JSON, or the digits of an int beyond 64 bits."""
+    cdef uint8_t tag
+    cdef bytes text
+
+
+cdef Rendition rendition(uint8_t tag, bytes text):
+    cdef Rendition made = Rendition.__new__(Rendition)
+    made.tag = tag
+    made.text = text
+    return made
+
+
+cdef str safe_str(object value):
+    """str(value), whatever it does."""
+    cdef object trouble
+    try:
+        text = str(value)
+        return text if type(text) is str else str.__str__(text)
+    except RecursionError:
+        raise
+    except Exception as error:
+        trouble = error
+    return f"<{type_name(value)} whose str fails: {type_name(trouble)}>"
+
+
+cdef str type_name(object value):
+    # Past a metaclass that has a __name__ of its own.
+    return type.__dict__["__name__"].__get__(type(value))
+
+
+cdef str one_word(str name):
+    """A class's name, quoted where it is none: a class made from data may have any text there, also line breaks."""
+    return name if name.isidentifier() else repr(name)
+
+
+cdef str safe_repr(object value):
+    """repr(value), whatever it does. An int too long for CPython's decimal conversion is shown in hexadecimal."""
+    cdef object trouble
+    try:
+        return str.__str__(repr(value))
+    except RecursionError:
+        raise
+    except Exception as error:
+        trouble = error
+    if type(value) is int:
+        return hex(value)
+    return f"<{type_name(value)} whose repr fails: {type_name(trouble)}>"
+
+
+cdef object native_field(object value):
+    """The value as a field carries it: a number stays a number, a nested value becomes JSON, the rest text."""
+    kind = type(value)
+    if kind is str or kind is float or kind is bool or kind is bytes or value is None or kind is Rendition:
+        return value
+    if kind is int:
+        if -(1 << 63) <= value < (1 << 64):
+            return value
+        digits = int_text(value)
+        return rendition(TAG_NUMBER, digits.encode()) if digits[0] != '"' else digits.strip("\"")
+    try:
+        if isinstance(value, (dict, list, tuple, set, frozenset)):
+            return rendition(TAG_JSON, json_bytes(value))
+        plain = plain_scalar(value)
+        return safe_str(value) if plain is value else native_field(plain)
+    except RecursionError:
+        raise
+    except Exception:
+        pass
+    return safe_repr(value)
+
+
+cdef str int_text(object value):
+    """Digits; for an int that is too long for CPython's decimal conversion its hexadecimal text, in quotes."""
+    if value.bit_length() < MAX_DECIMAL_BITS:
+        try:
+            return int.__repr__(value)
+        except ValueError:  # sys.set_int_max_str_digits() allows even less
+            pass
+    return f'"{hex(value)}"'
+
+
+cdef object plain_scalar(object value):
+    """A number for what is one (subclasses, numpy's scalars), text for a subclass of str; else `value` itself."""
+    kind = type(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, (str, bytes)):
+        return value
+    try:
+        if hasattr(kind, "item") and hasattr(kind, "ndim") and value.ndim == 0:
+            item = value.item()
+            return item if type(item) in (bool, int, float, str, bytes) else value
+        if hasattr(kind, "__index__"):
+            return value.__index__()
+    except RecursionError:
+        raise
+    except Exception:
+        pass  # an array has all of these, too
+    return value
+
+
+cdef dict native_fields(dict fields, Py_ssize_t limit):
+    """The fields as a record carries them, in about `limit` bytes; what is missing is told."""
+    cdef dict native = {}
+    cdef Py_ssize_t left = limit
+    cdef Py_ssize_t size
+    for name, value in fields.items():
+        key = cut_text(plain_key(name), limit)
+        value = native_field(value)
+        size = size_of_field(value)
+        if size > left:
+            value = cut_field(value, left)
+            size = left
+        native[key] = value
+        left -= size
+    return native
+
+
+cdef Py_ssize_t size_of_field(object value):
+    if type(value) is str or type(value) is bytes:
+        return len(value)
+    return len((<Rendition> value).text) if type(value) is Rendition else 0
+
+
+cdef object cut_field(object value, Py_ssize_t limit):
+    # What is cut is no JSON any more, and no number: text.
+    if type(value) is bytes:
+        return f"{(<bytes> value)[: limit // 4]!r} [logly: cut, {len(value)} bytes in all]"
+    return cut_text((<Rendition> value).text.decode() if type(value) is Rendition else value, limit)

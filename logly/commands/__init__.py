@@ -1,0 +1,1 @@
+"""`python -m logly`: the commands."""

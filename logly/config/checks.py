@@ -1,0 +1,231 @@
+"""Checks of single configuration values: each returns the value in its plain form, or raises `ConfigError`.
+
+A check is called with the field's name, the value, and the custom levels' numbers by name.
+"""
+
+from logly.errors import invalid
+from logly.levels import BUILTIN_LEVELS, LEVEL_ALIASES, MAX_LEVEL, level_number
+from logly.units import parse_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    Check = Callable[[str, Any, Mapping[str, int]], Any]
+
+MAX_SIZE_BYTES = 1 << 40
+MAX_DESCRIPTOR = 0x7FFFFFFF
+CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # as `inspect` has them, which costs too much at import
+
+
+def boolean(field: str, value: "Any", levels: "Mapping[str, int]") -> bool:
+    if isinstance(value, bool):
+        return value
+    raise invalid(field, value, "True or False")
+
+
+def color(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    """A switch, or what to colour."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("level", "line"):
+        return value.lower()
+    raise invalid(field, value, "True, False, None, 'level' or 'line'")
+
+
+def level(field: str, value: "Any", levels: "Mapping[str, int]") -> int:
+    return level_number(value, levels, field=field)
+
+
+def text(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise invalid(field, value, "a text that is not empty")
+
+
+def layout(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    """A layout template, or a layout's name."""
+    template = text(field, value, levels)
+    if template.lower() in ("json", "logfmt"):
+        return template.lower()
+    from logly.layout.layout_template import parse_layout
+
+    parse_layout(template, field=field)
+    return template
+
+
+def time_pattern(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    from logly.layout.layout_template import check_time_pattern
+
+    pattern = text(field, value, levels)
+    check_time_pattern(pattern, field=field)
+    return pattern
+
+
+def function(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    if not callable(value):
+        raise invalid(field, value, "something that can be called")
+    call = getattr(type(value), "__call__", None)  # noqa: B004 -- what an instance's call runs
+    if _is_coroutine_function(value) or _is_coroutine_function(call):
+        raise invalid(field, value, "a plain function, not a coroutine's: no event loop runs where it is called")
+    return value
+
+
+def _is_coroutine_function(value: "Any") -> bool:
+    try:
+        while type(value).__name__ == "partial" and hasattr(value, "func"):
+            value = value.func
+        while type(value).__name__ == "method":
+            value = value.__func__
+        flags = getattr(getattr(value, "__code__", None), "co_flags", 0)
+        return isinstance(flags, int) and bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
+    except RecursionError:
+        raise
+    except Exception:  # a proxy, say, that looks for its object at each access
+        return False
+
+
+def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...]":
+    chosen = (value,) if isinstance(value, str) else value
+    if isinstance(chosen, (list, tuple, set, frozenset)) and chosen:
+        chosen = tuple(chosen)
+        if all(isinstance(name, str) and name for name in chosen):
+            return chosen
+    raise invalid(field, value, "a name, or a list of names")
+
+
+def stream(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    if isinstance(value, str):
+        return one_of("stdout", "stderr")(field, value, levels)
+    import io
+
+    if callable(getattr(value, "write", None)) and not isinstance(value, (io.RawIOBase, io.BufferedIOBase)):
+        return value
+    raise invalid(field, value, "'stdout', 'stderr' or a text file object")
+
+
+def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[str, int]":
+    if not _is_mapping(value):
+        raise invalid(field, value, "a dict of numbers by name, like {'NOTICE': 22}")
+    seen: set[str] = set()
+    for name, number in value.items():
+        one = f"{field}[{name!r}]"
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise invalid(one, number, "a name that is not empty and has printable characters only")
+        upper = name.strip().upper()
+        if upper in BUILTIN_LEVELS or upper in LEVEL_ALIASES or upper in seen:
+            raise invalid(one, number, "a name that no level has yet, in any case")
+        seen.add(upper)
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MAX_LEVEL:
+            raise invalid(one, number, f"an int from 0 to {MAX_LEVEL}")
+    return {name.strip(): int(number) for name, number in value.items()}
+
+
+def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[int, str]":
+    """Numbers of levels to SGR sequences."""
+    if not _is_mapping(value):
+        raise invalid(field, value, "a dict of colours by level, like {'INFO': 'bold green'}")
+    if not value:
+        return {}
+    from logly.layout.colors import parse_color
+
+    return {
+        level_number(key, levels, field=f"{field}[{key!r}]"): parse_color(color, field=f"{field}[{key!r}]")
+        for key, color in value.items()
+    }
+
+
+def _is_mapping(value: "Any") -> bool:
+    return hasattr(value, "items") and not isinstance(value, type)
+
+
+def rotation(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    from logly.files.schedule import parse_rotation
+
+    parse_rotation(value, field=field)
+    return value
+
+
+def retention(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    from logly.files.rotated import parse_retention
+
+    parse_retention(value, field=field)
+    return value
+
+
+def compression(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    from logly.files.compression import find_method
+
+    return find_method(value, field=field)
+
+
+def path(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    from logly.files.paths import check_path
+
+    return check_path(value, field=field)
+
+
+def plain_path(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    import os
+
+    try:
+        name = os.fspath(value)
+    except TypeError:
+        name = None
+    if isinstance(name, str) and name and "\0" not in name:
+        return name
+    raise invalid(field, value, "the name of a file, as text or a pathlib.Path")
+
+
+def optional(check: "Check") -> "Check":
+    def optional_check(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+        return None if value is None else check(field, value, levels)
+
+    return optional_check
+
+
+def one_of(*choices: str) -> "Check":
+    """One of some words, in any case."""
+
+    def choice_check(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+        if isinstance(value, str) and value.lower() in choices:
+            return value.lower()
+        raise invalid(field, value, " or ".join(map(repr, choices)), choices)
+
+    return choice_check
+
+
+def size(minimum: int, maximum: int = MAX_SIZE_BYTES) -> "Check":
+    """A size in bytes, as an int or as text with a unit."""
+
+    def size_check(field: str, value: "Any", levels: "Mapping[str, int]") -> int:
+        is_int = isinstance(value, int) and not isinstance(value, bool)
+        size_bytes = int(value) if is_int else parse_size(value, field=field)
+        if minimum <= size_bytes <= maximum:
+            return size_bytes
+        raise invalid(field, value, f"a size from {minimum} to {maximum} bytes")
+
+    return size_check
+
+
+def number(minimum: float, maximum: float, unit: str) -> "Check":
+    """An int or float in a range; nan is in none."""
+
+    def number_check(field: str, value: "Any", levels: "Mapping[str, int]") -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and minimum <= value <= maximum:
+            return value
+        raise invalid(field, value, f"a number of {unit} from {minimum} to {maximum}")
+
+    return number_check
+
+
+def integer(minimum: int, maximum: int, what: str) -> "Check":
+    """A whole number in a range."""
+
+    def integer_check(field: str, value: "Any", levels: "Mapping[str, int]") -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum:
+            return int(value)
+        raise invalid(field, value, what)
+
+    return integer_check

@@ -1,0 +1,329 @@
+"""`LoggerConfig` and `SinkConfig`: every setting, with its default, unit and meaning.
+
+The objects are plain and mutable; they are checked when they are used (`Logger`, `configure`, `add_sink`), or
+by `validate()`. Each field carries its check and its documentation in the dataclass field's metadata (keys
+"check", "unit", "doc"), from which docs/configuration.md is generated.
+
+Annotations are text, for type checkers: what they name is not imported at run time, so `typing.get_type_hints` of the
+two classes raises NameError.
+"""
+
+from logly.errors import ConfigError
+from logly.levels import Level
+
+from . import checks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from dataclasses import dataclass, field, fields, replace
+    from datetime import timedelta
+    from os import PathLike
+    from typing import Any, Literal, Protocol
+
+    from logly.record import Record
+
+    class TextStream(Protocol):
+        """What `SinkConfig.stream` needs of a file object."""
+
+        def write(self, text: str, /) -> object: ...
+
+else:
+    from .lazy_dataclass import dataclass, field, fields, replace
+
+__all__ = ["LoggerConfig", "SinkConfig"]
+
+MIB = 1 << 20
+_MAX_MS = 86_400_000
+_YES: "checks.Check" = checks.boolean
+_MAYBE = checks.optional(checks.boolean)
+_MS = checks.number(0, _MAX_MS, "milliseconds")
+
+
+def _setting(default: "Any", check: "checks.Check", unit: str, doc: str) -> "Any":
+    return field(default=default, metadata={"check": check, "unit": unit, "doc": doc})
+
+
+def _table(check: "checks.Check", doc: str) -> "Any":
+    return field(default_factory=dict, metadata={"check": check, "unit": "", "doc": doc})
+
+
+def _checked(config: "LoggerConfig | SinkConfig", levels: "Mapping[str, int]") -> "dict[str, Any]":
+    return {one.name: one.metadata["check"](one.name, getattr(config, one.name), levels) for one in fields(config)}
+
+
+@dataclass(kw_only=True, slots=True)
+class LoggerConfig:
+    """Settings of a logger; every field is described in docs/configuration.md.
+
+    Assigning a name that is not a field raises AttributeError. Values are checked when the object is used.
+    """
+
+    level: "Level | int | str" = _setting(Level.INFO, checks.level, "", "threshold: records below it are not logged")
+    async_buffer_size: "int | str" = _setting(
+        MIB, checks.size(4096), "bytes", "one ring; rounded up to a power of two; at least 4096"
+    )
+    async_flush_interval: float = _setting(
+        100, _MS, "ms", "how long a record may wait in memory; 0: written as soon as possible"
+    )
+    flush_level: "Level | int | str | None" = _setting(
+        Level.ERROR,
+        checks.optional(checks.level),
+        "",
+        "a record at or above it wakes the flusher, which writes at once; None: never",
+    )
+    overflow: 'Literal["block", "drop"]' = _setting(
+        "block",
+        checks.one_of("block", "drop"),
+        "",
+        "ring full: `block` waits with the GIL released, and loses records in [three "
+        "cases](asynchronous.md#what-block-can-still-lose) only; `drop` discards the new record, counts it, and says "
+        "so in the log",
+    )
+    stall_timeout: float = _setting(
+        1.0,
+        checks.number(0, 86_400, "seconds"),
+        "s",
+        "how long a sink that takes nothing may delay callers before its records are discarded and counted",
+    )
+    max_message_bytes: "int | str" = _setting(
+        64 * MIB,
+        checks.size(64),
+        "bytes",
+        "a longer message is cut, with a mark that says so; up to 4 KiB of a template's own text is not counted",
+    )
+    auto_sink: bool = _setting(True, _YES, "", "a console sink until a sink is added")
+    global_console_display: bool = _setting(True, _YES, "", "master switch of all console sinks")
+    global_file_storage: bool = _setting(True, _YES, "", "master switch of all file sinks")
+    global_color_display: bool = _setting(True, _YES, "", "master switch of all colours")
+    json: bool = _setting(False, _YES, "", "JSON lines from sinks that name no layout")
+    pretty_json: bool = _setting(
+        False, _YES, "", "JSON over several indented lines, for people, from sinks that name no layout"
+    )
+    log_compact: bool = _setting(False, _YES, "", "the short layout for sinks that name none")
+    show_time: bool = _setting(True, _YES, "", "time stamp in the default text layout")
+    show_module: bool = _setting(True, _YES, "", "module in the default text layout")
+    show_function: bool = _setting(True, _YES, "", "function in the default text layout")
+    show_lineno: bool = _setting(True, _YES, "", "line number in the default text layout")
+    show_filename: bool = _setting(False, _YES, "", "file name in the default text layout")
+    level_colors: "Mapping[Any, str]" = _table(
+        checks.level_colors,
+        "colour by level: names (`bold yellow`, `bright_red`, `red on white`) or SGR codes (`31;1`)",
+    )
+    custom_levels: "Mapping[str, int]" = _table(
+        checks.custom_levels, "number of each further level by name; matched in any case"
+    )
+    timezone: 'Literal["local", "utc"]' = _setting(
+        "local",
+        checks.one_of("local", "utc"),
+        "",
+        "`local` or `utc`, for text and for rotation; JSON time stamps are always UTC",
+    )
+    on_error: "Callable[[Exception], object] | None" = _setting(
+        None,
+        checks.optional(checks.function),
+        "",
+        "called with each error, never on the caller's thread; None: stderr, at most one line a second",
+    )
+    spool: "str | PathLike[str] | None" = _setting(
+        None,
+        checks.optional(checks.plain_path),
+        "",
+        "path of the [spool](spool.md), which makes file sinks crash-safe; the process id is appended; None: the ring "
+        "is in plain memory",
+    )
+    spool_fsync: "float | None" = _setting(
+        None,
+        checks.optional(checks.number(1, _MAX_MS, "milliseconds")),
+        "ms",
+        "how often the spool and the file sinks are synced, so that they survive power loss too; None: never. Needs "
+        "`spool`; Linux",
+    )
+
+    def copy(self) -> "LoggerConfig":
+        """Return an independent copy; nothing is checked."""
+        return replace(self, level_colors=dict(self.level_colors), custom_levels=dict(self.custom_levels))
+
+    def validate(self) -> None:
+        """Check every field.
+
+        Raises:
+            ConfigError: the first field that is wrong; names the field, the value and what is valid.
+        """
+        self.resolved()
+
+    def resolved(self, added_levels: "Mapping[str, int] | None" = None) -> "LoggerConfig":
+        """Return a checked copy in plain form: levels as int, sizes as bytes, words in lower case.
+
+        `level_colors` becomes SGR sequences by level number.
+
+        Args:
+            added_levels: those of `Logger.add_level`, which the settings may name.
+
+        Raises:
+            ConfigError: as `validate`.
+        """
+        levels = checks.custom_levels("custom_levels", self.custom_levels, {})
+        plain = LoggerConfig(**_checked(self, {**(added_levels or {}), **levels}))
+        if plain.spool_fsync is not None and plain.spool is None:
+            value = self.spool_fsync
+            text = f"spool_fsync = {value!r} needs a spool: set spool, or leave spool_fsync out"
+            raise ConfigError(text, field="spool_fsync", value=value)
+        return plain
+
+
+@dataclass(kw_only=True, slots=True)
+class SinkConfig:
+    """Settings of a sink; every field is described in docs/configuration.md.
+
+    At most one of `path`, `stream`, `fd` and `function` is given; with none, the sink is the console
+    (stderr).
+    """
+
+    path: "str | PathLike[str] | None" = _setting(
+        None,
+        checks.optional(checks.path),
+        "",
+        "file to append to, its folders are made; `{pid}`, `{time}` and `{time:PATTERN}` are filled in when "
+        "the sink is opened",
+    )
+    stream: 'Literal["stdout", "stderr"] | TextStream | None' = _setting(
+        None,
+        checks.optional(checks.stream),
+        "",
+        "`stdout`, `stderr` (followed where replaced, as under pytest) or a text file object",
+    )
+    fd: "int | None" = _setting(
+        None,
+        checks.optional(checks.integer(0, checks.MAX_DESCRIPTOR, "an open descriptor, 0 or more")),
+        "",
+        "an open descriptor: pipe, socket, memfd; not closed by logly",
+    )
+    function: "Callable[[Record], object] | None" = _setting(
+        None, checks.optional(checks.function), "", "called with each `Record` on the flusher's thread"
+    )
+    async_write: bool = _setting(True, _YES, "", "False: the record is in the kernel when the call returns")
+    buffer_size: "int | str" = _setting(64 * 1024, checks.size(1, 1 << 30), "bytes", "collected before a write")
+    flush_interval: "float | None" = _setting(
+        None, checks.optional(_MS), "ms", "None: the logger's `async_flush_interval`"
+    )
+    filter_min_level: "Level | int | str | None" = _setting(
+        None, checks.optional(checks.level), "", "lowest level that passes"
+    )
+    filter_max_level: "Level | int | str | None" = _setting(
+        None, checks.optional(checks.level), "", "highest level that passes"
+    )
+    filter_module: "str | list[str] | tuple[str, ...] | None" = _setting(
+        None, checks.optional(checks.names), "", "a module and everything below it, or a list of them"
+    )
+    filter_function: "str | list[str] | tuple[str, ...] | None" = _setting(
+        None, checks.optional(checks.names), "", "name of a function, or a list of them"
+    )
+    filter: "Callable[[Record], bool] | None" = _setting(
+        None, checks.optional(checks.function), "", "called with the `Record`; False keeps the line out"
+    )
+    format: "str | None" = _setting(
+        None, checks.optional(checks.layout), "", "layout template, `json` or `logfmt`; None: the default layout"
+    )
+    json: "bool | None" = _setting(None, _MAYBE, "", "JSON lines; None: the logger's setting")
+    color: "bool | Literal['level', 'line'] | None" = _setting(
+        None,
+        checks.color,
+        "",
+        "`level` (or True) colours the level, `line` the whole line, False nothing; None: a terminal yes, a file no, "
+        "by [these rules](layouts.md#colours)",
+    )
+    date_enabled: "bool | None" = _setting(None, _MAYBE, "", "time stamp on or off; None: the logger's setting")
+    date_style: "str | None" = _setting(
+        None, checks.optional(checks.time_pattern), "", "time pattern; None: `YYYY-MM-DD HH:mm:ss.SSS`"
+    )
+    newlines: 'Literal["keep", "escape", "indent"] | None' = _setting(
+        None,
+        checks.optional(checks.one_of("keep", "escape", "indent")),
+        "",
+        "line breaks within a text record: `keep` them, `escape` them (`\\n`), or `indent` what follows "
+        "them; None: `escape`",
+    )
+    rotation: "str | timedelta | None" = _setting(
+        None,
+        checks.optional(checks.rotation),
+        "",
+        "`hourly`, `daily` (or `midnight`), `weekly` (Monday), `monthly`, `yearly`, a time of day `HH:MM`, or an "
+        "interval (`6 hours`, `timedelta`; counted from 1970-01-01 UTC)",
+    )
+    size_limit: "int | str | None" = _setting(
+        None,
+        checks.optional(checks.size(1)),
+        "bytes",
+        "rotate before the file grows beyond it; also `10 MB` (decimal), `1 GiB` (binary)",
+    )
+    retention: "int | str | timedelta | None" = _setting(
+        None,
+        checks.optional(checks.retention),
+        "",
+        "rotated files to keep, or the age at which they go (`30 days`, `timedelta`); None: all are kept",
+    )
+    compression: "str | None" = _setting(
+        None,
+        checks.optional(checks.compression),
+        "",
+        "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
+        "backports.zstd or zstandard installed)",
+    )
+    watch: bool = _setting(False, _YES, "", "notice that the file was renamed or deleted from outside, and reopen")
+    mode: int = _setting(
+        0o644,
+        checks.integer(0, 0o7777, "permission bits, like 0o640"),
+        "",
+        "permission bits of files it makes, before umask",
+    )
+
+    def copy(self) -> "SinkConfig":
+        """Return an independent copy; nothing is checked."""
+        return replace(self)
+
+    def validate(self, custom_levels: "Mapping[str, int] | None" = None) -> None:
+        """Check every field, and that they agree.
+
+        Args:
+            custom_levels: the logger's own levels, which the level filters may name.
+
+        Raises:
+            ConfigError: the first field that is wrong; names the field, the value and what is valid.
+        """
+        self.resolved(custom_levels)
+
+    def resolved(self, custom_levels: "Mapping[str, int] | None" = None) -> "SinkConfig":
+        """Return a checked copy in plain form: levels as int, sizes as bytes, names as tuples.
+
+        The path becomes text (still a template), the compression its canonical name.
+
+        Raises:
+            ConfigError: as `validate`.
+        """
+        plain = SinkConfig(**_checked(self, custom_levels or {}))
+        plain._check_target()
+        low, high = plain.filter_min_level, plain.filter_max_level
+        if isinstance(low, int) and isinstance(high, int) and low > high:
+            raise ConfigError(
+                f"filter_max_level = {high} is below filter_min_level = {low}: no record would pass",
+                field="filter_max_level",
+                value=self.filter_max_level,
+            )
+        return plain
+
+    def _check_target(self) -> None:
+        targets = [name for name in ("path", "stream", "fd", "function") if getattr(self, name) is not None]
+        if len(targets) > 1:
+            raise ConfigError(
+                f"{' and '.join(targets)} are set: use one of them, and a sink of its own for each",
+                field=targets[1],
+                value=getattr(self, targets[1]),
+            )
+        if self.path is not None:
+            return
+        for name in ("rotation", "size_limit", "retention", "compression", "watch"):
+            if getattr(self, name) not in (None, False):
+                value = getattr(self, name)
+                text = f"{name} = {value!r} needs a file: set path, or leave {name} out"
+                raise ConfigError(text, field=name, value=value)

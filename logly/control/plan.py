@@ -1,0 +1,124 @@
+"""A change of a logger's settings or sinks: prepared here at leisure, then made in one step.
+
+Python and the core both hold the state that is changed. A signal handler may raise between any two bytecodes (Ctrl-C).
+So what must change together is not written as one Python statement after the other. All of it is collected as calls of
+compiled functions, and `commit` runs these without a bytecode in between. What comes before the commit may be cut short
+anywhere: nothing has changed then.
+"""
+
+from __future__ import annotations
+
+from logly._core import change_count, commit, publish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from logly.config.schema import LoggerConfig
+
+    from .backend import Backend
+    from .sinks import Sink
+
+__all__ = ["MAX_LEVEL", "OFF", "Plan"]
+
+MAX_LEVEL = (1 << 31) - 2
+OFF = MAX_LEVEL + 1
+"""A threshold that no level reaches."""
+
+
+class Plan:
+    """What the backend is to be after the change; at first, what it is.
+
+    Attributes:
+        config, is_on, is_closed: as in `Backend`.
+        enabled: each sink that is to be there, and whether it is switched on.
+        shown: what layouts show that sinks are to get, see `Sink.needs`.
+        first: calls that may fail; then nothing of the change is made, but for `undo`.
+        steps: the other calls.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._seen = change_count(backend.core)
+        self._backend = backend
+        self.config: LoggerConfig = backend.config
+        self.is_on: bool = backend.is_on
+        self.is_closed: bool = backend.is_closed
+        self.enabled: dict[Sink, bool] = {sink: sink.is_enabled for sink in list(backend.sinks.values())}
+        self.shown: dict[Sink, set[str]] = {}
+        self.first: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self.undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self.steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+
+    # ---- what is to change
+
+    def set(self, owner: object, **values: object) -> None:
+        """Attributes of an object, which it has already."""
+        for name, value in values.items():
+            self.steps.append((setattr, (owner, name, value)))
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """A compiled function that does not fail."""
+        self.steps.append((function, arguments))
+
+    def add(self, sink: Sink) -> None:
+        """A new sink, which gets what is logged from then on."""
+        self.enabled[sink] = True
+        is_on = self.is_active(sink)
+        self.first.append((sink.register(is_enabled=is_on), ()))
+        self.set(sink, is_on=is_on)
+
+    def remove(self, sink: Sink, patience_s: float) -> None:
+        """A sink gets nothing more; see `SinkHandle.leave`."""
+        self.enabled.pop(sink, None)
+        # Before what has no `undo`.
+        self.first.insert(0, (sink.handle.begin_to_leave, ()))
+        self.undo.append((self._backend.core.leaving.pop, (sink.id, None)))
+        self.steps.append((sink.handle.leave, (patience_s,)))
+
+    # ---- what follows from that
+
+    def is_active(self, sink: Sink) -> bool:
+        """Whether the sink gets anything."""
+        if sink.is_console and not self.config.global_console_display:
+            return False
+        if sink.is_file and not self.config.global_file_storage:
+            return False
+        return self.enabled[sink]
+
+    @property
+    def active(self) -> list[Sink]:
+        """The sinks that get anything."""
+        return [sink for sink in self.enabled if self.is_active(sink)]
+
+    def switched(self) -> list[tuple[Sink, bool]]:
+        """The present sinks that begin (True) or cease to get anything."""
+        here = self._backend.sinks
+        return [(sink, on) for sink in self.enabled if (on := self.is_active(sink)) != sink.is_on and sink.id in here]
+
+    @property
+    def threshold(self) -> int:
+        """The level below which no sink wants anything."""
+        lowest = [sink.config.filter_min_level for sink in self.active]
+        if not lowest or not self.is_on:
+            return OFF
+        if None in lowest:
+            return int(self.config.level)
+        return max(int(self.config.level), min(int(level) for level in lowest if level is not None))
+
+    def _gate(self) -> tuple[Any, ...]:
+        needs = [sink.needs(self.shown.get(sink)) for sink in self.active]
+        post = self._backend.wanted_post(self.config, self.active, is_closed=self.is_closed)
+        site, thread, thread_name = (any(need[i] for need in needs) for i in range(3))
+        return self.threshold, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
+
+    def commit(self) -> bool:
+        """Makes the change. False: another one, a signal handler's say, came in between: it must be planned anew."""
+        backend = self._backend
+        for sink, on in self.switched():
+            self.steps.append((sink.handle.start if on else sink.handle.stop, ()))
+            self.set(sink, is_on=on)
+        gate = self._gate()
+        self.set(backend, config=self.config, is_on=self.is_on, is_closed=self.is_closed, threshold=gate[0])
+        self.steps.append((publish, (backend.core, *gate)))
+        return commit(backend.core, self._seen, self.first, self.undo, self.steps)

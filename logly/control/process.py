@@ -1,0 +1,88 @@
+"""What happens to all loggers of a process at once: its exit, and its fork."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import weakref
+
+from logly._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .backend import Backend
+
+__all__ = ["add", "is_exiting"]
+
+HOUSEKEEPING_AT_EXIT_S = 10.0
+"""How long the exit waits for compression that has begun."""
+
+is_exiting = False
+_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+_finalizer: Any = None  # multiprocessing's, in a child process of its own
+_finalizer_pid = 0
+
+
+def add(backend: Backend) -> None:
+    """Have it finished at exit and begin anew in a forked child, for as long as somebody else holds it."""
+    _backends.add(backend)
+    _finish_with_multiprocessing()
+
+
+@atexit.register
+def _finish_all() -> None:
+    global is_exiting
+    is_exiting = True
+    interrupt = None
+    for backend in list(_backends):
+        try:
+            backend.finish()
+        except BaseException as trouble:  # Ctrl-C while one is waited for: the others are written, too
+            interrupt = trouble
+    module = sys.modules.get("logly.files.housekeeper")
+    if module is not None:
+        module.housekeeper.drain(HOUSEKEEPING_AT_EXIT_S)
+    if interrupt is not None:
+        raise interrupt
+
+
+def _after_fork_in_child() -> None:
+    if child_is_settled():
+        # A hook has forked, and here all has been done: what is logged since then is this process's own.
+        after_fork_in_child()
+        return
+    backends = list(_backends)
+    # First of all: where the engines are not reset yet, their rings are in the parent's file, and must not be emptied.
+    for backend in backends:
+        backend.core.leave_spools(True)
+    after_fork_in_child()
+    spools = sys.modules.get("logly.spool.spools")
+    if spools is not None and hasattr(spools, "close_in_child"):  # not while it is being imported
+        spools.close_in_child()
+    for backend in backends:
+        try:
+            backend.after_fork_in_child()
+        except Exception as trouble:  # the others must work
+            backend.tell(trouble)
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # Its children end by os._exit, without atexit; and it clears its finalizers before it calls this.
+        util.register_after_fork(_finish_all, lambda _: _finish_with_multiprocessing())
+
+
+def _finish_with_multiprocessing() -> None:
+    global _finalizer, _finalizer_pid
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is None or process is None or process.parent_process() is None:
+        return
+    if _finalizer is None or _finalizer_pid != os.getpid() or not _finalizer.still_active():
+        _finalizer_pid = os.getpid()
+        _finalizer = util.Finalize(None, _finish_all, exitpriority=0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=_after_fork_in_child)

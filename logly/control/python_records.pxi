@@ -1,0 +1,201 @@
+# Records as Python sees them: for function sinks and Python filters, on the flusher's thread.
+
+import sys
+
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
+from libc.string cimport memcpy, memset
+
+from logly.flusher.deliver cimport deliver_line, engine_line
+from logly.flusher.sink cimport BUSY_RECORDS, NOT_BUSY, TARGET_FUNCTION, WORK_RECORDS, Sink
+from logly.flusher.state cimport engine_fail
+from logly.layout.field_names cimport index_free
+from logly.layout.line cimport Line, write_message
+from logly.ring.record cimport (
+    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS2, TAG_UINT,
+    TAG_UTF8, FieldIndex, RecordHeader, RecordView, Value, get_value, unit_size,
+)
+from logly.system.clock cimport clock_monotonic_ns
+from logly.text.buffer cimport Buffer, Text, buffer_free, buffer_init, buffer_trim
+
+# Of other included files:
+#   control/core.pxi: Core
+#   control/sink_handle.pxi: SinkHandle
+
+
+cdef object value_object(const Value* value):
+    cdef uint8_t tag = value.tag
+    if tag == TAG_INT:
+        return value.integer
+    if tag == TAG_UINT:
+        return <uint64_t> value.integer
+    if tag == TAG_FLOAT:
+        return value.real
+    if tag == TAG_NONE:
+        return None
+    if tag == TAG_TRUE or tag == TAG_FALSE:
+        return tag == TAG_TRUE
+    data = value.data[: <uint64_t> value.count * unit_size(tag)]
+    if tag == TAG_BYTES:
+        return data
+    if tag == TAG_NUMBER or tag == TAG_JSON:
+        return parsed_object(tag, data)
+    return text_object(tag, data)
+
+
+cdef object parsed_object(uint8_t tag, bytes data):
+    # What cannot be parsed (sys.set_int_max_str_digits has changed, or a spool was damaged) is given as text: a record that
+    # raised here would be tried again for ever.
+    try:
+        if tag == TAG_NUMBER:
+            return int(data)
+        import json
+        return json.loads(data)
+    except (ValueError, RecursionError, ImportError):  # nothing can be imported when the interpreter ends
+        pass
+    return data.decode("utf-8", "replace")
+
+
+cdef str text_object(uint8_t tag, bytes data):
+    # The code units are as CPython stores them, so a lone surrogate passes too.
+    if tag == TAG_UTF8:
+        return data.decode("utf-8", "replace")
+    if tag == TAG_LATIN1:
+        return data.decode("latin-1")
+    order = "le" if sys.byteorder == "little" else "be"
+    return data.decode(f"utf-{16 if tag == TAG_UCS2 else 32}-{order}", "surrogatepass")
+
+
+cdef str text_str(const Text* text):
+    return text.data[: text.size].decode("utf-8", "replace")
+
+
+cdef dict field_objects(const RecordView* view):
+    cdef dict fields = {}
+    cdef const char* at = view.fields
+    cdef Value key, value
+    cdef uint32_t i
+    for i in range(view.header.fields):
+        at = get_value(at, &key)
+        at = get_value(at, &value)
+        fields[value_object(&key)] = value_object(&value)
+    return fields
+
+
+cdef object exception_object(const RecordView* view):
+    cdef Value kind, message, stack
+    cdef const char* at
+    if view.exception == NULL:
+        return None
+    at = get_value(view.exception, &kind)
+    at = get_value(at, &message)
+    get_value(at, &stack)
+    return (value_object(&kind), value_object(&message), value_object(&stack))
+
+
+cdef tuple site_objects(const Line* line):
+    """(module, function, path, line number)"""
+    if line.site != NULL:
+        return (
+            text_str(&line.site.module), text_str(&line.site.function), text_str(&line.site.path), line.site.line,
+        )
+    if line.view.site_path.data != NULL:
+        return (
+            value_object(&line.view.site_module), value_object(&line.view.site_function),
+            value_object(&line.view.site_path), line.view.site_line,
+        )
+    return ("?", "?", "?", 0)
+
+
+cdef tuple record_parts(Core core, const char* record):
+    """What `logly.record.Record` is made of, in the order of its arguments."""
+    cdef Line line
+    cdef Buffer message
+    cdef FieldIndex index
+    cdef char level[64]
+    cdef uint32_t level_size
+    # Under the lock: another thread may be in a pass (the clock's calibration), or rename the level.
+    core.lock()
+    engine_line(core.engine, record, &line)
+    level_size = min(line.level.name.size, <uint32_t> sizeof(level))
+    memcpy(level, line.level.name.data, level_size)
+    core.unlock()
+    # The engine's own is for those who hold its lock.
+    memset(&index, 0, sizeof(FieldIndex))
+    line.view.index = &index
+    buffer_init(&message)
+    write_message(&message, &line)
+    index_free(&index)
+    try:
+        if message.failed:
+            raise MemoryError
+        text = message.data[: message.size].decode("utf-8", "replace") if message.size else ""
+    finally:
+        buffer_free(&message)
+    return (
+        line.time_ns, level[:level_size].decode("utf-8", "replace"), line.view.header.level_number, text, text_str(line.name),
+        site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
+        field_objects(&line.view), exception_object(&line.view),
+    )
+
+
+def take_records(SinkHandle handle not None):
+    """[(parts of the record, its bytes)] that the sink has staged; each is pending until `record_done`."""
+    cdef Core core = handle.core
+    cdef Sink* sink = core.hold(handle.id)
+    cdef const char* at
+    cdef bytes staged
+    cdef size_t offset = 0
+    cdef uint32_t size
+    try:
+        staged = sink.staged.data[sink.staged_start : sink.staged.size] if sink.staged.size else b""
+        sink.work &= ~<uint32_t> WORK_RECORDS
+        sink.busy = BUSY_RECORDS
+    finally:
+        core.unlock()
+    records = []
+    at = staged
+    while offset < <size_t> len(staged):
+        size = (<const RecordHeader*> (at + offset)).size
+        records.append((record_parts(core, at + offset), staged[offset : offset + size]))
+        offset += size
+    return records
+
+
+def record_done(SinkHandle handle not None, bytes record, bint render, bint failed):
+    """The oldest staged record has been handled: `render` its line (a filter let it pass), or count it."""
+    cdef Core core = handle.core
+    cdef Sink* sink = core.hold(handle.id)
+    cdef Line line
+    cdef const char* data = record
+    cdef uint64_t sequence
+    core.engine.now_ns = clock_monotonic_ns()
+    if sink.staged_marks.first != sink.staged_marks.last:
+        sequence = sink.staged_marks.mark[sink.staged_marks.first].sequence
+        sink.staged_marks.first += 1
+        sink.staged_start += len(record)
+        if sink.staged_start == sink.staged.size:
+            sink.staged_start = 0
+            sink.staged.size = 0
+            buffer_trim(&sink.staged, 4 * sink.backlog_limit)
+        if sink.target == TARGET_FUNCTION:
+            sink.trouble_since_ns = 0  # it is slow, but does not hang
+        if failed:
+            engine_fail(core.engine, sequence)
+            sink.failed += 1
+        elif render:
+            engine_line(core.engine, data, &line)
+            deliver_line(core.engine, sink, &line, sequence)
+        else:
+            sink.records += 1
+    core.unlock()
+
+
+def records_end(SinkHandle handle not None):
+    """What `take_records` returned has been handled, or a SystemExit came in between: then the rest is taken again."""
+    cdef Sink* sink = handle.core.hold(handle.id)
+    sink.busy = NOT_BUSY
+    if sink.staged.size == 0 and sink.target == TARGET_FUNCTION:
+        sink.trouble_since_ns = 0
+    if sink.staged.size:
+        sink.work |= WORK_RECORDS
+    handle.core.unlock()

@@ -1,0 +1,144 @@
+"""What dead processes left in their spools, delivered by a logger's sinks or by `python -m logly recover`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from logly._core import Lifeline, SpoolFile, remove_finished_spools, spool_adopt, spool_hold_back
+from logly.spool.spools import dead_spools, finish_writes_of
+from logly.system.unpatched import monotonic
+
+from .backend import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logly.config.schema import LoggerConfig, SinkConfig
+
+__all__ = ["Recovered", "deliver", "recover_dead"]
+
+LOOK_S = 0.2
+"""How often a delivery looks whether anybody still takes it."""
+
+
+class Recovered(NamedTuple):
+    """How a delivery went."""
+
+    records: int
+    is_complete: bool
+    has_moved: bool
+    """Whether any sink has taken anything."""
+
+
+def deliver(
+    file: SpoolFile,
+    config: LoggerConfig,
+    sinks: list[SinkConfig],
+    timeout: float,
+    on_error: Callable[[Exception], None],
+) -> Recovered:
+    """Have sinks write what a dead process left, each from where that process's own sink was; then remove the spool.
+
+    Progress is kept in the spool itself as it was by its process, so that to be killed in here is no different.
+
+    Args:
+        file: the spool, locked.
+        config: settings of the logger; layouts and time zone follow from them.
+        sinks: settings of the sinks (resolved).
+        timeout: seconds after which the rest is left for the next time.
+        on_error: told of trouble.
+
+    Raises:
+        SpoolError: a record in it is damaged; nothing was delivered then.
+    """
+    is_gone = False
+
+    def tell(trouble: Exception) -> None:
+        nonlocal is_gone
+        # The only one who reads: nobody will take the rest, however long that is tried.
+        is_alone = len(sinks) == 1 and sinks[0].fd is not None
+        is_gone = is_gone or (is_alone and isinstance(trouble, BrokenPipeError))
+        on_error(trouble)
+
+    try:
+        file.check()
+        finish_writes_of(file)
+    except BaseException:
+        file.close()
+        raise
+    backend = Backend(
+        "recovery",
+        replace(
+            config,
+            spool=None,
+            spool_fsync=None,
+            auto_sink=False,
+            overflow="block",
+            stall_timeout=86_400,
+            on_error=tell,
+        ),
+    )
+    lifeline = Lifeline(backend)  # closes it, whatever prevents that below
+    is_safe = False
+    deadline = monotonic() + timeout
+    try:
+        for sink in sinks:
+            backend._add(sink)
+        for added in backend.sinks.values():
+            added.is_durable = file.is_synced or config.spool_fsync is not None
+        starts = [
+            (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.config.fd is not None)
+            for sink_id, sink in backend.sinks.items()
+        ]
+        count = spool_adopt(backend.core, file, starts)
+        backend.flusher.start()
+        while not backend.core.flush(min(LOOK_S, max(0, deadline - monotonic()))):
+            if is_gone or monotonic() >= deadline:
+                break
+        has_moved = any(added.handle.stats()[0] for added in backend.sinks.values())
+        # Before the spool goes.
+        is_safe = True
+        for added in backend.sinks.values():
+            is_safe = added.make_durable() and is_safe
+    finally:
+        remove_finished_spools(backend.core, False)
+        backend.core.leave_spools(False)  # what was not written is given up here, and stays there
+        backend.close(max(0.0, deadline - monotonic()))
+        is_done = file.is_finished and is_safe
+        if file.fd >= 0:
+            (SpoolFile.remove if is_done else SpoolFile.close)(file)
+        del lifeline
+    return Recovered(count, is_done, has_moved)
+
+
+def recover_dead(backend: Backend, base: str, sinks: list[SinkConfig], deadline: float | None) -> bool:
+    """Have a logger's sinks write what dead processes left; False where more time than there was may help.
+
+    Args:
+        backend: the logger's; its own records wait meanwhile.
+        base: the configured path.
+        sinks: settings of the sinks.
+        deadline: of `system.monotonic`; None: as long as a sink in trouble is given.
+    """
+    patience_s = backend._patience_s
+    given = backend.settings()  # its level may have the name of one that was added
+    is_cut_short = False
+    try:
+        spool_hold_back(backend.core, patience_s)
+        for file in dead_spools(base, backend.tell):
+            left = patience_s if deadline is None else max(0, deadline - monotonic())
+            spool_hold_back(backend.core, left)
+            try:
+                done = deliver(file, given, sinks, min(left, patience_s), backend.tell)
+                # Again soon, but not where some sink has had a part: it would have that again and again.
+                is_unmoved = not done.is_complete and not done.has_moved
+                is_cut_short = is_cut_short or (is_unmoved and left < patience_s)
+            except RecursionError:  # the next record tries again
+                raise
+            except Exception as trouble:
+                backend.tell(trouble)
+    finally:
+        spool_hold_back(backend.core, 0)
+    return not is_cut_short

@@ -1,0 +1,363 @@
+# What `Core` does with rings, and which ring a thread writes to: entering, leaving, changing to another.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+
+from logly.flusher.deliver cimport engine_discard
+from logly.flusher.loop cimport any_spool, engine_pass
+from logly.flusher.sink cimport WORK_ERROR, Sink, sink_backlog
+from logly.flusher.spool_sync cimport close_sync_files, engine_sync
+from logly.flusher.state cimport (
+    PASS_SOON, SOON_NS, Engine, engine_committed, engine_lock, engine_unlock, engine_written,
+)
+from logly.ring.leases cimport FREE_THREADED, latest_ring, lease_is_over, lease_leave, lease_new, own_ring, prune_rings
+from logly.ring.record cimport RecordHeap
+from logly.ring.ring cimport RECORD_HEAP, Ring, ring_free, ring_new, ring_used
+from logly.spool.format cimport Spool
+from logly.system.atomic cimport (
+    fetch_add, fetch_sub, load_acquire, load_pointer, load_relaxed, store_pointer, store_relaxed, store_relaxed32,
+    store_release, store_release32,
+)
+from logly.system.clock cimport clock_monotonic_ns, clock_ticks
+from logly.system.cpython cimport PyThread_get_thread_ident, Py_DecRef
+from logly.system.event cimport event_init, event_prepare, event_wait, wait_ns
+from logly.system.lock cimport lock_await, lock_init, lock_release, lock_spin, lock_try
+
+# Of other included files:
+#   control/core.pxi: Core
+#   spool/spool_file.pxi: SpoolFile
+
+
+cdef void free_ring_records(Ring* ring) noexcept:
+    """Heap blocks of records that nobody will read."""
+    cdef RecordHeap* heap
+    cdef uint64_t head = load_acquire(&ring.positions.head)
+    while ring.tail != head:
+        heap = <RecordHeap*> (ring.data + (ring.tail & ring.mask))
+        if heap.kind == RECORD_HEAP:
+            free(heap.block)
+        ring.tail += heap.size
+
+
+# What `Core.keep` holds: through a list of its own, because the collector may have taken `Core.spools` away.
+cdef void let_go_of_file(Core core, SpoolFile file) noexcept:
+    cdef void** link = &core.kept
+    while link[0] != NULL and link[0] != <void*> file:
+        link = &(<SpoolFile> link[0]).next_kept
+    if link[0] != NULL:
+        link[0] = file.next_kept
+        Py_DecRef(<PyObject*> file)
+
+
+cdef void link_ring(Engine* engine, Ring* ring) noexcept nogil:
+    cdef Ring** link = &engine.rings
+    while link[0] != NULL:
+        link = &link[0].next
+    link[0] = ring
+
+
+cdef struct SinkWork:
+    int sink_id
+    uint32_t work
+    int error
+
+
+cdef void collect_work(Sink* sink, SinkWork* found) noexcept nogil:
+    while sink != NULL and found != NULL:
+        if sink.work:
+            found.sink_id = sink.id
+            found.work = sink.work
+            found.error = sink.last_error if sink.work & WORK_ERROR else 0
+            sink.work &= ~<uint32_t> WORK_ERROR
+            found += 1
+        sink = sink.next
+
+
+cdef Ring* full_stand_in(Core core) except NULL:
+    """A ring into which the first record does not fit: it comes to `wait_for_room`."""
+    if core.stand_in == NULL:
+        core.stand_in = ring_new(4096, 0)
+        if core.stand_in == NULL:
+            raise MemoryError
+        core.stand_in.head = core.stand_in.capacity
+        store_release(&core.stand_in.positions.head, core.stand_in.head)
+    return core.stand_in
+
+
+# Rings and sinks do not know any spool any more. Under the engine's lock, or inside fork().
+cdef void let_go_of_spools(Core core, bint in_child) noexcept:
+    cdef Engine* engine = core.engine
+    cdef Ring** link = &engine.rings
+    cdef Ring* ring
+    cdef Sink* sink = engine.sinks
+    while sink != NULL:
+        if not in_child and sink_backlog(sink):
+            engine_discard(engine, sink)
+        sink.spool = NULL
+        sink.slot = NULL
+        sink.staged_until = 0
+        sink = sink.next
+    engine.spool = NULL
+    while link[0] != NULL:
+        ring = link[0]
+        if ring.spool == NULL:
+            link = &ring.next
+            continue
+        # Its bytes are the parent's (or the next recoverer's): they are not even looked at.
+        link[0] = ring.next
+        if in_child:
+            # The parent's other thread may be syncing: these are copies of its descriptors.
+            close_sync_files(<Spool*> ring.spool)
+        if ring == engine.ring:
+            engine.ring = core.stand_in
+        ring_free(ring)
+    engine.spooled = any_spool(engine.rings)
+
+
+cdef list leave_all_spools(Core core, bint in_child):
+    cdef list left = core.spools
+    if in_child and core.interim != NULL:
+        if core.engine.ring == core.interim:
+            swap_ring(core, full_stand_in(core))
+        core.interim = NULL
+    if not left:
+        return []
+    full_stand_in(core)
+    if in_child:
+        let_go_of_spools(core, True)
+    else:
+        core.lock()
+        let_go_of_spools(core, False)
+        core.unlock()
+    core.spools = []
+    for file in left:
+        let_go_of_file(core, <SpoolFile> file)
+    return left
+
+
+cdef int pass_once(Engine* engine) noexcept nogil:
+    cdef int status
+    engine_lock(engine)
+    status = engine_pass(engine)
+    engine_unlock(engine)
+    if engine.sync_ns and engine_sync(engine, False):
+        engine_lock(engine)
+        status = engine_pass(engine)
+        engine_unlock(engine)
+    if status & PASS_SOON:
+        event_wait(&engine.turn, event_prepare(&engine.turn), SOON_NS)
+    return status
+
+
+cdef void init_events(Engine* engine) noexcept:
+    event_init(&engine.wake)
+    event_init(&engine.space)
+    event_init(&engine.done)
+    lock_init(&engine.lock)
+    lock_init(&engine.ring_lock)
+    event_init(&engine.turn)
+
+
+cdef object progress_of(Core core):
+    cdef Sink* sink
+    cdef uint64_t total
+    core.lock()
+    total = core.engine.drained
+    sink = core.engine.sinks
+    while sink != NULL:
+        total += sink.records + sink.bytes_written + sink.failed
+        sink = sink.next
+    core.unlock()
+    return total
+
+
+cdef tuple books_of(Core core):
+    cdef Sink* sink
+    cdef Ring* ring
+    cdef uint64_t written, committed, dropped, failed, high, capacity
+    cdef uint64_t total_bytes = core.gone_bytes
+    cdef uint64_t writes = core.gone_writes, rotations = core.gone_rotations, errors = core.gone_errors
+    core.lock()
+    written = engine_written(core.engine)
+    failed = core.engine.failed_total
+    dropped = load_relaxed(&core.engine.dropped)
+    committed = engine_committed(core.engine)
+    high = core.engine.past_high_water
+    capacity = core.engine.ring_capacity
+    ring = core.engine.rings
+    while ring != NULL:
+        high = max(high, load_relaxed(&ring.high_water), ring_used(ring))
+        ring = ring.next
+    sink = core.engine.sinks
+    while sink != NULL:
+        total_bytes += sink.bytes_written
+        writes += sink.writes
+        rotations += sink.rotations
+        errors += sink.write_errors
+        sink = sink.next
+    core.unlock()
+    return (
+        committed + dropped, written, dropped, failed, total_bytes, writes, rotations, errors, high,
+        capacity,
+    )
+
+
+# The ring that the calling thread writes to; it is this thread's alone until `leave_ring`. With a GIL there is one, and whoever
+# holds the GIL has it. Without one every thread has a ring of its own (NULL: not yet, which is seen to off the hot path); but
+# a spool holds one ring for all threads, who take turns.
+cdef inline Ring* enter_ring(Engine* engine) noexcept:
+    cdef Ring* ring
+    if not FREE_THREADED:
+        return engine.ring
+    ring = <Ring*> latest_ring(load_relaxed(&engine.generation))
+    if ring == NULL and load_pointer(&engine.ring) != NULL:
+        return enter_shared_ring(engine)
+    return ring
+
+
+cdef inline Ring* enter_shared_ring(Engine* engine) noexcept:
+    cdef Ring* ring
+    take_ring_lock(engine)
+    ring = engine.ring
+    if ring == NULL:
+        lock_release(&engine.ring_lock)
+    return ring
+
+
+# Never taken while detached: a thread that does not come back, because the interpreter ends, would keep it.
+cdef void take_ring_lock(Engine* engine) noexcept:
+    if lock_spin(&engine.ring_lock):
+        return
+    fetch_add(&engine.ring_lock.waiters, 1)
+    while not lock_try(&engine.ring_lock):
+        with nogil:
+            lock_await(&engine.ring_lock)
+    fetch_sub(&engine.ring_lock.waiters, 1)
+
+
+cdef inline void leave_ring(Engine* engine, const Ring* ring) noexcept nogil:
+    if FREE_THREADED and ring != NULL and load_pointer(&engine.ring) == ring:
+        lock_release(&engine.ring_lock)
+
+
+# A ring whose thread has ended, of the size that is wanted now. What it still holds stays in order: its next producer's
+# records are later.
+cdef Ring* left_ring(Engine* engine) noexcept nogil:
+    cdef Ring* ring = engine.rings
+    while ring != NULL:
+        if ring.lease != NULL and ring.capacity == engine.ring_capacity and lease_is_over(ring.lease):
+            return ring
+        ring = ring.next
+    return NULL
+
+
+cdef bint lease_ring(Engine* engine, Ring* ring, uint64_t generation) noexcept nogil:
+    cdef void* lease = lease_new(engine.id, generation, ring)
+    if lease == NULL:
+        return False
+    if ring.lease != NULL:
+        lease_leave(ring.lease)
+    ring.lease = lease
+    ring.last_ticks = clock_ticks()
+    return True
+
+
+# Under the engine's lock: a ring for this thread, `made` unless an ended thread has left one; and the size that is wanted now, 0:
+# threads are to make none.
+cdef Ring* claim_ring(Engine* engine, Ring* made, uint64_t* capacity) noexcept nogil:
+    cdef Ring* ring = NULL
+    engine_lock(engine)
+    capacity[0] = 0 if engine.shares else engine.ring_capacity
+    if capacity[0]:
+        ring = left_ring(engine)
+    if ring == NULL and made != NULL and made.capacity == capacity[0]:
+        ring = made
+    if ring != NULL and not lease_ring(engine, ring, engine.generation):
+        ring = NULL
+    if ring != NULL and ring == made:
+        link_ring(engine, made)
+    engine_unlock(engine)
+    return ring
+
+
+cdef Ring* new_thread_ring(Core core, bint* shares) noexcept:
+    """Free-threaded builds: a ring for the calling thread. NULL: no memory, or (`shares`) the threads share one."""
+    cdef Engine* engine = core.engine
+    cdef Ring* ring
+    cdef Ring* made = NULL
+    cdef uint64_t capacity, made_for
+    with nogil:
+        prune_rings(engine.id)
+        ring = claim_ring(engine, NULL, &capacity)
+        # Again when the size was changed meanwhile.
+        while ring == NULL and capacity:
+            made_for = capacity
+            made = ring_new(capacity, 0)
+            if made == NULL:
+                break
+            ring = claim_ring(engine, made, &capacity)
+            if ring != made:
+                ring_free(made)
+            if capacity == made_for:
+                break
+    shares[0] = capacity == 0
+    return ring
+
+
+# Enters the calling thread's ring, which is made when it has none yet; NULL without memory for one.
+cdef Ring* enter_ring_of_thread(Core core) noexcept:
+    cdef Engine* engine = core.engine
+    cdef Ring* ring = enter_ring(engine)
+    cdef int64_t deadline = 0
+    cdef bint shares = False
+    while FREE_THREADED and ring == NULL:
+        ring = <Ring*> own_ring(load_relaxed(&engine.generation))
+        if ring == NULL:
+            ring = new_thread_ring(core, &shares)
+        if ring != NULL or not shares:
+            break
+        # A spool is being made, whose ring is for all threads: unless by what this thread interrupts, or what waits for it.
+        if load_relaxed(&core.sharer) == <uint64_t> PyThread_get_thread_ident():
+            break
+        if deadline == 0:
+            deadline = clock_monotonic_ns() + <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
+        if clock_monotonic_ns() > deadline:
+            break
+        with nogil:
+            wait_ns(SOON_NS)
+        ring = enter_ring(engine)
+    return ring
+
+
+# Producers write to another ring from now on (NULL, free-threaded builds: each thread to one of its own).
+cdef void swap_ring(Core core, Ring* ring) noexcept:
+    cdef Engine* engine = core.engine
+    cdef Ring* old
+    # With a GIL, no producer is between the two.
+    if FREE_THREADED:
+        take_ring_lock(engine)
+    old = engine.ring
+    store_pointer(&engine.ring, ring)
+    if FREE_THREADED:
+        lock_release(&engine.ring_lock)
+    if old != NULL and old != core.stand_in:
+        # The flusher frees it when it is empty.
+        store_release32(&old.retired, 1)
+
+
+# Free-threaded builds: no thread makes a ring of its own any more. False: other threads have theirs already.
+cdef bint begin_sharing(Core core) noexcept:
+    cdef Ring* ring
+    cdef bint shares = True
+    prune_rings(core.engine.id)  # this thread's own
+    core.lock()
+    ring = core.engine.rings
+    while ring != NULL:
+        shares = shares and (ring.lease == NULL or lease_is_over(ring.lease))
+        ring = ring.next
+    if shares:
+        store_relaxed(&core.sharer, <uint64_t> PyThread_get_thread_ident())
+        store_relaxed32(&core.engine.shares, 1)
+    core.unlock()
+    return shares

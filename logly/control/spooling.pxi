@@ -1,0 +1,229 @@
+# A spool and the engine whose records go through it: begun, synced, adopted from a dead process.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from logly.flusher.sink cimport Sink
+from logly.flusher.state cimport Engine, engine_wake
+from logly.layout.line cimport MAX_LEVELS
+from logly.ring.leases cimport FREE_THREADED
+from logly.ring.ring cimport Ring, ring_attach, ring_free
+from logly.spool.format cimport SPOOL_SLOTS, Spool, SpoolHeader, SpoolSlot, slot_done
+from logly.system.atomic cimport load_relaxed, store_relaxed
+from logly.system.clock cimport ClockCalibration, clock_monotonic_ns
+from logly.system.cpython cimport PyThread_get_thread_ident
+from logly.system.fd cimport fd_size
+from logly.text.buffer cimport Text
+
+# Of other included files:
+#   control/commit.pxi: publish
+#   control/core.pxi: Core
+#   control/fork.pxi: living_cores
+#   control/rings.pxi: let_go_of_file
+#   registry/name_entries.pxi: level_entry, text_bytes
+#   registry/registry.pxi: enter_registry
+#   spool/spool_file.pxi: SpoolFile
+#   system/threads.pxi: SystemLock
+#   text/owned_text.pxi: copy_text
+
+
+cdef list level_entries(Core core):
+    cdef uint32_t i
+    cdef list entries = []
+    if FREE_THREADED:  # or another thread may change one meanwhile
+        core.lock()
+    try:
+        for i in range(core.engine.level_count):
+            entries.append(level_entry(i, &core.engine.levels[i]))
+    finally:
+        if FREE_THREADED:
+            core.unlock()
+    return entries
+
+
+def spool_begin(Core core not None, SpoolFile file not None, publish, base):
+    """The core's records go into the file's ring from now on; those that wait in the ring before it come out first.
+
+    `publish()` gives the file its name, which it returns, when all is in it that a successor needs. `base` is what
+    `Core.spool_base` is to say of it.
+    """
+    cdef Spool* spool = &file.spool
+    cdef Sink* sink
+    cdef SystemLock registry
+    cdef Ring* ring = ring_attach(<char*> file.data.buf, &spool.header.positions, spool.header.ring_capacity)
+    if ring == NULL:
+        raise MemoryError
+    try:
+        file.begin(text_bytes(&core.engine.name), &core.engine.calibration, level_entries(core))
+        file.path = publish()
+        registry = enter_registry()  # again: one may have been added while the file got its name
+        try:
+            file.take_names(b"".join(level_entries(core)))
+        finally:
+            registry.give()
+        core.keep(file)
+    except BaseException:
+        ring_free(ring)
+        file.release()
+        raise
+    # From here on nothing can fail.
+    file.descriptor.settle()
+    ring.spool = spool
+    spool.ring = ring
+    core.lock()
+    sink = core.engine.sinks
+    while sink != NULL:
+        if sink.path != NULL:
+            try:
+                file.add_slot(sink.id, <bytes> sink.path, 0)
+            except MemoryError:
+                pass  # its progress is kept as if there were no slot left
+        sink = sink.next
+    core.unlock()
+    core.spool_base = base
+    core.use_ring(ring, spool.header.ring_capacity)
+
+
+def spool_sync_every(Core core not None, int64_t interval_ns):
+    """How often spools that are to survive the loss of power are synced."""
+    core.lock()
+    core.engine.sync_ns = interval_ns
+    core.unlock()
+    engine_wake(core.engine)
+
+
+cpdef spool_hold_back(Core core, double delivery_s):
+    """Nothing is taken from the core's rings while a dead process's spool is delivered, which may take so long; 0: it is."""
+    cdef int64_t until = clock_monotonic_ns() + <int64_t> ((delivery_s + 1) * 1e9) if delivery_s > 0 else 0
+    store_relaxed(<uint64_t*> &core.engine.recovering_until_ns, <uint64_t> until)
+    if until == 0:
+        engine_wake(core.engine)
+
+
+cdef bint core_is_recovering(Core core) noexcept:
+    return clock_monotonic_ns() < <int64_t> load_relaxed(<uint64_t*> &core.engine.recovering_until_ns)
+
+
+cdef bint hold_back_not_for_recovery(Core core) except -1:
+    """Before a wait: of this thread's, which runs a sink's function for a dead process's record, the recovery itself waits."""
+    cdef uint64_t me = PyThread_get_thread_ident()
+    cdef Core other
+    if core_is_recovering(core):
+        for other in living_cores():
+            if other.adopted is not None and (load_relaxed(&other.inside) == me or load_relaxed(&other.flusher_ident) == me):
+                spool_hold_back(core, 0)
+    return True
+
+
+def take_sync_error(Core core not None):
+    """The errno of a sync that failed, once; or 0."""
+    core.lock()
+    error, core.engine.sync_error = core.engine.sync_error, 0
+    core.unlock()
+    return error
+
+
+def spool_adopt(Core core not None, SpoolFile file not None, list starts):
+    """Has a core that has not logged deliver what a dead process left (`check` it first). Its sinks are there.
+
+    Args:
+        starts: (sink id, path or None, is exact): a sink file continues where the dead process's own progress in it
+            ended; another file, or what `is exact`, gets what some file of the dead process lacked; the rest gets all
+            that was not released.
+
+    Returns:
+        How many records there are.
+    """
+    cdef Engine* engine = core.engine
+    cdef Spool* spool = &file.spool
+    cdef SpoolHeader* header = spool.header
+    cdef uint64_t count = file.records
+    cdef uint64_t first, start
+    cdef Sink* sink
+    cdef Ring* ring
+    cdef int i
+    if not file.is_sound:
+        raise ValueError("check it first")
+    file.believe_durable()
+    first = header.released[header.released_current].sequence
+    header.positions.tail = header.released[header.released_current].position
+    ring = ring_attach(<char*> file.data.buf, &header.positions, header.ring_capacity)
+    if ring == NULL:
+        raise MemoryError
+    file.owned_from = file.owned_to  # the engine frees them as it goes
+    ring.spool = spool
+    ring.committed = count
+    ring.retired = 1
+    spool.ring = ring
+    spool.keeps_blobs = True
+    spool.written_to = header.positions.tail
+    spool.blob_end = (<uint64_t> fd_size(file.fd) | 4095) + 1
+    if spool.blob_end < header.blobs_offset:
+        spool.blob_end = header.blobs_offset
+    # `prepare` made nanoseconds of the stamps. With no anchors here, the dead process's stay in its header.
+    memset(&engine.calibration, 0, sizeof(ClockCalibration))
+    engine.calibration.ticks_are_ns = 1
+    for i in range(SPOOL_SLOTS):
+        header.slot[i].sink_id = 0
+    lacked = file.undelivered()
+    for sink_id, path, is_exact in starts:
+        start = lacked if is_exact else first
+        if path is not None:
+            start = adopt_slot(file, sink_id, path, lacked)
+        sink = core.hold(sink_id)
+        sink.from_sequence = start - first if start > first else 0
+        core.unlock()
+    adopt_names(core, file)
+    core.adopted = file
+    core.keep(file)
+    core.lock()
+    ring.next = engine.rings
+    engine.rings = ring
+    engine.spooled = True
+    core.unlock()
+    return count
+
+
+cdef uint64_t adopt_slot(SpoolFile file, int sink_id, bytes path, uint64_t start) except? 0:
+    cdef SpoolSlot* slot
+    cdef int i
+    for i in range(SPOOL_SLOTS):
+        slot = &file.spool.header.slot[i]
+        if slot.name_size == <uint32_t> len(path) and slot.name[: slot.name_size] == path and slot.sink_id == 0:
+            slot.sink_id = sink_id
+            return slot_done(slot)
+    file.add_slot(sink_id, path, start)
+    return start
+
+
+cdef adopt_names(Core core, SpoolFile file):
+    cdef Engine* engine = core.engine
+    cdef Text text
+    engine.programs = file.names.programs
+    engine.sites = file.names.sites
+    engine.process = file.spool.header.process
+    text = copy_text(file.logger_name)
+    text, engine.name = engine.name, text
+    free(<void*> text.data)
+    # By index, as the records say it. What could not be written down is shown by its number.
+    for index in range(MAX_LEVELS):
+        name, number, color = file.levels.get(index, (f"LEVEL {index}", 0, ""))
+        core.place_level(index, name, number, color)
+
+
+def remove_finished_spools(Core core not None, bint with_files=True):
+    """Lets go of the spools of which all was written, and removes their files."""
+    cdef SpoolFile file
+    cdef SystemLock registry
+    registry = enter_registry()  # the flusher and who closes the logger may both ask
+    try:
+        for file in list(core.spools):
+            if not file.is_finished:
+                continue
+            core.spools.remove(file)
+            let_go_of_file(core, file)
+            if with_files:
+                file.remove()
+    finally:
+        registry.give()

@@ -1,0 +1,175 @@
+# Descriptors that belong to objects. What `os.open` returns is lost when a signal handler raises between that call and the
+# assignment: the file stays open for ever. Here the object is there before the file is opened, no bytecode runs in between, and
+# the object closes the file when nobody holds it any more. So whatever exception comes whenever, nothing stays open.
+
+import os
+import sys
+
+from libc.stdint cimport uint64_t
+
+from logly.system.fd cimport fd_close, fd_identity, fd_unlink, process_id
+
+# `os.open` may be eventlet's, which needs a hub on each thread that calls it.
+if sys.platform == "win32":
+    import nt as system_calls
+else:
+    import posix as system_calls
+
+
+cdef extern from "Python.h":
+    bytes PyUnicode_EncodeFSDefault(object)
+    void PyErr_SetObject(object, object) noexcept
+    void PyErr_WriteUnraisable(object) noexcept
+
+cdef set loose_descriptors = set()   # of spools that are being opened: in a forked child their locks must go
+
+
+cdef class Descriptor:
+    """An open file, closed with this object at the latest.
+
+    Where somebody else has closed the descriptor, and its number is another file's by now, it is left alone.
+    """
+    cdef readonly int fd             # -1: closed
+    cdef bint is_loose
+    cdef uint64_t device
+    cdef uint64_t inode
+    cdef uint64_t process            # that opened it
+    cdef bytes doomed                # name of a file that goes with this object
+
+    def __cinit__(self):
+        self.fd = -1
+
+    def __dealloc__(self):
+        self.shut()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.shut()
+
+    def __index__(self):
+        return self.fd
+
+    def fileno(self):
+        """The descriptor's number; -1 when it is closed."""
+        return self.fd
+
+    def close(self):
+        """Closes the file. Idempotent."""
+        self.shut()
+
+    cdef bint take(self, int fd) except -1:
+        self.fd = fd
+        fd_identity(fd, &self.device, &self.inode)
+        self.process = process_id()
+        if self.is_loose:
+            loose_descriptors.add(fd)
+        return True
+
+    def spare(self):
+        """Closes it; its file stays."""
+        self.doomed = None
+        self.shut()
+
+    cdef void settle(self) noexcept:
+        """It belongs to a spool that is known: a forked child finds it there. And its file stays."""
+        if self.is_loose:
+            self.is_loose = False
+            loose_descriptors.discard(self.fd)
+        self.doomed = None
+
+    cdef void shut(self) noexcept:
+        cdef uint64_t device = 0, inode = 0
+        cdef int fd = self.fd
+        cdef const char* doomed = NULL
+        if fd < 0:
+            return
+        if self.doomed is not None and self.process == process_id():
+            doomed = self.doomed
+        self.fd = -1
+        with nogil:
+            if doomed != NULL:
+                fd_unlink(doomed)
+            if fd_identity(fd, &device, &inode) and device == self.device and inode == self.inode:
+                fd_close(fd)
+        self.settle_number(fd)
+
+    cdef void settle_number(self, int fd) noexcept:
+        if self.is_loose:
+            loose_descriptors.discard(fd)
+        self.is_loose = False
+
+
+def open_descriptor(path, int flags, int mode=0o777, *, bint is_loose=False, bint is_doomed=False):
+    """`os.open`, for a descriptor that cannot be lost; not inheritable.
+
+    Args:
+        path: the file's name.
+        flags: as for `os.open`; O_CLOEXEC and O_BINARY are added.
+        mode: permission bits of a file that is made, before umask.
+        is_loose: a forked child is to close it: it is, or will be, locked, and the lock is this process's.
+        is_doomed: the file is removed when the descriptor is closed, unless a spool has taken it.
+
+    Raises:
+        OSError: as `os.open`.
+    """
+    cdef Descriptor made = Descriptor()
+    made.is_loose = is_loose
+    if is_doomed:
+        made.doomed = PyUnicode_EncodeFSDefault(path)
+    made.take(system_calls.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), mode))
+    return made
+
+
+def open_shared(str name, int flags, int mode):
+    """`open_descriptor`, so that the file can be renamed while it is open: Windows must be asked for that."""
+    cdef Descriptor made
+    if sys.platform != "win32":
+        return open_descriptor(name, flags, mode)
+    import _winapi
+    import msvcrt
+    append_only, read_attributes, synchronize, share_all, open_or_make = 0x4, 0x80, 0x100000, 0x7, 4
+    access = append_only | read_attributes | synchronize
+    made = Descriptor()
+    handle = _winapi.CreateFile(name, access, share_all, _winapi.NULL, open_or_make, 0, _winapi.NULL)
+    made.take(msvcrt.open_osfhandle(handle, flags | os.O_NOINHERIT))
+    return made
+
+
+cdef class Files:
+    """What one sink has open: its file, the lock file beside it, its own way to a terminal."""
+    cdef public Descriptor file
+    cdef public Descriptor lock
+    cdef public Descriptor terminal
+
+    @property
+    def fd(self):
+        """The file's descriptor; -1: there is none."""
+        return descriptor_of(self.file)
+
+    @property
+    def lock_fd(self):
+        """The lock file's descriptor; -1: there is none."""
+        return descriptor_of(self.lock)
+
+    def put(self, Descriptor file, Descriptor lock):
+        """These are the file and its lock from now on; those before are closed when nobody holds them."""
+        self.file = file
+        self.lock = lock
+
+    def close(self):
+        """Closes everything."""
+        for one in (self.file, self.lock, self.terminal):
+            if one is not None:
+                (<Descriptor> one).shut()
+
+
+cdef int descriptor_of(Descriptor one) noexcept:
+    return one.fd if one is not None else -1
+
+
+def close_loose():
+    """In a forked child, which has copies of all descriptors, and with them the locks: lets go of those."""
+    while loose_descriptors:
+        fd_close(loose_descriptors.pop())

@@ -1,0 +1,161 @@
+"""The worker for what takes long and nobody waits for: compressing rotated files, removing old ones.
+
+One thread per process, started by the first job and gone after the last, so that an idle service has none. It does
+not keep a process alive. It runs at lower priority where the system knows priorities of threads (Linux).
+"""
+
+import os
+import sys
+from collections import deque
+from contextlib import suppress
+
+from logly.system.unpatched import Bell, SystemLock, SystemThread, ThreadEntry, monotonic, thread_ident
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Job = Callable[[], object]
+    OnError = Callable[[Exception], object]
+
+__all__ = ["Housekeeper", "housekeeper"]
+
+_NICENESS = 10
+
+LOOK_S = 1.0
+"""How often `drain` looks whether the worker has ended without telling."""
+
+
+class Housekeeper:
+    """A queue of jobs and the thread that does them, one after the other, in the order of submission.
+
+    After a fork the child has no jobs and no thread; the parent's go on in the parent.
+    """
+
+    def __init__(self, name: str = "logly-housekeeper") -> None:
+        self._name = name
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            import weakref
+
+            forget = weakref.WeakMethod(self._reset)
+
+            def after_in_child() -> None:
+                reset = forget()
+                if reset is not None:
+                    reset()
+
+            os.register_at_fork(after_in_child=after_in_child)
+
+    def _reset(self) -> None:
+        # The inherited lock may be held by a thread that the child does not have: a new one, never the old.
+        self._lock = SystemLock()
+        self._ended = Bell()
+        self._jobs: deque[tuple[Job, OnError | None]] = deque()
+        self._worker: SystemThread | None = None
+        self._worker_ident = 0
+
+    def submit(self, job: "Job", on_error: "OnError | None" = None) -> bool:
+        """Queue a job; return at once.
+
+        Args:
+            job: called without arguments on the worker thread.
+            on_error: called on the worker thread with an `Exception` that the job raised; None: such an
+                exception goes to `sys.excepthook`.
+
+        Returns:
+            False where no thread can be started (the interpreter is shutting down): the job is not done. What
+            housekeeping leaves undone, the next start does.
+        """
+        with self._lock:
+            self._jobs.append((job, on_error))
+            if self._has_worker:
+                return True
+            self._worker = SystemThread(self._work)
+            if self._worker.start():
+                return True
+            self._jobs.clear()
+            return False
+
+    def drain(self, timeout: "float | None" = None) -> bool:
+        """Wait until all jobs are done.
+
+        Args:
+            timeout: seconds; None: as long as it takes.
+
+        Returns:
+            False where the time passed first; the jobs go on. From within a job: False at once.
+        """
+        if self._worker_ident == thread_ident():
+            return False
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            ticket = self._ended.ticket()
+            if self.is_idle:
+                return True
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0:
+                return False
+            self._ended.wait(ticket, LOOK_S if left is None else min(left, LOOK_S))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is queued or running."""
+        with self._lock:
+            return not self._has_worker
+
+    @property
+    def _has_worker(self) -> bool:
+        # One that failed, for lack of memory say, is none, and the next job gets another.
+        return self._worker is not None and self._worker.is_running
+
+    def _work(self) -> None:
+        lock, entry = self._lock, ThreadEntry()
+        entry.make(self._name)
+        self._worker_ident = thread_ident()
+        try:
+            _lower_priority()
+            while self._do_next(lock):
+                pass
+        finally:
+            if self._worker_ident == thread_ident():
+                self._worker_ident = 0  # it failed, and another thread may get this number
+            entry.remove()
+
+    def _do_next(self, lock: SystemLock) -> bool:
+        with lock:
+            if lock is not self._lock:
+                return False  # a job has forked, and this is the child
+            if not self._jobs:
+                # In one section, so that no job comes to a worker that has just decided to go.
+                self._worker, self._worker_ident = None, 0
+                self._ended.ring()
+                return False
+            job, on_error = self._jobs.popleft()
+        _run(job, on_error)
+        return True  # and an idle or blocked worker keeps nothing alive
+
+
+def _run(job: "Job", on_error: "OnError | None") -> None:
+    try:
+        try:
+            job()
+        except Exception as error:
+            if on_error is None:
+                raise
+            on_error(error)
+    except BaseException as error:
+        with suppress(Exception):
+            sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _lower_priority() -> None:
+    """Lower this thread's priority, where a thread has one of its own: Linux, which takes 0 for the calling thread."""
+    if sys.platform != "linux":
+        return
+    with suppress(OSError, MemoryError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+
+
+housekeeper = Housekeeper()
+"""The process's own; every sink uses it."""

@@ -1,0 +1,308 @@
+"""A sink's log file: opened, reopened, rotated and closed here. The core writes to its descriptor."""
+
+from __future__ import annotations
+
+import os
+
+from logly._core import Descriptor, Files
+from logly.system.unpatched import wall_ns
+
+from .opening import open_append
+from .paths import render_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logly.config.schema import SinkConfig
+
+    from .rotated import Retention, RotatedName
+    from .rotation import Rotated
+    from .schedule import Schedule
+
+__all__ = ["LogFile", "Turn"]
+
+NEVER_NS = (1 << 63) - 1
+CLOCK_SLACK_NS = 86_400 * 1_000_000_000
+
+
+class Turn:
+    """What `LogFile.rotate` did.
+
+    Attributes:
+        file: what is to be written to from now on; None: the file is the same.
+        is_renamed: whether this call renamed the file, and not another process.
+    """
+
+    __slots__ = ("file", "is_renamed")
+
+    def __init__(self, file: Descriptor | None, is_renamed: bool) -> None:
+        self.file = file
+        self.is_renamed = is_renamed
+
+
+def _absolute(path: str | os.PathLike[str] | None) -> str:
+    """The path template as seen from the present folder: a process may change it before it forks."""
+    assert path is not None
+    template = os.fspath(path)
+    if os.path.isabs(template):
+        return template
+    return os.path.join(os.getcwd().replace("{", "{{").replace("}", "}}"), template)
+
+
+class LogFile:
+    """The file of one sink.
+
+    What it opens later (`rotate`, `reopen`) it hands out: what the core writes to and what `files` holds is changed in
+    one step, `SinkHandle.replace_file`, and until then the present file is the one.
+
+    Args:
+        config: the sink's settings, checked; `path` is set.
+        utc: whether boundaries and rotated names go by UTC.
+        on_error: told of trouble in housekeeping, on the housekeeper's thread.
+        files: where to put what is opened here.
+
+    Raises:
+        SinkError: it cannot be opened, or what was left of the period before cannot be rotated.
+    """
+
+    def __init__(
+        self, config: SinkConfig, *, utc: bool, on_error: Callable[[Exception], None], files: Files | None = None
+    ) -> None:
+        self.config = config
+        self.utc = utc
+        self.on_error = on_error
+        self.files = Files() if files is None else files
+        self.schedule: Schedule | None = None
+        self.retention: Retention | None = None
+        self._name: RotatedName | None = None
+        self._earliest_ns = NEVER_NS
+        self._template = _absolute(config.path)
+        self.path = self._rendered_path()
+        self.files.file = open_append(self.path, config.mode)
+        try:
+            if self.is_rotating:
+                self._begin_rotating()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def fd(self) -> int:
+        """The descriptor of the present file; -1: it is closed."""
+        return self.files.fd
+
+    @property
+    def lock_fd(self) -> int:
+        """The descriptor of the file whose lock keeps the present one in its place; -1: there is none."""
+        return self.files.lock_fd
+
+    @property
+    def is_rotating(self) -> bool:
+        return self.config.rotation is not None or self.config.size_limit is not None
+
+    @property
+    def period_ns(self) -> tuple[int, int]:
+        """Record times that belong into the present file: from, and before. Outside of them `rotate` is asked."""
+        schedule = self.schedule
+        if schedule is None or schedule.rotation is None:
+            return 0, NEVER_NS
+        from .schedule import next_boundary
+
+        end = schedule.next_ns
+        span = next_boundary(schedule.rotation, end, utc=self.utc) - end
+        # A clock that goes back by less than a period is nothing to act on.
+        return max(0, min(end - 2 * span, self._earliest_ns)), end
+
+    def _rendered_path(self) -> str:
+        return os.path.abspath(render_path(self._template, utc=self.utc))
+
+    def _begin_rotating(self) -> None:
+        from .rotated import RotatedName, parse_retention
+        from .rotation import open_lock
+        from .schedule import Schedule, parse_rotation
+
+        config = self.config
+        # It is the file that is renamed, not a link to it.
+        self.path = os.path.realpath(self.path)
+        self._name = RotatedName(self.path, utc=self.utc)
+        rotation = parse_rotation(config.rotation) if config.rotation is not None else None
+        now_ns = wall_ns()
+        self.schedule = Schedule(rotation, now_ns, utc=self.utc)
+        if config.retention is not None:
+            self.retention = parse_retention(config.retention)
+        if config.retention is not None or config.compression is not None:
+            # What their thread needs is imported here: a process that forks meanwhile would have a half of it.
+            from . import compression, housekeeper  # noqa: F401
+        self.files.lock = open_lock(self.path, config.mode)
+        self._rotate_leftover(self.schedule, now_ns)
+        self._housekeep_at_start()
+
+    def _rotate_leftover(self, schedule: Schedule, now_ns: int) -> None:
+        """A file of an earlier period, or one that is full already, is not written to any more."""
+        about = os.fstat(self.fd)
+        overdue_ns = schedule.ended_before(about.st_mtime_ns, now_ns)
+        limit = self.config.size_limit
+        if overdue_ns is not None:
+            turn = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
+        elif limit is not None and about.st_size >= int(limit):
+            turn = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
+        else:
+            return
+        if turn.file is not None:
+            self.files.file = turn.file
+
+    # ---- rotation
+
+    def rotate(self, begins_ns: int | None, next_bytes: int) -> Turn:
+        """Begin a new file, unless another process has done so. It can be asked again, until `has_rotated`.
+
+        Args:
+            begins_ns: time of the record that lies outside of the present period; None: rotation by size.
+            next_bytes: length of the line that would exceed the limit.
+
+        Raises:
+            SinkError: it cannot be renamed, or no new one be made; the file is as it was.
+        """
+        schedule, limit = self.schedule, self.config.size_limit
+        assert schedule is not None
+        if begins_ns is None:
+            size = int(limit) if limit is not None else 0
+            end_ns = self._end_of_part(wall_ns())
+            return self._rotate(end_ns, lambda file: file.st_size + next_bytes > size)
+        if not schedule.is_due(begins_ns):
+            self._earliest_ns = min(self._earliest_ns, begins_ns)
+            return Turn(None, False)
+        waited_for_ns, boundary_ns = schedule.next_ns, self._boundary_before(begins_ns)
+
+        def is_due(file: os.stat_result) -> bool:
+            if boundary_ns is None or self._boundary_before(begins_ns) != boundary_ns:
+                return False
+            # Several boundaries have passed: whoever came first may have begun the file since the last of them.
+            return boundary_ns == waited_for_ns or file.st_mtime_ns < boundary_ns
+
+        return self._rotate(waited_for_ns if boundary_ns is None else boundary_ns, is_due)
+
+    def has_rotated(self, begins_ns: int | None) -> None:
+        """What `rotate` returned is in use. Only now the schedule goes on: a rotation that failed is still due."""
+        schedule = self.schedule
+        if schedule is not None and begins_ns is not None and schedule.is_due(begins_ns):
+            schedule.advance(begins_ns)
+            self._earliest_ns = NEVER_NS
+
+    def _end_of_part(self, now_ns: int) -> int:
+        """The end of a file that is full: all in it is of the present period, though the clock may be past its end."""
+        assert self.schedule is not None
+        return min(now_ns, self.schedule.next_ns - 1)
+
+    def _boundary_before(self, begins_ns: int) -> int | None:
+        """The end of the period that the file's lines are of, where a record of a later one is the next; else None.
+
+        That is the one this process waits for, unless another process has rotated at that or a later one.
+        """
+        from .schedule import next_boundary
+
+        assert self._name is not None
+        assert self.schedule is not None
+        assert self.schedule.rotation is not None
+        boundary_ns = self.schedule.next_ns
+        from_ns = boundary_ns // 1_000_000_000 * 1_000_000_000
+        # A name from the far future is of a clock that was wrong, or nobody's: it says nothing about now.
+        until_ns = wall_ns() + CLOCK_SLACK_NS
+        ends = [end for file in self._name.files() if from_ns <= (end := self._name.end_ns(file)) <= until_ns]
+        if not ends:
+            return boundary_ns
+        # A name is to a second.
+        coming_ns = next_boundary(self.schedule.rotation, max(ends) + 999_999_999, utc=self.utc)
+        return coming_ns if coming_ns <= begins_ns else None
+
+    def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> Turn:
+        from .rotation import rotate
+
+        assert self._name is not None
+        lock = self.lock_fd if self.lock_fd >= 0 else None
+        mode = self.config.mode
+        done: Rotated = rotate(self._name, self.path, self.fd, end_ns=end_ns, is_due=is_due, mode=mode, lock_fd=lock)
+        if done.path is not None:
+            self._housekeep(done.path)
+        return Turn(done.file, done.is_rotated)
+
+    # ---- housekeeping, on a thread of its own: the flusher does not wait for it
+
+    def _housekeep(self, rotated: str) -> None:
+        """Compress a file that was rotated, and remove what is beyond retention."""
+        name, method, retention = self._name, self.config.compression, self.retention
+        if name is None or (method is None and retention is None):
+            return
+
+        def keep_house() -> None:
+            from . import compression
+            from .rotated import prune
+
+            # First what goes: it need not be compressed before.
+            if retention is not None:
+                prune(name, retention, wall_ns())
+            if method is not None:
+                compression.compress(rotated, method)
+                for path in compression.leftovers(name):  # an earlier one that failed: the disk was full, say
+                    compression.compress(path, method)
+
+        _submit(keep_house, self.on_error)
+
+    def _housekeep_at_start(self) -> None:
+        """Finish what an exit or a crash cut off."""
+        name, method, retention = self._name, self.config.compression, self.retention
+        if name is None or (method is None and retention is None):
+            return
+
+        def keep_house() -> None:
+            from . import compression
+            from .rotated import prune
+
+            compression.sweep(name)
+            if retention is not None:
+                prune(name, retention, wall_ns())
+            if method is not None:
+                for path in compression.leftovers(name):
+                    compression.compress(path, method)
+
+        _submit(keep_house, self.on_error)
+
+    # ---- opening and closing
+
+    def reopen(self) -> tuple[Descriptor, Descriptor | None]:
+        """Open the file by its name, for the caller to put in the place of the present one; and its lock file.
+
+        Raises:
+            SinkError: it cannot be opened.
+        """
+        file = open_append(self.path, self.config.mode)
+        lock = self.files.lock
+        if self.is_rotating and self.lock_fd < 0:
+            from .rotation import open_lock
+
+            lock = open_lock(self.path, self.config.mode)
+        return file, lock
+
+    def close(self) -> None:
+        """Close it; `reopen` opens it again."""
+        self.files.close()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's lock, which belongs to the open file that both have; reopening makes one of its own.
+
+        A path with ``{pid}`` is another file here.
+        """
+        self.close()
+        path = self._rendered_path()
+        self.path = os.path.realpath(path) if self.is_rotating else path
+        if self._name is not None:
+            from .rotated import RotatedName
+
+            self._name = RotatedName(self.path, utc=self.utc)
+
+
+def _submit(job: Callable[[], None], on_error: Callable[[Exception], None]) -> None:
+    from .housekeeper import housekeeper
+
+    housekeeper.submit(job, on_error)

@@ -1,0 +1,203 @@
+"""When a file's period ends: calendar boundaries and intervals, right across clock changes.
+
+One rule covers daylight saving, moved time zones and skipped days: **a boundary is the first instant at which
+the wall clock reaches it.** So a boundary that falls into a gap (a day of 23 hours) is the instant of the
+jump, and one that the clock passes twice (a day of 25 hours) counts once; the repeated hour belongs to the
+hour before.
+
+Imported only where a sink rotates by time.
+"""
+
+import time
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from logly.errors import ConfigError, invalid
+from logly.units import parse_age
+
+__all__ = ["NEVER", "Rotation", "Schedule", "next_boundary", "parse_rotation"]
+
+NEVER = 2**63 - 1
+"""A boundary that does not come, in nanoseconds."""
+
+PERIODS = ("hourly", "daily", "weekly", "monthly", "yearly")
+
+_SECOND_NS = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1)
+_SECOND = timedelta(seconds=1)
+_DAY_S = 86_400
+
+
+class Rotation(NamedTuple):
+    """A parsed `SinkConfig.rotation`."""
+
+    kind: str
+    """One of `PERIODS`, or "at" (a time of day), or "every" (an interval)."""
+    amount: int = 0
+    """"at": seconds after midnight; "every": nanoseconds."""
+
+
+def parse_rotation(value: "str | timedelta", *, field: str = "rotation") -> Rotation:
+    """Return when to rotate.
+
+    Args:
+        value: ``"hourly"``, ``"daily"``, ``"weekly"`` (Monday 00:00), ``"monthly"``, ``"yearly"``; a time of
+            day ``"HH:MM"``, ``"HH:MM:SS"`` or ``"midnight"``; or an interval, as a `timedelta` or text
+            (``"6 hours"``), of at least one second. Intervals are counted from 1970-01-01 00:00 UTC, so that a
+            restart does not shift them and all processes agree.
+        field: the field to name in the error.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in PERIODS:
+            return Rotation(word)
+        if word == "midnight":
+            return Rotation("daily")
+        seconds = _time_of_day(word)
+        if seconds is not None:
+            return Rotation("at", seconds)
+    try:
+        amount = parse_age(value)
+    except ConfigError:
+        amount = 0
+    if amount < _SECOND_NS:
+        expected = f"{', '.join(map(repr, PERIODS))}, 'HH:MM', or an interval: '6 hours', a timedelta (1 s or more)"
+        if isinstance(value, str) and value.strip().lower().endswith("b"):
+            expected += "; a size goes into size_limit"
+        raise invalid(field, value, expected, PERIODS)
+    return Rotation("every", amount)
+
+
+def _time_of_day(word: str) -> "int | None":
+    parts = word.split(":")
+    if len(parts) not in (2, 3) or not all(part.isascii() and part.isdigit() and len(part) <= 2 for part in parts):
+        return None
+    hour, minute, second = (*map(int, parts), 0)[:3]
+    return hour * 3600 + minute * 60 + second if hour < 24 and minute < 60 and second < 60 else None
+
+
+def next_boundary(rotation: Rotation, after_ns: int, *, utc: bool = False) -> int:
+    """Return the first boundary later than an instant, both in nanoseconds since the epoch.
+
+    Args:
+        rotation: what `parse_rotation` returned.
+        after_ns: the instant; a boundary at exactly this instant does not count.
+        utc: boundaries of UTC instead of local time (the process's time zone, ``TZ``).
+
+    Returns:
+        The boundary, or `NEVER` where the calendar ends (year 9999).
+    """
+    if rotation.kind == "every":
+        return min((after_ns // rotation.amount + 1) * rotation.amount, NEVER)
+    after_s = after_ns // _SECOND_NS
+    try:
+        boundary = wall_clock(after_s, utc)
+        while True:
+            boundary = _next_wall(rotation, boundary)
+            boundary_s = first_instant(boundary, utc)
+            if boundary_s * _SECOND_NS > after_ns:  # else the clock passes it for the second time
+                return min(boundary_s * _SECOND_NS, NEVER)
+    except (OverflowError, ValueError, OSError):
+        return NEVER
+
+
+def _next_wall(rotation: Rotation, wall: datetime) -> datetime:
+    """Return the first boundary after `wall` on the clock's dial, whether or not the clock ever shows it."""
+    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+    if rotation.kind == "at":
+        today = midnight + timedelta(seconds=rotation.amount)
+        return today if today > wall else today + timedelta(days=1)
+    if rotation.kind == "hourly":
+        return midnight + timedelta(hours=wall.hour + 1)
+    if rotation.kind == "daily":
+        return midnight + timedelta(days=1)
+    if rotation.kind == "weekly":
+        return midnight + timedelta(days=7 - wall.weekday())
+    if rotation.kind == "monthly":
+        return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return datetime(wall.year + 1, 1, 1)
+
+
+def wall_clock(instant_s: int, utc: bool) -> datetime:
+    """Return what the wall clock shows at an instant, in seconds since the epoch."""
+    if utc:
+        return _EPOCH + timedelta(seconds=instant_s)
+    shown = time.localtime(instant_s)
+    return datetime(*shown[:5], min(shown.tm_sec, 59))  # 60 in zones that count leap seconds
+
+
+def first_instant(wall: datetime, utc: bool) -> int:
+    """Return the first instant, in seconds since the epoch, at which the wall clock has reached `wall`.
+
+    The candidates are `wall` under each offset from UTC in force around it (PEP 495's method). Where the
+    clock never shows `wall`, the jump over it is found by bisection.
+    """
+    dial_s = (wall - _EPOCH) // _SECOND
+    if utc:
+        return dial_s
+    near = {dial_s - _east_of_utc(dial_s + shift) for shift in (-_DAY_S, -_DAY_S // 2, 0, _DAY_S // 2, _DAY_S)}
+    shown = [instant for instant in near if wall_clock(instant, utc) == wall]
+    if shown:
+        return min(shown)
+    before, reached = min(near), max(near)
+    while reached - before > 1:
+        middle = (before + reached) // 2
+        if wall_clock(middle, utc) < wall:
+            before = middle
+        else:
+            reached = middle
+    return reached
+
+
+def _east_of_utc(instant_s: int) -> int:
+    return (wall_clock(instant_s, False) - _EPOCH) // _SECOND - instant_s
+
+
+class Schedule:
+    """The present period of one file: when it ends, and what a clock that is set does to it.
+
+    A clock set back by less than a period changes nothing: the boundary that was passed is not passed again.
+    A clock set back further (a wrong date put right) would stop rotation until the old date comes, so the
+    period is then reckoned anew, without rotating.
+
+    Attributes:
+        next_ns: end of the present period, nanoseconds since the epoch. The core compares a time stamp with
+            it; `NEVER` without a rotation by time.
+    """
+
+    __slots__ = ("next_ns", "rotation", "utc")
+
+    def __init__(self, rotation: "Rotation | None", now_ns: int, *, utc: bool = False) -> None:
+        self.rotation = rotation
+        self.utc = utc
+        self.next_ns = NEVER if rotation is None else next_boundary(rotation, now_ns, utc=utc)
+
+    def is_due(self, now_ns: int) -> bool:
+        """Return whether the period is over; also takes note of a clock that was set far back."""
+        if now_ns >= self.next_ns:
+            return True
+        if self.rotation is not None:
+            coming = next_boundary(self.rotation, now_ns, utc=self.utc)
+            if self.next_ns > next_boundary(self.rotation, coming, utc=self.utc):
+                self.next_ns = coming
+        return False
+
+    def advance(self, now_ns: int) -> None:
+        """Begin the period that `now_ns` lies in; nothing changes before the present one's end."""
+        if self.rotation is not None and now_ns >= self.next_ns:
+            self.next_ns = next_boundary(self.rotation, now_ns, utc=self.utc)
+
+    def ended_before(self, last_write_ns: int, now_ns: int) -> "int | None":
+        """Return the boundary that a file found at start should have been rotated at, or None.
+
+        A file belongs to the period of its last write (its mtime): one whose last line is of yesterday is
+        rotated before today's first. Birth is not asked for, since a file that is older than its period and
+        was written in it had its rotation at the boundary; and Linux tells no birth time to Python.
+        """
+        if self.rotation is None:
+            return None
+        boundary_ns = next_boundary(self.rotation, last_write_ns, utc=self.utc)
+        return boundary_ns if boundary_ns <= now_ns else None

@@ -1,0 +1,476 @@
+"""The flusher's side of an engine: a pass takes the earliest records of all rings, delivers them and writes what is due.
+
+Whoever makes a pass holds the engine's lock (the flusher; or the caller of a synchronous sink, with the GIL released).
+"""
+
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+
+from logly.flusher.deliver cimport (
+    consume_record, engine_discard, engine_write, is_given_up, is_stalled, notice_dropped, sink_notice,
+)
+from logly.flusher.sink cimport NO_TURN, WORK_RECORDS, Sink, sink_backlog, sink_oldest, sink_use_spool
+from logly.flusher.spool_sync cimport engine_sync
+from logly.flusher.state cimport (
+    KEPT_BYTES, LEAST_SLEEP_NS, NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN, RELEASE_BYTES,
+    RETRY_BLOCKED_NS, RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock,
+    engine_position, engine_unlock,
+)
+from logly.ring.leases cimport FREE_THREADED, lease_is_over, lease_leave
+from logly.ring.merge cimport merge_begin, merge_next, record_proper
+from logly.ring.record cimport RecordHeader, RecordHeap
+from logly.ring.ring cimport (
+    RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used,
+)
+from logly.spool.format cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
+from logly.system.atomic cimport (
+    exchange32, fence_full, load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed, store_relaxed32,
+    store_release, store_release32,
+)
+from logly.system.clock cimport calibration_refresh, clock_monotonic_ns, clock_ticks
+from logly.system.event cimport event_prepare, event_signal, event_wait
+from logly.text.buffer cimport buffer_free, buffer_trim
+
+
+# The ring of a spool keeps what was taken from it until every sink has handed it to the operating system. Sinks keep
+# their pace while that takes little of the ring; a producer that waits, or a quarter of the ring, has them write now.
+cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nogil:
+    cdef Ring* ring = spool.ring
+    cdef uint64_t kept = ring.tail - spool.written_to
+    cdef Sink* sink = engine.sinks
+    if kept == 0:
+        return
+    if kept > ring.capacity >> 2 or load_relaxed(&engine.waiters) or load_acquire32(&ring.retired):
+        while sink != NULL:
+            if sink.out.size > sink.start:
+                engine_write(engine, sink)
+            # What waits behind a spool that was left is not to wait for a sink in trouble.
+            if is_stalled(engine, sink) and not sink.busy and (
+                kept > ring.capacity >> 1 or (load_acquire32(&ring.retired) and ring.next != NULL)
+            ):
+                engine_discard(engine, sink)
+            sink = sink.next
+    if engine_position(engine) == engine.drained:
+        spool_release(spool, engine.drained)
+
+
+# Consumption of this spool's ring begins: its records are numbered from here, and its slots keep the sinks' progress.
+cdef inline void engine_begin_spool(Engine* engine, Spool* spool) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    engine.spool = spool
+    spool.begun = True
+    spool.base = engine.drained - spool.header.released[spool.header.released_current].sequence
+    while sink != NULL:
+        sink_use_spool(sink, spool)
+        sink = sink.next
+
+
+cdef inline void engine_end_spool(Engine* engine) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    while sink != NULL:
+        sink.spool = NULL
+        sink.slot = NULL
+        sink.staged_until = 0
+        sink = sink.next
+    store_release32(&engine.spool.finished, 1)
+    store_relaxed32(&engine.python_wanted, 1)
+    engine.spool = NULL
+
+
+cdef inline bint any_spool(const Ring* ring) noexcept nogil:
+    while ring != NULL and ring.spool == NULL:
+        ring = ring.next
+    return ring != NULL
+
+
+cdef inline void engine_release_rings(Engine* engine) noexcept nogil:
+    cdef Ring* ring = engine.rings
+    while ring != NULL:
+        if ring.spool == NULL:
+            ring_release(ring)
+        ring = ring.next
+    if engine.spool != NULL:
+        engine_release_spool(engine, engine.spool)
+    # The fence pairs with the one in a waiting producer: it counts itself, then looks at the tail again.
+    fence_full()
+    if load_relaxed(&engine.waiters):
+        event_signal(&engine.space)
+
+
+cdef inline void release_record(Ring* ring, char* record) noexcept nogil:
+    cdef RecordPrefix* prefix = <RecordPrefix*> record
+    cdef RecordHeap* heap = <RecordHeap*> record
+    cdef uint64_t size = prefix.size
+    if prefix.kind == RECORD_HEAP:
+        store_relaxed(&ring.heap_bytes_out, ring.heap_bytes_out + heap.block_size)
+        free(heap.block)
+        if ring.spool != NULL:
+            spool_drop_blob_later(<Spool*> ring.spool, heap.blob, heap.block_size)
+    ring_consume(ring, size)
+
+
+# Whether the first record from aside comes before this one of a ring (NULL: before what the rings may still get), so that each
+# thread's stay in order.
+cdef inline bint aside_is_next(const Engine* engine, const Ring* ring, const char* record) noexcept nogil:
+    cdef const RecordHeader* first = <const RecordHeader*> (engine.aside.data + engine.aside_start)
+    return first.ticks <= (record_proper(record).ticks if ring != NULL else engine.settled_ticks)
+
+
+cdef inline void release_aside(Engine* engine) noexcept nogil:
+    engine.aside_start += (<const RecordHeader*> (engine.aside.data + engine.aside_start)).size
+    if engine.aside_start == engine.aside.size:
+        buffer_free(&engine.aside)
+        engine.aside_start = 0
+
+
+# A producer looks at what is in use only when the ring gets full: the flusher does at every pass.
+cdef inline void note_high_water(Engine* engine) noexcept nogil:
+    cdef Ring* ring = engine.rings
+    cdef uint64_t used, waiting
+    engine.waiting_bytes = 0
+    while ring != NULL:
+        used = ring_used(ring)
+        if used > engine.past_high_water:
+            engine.past_high_water = used
+        waiting = load_acquire(&ring.positions.head) - ring.tail
+        if waiting > engine.waiting_bytes:
+            engine.waiting_bytes = waiting
+        ring = ring.next
+
+
+# Drains until the rings are empty, a sink cannot take more, or Python is wanted. Bounded: what comes in
+# meanwhile is left for the next pass after `limit` bytes, so that due writes and flush requests get their turn.
+cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
+    cdef Ring* ring
+    cdef char* record = NULL
+    cdef uint64_t consumed = 0
+    cdef uint64_t unreleased = 0
+    cdef bint merges = engine.rings == NULL or (engine.rings.next != NULL and not engine.spooled)
+    if engine.spooled and engine.rings != NULL and engine.rings.spool != NULL and not (<Spool*> engine.rings.spool).begun:
+        engine_begin_spool(engine, <Spool*> engine.rings.spool)
+    if merges and not merge_begin(&engine.merge, engine.rings):
+        return False
+    while consumed < limit:
+        if merges:
+            ring = merge_next(&engine.merge, &record)
+            if ring == NULL:
+                engine.settled_ticks = engine.merge.horizon
+        else:
+            ring = engine.rings
+            record = ring_peek(ring)
+            if record == NULL:
+                engine.settled_ticks = <uint64_t> -1
+                ring = NULL
+            elif FREE_THREADED and engine.flush_mark == NO_MARK:
+                # This ring's stamps grow, and one that is linked later has later ones.
+                engine.settled_ticks = record_proper(record).ticks
+        if engine.aside.size and aside_is_next(engine, ring, record):
+            ring = NULL
+            record = engine.aside.data + engine.aside_start
+        elif ring == NULL:
+            engine.drained_ns = engine.now_ns
+            break
+        if not consume_record(engine, <const char*> record_proper(record)):
+            engine_release_rings(engine)
+            return False
+        if ring == NULL:
+            release_aside(engine)
+            continue
+        unreleased += (<RecordPrefix*> record).size
+        release_record(ring, record)
+        if unreleased >= RELEASE_BYTES:
+            consumed += unreleased
+            unreleased = 0
+            engine_release_rings(engine)
+            engine.now_ns = clock_monotonic_ns()
+            if engine_wants_python(engine) or (engine.gives_way and load_relaxed(&engine.lock.waiters)):
+                break
+    engine_release_rings(engine)
+    return True
+
+
+cdef inline bint engine_wants_python(const Engine* engine) noexcept nogil:
+    cdef const Sink* sink = engine.sinks
+    if load_relaxed32(&engine.python_wanted):
+        return True
+    while sink != NULL:
+        if sink.work:
+            return True
+        sink = sink.next
+    return False
+
+
+cdef inline bint rings_are_empty(Engine* engine) noexcept nogil:
+    cdef Ring* ring = engine.rings
+    while ring != NULL:
+        if ring_peek(ring) != NULL:
+            return False
+        ring = ring.next
+    return engine.aside.size == 0
+
+
+cdef inline bint is_retired(const Ring* ring) noexcept nogil:
+    return load_acquire32(&ring.retired) or (ring.lease != NULL and lease_is_over(ring.lease))
+
+
+cdef inline bint spool_is_released(const Ring* ring) noexcept nogil:
+    cdef const Spool* spool = <const Spool*> ring.spool
+    if spool == NULL:
+        return True
+    return spool.begun and not spool.syncing and not load_acquire32(&spool.writers) and ring.positions.tail == ring.tail
+
+
+# What is aside must get its number before the records of a spool behind get theirs.
+cdef inline bint numbers_wait(const Engine* engine, const Ring* ring) noexcept nogil:
+    return engine.aside.size != 0 and ring.spool == NULL and engine.spooled
+
+
+# Rings that no producer uses any more go once they are empty; their counts stay.
+cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
+    cdef Ring** link = &engine.rings
+    cdef Ring* ring
+    while link[0] != NULL:
+        ring = link[0]
+        if is_retired(ring) and ring_peek(ring) == NULL and spool_is_released(ring) and not numbers_wait(engine, ring):
+            if ring.spool != NULL:
+                engine_end_spool(engine)
+            engine.past_committed += ring.committed
+            if ring.high_water > engine.past_high_water:
+                engine.past_high_water = ring.high_water
+            link[0] = ring.next
+            if ring.lease != NULL:
+                lease_leave(ring.lease)
+            ring_free(ring)
+            engine.spooled = any_spool(engine.rings)
+        else:
+            link = &ring.next
+
+
+cdef inline void tell_drops(Engine* engine) noexcept nogil:
+    cdef char text[128]
+    cdef uint64_t dropped = load_relaxed(&engine.dropped)
+    cdef uint64_t told = engine.told_dropped
+    cdef Sink* sink = engine.sinks
+    cdef uint32_t size
+    if dropped == told:
+        return
+    size = notice_dropped(text, sizeof(text), dropped - told)
+    engine.told_dropped = dropped
+    while sink != NULL:
+        if sink.enabled and (
+            sink_backlog(sink) >= sink.backlog_limit or not sink_notice(engine, sink, text, size, dropped - told)
+        ):
+            # It has no room even for this line, and is why they were dropped: told when it works again.
+            sink.lost_untold += dropped - told
+        sink = sink.next
+
+
+# With the interval 0 every record wakes the flusher (POST_WAKE): in between it may sleep.
+cdef inline int64_t pace_ns(int64_t interval_ns) noexcept nogil:
+    return interval_ns if interval_ns else RETRY_BLOCKED_NS
+
+
+# A sink that was removed has written all that was for it, or its time is over.
+cdef inline bint sink_may_leave(const Engine* engine, const Sink* sink, uint64_t thread) noexcept nogil:
+    if engine.now_ns >= sink.leaves_ns:
+        return True
+    if sink.attendant != 0 and sink.attendant != thread:
+        return False
+    return (
+        engine.drained - sink.from_sequence >= sink.span and sink_backlog(sink) == 0 and not sink.busy
+        and engine.drained >= sink.from_sequence
+    )
+
+
+# Whoever was to see to its leaving may have been interrupted: Python is told when it may go.
+cdef inline void watch_leaving(Engine* engine, const Sink* sink) noexcept nogil:
+    if sink_may_leave(engine, sink, 0):
+        store_relaxed32(&engine.python_wanted, 1)
+    elif sink.leaves_ns - engine.now_ns < engine.sleep_ns:
+        engine.sleep_ns = sink.leaves_ns - engine.now_ns
+
+
+# Writes what is due, and finds out how long the flusher may sleep.
+cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    cdef int64_t pause_ns
+    engine.sleep_ns = pace_ns(engine.interval_ns)
+    while sink != NULL:
+        if sink.staged.size and not sink.work & WORK_RECORDS and not sink.busy and engine.now_ns >= sink.retry_at_ns:
+            sink.work |= WORK_RECORDS  # they were set aside
+        if sink.out.size > sink.start or sink.retry_at_ns or sink.turn != NO_TURN:
+            if everything or sink.synchronous or engine.now_ns >= sink.due_ns or sink.retry_at_ns:
+                engine_write(engine, sink)
+            if is_stalled(engine, sink) and sink_backlog(sink) >= sink.backlog_limit and not sink.busy:
+                engine_discard(engine, sink)
+        if sink.out.size > sink.start or (sink.staged.size and sink.retry_at_ns):
+            pause_ns = (sink.retry_at_ns if sink.retry_at_ns else sink.due_ns) - engine.now_ns
+            if pause_ns < 0:
+                pause_ns = 0
+            if pause_ns < engine.sleep_ns:
+                engine.sleep_ns = pause_ns
+        if pace_ns(sink.interval_ns) < engine.sleep_ns:
+            engine.sleep_ns = pace_ns(sink.interval_ns)
+        if sink.leaves_ns:
+            watch_leaving(engine, sink)
+        sink = sink.next
+    if engine.sleep_ns < 50000:
+        engine.sleep_ns = 50000
+
+
+# Free-threaded builds: threads have got rings of their own behind that of a spool, which is left and must be emptied first.
+cdef inline bint is_leaving_spool(const Engine* engine) noexcept nogil:
+    cdef const Ring* ring = engine.rings
+    while FREE_THREADED and engine.spooled and ring != NULL:
+        if ring.lease != NULL:
+            return True
+        ring = ring.next
+    return False
+
+
+# In one ring the number of records committed is the place in their order. In several, one that was stamped earlier may be
+# committed later: the place is where the rings have been drained past this moment.
+cdef inline void begin_flush(Engine* engine, uint64_t request) noexcept nogil:
+    if is_leaving_spool(engine):
+        return
+    engine.flush_active = request
+    if FREE_THREADED and not engine.spooled:
+        engine.flush_ticks = clock_ticks()
+        engine.flush_mark = NO_MARK
+        engine.settled_ticks = 0
+    else:
+        engine.flush_mark = engine_committed(engine)
+
+
+cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    if engine.drained < engine.flush_mark:
+        return False
+    while sink != NULL:
+        if sink_oldest(sink, engine.flush_mark) < engine.flush_mark and not is_given_up(engine, sink):
+            return False
+        sink = sink.next
+    return True
+
+
+# A flush is done when every sink is past what had been logged when it was asked for, or has been in trouble for the
+# stall time (then its records still wait, and who asked finds out). Requests that came while one was being served
+# are served together next.
+cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
+    cdef uint64_t request = load_acquire(&engine.flush_requested)
+    while True:
+        if engine.flush_active == 0:
+            if request == load_relaxed(&engine.flush_done):
+                return True
+            begin_flush(engine, request)
+            if engine.flush_active == 0:
+                return False
+        if FREE_THREADED and engine.flush_mark == NO_MARK and engine.settled_ticks > engine.flush_ticks:
+            engine.flush_mark = engine.drained
+        if not flush_is_done(engine):
+            return False
+        store_release(&engine.flush_done, engine.flush_active)
+        engine.flush_active = 0
+        event_signal(&engine.done)
+
+
+# Nobody may put new lines before those of the dead. By the clock, so that whatever becomes of who recovers, it ends.
+cdef inline bint is_recovering(const Engine* engine) noexcept nogil:
+    return engine.now_ns < <int64_t> load_relaxed(<uint64_t*> &engine.recovering_until_ns)
+
+
+cdef inline int engine_pass(Engine* engine) noexcept nogil:
+    cdef uint64_t request = load_acquire(&engine.flush_requested)
+    cdef bint flushing = request != load_relaxed(&engine.flush_done)
+    cdef bint drained
+    cdef uint64_t before = engine.drained
+    cdef int status = 0
+    engine.now_ns = clock_monotonic_ns()
+    if FREE_THREADED and flushing and engine.flush_active == 0:
+        begin_flush(engine, request)
+    calibration_refresh(&engine.calibration)
+    tell_drops(engine)
+    note_high_water(engine)
+    drained = not is_recovering(engine) and engine_drain(engine, 4 * engine.ring_capacity)
+    # Without a flusher nobody comes back for what is not due yet.
+    engine_write_due(engine, flushing or load_relaxed32(&engine.post) & POST_DRAIN != 0)
+    if engine.spool != NULL:
+        spool_save_clock(engine.spool, &engine.calibration)
+        engine_release_rings(engine)
+    tell_and_retire(engine)
+    if flushing and not engine_settle_flush(engine):
+        status |= PASS_HELD
+    if engine_wants_python(engine):
+        return status | PASS_PYTHON
+    if not drained:
+        engine.sleep_ns = RETRY_BLOCKED_NS if engine.sleep_ns > RETRY_BLOCKED_NS else engine.sleep_ns
+        return status | PASS_HELD
+    if FREE_THREADED and engine.flush_active and engine.flush_mark == NO_MARK:
+        status |= PASS_SOON
+    if not rings_are_empty(engine):
+        return status | (PASS_MORE if engine.drained != before else PASS_SOON)
+    buffer_trim(&engine.scratch, KEPT_BYTES)
+    buffer_trim(&engine.message, KEPT_BYTES)
+    return status
+
+
+cdef inline void tell_and_retire(Engine* engine) noexcept nogil:
+    if engine.rings != NULL and (engine.rings.next != NULL or is_retired(engine.rings)):
+        engine_drop_retired(engine)
+
+
+# How long a ring takes to a quarter, at the pace at which it has filled in `slept_ns`: a flusher that sleeps no longer is not
+# woken by a producer, whose call would pay for the system call.
+cdef inline int64_t quarter_ns(const Engine* engine, int64_t slept_ns) noexcept nogil:
+    cdef int64_t quarter = <int64_t> engine.ring_capacity >> 2
+    cdef int64_t limit
+    if <int64_t> engine.waiting_bytes < quarter >> 1:
+        return INT64_MAX
+    limit = <int64_t> (<double> slept_ns * <double> quarter / <double> engine.waiting_bytes)
+    return limit if limit > LEAST_SLEEP_NS else LEAST_SLEEP_NS
+
+
+# The flusher's thread, without the GIL: returns when Python is wanted or the engine is to stop.
+cdef inline int engine_run(Engine* engine) noexcept nogil:
+    cdef uint32_t ticket
+    cdef int64_t sleep_ns, now_ns
+    cdef int64_t slept_from = 0
+    cdef int64_t paced_ns = INT64_MAX
+    cdef int status
+    while True:
+        ticket = event_prepare(&engine.wake)
+        # Not a store: who takes a wish back must see what it was for.
+        exchange32(&engine.wake_wanted, 0)
+        fence_full()
+        engine_lock(engine)
+        engine.gives_way = True
+        status = engine_pass(engine)
+        engine.gives_way = False
+        now_ns = engine.now_ns
+        if slept_from:
+            paced_ns = quarter_ns(engine, now_ns - slept_from)
+            slept_from = 0
+        sleep_ns = engine.sleep_ns if engine.sleep_ns < paced_ns else paced_ns
+        engine_unlock(engine)
+        if engine.sync_ns:
+            if engine_sync(engine, True):
+                status |= PASS_MORE
+            if engine.sync_wait_ns < sleep_ns:
+                sleep_ns = engine.sync_wait_ns
+        if status & PASS_PYTHON:
+            engine_give_way(engine)
+            return RUN_PYTHON
+        if load_acquire32(&engine.stop):
+            return RUN_STOPPED
+        if status & PASS_MORE:
+            engine_give_way(engine)
+            continue
+        if status & PASS_SOON:
+            event_wait(&engine.wake, ticket, SOON_NS)
+            continue
+        store_relaxed32(&engine.asleep, 1)
+        fence_full()
+        slept_from = now_ns
+        if not load_relaxed32(&engine.wake_wanted):
+            event_wait(&engine.wake, ticket, sleep_ns)
+        store_relaxed32(&engine.asleep, 0)

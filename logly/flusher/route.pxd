@@ -1,0 +1,93 @@
+"""Which sinks want a record: decided once per call site, then one bit test."""
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
+from libc.stdlib cimport realloc
+from libc.string cimport memcmp, memset
+
+from logly.flusher.sink cimport Sink
+from logly.layout.line cimport Line, Site
+from logly.layout.message cimport write_value
+from logly.ring.record cimport HAS_SITE, RecordView
+from logly.text.buffer cimport Buffer, Text, buffer_free, buffer_init
+
+
+# ---- routing
+
+# `name` is `wanted` itself or something below it ("app.db" for "app").
+cdef inline bint is_below(const Text* name, const Text* wanted) noexcept nogil:
+    return (
+        name.size >= wanted.size
+        and memcmp(name.data, wanted.data, wanted.size) == 0
+        and (name.size == wanted.size or name.data[wanted.size] == c'.')
+    )
+
+
+cdef inline bint text_equal(const Text* a, const Text* b) noexcept nogil:
+    return a.size == b.size and memcmp(a.data, b.data, a.size) == 0
+
+
+cdef inline bint site_is_wanted(const Sink* sink, const Text* module, const Text* function) noexcept nogil:
+    cdef uint32_t i
+    cdef bint wanted = sink.module_count == 0
+    for i in range(sink.module_count):
+        wanted = wanted or is_below(module, &sink.modules[i])
+    if not wanted or sink.function_count == 0:
+        return wanted
+    for i in range(sink.function_count):
+        if text_equal(function, &sink.functions[i]):
+            return True
+    return False
+
+
+cdef inline bint route_grow(Sink* sink, uint32_t site) noexcept nogil:
+    cdef uint32_t size = 2 * site + 64
+    cdef uint8_t* grown = <uint8_t*> realloc(sink.route, size)
+    if grown == NULL:
+        return False
+    memset(grown + sink.route_size, 0, size - sink.route_size)
+    sink.route = grown
+    sink.route_size = size
+    return True
+
+
+# Names in a record are as CPython stores them, the sink's are UTF-8.
+cdef inline bint inline_site_is_wanted(const Sink* sink, const RecordView* view) noexcept nogil:
+    cdef Text module = Text(b"", 0)
+    cdef Text function = module
+    cdef Buffer names
+    cdef bint wanted
+    buffer_init(&names)
+    if view.header.flags & HAS_SITE:
+        write_value(&names, &view.site_module)
+        module.size = <uint32_t> names.size
+        write_value(&names, &view.site_function)
+        function.size = <uint32_t> names.size - module.size
+        module.data = names.data
+        function.data = names.data + module.size
+    wanted = site_is_wanted(sink, &module, &function)
+    buffer_free(&names)
+    return wanted
+
+
+# Decided once per call site, then one load.
+cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
+    cdef const Site* site = line.site
+    if sink.module_count == 0 and sink.function_count == 0:
+        return True
+    if site == NULL:
+        return inline_site_is_wanted(sink, &line.view)
+    if site.id >= sink.route_size and not route_grow(sink, site.id):
+        return site_is_wanted(sink, &site.module, &site.function)
+    if sink.route[site.id] == 0:
+        sink.route[site.id] = 2 if site_is_wanted(sink, &site.module, &site.function) else 1
+    return sink.route[site.id] == 2
+
+
+# `sequence`: a sink gets what was logged after it was added. What Python code logs that was called for a record is for no
+# sink that would call such code again, for ever.
+cdef inline bint is_wanted(Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
+    cdef int32_t level = line.view.header.level_number
+    return (
+        sequence - sink.from_sequence < sink.span and sink.min_level <= level and level <= sink.max_level
+        and not sink.refuses & line.view.header.flags and is_routed(sink, line)
+    )

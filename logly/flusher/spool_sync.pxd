@@ -1,0 +1,164 @@
+"""What was committed to a spool is made durable: it survives the loss of power, too.
+
+A disk gets the pages of a file whenever the kernel likes, in any order. What was synced is there; what was changed since may be
+there or not, page by page. So, in this order (`engine_sync`):
+
+1. With the engine's lock: note the ring's head, and how far every sink has written (`written_to`).
+2. Sync the sinks' files: what is below `written_to` is in them for good.
+3. Sync the spool's file: ring, names and blobs below the head are on the disk.
+4. Write both positions, with a checksum, into the older one of two places (`Synced`), and sync that.
+5. Only now give the ring's space below `written_to` back to the producer (`positions.tail`): until then the disk says that the
+   records there count, so nothing may be stored over them.
+
+A successor that finds the machine started again believes the newest `Synced` that is whole, and nothing else of the header.
+Everything between its two positions is delivered. A line may be in a file already (it got there after the last sync), so
+that is at least once.
+
+Whoever makes passes does this between two of them, without the engine's lock: the flusher; a caller only in its place.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from logly.flusher.sink cimport Sink
+from logly.flusher.state cimport POST_DRAIN, TELL_NS, Engine, engine_lock, engine_unlock
+from logly.ring.ring cimport Ring
+from logly.spool.format cimport HEADER_BYTES, MAX_SYNC_FILES, Spool, spool_give_back, synced_revoke, synced_write
+from logly.system.atomic cimport load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed32
+from logly.system.clock cimport ClockCalibration, clock_monotonic_ns
+from logly.system.event cimport event_signal
+from logly.system.fd cimport FD_FILE, fd_close, fd_copy, fd_sync
+
+cdef extern from * nogil:
+    """
+    #ifndef LOGLY_DURABLE
+    #define LOGLY_DURABLE
+    #include <cerrno>
+    #include <cstdint>
+    #ifdef _WIN32
+    static inline int memory_sync(void*, uint64_t) { return ENOSYS; }
+    #else
+    #include <sys/mman.h>
+    static inline int memory_sync(void* start, uint64_t size) {
+        while (msync(start, size, MS_SYNC) != 0) if (errno != EINTR) return errno;
+        return 0;
+    }
+    #endif
+    #endif
+    """
+    int memory_sync(void* start, uint64_t size) noexcept
+
+
+# Which spool's turn it is, or NULL. Callers do it only where nothing else gives them room, or there is no flusher.
+cdef inline Spool* spool_to_sync(Engine* engine, bint is_flusher) noexcept nogil:
+    cdef int64_t now = clock_monotonic_ns()
+    cdef bint by_time = is_flusher or load_relaxed32(&engine.post) & POST_DRAIN != 0
+    cdef Ring* ring = engine.rings
+    cdef Spool* spool
+    cdef uint64_t head
+    engine.sync_wait_ns = engine.sync_ns
+    while ring != NULL:
+        spool = <Spool*> ring.spool
+        if spool != NULL and spool.syncs and not spool.syncing:
+            head = load_acquire(&ring.positions.head)
+            if spool.written_to != ring.positions.tail and (
+                head - ring.positions.tail > ring.capacity >> 1 or load_relaxed(&engine.waiters)
+                or load_acquire32(&ring.retired)
+            ):
+                return spool
+            if spool.written_to != ring.positions.tail or head != spool.synced_head:
+                if by_time and now >= spool.sync_due_ns:
+                    return spool
+                if spool.sync_due_ns - now < engine.sync_wait_ns:
+                    engine.sync_wait_ns = spool.sync_due_ns - now
+        ring = ring.next
+    return NULL
+
+
+# The sinks' files as they are now, which others may close meanwhile. (One that is replaced is synced there: `leave_file`.)
+cdef inline int hold_files(Engine* engine, Spool* spool) noexcept nogil:
+    cdef Sink* sink = engine.sinks
+    cdef int copy
+    cdef int error = 0
+    spool.sync_files = 0
+    while sink != NULL:
+        if sink.path[0] and sink.fd >= 0 and sink.fd_kind == FD_FILE:
+            copy = fd_copy(sink.fd) if spool.sync_files < MAX_SYNC_FILES else -1
+            if copy >= 0:
+                spool.sync_fd[spool.sync_files] = copy
+                spool.sync_files += 1
+            else:
+                error = error or fd_sync(sink.fd)
+        sink = sink.next
+    return error
+
+
+cdef inline int sync_held_files(Spool* spool) noexcept nogil:
+    cdef int error = 0
+    cdef int fd, failed
+    cdef uint32_t i
+    for i in range(spool.sync_files):
+        fd = spool.sync_fd[i]
+        failed = fd_sync(fd)
+        error = error or failed
+        # In this order: a child that is forked now must not close the number twice.
+        spool.sync_fd[i] = -1
+        fd_close(fd)
+    spool.sync_files = 0
+    return error
+
+
+cdef inline void close_sync_files(Spool* spool) noexcept nogil:
+    cdef uint32_t i
+    for i in range(spool.sync_files):
+        if spool.sync_fd[i] >= 0:
+            fd_close(spool.sync_fd[i])
+    spool.sync_files = 0
+
+
+cdef inline void sync_failed(Engine* engine, Spool* spool, int error) noexcept nogil:
+    cdef int64_t now = clock_monotonic_ns()
+    if spool.sync_told_ns == 0 or now - spool.sync_told_ns >= TELL_NS:
+        spool.sync_told_ns = now
+        engine.sync_error = error
+        store_relaxed32(&engine.python_wanted, 1)
+
+
+# True: something was synced, and the ring may have room that it had not before.
+cdef inline bint engine_sync(Engine* engine, bint is_flusher) noexcept nogil:
+    cdef Spool* spool
+    cdef uint64_t head, position, sequence
+    cdef uint32_t blobs
+    cdef ClockCalibration calibration
+    cdef int file_error = 0, error
+    engine_lock(engine)
+    spool = spool_to_sync(engine, is_flusher)
+    if spool == NULL:
+        engine_unlock(engine)
+        return False
+    spool.syncing = 1
+    spool.sync_due_ns = clock_monotonic_ns() + engine.sync_ns
+    head = load_acquire(&spool.header.positions.head)
+    position = spool.written_to
+    sequence = spool.written_sequence
+    blobs = spool.written_blobs
+    calibration = spool.header.calibration
+    if position != spool.header.positions.tail:
+        file_error = hold_files(engine, spool)
+    engine_unlock(engine)
+    error = sync_held_files(spool)
+    file_error = file_error or error
+    error = fd_sync(spool.fd)
+    if error == 0:
+        synced_write(spool, head, position, sequence, &calibration)
+        error = memory_sync(spool.header, HEADER_BYTES)
+    engine_lock(engine)
+    if error:
+        synced_revoke(spool)
+    if error or file_error:
+        sync_failed(engine, spool, error or file_error)
+    spool.synced_head = head
+    spool_give_back(spool, position, blobs)
+    spool.syncing = 0
+    engine_unlock(engine)
+    event_signal(&engine.space)
+    return True

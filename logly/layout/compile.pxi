@@ -1,0 +1,146 @@
+# Layouts, from what `template.parse_layout` made of their text to what the flusher runs.
+
+import sys
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport calloc, free
+
+from logly.layout.line cimport (
+    LAYOUT_JSON, LAYOUT_PRETTY_JSON, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Piece, RunEntry,
+)
+from logly.layout.text_layout cimport is_of_run
+from logly.ring.record cimport TAG_LATIN1, TAG_UCS2, TAG_UCS4, TAG_UTF8
+from logly.system.cpython cimport text_kind_of
+from logly.text.format_spec cimport FormatSpec, spec_accepts
+from logly.text.time_pattern cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
+
+# Of other included files:
+#   text/owned_text.pxi: copy_text, parse_native_spec, utf8
+
+ORDER = "le" if sys.byteorder == "little" else "be"
+
+
+def spec_kinds(str spec not None):
+    """For which kinds of value a format specification is rendered as str.format would: bits of text/format_spec.pxd; 0: none."""
+    cdef FormatSpec parsed
+    if not parse_native_spec(spec, &parsed):
+        return 0
+    return spec_accepts(&parsed)
+
+
+def time_pattern_mistake(str pattern not None):
+    """The position of the mistake in a time pattern, in characters; None: it has none."""
+    cdef TimePattern compiled
+    cdef bytes data = utf8(pattern)
+    cdef int mistake = time_pattern_compile(&compiled, <const char*> data, len(data))
+    cdef Py_ssize_t position = 0
+    if mistake == 0:
+        time_pattern_free(&compiled)
+        return None
+    if mistake < 0:
+        raise MemoryError
+    # By character: a lone surrogate takes more bytes here than its code point would.
+    bytes_left = mistake - 1
+    while True:
+        bytes_left -= len(utf8(pattern[position]))
+        if bytes_left < 0:
+            return position
+        position += 1
+
+
+cdef class LayoutProgram:
+    """A layout in C memory.
+
+    Args:
+        kind: "text", "json", "pretty_json" or "logfmt".
+        pieces: what `template.parse_layout` returned; empty for the others.
+    """
+
+    def __cinit__(self, str kind, list pieces, *, str newlines, int color, bint terminal, bint utc, bint fields, bint exception):
+        cdef int i
+        self.layout = <Layout*> calloc(1, sizeof(Layout))
+        if self.layout == NULL:
+            raise MemoryError
+        self.layout.kind = ("text", "json", "pretty_json", "logfmt").index(kind)
+        self.layout.newlines = ("escape", "indent", "keep").index(newlines)
+        self.layout.color = color
+        self.layout.terminal = terminal
+        self.layout.utc = utc
+        self.layout.ends_with_fields = fields
+        self.layout.ends_with_exception = exception
+        self.layout.stamp = <TimePattern*> calloc(1, sizeof(TimePattern))
+        self.layout.piece = <Piece*> calloc(len(pieces) + 1, sizeof(Piece))
+        if self.layout.stamp == NULL or self.layout.piece == NULL:
+            raise MemoryError
+        time_pattern_compile_rfc3339(self.layout.stamp)
+        if self.layout.kind == LAYOUT_JSON or self.layout.kind == LAYOUT_PRETTY_JSON:
+            self.layout.kept_level = <RunEntry*> calloc(2 * RUN_ENTRIES, sizeof(RunEntry))
+            if self.layout.kept_level == NULL:
+                raise MemoryError
+            self.layout.kept_site = self.layout.kept_level + RUN_ENTRIES
+        for i, (code, text, spec) in enumerate(pieces):
+            self.build(&self.layout.piece[i], code, text, spec)
+            self.layout.pieces = i + 1
+        self.find_runs()
+
+    cdef find_runs(self):
+        cdef Piece* piece = self.layout.piece
+        cdef uint32_t first = 0, after
+        while first < self.layout.pieces:
+            after = first
+            while after < self.layout.pieces and is_of_run(&piece[after]):
+                after += 1
+            # A literal alone is kept already.
+            if after > first + 1 or (after > first and piece[first].code != PIECE_LITERAL):
+                piece[first].kept = <RunEntry*> calloc(RUN_ENTRIES, sizeof(RunEntry))
+                if piece[first].kept == NULL:
+                    raise MemoryError
+                piece[first].run = after - first
+            first = max(after, first + 1)
+
+    cdef build(self, Piece* piece, int code, str text, str spec):
+        cdef bytes data = utf8(text)
+        piece.code = code
+        if code == PIECE_TIME:
+            piece.time = <TimePattern*> calloc(1, sizeof(TimePattern))
+            if piece.time == NULL:
+                raise MemoryError
+            if time_pattern_compile(piece.time, <const char*> data, len(data)):
+                raise ValueError(f"time pattern {text!r}")
+        elif code == PIECE_FIELD:
+            self.build_key(piece, text)
+        else:
+            piece.text = copy_text(data)
+        if spec:
+            if not parse_native_spec(spec, &piece.spec):
+                raise ValueError(f"format specification {spec!r}")
+            piece.has_spec = True
+            piece.accepts = spec_accepts(&piece.spec)
+
+    cdef build_key(self, Piece* piece, str name):
+        # As CPython stores it, which is how it stands in records.
+        cdef int kind = text_kind_of(<PyObject*> name)
+        cdef bytes units = name.encode(("ascii", "latin-1", f"utf-16-{ORDER}", "", f"utf-32-{ORDER}")[kind])
+        piece.text = copy_text(units)
+        piece.key.tag = (TAG_UTF8, TAG_LATIN1, TAG_UCS2, TAG_UTF8, TAG_UCS4)[kind]
+        piece.key.data = piece.text.data
+        piece.key.count = <uint32_t> len(name)
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.layout == NULL:
+            return
+        if self.layout.piece != NULL:
+            for i in range(self.layout.pieces):
+                free(<void*> self.layout.piece[i].text.data)
+                free(self.layout.piece[i].kept)
+                if self.layout.piece[i].time != NULL:
+                    time_pattern_free(self.layout.piece[i].time)
+                    free(self.layout.piece[i].time)
+            free(self.layout.piece)
+        if self.layout.stamp != NULL:
+            time_pattern_free(self.layout.stamp)
+            free(self.layout.stamp)
+        free(self.layout.kept_level)
+        free(self.layout)

@@ -1,0 +1,187 @@
+"""Parses layout templates into pieces that the core turns into C programs: when a sink is added."""
+
+from __future__ import annotations
+
+from logly.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+# Pieces of a layout (see text_layout.pxd). The order is the core's.
+PIECES = (
+    "literal",
+    "time",
+    "level",
+    "message",
+    "name",
+    "module",
+    "function",
+    "filename",
+    "path",
+    "lineno",
+    "thread",
+    "thread_name",
+    "process",
+    "exception",
+    "fields",
+    "field",
+)
+PIECE_LITERAL = 0
+PIECE_TIME = 1
+PIECE_FIELD = 15
+NUMBERS = {"lineno", "thread", "process"}
+
+# Kinds of value, as `spec_kinds` tells them (see text/format_spec.pxd).
+KIND_INT = 4
+KIND_STR = 16
+
+DEFAULT_TIME = "YYYY-MM-DD HH:mm:ss.SSS"
+
+Piece: TypeAlias = "tuple[int, str, str]"
+"""Code, text (of a literal, a time pattern, a field's name), format specification."""
+
+
+def parse_layout(template: str, *, time: str | None = None, field: str = "format") -> list[Piece]:
+    """Pieces of a layout template.
+
+    Args:
+        template: the template.
+        time: pattern of a ``{time}`` that names none; None: `DEFAULT_TIME`. Checked already.
+        field: what to name in errors.
+
+    Raises:
+        ConfigError: a mistake in the template, with its position (counted from 0).
+    """
+    pieces: list[Piece] = []
+    literal = ""
+    i = 0
+    while i < len(template):
+        char = template[i]
+        if char in "{}" and template[i + 1 : i + 2] == char:
+            literal += char
+            i += 2
+        elif char == "{":
+            if literal:
+                pieces.append((PIECE_LITERAL, literal, ""))
+                literal = ""
+            end = _end_of_placeholder(template, i)
+            try:
+                if end < 0:
+                    raise _Mistake(i, "a '{' that is never closed (write '{{' for the character)")
+                pieces.append(_piece(template[i + 1 : end], i, time or DEFAULT_TIME))
+            except _Mistake as mistake:
+                raise mistake.as_error(field, template) from None
+            i = end + 1
+        elif char == "}":
+            raise _Mistake(i, "a single '}' (write '}}' for the character)").as_error(field, template)
+        else:
+            literal += char
+            i += 1
+    if literal:
+        pieces.append((PIECE_LITERAL, literal, ""))
+    if "%(" in template and len(pieces) == 1 and pieces[0][0] == PIECE_LITERAL:
+        at = template.index("%(")
+        raise _Mistake(at, "a placeholder of logging's: write {message} for %(message)s").as_error(field, template)
+    return pieces
+
+
+class _Mistake(Exception):
+    def __init__(self, position: int, what: str) -> None:
+        self.position, self.what = position, what
+
+    def as_error(self, field: str, value: str) -> ConfigError:
+        return ConfigError(f"{field} = {value!r}: {self.what}, at position {self.position}", field=field, value=value)
+
+
+def _end_of_placeholder(template: str, start: int) -> int:
+    """Where the placeholder's closing brace is; -1 where there is none. A time pattern may have braces in brackets."""
+    end = template.find("}", start)
+    if template.startswith("{time:", start):
+        bracket = template.find("[", start)
+        while 0 <= bracket < end:
+            closed = template.find("]", bracket)
+            if closed < 0:
+                break
+            end = template.find("}", closed)
+            bracket = template.find("[", closed)
+    return end
+
+
+def _piece(placeholder: str, position: int, default_time: str) -> Piece:
+    name, colon, spec = placeholder.partition(":")
+    if not name.isidentifier():
+        what = (
+            f"'{{{placeholder}}}' is not a placeholder: a name (letters, digits, underscores), then maybe ':' and how"
+        )
+        raise _Mistake(position, what)
+    inside = position + 1 + len(name) + len(colon)
+    if name == "time":
+        if spec:
+            _check_time(spec, inside)
+        return (PIECE_TIME, spec or default_time, "")
+    _check_spec(name, spec, inside)
+    if name in PIECES and name not in ("literal", "field"):
+        return (PIECES.index(name), "", spec)
+    return (PIECE_FIELD, name, spec)
+
+
+def _check_spec(name: str, spec: str, position: int) -> None:
+    from logly._core import spec_kinds
+
+    kinds = spec_kinds(spec)
+    if kinds == 0:
+        raise _Mistake(position, f"{spec!r} is not a format specification")
+    wanted = KIND_INT if name in NUMBERS else KIND_STR
+    if name in PIECES and not kinds & wanted:
+        raise _Mistake(
+            position, f"{spec!r} is not for {'a number' if name in NUMBERS else 'text'}, which {{{name}}} is"
+        )
+
+
+def _check_time(pattern: str, position: int = 0) -> None:
+    from logly._core import time_pattern_mistake
+
+    if pattern[:1] == "%" and pattern[1:2].isalpha():
+        raise _Mistake(position, "a directive of strftime's: write it like 'YYYY-MM-DD HH:mm:ss'")
+
+    at = time_pattern_mistake(pattern)
+    if at is not None:
+        what = "a '[' that is never closed" if pattern[at] == "[" else "more than nine S: a second has nine decimals"
+        raise _Mistake(position + at, what)
+
+
+def check_time_pattern(pattern: str, *, field: str = "date_style") -> None:
+    """Check a time pattern that stands alone.
+
+    Raises:
+        ConfigError: a mistake in it, with its position (counted from 0).
+    """
+    try:
+        _check_time(pattern)
+    except _Mistake as mistake:
+        raise mistake.as_error(field, pattern) from None
+
+
+def default_layout(
+    *,
+    time: bool = True,
+    module: bool = True,
+    function: bool = True,
+    filename: bool = False,
+    lineno: bool = True,
+) -> str:
+    """The text layout of a sink that names none."""
+    shown = {"module": module, "filename": filename, "function": function, "lineno": lineno}
+    place = ":".join(f"{{{name}}}" for name, is_shown in shown.items() if is_shown)
+    parts = ["{time}" if time else "", "{level:<8}", place, "{message}"]
+    return " | ".join(part for part in parts if part)
+
+
+COMPACT_TIME = "HH:mm:ss.SSS"
+
+
+def compact_layout(*, time: bool = True, module: bool = True, lineno: bool = True) -> str:
+    """The short text layout: one letter for the level, no function."""
+    place = ":".join(name for name, shown in (("{module}", module), ("{lineno}", lineno)) if shown)
+    return " ".join(part for part in ("{time}" if time else "", "{level:.1}", place, "{message}") if part)

@@ -1,0 +1,156 @@
+"""What a line is made of: the layout a sink has, and the record with all that it refers to.
+
+The layouts themselves are in layout/text_layout.pxd (text) and layout/json.pxd (JSON, logfmt).
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uint8_t
+
+from logly.layout.message cimport Program, render_message
+from logly.ring.record cimport RecordView, Value, get_value, text_kind
+from logly.text.buffer cimport Buffer, Text, buffer_append
+from logly.text.format_spec cimport FormatSpec
+from logly.text.time_pattern cimport TimePattern
+from logly.text.unicode cimport write_text
+
+cdef enum:
+    MAX_LEVELS = 256
+
+cdef enum PieceCode:
+    PIECE_LITERAL = 0
+    PIECE_TIME
+    PIECE_LEVEL
+    PIECE_MESSAGE
+    PIECE_NAME
+    PIECE_MODULE
+    PIECE_FUNCTION
+    PIECE_FILENAME
+    PIECE_PATH
+    PIECE_LINENO
+    PIECE_THREAD
+    PIECE_THREAD_NAME
+    PIECE_PROCESS
+    PIECE_EXCEPTION
+    PIECE_FIELDS
+    PIECE_FIELD
+
+cdef enum:
+    RUN_ENTRIES = 32
+    RUN_TEXT = 96          # longer ones are not kept
+
+cdef enum LayoutKind:
+    LAYOUT_TEXT = 0
+    LAYOUT_JSON
+    LAYOUT_PRETTY_JSON
+    LAYOUT_LOGFMT
+
+cdef enum Newlines:
+    NEWLINES_ESCAPE = 0    # one record is one line, whatever is in it
+    NEWLINES_INDENT        # continuation lines are indented: they cannot pass for a record
+    NEWLINES_KEEP
+
+cdef enum Colouring:
+    COLOR_NONE = 0
+    COLOR_LEVEL            # the {level} piece
+    COLOR_LINE             # the whole line
+
+
+cdef struct Level:
+    int32_t number
+    uint32_t version       # changes with the name and the color
+    Text name
+    Text color             # SGR sequence, or empty
+
+
+# A place in the user's source that logs.
+cdef struct Site:
+    uint32_t id
+    int32_t line
+    Text module
+    Text function
+    Text path
+    Text filename
+    bint is_odd            # a name or path has control characters
+    void* code             # PyObject*, owned: keeps the address from being used again
+    uint64_t space         # what the module's dict is known by, see `namespace_key`; 0: by its `__name__` only
+    void* name             # PyObject*, owned: the str that stands in that dict as `__name__`; NULL: none
+    Site* next             # the same instruction, run as code of another module
+
+
+# Text that many records share, see layout/kept_text.pxd.
+cdef struct RunEntry:
+    const Site* site
+    uint64_t thread
+    uint64_t process
+    uint32_t level         # its version
+    uint32_t size          # 0: nothing kept here
+    char text[RUN_TEXT]
+
+
+cdef struct Piece:
+    uint8_t code
+    uint32_t run           # how many pieces from here on are one run; 0 where none begins
+    RunEntry* kept         # RUN_ENTRIES of them, where one begins
+    bint has_spec
+    FormatSpec spec
+    uint32_t accepts       # PIECE_FIELD: kinds of value that the specification is made for
+    Value key              # PIECE_FIELD: which
+    Text text              # PIECE_LITERAL
+    TimePattern* time
+
+
+cdef struct Layout:
+    uint8_t kind
+    uint8_t newlines
+    uint8_t color
+    bint terminal          # escape what a terminal would obey, even with NEWLINES_KEEP
+    bint utc
+    bint ends_with_fields  # the default layout: " | key=value" for each field
+    bint ends_with_exception
+    uint32_t pieces
+    Piece* piece
+    TimePattern* stamp     # JSON's and logfmt's time stamp
+    RunEntry* kept_level   # JSON's runs: up to the message, and the call site; RUN_ENTRIES of each, or NULL
+    RunEntry* kept_site
+    char* text             # what the literals and keys point into
+
+
+# All that a line is made from.
+cdef struct Line:
+    RecordView view
+    int64_t time_ns        # since the epoch
+    const Level* level
+    const Site* site       # NULL: unknown
+    const Program* program # NULL: the message is text
+    const Text* name       # the logger's
+    uint64_t process
+    const Buffer* message  # rendered already, or NULL
+
+
+cdef inline void write_message(Buffer* out, const Line* line) noexcept nogil:
+    if line.message != NULL:
+        buffer_append(out, line.message.data, line.message.size)
+    else:
+        render_message(out, line.program, &line.view)
+
+
+cdef inline const char* base_name(const char* path, uint32_t size, uint32_t* length) noexcept nogil:
+    cdef uint32_t start = size
+    while start > 0 and path[start - 1] != c'/' and path[start - 1] != c'\\':
+        start -= 1
+    length[0] = size - start
+    return path + start
+
+
+# The traceback. `safe`: with what is not Python's own in it indented, so that no line of it can pass for a record; the
+# producer sends that text only where it differs.
+cdef inline void write_exception(Buffer* out, const RecordView* view, bint safe) noexcept nogil:
+    cdef Value stack, indented
+    cdef const char* at = get_value(view.exception, &stack)
+    at = get_value(at, &stack)
+    at = get_value(at, &stack)
+    get_value(at, &indented)
+    if safe and indented.count:
+        stack = indented
+    write_text(out, text_kind(stack.tag), stack.data, stack.count)
+    while out.size and out.data[out.size - 1] == c'\n':
+        out.size -= 1

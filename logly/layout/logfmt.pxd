@@ -1,0 +1,121 @@
+"""Records as logfmt: `key=value`, in quotes where that is needed (https://brandur.org/logfmt)."""
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+
+from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_again, walk_begin, walk_takes, write_free_key
+from logly.layout.line cimport Layout, Line, Site, write_exception, write_message
+from logly.layout.message cimport write_value
+from logly.ring.record cimport TAG_UCS4, TAG_UTF8, RecordView, Value, get_value, text_kind
+from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init, buffer_put
+from logly.text.escape cimport write_logfmt_value
+from logly.text.number cimport write_int
+from logly.text.time_pattern cimport time_pattern_render
+from logly.text.unicode cimport write_text
+
+
+cdef inline void write_logfmt_field(Buffer* out, const Value* value) noexcept nogil:
+    cdef Buffer text
+    if value.tag >= TAG_UTF8 and value.tag <= TAG_UCS4:
+        write_logfmt_value(out, text_kind(value.tag), value.data, value.count)
+        return
+    if value.tag < TAG_UTF8:
+        write_value(out, value)
+        return
+    buffer_init(&text)
+    write_value(&text, value)
+    write_logfmt_value(out, 0, text.data, text.size)
+    buffer_free(&text)
+
+
+# Bytes of a control or space at `p`, which end a key in some reader: C1 controls are two bytes, U+2028 and U+2029 three.
+cdef inline size_t key_breaker(const unsigned char* p, size_t n) noexcept nogil:
+    if p[0] <= 32 or p[0] == c'=' or p[0] == c'"' or p[0] == 0x7F:
+        return 1
+    if p[0] == 0xC2 and n > 1 and p[1] < 0xA0:
+        return 2
+    if p[0] == 0xE2 and n > 2 and p[1] == 0x80 and (p[2] == 0xA8 or p[2] == 0xA9):
+        return 3
+    return 0
+
+
+# A key must be one word: what would end it becomes an underscore.
+cdef inline void write_logfmt_key(Buffer* out, const Value* key, const RecordView* view) noexcept nogil:
+    cdef size_t start, length
+    buffer_put(out, c' ')
+    start = out.size
+    if is_reserved_key(key):
+        write_free_key(out, key, view, False)
+    else:
+        write_text(out, text_kind(key.tag), key.data, key.count)
+    if start == out.size:
+        buffer_put(out, c'_')
+    while start < out.size:
+        length = key_breaker(<const unsigned char*> out.data + start, out.size - start)
+        if length:
+            memset(out.data + start, c'_', length)
+        start += length if length else 1
+    buffer_put(out, c'=')
+
+
+cdef inline void write_logfmt_text(Buffer* out, const char* key, size_t size, const Text* text) noexcept nogil:
+    buffer_append(out, key, size)
+    write_logfmt_value(out, 0, text.data, text.size)
+
+
+cdef inline void write_logfmt_site(Buffer* out, const Line* line) noexcept nogil:
+    cdef const Site* site = line.site
+    if site != NULL:
+        write_logfmt_text(out, b" module=", 8, &site.module)
+        write_logfmt_text(out, b" function=", 10, &site.function)
+        buffer_append(out, b" lineno=", 8)
+        write_int(out, site.line)
+    elif line.view.site_path.data:
+        buffer_append(out, b" module=", 8)
+        write_logfmt_field(out, &line.view.site_module)
+        buffer_append(out, b" function=", 10)
+        write_logfmt_field(out, &line.view.site_function)
+        buffer_append(out, b" lineno=", 8)
+        write_int(out, line.view.site_line)
+
+
+cdef inline void write_logfmt_fields(Buffer* out, const RecordView* view) noexcept nogil:
+    cdef FieldWalk walk
+    cdef const char* at
+    cdef const char* begun
+    cdef Value key, value
+    cdef uint32_t i
+    cdef size_t start = out.size
+    walk_begin(&walk, view)
+    while True:
+        at = view.fields
+        for i in range(view.header.fields):
+            begun = at
+            at = get_value(at, &key)
+            at = get_value(at, &value)
+            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
+                continue
+            write_logfmt_key(out, &key, view)
+            write_logfmt_field(out, &value)
+        if not walk_again(&walk, view):
+            break
+        out.size = start
+
+
+cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
+    cdef const RecordView* view = &line.view
+    buffer_append(out, b"timestamp=", 10)
+    time_pattern_render(layout.stamp, out, line.time_ns, True)
+    write_logfmt_text(out, b" level=", 7, &line.level.name)
+    buffer_append(out, b" message=", 9)
+    scratch.size = 0
+    write_message(scratch, line)
+    write_logfmt_value(out, 0, scratch.data, scratch.size)
+    write_logfmt_site(out, line)
+    write_logfmt_fields(out, view)
+    if view.exception != NULL:
+        scratch.size = 0
+        write_exception(scratch, view, False)
+        buffer_append(out, b" exception=", 11)
+        write_logfmt_value(out, 0, scratch.data, scratch.size)
+    buffer_put(out, c'\n')

@@ -1,0 +1,216 @@
+# What a message says: the rules for its placeholders, on the caller's thread.
+#
+# With positional arguments it is a template of the program's own, and str.format's. With fields alone it may be somebody else's
+# text (a request's path, in an f-string), so it gets nothing but what it names of the fields that are given, and otherwise stays
+# as it is. In both, no width and no precision above MAX_WIDTH: a text must not decide how much memory its rendering takes.
+
+from _string import formatter_field_name_split, formatter_parser
+from logly.errors import show
+
+# Of other included files:
+#   text/owned_text.pxi: utf8
+
+cdef enum:
+    MAX_USES = 8             # of one argument in one template: a large one is not to be multiplied without bound
+
+cdef enum:
+    MAX_WIDTH = 10000
+
+# Kept in C variables: a __del__ may log when the interpreter has emptied every module.
+cdef object parse_template = formatter_parser
+cdef object split_field_name = formatter_field_name_split
+
+cdef extern from *:
+    int decimal_of "Py_UNICODE_TODECIMAL"(Py_UCS4 char) noexcept
+
+
+cdef bint has_braces(str text) except -1:
+    return text.find("{") >= 0 or text.find("}") >= 0
+
+
+# ---- widths
+
+# The number at `at`, which moves on behind it; no more than MAX_WIDTH + 1. Python's formats take any script's digits.
+cdef Py_ssize_t number_at(str spec, Py_ssize_t* at) noexcept:
+    cdef Py_ssize_t value = 0
+    while at[0] < len(spec) and decimal_of(spec[at[0]]) >= 0:
+        value = min(10 * value + decimal_of(spec[at[0]]), MAX_WIDTH + 1)
+        at[0] += 1
+    return value
+
+
+cdef Py_ssize_t skip_any(str spec, Py_ssize_t at, str chars) except -1:
+    while at < len(spec) and spec[at] in chars:
+        at += 1
+    return at
+
+
+# Does the specification begin as Python's own, with a width or a precision above MAX_WIDTH? Whatever kind of value it is for,
+# because a __format__ of somebody's own may hand it on; but not where a directive of strftime's follows ("%Y" in a date's).
+cdef bint is_too_wide(str spec) except -1:
+    cdef Py_ssize_t at = 0
+    cdef Py_ssize_t width, precision = 0
+    if len(spec) > 1 and spec[1] in "<>=^":
+        at = 2
+    at = skip_any(spec, at, "<>=^+- z#")
+    width = number_at(spec, &at)
+    at = skip_any(spec, at, ",_")
+    if at < len(spec) and spec[at] == ".":
+        at += 1
+        precision = number_at(spec, &at)
+    return max(width, precision) > MAX_WIDTH and spec.find("%", at, max(at, len(spec) - 1)) < 0
+
+
+cdef bint check_width(str spec) except -1:
+    if is_too_wide(spec):
+        raise ValueError(f"a width or a precision above {MAX_WIDTH:,} in the format specification {show(spec)}")
+    return True
+
+
+# Five digits in a row, or a brace within braces (also "{{", which is none)? Nearly no template has either.
+cdef bint may_be_too_wide(str template) noexcept:
+    cdef Py_UCS4 char
+    cdef Py_ssize_t digits = 0
+    cdef bint inside = False
+    for char in template:
+        if char == c"{":
+            if inside:
+                return True
+            inside = True
+        elif char == c"}":
+            inside = False
+        digits = digits + 1 if decimal_of(char) >= 0 else 0
+        if digits == 5:
+            return True
+    return False
+
+
+cdef object converted(object value, object conversion):
+    if not conversion:
+        return value
+    if conversion == "r":
+        return repr(value)
+    if conversion == "s":
+        return str(value)
+    if conversion == "a":
+        return ascii(value)
+    raise ValueError(f"unknown conversion {conversion!r}")
+
+
+cdef class Arguments:
+    """What a template's placeholders stand for, as str.format finds it."""
+    cdef tuple args
+    cdef dict fields
+    cdef Py_ssize_t automatic    # placeholders without a name or number so far
+
+    cdef object value_of(self, str field):
+        first, rest = split_field_name(field)
+        if first == "":
+            first = self.automatic
+            self.automatic += 1
+        value = self.args[first] if isinstance(first, int) else self.fields[first]
+        for is_attribute, name in rest:
+            value = getattr(value, name) if is_attribute else value[name]
+        return value
+
+    cdef str expanded(self, str spec):
+        """A specification with placeholders of its own, filled."""
+        cdef list parts = []
+        for literal, field, inner, conversion in parse_template(spec):
+            parts.append(literal)
+            if field is not None:
+                value = converted(self.value_of(field), conversion)
+                if has_braces(inner):
+                    raise ValueError("a placeholder within a placeholder within a placeholder")
+                check_width(inner)
+                parts.append(str.__str__(format(value, inner)))
+        return "".join(parts)
+
+    cdef bint check_widths(self, str template) except -1:
+        """Raises where str.format would make something too wide. A mistake that str.format sees is raised here, or there."""
+        for _, field, spec, _ in parse_template(template):
+            if field is None:
+                continue
+            if split_field_name(field)[0] == "":
+                self.automatic += 1
+            check_width(self.expanded(spec) if has_braces(spec) else spec)
+        return True
+
+
+cdef Arguments arguments_of(tuple args, dict fields):
+    cdef Arguments arguments = Arguments.__new__(Arguments)
+    arguments.args = args
+    arguments.fields = fields
+    return arguments
+
+
+cdef str formatted(str template, tuple args, dict fields):
+    """str.format, within the width."""
+    cdef object text
+    if may_be_too_wide(template):
+        arguments_of(args, fields).check_widths(template)
+    # One placeholder alone may give the object itself, also one of a subclass of str.
+    text = (<object> template).format(*args, **fields)
+    return text if type(text) is str else str.__str__(text)
+
+
+# ---- fields alone
+
+cdef bint is_given(str field, object conversion, dict fields) except -1:
+    """Is it a field's plain name: no attribute, no item, no number?"""
+    return (
+        field in fields and field.find(".") < 0 and field.find("[") < 0 and not field.isdecimal() and len(field) > 0
+        and (not conversion or conversion in "rsa")
+    )
+
+
+cdef bint names_fields_only(str template, dict fields) except -1:
+    """Is there a placeholder, and is each one, those in specifications included, the plain name of a given field?"""
+    cdef bint found = False
+    try:
+        for _, field, spec, conversion in parse_template(template):
+            if field is None:
+                continue
+            if not is_given(field, conversion, fields) or (has_braces(spec) and not names_fields_within(spec, fields)):
+                return False
+            found = True
+    except ValueError:
+        found = False  # the braces do not parse
+    return found
+
+
+cdef bint names_fields_within(str spec, dict fields) except -1:
+    for _, field, inner, conversion in parse_template(spec):
+        if field is not None and (has_braces(inner) or not is_given(field, conversion, fields)):
+            return False
+    return True
+
+
+cdef str filled(str template, dict fields, Py_ssize_t limit):
+    """A template that `names_fields_only`, with their values, up to about `limit` characters."""
+    cdef Arguments arguments = arguments_of((), fields)
+    cdef list parts = []
+    cdef Py_ssize_t size = 0
+    cdef str text
+    if template.count("{") <= MAX_USES and not may_be_too_wide(template):
+        return formatted(template, (), fields)
+    for literal, field, spec, conversion in parse_template(template):
+        if size > limit:
+            # The same long value, named again and again: what would be cut off in the end is not made first.
+            return cut_front("".join(parts), limit, "[logly: cut, and there is more to come]")
+        parts.append(literal)
+        size += len(literal)
+        if field is not None:
+            if has_braces(spec):
+                spec = arguments.expanded(spec)
+            check_width(spec)
+            text = str.__str__(format(converted(fields[field], conversion), spec))
+            parts.append(text)
+            size += len(text)
+    return "".join(parts)
+
+
+cdef str cut_front(str text, Py_ssize_t limit, str mark):
+    """Its beginning and the mark, in `limit` bytes of UTF-8 where the mark has room in them."""
+    cdef Py_ssize_t kept = max(limit - len(mark) - 1, 0)
+    return utf8(text[:kept])[:kept].decode("utf-8", "ignore") + " " + mark

@@ -1,0 +1,323 @@
+"""From a record to the bytes of its line: text layouts, off the GIL.
+
+A text layout is a list of pieces that `logly/template.py` parsed; the core builds it, the flusher runs it.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint8_t
+
+from logly.layout.field_names cimport FieldWalk, find_field, walk_again, walk_begin, walk_takes
+from logly.layout.json cimport render_json
+from logly.layout.kept_text cimport run_entry, run_keep, run_write
+from logly.layout.line cimport (
+    COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
+    PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
+    PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME, PIECE_TIME,
+    Layout, Line, Piece, RunEntry, Site, base_name, write_exception, write_message,
+)
+from logly.layout.logfmt cimport render_logfmt
+from logly.layout.message cimport format_value, write_value
+from logly.ring.record cimport (
+    TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, get_value, text_kind,
+)
+from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
+from logly.text.escape cimport escape_controls, escape_terminal, indent_newlines
+from logly.text.format_spec cimport (
+    KIND_BOOL, KIND_FLOAT, KIND_INT, KIND_STR, UNSET, FormatSpec, format_int, format_text,
+)
+from logly.text.number cimport write_int
+from logly.text.time_pattern cimport time_pattern_render
+from logly.text.unicode cimport write_text
+
+
+cdef inline void write_spec_text(Buffer* out, const Piece* piece, const char* data, size_t size) noexcept nogil:
+    if piece.has_spec:
+        format_text(out, 0, data, size, &piece.spec)
+    else:
+        buffer_append(out, data, size)
+
+
+cdef inline void write_spec_value(Buffer* out, const Piece* piece, const Value* value) noexcept nogil:
+    if piece.has_spec:
+        format_text(out, text_kind(value.tag), value.data, value.count, &piece.spec)
+    else:
+        write_text(out, text_kind(value.tag), value.data, value.count)
+
+
+cdef inline void write_spec_int(Buffer* out, const Piece* piece, int64_t number) noexcept nogil:
+    if piece.has_spec:
+        format_int(out, number, &piece.spec)
+    else:
+        write_int(out, number)
+
+
+cdef inline void write_unknown(Buffer* out, const Piece* piece) noexcept nogil:
+    write_spec_text(out, piece, b"?", 1)
+
+
+cdef inline void write_site_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+    cdef size_t start = out.size
+    write_site_part(out, piece, line)
+    # Names come from code, and code may be generated: only where one has odd characters is the text looked at.
+    if line.site == NULL or line.site.is_odd:
+        make_safe(out, start, layout)
+
+
+cdef inline void write_site_part(Buffer* out, const Piece* piece, const Line* line) noexcept nogil:
+    cdef uint8_t code = piece.code
+    cdef const Site* site = line.site
+    cdef const RecordView* view = &line.view
+    if site != NULL:
+        if code == PIECE_MODULE:
+            write_spec_text(out, piece, site.module.data, site.module.size)
+        elif code == PIECE_FUNCTION:
+            write_spec_text(out, piece, site.function.data, site.function.size)
+        elif code == PIECE_LINENO:
+            write_spec_int(out, piece, site.line)
+        elif code == PIECE_FILENAME:
+            write_spec_text(out, piece, site.filename.data, site.filename.size)
+        else:
+            write_spec_text(out, piece, site.path.data, site.path.size)
+    elif not view.site_path.data:
+        if code == PIECE_LINENO:
+            write_spec_int(out, piece, 0)
+        else:
+            write_unknown(out, piece)
+    elif code == PIECE_MODULE:
+        write_spec_value(out, piece, &view.site_module)
+    elif code == PIECE_FUNCTION:
+        write_spec_value(out, piece, &view.site_function)
+    elif code == PIECE_LINENO:
+        write_spec_int(out, piece, view.site_line)
+    else:
+        write_inline_path(out, piece, view)
+
+
+cdef inline void write_inline_path(Buffer* out, const Piece* piece, const RecordView* view) noexcept nogil:
+    cdef Buffer path
+    cdef uint32_t size
+    cdef const char* name
+    buffer_init(&path)
+    write_text(&path, text_kind(view.site_path.tag), view.site_path.data, view.site_path.count)
+    size = <uint32_t> path.size
+    name = path.data
+    if piece.code == PIECE_FILENAME:
+        name = base_name(path.data, size, &size)
+    write_spec_text(out, piece, name, size)
+    buffer_free(&path)
+
+
+cdef inline void write_fields(Buffer* out, const RecordView* view, const char* before, size_t size) noexcept nogil:
+    cdef FieldWalk walk
+    cdef const char* at
+    cdef const char* begun
+    cdef Value key, value
+    cdef uint32_t i
+    cdef size_t start = out.size
+    cdef bint first
+    walk_begin(&walk, view)
+    while True:
+        at = view.fields
+        first = size > 0 and before[0] == c','
+        for i in range(view.header.fields):
+            begun = at
+            at = get_value(at, &key)
+            at = get_value(at, &value)
+            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
+                continue
+            if not first:
+                buffer_append(out, before, size)
+            else:
+                first = False
+            write_text(out, text_kind(key.tag), key.data, key.count)
+            buffer_put(out, c'=')
+            write_value(out, &value)
+        if not walk_again(&walk, view):
+            break
+        out.size = start
+
+
+# What came from outside must not forge a record or drive a terminal.
+cdef inline void make_safe(Buffer* out, size_t start, const Layout* layout) noexcept nogil:
+    if layout.newlines == NEWLINES_ESCAPE:
+        escape_controls(out, start)
+        return
+    if layout.newlines == NEWLINES_INDENT:
+        indent_newlines(out, start)
+    if layout.terminal or layout.newlines == NEWLINES_INDENT:
+        escape_terminal(out, start)
+
+
+# A traceback has lines of its own. With "escape" they stay as Python prints them (see `safe_stack` in
+# logly/tracebacks.py for what is not Python's own in it); other control characters go.
+cdef inline void write_safe_exception(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+    cdef size_t start = out.size
+    cdef Buffer stack
+    if line.view.exception == NULL:
+        write_spec_text(out, piece, b"", 0)
+        return
+    if piece.has_spec:
+        buffer_init(&stack)
+        write_exception(&stack, &line.view, layout.newlines != NEWLINES_KEEP)
+        write_spec_text(out, piece, stack.data, stack.size)
+        buffer_free(&stack)
+    else:
+        write_exception(out, &line.view, layout.newlines != NEWLINES_KEEP)
+    if layout.newlines == NEWLINES_INDENT:
+        indent_newlines(out, start)
+    if layout.terminal or layout.newlines != NEWLINES_KEEP:
+        escape_terminal(out, start)
+
+
+cdef inline uint32_t kind_of_value(const Value* value) noexcept nogil:
+    cdef uint8_t tag = value.tag
+    if tag == TAG_INT or tag == TAG_UINT:
+        return KIND_INT
+    if tag == TAG_FLOAT:
+        return KIND_FLOAT
+    if tag == TAG_TRUE or tag == TAG_FALSE:
+        return KIND_BOOL
+    if tag >= TAG_UTF8 and tag <= TAG_UCS4:
+        return KIND_STR
+    return 0
+
+
+# A field's type is known only now. What the specification is not made for is its str(), aligned to the width.
+cdef inline void write_field_piece(Buffer* out, const Piece* piece, const Line* line) noexcept nogil:
+    cdef Value value
+    cdef Buffer text
+    if not find_field(&line.view, &piece.key, &value):
+        write_aligned(out, piece, b"", 0)
+    elif not piece.has_spec:
+        write_value(out, &value)
+    elif piece.accepts & kind_of_value(&value):
+        format_value(out, &value, &piece.spec)
+    else:
+        buffer_init(&text)
+        write_value(&text, &value)
+        write_aligned(out, piece, text.data, text.size)
+        buffer_free(&text)
+
+
+cdef inline void write_aligned(Buffer* out, const Piece* piece, const char* data, size_t size) noexcept nogil:
+    cdef FormatSpec spec
+    if not piece.has_spec:
+        buffer_append(out, data, size)
+        return
+    spec = piece.spec
+    spec.precision = UNSET
+    if spec.zero:
+        spec.fill = c' '  # zeros behind a text would be digits of another number
+    format_text(out, 0, data, size, &spec)
+
+
+cdef inline void write_level(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+    cdef bint colored = layout.color == COLOR_LEVEL and line.level.color.size
+    if colored:
+        buffer_text(out, &line.level.color)
+    write_spec_text(out, piece, line.level.name.data, line.level.name.size)
+    if colored:
+        buffer_append(out, b"\x1b[0m", 4)
+
+
+cdef inline void write_safe_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+    cdef size_t start = out.size
+    cdef Buffer message
+    if (piece.code == PIECE_MESSAGE or piece.code == PIECE_FIELDS) and piece.has_spec:
+        buffer_init(&message)
+        if piece.code == PIECE_MESSAGE:
+            write_message(&message, line)
+        else:
+            write_fields(&message, &line.view, b", ", 2)
+        write_spec_text(out, piece, message.data, message.size)
+        buffer_free(&message)
+    elif piece.code == PIECE_MESSAGE:
+        write_message(out, line)
+    elif piece.code == PIECE_FIELD:
+        write_field_piece(out, piece, line)
+    elif piece.code == PIECE_FIELDS:
+        write_fields(out, &line.view, b", ", 2)
+    elif piece.code == PIECE_THREAD_NAME:
+        write_spec_value(out, piece, &line.view.thread_name)
+    else:
+        write_spec_text(out, piece, line.name.data, line.name.size)
+    make_safe(out, start, layout)
+
+
+cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+    if piece.code == PIECE_LITERAL:
+        buffer_append(out, piece.text.data, piece.text.size)
+    elif piece.code == PIECE_TIME:
+        time_pattern_render(piece.time, out, line.time_ns, layout.utc)
+    elif piece.code == PIECE_LEVEL:
+        write_level(out, piece, line, layout)
+    elif piece.code >= PIECE_MODULE and piece.code <= PIECE_LINENO:
+        write_site_piece(out, piece, line, layout)
+    elif piece.code == PIECE_THREAD:
+        write_spec_int(out, piece, <int64_t> line.view.thread)
+    elif piece.code == PIECE_PROCESS:
+        write_spec_int(out, piece, <int64_t> line.process)
+    elif piece.code == PIECE_EXCEPTION:
+        write_safe_exception(out, piece, line, layout)
+    else:
+        write_safe_piece(out, piece, line, layout)
+
+
+# ---- runs of pieces that are the same for every record of one thread, call site and level: see layout/kept_text.pxd
+
+cdef inline bint is_of_run(const Piece* piece) noexcept nogil:
+    return (
+        piece.code == PIECE_LITERAL or piece.code == PIECE_LEVEL or piece.code == PIECE_NAME or piece.code == PIECE_THREAD
+        or piece.code == PIECE_PROCESS or PIECE_MODULE <= piece.code <= PIECE_LINENO
+    )
+
+
+cdef inline void write_run(Buffer* out, const Piece* first, const Line* line, const Layout* layout) noexcept nogil:
+    cdef RunEntry* entry = run_entry(first.kept, line)
+    cdef size_t start = out.size
+    cdef uint32_t i
+    if run_write(out, entry, line):
+        return
+    for i in range(first.run):
+        write_piece(out, first + i, line, layout)
+    run_keep(entry, out, start, line)
+
+
+cdef inline void write_last_exception(Buffer* out, const Line* line, const Layout* layout) noexcept nogil:
+    cdef Piece piece
+    piece.has_spec = False
+    buffer_append(out, b"\n    ", 5 if layout.newlines == NEWLINES_INDENT else 1)
+    write_safe_exception(out, &piece, line, layout)
+
+
+cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line) noexcept nogil:
+    cdef uint32_t i = 0
+    cdef size_t start
+    cdef bint colored = layout.color == COLOR_LINE and line.level.color.size
+    if colored:
+        buffer_text(out, &line.level.color)
+    while i < layout.pieces:
+        if layout.piece[i].run:
+            write_run(out, &layout.piece[i], line, layout)
+            i += layout.piece[i].run
+        else:
+            write_piece(out, &layout.piece[i], line, layout)
+            i += 1
+    if layout.ends_with_fields and line.view.header.fields:
+        start = out.size
+        write_fields(out, &line.view, b" | ", 3)
+        make_safe(out, start, layout)
+    if layout.ends_with_exception and line.view.exception != NULL:
+        write_last_exception(out, line, layout)
+    if colored:
+        buffer_append(out, b"\x1b[0m", 4)
+    buffer_put(out, c'\n')
+
+
+# The whole line, its newline included.
+cdef inline void render_line(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
+    if layout.kind == LAYOUT_TEXT:
+        render_text(out, layout, line)
+    elif layout.kind == LAYOUT_LOGFMT:
+        render_logfmt(out, layout, line, scratch)
+    else:
+        render_json(out, layout, line, scratch)

@@ -1,0 +1,97 @@
+# Names as bytes: what records refer to by number (templates, call sites, levels, the logger), as a spool's file holds them, and
+# the list of those who write names down.
+
+from _weakref import ref as weakref
+
+from libc.stdint cimport uint32_t
+
+from logly.layout.line cimport Level, Site
+from logly.text.buffer cimport Text
+
+# Of other included files:
+#   text/owned_text.pxi: decimal
+
+cdef enum NameKind:
+    NAME_TEMPLATE = 1
+    NAME_SITE
+    NAME_LEVEL
+    NAME_LOGGER
+
+
+cdef uint32_t checksum_of(bytes data) except? 0:
+    from binascii import crc32
+    return crc32(data)
+
+
+cdef bytes name_entry(int kind, uint32_t number, list parts):
+    """length, kind, number, checksum; then each part with its length."""
+    cdef list pieces = []
+    for part in parts:
+        pieces.append(len(part).to_bytes(4, "little"))
+        pieces.append(part)
+    cdef bytes body = b"".join(pieces)
+    cdef bytes front = len(body).to_bytes(4, "little") + kind.to_bytes(4, "little") + number.to_bytes(4, "little")
+    return front + checksum_of(front + body).to_bytes(4, "little") + body
+
+
+cdef bytes text_bytes(const Text* text):
+    return text.data[: text.size] if text.size else b""
+
+
+cdef bytes template_entry(uint32_t number, str message):
+    return name_entry(NAME_TEMPLATE, number, [message.encode("utf-8", "surrogatepass")])
+
+
+cdef bytes site_entry(const Site* site):
+    return name_entry(NAME_SITE, site.id, [
+        text_bytes(&site.module), text_bytes(&site.function), text_bytes(&site.path), decimal(site.line),
+    ])
+
+
+cdef bytes level_entry(uint32_t index, const Level* level):
+    return name_entry(NAME_LEVEL, index, [text_bytes(&level.name), decimal(level.number), text_bytes(&level.color)])
+
+
+cdef class NameTaker:
+    """Writes names down: each that there is when it joins `name_takers`, and from then on each new one."""
+    cdef object __weakref__
+
+    cdef bint take_names(self, bytes entries) except -1:
+        """Called with the registry's lock held. False: there is no space, and the names must not be used."""
+        raise NotImplementedError
+
+
+# Weak references, changed with the registry's lock held.
+cdef list name_takers = []
+
+
+cdef bint names_are_taken(bytes entry) except -1:
+    """Whether all takers have written the name down; if not, it must not be used."""
+    cdef NameTaker taker
+    for known in name_takers:
+        taker = known()
+        if taker is not None and not taker.take_names(entry):
+            return False
+    return True
+
+
+cdef bint template_is_taken(uint32_t number, str message) except -1:
+    return not name_takers or names_are_taken(template_entry(number, message))
+
+
+cdef bint site_is_taken(const Site* site) except -1:
+    return not name_takers or names_are_taken(site_entry(site))
+
+
+cdef remember_weakly(list references, object one):
+    cdef object known = weakref(one)
+    for other in list(references):
+        if other() is None:
+            references.remove(other)
+    references.append(known)
+
+
+cdef forget_weakly(list references, object one):
+    for known in list(references):
+        if known() is one:
+            references.remove(known)

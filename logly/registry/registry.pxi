@@ -1,0 +1,385 @@
+# The process's registries: message templates and call sites, found by identity. Both are bounded: what finds no place any
+# more is formatted by the caller, or writes its site into the record.
+
+import sys
+from logly.layout.message_template import parse_message
+from types import TracebackType
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from logly.layout.line cimport Site, base_name
+from logly.layout.message cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
+from logly.registry.table cimport Table, table_find, table_insert
+from logly.ring.leases cimport FREE_THREADED
+from logly.ring.record cimport TAG_UTF8
+from logly.system.atomic cimport (
+    load_pointer, load_relaxed, load_relaxed32, store_pointer, store_relaxed, store_relaxed32,
+)
+from logly.system.cpython cimport (
+    KNOWS_GLOBALS, Py_DecRef, interpreter_ends, namespace_keep, namespace_key, namespaces_begin,
+)
+from logly.text.buffer cimport Text
+from logly.text.format_spec cimport KIND_ALL, KIND_STR, spec_accepts
+
+# Of other included files:
+#   layout/message_rules.pxi: MAX_USES, has_braces
+#   registry/name_entries.pxi: site_is_taken, template_is_taken
+#   system/threads.pxi: SystemLock
+#   text/owned_text.pxi: copy_text, parse_native_spec, utf8
+
+cdef enum:
+    MAX_TEMPLATES = 8192
+    MAX_SITES = 65536
+    MAX_ALIASES = 8          # str objects with the same text that are found by identity
+
+cdef Table template_table
+cdef Table site_table
+cdef Program* all_programs[MAX_TEMPLATES]
+cdef Site* all_sites[MAX_SITES]
+cdef uint32_t program_count = 1      # 0 means "text", and "no site"
+cdef uint32_t site_count = 1
+cdef uint32_t template_limit = MAX_TEMPLATES
+cdef uint32_t site_limit = MAX_SITES
+cdef dict programs_by_text = {}      # text -> [address of the program, number of aliases]
+
+# Reentrant: the collector may run inside, and with it a __del__ that logs.
+cdef SystemLock registry_lock = SystemLock()
+
+
+# The lock, taken; the caller gives it back. No ``with``: Cython's makes objects on the way out of an exception, and where there
+# is no memory for them the lock would stay taken.
+cdef SystemLock enter_registry():
+    cdef SystemLock lock = registry_lock
+    lock.take()
+    return lock
+
+
+cdef uint32_t accepted_kinds(const Step* step) noexcept:
+    cdef uint32_t kinds = spec_accepts(&step.spec) if step.has_spec else KIND_ALL
+    if step.conversion:
+        # After a conversion it is a str that is formatted, whatever it was before.
+        return KIND_ALL if kinds & KIND_STR else 0
+    return kinds
+
+
+cdef Py_ssize_t most_uses(list steps):
+    """How often the argument is read that is read most."""
+    uses = {}
+    for code, what, _, _ in steps:
+        if code != STEP_LITERAL:
+            uses[what] = uses.get(what, 0) + 1
+    return max(uses.values(), default=0)
+
+
+cdef bint compile_steps(Program* program, list steps) except -1:
+    """False when a step is not native."""
+    cdef Step* step
+    cdef dict names = {}         # to its number; there may be hundreds
+    cdef Py_ssize_t i
+    cdef Text text
+    program.step = <Step*> calloc(len(steps) + 1, sizeof(Step))
+    program.steps = <uint16_t> len(steps)
+    program.accepts = <uint32_t*> calloc(MAX_ARGS, sizeof(uint32_t))
+    program.name = <void**> calloc(len(steps) + 1, sizeof(void*))
+    program.name_accepts = <uint32_t*> calloc(len(steps) + 1, sizeof(uint32_t))
+    if program.step == NULL or program.accepts == NULL or program.name == NULL or program.name_accepts == NULL:
+        raise MemoryError
+    for i in range(MAX_ARGS):
+        program.accepts[i] = KIND_ALL
+    uses = most_uses(steps)
+    if uses > MAX_USES:
+        return False
+    # Shown once, a text grows fourfold at most: a byte of it as \xNN.
+    program.growth = 2 + (max(uses, 1) - 1).bit_length()
+    for i, (code, what, conversion, spec) in enumerate(steps):
+        step = &program.step[i]
+        step.code = code
+        if code == STEP_LITERAL:
+            text = copy_text(utf8(what))
+            step.text = text.data
+            step.size = text.size
+            continue
+        step.conversion = ord(conversion) if conversion else 0
+        step.has_spec = bool(spec)
+        if spec and not parse_native_spec(spec, &step.spec):
+            return False
+        if code == STEP_ARGUMENT:
+            if what >= MAX_ARGS:
+                return False
+            step.argument = what
+            program.accepts[what] &= accepted_kinds(step)
+            program.required = max(program.required, <uint16_t> (what + 1))
+            continue
+        text = copy_text(utf8(what))
+        step.key.tag = TAG_UTF8
+        step.key.data = text.data
+        step.key.count = text.size
+        if not what.isascii():
+            return False  # a key is compared as CPython stores it: keep that to ASCII
+        if what not in names:
+            names[what] = program.names
+            program.name_accepts[program.names] = KIND_ALL
+            program.name[program.names] = <void*> what
+            Py_INCREF(what)
+            program.names += 1
+        program.name_accepts[<int> names[what]] &= accepted_kinds(step)
+    return True
+
+
+cdef void free_program(Program* program) noexcept:
+    cdef uint32_t i
+    if program == NULL:
+        return
+    if program.step != NULL:
+        for i in range(program.steps):
+            free(<void*> program.step[i].text)
+            free(<void*> program.step[i].key.data)
+    if program.name != NULL:
+        for i in range(program.names):
+            Py_DecRef(<PyObject*> program.name[i])
+    free(program.step)
+    free(program.accepts)
+    free(program.name)
+    free(program.name_accepts)
+    free(program)
+
+
+cdef void free_site(Site* site) noexcept:
+    if site == NULL:
+        return
+    free(<void*> site.module.data)
+    free(<void*> site.function.data)
+    free(<void*> site.path.data)
+    free(site)
+
+
+cdef Program* compile_program(str message) except NULL:
+    cdef Program* program = <Program*> calloc(1, sizeof(Program))
+    cdef list steps = None
+    if program == NULL:
+        raise MemoryError
+    try:
+        try:
+            if len(message) <= MAX_TEMPLATE_BYTES:
+                steps = parse_message(message)
+        except (RecursionError, MemoryError):
+            raise  # these say nothing about the message: the next call has it compiled
+        except Exception:
+            pass  # the interpreter has taken that module apart: str.format is left
+        program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
+        program.fills = program.native and (program.names or not has_braces(message))
+    except BaseException:
+        free_program(program)
+        raise
+    return program
+
+
+cdef object intern_text = sys.intern  # kept: a __del__ may log when the interpreter has emptied this module
+
+
+cdef Program* register_template(str message) except? NULL:
+    """The program of a message; NULL when the registry is full."""
+    global program_count
+    cdef Program* program
+    cdef list known
+    cdef SystemLock registry
+    if is_new_child:
+        return NULL  # a forked child, whose hook has not run yet: a thread that is not there any more may have the lock
+    known = programs_by_text.get(message)
+    if known is None:
+        if load_relaxed32(&program_count) >= template_limit or len(message) > MAX_TEMPLATE_BYTES:
+            return NULL
+        program = compile_program(message)
+        registry = enter_registry()
+        try:
+            known = programs_by_text.get(message)
+            if known is not None or program_count >= template_limit:
+                free_program(program)  # another thread was first
+                if known is None:
+                    return NULL
+            else:
+                program.id = program_count
+                store_pointer(&all_programs[program_count], program)
+                store_relaxed32(&program_count, program_count + 1)
+                if not template_is_taken(program.id, message):
+                    # The number stays unused, unless it is the last: nothing refers to it.
+                    store_relaxed32(&program_count, program_count - (program_count == program.id + 1))
+                    all_programs[program.id] = NULL
+                    free_program(program)
+                    return NULL
+                known = [<uint64_t> program, 0]
+                programs_by_text[message] = known
+                if FREE_THREADED and type(message) is str:
+                    # Immortal then: the caller's constant, whose count of references all threads would change at each call.
+                    intern_text(message)
+        finally:
+            registry.give()
+    program = <Program*> <uint64_t> known[0]
+    registry = enter_registry()
+    try:
+        if known[1] < MAX_ALIASES and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL:
+            known[1] += 1
+            Py_INCREF(message)  # the table keeps it: its address must not be used again
+            table_insert(&template_table, <uint64_t> <PyObject*> message, 1, program)
+    finally:
+        registry.give()
+    return program
+
+
+cdef str NAME_KEY = sys.intern("__name__")
+
+cdef enum:
+    MAX_MODULES = 64         # that one code object is run as code of
+
+UNKNOWN_PLACE = ("?", "?", "?", 0)
+
+
+cdef object place_of(object frame):
+    """(code, globals, last instruction, line) of a frame, or of a traceback's entry: there, where it failed."""
+    if isinstance(frame, TracebackType):
+        return (frame.tb_frame.f_code, frame.tb_frame.f_globals, frame.tb_lasti, frame.tb_lineno or 0)
+    return (frame.f_code, frame.f_globals, frame.f_lasti, frame.f_lineno or 0)
+
+
+cdef object name_in_namespace(object globals_):
+    """What stands in a dict of globals as the module's name, also where the dict is a subclass with ideas of its own."""
+    return dict.get(globals_, "__name__") if isinstance(globals_, dict) else None
+
+
+cdef str module_of(object globals_):
+    name = name_in_namespace(globals_)
+    return str.__str__(name) if isinstance(name, str) else "?"
+
+
+cdef tuple describe_place(tuple place):
+    """(module, function, path, line)"""
+    code = place[0]
+    return (module_of(place[1]), code.co_name, code.co_filename, place[3])
+
+
+cdef Site* new_site(tuple description) except NULL:
+    cdef Site* site = <Site*> calloc(1, sizeof(Site))
+    cdef uint32_t size
+    if site == NULL:
+        raise MemoryError
+    try:
+        site.module = copy_text(utf8(description[0]))
+        site.function = copy_text(utf8(description[1]))
+        site.path = copy_text(utf8(description[2]))
+        site.line = description[3]
+        site.is_odd = not (description[0] + description[1] + description[2]).isprintable()
+    except BaseException:
+        free_site(site)
+        raise
+    site.filename.data = base_name(site.path.data, site.path.size, &size)
+    site.filename.size = size
+    return site
+
+
+# What a namespace was known by is not true any more: it dies, or gets another name. The interpreter calls this in the middle
+# of that.
+cdef void forget_namespace(uint64_t key) noexcept nogil:
+    cdef Site* site
+    cdef uint32_t i
+    for i in range(1, load_relaxed32(&site_count)):
+        site = load_pointer(&all_sites[i])
+        if site != NULL and load_relaxed(&site.space) == key:
+            store_relaxed(&site.space, 0)
+
+
+namespaces_begin(<PyObject*> NAME_KEY, forget_namespace)
+
+
+cdef uint32_t register_site(tuple place) except? 0:
+    """The id of a place's site; 0 when the registry is full."""
+    cdef object code = place[0]
+    cdef uint64_t key = <uint64_t> <PyObject*> code
+    cdef uint64_t instruction = <uint64_t> place[2] + 1
+    cdef uint64_t namespace = namespace_key(<PyObject*> place[1]) if KNOWS_GLOBALS else 0
+    cdef Site* site = <Site*> table_find(&site_table, key, instruction)
+    cdef SystemLock registry
+    while site != NULL:
+        if load_relaxed(&site.space) == namespace:
+            return site.id
+        site = load_pointer(&site.next)
+    if is_new_child:
+        return 0  # as for templates
+    registry = enter_registry()
+    try:
+        return add_site(place, key, instruction)
+    finally:
+        registry.give()
+
+
+cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 0:
+    """Under the registry's lock: a new site, or the one that the module has already."""
+    global site_count
+    cdef object name = name_in_namespace(place[1])
+    cdef tuple description = describe_place(place)
+    cdef bytes module = utf8(description[0])
+    cdef Site* last = NULL
+    cdef Site* site = <Site*> table_find(&site_table, key, instruction)
+    cdef int modules = 0
+    while site != NULL:
+        if site.module.data[: site.module.size] == module:
+            name_site(site, name, place[1])
+            return site.id
+        modules += 1
+        last = site
+        site = load_pointer(&site.next)
+    if modules == 1 and name is None and interpreter_ends():
+        return last.id  # its module has been taken apart, and its name with it
+    if load_relaxed32(&site_count) >= site_limit or modules >= MAX_MODULES:
+        return 0
+    site = new_site(description)
+    site.id = site_count
+    Py_INCREF(place[0])
+    site.code = <void*> place[0]
+    store_relaxed32(&site_count, site_count + 1)
+    if not site_is_taken(site):
+        store_relaxed32(&site_count, site_count - (site_count == site.id + 1))
+        Py_DecRef(<PyObject*> site.code)
+        free_site(site)
+        return 0
+    store_pointer(&all_sites[site.id], site)
+    name_site(site, name, place[1])
+    if last != NULL:
+        store_pointer(&last.next, site)
+    else:
+        table_insert(&site_table, key, instruction, site)
+    return site.id
+
+
+cdef void name_site(Site* site, object name, object globals_):
+    """From now on the site is that of calls from the namespace `globals_`, in which `name` is the module's name."""
+    cdef PyObject* before = <PyObject*> site.name
+    if name is None:
+        store_pointer(&site.name, NULL)
+    elif isinstance(name, str):
+        # It is kept: were it freed, a str of another name might come to its address.
+        Py_INCREF(name)
+        store_pointer(&site.name, <void*> name)
+        if KNOWS_GLOBALS:
+            namespace_keep(<PyObject*> globals_, <PyObject*> name, &site.space)
+    else:
+        return  # nothing that can be compared: the careful way each time
+    if before != NULL:
+        Py_DecRef(before)
+
+
+def registry_counts():
+    """(templates, call sites) that have a place."""
+    return (program_count - 1, site_count - 1)
+
+
+def limit_registry(templates=None, sites=None):
+    """For tests: how many templates and call sites find a place from now on; None: as many as there is room for."""
+    global template_limit, site_limit
+    template_limit = MAX_TEMPLATES if templates is None else min(1 + <uint32_t> templates, MAX_TEMPLATES)
+    site_limit = MAX_SITES if sites is None else min(1 + <uint32_t> sites, MAX_SITES)
+
+
+cdef bint is_new_child = False       # from `begin_child` to its hook, which has then less to do

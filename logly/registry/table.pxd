@@ -1,0 +1,92 @@
+"""A hash table from two words to a pointer: lock-free to read, written by one thread at a time.
+
+Open addressing with linear probing and Fibonacci hashing (Knuth, TAOCP 6.4). Entries are never removed
+and a grown table leaves its predecessor allocated, because a reader may still be in it: the total is bounded by
+the caller, who stops inserting.
+"""
+
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc
+
+from logly.system.assertions cimport assert_that
+from logly.system.atomic cimport load_acquire, load_pointer, store_pointer, store_release
+
+cdef struct Slot:
+    uint64_t key           # 0: empty. Published after the rest of the slot
+    uint64_t extra
+    void* value
+
+
+cdef struct Slots:
+    uint64_t mask
+    int shift
+    Slot* slot
+    Slots* before          # the smaller ones that it replaced: somebody may still read there, so they stay
+
+
+cdef struct Table:
+    Slots* slots           # replaced as a whole when the table grows
+    uint64_t count
+
+
+cdef inline uint64_t slot_index(const Slots* slots, uint64_t key, uint64_t extra) noexcept nogil:
+    return ((key ^ (extra << 32)) * <uint64_t> 0x9E3779B97F4A7C15) >> slots.shift
+
+
+cdef inline void* table_find(Table* table, uint64_t key, uint64_t extra) noexcept nogil:
+    cdef Slots* slots = load_pointer(&table.slots)
+    cdef uint64_t i, found
+    if slots == NULL:
+        return NULL
+    i = slot_index(slots, key, extra)
+    while True:
+        # Acquire: pairs with the release in slots_put, so that `extra` and `value` are there.
+        found = load_acquire(&slots.slot[i].key)
+        if found == key and slots.slot[i].extra == extra:
+            return slots.slot[i].value
+        if found == 0:
+            return NULL
+        i = (i + 1) & slots.mask
+
+
+cdef inline Slots* slots_new(int bits) noexcept nogil:
+    cdef Slots* slots = <Slots*> calloc(1, sizeof(Slots))
+    if slots == NULL:
+        return NULL
+    slots.slot = <Slot*> calloc(<size_t> 1 << bits, sizeof(Slot))
+    slots.mask = (<uint64_t> 1 << bits) - 1
+    slots.shift = 64 - bits
+    return slots if slots.slot != NULL else NULL
+
+
+cdef inline void slots_put(Slots* slots, uint64_t key, uint64_t extra, void* value) noexcept nogil:
+    cdef uint64_t i = slot_index(slots, key, extra)
+    assert_that(key != 0)
+    while slots.slot[i].key != 0:
+        i = (i + 1) & slots.mask
+    slots.slot[i].extra = extra
+    slots.slot[i].value = value
+    store_release(&slots.slot[i].key, key)
+
+
+# False when there is no memory. The caller has looked the key up and holds the writers' lock (or the GIL).
+cdef inline bint table_insert(Table* table, uint64_t key, uint64_t extra, void* value) noexcept nogil:
+    cdef Slots* old = table.slots
+    cdef Slots* slots = old
+    cdef uint64_t i
+    # At most half full: a probe for something that is not there ends soon.
+    if old == NULL or 2 * (table.count + 1) > old.mask + 1:
+        slots = slots_new(8 if old == NULL else 64 - old.shift + 1)
+        if slots == NULL:
+            return False
+        if old != NULL:
+            for i in range(old.mask + 1):
+                if old.slot[i].key != 0:
+                    slots_put(slots, old.slot[i].key, old.slot[i].extra, old.slot[i].value)
+    assert_that(table_find(table, key, extra) == NULL)
+    slots_put(slots, key, extra, value)
+    table.count += 1
+    if slots != old:
+        slots.before = old
+        store_pointer(&table.slots, slots)
+    return True

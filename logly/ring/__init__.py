@@ -1,0 +1,5 @@
+"""The byte ring and the records in it: the only memory that the caller's thread and the flusher's thread both touch.
+
+The caller writes, the flusher reads. There is no lock on the way in or out; positions are published with release and
+acquire.
+"""

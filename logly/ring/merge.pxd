@@ -1,0 +1,152 @@
+"""Records of several rings in the order of their time stamps.
+
+A binary heap of the rings by the stamp of their first record (Knuth, TAOCP 5.4.1). Threads log in bursts, so the ring on top
+usually stays there, and the next record costs two comparisons however many rings there are.
+
+Right order needs to know that nothing earlier is still to come. A producer takes its stamp first and commits some
+ten nanoseconds later, or, when the system takes its processor away in between, many milliseconds later. So it says beforehand
+that it is about to stamp (`ring.in_flight`: the stamp of its record before), and takes that back after the commit. A
+merge takes records up to its `horizon`: no later than the stamps in flight, and a grace period before the present,
+which is longer than any processor keeps that announcement in its store buffer.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+
+from logly.ring.record cimport RecordHeader, RecordHeap
+from logly.ring.ring cimport NOT_IN_FLIGHT, RECORD_HEAP, RecordPrefix, Ring, ring_peek
+from logly.system.assertions cimport assert_that
+from logly.system.atomic cimport load_acquire
+from logly.system.clock cimport clock_ticks
+
+cdef enum:
+    GRACE_TICKS = 1 << 16      # 20 us of a 3 GHz counter, 65 us of a clock in nanoseconds
+    IN_FLIGHT_LOOKS = 200      # a record that is being copied is ready before so many looks
+    STEP_TICKS = 1 << 28       # longer than a pass
+
+
+cdef struct MergeEntry:
+    uint64_t ticks         # of the ring's first record
+    Ring* ring
+
+
+cdef struct Merge:
+    MergeEntry* entry
+    uint32_t count
+    uint32_t capacity
+    uint64_t horizon       # records up to here may be taken
+    uint64_t future        # and from here on: they are from before the clock was set back
+    uint64_t latest        # reading of the clock
+
+
+cdef inline const RecordHeader* record_proper(const char* record) noexcept nogil:
+    if (<const RecordPrefix*> record).kind == RECORD_HEAP:
+        return <const RecordHeader*> (<const RecordHeap*> record).block
+    return <const RecordHeader*> record
+
+
+# The latest stamp up to which this ring's records are all committed.
+cdef inline uint64_t settled_ticks(Ring* ring) noexcept nogil:
+    cdef uint64_t seen = load_acquire(&ring.in_flight)
+    cdef uint64_t now = seen
+    cdef int _
+    if seen == NOT_IN_FLIGHT:
+        return seen
+    for _ in range(IN_FLIGHT_LOOKS):
+        now = load_acquire(&ring.in_flight)
+        if now != seen:
+            return now
+    return seen
+
+
+cdef inline void merge_sift_down(Merge* merge, uint32_t i) noexcept nogil:
+    cdef MergeEntry moving = merge.entry[i]
+    cdef uint32_t child
+    while True:
+        child = 2 * i + 1
+        if child >= merge.count:
+            break
+        if child + 1 < merge.count and merge.entry[child + 1].ticks < merge.entry[child].ticks:
+            child += 1
+        if moving.ticks <= merge.entry[child].ticks:
+            break
+        merge.entry[i] = merge.entry[child]
+        i = child
+    merge.entry[i] = moving
+
+
+cdef inline char* merge_front(const Merge* merge, Ring* ring, uint64_t* ticks) noexcept nogil:
+    cdef char* record = ring_peek(ring)
+    if record == NULL:
+        return NULL
+    ticks[0] = record_proper(record).ticks
+    return record if ticks[0] <= merge.horizon or ticks[0] >= merge.future else NULL
+
+
+# False when there is no memory for the heap. The rings are looked at in two rounds: what is committed after a ring was found
+# not to be in flight has a stamp beyond the horizon.
+cdef inline bint merge_begin(Merge* merge, Ring* rings) noexcept nogil:
+    cdef Ring* ring = rings
+    cdef MergeEntry* grown
+    cdef uint64_t settled
+    cdef uint64_t now = clock_ticks()
+    cdef uint32_t count = 0
+    merge.horizon = now - GRACE_TICKS
+    # Set back, or restarted when the machine slept: stamps from before are not waited for.
+    merge.future = now + STEP_TICKS if now < merge.latest else <uint64_t> -1
+    if now > merge.latest:
+        merge.latest = now
+    merge.count = 0
+    while ring != NULL:
+        settled = settled_ticks(ring)
+        if settled < merge.horizon:
+            merge.horizon = settled
+        count += 1
+        ring = ring.next
+    if count > merge.capacity:
+        grown = <MergeEntry*> realloc(merge.entry, 2 * count * sizeof(MergeEntry))
+        if grown == NULL:
+            return False
+        merge.entry = grown
+        merge.capacity = 2 * count
+    merge_fill(merge, rings)
+    return True
+
+
+cdef inline void merge_fill(Merge* merge, Ring* ring) noexcept nogil:
+    cdef uint32_t i
+    cdef uint64_t ticks = 0
+    while ring != NULL:
+        if merge_front(merge, ring, &ticks) != NULL:
+            assert_that(merge.count < merge.capacity)
+            merge.entry[merge.count].ticks = ticks
+            merge.entry[merge.count].ring = ring
+            merge.count += 1
+        ring = ring.next
+    for i in range(merge.count // 2):
+        merge_sift_down(merge, merge.count // 2 - 1 - i)
+
+
+# The ring with the earliest record; NULL when there is none up to the horizon. The caller consumes that record, or stops.
+cdef inline Ring* merge_next(Merge* merge, char** found) noexcept nogil:
+    cdef Ring* ring
+    cdef char* record
+    cdef uint64_t ticks = 0
+    while merge.count:
+        ring = merge.entry[0].ring
+        record = merge_front(merge, ring, &ticks)
+        if record == NULL:
+            merge.count -= 1
+            merge.entry[0] = merge.entry[merge.count]
+        elif ticks == merge.entry[0].ticks:
+            found[0] = record
+            return ring
+        else:
+            merge.entry[0].ticks = ticks
+        if merge.count:
+            merge_sift_down(merge, 0)
+    return NULL
+
+
+cdef inline void merge_free(Merge* merge) noexcept nogil:
+    free(merge.entry)

@@ -1,0 +1,251 @@
+"""Layout of a record in the ring, and tagged values in and out of it.
+
+    RecordHeader | process? | thread id? | thread name? | inline site? | message or arguments | fields | exception?
+
+Everything is packed (values are read and written with memcpy); `RecordHeader.size` is rounded up to 8.
+A value is one tag byte and its payload; a text is its code units exactly as CPython stores them, so that
+the producer copies and never transcodes. A field is a text value (the key) and a value.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memcmp, memcpy
+
+cdef enum:
+    MAX_FIELD_BYTES = 1 << 26      # of all the fields of one call, bind or context
+    MAX_RECORD_BYTES = 0x7FFFFFFF  # its size is told in 32 bits
+
+cdef enum ValueTag:
+    TAG_NONE = 0
+    TAG_FALSE
+    TAG_TRUE
+    TAG_INT          # int64
+    TAG_UINT         # uint64: an int from 2**63 on
+    TAG_FLOAT        # double
+    TAG_UTF8         # uint32 count of bytes, then they: ASCII or UTF-8
+    TAG_LATIN1       # uint32 count of code units, then they
+    TAG_UCS2
+    TAG_UCS4
+    TAG_BYTES        # uint32 count, then they
+    TAG_NUMBER       # uint32 count, then the digits of an int that no machine word holds
+    TAG_JSON         # uint32 count, then JSON text (a nested list or dict, rendered by the caller)
+
+cdef enum RecordFlag:
+    HAS_THREAD = 1
+    HAS_THREAD_NAME = 2
+    HAS_SITE = 4           # the site is written in the record: module, function, path, line
+    HAS_EXCEPTION = 8      # type, message, traceback text
+    MAY_REPEAT = 16        # a field may stand in several of context, bind and call: the last one counts
+    IS_INSIDE = 64         # logged by Python code that the flusher called: a sink's function or filter, or on_error
+    IS_ECHO = 128          # logged by the write method of a sink's stream
+    IS_NOTICE = 32         # logly's own ("N records dropped"): not in the books
+    HAS_PROCESS = 256      # the record was made in another process than the one that logs it
+    KNOWN_FLAGS = 511      # all of them
+
+
+cdef struct RecordHeader:
+    uint32_t size          # RecordPrefix begins here
+    uint8_t kind
+    uint8_t level
+    uint16_t flags
+    uint64_t ticks         # see system/clock.pxd
+    uint32_t template_id   # 0: the message is one text value
+    uint32_t site          # 0: none, or inline
+    uint16_t args
+    uint16_t fields
+    int32_t level_number   # what filters compare
+
+
+# What a RECORD_HEAP record holds after its prefix: the record proper is elsewhere.
+cdef struct RecordHeap:
+    uint32_t size
+    uint8_t kind
+    uint8_t level
+    uint16_t flags
+    char* block
+    uint64_t block_size
+    uint64_t blob          # where in the spool's file a copy of the block is, or 0
+
+
+# A value read from a record; `data` points into the record and may be unaligned.
+cdef struct Value:
+    uint8_t tag
+    uint32_t count         # code units of a text, bytes of the rest
+    int64_t integer        # also the bits of a TAG_UINT
+    double real
+    const char* data
+
+
+# Where a producer writes. `at` never passes `end`.
+cdef struct Cursor:
+    char* at
+    char* end
+
+
+cdef inline uint32_t unit_size(uint8_t tag) noexcept nogil:
+    if tag == TAG_UCS2:
+        return 2
+    if tag == TAG_UCS4:
+        return 4
+    return 1
+
+
+# The kind that text/unicode.pxd takes: 0 for UTF-8, else the bytes of a code unit.
+cdef inline int text_kind(uint8_t tag) noexcept nogil:
+    if tag == TAG_LATIN1:
+        return 1
+    if tag == TAG_UCS2:
+        return 2
+    if tag == TAG_UCS4:
+        return 4
+    return 0
+
+
+cdef inline bint put_word(Cursor* out, uint8_t tag, const void* word) noexcept nogil:
+    if out.end - out.at < 9:
+        return False
+    out.at[0] = <char> tag
+    memcpy(out.at + 1, word, 8)
+    out.at += 9
+    return True
+
+
+cdef inline bint put_tag(Cursor* out, uint8_t tag) noexcept nogil:
+    if out.end == out.at:
+        return False
+    out.at[0] = <char> tag
+    out.at += 1
+    return True
+
+
+cdef inline bint put_counted(Cursor* out, uint8_t tag, const void* data, uint32_t count, uint64_t size) noexcept nogil:
+    if <uint64_t> (out.end - out.at) < size + 5:
+        return False
+    out.at[0] = <char> tag
+    memcpy(out.at + 1, &count, 4)
+    memcpy(out.at + 5, data, size)
+    out.at += size + 5
+    return True
+
+
+cdef inline bint put_raw(Cursor* out, const void* data, uint64_t size) noexcept nogil:
+    if <uint64_t> (out.end - out.at) < size:
+        return False
+    memcpy(out.at, data, size)
+    out.at += size
+    return True
+
+
+# Reads the value at `at` and returns the address after it.
+cdef inline const char* get_value(const char* at, Value* value) noexcept nogil:
+    cdef uint8_t tag = <uint8_t> at[0]
+    value.tag = tag
+    value.count = 0
+    value.data = NULL
+    at += 1
+    if tag >= TAG_UTF8:
+        memcpy(&value.count, at, 4)
+        value.data = at + 4
+        return at + 4 + <uint64_t> value.count * unit_size(tag)
+    if tag == TAG_FLOAT:
+        memcpy(&value.real, at, 8)
+        return at + 8
+    if tag >= TAG_INT:
+        memcpy(&value.integer, at, 8)
+        return at + 8
+    return at
+
+
+cdef inline bint same_text(const Value* a, const Value* b) noexcept nogil:
+    # CPython stores equal strings alike (the narrowest kind), but ASCII may come tagged either way.
+    return (
+        a.count == b.count
+        and unit_size(a.tag) == unit_size(b.tag)
+        and memcmp(a.data, b.data, <uint64_t> a.count * unit_size(a.tag)) == 0
+    )
+
+
+cdef inline uint64_t align_record(uint64_t size) noexcept nogil:
+    return (size + 7) & ~<uint64_t> 7
+
+
+# Where a field's name stands, counted from `RecordView.fields`, and its hash.
+cdef struct NameEntry:
+    uint32_t hashed
+    uint32_t at
+
+
+# The fields of one record by name, made when it is worth it: see layout/field_names.pxd.
+cdef struct FieldIndex:
+    const RecordHeader* of # the record; NULL: none
+    uint32_t lookups       # by name, in this record
+    bint is_made
+    uint32_t replaced      # fields whose name a later one has
+    uint32_t mask          # of the slots in use
+    uint32_t capacity      # of `entry`; there are twice as many slots
+    NameEntry* entry       # one for each field, in their order
+    uint16_t* slot         # number of a field, counted from 1; 0: none
+
+
+# The parts of a record, found once per record by the consumer.
+cdef struct RecordView:
+    const RecordHeader* header
+    uint64_t process       # 0: the one that logged the record
+    uint64_t thread
+    Value thread_name
+    Value site_module
+    Value site_function
+    Value site_path
+    int64_t site_line
+    const char* body       # the message value, or the first argument
+    const char* fields
+    const char* exception
+    FieldIndex* index      # whoever renders has one, which is used again for the next record; or NULL
+
+
+cdef inline const char* skip_values(const char* at, uint32_t count) noexcept nogil:
+    cdef Value value
+    cdef uint32_t _
+    for _ in range(count):
+        at = get_value(at, &value)
+    return at
+
+
+cdef inline void record_view(const char* record, RecordView* view) noexcept nogil:
+    cdef const RecordHeader* header = <const RecordHeader*> record
+    cdef const char* at = record + sizeof(RecordHeader)
+    cdef Value value
+    view.header = header
+    view.process = 0
+    view.index = NULL
+    view.thread = 0
+    view.thread_name.tag = TAG_UTF8
+    view.thread_name.data = b""
+    view.thread_name.count = 0
+    view.site_path.data = NULL
+    if header.flags & HAS_PROCESS:
+        memcpy(&view.process, at, 8)
+        at += 8
+    if header.flags & HAS_THREAD:
+        memcpy(&view.thread, at, 8)
+        at += 8
+    if header.flags & HAS_THREAD_NAME:
+        at = get_value(at, &view.thread_name)
+    if header.flags & HAS_SITE:
+        at = get_value(at, &view.site_module)
+        at = get_value(at, &view.site_function)
+        at = get_value(at, &view.site_path)
+        value.integer = 0
+        at = get_value(at, &value)
+        view.site_line = value.integer
+    view.body = at
+    view.fields = NULL
+    view.exception = NULL
+    if header.fields or header.flags & HAS_EXCEPTION:
+        at = skip_values(at, header.args if header.template_id else 1)
+        view.fields = at
+        if header.flags & HAS_EXCEPTION:
+            view.exception = skip_values(at, 2 * <uint32_t> header.fields)
+
+
+cdef enum:
+    EXCEPTION_TEXTS = 4        # type, message, traceback, the traceback made safe ("": it is already)

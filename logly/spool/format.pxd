@@ -1,0 +1,345 @@
+"""The spool's file: a ring and its reader's progress in mapped memory, readable after the process was killed.
+
+    header | staging, one piece per sink file | ring | names (appended) | blobs (records too large for the ring)
+
+A store to a shared mapping survives the death of its process, and a process dies between two instructions; so what
+counts is the order of stores, and every change here takes effect by one store at its end (a release store: it keeps the
+compiler, and other processors, from moving earlier ones behind it).
+
+Exactly once, per sink file: before the bytes of some records go to `write(2)`, they are staged in the file together with
+where they will land (`slot_begin`); afterwards one store says that they have landed (`slot_written`). A successor that
+finds a write begun compares the log file with the staged bytes and finishes what is missing. The ring's space, and with
+it the records, is released only when every sink has handed them over.
+
+That is the order of stores, which a killed process keeps. What it takes to survive the loss of power: `flusher/spool_sync.pxd`.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memmove
+
+from logly.ring.ring cimport Ring, RingPositions
+from logly.system.atomic cimport fence_compiler, fetch_add, fetch_add32, fetch_sub32, store_release, store_release32
+from logly.system.clock cimport ClockCalibration
+
+cdef enum:
+    SPOOL_VERSION = 3            # of this layout, and of the records' (ring/record.pxd)
+    SPOOL_SLOTS = 16             # sink files with exact progress; further ones get records at least once
+    SLOT_NAME_BYTES = 1980
+    HEADER_BYTES = 65536         # also the alignment of the parts: the largest page in use
+    SYNCED_OFFSET = 57344        # two `Synced`, in disk blocks of their own
+    SYNCED_APART = 4096
+    MAX_SYNC_FILES = 64
+    STAGE_BYTES = 131072         # per slot: more than a sink's buffer and one line, mostly
+    RING_OFFSET = 65536 + 16 * 131072
+    NAMES_BYTES = 1 << 28        # room for names, never allocated in advance; blobs are beyond
+    MAX_DEAD_BLOBS = 64
+
+cdef enum SlotState:
+    SLOT_IDLE = 0                # records below `done` are in the sink's file
+    SLOT_WRITING                 # the staged bytes are on their way
+    SLOT_WRITTEN                 # records below `end` are in the sink's file
+
+
+# One sink file's progress. Record numbers count from the first record that was ever put into this ring.
+cdef struct SpoolSlot:
+    uint32_t state
+    int32_t sink_id              # 0: the slot is free
+    uint64_t done
+    uint64_t end
+    uint64_t device              # the file that the staged bytes go to, and its length before
+    uint64_t inode
+    uint64_t offset
+    uint64_t length              # staged bytes
+    uint64_t blob                # where they are when they are too many for the slot's piece, or 0
+    uint32_t name_size
+    char name[1980]              # path of the sink's file
+
+
+cdef struct Released:
+    uint64_t position            # in the ring
+    uint64_t sequence            # number of the record there
+
+
+cdef struct SpoolHeader:
+    char magic[8]
+    uint32_t version
+    uint32_t byte_order
+    uint32_t checksum            # of the fixed part, this field being 0
+    uint32_t header_size
+    uint64_t process
+    uint64_t created_ns
+    uint64_t ring_capacity
+    uint64_t ring_offset
+    uint64_t names_offset
+    uint64_t blobs_offset
+    # from here on it changes all the time
+    char apart[56]
+    RingPositions positions
+    Released released[2]
+    uint32_t released_current
+    uint32_t spare
+    ClockCalibration calibration
+    SpoolSlot slot[16]
+    uint64_t boot                # the machine's start in which all this holds; 0: it was never synced
+
+
+# What is known to be on the disk. After the machine has started again nothing else in the header says anything: its pages were
+# written at moments of the kernel's choice. Of the two copies the newest that is whole counts.
+cdef struct Synced:
+    uint64_t generation
+    uint64_t head                # records before it are in the ring
+    uint64_t position            # records before it are in the sinks' files: position in the ring, and number
+    uint64_t sequence
+    ClockCalibration calibration
+    uint64_t checksum            # of all the others
+
+
+cdef struct DeadBlob:
+    uint64_t offset
+    uint64_t size
+
+
+# A mapped spool, as its live process (or the one that recovers it) holds it.
+cdef struct Spool:
+    SpoolHeader* header
+    char* stage
+    Ring* ring
+    void* owner                  # the Python object (SpoolFile) that unmaps it
+    int fd
+    bint begun                   # its ring is the one that is being consumed
+    uint32_t finished            # all was written and released: the file may go
+    uint64_t base                # the engine's sequence number of this ring's record 0 (modulo 2**64)
+    uint64_t blob_end            # atomic: the next blob goes here
+    uint32_t writers             # atomic: threads that write a blob: the ring and the file must stay
+    uint64_t anchor_ticks        # latest clock anchor that the header has
+    uint32_t dead_blobs
+    DeadBlob dead_blob[64]       # of records that were consumed; to go when they are released
+    uint64_t written_to          # position in the ring, and number, of the first record that some sink still has
+    uint64_t written_sequence
+    bint keeps_blobs             # being recovered: should power be lost meanwhile, the next one needs them
+    # for what is made durable
+    bint syncs
+    uint32_t syncing             # somebody is at it: the ring and the file must stay
+    uint64_t synced_head
+    uint64_t generation
+    int64_t sync_due_ns
+    uint32_t written_blobs       # of `dead_blob`, those of records that every sink has written
+    uint32_t sync_files
+    int sync_fd[64]
+    int64_t sync_told_ns
+
+
+cdef extern from * nogil:
+    """
+    #ifndef LOGLY_SPOOL
+    #define LOGLY_SPOOL
+    #include <cerrno>
+    #include <cstdint>
+    #ifdef _WIN32
+    static inline int spool_pwrite(int, const char*, uint64_t, uint64_t) { return 0; }
+    static inline void spool_punch(int, uint64_t, uint64_t) {}
+    #else
+    #include <fcntl.h>
+    #include <unistd.h>
+    static inline int spool_pwrite(int fd, const char* data, uint64_t size, uint64_t offset) {
+        while (size) {
+            ssize_t n = pwrite(fd, data, size, (off_t)offset);
+            if (n <= 0) { if (n < 0 && errno == EINTR) continue; return 0; }
+            data += n; offset += n; size -= n;
+        }
+        return 1;
+    }
+    // Gives the disk space back; the file keeps its length.
+    static inline void spool_punch(int fd, uint64_t offset, uint64_t size) {
+    #ifdef FALLOC_FL_PUNCH_HOLE
+        if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size) != 0) return;
+    #endif
+    }
+    #endif
+    #endif
+    """
+    bint spool_pwrite(int fd, const char* data, uint64_t size, uint64_t offset) noexcept
+    void spool_punch(int fd, uint64_t offset, uint64_t size) noexcept
+
+
+# Called while its ring cannot be retired: holding the GIL, or the lock of the shared ring.
+cdef inline void spool_keep(Spool* spool) noexcept nogil:
+    fetch_add32(&spool.writers, 1)
+
+
+cdef inline void spool_let_go(Spool* spool) noexcept nogil:
+    fetch_sub32(&spool.writers, 1)
+
+
+# Bytes of any size, outside of the mapping, so that a full disk is an error and no SIGBUS. 0: there is no room.
+cdef inline uint64_t spool_put_blob(Spool* spool, const char* data, uint64_t size) noexcept nogil:
+    cdef uint64_t offset = fetch_add(&spool.blob_end, (size + 4095) & ~<uint64_t> 4095)
+    return offset if spool_pwrite(spool.fd, data, size, offset) else 0
+
+
+cdef inline void spool_drop_blob_later(Spool* spool, uint64_t offset, uint64_t size) noexcept nogil:
+    # Beyond the table's size the space comes back with the file's end.
+    if offset and spool.dead_blobs < MAX_DEAD_BLOBS and not spool.keeps_blobs:
+        spool.dead_blob[spool.dead_blobs].offset = offset
+        spool.dead_blob[spool.dead_blobs].size = (size + 4095) & ~<uint64_t> 4095
+        spool.dead_blobs += 1
+
+
+# The producer may overwrite what is below `position`, so from before this a successor does not begin there.
+cdef inline void spool_give_back(Spool* spool, uint64_t position, uint32_t blobs) noexcept nogil:
+    cdef uint32_t i
+    store_release(&spool.header.positions.tail, position)
+    for i in range(blobs):
+        spool_punch(spool.fd, spool.dead_blob[i].offset, spool.dead_blob[i].size)
+    if blobs:
+        memmove(&spool.dead_blob[0], &spool.dead_blob[blobs], (spool.dead_blobs - blobs) * sizeof(DeadBlob))
+        spool.dead_blobs -= blobs
+        spool.written_blobs -= blobs
+
+
+# Everything consumed so far has left every sink.
+cdef inline void spool_release(Spool* spool, uint64_t sequence) noexcept nogil:
+    cdef SpoolHeader* header = spool.header
+    cdef uint32_t other = 1 - header.released_current
+    header.released[other].position = spool.ring.tail
+    header.released[other].sequence = sequence - spool.base
+    store_release32(&header.released_current, other)
+    spool.written_to = spool.ring.tail
+    spool.written_sequence = sequence - spool.base
+    spool.written_blobs = spool.dead_blobs
+    if not spool.syncs:
+        spool_give_back(spool, spool.written_to, spool.written_blobs)
+
+
+# What a successor converts time stamps by. The line that is current there is never touched.
+cdef inline void spool_save_clock(Spool* spool, const ClockCalibration* calibration) noexcept nogil:
+    cdef ClockCalibration* saved = &spool.header.calibration
+    cdef uint32_t other = 1 - saved.current
+    if spool.anchor_ticks == calibration.lines[calibration.current].latest.ticks:
+        return
+    saved.lines[other] = calibration.lines[calibration.current]
+    store_release32(&saved.current, other)
+    spool.anchor_ticks = calibration.lines[calibration.current].latest.ticks
+
+
+# ---- one sink file's progress
+
+cdef inline uint64_t slot_done(const SpoolSlot* slot) noexcept nogil:
+    return slot.end if slot.state == SLOT_WRITTEN else slot.done
+
+
+cdef inline char* slot_stage(Spool* spool, const SpoolSlot* slot) noexcept nogil:
+    return spool.stage + (slot - &spool.header.slot[0]) * STAGE_BYTES
+
+
+# `end`: the engine's number of the first record that is not in these bytes.
+cdef inline void slot_begin(
+    Spool* spool, SpoolSlot* slot, const char* data, uint64_t size, uint64_t end, const uint64_t* place
+) noexcept nogil:
+    cdef uint64_t done = slot_done(slot)
+    cdef uint64_t blob = 0
+    if size > STAGE_BYTES:
+        blob = spool_put_blob(spool, data, size)
+    slot.done = done
+    store_release32(&slot.state, SLOT_IDLE)
+    fence_compiler()  # a release store keeps earlier ones before it, not later ones behind it
+    if size > STAGE_BYTES and blob == 0:
+        return  # no room: should the process die in this write, its records are written once more
+    # A record from before this ring (plain memory) has no number in it.
+    slot.end = end - spool.base if <int64_t> (end - spool.base) >= 0 else 0
+    if slot.end < done:
+        slot.end = done
+    slot.device = place[0]
+    slot.inode = place[1]
+    slot.offset = place[2]
+    slot.length = size
+    slot.blob = blob
+    if blob == 0:
+        memcpy(slot_stage(spool, slot), data, size)
+    store_release32(&slot.state, SLOT_WRITING)
+
+
+cdef inline void slot_written(Spool* spool, SpoolSlot* slot) noexcept nogil:
+    if slot.state != SLOT_WRITING:
+        return
+    store_release32(&slot.state, SLOT_WRITTEN)
+    if slot.blob:
+        spool_punch(spool.fd, slot.blob, slot.length)
+
+
+# The rest of the staged bytes will not be written; records below `done` have been.
+cdef inline void slot_cancel(Spool* spool, SpoolSlot* slot, uint64_t done) noexcept nogil:
+    if slot.state != SLOT_WRITING:
+        return
+    if <int64_t> (done - spool.base) >= 0 and done - spool.base > slot.done:
+        store_release(&slot.done, done - spool.base)
+    store_release32(&slot.state, SLOT_IDLE)
+
+
+# Nothing below `sequence` is left to write.
+cdef inline void slot_pass(Spool* spool, SpoolSlot* slot, uint64_t sequence) noexcept nogil:
+    if <int64_t> (sequence - spool.base) < 0 or sequence - spool.base <= slot_done(slot):
+        return
+    if slot.state == SLOT_WRITTEN:
+        store_release(&slot.end, sequence - spool.base)
+    elif slot.state == SLOT_IDLE:
+        store_release(&slot.done, sequence - spool.base)
+
+
+cdef extern from * nogil:
+    """
+    #ifndef LOGLY_WORDS_CHECKSUM
+    #define LOGLY_WORDS_CHECKSUM
+    #include <cstdint>
+    // FNV-1a, by words.
+    static inline uint64_t words_checksum(const void* data, uint64_t size) {
+        const uint64_t* word = static_cast<const uint64_t*>(data);
+        uint64_t sum = 0xcbf29ce484222325ull;
+        for (uint64_t i = 0; i < size / 8; ++i) sum = (sum ^ word[i]) * 0x100000001b3ull;
+        return sum;
+    }
+    #endif
+    """
+    uint64_t words_checksum(const void* data, uint64_t size) noexcept
+
+
+cdef inline Synced* synced_copy(SpoolHeader* header, uint64_t generation) noexcept nogil:
+    return <Synced*> (<char*> header + SYNCED_OFFSET + (generation & 1) * SYNCED_APART)
+
+
+cdef inline uint64_t synced_checksum(const Synced* copy) noexcept nogil:
+    return words_checksum(copy, <uint64_t> (<const char*> &copy.checksum - <const char*> copy))
+
+
+# The newest that is whole, or NULL.
+cdef inline Synced* synced_latest(SpoolHeader* header) noexcept nogil:
+    cdef Synced* best = NULL
+    cdef Synced* copy
+    cdef uint64_t i
+    for i in range(2):
+        copy = synced_copy(header, i)
+        if copy.generation and copy.checksum == synced_checksum(copy) and (best == NULL or copy.generation > best.generation):
+            best = copy
+    return best
+
+
+# The copy in memory; the other one stays as it is on the disk.
+cdef inline void synced_write(
+    Spool* spool, uint64_t head, uint64_t position, uint64_t sequence, const ClockCalibration* calibration
+) noexcept nogil:
+    cdef Synced* copy
+    spool.generation += 1
+    copy = synced_copy(spool.header, spool.generation)
+    copy.generation = spool.generation
+    copy.head = head
+    copy.position = position
+    copy.sequence = sequence
+    copy.calibration = calibration[0]
+    copy.checksum = synced_checksum(copy)
+
+
+# A sync failed, and the ring's space is used again all the same, or the service would stand still: what the disk says about it
+# is not to be believed until one succeeds.
+cdef inline void synced_revoke(Spool* spool) noexcept nogil:
+    synced_copy(spool.header, 0).generation = 0
+    synced_copy(spool.header, 1).generation = 0

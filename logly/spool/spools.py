@@ -1,0 +1,270 @@
+"""Crash-safe spools: made, and found again after their process died.
+
+A spool is one file per process, ``<name>.<pid>``, held by an exclusive lock for as long as its process lives. The lock,
+and not the process id, says whether it does: ids are used again.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from logly._core import Descriptor, SpoolFile, SpoolSection, abandon_spools, close_loose, open_descriptor, spool_begin
+from logly.errors import ConfigError, SpoolError
+from logly.files.opening import sync_name
+from logly.system import unpatched as system
+
+from .unfinished_write import finish_write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from logly._core import Core
+
+__all__ = ["close_in_child", "dead_spools", "finish_writes", "finish_writes_of", "names_of", "open_dead", "open_spool"]
+
+UNFINISHED = ".new"
+"""Ending of a spool's name until it is whole."""
+
+
+def close_in_child() -> None:
+    """In a forked child, which has copies of all descriptors, and with them the locks: lets go of them."""
+    abandon_spools()
+    close_loose()
+
+
+# ---- one's own
+
+
+def _allocate(fd: int, size: int) -> None:
+    """Real blocks for the whole file: writing to a mapped hole on a full disk would be a SIGBUS."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, size)
+    else:  # macOS
+        os.pwrite(fd, bytes(size), 0)
+
+
+def boot_id() -> int:
+    """Which start of the machine this is; 0 where that cannot be told."""
+    try:
+        with system.open_file("/proc/sys/kernel/random/boot_id") as file:
+            return int(file.read().replace("-", "")[:16], 16) | 1
+    except (OSError, ValueError):
+        return 0
+
+
+def open_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool = False) -> SpoolFile:
+    """Make this process's spool, and have the core's records go into it.
+
+    Args:
+        core: the logger's engine.
+        base: the configured path; parent folders are made.
+        ring_bytes: size of the ring, a power of two.
+        syncs: it is to survive the loss of power (`spool_fsync`).
+
+    Raises:
+        SpoolError: it cannot be made; ENOSPC: the disk has no room for all of it, which is allocated here so that
+            no log call can meet a full disk.
+        ConfigError: on a free-threaded build of Python other threads have logged already, each to a ring of its
+            own; or `syncs` where a successor could not tell whether the machine has been started again.
+    """
+    try:
+        if not core.share_ring():
+            text = "spool: without a GIL each thread that has logged has a ring of its own, and a spool has one for all"
+            raise ConfigError(f"{text}: name it before other threads log", field="spool", value=base)
+        with SpoolSection():
+            return _make_spool(core, base, ring_bytes, syncs=syncs)
+    except BaseException:
+        core.unshare_ring()
+        raise
+
+
+def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> SpoolFile:
+    boot = boot_id() if syncs else 0
+    if syncs and not boot:
+        raise ConfigError("spool_fsync: only on Linux, with /proc", field="spool_fsync", value=None)
+    number = os.getpid()
+    try:
+        folder = os.path.dirname(base)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        made, own = _new_file(base, number)
+    except OSError as trouble:
+        raise _explained(trouble, base) from trouble
+    try:
+        _allocate(own.fd, SpoolFile.size_for(ring_bytes))
+        file = SpoolFile(made, own, ring_bytes, boot)
+        publish = _publish_synced if syncs else _publish
+        spool_begin(core, file, lambda: publish(own.fd, made, base, number), (base, syncs))
+        return file
+    except BaseException as trouble:
+        own.close()  # with it goes the file; without this line when nobody looks at the exception any more
+        if isinstance(trouble, OSError) and not isinstance(trouble, SpoolError):
+            raise _explained(trouble, made) from trouble
+        raise
+
+
+def _names(base: str, number: int) -> Iterator[str]:
+    """The names that a process may give its spool: one of the same number (dead, or in another container) has some."""
+    yield f"{base}.{number}"
+    for attempt in range(1, 10_000):
+        yield f"{base}.{number}.{attempt}"
+    raise SpoolError(errno.EEXIST, "too many spools of dead processes: recover or remove them", base)
+
+
+def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
+    """A file that nobody else has, locked: its name and its descriptor, with which it goes unless a spool takes it."""
+    for name in _names(base, number):
+        made = name + UNFINISHED
+        try:
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+            own = open_descriptor(made, flags, 0o600, is_loose=True, is_doomed=True)
+        except FileExistsError:
+            continue
+        try:
+            fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(own.fd), os.stat(made)):
+                return made, own
+        except (BlockingIOError, FileNotFoundError):
+            pass  # before it was locked, somebody who recovers took it for a dead process's
+        own.spare()
+    raise AssertionError
+
+
+def _publish(fd: int, made: str, base: str, number: int) -> str:
+    """Give the whole file its name, unless that is another one's."""
+    for name in _names(base, number):
+        try:
+            os.link(made, name)
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            if os.path.exists(name):
+                continue
+            os.rename(made, name)
+            return name
+        os.unlink(made)
+        return name
+    raise AssertionError
+
+
+def _publish_synced(fd: int, made: str, base: str, number: int) -> str:
+    os.fsync(fd)
+    name = _publish(fd, made, base, number)
+    sync_name(name)
+    return name
+
+
+def _explained(trouble: OSError, path: str) -> SpoolError:
+    reasons = {
+        errno.ENOSPC: "no space left for the spool",
+        errno.EDQUOT: "disk quota exceeded: no room for the spool",
+    }
+    number = trouble.errno or errno.EIO
+    return SpoolError(number, reasons.get(number) or trouble.strerror or str(trouble), path)
+
+
+# ---- those of the dead
+
+
+def names_of(base: str) -> list[str]:
+    """The spools there are, of the living and of the dead."""
+    folder, name = os.path.split(base)
+    try:
+        entries = os.listdir(folder or ".")
+    except OSError:
+        return []
+    found = []
+    for entry in entries:
+        ending = entry.removeprefix(name + ".") if entry.startswith(name + ".") else ""
+        if ending and all(part.isdecimal() for part in ending.removesuffix(UNFINISHED).split(".")):
+            found.append(os.path.join(folder, entry))
+    return sorted(found)
+
+
+def open_dead(path: str) -> SpoolFile | None:
+    """Lock and read a spool; None when its process lives, or somebody else recovers it.
+
+    Raises:
+        SpoolError: it is damaged, foreign or of another version; it is left as it is.
+    """
+    with SpoolSection():
+        return _open_dead(path)
+
+
+def _open_dead(path: str) -> SpoolFile | None:
+    try:
+        own = open_descriptor(path, os.O_RDWR, is_loose=True)
+    except FileNotFoundError:
+        return None
+    except OSError as trouble:
+        raise _explained(trouble, path) from trouble
+    try:
+        fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = os.fstat(own.fd)
+        named = os.stat(path)
+        if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino):
+            return None
+        if path.endswith(UNFINISHED):
+            os.unlink(path)  # its process died before a record could be in it
+            return None
+        return SpoolFile(path, own, 0, boot_id())
+    except (BlockingIOError, FileNotFoundError):
+        return None
+    except BaseException as trouble:
+        own.close()  # whoever keeps the exception does not keep the lock
+        if isinstance(trouble, (SpoolError, RecursionError, MemoryError)) or not isinstance(trouble, Exception):
+            raise  # the first says it all, the others say nothing of the file
+        if isinstance(trouble, OSError):  # no more descriptors, say: nothing is wrong with the file
+            raise _explained(trouble, path) from trouble
+        raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
+
+
+def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[SpoolFile]:
+    """The readable spools of dead processes, one at a time, oldest first; `on_error` is told of those that stay."""
+    for path in finish_writes(names_of(base), on_error):
+        try:
+            file = open_dead(path)
+        except SpoolError as trouble:
+            on_error(trouble)
+            continue
+        if file is not None:
+            yield file
+
+
+def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> list[str]:
+    """Write what the processes of these spools did not live to write of their last writes.
+
+    Before anything of any of them is delivered: several may have died in the middle of a line of the same file. Each is
+    let go of again, so that there is never more than one open here.
+
+    Returns:
+        The paths, oldest first, without those that cannot be read, of which `on_error` is told.
+    """
+    ages: dict[str, int] = {}
+    for path in paths:
+        try:
+            file = open_dead(path)
+            if file is None:  # its process lives: whoever delivers finds that out, too
+                ages[path] = 0
+                continue
+            try:
+                if file.begun_writes():
+                    file.check()  # before anything is changed
+                finish_writes_of(file)
+                ages[path] = file.created_ns
+            finally:
+                file.close()
+        except RecursionError:
+            raise
+        except Exception as trouble:
+            on_error(trouble)
+    return sorted(ages, key=lambda path: ages[path])
+
+
+def finish_writes_of(file: SpoolFile) -> None:
+    # `check` has found it sound; it can be called once only.
+    for slot, path, device, inode, offset, staged in file.begun_writes():
+        file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))

@@ -1,0 +1,145 @@
+"""Is a record that was found in a file safe to render?
+
+The data path trusts its own process and reads records without looking at bounds. A file may be damaged, or be no spool of
+ours at all, so each record of a dead process is walked once with every bound checked before the data path sees it.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
+from libc.string cimport memcpy
+
+from logly.layout.line cimport Site
+from logly.layout.message cimport MAX_ARGS, Program
+from logly.ring.record cimport (
+    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, KNOWN_FLAGS, TAG_BYTES,
+    TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, unit_size,
+)
+from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
+from logly.text.unicode cimport utf8_decode
+
+# What the names of a dead process resolve to.
+cdef struct Names:
+    Program** programs
+    uint32_t program_limit
+    Site** sites
+    uint32_t site_limit
+
+
+cdef struct Reading:
+    const char* at
+    const char* end
+
+
+cdef inline bint units_are_sound(uint8_t tag, const char* data, uint64_t size) noexcept nogil:
+    cdef uint64_t i
+    cdef uint32_t unit
+    cdef size_t length
+    if tag == TAG_UCS4:
+        for i in range(0, size, 4):
+            memcpy(&unit, data + i, 4)
+            if unit > 0x10FFFF:
+                return False
+    elif tag == TAG_UTF8:
+        for i in range(size):
+            if <uint8_t> data[i] >= 0x80:
+                return False
+    elif tag == TAG_JSON:
+        i = 0
+        while i < size:
+            length = utf8_decode(<const unsigned char*> data + i, size - i, &unit)
+            if length == 0:
+                return False
+            i += length
+    elif tag == TAG_NUMBER:
+        for i in range(size):
+            if not (c'0' <= data[i] <= c'9' or (i == 0 and data[i] == c'-' and size > 1)):
+                return False
+    return True
+
+
+# The KIND bit of the value that is read, or 0.
+cdef inline uint32_t read_sound(Reading* source) noexcept nogil:
+    cdef uint64_t left = <uint64_t> (source.end - source.at)
+    cdef uint32_t count
+    cdef uint64_t size
+    cdef uint8_t tag
+    if left < 1:
+        return 0
+    tag = <uint8_t> source.at[0]
+    if tag < TAG_INT:
+        source.at += 1
+        return KIND_NONE if tag == TAG_NONE else KIND_BOOL
+    if tag < TAG_UTF8:
+        if left < 9:
+            return 0
+        source.at += 9
+        return KIND_FLOAT if tag == TAG_FLOAT else KIND_INT
+    if tag > TAG_JSON or left < 5:
+        return 0
+    memcpy(&count, source.at + 1, 4)
+    size = <uint64_t> count * unit_size(tag)
+    if left - 5 < size or not units_are_sound(tag, source.at + 5, size):
+        return 0
+    source.at += 5 + size
+    return KIND_BYTES if tag >= TAG_BYTES else KIND_STR
+
+
+cdef inline bint read_sound_texts(Reading* source, uint32_t count) noexcept nogil:
+    cdef uint32_t _
+    for _ in range(count):
+        if read_sound(source) != KIND_STR:
+            return False
+    return True
+
+
+cdef inline bint args_are_sound(Reading* source, const RecordHeader* header, const Names* names) noexcept nogil:
+    cdef const Program* program
+    cdef uint32_t kind
+    cdef uint32_t i
+    if header.template_id >= names.program_limit or header.args > MAX_ARGS:
+        return False
+    program = names.programs[header.template_id]
+    if program == NULL or not program.native or header.args < program.required:
+        return False
+    for i in range(header.args):
+        kind = read_sound(source)
+        if kind == 0 or (i < program.required and not program.accepts[i] & kind):
+            return False
+    return True
+
+
+cdef inline bint skip_sound_word(Reading* source) noexcept nogil:
+    if source.end - source.at < 8:
+        return False
+    source.at += 8
+    return True
+
+
+cdef inline bint record_is_sound(const char* record, uint64_t room, const Names* names) noexcept nogil:
+    cdef const RecordHeader* header = <const RecordHeader*> record
+    cdef Reading source
+    cdef uint32_t _
+    if room < sizeof(RecordHeader) or header.size < sizeof(RecordHeader) or header.size > room:
+        return False
+    source.at = record + sizeof(RecordHeader)
+    source.end = record + header.size
+    if header.site and (header.site >= names.site_limit or names.sites[header.site] == NULL):
+        return False
+    if header.flags & ~<uint32_t> KNOWN_FLAGS:
+        return False
+    if header.flags & HAS_PROCESS and not skip_sound_word(&source):
+        return False
+    if header.flags & HAS_THREAD and not skip_sound_word(&source):
+        return False
+    if header.flags & HAS_THREAD_NAME and not read_sound_texts(&source, 1):
+        return False
+    if header.flags & HAS_SITE and (not read_sound_texts(&source, 3) or read_sound(&source) != KIND_INT):
+        return False
+    if header.template_id:
+        if not args_are_sound(&source, header, names):
+            return False
+    elif not read_sound_texts(&source, 1):
+        return False
+    for _ in range(header.fields):
+        if not read_sound_texts(&source, 1) or read_sound(&source) == 0:
+            return False
+    return not header.flags & HAS_EXCEPTION or read_sound_texts(&source, EXCEPTION_TEXTS)

@@ -1,0 +1,299 @@
+"""What the hot path asks of CPython: type checks, the bits of a str or an int, the calling frame.
+
+All of it reads C structures; none of it can run Python code, allocate or raise, but for `frame_of` and `namespace_keep`, which
+are for the careful way. What differs between versions of CPython is in this file alone.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+cdef extern from * nogil:
+    """
+    #ifndef LOGLY_PYTHON
+    #define LOGLY_PYTHON
+    #include <Python.h>
+    #include <atomic>
+    #include <cstddef>
+    #include <cstdint>
+
+    #define LOGLY_NO_KEY (~(uint64_t)0)
+    #if PY_VERSION_HEX < 0x030C0000
+    #define LOGLY_KNOWS_GLOBALS 1
+    // 3.11 exports no accessor for the frame that is running without making a frame object of it. That
+    // version is frozen, so its layout (Include/internal/pycore_frame.h) is repeated here.
+    struct logly_frame_311 {
+        PyFunctionObject* f_func; PyObject* f_globals; PyObject* f_builtins; PyObject* f_locals;
+        PyCodeObject* f_code; PyFrameObject* frame_obj; struct logly_frame_311* previous;
+        _Py_CODEUNIT* prev_instr;
+    };
+    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction, PyObject** globals) {
+        logly_frame_311* frame = reinterpret_cast<logly_frame_311*>(thread->cframe->current_frame);
+        if (frame == nullptr) return nullptr;
+        PyCodeObject* code = frame->f_code;
+        *globals = frame->f_globals;
+        *last_instruction = (int32_t)((char*)frame->prev_instr - (char*)_PyCode_CODE(code));
+        return (PyObject*)code;
+    }
+    #else
+    #if PY_VERSION_HEX < 0x030D0000
+    #define LOGLY_CURRENT_FRAME(thread) ((thread)->cframe->current_frame)
+    #else
+    #define LOGLY_CURRENT_FRAME(thread) ((thread)->current_frame)
+    #endif
+    // f_globals is the fourth word of _PyInterpreterFrame in these versions, which are frozen. A later one gets no
+    // answer until somebody has looked: then a code object counts as code of the module that it ran in first.
+    #if PY_VERSION_HEX < 0x03100000
+    #define LOGLY_KNOWS_GLOBALS 1
+    #else
+    #define LOGLY_KNOWS_GLOBALS 0
+    #endif
+    static inline PyObject* logly_frame_code(struct _PyInterpreterFrame* frame) {
+    #if PY_VERSION_HEX < 0x03100000
+        // The first member, in versions that are frozen; since 3.14 its low bits are a tag. The accessor returns a new
+        // reference, and without a GIL threads that log from the same function would contend for its count.
+        return (PyObject*)(*(uintptr_t*)frame & ~(uintptr_t)3);
+    #else
+        PyObject* code = PyUnstable_InterpreterFrame_GetCode(frame);
+        Py_XDECREF(code);  // the running frame keeps it alive
+        return code;
+    #endif
+    }
+    static inline PyObject* logly_caller(PyThreadState* thread, int32_t* last_instruction, PyObject** globals) {
+        struct _PyInterpreterFrame* frame = LOGLY_CURRENT_FRAME(thread);
+        if (frame == nullptr) return nullptr;
+        *globals = LOGLY_KNOWS_GLOBALS ? ((PyObject**)frame)[3] : nullptr;
+        // The interpreter's own frames, with one of which on top C code may call a log method, have no code.
+        PyObject* code = logly_frame_code(frame);
+        if (code == nullptr || !PyCode_Check(code)) return nullptr;
+        *last_instruction = PyUnstable_InterpreterFrame_GetLasti(frame);
+        return code;
+    }
+    #endif
+
+    // What tells one namespace (a dict of globals with one `__name__` in it) from any other, at the price of a load. The address
+    // of a dict alone does not: the next dict may have the same one, and the same dict may be given another name.
+    // Up to 3.13: the version of the dict's contents, which no dict ever has twice; each assignment to a global changes it.
+    // Later, and without a GIL: the address, as long as the dict is watched. Who keeps it is told when it is not true any more.
+    #ifndef LOGLY_WATCHES
+    #if defined(Py_GIL_DISABLED) || PY_VERSION_HEX >= 0x030E0000
+    #define LOGLY_WATCHES LOGLY_KNOWS_GLOBALS
+    #else
+    #define LOGLY_WATCHES 0
+    #endif
+    #endif
+    static inline uint64_t logly_namespace_key(PyObject* globals) {
+    #if LOGLY_WATCHES || !LOGLY_KNOWS_GLOBALS
+        return (uint64_t)(uintptr_t)globals;
+    #else
+        if (!PyDict_CheckExact(globals)) return LOGLY_NO_KEY;
+        // In 3.12 and 3.13 it is there as before, and only the name is deprecated.
+        const char* tag = (const char*)globals + offsetof(PyDictObject, ma_keys) - sizeof(uint64_t);
+        return *(const uint64_t*)tag;
+    #endif
+    }
+
+    static PyObject* logly_name_key = nullptr;   // "__name__", interned
+    // The namespace's `__name__`, borrowed, or NULL. False: it cannot be looked up without running Python code. Where all keys
+    // are exactly str (the third byte behind the count of references, in versions up to 3.15), comparing them runs none. Not
+    // without a GIL: there another thread may give the dict new keys now and free these.
+    static inline int logly_name_in(PyObject* globals, PyObject** name) {
+    #if defined(Py_GIL_DISABLED) || !LOGLY_KNOWS_GLOBALS
+        return 0;
+    #else
+        if (logly_name_key == nullptr || !PyDict_Check(globals)) return 0;
+        const unsigned char* keys = (const unsigned char*)((PyDictObject*)globals)->ma_keys;
+        if (keys[sizeof(Py_ssize_t) + 2] == 0) return 0;
+        *name = PyDict_GetItemWithError(globals, logly_name_key);
+        return 1;
+    #endif
+    }
+
+    static inline int logly_finalizes() {
+    #if PY_VERSION_HEX >= 0x030D0000
+        return Py_IsFinalizing();
+    #else
+        return _Py_IsFinalizing();
+    #endif
+    }
+
+    #if LOGLY_WATCHES
+    static void (*logly_namespace_over)(uint64_t key) = nullptr;
+    static int logly_watcher = -1;
+    static inline int logly_is_name_key(PyObject* key) {
+        if (key == logly_name_key) return 1;
+        // A key that is no str may be equal to it all the same.
+        return !PyUnicode_CheckExact(key) || (PyUnicode_GET_LENGTH(key) == 8 && PyUnicode_Compare(key, logly_name_key) == 0);
+    }
+    // Before the change, under the dict's lock where there is no GIL; at each assignment to a global of a watched module.
+    static int logly_namespace_event(PyDict_WatchEvent event, PyObject* dict, PyObject* key, PyObject* value) {
+        if (event == PyDict_EVENT_ADDED || event == PyDict_EVENT_MODIFIED || event == PyDict_EVENT_DELETED) {
+            if (!logly_is_name_key(key)) return 0;
+            // So the interpreter takes modules apart at its end: late records keep the name.
+            if (value == Py_None && logly_finalizes()) return 0;
+        }
+        logly_namespace_over((uint64_t)(uintptr_t)dict);
+        return 0;
+    }
+    #endif
+
+    // Once. `over` is called with the keys of namespaces that are not what they were: it may lock and run nothing.
+    static inline void logly_namespaces_begin(PyObject* name_key, void (*over)(uint64_t key)) {
+        logly_name_key = name_key;
+    #if LOGLY_WATCHES
+        logly_namespace_over = over;
+        logly_watcher = PyDict_AddWatcher(logly_namespace_event);
+        if (logly_watcher < 0) PyErr_Clear();  // others have taken all there are
+    #endif
+    }
+
+    // From now on the namespace `globals`, whose `__name__` is `name`, is known by `*kept`, if it can be. Watched are the dicts
+    // of imported modules, which live long; one that a program makes for one call of exec() would have to be given up at once.
+    static inline void logly_namespace_keep(PyObject* globals, PyObject* name, uint64_t* kept_at) {
+        std::atomic<uint64_t>* kept = reinterpret_cast<std::atomic<uint64_t>*>(kept_at);
+    #if LOGLY_WATCHES
+        PyObject* module = logly_watcher >= 0 ? PyImport_GetModule(name) : nullptr;
+        if (module == nullptr) { PyErr_Clear(); return; }
+        int is_its_own = PyModule_Check(module) && PyModule_GetDict(module) == globals;
+        Py_DECREF(module);
+        if (!is_its_own) return;
+        PyObject* now;
+    #ifdef Py_GIL_DISABLED
+        Py_BEGIN_CRITICAL_SECTION(globals);  // who changes the name tells and does it under this lock
+    #endif
+        if (PyDict_Watch(logly_watcher, globals) == 0) {
+            kept->store((uint64_t)(uintptr_t)globals, std::memory_order_relaxed);
+            now = PyDict_GetItemWithError(globals, logly_name_key);
+            if (now != name) kept->store(0, std::memory_order_relaxed);
+        } else PyErr_Clear();
+    #ifdef Py_GIL_DISABLED
+        Py_END_CRITICAL_SECTION();
+    #endif
+    #elif LOGLY_KNOWS_GLOBALS
+        PyObject* now = nullptr;
+        uint64_t key = logly_namespace_key(globals);
+        if (key != LOGLY_NO_KEY && logly_name_in(globals, &now) && now == name) kept->store(key, std::memory_order_relaxed);
+    #endif
+    }
+
+    // A new reference to the frame object of the function that runs, or NULL. It may be made now, so this is for the careful way.
+    // The frame on top may be one of the interpreter's own: C code calls a log method (a weakref's callback, for one) while a
+    // function that C code called leaves, or before a function's first instruction. What `sys` gives as frame 0 is then such a
+    // frame taken for a function's: words that were never filled in are read. This call passes over them, as `f_back` does.
+    static inline PyObject* logly_frame_of(PyThreadState* thread) { return (PyObject*)PyThreadState_GetFrame(thread); }
+
+    static inline uint64_t logly_thread_ident(PyThreadState* thread) { return (uint64_t)thread->thread_id; }
+
+    // 1: fits int64. 2: fits uint64 only (the bits are in *out). 0: neither. `value` is exactly an int.
+    static inline int logly_int_bits(PyObject* value, int64_t* out) {
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (PyUnstable_Long_IsCompact((PyLongObject*)value)) {
+            *out = (int64_t)PyUnstable_Long_CompactValue((PyLongObject*)value);
+            return 1;
+        }
+    #else
+        Py_ssize_t size = Py_SIZE(value);
+        if (size >= -1 && size <= 1) {
+            *out = size * (int64_t)((PyLongObject*)value)->ob_digit[0];
+            if (size == 0) *out = 0;
+            return 1;
+        }
+    #endif
+        int overflow = 0;
+        long long small = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (overflow == 0) { *out = small; return 1; }
+        // Not PyLong_AsUnsignedLongLong: when that overflows it makes an exception, and making one may run
+        // the collector, and so somebody's __del__, in the middle of a record.
+        if (overflow > 0 && PYLONG_BITS_IN_DIGIT == 30) {
+    #if PY_VERSION_HEX >= 0x030E0000
+            PyLongExport number;
+            if (PyLong_Export(value, &number) < 0) { PyErr_Clear(); return 0; }  // an int is always exported
+            uint64_t digits = (uint64_t)number.ndigits;
+            const digit* digit_of = (const digit*)number.digits;
+            PyLong_FreeExport(&number);  // `value` keeps the digits
+    #elif PY_VERSION_HEX >= 0x030C0000
+            const PyLongObject* number = (PyLongObject*)value;
+            uint64_t digits = number->long_value.lv_tag >> 3;
+            const digit* digit_of = number->long_value.ob_digit;
+    #else
+            uint64_t digits = (uint64_t)Py_SIZE(value);
+            const digit* digit_of = ((PyLongObject*)value)->ob_digit;
+    #endif
+            if (digits == 3 && digit_of[2] < 16) {
+                *out = (int64_t)((uint64_t)digit_of[0] | (uint64_t)digit_of[1] << 30 | (uint64_t)digit_of[2] << 60);
+                return 2;
+            }
+        }
+        return 0;
+    }
+
+    // A thread state for the calling thread, which has none; NULL without memory for it. Needs no GIL.
+    #if PY_VERSION_HEX < 0x030C0000
+    extern "C" PyAPI_FUNC(void) _PyThreadState_SetCurrent(PyThreadState* state);
+    static inline PyThreadState* logly_new_thread_state(PyInterpreterState* interpreter) {
+        // What PyThreadState_New does in 3.11, where it crashes without memory.
+        PyThreadState* state = _PyThreadState_Prealloc(interpreter);
+        if (state != nullptr) _PyThreadState_SetCurrent(state);
+        return state;
+    }
+    #else
+    #define logly_new_thread_state PyThreadState_New
+    #endif
+
+    static inline int logly_interned(PyObject* text) { return PyUnicode_CHECK_INTERNED(text) != 0; }
+    // 0 for ASCII, else the bytes of a code unit (1, 2, 4).
+    static inline int logly_text_kind(PyObject* text) {
+        return PyUnicode_IS_ASCII(text) ? 0 : (int)PyUnicode_KIND(text);
+    }
+    #endif
+    """
+    ctypedef struct PyThreadState
+    ctypedef struct PyTypeObject
+    ctypedef struct PyInterpreterState
+    PyThreadState* PyThreadState_Get() noexcept
+    PyObject* frame_of "logly_frame_of"(PyThreadState* thread) noexcept
+    PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction, PyObject** globals) noexcept
+    PyThreadState* new_thread_state "logly_new_thread_state"(PyInterpreterState* interpreter) noexcept
+    bint KNOWS_GLOBALS "LOGLY_KNOWS_GLOBALS"
+    bint KEY_IS_VERSION "!LOGLY_WATCHES"
+    uint64_t NO_KEY "LOGLY_NO_KEY"
+    uint64_t namespace_key "logly_namespace_key"(PyObject* globals) noexcept
+    bint name_in "logly_name_in"(PyObject* globals, PyObject** name) noexcept
+    void namespaces_begin "logly_namespaces_begin"(PyObject* name_key, void (*over)(uint64_t key) noexcept nogil) noexcept
+    void namespace_keep "logly_namespace_keep"(PyObject* globals, PyObject* name, uint64_t* kept) noexcept
+    bint interpreter_ends "logly_finalizes"() noexcept
+    uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
+    int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
+    bint is_interned "logly_interned"(PyObject* text) noexcept
+    int text_kind_of "logly_text_kind"(PyObject* text) noexcept
+    void* text_data "PyUnicode_DATA"(PyObject* text) noexcept
+    Py_ssize_t text_length_of "PyUnicode_GET_LENGTH"(PyObject* text) noexcept
+    bint is_str "PyUnicode_CheckExact"(PyObject* value) noexcept
+    bint is_int "PyLong_CheckExact"(PyObject* value) noexcept
+    bint is_float "PyFloat_CheckExact"(PyObject* value) noexcept
+    bint is_bytes "PyBytes_CheckExact"(PyObject* value) noexcept
+    double float_bits "PyFloat_AS_DOUBLE"(PyObject* value) noexcept
+    char* bytes_data "PyBytes_AS_STRING"(PyObject* value) noexcept
+    Py_ssize_t bytes_length "PyBytes_GET_SIZE"(PyObject* value) noexcept
+    PyObject* tuple_item "PyTuple_GET_ITEM"(PyObject* tuple_, Py_ssize_t i) noexcept
+    Py_ssize_t tuple_length "PyTuple_GET_SIZE"(PyObject* tuple_) noexcept
+    PyObject* PY_NONE "Py_None"
+    PyObject* PY_TRUE "Py_True"
+    PyObject* PY_FALSE "Py_False"
+
+cdef extern from *:
+    ctypedef struct PyTypeObject
+    object PyDescr_NewMethod(PyTypeObject* type_, PyMethodDef* definition)
+    int PyErr_CheckSignals() except -1
+    unsigned long PyThread_get_thread_ident() noexcept nogil
+    int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) noexcept
+    void PyErr_Clear() noexcept
+    void Py_IncRef "Py_INCREF"(PyObject*) noexcept nogil
+    void Py_DecRef "Py_DECREF"(PyObject*) noexcept
+    ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*) noexcept
+    struct PyMethodDef:
+        const char* ml_name
+        PyCFunction ml_meth
+        int ml_flags
+        const char* ml_doc
+    int METH_FASTCALL
+    int METH_KEYWORDS

@@ -1,0 +1,36 @@
+# Python text as bytes in C memory.
+
+from libc.stdint cimport uint32_t
+from libc.stdio cimport snprintf
+from libc.stdlib cimport malloc
+from libc.string cimport memcpy
+
+from logly.text.buffer cimport Text
+from logly.text.format_spec cimport FormatSpec, parse_spec
+
+
+cdef Text copy_text(bytes data) except *:
+    cdef Text text
+    cdef char* copy = <char*> malloc(len(data) + 1)
+    if copy == NULL:
+        raise MemoryError
+    memcpy(copy, <const char*> data, len(data) + 1)
+    text.data = copy
+    text.size = <uint32_t> len(data)
+    return text
+
+
+cdef bytes utf8(str text):
+    # Lone surrogates become visible, as everywhere in the output.
+    return text.encode("utf-8", "backslashreplace")
+
+
+cdef bint parse_native_spec(str spec, FormatSpec* out) except -1:
+    cdef bytes data = utf8(spec)
+    return parse_spec(<const char*> data, len(data), out)
+
+
+# Not `str`: CPython runs signal handlers while it makes the text of an int, and what they raise would cut a change in half.
+cdef bytes decimal(long long number):
+    cdef char text[24]
+    return text[: snprintf(text, sizeof(text), "%lld", number)]

@@ -1,0 +1,389 @@
+"""Calendar text: nanoseconds since the Unix epoch to a time stamp's characters, without the interpreter.
+
+A pattern (`YYYY-MM-DD HH:mm:ss.SSS`) is compiled once into small operations. Log records come in bursts, so the text of
+the last second is kept: a further stamp in the same second costs one copy and its sub-second digits. The key is the
+whole second, hence a change of the zone's offset can never be hidden by it; only `tzset()` after the environment
+changed takes up to a second to show.
+
+A TimePattern is written to by rendering: one thread at a time.
+"""
+
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy
+
+from logly.text.buffer cimport Buffer, buffer_reserve
+from logly.text.civil cimport CivilTime, civil_from_second, floor_divide
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+
+    enum LoglyTimeOp {
+        TIME_LITERAL, TIME_FRACTION, TIME_YEAR4, TIME_YEAR2, TIME_MONTH_NAME, TIME_MONTH_ABBREVIATED, TIME_MONTH2,
+        TIME_MONTH, TIME_DAY2, TIME_DAY, TIME_WEEKDAY_NAME, TIME_WEEKDAY_ABBREVIATED, TIME_HOUR2, TIME_HOUR,
+        TIME_HALF_HOUR2, TIME_HALF_HOUR, TIME_MINUTE2, TIME_MINUTE, TIME_SECOND2, TIME_SECOND, TIME_MERIDIEM_UPPER,
+        TIME_MERIDIEM_LOWER, TIME_OFFSET, TIME_OFFSET_COLON, TIME_ZONE_NAME
+    };
+
+    struct LoglyTimeToken { const char* text; size_t size; int code; };
+
+    // Tried in this order: a longer token stands before its own prefix. The letters mean what they mean in loguru.
+    static const LoglyTimeToken LOGLY_TIME_TOKENS[] = {
+        {"YYYY", 4, TIME_YEAR4}, {"YY", 2, TIME_YEAR2},
+        {"MMMM", 4, TIME_MONTH_NAME}, {"MMM", 3, TIME_MONTH_ABBREVIATED}, {"MM", 2, TIME_MONTH2}, {"M", 1, TIME_MONTH},
+        {"DD", 2, TIME_DAY2}, {"D", 1, TIME_DAY},
+        {"dddd", 4, TIME_WEEKDAY_NAME}, {"ddd", 3, TIME_WEEKDAY_ABBREVIATED},
+        {"HH", 2, TIME_HOUR2}, {"H", 1, TIME_HOUR}, {"hh", 2, TIME_HALF_HOUR2}, {"h", 1, TIME_HALF_HOUR},
+        {"mm", 2, TIME_MINUTE2}, {"m", 1, TIME_MINUTE}, {"ss", 2, TIME_SECOND2}, {"s", 1, TIME_SECOND},
+        {"A", 1, TIME_MERIDIEM_UPPER}, {"a", 1, TIME_MERIDIEM_LOWER},
+        {"ZZ", 2, TIME_OFFSET}, {"Z", 1, TIME_OFFSET_COLON}, {"zz", 2, TIME_ZONE_NAME},
+    };
+    static const size_t LOGLY_TIME_TOKEN_COUNT = sizeof(LOGLY_TIME_TOKENS) / sizeof(LOGLY_TIME_TOKENS[0]);
+
+    // English whatever the locale says: a log is read by programs.
+    static const char* const LOGLY_MONTHS[] = {
+        "January", "February", "March", "April", "May", "June",
+        "July", "August", "September", "October", "November", "December"};
+    static const char* const LOGLY_WEEKDAYS[] = {
+        "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+    static const uint32_t LOGLY_TIME_POWERS[] = {
+        1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u};
+
+    static const char LOGLY_DIGIT_PAIRS[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    """
+    cdef enum:
+        TIME_LITERAL, TIME_FRACTION, TIME_YEAR4, TIME_YEAR2, TIME_MONTH_NAME, TIME_MONTH_ABBREVIATED, TIME_MONTH2
+        TIME_MONTH, TIME_DAY2, TIME_DAY, TIME_WEEKDAY_NAME, TIME_WEEKDAY_ABBREVIATED, TIME_HOUR2, TIME_HOUR
+        TIME_HALF_HOUR2, TIME_HALF_HOUR, TIME_MINUTE2, TIME_MINUTE, TIME_SECOND2, TIME_SECOND, TIME_MERIDIEM_UPPER
+        TIME_MERIDIEM_LOWER, TIME_OFFSET, TIME_OFFSET_COLON, TIME_ZONE_NAME
+
+    struct LoglyTimeToken:
+        const char* text
+        size_t size
+        int code
+
+    const LoglyTimeToken* LOGLY_TIME_TOKENS
+    size_t LOGLY_TIME_TOKEN_COUNT
+    const char* const* LOGLY_MONTHS
+    const char* const* LOGLY_WEEKDAYS
+    const uint32_t* LOGLY_TIME_POWERS
+    const char* LOGLY_DIGIT_PAIRS
+    size_t c_strlen "strlen"(const char* text) noexcept nogil
+
+cdef enum:
+    NANOSECONDS = 1000000000
+    # No token grows by more than this for each of its own bytes ("zz": 31 for 2, "Z": 6 for 1).
+    TEXT_BYTES_PER_PATTERN_BYTE = 16
+    # The kept text is copied in blocks of a fixed size: two vector moves instead of a call of memcpy.
+    COPY_BLOCK = 32
+    NOTHING_CACHED = -1
+
+
+cdef struct TimeOp:
+    int code
+    size_t offset  # literal: where it starts in the pattern
+    size_t size    # literal: bytes; fraction: digits
+
+
+cdef struct FractionSlot:
+    size_t position
+    size_t digits
+
+
+cdef struct TimePattern:
+    void* memory             # one block, holding all that the pointers below point to
+    TimeOp* ops
+    size_t op_count
+    const char* source
+    char* text               # the last second's text; the fraction's digits in it are stale
+    size_t text_size
+    FractionSlot* fractions  # where the digits go in it
+    size_t fraction_count
+    uint64_t second_start    # first nanosecond of that second, modulo 2**64
+    int zone_cached          # 1 UTC, 0 local, or NOTHING_CACHED
+
+
+# Compiling ---------------------------------------------------------------------------------------------------------
+
+cdef inline void time_pattern_free(TimePattern* pattern) noexcept nogil:
+    free(pattern.memory)
+    pattern.memory = NULL
+
+
+cdef inline bint time_pattern_allocate(TimePattern* pattern, const char* utf8, size_t n) noexcept nogil:
+    cdef size_t ops_size = n * sizeof(TimeOp)
+    cdef size_t fractions_size = n * sizeof(FractionSlot)
+    cdef size_t text_size = n * TEXT_BYTES_PER_PATTERN_BYTE + COPY_BLOCK
+    cdef char* memory = <char*> malloc(ops_size + fractions_size + text_size + n)
+    pattern.memory = memory
+    if memory == NULL:
+        return False
+    pattern.ops = <TimeOp*> memory
+    pattern.fractions = <FractionSlot*> (memory + ops_size)
+    pattern.text = memory + ops_size + fractions_size
+    pattern.source = pattern.text + text_size
+    memcpy(<char*> pattern.source, utf8, n)
+    pattern.op_count = 0
+    pattern.text_size = 0
+    pattern.fraction_count = 0
+    pattern.second_start = 0
+    pattern.zone_cached = NOTHING_CACHED
+    return True
+
+
+cdef inline void time_pattern_add(TimePattern* pattern, int code, size_t offset, size_t size) noexcept nogil:
+    cdef TimeOp* last = pattern.ops + pattern.op_count - 1
+    if code == TIME_LITERAL and pattern.op_count and last.code == code and last.offset + last.size == offset:
+        last.size += size
+        return
+    pattern.ops[pattern.op_count] = TimeOp(code, offset, size)
+    pattern.op_count += 1
+
+
+# The token that starts at `at`, or NULL.
+cdef inline const LoglyTimeToken* time_token_at(const char* at, size_t remaining) noexcept nogil:
+    cdef size_t i
+    cdef const LoglyTimeToken* token
+    for i in range(LOGLY_TIME_TOKEN_COUNT):
+        token = &LOGLY_TIME_TOKENS[i]
+        if token.size <= remaining and memcmp(at, token.text, token.size) == 0:
+            return token
+    return NULL
+
+
+cdef inline size_t run_length(const char* at, size_t remaining, char wanted) noexcept nogil:
+    cdef size_t n = 0
+    while n < remaining and at[n] == wanted:
+        n += 1
+    return n
+
+
+# Bytes up to the bracket that closes the one at `at`; `remaining` when none does.
+cdef inline size_t bracketed_length(const char* at, size_t remaining) noexcept nogil:
+    cdef size_t n = 0
+    while n < remaining and at[n] != c"]":
+        n += 1
+    return n
+
+
+# Adds the operation that starts at byte i. The index after it; i itself when there is a mistake.
+cdef inline size_t time_pattern_add_next(TimePattern* pattern, size_t i, size_t n) noexcept nogil:
+    cdef const char* at = pattern.source + i
+    cdef const LoglyTimeToken* token
+    cdef size_t size
+    if at[0] == c"[":
+        size = bracketed_length(at, n - i)
+        if size == n - i:
+            return i
+        if size > 1:
+            time_pattern_add(pattern, TIME_LITERAL, i + 1, size - 1)
+        return i + size + 1
+    if at[0] == c"S":
+        size = run_length(at, n - i, c"S")
+        if size > 9:
+            return i
+        time_pattern_add(pattern, TIME_FRACTION, i, size)
+        return i + size
+    token = time_token_at(at, n - i)
+    if token == NULL:
+        time_pattern_add(pattern, TIME_LITERAL, i, 1)
+        return i + 1
+    time_pattern_add(pattern, token.code, i, token.size)
+    return i + token.size
+
+
+# 0, or the position + 1 of a mistake (a bracket that is never closed, more than nine S), or -1: no memory.
+# To be freed with time_pattern_free only after success.
+cdef inline int time_pattern_compile(TimePattern* pattern, const char* utf8, size_t n) noexcept nogil:
+    cdef size_t i = 0
+    cdef size_t after
+    if not time_pattern_allocate(pattern, utf8, n):
+        return -1
+    while i < n:
+        after = time_pattern_add_next(pattern, i, n)
+        if after == i:
+            time_pattern_free(pattern)
+            return <int> i + 1
+        i = after
+    return 0
+
+
+# The time stamp of JSON records (RFC 3339); render it with utc=True.
+cdef inline int time_pattern_compile_rfc3339(TimePattern* pattern) noexcept nogil:
+    cdef const char* text = "YYYY-MM-DDTHH:mm:ss.SSSSSS[Z]"
+    return time_pattern_compile(pattern, text, c_strlen(text))
+
+
+# Writing -----------------------------------------------------------------------------------------------------------
+# Each function returns the end of what it wrote.
+
+cdef inline char* put_digits(char* out, uint32_t value, size_t digits) noexcept nogil:
+    cdef size_t i = digits
+    while i > 0:
+        i -= 1
+        out[i] = <char> (c"0" + value % 10)
+        value /= 10
+    return out + digits
+
+
+cdef inline char* put_number(char* out, int value) noexcept nogil:
+    return put_digits(out, value, 1 if value < 10 else 2)
+
+
+cdef inline char* put_text(char* out, const char* text, size_t size) noexcept nogil:
+    memcpy(out, text, size)
+    return out + size
+
+
+cdef inline char* put_offset(char* out, int offset_s, bint colon) noexcept nogil:
+    cdef int minutes = (offset_s if offset_s >= 0 else -offset_s) / 60
+    out[0] = c"+" if offset_s >= 0 else c"-"
+    out = put_digits(out + 1, minutes / 60, 2)
+    if colon:
+        out[0] = c":"
+        out += 1
+    return put_digits(out, minutes % 60, 2)
+
+
+cdef inline char* put_zone_name(char* out, const CivilTime* civil) noexcept nogil:
+    if civil.zone[0] == 0:
+        return put_offset(out, civil.offset_s, False)
+    return put_text(out, civil.zone, c_strlen(civil.zone))
+
+
+cdef inline char* put_meridiem(char* out, int hour, bint upper) noexcept nogil:
+    if upper:
+        return put_text(out, "AM" if hour < 12 else "PM", 2)
+    return put_text(out, "am" if hour < 12 else "pm", 2)
+
+
+cdef inline char* put_field(char* out, int code, const CivilTime* civil) noexcept nogil:
+    cdef const char* month = LOGLY_MONTHS[civil.month - 1]
+    cdef const char* weekday = LOGLY_WEEKDAYS[civil.weekday]
+    cdef int half_hour = (civil.hour + 11) % 12 + 1
+    if code == TIME_YEAR4:
+        return put_digits(out, civil.year, 4)
+    elif code == TIME_YEAR2:
+        return put_digits(out, civil.year % 100, 2)
+    elif code == TIME_MONTH_NAME:
+        return put_text(out, month, c_strlen(month))
+    elif code == TIME_MONTH_ABBREVIATED:
+        return put_text(out, month, 3)
+    elif code == TIME_MONTH2:
+        return put_digits(out, civil.month, 2)
+    elif code == TIME_MONTH:
+        return put_number(out, civil.month)
+    elif code == TIME_DAY2:
+        return put_digits(out, civil.day, 2)
+    elif code == TIME_DAY:
+        return put_number(out, civil.day)
+    elif code == TIME_WEEKDAY_NAME:
+        return put_text(out, weekday, c_strlen(weekday))
+    elif code == TIME_WEEKDAY_ABBREVIATED:
+        return put_text(out, weekday, 3)
+    elif code == TIME_HOUR2:
+        return put_digits(out, civil.hour, 2)
+    elif code == TIME_HOUR:
+        return put_number(out, civil.hour)
+    elif code == TIME_HALF_HOUR2:
+        return put_digits(out, half_hour, 2)
+    elif code == TIME_HALF_HOUR:
+        return put_number(out, half_hour)
+    elif code == TIME_MINUTE2:
+        return put_digits(out, civil.minute, 2)
+    elif code == TIME_MINUTE:
+        return put_number(out, civil.minute)
+    elif code == TIME_SECOND2:
+        return put_digits(out, civil.second, 2)
+    elif code == TIME_SECOND:
+        return put_number(out, civil.second)
+    elif code == TIME_MERIDIEM_UPPER:
+        return put_meridiem(out, civil.hour, True)
+    elif code == TIME_MERIDIEM_LOWER:
+        return put_meridiem(out, civil.hour, False)
+    elif code == TIME_OFFSET:
+        return put_offset(out, civil.offset_s, False)
+    elif code == TIME_OFFSET_COLON:
+        return put_offset(out, civil.offset_s, True)
+    return put_zone_name(out, civil)
+
+
+cdef inline void put_pair(char* out, uint32_t value) noexcept nogil:
+    memcpy(out, LOGLY_DIGIT_PAIRS + 2 * value, 2)
+
+
+cdef inline void put_three(char* out, uint32_t value) noexcept nogil:
+    out[0] = <char> (c"0" + value / 100)
+    put_pair(out + 1, value % 100)
+
+
+cdef inline void put_six(char* out, uint32_t value) noexcept nogil:
+    put_three(out, value / 1000)
+    put_three(out + 3, value % 1000)
+
+
+# Truncated, never rounded: 59.9999 must not read 60.000.
+cdef inline void put_fraction(char* out, uint32_t nanosecond, size_t digits) noexcept nogil:
+    # The three usual widths on their own: short chains of multiplications instead of a loop of divisions.
+    if digits == 3:
+        put_three(out, nanosecond / 1000000)
+    elif digits == 6:
+        put_six(out, nanosecond / 1000)
+    elif digits == 9:
+        put_three(out, nanosecond / 1000000)
+        put_six(out + 3, nanosecond % 1000000)
+    else:
+        put_digits(out, nanosecond / LOGLY_TIME_POWERS[9 - digits], digits)
+
+
+# Rendering ---------------------------------------------------------------------------------------------------------
+
+cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t ns, bint utc) noexcept nogil:
+    cdef int64_t last_second = INT64_MAX / NANOSECONDS
+    cdef int64_t second = floor_divide(ns, NANOSECONDS)
+    cdef char* out = pattern.text
+    cdef TimeOp* op
+    cdef CivilTime civil
+    cdef size_t i
+    civil_from_second(second, utc, &civil)
+    pattern.fraction_count = 0
+    for i in range(pattern.op_count):
+        op = pattern.ops + i
+        if op.code == TIME_LITERAL:
+            out = put_text(out, pattern.source + op.offset, op.size)
+        elif op.code == TIME_FRACTION:
+            pattern.fractions[pattern.fraction_count] = FractionSlot(out - pattern.text, op.size)
+            pattern.fraction_count += 1
+            out += op.size
+        else:
+            out = put_field(out, op.code, &civil)
+    pattern.text_size = out - pattern.text
+    pattern.second_start = <uint64_t> second * <uint64_t> NANOSECONDS
+    # The first and the last second that int64 reaches are cut by its ends, and around the ends one would pass for the
+    # other: these two are never taken from the cache.
+    pattern.zone_cached = utc if -last_second <= second < last_second else NOTHING_CACHED
+
+
+# Appends the text of `ns` (nanoseconds since the epoch, as int64 holds them: years 1677 to 2262).
+cdef inline void time_pattern_render(TimePattern* pattern, Buffer* buffer, int64_t ns, bint utc) noexcept nogil:
+    cdef uint64_t nanosecond = <uint64_t> ns - pattern.second_start
+    cdef size_t i
+    cdef char* out
+    if nanosecond >= <uint64_t> NANOSECONDS or pattern.zone_cached != utc:
+        time_pattern_cache_second(pattern, ns, utc)
+        nanosecond = <uint64_t> ns - pattern.second_start
+    if not buffer_reserve(buffer, pattern.text_size + COPY_BLOCK):
+        return
+    out = buffer.data + buffer.size
+    i = 0
+    while i < pattern.text_size:
+        memcpy(out + i, pattern.text + i, COPY_BLOCK)
+        i += COPY_BLOCK
+    # The digits go into the copy: patching the kept text instead would stall the next copy's wide loads.
+    for i in range(pattern.fraction_count):
+        put_fraction(out + pattern.fractions[i].position, <uint32_t> nanosecond, pattern.fractions[i].digits)
+    buffer.size += pattern.text_size
