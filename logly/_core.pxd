@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from logly.flusher.state cimport Engine
 from logly.layout.line cimport Layout, Piece
-from logly.flusher.sink cimport Sink
+from logly.flusher.sink cimport Sink, Tally
+from logly.ring.gate cimport Gate, Intake
 from logly.ring.ring cimport Ring
 
 
@@ -26,8 +27,26 @@ cdef class FieldBlock:
     cdef fill(self, dict native, FieldBlock outer)
 
 
+cdef struct Threads:                 # which of them does what for a core; 0: none. Made new in a forked child
+    uint32_t has_flusher
+    uint64_t flushers                # flushers' threads that are not at their last line
+    uint64_t flusher
+    uint64_t drainer                 # does the flusher's Python work
+    uint64_t holder                  # has the engine's lock through `lock`; it may take it again
+    int holds
+    uint64_t inside                  # runs Python code for a sink
+    uint8_t inside_marks             # flags of the records that it logs
+
+
+cdef struct Calls:
+    uint64_t failed_formats
+    uint64_t blocked_ns              # that they waited for room
+
+
 cdef class Core:
     cdef Engine* engine
+    cdef Gate* gate                  # of `engine`, and its intake: all that a log call sees of it
+    cdef Intake* intake
     cdef object __weakref__
     cdef public object on_work       # called on the flusher's thread when a sink wants Python
     cdef public object start_flusher # called once, at the first record
@@ -39,24 +58,13 @@ cdef class Core:
     cdef list layouts                # keeps what the sinks' C structures point into
     cdef object context              # ContextVar of contextualize(), or None
     cdef public object level_index   # name -> (number, index)
-    cdef uint64_t failed_format_count
-    cdef uint64_t blocked            # nanoseconds that producers waited for room
     cdef void* engine_block
     cdef public object level_resolver # what knows names in any case, and numbers
-    cdef uint32_t has_flusher
-    cdef uint64_t flushers          # flushers' threads that are not at their last line
-    cdef uint64_t flusher_ident
-    cdef uint64_t drainer            # thread that is doing the flusher's Python work
-    cdef uint64_t holder             # thread that has the engine's lock through `lock`; it may take it again
-    cdef int holds
+    cdef Threads threads
+    cdef Calls calls
+    cdef Tally gone                  # of sinks that were removed
     cdef bint is_over                # at exit the flusher was stuck: nobody waits for it any more
     cdef readonly int lives          # forks that this object has been through as the child
-    cdef uint64_t inside             # thread that runs Python code for a sink
-    cdef uint8_t inside_marks        # flags of the records that it logs
-    cdef uint64_t gone_bytes         # written by sinks that were removed
-    cdef uint64_t gone_writes
-    cdef uint64_t gone_rotations
-    cdef uint64_t gone_errors
 
     cdef void* kept                  # the same, as they are held
     cdef list spools                 # of this engine, in use
@@ -66,6 +74,7 @@ cdef class Core:
     cdef Ring* stand_in              # full, until the ring is made
     cdef Ring* interim               # a forked child's, until its hook has run
 
+    cdef void begin(self) noexcept
     cdef bint set_ring_size(self, uint64_t capacity) except -1
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
     cdef keep(self, file)
@@ -80,24 +89,14 @@ cdef class Core:
     cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept
     cpdef note_failed_format(self, error)
     cpdef bint is_inside(self) except -1
-    cdef object call_marked(self, uint8_t marks, object function, tuple args)
-    cdef void set_care(self, bint care) noexcept
     cdef bint lock_patiently(self, int64_t deadline) except -1
-    cdef bint is_past(self, uint64_t mark, int64_t deadline) except -1
-    cdef bint await_flush(self, uint64_t request, int64_t deadline, bint gives_way) except -1
     cdef bint ask_for_flusher(self) except -1
     cdef void tell_if_possible(self, object error) noexcept
     cdef bint keep_error(self, object error) except -1
-    cdef bint try_work(self) except -1
-    cdef bint write_here(self) except -1
-    cdef bint sync_is_behind(self) noexcept
-    cdef bint flusher_is_in_python(self) noexcept
-    cdef bint sync_is_done(self) noexcept
-    cdef bint await_sync(self) except -1
 
 
 cdef class Producer:
-    cdef Engine* engine
+    cdef Gate* gate
     cdef readonly Core core
     cdef FieldBlock bound
     cdef object owner                # closes the engine when the last logger on it is gone

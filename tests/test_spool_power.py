@@ -240,7 +240,7 @@ def test_the_rest_of_the_header_does_not_count_after_a_start_of_the_machine(tmp_
     garbage = random.Random(1).randbytes(57344 - 128)
     whole = path.read_bytes()[:57344]
     # All but the fixed part, and the id of the start, which never changes.
-    boot = struct.pack("<Q", logly._core.SpoolFile(str(path), os.open(path, os.O_RDWR), 0, 77).boot)
+    boot = struct.pack("<Q", logly._core.DeadSpool(str(path), os.open(path, os.O_RDWR), 0, 77).boot)
     at = whole.rindex(boot)
     poke(path, 128, garbage[: at - 128])
     assert revive(tmp_path, layout="{message}") == []

@@ -5,12 +5,12 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 
 from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, after_commit, encode_in_place, site_of_caller, text_in_place
-from logly.flusher.state cimport (
-    NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, Engine,
-    engine_wake,
-)
 from logly.layout.message cimport MAX_ARGS, Program
 from logly.registry.table cimport table_find
+from logly.ring.gate cimport (
+    NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, Gate, Intake,
+    intake_wake,
+)
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_relaxed, load_relaxed32
@@ -25,8 +25,9 @@ from logly.system.cpython cimport (
 #   caller/fields.pxi: FieldBlock
 #   caller/full_ring.pxi: give_up_without_memory
 #   control/core.pxi: Core
-#   control/rings.pxi: enter_ring, leave_ring
+#   control/flush.pxi: write_here
 #   registry/registry.pxi: site_table, template_table
+#   ring/enter.pxi: enter_ring, leave_ring
 
 cdef enum:
     MAX_NATIVE_NAMES = 64
@@ -43,14 +44,14 @@ cdef class Producer:
 
     def __cinit__(self, *args, **kwargs):
         # Never NULL: a subclass may log before it has called Logger.__init__.
-        self.engine = &no_engine
+        self.gate = &no_gate
 
     def __reduce__(self):
         raise TypeError(f"a {type(self).__name__} cannot be pickled: make one in the process that is to log")
 
     def _attach(self, Core core not None, FieldBlock bound, owner):
         self.core = core
-        self.engine = core.engine
+        self.gate = core.gate
         self.bound = bound if bound is not None and bound.count else None
         self.owner = owner
 
@@ -64,9 +65,11 @@ cdef class Producer:
 
 
 # What a producer without a core writes to: every level is on, and the careful way is asked for, which says what is wrong.
-cdef Engine no_engine
-no_engine.threshold = -INT32_MAX
-no_engine.needs = NEED_THREAD_NAME
+cdef Intake no_intake
+cdef Gate no_gate
+no_intake.needs = NEED_THREAD_NAME
+no_gate.threshold = -INT32_MAX
+no_gate.intake = &no_intake
 
 
 # ---- the fast way
@@ -105,14 +108,14 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexc
 
 # One message that is ASCII text, nothing bound, nothing else to look up.
 cdef inline int put_text_call(
-    Engine* engine, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level
+    Intake* intake, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level
 ) noexcept:
     cdef uint32_t site = 0
     if needs & NEED_SITE:
         site = site_of_caller(&site_table)
         if site == 0:
             return NOT_NATIVE
-    return text_in_place(ring, message, number, level, site, needs, load_relaxed(&engine.max_message_bytes) >> 2)
+    return text_in_place(ring, message, number, level, site, needs, load_relaxed(&intake.max_message_bytes) >> 2)
 
 
 cdef inline int put_call(
@@ -148,7 +151,7 @@ cdef inline int put_call(
         context = current_context(self.core)
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
-    limit = load_relaxed(&self.engine.max_message_bytes) >> (call.program.growth if call.program != NULL else 2)
+    limit = load_relaxed(&self.gate.intake.max_message_bytes) >> (call.program.growth if call.program != NULL else 2)
     status = encode_in_place(ring, &call, needs, limit)
     if context != NULL:
         Py_DecRef(context)
@@ -158,28 +161,28 @@ cdef inline int put_call(
 cdef PyObject* emit_enabled(
     PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
-    cdef Engine* engine = (<Producer> self).engine
+    cdef Intake* intake = (<Producer> self).gate.intake
     cdef Ring* ring
-    cdef uint32_t needs = load_relaxed32(&engine.needs)
+    cdef uint32_t needs = load_relaxed32(&intake.needs)
     cdef int status
     if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE):
         return emit_slow(self, number, level, args, count, names)
-    ring = enter_ring(engine)
+    ring = enter_ring(intake)
     if FREE_THREADED and ring == NULL:
         return emit_slow(self, number, level, args, count, names)
     if (
         count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
         and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
     ):
-        status = put_text_call(engine, ring, needs, args[0], number, level)
+        status = put_text_call(intake, ring, needs, args[0], number, level)
     else:
         status = put_call(<Producer> self, ring, needs, number, level, args, count, names)
     if status == ENCODED:
-        after_commit(engine, ring, number)
-    leave_ring(engine, ring)
+        after_commit(intake, ring, number)
+    leave_ring(intake, ring)
     if status != ENCODED:
         return emit_slow(self, number, level, args, count, names)
-    if load_relaxed32(&engine.post):
+    if load_relaxed32(&intake.post):
         after_emit(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
@@ -195,16 +198,16 @@ cdef inline void use_block(PyObject* block, const char** data, uint32_t* size, u
 cdef bint follow_up(Producer self) except -1:
     cdef Core core = self.core
     cdef uint32_t post
-    if load_relaxed32(&self.engine.post) & POST_START:
+    if load_relaxed32(&self.gate.intake.post) & POST_START:
         core.ask_for_flusher()
     # It may not have started: then this thread does its work.
-    post = load_relaxed32(&self.engine.post)
+    post = load_relaxed32(&self.gate.intake.post)
     if post & POST_SYNC:
-        core.write_here()
+        write_here(core)
     elif post & POST_DRAIN:
         core.drain_here()
     elif post & POST_WAKE:
-        engine_wake(self.engine)
+        intake_wake(self.gate.intake)
     return True
 
 
@@ -213,14 +216,14 @@ cdef bint follow_up(Producer self) except -1:
 cdef inline PyObject* emit(
     PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
-    if number >= load_threshold((<Producer> self).engine):
+    if number >= load_threshold((<Producer> self).gate):
         return emit_enabled(self, number, level, args, count, names)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
 
 
-cdef inline int32_t load_threshold(Engine* engine) noexcept nogil:
-    return <int32_t> load_relaxed32(<uint32_t*> &engine.threshold)
+cdef inline int32_t load_threshold(Gate* gate) noexcept nogil:
+    return <int32_t> load_relaxed32(<uint32_t*> &gate.threshold)
 
 
 cdef PyObject* call_trace(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
@@ -258,7 +261,7 @@ cdef PyObject* call_critical(PyObject* self, PyObject** args, Py_ssize_t count, 
 cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef dict fields
     cdef bint is_short = False
-    if load_threshold((<Producer> self).engine) <= 40:
+    if load_threshold((<Producer> self).gate) <= 40:
         try:
             fields = fields_of(args + count, names)
             fields.setdefault("exc_info", True)
@@ -302,7 +305,7 @@ def emit_from(
     cdef bint is_short = False
     try:
         number, index = self.core.resolve_level(level)
-        if number >= load_threshold(self.engine):
+        if number >= load_threshold(self.gate):
             emit_text(self, number, index, text, fields, exc_info, frame, origin)
     except MemoryError:
         is_short = True

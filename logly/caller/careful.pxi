@@ -11,8 +11,8 @@ from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_
 from libc.string cimport memset
 
 from logly.caller.encode cimport Call, Origin, put_value
-from logly.flusher.state cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME
 from logly.layout.message cimport MAX_ARGS, Program
+from logly.ring.gate cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME
 from logly.ring.record cimport EXCEPTION_TEXTS, MAX_RECORD_BYTES, Cursor
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
@@ -158,7 +158,7 @@ cdef bint emit_careful(
     A MemoryError comes out of here, too, for the callers of this function: the record is not there, and not counted yet.
     """
     cdef Core core = self.core
-    cdef uint64_t limit = load_relaxed(&core.engine.max_message_bytes)
+    cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef Program* program = NULL
     cdef str text = None
     cdef tuple exception = None
@@ -172,7 +172,7 @@ cdef bint emit_careful(
             program = NULL
             text = cut_text(format_message(core, message, args, fields, stacklevel, limit), limit)
         place = safe_site(core, stacklevel, None)
-        name = current_thread_name() if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME else None
+        name = current_thread_name() if load_relaxed32(&core.intake.needs) & NEED_THREAD_NAME else None
         block = FieldBlock(fields, None, limit) if fields else None
     except (RecursionError, MemoryError):
         raise
@@ -188,7 +188,7 @@ cdef bint emit_text(
 ) except -1:
     """One record of a finished text. It never meets the table of templates, nor `format`: it may be from outside."""
     cdef Core core = self.core
-    cdef uint64_t limit = load_relaxed(&core.engine.max_message_bytes)
+    cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef str text = None
     cdef tuple exception = None
     cdef Origin numbers
@@ -200,7 +200,7 @@ cdef bint emit_text(
         text = cut_text(message if type(message) is str else safe_str(message), limit)
         place = safe_site(core, 1, frame)
         name = None
-        if load_relaxed32(&core.engine.needs) & NEED_THREAD_NAME:
+        if load_relaxed32(&core.intake.needs) & NEED_THREAD_NAME:
             name = current_thread_name() if origin is None else safe_str(origin[1])
         block = FieldBlock(fields, None, limit) if fields else None
         if origin is not None:
@@ -218,8 +218,8 @@ cdef bint emit_text(
 cdef Origin origin_of(Core core, object thread, object process) except *:
     """Of what `logging` says; what is no number (`logging.logThreads` is off) is not known, or is the caller's."""
     cdef Origin origin
-    origin.process = word_of(process, core.engine.process)
-    if origin.process == core.engine.process:
+    origin.process = word_of(process, core.intake.process)
+    if origin.process == core.intake.process:
         origin.process = 0
     origin.thread = word_of(thread, 0 if origin.process else PyThread_get_thread_ident())
     return origin
@@ -246,7 +246,7 @@ cdef object safe_site(Core core, object stacklevel, object frame):
 
 cdef object careful_site(Core core, object stacklevel, object frame):
     """The site's id, or (module, function, path, line) where the registry has no place for it; None: not wanted."""
-    if not load_relaxed32(&core.engine.needs) & NEED_SITE:
+    if not load_relaxed32(&core.intake.needs) & NEED_SITE:
         return None
     if type(frame) is tuple:
         return frame  # logging's own word for it: see stdlib.py
@@ -282,7 +282,7 @@ cdef bint commit_careful(
         for i in range(len(args)):
             arguments[i] = <PyObject*> args[i]
         call.args = arguments
-    if load_relaxed32(&core.engine.needs) & NEED_CONTEXT:
+    if load_relaxed32(&core.intake.needs) & NEED_CONTEXT:
         context = current_context(core)
     if type(place) is tuple:
         place = (safe_str(place[0]), safe_str(place[1]), safe_str(place[2]), line_number(place[3]))

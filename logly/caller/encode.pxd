@@ -9,10 +9,10 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
-from logly.flusher.state cimport NEED_THREAD, Engine, engine_wake
 from logly.layout.line cimport Site
 from logly.layout.message cimport Program
 from logly.registry.table cimport Table, table_find
+from logly.ring.gate cimport NEED_THREAD, Intake, intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport (
     EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES,
@@ -367,15 +367,15 @@ cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) n
 
 # Past its half, the ring is looked at every eighth of a lap, not at every record: the reload fetches the consumer's
 # cache line and the wake-up fences.
-cdef inline void wake_if_half_full(Engine* engine, Ring* ring) noexcept nogil:
+cdef inline void wake_if_half_full(Intake* intake, Ring* ring) noexcept nogil:
     ring_reload_tail(ring)
     if ring.head - ring.cached_tail > ring.capacity >> 1:
         ring.wake_at = ring.head + (ring.capacity >> 3)
-        engine_wake(engine)
+        intake_wake(intake)
 
 
-cdef inline void after_commit(Engine* engine, Ring* ring, int32_t level_number) noexcept nogil:
-    if level_number >= <int32_t> load_relaxed32(<uint32_t*> &engine.flush_level):
-        engine_wake(engine)
+cdef inline void after_commit(Intake* intake, Ring* ring, int32_t level_number) noexcept nogil:
+    if level_number >= <int32_t> load_relaxed32(<uint32_t*> &intake.flush_level):
+        intake_wake(intake)
     elif ring.head - ring.cached_tail > ring.capacity >> 1 and <int64_t> (ring.head - ring.wake_at) >= 0:
-        wake_if_half_full(engine, ring)
+        wake_if_half_full(intake, ring)

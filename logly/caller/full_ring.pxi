@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 
 from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, after_commit, encode, finish_record
 from logly.flusher.deliver cimport is_stalled
-from logly.flusher.state cimport POST_START, Engine, engine_wake
+from logly.ring.gate cimport POST_START, Intake, intake_wake
 from logly.ring.leases cimport FREE_THREADED, own_ring
 from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
 from logly.ring.ring cimport (
@@ -21,14 +21,15 @@ from logly.system.atomic cimport (
 from logly.system.clock cimport clock_monotonic_ns, clock_ticks
 from logly.system.cpython cimport PyErr_CheckSignals, PyThread_get_thread_ident, Py_DecRef, Py_IncRef
 from logly.system.event cimport event_prepare, event_wait
-from logly.text.buffer cimport buffer_append
 
 # Of other included files:
 #   caller/calls.pxi: Producer
 #   caller/careful.pxi: after_emit
 #   control/core.pxi: Core, no_memory
-#   control/rings.pxi: enter_ring, enter_ring_of_thread, leave_ring
+#   control/flush.pxi: flusher_is_in_python
+#   control/rings.pxi: enter_ring_of_thread, set_record_aside
 #   control/spooling.pxi: core_is_recovering, spool_hold_back
+#   ring/enter.pxi: enter_ring, leave_ring
 #   spool/spool_file.pxi: SpoolFile, spool_error
 
 
@@ -45,7 +46,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
             return give_up(core, no_memory)
         out.at = block
         out.end = block + size
-        status = encode(&out, call, load_relaxed32(&core.engine.needs))
+        status = encode(&out, call, load_relaxed32(&core.intake.needs))
         if status != NO_ROOM:
             break
         free(block)
@@ -57,13 +58,13 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
         return give_up(core, SystemError("logly: a record was prepared with a value that is not native"))
     if may_repeat:
         (<RecordHeader*> block).flags |= MAY_REPEAT
-    if load_relaxed(&core.inside) and load_relaxed(&core.inside) == <uint64_t> PyThread_get_thread_ident():
-        (<RecordHeader*> block).flags |= core.inside_marks
+    if load_relaxed(&core.threads.inside) and load_relaxed(&core.threads.inside) == <uint64_t> PyThread_get_thread_ident():
+        (<RecordHeader*> block).flags |= core.threads.inside_marks
     return hand_over(self, block, finish_record(block, &out), call.level_number)
 
 
 cdef bint count_dropped(Core core) except -1:
-    fetch_add(&core.engine.dropped, 1)
+    fetch_add(&core.intake.traffic.dropped, 1)
     return True
 
 
@@ -128,23 +129,23 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
         free(block)
         return give_up(core, no_memory)
     if ring == NULL:
-        if not (core.is_inside() and put_aside(core, block, size)):
+        if not (core.is_inside() and set_record_aside(core, block, size)):
             count_dropped(core)
         drop_spool(&record)
         free(block)
-        engine_wake(core.engine)
+        intake_wake(core.intake)
         return True
-    commit_block(core.engine, ring, place, &record, number)
-    leave_ring(core.engine, ring)
+    commit_block(core.intake, ring, place, &record, number)
+    leave_ring(core.intake, ring)
     drop_spool(&record)
-    if load_relaxed32(&core.engine.post):
+    if load_relaxed32(&core.intake.post):
         after_emit(self)
     return True
 
 
 # Enters the ring when it has room for the record, at `place`. NULL: it does not get any. Raises what a signal handler raises.
 cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NULL:
-    cdef Engine* engine = core.engine
+    cdef Intake* intake = core.intake
     cdef Ring* ring
     cdef uint64_t tail
     cdef bint large, is_stalled
@@ -153,31 +154,31 @@ cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NU
         if ring == NULL:
             return NULL
         if record.spool != NULL and record.spool != ring.spool:
-            leave_ring(engine, ring)
+            leave_ring(intake, ring)
             drop_spool(record)
             continue
         large = record.size > ring_max_inline(ring)
         if large and ring.spool != NULL and record.spool == NULL:
             # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
             keep_spool(record, <Spool*> ring.spool)
-            leave_ring(engine, ring)
+            leave_ring(intake, ring)
             spool_large_record(core, record)
             continue
         if large:
             ring_reload_tail(ring)
-        if not large or heap_has_room(engine, ring, record.size):
+        if not large or heap_has_room(intake, ring, record.size):
             place[0] = ring_reserve(ring, sizeof(RecordHeap) if large else record.size)
             if place[0] != NULL:
                 return ring
         # What the reservation saw, not what is there now: if the ring is emptied in between, nobody will move it again.
         tail = ring.cached_tail
         is_stalled = ring.stalled_tail == tail
-        leave_ring(engine, ring)
+        leave_ring(intake, ring)
         if not wait_for_room(core, ring, tail, is_stalled):
             return NULL
 
 
-cdef void commit_block(Engine* engine, Ring* ring, char* place, const Handover* record, int32_t number) noexcept:
+cdef void commit_block(Intake* intake, Ring* ring, char* place, const Handover* record, int32_t number) noexcept:
     cdef RecordHeader* header = <RecordHeader*> record.block
     cdef bint large = record.size > ring_max_inline(ring)
     if FREE_THREADED:
@@ -195,25 +196,9 @@ cdef void commit_block(Engine* engine, Ring* ring, char* place, const Handover* 
     if FREE_THREADED:
         ring_end(ring)
     if large:
-        engine_wake(engine)
+        intake_wake(intake)
     else:
-        after_commit(engine, ring, number)
-
-
-# The thread that does the flusher's work cannot wait for the flusher: its record goes beside the ring. Not with a spool, whose
-# ring numbers its records: they would not be found again there.
-cdef bint put_aside(Core core, char* block, uint64_t size) except -1:
-    cdef Engine* engine = core.engine
-    cdef bint taken = False
-    core.lock()
-    if not engine.spooled and engine.aside.size + size <= engine.heap_limit:
-        (<RecordHeader*> block).ticks = clock_ticks()
-        buffer_append(&engine.aside, block, size)
-        taken = not engine.aside.failed
-        engine.aside.failed = False
-        engine.past_committed += taken
-    core.unlock()
-    return taken
+        after_commit(intake, ring, number)
 
 
 cdef void commit_heap(Ring* ring, RecordHeap* heap, const Handover* record) noexcept:
@@ -238,22 +223,22 @@ cdef bint spool_large_record(Core core, Handover* record) except -1:
     return True
 
 
-cdef bint heap_has_room(Engine* engine, Ring* ring, uint64_t size) noexcept:
+cdef bint heap_has_room(Intake* intake, Ring* ring, uint64_t size) noexcept:
     cdef uint64_t waiting = ring.heap_bytes_in - load_relaxed(&ring.heap_bytes_out)
-    return waiting == 0 or waiting + size <= load_relaxed(&engine.heap_limit)
+    return waiting == 0 or waiting + size <= load_relaxed(&intake.heap_limit)
 
 
 # Whether the ring is still the one that this thread writes to (it is gone if not), and its reader has not moved. `gives_up`: the
 # thread has waited for that long enough.
-cdef bint is_as_full(Engine* engine, Ring* ring, uint64_t tail, bint gives_up) noexcept:
-    cdef Ring* now = <Ring*> own_ring(load_relaxed(&engine.generation))
+cdef bint is_as_full(Intake* intake, Ring* ring, uint64_t tail, bint gives_up) noexcept:
+    cdef Ring* now = <Ring*> own_ring(load_relaxed(&intake.generation))
     cdef bint same
     if now == NULL:
-        now = enter_ring(engine)
+        now = enter_ring(intake)
     same = now == ring and load_acquire(&ring.positions.tail) == tail
     if same and gives_up:
         ring.stalled_tail = tail
-    leave_ring(engine, now)
+    leave_ring(intake, now)
     return same
 
 
@@ -262,45 +247,45 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
 
     True: try again. False: the record is to be dropped. Releases the GIL; raises what a signal handler raises.
     """
-    cdef Engine* engine = core.engine
+    cdef Intake* intake = core.intake
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t patient_from = begun
-    cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
+    cdef int64_t limit = 2 * <int64_t> load_relaxed(<uint64_t*> &intake.stall_ns)
     cdef uint32_t ticket
     if ring == core.stand_in:
         core.make_ring()
         return True
     if core.is_inside():
         core.pass_here()
-        return not is_as_full(engine, ring, tail, False)
-    if load_relaxed32(&engine.drops):
+        return not is_as_full(intake, ring, tail, False)
+    if load_relaxed32(&intake.drops):
         return False
     if is_stalled:
         return False
-    if load_relaxed32(&engine.post) & POST_START:
+    if load_relaxed32(&intake.post) & POST_START:
         core.ask_for_flusher()
-    while is_as_full(engine, ring, tail, False):
+    while is_as_full(intake, ring, tail, False):
         if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
             # A recovery takes long: better in another order than lost. The wait begins anew.
             spool_hold_back(core, 0)
             patient_from = clock_monotonic_ns()
-        if clock_monotonic_ns() - patient_from > limit and is_as_full(engine, ring, tail, True):
+        if clock_monotonic_ns() - patient_from > limit and is_as_full(intake, ring, tail, True):
             # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
             # until it moves.
-            fetch_add(&core.blocked, clock_monotonic_ns() - begun)
+            fetch_add(&core.calls.blocked_ns, clock_monotonic_ns() - begun)
             return False
-        if not load_acquire32(&core.has_flusher):
+        if not load_acquire32(&core.threads.has_flusher):
             core.drain_here()
-        elif core.flusher_is_in_python():
+        elif flusher_is_in_python(core):
             core.pass_here()
-        fetch_add(&engine.waiters, 1)
+        fetch_add(&intake.traffic.waiters, 1)
         fence_full()
-        ticket = event_prepare(&engine.space)
-        if is_as_full(engine, ring, tail, False):
-            engine_wake(engine)
+        ticket = event_prepare(&intake.traffic.space)
+        if is_as_full(intake, ring, tail, False):
+            intake_wake(intake)
             with nogil:
-                event_wait(&engine.space, ticket, 50000000)
-        fetch_sub(&engine.waiters, 1)
+                event_wait(&intake.traffic.space, ticket, 50000000)
+        fetch_sub(&intake.traffic.waiters, 1)
         PyErr_CheckSignals()
-    fetch_add(&core.blocked, clock_monotonic_ns() - begun)
+    fetch_add(&core.calls.blocked_ns, clock_monotonic_ns() - begun)
     return True

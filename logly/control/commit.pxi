@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from logly.flusher.sink cimport Sink
-from logly.flusher.state cimport NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
+from logly.ring.gate cimport NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
 from logly.system.atomic cimport load_relaxed32, store_relaxed32
 
 # Of other included files:
@@ -65,16 +65,16 @@ def publish(
     """What producers go by: the threshold, what records must carry, and what follows a commit."""
     # Nothing here needs memory: half of it would be worse than none.
     core.set_needs(site, thread, thread_name)
-    store_relaxed32(&core.engine.post, post_flags(start, sync, drain, wake))
-    store_relaxed32(<uint32_t*> &core.engine.threshold, <uint32_t> threshold)
+    store_relaxed32(&core.engine.intake.post, post_flags(start, sync, drain, wake))
+    store_relaxed32(<uint32_t*> &core.engine.gate.threshold, <uint32_t> threshold)
 
 
 def published(Core core not None):
     """The arguments of the `publish` that holds now. For tests."""
-    cdef uint32_t needs = load_relaxed32(&core.engine.needs)
-    cdef uint32_t post = load_relaxed32(&core.engine.post)
+    cdef uint32_t needs = load_relaxed32(&core.engine.intake.needs)
+    cdef uint32_t post = load_relaxed32(&core.engine.intake.post)
     return (
-        core.engine.threshold, bool(needs & NEED_SITE), bool(needs & NEED_THREAD), bool(needs & NEED_THREAD_NAME),
+        core.engine.gate.threshold, bool(needs & NEED_SITE), bool(needs & NEED_THREAD), bool(needs & NEED_THREAD_NAME),
         bool(post & POST_START), bool(post & POST_SYNC), bool(post & POST_DRAIN), bool(post & POST_WAKE),
     )
 

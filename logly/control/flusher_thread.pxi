@@ -3,7 +3,8 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from logly.flusher.loop cimport engine_run
-from logly.flusher.state cimport POST_START, RUN_PYTHON
+from logly.flusher.state cimport RUN_PYTHON
+from logly.ring.gate cimport POST_START
 from logly.system.atomic cimport (
     exchange32, fetch_add, fetch_or32, fetch_sub, load_acquire, load_acquire32, load_relaxed, store_relaxed,
     store_release32,
@@ -28,13 +29,13 @@ def launch_flusher(Core core not None, owner):
     Compiled, so that no signal handler runs between the look and the start, nor is a Ctrl-C raised there.
     """
     call = (flush_on_thread, (core, owner))  # made before: the collector may run a __del__ that logs
-    if exchange32(&core.has_flusher, 1):
+    if exchange32(&core.threads.has_flusher, 1):
         return True
-    store_release32(&core.engine.stop, 0)
-    fetch_add(&core.flushers, 1)
+    store_release32(&core.engine.requests.stop, 0)
+    fetch_add(&core.threads.flushers, 1)
     if not start_call(call):
-        fetch_sub(&core.flushers, 1)
-        store_release32(&core.has_flusher, 0)
+        fetch_sub(&core.threads.flushers, 1)
+        store_release32(&core.threads.has_flusher, 0)
         return False
     return True
 
@@ -49,7 +50,7 @@ def flush_on_thread(tuple core_and_owner):
     cdef object owner = core_and_owner[1]
     cdef int life = core.lives
     # It is known for that before any Python code runs on it: a __del__ may log there.
-    store_relaxed(&core.flusher_ident, PyThread_get_thread_ident())
+    store_relaxed(&core.threads.flusher, PyThread_get_thread_ident())
     try:
         owner.begin()
     except BaseException as trouble:
@@ -63,8 +64,8 @@ def flush_on_thread(tuple core_and_owner):
     except BaseException as trouble:
         core.tell_if_possible(trouble)
     if core.lives == life:
-        fetch_sub(&core.flushers, 1)
-        event_signal(&core.engine.done)
+        fetch_sub(&core.threads.flushers, 1)
+        event_signal(&core.engine.requests.done)
 
 
 cdef void flush_until_stopped(Core core, int life) noexcept:
@@ -89,12 +90,12 @@ cdef void flush_until_stopped(Core core, int life) noexcept:
 
 cdef void retire_flusher(Core core) noexcept:
     """The loop has ended: whoever logs or flushes now does its work, until another flusher is started."""
-    store_relaxed(&core.flusher_ident, 0)  # another thread may get the same number
+    store_relaxed(&core.threads.flusher, 0)  # another thread may get the same number
     if not core.is_over:
         # The next record asks for a flusher. `set_post` tells more exactly what follows a commit, unless that fails.
-        fetch_or32(&core.engine.post, POST_START)
-    store_release32(&core.has_flusher, 0)
-    event_signal(&core.engine.done)
+        fetch_or32(&core.engine.intake.post, POST_START)
+    store_release32(&core.threads.has_flusher, 0)
+    event_signal(&core.engine.requests.done)
 
 
 def await_flusher_end(Core core not None, timeout=None, bint gives_way=False):
@@ -103,9 +104,9 @@ def await_flusher_end(Core core not None, timeout=None, bint gives_way=False):
     `gives_way`: the other greenlets of this thread run meanwhile.
     """
     cdef int64_t deadline = deadline_of(timeout)
-    if load_relaxed(&core.flusher_ident) == PyThread_get_thread_ident():
+    if load_relaxed(&core.threads.flusher) == PyThread_get_thread_ident():
         return False
-    while load_acquire32(&core.has_flusher):
+    while load_acquire32(&core.threads.has_flusher):
         if clock_monotonic_ns() >= deadline:
             return False
         await_flusher(core, True, deadline, gives_way)
@@ -115,7 +116,7 @@ def await_flusher_end(Core core not None, timeout=None, bint gives_way=False):
 def await_last_line(Core core not None, timeout=None):
     """Waits, GIL released, until flushers' threads that have stopped hold nothing any more. False: the time passed."""
     cdef int64_t deadline = deadline_of(timeout)
-    while load_acquire(&core.flushers):
+    while load_acquire(&core.threads.flushers):
         if clock_monotonic_ns() >= deadline:
             return False
         await_flusher(core, False, deadline, False)
@@ -124,12 +125,12 @@ def await_last_line(Core core not None, timeout=None):
 
 cdef bint await_flusher(Core core, bint for_loop, int64_t deadline, bint gives_way) except -1:
     """A part of one of these waits; the caller looks again."""
-    cdef uint32_t ticket = event_prepare(&core.engine.done)
+    cdef uint32_t ticket = event_prepare(&core.engine.requests.done)
     cdef int64_t left = deadline - clock_monotonic_ns()
-    if load_acquire32(&core.has_flusher) if for_loop else load_acquire(&core.flushers):
+    if load_acquire32(&core.threads.has_flusher) if for_loop else load_acquire(&core.threads.flushers):
         if not gives_way or not other_greenlets_run():
             with nogil:
-                event_wait(&core.engine.done, ticket, min(left, SLICE_NS))
+                event_wait(&core.engine.requests.done, ticket, min(left, SLICE_NS))
     PyErr_CheckSignals()
     return True
 

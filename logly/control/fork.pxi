@@ -11,26 +11,22 @@ from _weakref import ref as weakref
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
 
-from logly.flusher.sink cimport Marks, Sink
-from logly.flusher.state cimport NEED_CARE, Engine
+from logly.flusher.sink cimport Sink, sink_begin, sink_free_memory
+from logly.flusher.state cimport Engine, engine_begin, engine_free_memory, workspace_begin
+from logly.ring.gate cimport NEED_CARE
 from logly.ring.leases cimport FREE_THREADED, lease_bury, lease_is_mine, lease_is_over
-from logly.ring.merge cimport Merge
-from logly.ring.record cimport FieldIndex
 from logly.ring.ring cimport NOT_IN_FLIGHT, NOT_STALLED, Ring, ring_new, ring_release
 from logly.system.atomic cimport fetch_add, fetch_sub, load_acquire, load_relaxed, store_relaxed
-from logly.system.clock cimport calibration_init, clock_monotonic_ns
+from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident, Py_IncRef
 from logly.system.event cimport event_signal, wait_ns
 from logly.system.fd cimport process_id
 from logly.system.lock cimport lock_await, lock_init, lock_release, lock_take, lock_try
-from logly.text.buffer cimport buffer_free, buffer_init
 
 # Of other included files:
 #   control/core.pxi: Core
-#   control/rings.pxi: free_ring_records, init_events, let_go_of_spools, link_ring
-#   control/sink_handle.pxi: reset_sink
+#   control/rings.pxi: free_ring_records, let_go_of_spools, link_ring
 #   registry/registry.pxi: enter_registry, is_new_child, registry_lock
 #   ring/forks.pxi: Fork, Forked, await_sections, end_fork, fork_of, forks, forks_holder, forks_lock, is_of_side_thread,
 #       is_settled, link_fork, own_fork, sections
@@ -147,8 +143,8 @@ cdef void await_work(Core core, int64_t deadline) noexcept:
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef uint64_t worker
     while True:
-        worker = load_acquire(&core.drainer)
-        if worker == 0 or worker == me or load_relaxed(&core.inside) != 0 or clock_monotonic_ns() >= deadline:
+        worker = load_acquire(&core.threads.drainer)
+        if worker == 0 or worker == me or load_relaxed(&core.threads.inside) != 0 or clock_monotonic_ns() >= deadline:
             return
         with nogil:
             wait_ns(100000)
@@ -192,10 +188,10 @@ def after_fork_in_child():
         is_of_side_thread = True
     if fork != NULL and fork.has_begun:
         for i in range(fork.count):
-            (<Core> fork.forked[i].core).engine.post = fork.forked[i].post
+            (<Core> fork.forked[i].core).engine.intake.post = fork.forked[i].post
     for core in living_cores():
         # Not what `begin_child` has reset, nor what a hook has made here.
-        if core.engine.process != process_id():
+        if core.engine.intake.process != process_id():
             reset_core(core, False)
         core.errors.clear()
     is_new_child = False
@@ -246,8 +242,8 @@ cdef bint lock_here(Core core, int64_t deadline) noexcept:
     """`Core.lock_until` for where the GIL cannot be given up: so the holder must not need it, or this thread goes without."""
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef bint taken
-    if load_relaxed(&core.holder) == me:
-        core.holds += 1
+    if load_relaxed(&core.threads.holder) == me:
+        core.threads.holds += 1
         return True
     fetch_add(&core.engine.lock.waiters, 1)
     while True:
@@ -256,10 +252,10 @@ cdef bint lock_here(Core core, int64_t deadline) noexcept:
             break
         lock_await(&core.engine.lock)
     fetch_sub(&core.engine.lock.waiters, 1)
-    event_signal(&core.engine.turn)
+    event_signal(&core.engine.lock_passed)
     if taken:
-        store_relaxed(&core.holder, me)
-        core.holds = 1
+        store_relaxed(&core.threads.holder, me)
+        core.threads.holds = 1
     return taken
 
 
@@ -278,20 +274,21 @@ cdef void begin_child() noexcept:
         return
     for i in range(fork.count):
         core = <Core> fork.forked[i].core
-        if core.engine.ring != NULL and (core.engine.ring.spool != NULL or core.engine.ring == core.stand_in):
+        ring = core.intake.ring
+        if ring != NULL and (ring.spool != NULL or ring == core.stand_in):
             ring = ring_new(INTERIM_BYTES, 0)
             if ring == NULL:
                 return  # the hook does it all
             let_go_of_spools(core, True)
             link_ring(core.engine, ring)
-            core.engine.ring = core.interim = ring
+            core.engine.intake.ring = core.interim = ring
         else:
             let_go_of_spools(core, True)
         reset_core(core, fork.forked[i].is_quiet)
         # What follows a commit is for later: threads cannot be started yet.
         if not fork.has_begun:  # else a hook in the child has forked again
-            fork.forked[i].post = core.engine.post
-        core.engine.post = 0
+            fork.forked[i].post = core.engine.intake.post
+        core.engine.intake.post = 0
     fork.has_begun = True
     is_new_child = True
 
@@ -301,94 +298,44 @@ if call_at_fork(hold_engines, let_engines_go, begin_child):
 
 
 cdef void reset_core(Core core, bint is_quiet) noexcept:
-    """`is_quiet`: the flusher was at rest. If not, what it may have been changing is left to the parent and made new."""
+    """`is_quiet`: the flusher was at rest. If not, its memory may have been copied in the middle of a realloc: it leaks, once."""
     cdef Engine* engine = core.engine
     cdef Sink* sink = engine.sinks
-    init_events(engine)
-    engine.asleep = 0
-    engine.wake_wanted = 0
-    engine.python_wanted = 0
-    engine.needs &= ~<uint32_t> NEED_CARE
-    engine.stop = 0
-    engine.waiters = 0
-    engine.flush_requested = 0
-    engine.flush_done = 0
-    engine.flush_active = 0
-    engine.recovering_until_ns = 0
-    engine.gives_way = False
-    engine.shares = FREE_THREADED and engine.ring != NULL
-    engine.process = process_id()
-    if not is_quiet:
-        forget_flushers_memory(engine)
-    reset_books(engine, is_quiet)
+    cdef Ring* ring = engine.rings
+    if is_quiet:
+        engine_free_memory(engine)
+    else:
+        workspace_begin(&engine.workspace)
+    engine_begin(engine)
+    engine.intake.needs &= ~<uint32_t> NEED_CARE
+    engine.intake.shares = FREE_THREADED and engine.intake.ring != NULL
+    while ring != NULL:
+        reset_ring(ring, is_quiet)
+        ring = ring.next
     while sink != NULL:
-        reset_sink(sink)
+        if is_quiet:
+            sink_free_memory(sink)
+        sink_begin(sink)
         sink = sink.next
-    core.holder = 0
-    core.holds = 0
-    core.flusher_ident = 0
-    core.has_flusher = 0
-    core.flushers = 0
-    core.drainer = 0
-    core.inside = 0
-    core.failed_format_count = 0
-    core.blocked = 0
-    core.gone_bytes = 0
-    core.gone_writes = 0
-    core.gone_rotations = 0
-    core.gone_errors = 0
+    core.begin()
     core.lives += 1
 
 
-cdef void forget_flushers_memory(Engine* engine) noexcept:
-    """Leaks it, once per child: it may have been copied in the middle of a realloc."""
-    cdef Sink* sink = engine.sinks
-    buffer_init(&engine.scratch)
-    buffer_init(&engine.message)
-    memset(&engine.index, 0, sizeof(FieldIndex))
-    buffer_init(&engine.aside)
-    engine.failed = NULL
-    engine.failed_capacity = 0
-    calibration_init(&engine.calibration)
-    memset(&engine.merge, 0, sizeof(Merge))
-    while sink != NULL:
-        buffer_init(&sink.out)
-        buffer_init(&sink.staged)
-        memset(&sink.marks, 0, sizeof(Marks))
-        memset(&sink.staged_marks, 0, sizeof(Marks))
-        memset(&sink.told, 0, sizeof(Marks))
-        sink.route = NULL
-        sink.route_size = 0
-        sink = sink.next
-
-
-cdef void reset_books(Engine* engine, bint is_quiet) noexcept:
-    cdef Ring* other = engine.rings
-    engine.drained = 0
-    engine.failed_count = 0
-    engine.failed_total = 0
-    engine.past_committed = 0
-    engine.dropped = 0
-    engine.past_high_water = 0
-    engine.told_dropped = 0
-    buffer_free(&engine.aside)
-    engine.aside_start = 0
-    while other != NULL:
-        # Blocks on the heap are this process's own copies now.
-        other.cached_head = load_acquire(&other.positions.head)
-        if is_quiet:
-            free_ring_records(other)
-        other.tail = other.cached_head
-        ring_release(other)
-        other.head = other.tail
-        other.cached_tail = other.tail
-        other.committed = 0
-        other.stalled_tail = NOT_STALLED
-        other.in_flight = NOT_IN_FLIGHT
-        # A ring of a thread that is not here any more.
-        if other.lease != NULL and not lease_is_over(other.lease) and not lease_is_mine(other.lease):
-            lease_bury(other.lease)
-        other.heap_bytes_in = 0
-        other.heap_bytes_out = 0
-        other.high_water = 0
-        other = other.next
+cdef void reset_ring(Ring* ring, bint is_quiet) noexcept:
+    """Empties it. Blocks on the heap are this process's own copies now."""
+    ring.cached_head = load_acquire(&ring.positions.head)
+    if is_quiet:
+        free_ring_records(ring)
+    ring.tail = ring.cached_head
+    ring_release(ring)
+    ring.head = ring.tail
+    ring.cached_tail = ring.tail
+    ring.committed = 0
+    ring.stalled_tail = NOT_STALLED
+    ring.in_flight = NOT_IN_FLIGHT
+    # A ring of a thread that is not here any more.
+    if ring.lease != NULL and not lease_is_over(ring.lease) and not lease_is_mine(ring.lease):
+        lease_bury(ring.lease)
+    ring.heap_bytes_in = 0
+    ring.heap_bytes_out = 0
+    ring.high_water = 0

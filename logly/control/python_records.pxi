@@ -147,9 +147,9 @@ def take_records(SinkHandle handle not None):
     cdef size_t offset = 0
     cdef uint32_t size
     try:
-        staged = sink.staged.data[sink.staged_start : sink.staged.size] if sink.staged.size else b""
-        sink.work &= ~<uint32_t> WORK_RECORDS
-        sink.busy = BUSY_RECORDS
+        staged = sink.staging.records.data[sink.staging.start : sink.staging.records.size] if sink.staging.records.size else b""
+        sink.python.work &= ~<uint32_t> WORK_RECORDS
+        sink.python.busy = BUSY_RECORDS
     finally:
         core.unlock()
     records = []
@@ -168,34 +168,34 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
     cdef Line line
     cdef const char* data = record
     cdef uint64_t sequence
-    core.engine.now_ns = clock_monotonic_ns()
-    if sink.staged_marks.first != sink.staged_marks.last:
-        sequence = sink.staged_marks.mark[sink.staged_marks.first].sequence
-        sink.staged_marks.first += 1
-        sink.staged_start += len(record)
-        if sink.staged_start == sink.staged.size:
-            sink.staged_start = 0
-            sink.staged.size = 0
-            buffer_trim(&sink.staged, 4 * sink.backlog_limit)
+    core.engine.pace.now_ns = clock_monotonic_ns()
+    if sink.staging.marks.first != sink.staging.marks.last:
+        sequence = sink.staging.marks.mark[sink.staging.marks.first].sequence
+        sink.staging.marks.first += 1
+        sink.staging.start += len(record)
+        if sink.staging.start == sink.staging.records.size:
+            sink.staging.start = 0
+            sink.staging.records.size = 0
+            buffer_trim(&sink.staging.records, 4 * sink.backlog_limit)
         if sink.target == TARGET_FUNCTION:
-            sink.trouble_since_ns = 0  # it is slow, but does not hang
+            sink.trouble.since_ns = 0  # it is slow, but does not hang
         if failed:
             engine_fail(core.engine, sequence)
-            sink.failed += 1
+            sink.tally.failed += 1
         elif render:
             engine_line(core.engine, data, &line)
             deliver_line(core.engine, sink, &line, sequence)
         else:
-            sink.records += 1
+            sink.tally.records += 1
     core.unlock()
 
 
 def records_end(SinkHandle handle not None):
     """What `take_records` returned has been handled, or a SystemExit came in between: then the rest is taken again."""
     cdef Sink* sink = handle.core.hold(handle.id)
-    sink.busy = NOT_BUSY
-    if sink.staged.size == 0 and sink.target == TARGET_FUNCTION:
-        sink.trouble_since_ns = 0
-    if sink.staged.size:
-        sink.work |= WORK_RECORDS
+    sink.python.busy = NOT_BUSY
+    if sink.staging.records.size == 0 and sink.target == TARGET_FUNCTION:
+        sink.trouble.since_ns = 0
+    if sink.staging.records.size:
+        sink.python.work |= WORK_RECORDS
     handle.core.unlock()

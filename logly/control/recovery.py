@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from logly._core import Lifeline, SpoolFile, remove_finished_spools, spool_adopt, spool_hold_back
+from logly._core import DeadSpool, Lifeline, remove_finished_spools, spool_adopt, spool_hold_back
 from logly.spool.spools import dead_spools, finish_writes_of
 from logly.system.unpatched import monotonic
 
@@ -33,7 +33,7 @@ class Recovered(NamedTuple):
 
 
 def deliver(
-    file: SpoolFile,
+    file: DeadSpool,
     config: LoggerConfig,
     sinks: list[SinkConfig],
     timeout: float,
@@ -108,7 +108,7 @@ def deliver(
         backend.close(max(0.0, deadline - monotonic()))
         is_done = file.is_finished and is_safe
         if file.fd >= 0:
-            (SpoolFile.remove if is_done else SpoolFile.close)(file)
+            (DeadSpool.remove if is_done else DeadSpool.close)(file)
         del lifeline
     return Recovered(count, is_done, has_moved)
 

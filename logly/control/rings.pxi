@@ -11,21 +11,22 @@ from logly.flusher.spool_sync cimport close_sync_files, engine_sync
 from logly.flusher.state cimport (
     PASS_SOON, SOON_NS, Engine, engine_committed, engine_lock, engine_unlock, engine_written,
 )
-from logly.ring.leases cimport FREE_THREADED, latest_ring, lease_is_over, lease_leave, lease_new, own_ring, prune_rings
-from logly.ring.record cimport RecordHeap
+from logly.ring.leases cimport FREE_THREADED, lease_is_over, lease_leave, lease_new, own_ring, prune_rings
+from logly.ring.record cimport RecordHeader, RecordHeap
 from logly.ring.ring cimport RECORD_HEAP, Ring, ring_free, ring_new, ring_used
 from logly.spool.format cimport Spool
 from logly.system.atomic cimport (
-    fetch_add, fetch_sub, load_acquire, load_pointer, load_relaxed, store_pointer, store_relaxed, store_relaxed32,
-    store_release, store_release32,
+    load_acquire, load_relaxed, store_pointer, store_relaxed, store_relaxed32, store_release, store_release32,
 )
 from logly.system.clock cimport clock_monotonic_ns, clock_ticks
 from logly.system.cpython cimport PyThread_get_thread_ident, Py_DecRef
-from logly.system.event cimport event_init, event_prepare, event_wait, wait_ns
-from logly.system.lock cimport lock_await, lock_init, lock_release, lock_spin, lock_try
+from logly.system.event cimport event_prepare, event_wait, wait_ns
+from logly.system.lock cimport lock_release
+from logly.text.buffer cimport buffer_append
 
 # Of other included files:
 #   control/core.pxi: Core
+#   ring/enter.pxi: enter_ring, take_ring_lock
 #   spool/spool_file.pxi: SpoolFile
 
 
@@ -65,11 +66,11 @@ cdef struct SinkWork:
 
 cdef void collect_work(Sink* sink, SinkWork* found) noexcept nogil:
     while sink != NULL and found != NULL:
-        if sink.work:
+        if sink.python.work:
             found.sink_id = sink.id
-            found.work = sink.work
-            found.error = sink.last_error if sink.work & WORK_ERROR else 0
-            sink.work &= ~<uint32_t> WORK_ERROR
+            found.work = sink.python.work
+            found.error = sink.trouble.error if sink.python.work & WORK_ERROR else 0
+            sink.python.work &= ~<uint32_t> WORK_ERROR
             found += 1
         sink = sink.next
 
@@ -94,9 +95,9 @@ cdef void let_go_of_spools(Core core, bint in_child) noexcept:
     while sink != NULL:
         if not in_child and sink_backlog(sink):
             engine_discard(engine, sink)
-        sink.spool = NULL
-        sink.slot = NULL
-        sink.staged_until = 0
+        sink.progress.spool = NULL
+        sink.progress.slot = NULL
+        sink.progress.until = 0
         sink = sink.next
     engine.spool = NULL
     while link[0] != NULL:
@@ -109,8 +110,8 @@ cdef void let_go_of_spools(Core core, bint in_child) noexcept:
         if in_child:
             # The parent's other thread may be syncing: these are copies of its descriptors.
             close_sync_files(<Spool*> ring.spool)
-        if ring == engine.ring:
-            engine.ring = core.stand_in
+        if ring == engine.intake.ring:
+            engine.intake.ring = core.stand_in
         ring_free(ring)
     engine.spooled = any_spool(engine.rings)
 
@@ -118,7 +119,7 @@ cdef void let_go_of_spools(Core core, bint in_child) noexcept:
 cdef list leave_all_spools(Core core, bint in_child):
     cdef list left = core.spools
     if in_child and core.interim != NULL:
-        if core.engine.ring == core.interim:
+        if core.engine.intake.ring == core.interim:
             swap_ring(core, full_stand_in(core))
         core.interim = NULL
     if not left:
@@ -141,32 +142,23 @@ cdef int pass_once(Engine* engine) noexcept nogil:
     engine_lock(engine)
     status = engine_pass(engine)
     engine_unlock(engine)
-    if engine.sync_ns and engine_sync(engine, False):
+    if engine.sync.interval_ns and engine_sync(engine, False):
         engine_lock(engine)
         status = engine_pass(engine)
         engine_unlock(engine)
     if status & PASS_SOON:
-        event_wait(&engine.turn, event_prepare(&engine.turn), SOON_NS)
+        event_wait(&engine.lock_passed, event_prepare(&engine.lock_passed), SOON_NS)
     return status
-
-
-cdef void init_events(Engine* engine) noexcept:
-    event_init(&engine.wake)
-    event_init(&engine.space)
-    event_init(&engine.done)
-    lock_init(&engine.lock)
-    lock_init(&engine.ring_lock)
-    event_init(&engine.turn)
 
 
 cdef object progress_of(Core core):
     cdef Sink* sink
     cdef uint64_t total
     core.lock()
-    total = core.engine.drained
+    total = core.engine.books.drained
     sink = core.engine.sinks
     while sink != NULL:
-        total += sink.records + sink.bytes_written + sink.failed
+        total += sink.tally.records + sink.tally.bytes_written + sink.tally.failed
         sink = sink.next
     core.unlock()
     return total
@@ -176,25 +168,25 @@ cdef tuple books_of(Core core):
     cdef Sink* sink
     cdef Ring* ring
     cdef uint64_t written, committed, dropped, failed, high, capacity
-    cdef uint64_t total_bytes = core.gone_bytes
-    cdef uint64_t writes = core.gone_writes, rotations = core.gone_rotations, errors = core.gone_errors
+    cdef uint64_t total_bytes = core.gone.bytes_written
+    cdef uint64_t writes = core.gone.writes, rotations = core.gone.rotations, errors = core.gone.write_errors
     core.lock()
     written = engine_written(core.engine)
-    failed = core.engine.failed_total
-    dropped = load_relaxed(&core.engine.dropped)
+    failed = core.engine.books.failed_total
+    dropped = load_relaxed(&core.engine.intake.traffic.dropped)
     committed = engine_committed(core.engine)
-    high = core.engine.past_high_water
-    capacity = core.engine.ring_capacity
+    high = core.engine.books.past_high_water
+    capacity = core.engine.intake.ring_capacity
     ring = core.engine.rings
     while ring != NULL:
         high = max(high, load_relaxed(&ring.high_water), ring_used(ring))
         ring = ring.next
     sink = core.engine.sinks
     while sink != NULL:
-        total_bytes += sink.bytes_written
-        writes += sink.writes
-        rotations += sink.rotations
-        errors += sink.write_errors
+        total_bytes += sink.tally.bytes_written
+        writes += sink.tally.writes
+        rotations += sink.tally.rotations
+        errors += sink.tally.write_errors
         sink = sink.next
     core.unlock()
     return (
@@ -203,57 +195,19 @@ cdef tuple books_of(Core core):
     )
 
 
-# The ring that the calling thread writes to; it is this thread's alone until `leave_ring`. With a GIL there is one, and whoever
-# holds the GIL has it. Without one every thread has a ring of its own (NULL: not yet, which is seen to off the hot path); but
-# a spool holds one ring for all threads, who take turns.
-cdef inline Ring* enter_ring(Engine* engine) noexcept:
-    cdef Ring* ring
-    if not FREE_THREADED:
-        return engine.ring
-    ring = <Ring*> latest_ring(load_relaxed(&engine.generation))
-    if ring == NULL and load_pointer(&engine.ring) != NULL:
-        return enter_shared_ring(engine)
-    return ring
-
-
-cdef inline Ring* enter_shared_ring(Engine* engine) noexcept:
-    cdef Ring* ring
-    take_ring_lock(engine)
-    ring = engine.ring
-    if ring == NULL:
-        lock_release(&engine.ring_lock)
-    return ring
-
-
-# Never taken while detached: a thread that does not come back, because the interpreter ends, would keep it.
-cdef void take_ring_lock(Engine* engine) noexcept:
-    if lock_spin(&engine.ring_lock):
-        return
-    fetch_add(&engine.ring_lock.waiters, 1)
-    while not lock_try(&engine.ring_lock):
-        with nogil:
-            lock_await(&engine.ring_lock)
-    fetch_sub(&engine.ring_lock.waiters, 1)
-
-
-cdef inline void leave_ring(Engine* engine, const Ring* ring) noexcept nogil:
-    if FREE_THREADED and ring != NULL and load_pointer(&engine.ring) == ring:
-        lock_release(&engine.ring_lock)
-
-
 # A ring whose thread has ended, of the size that is wanted now. What it still holds stays in order: its next producer's
 # records are later.
 cdef Ring* left_ring(Engine* engine) noexcept nogil:
     cdef Ring* ring = engine.rings
     while ring != NULL:
-        if ring.lease != NULL and ring.capacity == engine.ring_capacity and lease_is_over(ring.lease):
+        if ring.lease != NULL and ring.capacity == engine.intake.ring_capacity and lease_is_over(ring.lease):
             return ring
         ring = ring.next
     return NULL
 
 
 cdef bint lease_ring(Engine* engine, Ring* ring, uint64_t generation) noexcept nogil:
-    cdef void* lease = lease_new(engine.id, generation, ring)
+    cdef void* lease = lease_new(engine.intake.id, generation, ring)
     if lease == NULL:
         return False
     if ring.lease != NULL:
@@ -268,12 +222,12 @@ cdef bint lease_ring(Engine* engine, Ring* ring, uint64_t generation) noexcept n
 cdef Ring* claim_ring(Engine* engine, Ring* made, uint64_t* capacity) noexcept nogil:
     cdef Ring* ring = NULL
     engine_lock(engine)
-    capacity[0] = 0 if engine.shares else engine.ring_capacity
+    capacity[0] = 0 if engine.intake.shares else engine.intake.ring_capacity
     if capacity[0]:
         ring = left_ring(engine)
     if ring == NULL and made != NULL and made.capacity == capacity[0]:
         ring = made
-    if ring != NULL and not lease_ring(engine, ring, engine.generation):
+    if ring != NULL and not lease_ring(engine, ring, engine.intake.generation):
         ring = NULL
     if ring != NULL and ring == made:
         link_ring(engine, made)
@@ -288,7 +242,7 @@ cdef Ring* new_thread_ring(Core core, bint* shares) noexcept:
     cdef Ring* made = NULL
     cdef uint64_t capacity, made_for
     with nogil:
-        prune_rings(engine.id)
+        prune_rings(engine.intake.id)
         ring = claim_ring(engine, NULL, &capacity)
         # Again when the size was changed meanwhile.
         while ring == NULL and capacity:
@@ -308,11 +262,11 @@ cdef Ring* new_thread_ring(Core core, bint* shares) noexcept:
 # Enters the calling thread's ring, which is made when it has none yet; NULL without memory for one.
 cdef Ring* enter_ring_of_thread(Core core) noexcept:
     cdef Engine* engine = core.engine
-    cdef Ring* ring = enter_ring(engine)
+    cdef Ring* ring = enter_ring(core.intake)
     cdef int64_t deadline = 0
     cdef bint shares = False
     while FREE_THREADED and ring == NULL:
-        ring = <Ring*> own_ring(load_relaxed(&engine.generation))
+        ring = <Ring*> own_ring(load_relaxed(&core.intake.generation))
         if ring == NULL:
             ring = new_thread_ring(core, &shares)
         if ring != NULL or not shares:
@@ -321,12 +275,12 @@ cdef Ring* enter_ring_of_thread(Core core) noexcept:
         if load_relaxed(&core.sharer) == <uint64_t> PyThread_get_thread_ident():
             break
         if deadline == 0:
-            deadline = clock_monotonic_ns() + <int64_t> load_relaxed(<uint64_t*> &engine.stall_ns)
+            deadline = clock_monotonic_ns() + <int64_t> load_relaxed(<uint64_t*> &core.intake.stall_ns)
         if clock_monotonic_ns() > deadline:
             break
         with nogil:
             wait_ns(SOON_NS)
-        ring = enter_ring(engine)
+        ring = enter_ring(core.intake)
     return ring
 
 
@@ -336,11 +290,11 @@ cdef void swap_ring(Core core, Ring* ring) noexcept:
     cdef Ring* old
     # With a GIL, no producer is between the two.
     if FREE_THREADED:
-        take_ring_lock(engine)
-    old = engine.ring
-    store_pointer(&engine.ring, ring)
+        take_ring_lock(core.intake)
+    old = engine.intake.ring
+    store_pointer(&engine.intake.ring, ring)
     if FREE_THREADED:
-        lock_release(&engine.ring_lock)
+        lock_release(&engine.intake.ring_lock)
     if old != NULL and old != core.stand_in:
         # The flusher frees it when it is empty.
         store_release32(&old.retired, 1)
@@ -350,7 +304,7 @@ cdef void swap_ring(Core core, Ring* ring) noexcept:
 cdef bint begin_sharing(Core core) noexcept:
     cdef Ring* ring
     cdef bint shares = True
-    prune_rings(core.engine.id)  # this thread's own
+    prune_rings(core.engine.intake.id)  # this thread's own
     core.lock()
     ring = core.engine.rings
     while ring != NULL:
@@ -358,6 +312,22 @@ cdef bint begin_sharing(Core core) noexcept:
         ring = ring.next
     if shares:
         store_relaxed(&core.sharer, <uint64_t> PyThread_get_thread_ident())
-        store_relaxed32(&core.engine.shares, 1)
+        store_relaxed32(&core.engine.intake.shares, 1)
     core.unlock()
     return shares
+
+
+# The thread that does the flusher's work cannot wait for the flusher: its record goes beside the ring. Not with a spool, whose
+# ring numbers its records: they would not be found again there.
+cdef bint set_record_aside(Core core, char* block, uint64_t size) except -1:
+    cdef Engine* engine = core.engine
+    cdef bint taken = False
+    core.lock()
+    if not engine.spooled and engine.set_aside.records.size + size <= engine.intake.heap_limit:
+        (<RecordHeader*> block).ticks = clock_ticks()
+        buffer_append(&engine.set_aside.records, block, size)
+        taken = not engine.set_aside.records.failed
+        engine.set_aside.records.failed = False
+        engine.books.past_committed += taken
+    core.unlock()
+    return taken

@@ -6,17 +6,20 @@ from libc.stdlib cimport calloc, free
 from logly.flusher.deliver cimport engine_discard, engine_write, sink_recovered, sink_trouble
 from logly.flusher.loop cimport engine_pass, sink_may_leave
 from logly.flusher.sink cimport (
-    BUSY_TEXT, NOT_BUSY, NO_TURN, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
-    WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_clear, sink_advance, sink_backlog, sink_is_mid_record,
-    sink_rewind, sink_unstage, sink_use_spool, sink_written_offset,
+    BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
+    WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_first, sink_advance, sink_backlog, sink_begin, sink_free,
+    sink_is_mid_record, sink_rewind, sink_set_file, sink_written_offset,
 )
-from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed, engine_wake
+from logly.flusher.spool_sync cimport sync_left_file
+from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed
+from logly.flusher.write cimport sink_use_spool
+from logly.ring.gate cimport intake_wake
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
 from logly.system.event cimport wait_ns
-from logly.system.fd cimport FD_FILE, fd_identity, fd_kind, fd_size, fd_sync, fd_write_raw
-from logly.text.buffer cimport Text, buffer_free
+from logly.system.fd cimport FD_FILE, fd_identity, fd_kind, fd_write_raw
+from logly.text.buffer cimport Text
 
 # Of other included files:
 #   control/core.pxi: Core
@@ -24,13 +27,6 @@ from logly.text.buffer cimport Text, buffer_free
 #   layout/compile.pxi: LayoutProgram
 #   spool/spool_file.pxi: SpoolFile, spool_add_sink
 #   text/owned_text.pxi: copy_text, utf8
-
-
-cdef void free_texts(Text* texts, uint32_t count) noexcept:
-    cdef uint32_t i
-    for i in range(count):
-        free(<void*> texts[i].data)
-    free(texts)
 
 
 cdef Text* copy_texts(list names) except? NULL:
@@ -44,65 +40,6 @@ cdef Text* copy_texts(list names) except? NULL:
     for i in range(len(names)):
         texts[i] = copy_text(utf8(names[i]))
     return texts
-
-
-cdef void free_sink(Sink* sink) noexcept:
-    free_texts(sink.modules, sink.module_count)
-    free_texts(sink.functions, sink.function_count)
-    free(sink.route)
-    free(<void*> sink.path)
-    free(sink.outcomes)
-    free(sink.marks.mark)
-    free(sink.staged_marks.mark)
-    free(sink.told.mark)
-    buffer_free(&sink.out)
-    buffer_free(&sink.staged)
-    free(sink)
-
-
-cdef void reset_sink(Sink* sink) noexcept:
-    sink.out.size = 0
-    sink.start = 0
-    sink.staged.size = 0
-    sink.staged_start = 0
-    sink.busy = NOT_BUSY
-    sink.turn = NO_TURN
-    sink.rotate_retry_ns = 0
-    marks_clear(&sink.marks)
-    marks_clear(&sink.staged_marks)
-    marks_clear(&sink.told)
-    sink.boundary = sink.appended
-    sink.from_sequence = 0
-    sink.span = INT64_MAX if sink.enabled else 0
-    sink.work = 0
-    sink.due_ns = 0
-    sink.trouble_since_ns = 0
-    sink.retry_at_ns = 0
-    sink.lost_untold = 0
-    sink.told_error = 0
-    sink.records = 0
-    sink.failed = 0
-    sink.bytes_written = 0
-    sink.writes = 0
-    sink.write_errors = 0
-    sink.rotations = 0
-
-
-cdef void set_file(Sink* sink, int fd) noexcept:
-    sink_unstage(sink)
-    sink.fd = fd
-    sink.fd_kind = fd_kind(fd) if fd >= 0 else FD_FILE
-    sink.file_size = fd_size(fd) if fd >= 0 else 0
-    sink.torn_size = -1
-    if fd >= 0:
-        fd_identity(fd, &sink.device, &sink.inode)
-
-
-# With a spool that survives the loss of power: what was written here counts as delivered at the next sync, which does not know
-# this file any more. Its Python side has synced it just before, so that the lock is not held for long.
-cdef void leave_file(Engine* engine, Sink* sink) noexcept nogil:
-    if engine.sync_ns and sink.fd >= 0 and sink.fd_kind == FD_FILE:
-        fd_sync(sink.fd)
 
 
 # Somebody may have closed the one before, and the new one got its number, for the same file even.
@@ -151,38 +88,37 @@ cdef class SinkHandle:
             raise MemoryError
         try:
             sink.target = ("fd", "stream", "function").index(target)
-            sink.modules = copy_texts(modules)
-            sink.module_count = <uint32_t> len(modules)
-            sink.functions = copy_texts(functions)
-            sink.function_count = <uint32_t> len(functions)
-            sink.path = copy_text(encoded).data
+            sink.selection.modules = copy_texts(modules)
+            sink.selection.module_count = <uint32_t> len(modules)
+            sink.selection.functions = copy_texts(functions)
+            sink.selection.function_count = <uint32_t> len(functions)
+            sink.file.path = copy_text(encoded).data
             self.core.layouts.append(layout)
             self.core.sinks[self.id] = owner
         except BaseException:
-            free_sink(sink)
+            sink_free(sink)
             raise
         # From here on nothing can fail.
         self.layout = layout
         sink.id = self.id
-        sink.enabled = enabled
-        sink.span = INT64_MAX if enabled else 0
+        sink.selection.enabled = enabled
+        sink_begin(sink)
         use_layout(sink, layout)
-        sink.min_level = min_level
-        sink.max_level = max_level
+        sink.selection.min_level = min_level
+        sink.selection.max_level = max_level
         sink.buffer_size = buffer_size
         sink.backlog_limit = backlog_limit
         sink.interval_ns = interval_ns
         sink.synchronous = synchronous
-        sink.filtered = filtered
-        sink.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
-        sink.watched = watched
-        sink.size_limit = size_limit
-        sink.period_from_ns = period_from_ns
-        sink.period_ns = <uint64_t> (period_end_ns - period_from_ns)
-        sink.turn = NO_TURN
-        sink.lock_fd = lock_fd
-        set_file(sink, fd)
-        sink.torn_size = torn_size
+        sink.selection.filtered = filtered
+        sink.selection.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
+        sink.file.watched = watched
+        sink.file.size_limit = size_limit
+        sink.file.period_from_ns = period_from_ns
+        sink.file.period_ns = <uint64_t> (period_end_ns - period_from_ns)
+        sink.file.lock_fd = lock_fd
+        sink_set_file(sink, fd)
+        sink.file.torn_size = torn_size
         self.link(sink, encoded)
 
     cdef void link(self, Sink* sink, bytes path) noexcept:
@@ -192,7 +128,7 @@ cdef class SinkHandle:
         link = &engine.sinks
         while link[0] != NULL:
             link = &link[0].next
-        sink.from_sequence = engine_committed(engine)
+        sink.window.from_sequence = engine_committed(engine)
         for file in self.core.spools:
             spool_add_sink(<SpoolFile> file, self.id, path)
         if engine.spool != NULL:
@@ -223,12 +159,12 @@ cdef class SinkHandle:
         mark = engine_committed(engine)
         with nogil:
             status = engine_pass(engine)
-            sink.retry_at_ns = 0
+            sink.trouble.retry_at_ns = 0
             engine_write(engine, sink)
-            settled = engine.drained >= mark and sink_backlog(sink) == 0 and not sink.busy
+            settled = engine.books.drained >= mark and sink_backlog(sink) == 0 and not sink.python.busy
             self.core.unlock()
         if status & PASS_PYTHON or not settled:
-            engine_wake(engine)
+            intake_wake(&engine.intake)
         return settled
 
     def begin_to_leave(self):
@@ -241,26 +177,26 @@ cdef class SinkHandle:
         This thread calls that. If it is prevented, `may_leave` is true for others later, and the flusher comes to look.
         """
         cdef Sink* sink = self.core.hold(self.id)
-        if sink.enabled:
-            sink.enabled = False
-            sink.span = engine_committed(self.core.engine) - sink.from_sequence
-        sink.attendant = PyThread_get_thread_ident()
-        sink.leaves_ns = clock_monotonic_ns() + <int64_t> (patience_s * 1e9)
+        if sink.selection.enabled:
+            sink.selection.enabled = False
+            sink.window.count = engine_committed(self.core.engine) - sink.window.from_sequence
+        sink.leaving.attendant = PyThread_get_thread_ident()
+        sink.leaving.at_ns = clock_monotonic_ns() + <int64_t> (patience_s * 1e9)
         self.core.unlock()
         del self.core.sinks[self.id]
 
     def attends(self):
         """Whether it is this thread that is to call `remove`."""
         cdef Sink* sink = self.core.find(self.id)
-        cdef bint attends = sink != NULL and sink.attendant == <uint64_t> PyThread_get_thread_ident()
+        cdef bint attends = sink != NULL and sink.leaving.attendant == <uint64_t> PyThread_get_thread_ident()
         self.core.unlock()
         return attends
 
     def unattend(self):
         """If it was this thread's to call `remove`: whoever comes along does, when it has written what it holds."""
         cdef Sink* sink = self.core.find(self.id)
-        if sink != NULL and sink.attendant == <uint64_t> PyThread_get_thread_ident():
-            sink.attendant = 0
+        if sink != NULL and sink.leaving.attendant == <uint64_t> PyThread_get_thread_ident():
+            sink.leaving.attendant = 0
         self.core.unlock()
         self.core.want_python()
 
@@ -269,7 +205,7 @@ cdef class SinkHandle:
         cdef Sink* sink = self.core.find(self.id)
         cdef bint may = True
         if sink != NULL:
-            self.core.engine.now_ns = clock_monotonic_ns()
+            self.core.engine.pace.now_ns = clock_monotonic_ns()
             may = sink_may_leave(self.core.engine, sink, PyThread_get_thread_ident())
         self.core.unlock()
         return may
@@ -281,11 +217,11 @@ cdef class SinkHandle:
             self.unlink(sink)
         self.core.unlock()
         if sink != NULL:
-            self.core.gone_bytes += sink.bytes_written
-            self.core.gone_writes += sink.writes
-            self.core.gone_rotations += sink.rotations
-            self.core.gone_errors += sink.write_errors
-            free_sink(sink)
+            self.core.gone.bytes_written += sink.tally.bytes_written
+            self.core.gone.writes += sink.tally.writes
+            self.core.gone.rotations += sink.tally.rotations
+            self.core.gone.write_errors += sink.tally.write_errors
+            sink_free(sink)
             if self.layout in self.core.layouts:
                 self.core.layouts.remove(self.layout)
             self.layout = None
@@ -297,11 +233,11 @@ cdef class SinkHandle:
         cdef Engine* engine = self.core.engine
         cdef Sink** link
         with nogil:
-            sink.retry_at_ns = 0
-            engine.now_ns = clock_monotonic_ns()
+            sink.trouble.retry_at_ns = 0
+            engine.pace.now_ns = clock_monotonic_ns()
             engine_write(engine, sink)
             engine_discard(engine, sink)
-            leave_file(engine, sink)
+            sync_left_file(engine, sink)
             link = &engine.sinks
             while link[0] != sink:
                 link = &link[0].next
@@ -313,18 +249,18 @@ cdef class SinkHandle:
     def start(self):
         """The sink gets what is logged from now on."""
         cdef Sink* sink = self.core.hold(self.id)
-        if not sink.enabled:
-            sink.enabled = True
-            sink.from_sequence = engine_committed(self.core.engine)
-            sink.span = INT64_MAX
+        if not sink.selection.enabled:
+            sink.selection.enabled = True
+            sink.window.from_sequence = engine_committed(self.core.engine)
+            sink.window.count = INT64_MAX
         self.core.unlock()
 
     def stop(self):
         """The sink gets what was logged so far, and nothing more."""
         cdef Sink* sink = self.core.hold(self.id)
-        if sink.enabled:
-            sink.enabled = False
-            sink.span = engine_committed(self.core.engine) - sink.from_sequence
+        if sink.selection.enabled:
+            sink.selection.enabled = False
+            sink.window.count = engine_committed(self.core.engine) - sink.window.from_sequence
         self.core.unlock()
 
     def set_layout(self, LayoutProgram layout not None):
@@ -346,17 +282,17 @@ cdef class SinkHandle:
         cdef Sink* sink = self.core.hold(self.id)
         cdef int64_t due_ns = clock_monotonic_ns() + interval_ns
         sink.interval_ns = interval_ns
-        if sink.due_ns > due_ns:
-            sink.due_ns = due_ns
+        if sink.pending.due_ns > due_ns:
+            sink.pending.due_ns = due_ns
         self.core.unlock()
-        engine_wake(self.core.engine)  # it may have fallen asleep for longer
+        intake_wake(&self.core.engine.intake)  # it may have fallen asleep for longer
 
     def set_echoes(self, bint echoes):
         """Whether its text goes to an object of somebody's, which may log, and not to a descriptor."""
         cdef Sink* sink = self.core.hold(self.id)
-        sink.refuses = IS_ECHO if echoes else 0
-        if sink.filtered:
-            sink.refuses = IS_INSIDE | IS_ECHO
+        sink.selection.refuses = IS_ECHO if echoes else 0
+        if sink.selection.filtered:
+            sink.selection.refuses = IS_INSIDE | IS_ECHO
         self.core.unlock()
 
     def stats(self):
@@ -364,9 +300,10 @@ cdef class SinkHandle:
         cdef Sink* sink = self.core.hold(self.id)
         try:
             return (
-                sink.records, sink.failed, sink.marks.last - sink.marks.first - sink.marks.notices
-                + sink.staged_marks.last - sink.staged_marks.first,
-                sink.bytes_written, sink.writes, sink.rotations, sink.write_errors,
+                sink.tally.records, sink.tally.failed,
+                sink.pending.marks.last - sink.pending.marks.first - sink.pending.marks.notices
+                + sink.staging.marks.last - sink.staging.marks.first,
+                sink.tally.bytes_written, sink.tally.writes, sink.tally.rotations, sink.tally.write_errors,
             )
         finally:
             self.core.unlock()
@@ -394,40 +331,41 @@ cdef class SinkHandle:
 
     cdef const char* use_file(self, Sink* sink, int fd, int lock_fd, const char* name, int64_t torn_size) noexcept:
         """Returns the name before."""
-        cdef uint64_t device = sink.device, inode = sink.inode, now_device = 0, now_inode = 0
-        cdef int old = sink.fd
+        cdef uint64_t device = sink.file.device, inode = sink.file.inode, now_device = 0, now_inode = 0
+        cdef int old = sink.file.fd
         cdef bint is_ours = (
             old >= 0 and fd_identity(old, &now_device, &now_inode) and now_device == device and now_inode == inode
         )
-        leave_file(self.core.engine, sink)
-        set_file(sink, fd)
-        if fd >= 0 and sink_is_mid_record(sink) and (sink.device != device or sink.inode != inode):
+        sync_left_file(self.core.engine, sink)
+        sink_set_file(sink, fd)
+        if fd >= 0 and sink_is_mid_record(sink) and (sink.file.device != device or sink.file.inode != inode):
             # The new file gets the line from its beginning; in the old one its piece is closed off.
             sink_rewind(sink)
             if is_ours:
                 fd_write_raw(old, b"\n", 1, FD_FILE)
         elif fd >= 0 and sink_is_mid_record(sink):
             torn_size = -1  # it is our own line, which goes on now
-        sink.torn_size = torn_size
-        sink.lock_fd = lock_fd
-        name, sink.path = sink.path, name
-        sink.retry_at_ns = 0
-        sink.work &= ~<uint32_t> WORK_REOPEN
+        sink.file.torn_size = torn_size
+        sink.file.lock_fd = lock_fd
+        name, sink.file.path = sink.file.path, name
+        sink.trouble.retry_at_ns = 0
+        sink.python.work &= ~<uint32_t> WORK_REOPEN
         self.write_soon(sink)
         return name
 
     cdef void write_soon(self, Sink* sink) noexcept:
         # What waited for the file has waited long enough.
-        if sink.due_ns:
-            sink.due_ns = 1
+        if sink.pending.due_ns:
+            sink.pending.due_ns = 1
 
     def rotation_due(self):
         """(time of the record that begins a new period or None, bytes of the next record)."""
         cdef Sink* sink = self.core.hold(self.id)
         cdef uint64_t written = sink_written_offset(sink)
         try:
-            by_time = sink.turn_ns if written >= sink.turn else None
-            size = sink.marks.mark[sink.marks.first].end - written if sink.marks.first != sink.marks.last else 0
+            by_time = sink.rotation.begins_ns if written >= sink.rotation.begins_at else None
+            first = marks_first(&sink.pending.marks)
+            size = first.end - written if first != NULL else 0
         finally:
             self.core.unlock()
         return by_time, size
@@ -436,28 +374,28 @@ cdef class SinkHandle:
         """The file that `replace_file` was told of, or the present one, is that of the next lines."""
         cdef Sink* sink = self.core.hold(self.id)
         if by_time:
-            sink.turn = NO_TURN
-        sink.period_from_ns = period_from_ns
-        sink.period_ns = <uint64_t> (period_end_ns - period_from_ns)
-        sink.rotations += renamed
-        sink.work &= ~<uint32_t> WORK_ROTATE
+            sink.rotation.begins_at = NO_ROTATION
+        sink.file.period_from_ns = period_from_ns
+        sink.file.period_ns = <uint64_t> (period_end_ns - period_from_ns)
+        sink.tally.rotations += renamed
+        sink.python.work &= ~<uint32_t> WORK_ROTATE
         self.write_soon(sink)
         self.core.unlock()
 
     def postpone_rotation(self, int64_t wait_ns):
         """It failed: the present file is written on for so long."""
         cdef Sink* sink = self.core.hold(self.id)
-        sink.rotate_retry_ns = clock_monotonic_ns() + wait_ns
-        sink.work &= ~<uint32_t> WORK_ROTATE
+        sink.rotation.retry_ns = clock_monotonic_ns() + wait_ns
+        sink.python.work &= ~<uint32_t> WORK_ROTATE
         self.write_soon(sink)
         self.core.unlock()
 
     def retry_later(self):
         """The file could not be opened: tried again after a while; until then its lines wait."""
         cdef Sink* sink = self.core.hold(self.id)
-        self.core.engine.now_ns = clock_monotonic_ns()
+        self.core.engine.pace.now_ns = clock_monotonic_ns()
         sink_trouble(self.core.engine, sink, WRITE_FAILED)
-        sink.work &= ~<uint32_t> (WORK_REOPEN | WORK_ERROR)
+        sink.python.work &= ~<uint32_t> (WORK_REOPEN | WORK_ERROR)
         self.core.unlock()
 
     # ---- text for streams
@@ -466,22 +404,23 @@ cdef class SinkHandle:
         """A stream that is a descriptor today: written to as any other."""
         cdef Sink* sink = self.core.hold(self.id)
         with nogil:
-            sink.fd = fd
-            sink.fd_kind = fd_kind(fd)
-            sink.work &= ~<uint32_t> WORK_STREAM
+            sink.file.fd = fd
+            sink.file.kind = fd_kind(fd)
+            sink.python.work &= ~<uint32_t> WORK_STREAM
             sink.target = TARGET_FD
-            self.core.engine.now_ns = clock_monotonic_ns()
+            self.core.engine.pace.now_ns = clock_monotonic_ns()
             engine_write(self.core.engine, sink)
             sink.target = TARGET_STREAM
-            sink.fd = -1
+            sink.file.fd = -1
             self.core.unlock()
 
     def take_text(self):
         """What a stream sink has to write, as bytes; it stays in place until `text_done`."""
         cdef Sink* sink = self.core.hold(self.id)
         try:
-            text = sink.out.data[sink.start:sink.out.size] if sink.out.size > sink.start else b""
-            sink.busy = BUSY_TEXT
+            pending = &sink.pending
+            text = pending.text.data[pending.start : pending.text.size] if pending.text.size > pending.start else b""
+            sink.python.busy = BUSY_TEXT
         finally:
             self.core.unlock()
         return text
@@ -489,19 +428,19 @@ cdef class SinkHandle:
     def text_done(self, size_t size, int error):
         """The stream took the first `size` bytes; it failed at the rest where `error` is not 0."""
         cdef Sink* sink = self.core.hold(self.id)
-        self.core.engine.now_ns = clock_monotonic_ns()
-        sink.busy = NOT_BUSY
-        sink.work &= ~<uint32_t> WORK_STREAM
+        self.core.engine.pace.now_ns = clock_monotonic_ns()
+        sink.python.busy = NOT_BUSY
+        sink.python.work &= ~<uint32_t> WORK_STREAM
         if size:
-            sink.writes += 1
+            sink.tally.writes += 1
             sink_advance(sink, size)
         if error:
-            sink.last_error = error
-            sink.write_errors += 1
+            sink.trouble.error = error
+            sink.tally.write_errors += 1
             sink_trouble(self.core.engine, sink, WRITE_FAILED)
-            sink.work &= ~<uint32_t> WORK_ERROR  # the exception itself is told
+            sink.python.work &= ~<uint32_t> WORK_ERROR  # the exception itself is told
         else:
-            sink.due_ns = 0
+            sink.pending.due_ns = 0
             sink_recovered(self.core.engine, sink)
         self.core.unlock()
 
@@ -509,22 +448,22 @@ cdef class SinkHandle:
         """What it wanted of Python failed in a way that nobody foresaw: tried again after a while, not at once for ever."""
         cdef Sink* sink = self.core.hold(self.id)
         cdef Engine* engine = self.core.engine
-        engine.now_ns = clock_monotonic_ns()
-        sink.busy = NOT_BUSY
-        if sink.work & WORK_ROTATE:
-            sink.rotate_retry_ns = engine.now_ns + TELL_NS
+        engine.pace.now_ns = clock_monotonic_ns()
+        sink.python.busy = NOT_BUSY
+        if sink.python.work & WORK_ROTATE:
+            sink.rotation.retry_ns = engine.pace.now_ns + TELL_NS
         else:
             sink_trouble(engine, sink, WRITE_FAILED)
-        sink.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN | WORK_STREAM | WORK_RECORDS | WORK_ERROR)
+        sink.python.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN | WORK_STREAM | WORK_RECORDS | WORK_ERROR)
         self.core.unlock()
 
     def pin_stream(self, int fd):
         """From now on its text goes to this descriptor, without Python."""
         cdef Sink* sink = self.core.hold(self.id)
-        sink.fd = fd
-        sink.fd_kind = fd_kind(fd)
+        sink.file.fd = fd
+        sink.file.kind = fd_kind(fd)
         sink.target = TARGET_FD
-        sink.work &= ~<uint32_t> WORK_STREAM
+        sink.python.work &= ~<uint32_t> WORK_STREAM
         self.core.unlock()
 
     def give_up(self):

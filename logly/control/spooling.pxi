@@ -5,8 +5,9 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from logly.flusher.sink cimport Sink
-from logly.flusher.state cimport Engine, engine_wake
+from logly.flusher.state cimport Engine
 from logly.layout.line cimport MAX_LEVELS
+from logly.ring.gate cimport intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport Ring, ring_attach, ring_free
 from logly.spool.format cimport SPOOL_SLOTS, Spool, SpoolHeader, SpoolSlot, slot_done
@@ -23,6 +24,7 @@ from logly.text.buffer cimport Text
 #   control/rings.pxi: let_go_of_file
 #   registry/name_entries.pxi: level_entry, text_bytes
 #   registry/registry.pxi: enter_registry
+#   spool/dead_spool.pxi: DeadSpool
 #   spool/spool_file.pxi: SpoolFile
 #   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text
@@ -34,8 +36,8 @@ cdef list level_entries(Core core):
     if FREE_THREADED:  # or another thread may change one meanwhile
         core.lock()
     try:
-        for i in range(core.engine.level_count):
-            entries.append(level_entry(i, &core.engine.levels[i]))
+        for i in range(core.engine.levels.count):
+            entries.append(level_entry(i, &core.engine.levels.level[i]))
     finally:
         if FREE_THREADED:
             core.unlock()
@@ -55,7 +57,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     if ring == NULL:
         raise MemoryError
     try:
-        file.begin(text_bytes(&core.engine.name), &core.engine.calibration, level_entries(core))
+        file.begin(text_bytes(&core.engine.name), &core.engine.workspace.calibration, level_entries(core))
         file.path = publish()
         registry = enter_registry()  # again: one may have been added while the file got its name
         try:
@@ -74,9 +76,9 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     core.lock()
     sink = core.engine.sinks
     while sink != NULL:
-        if sink.path != NULL:
+        if sink.file.path != NULL:
             try:
-                file.add_slot(sink.id, <bytes> sink.path, 0)
+                file.add_slot(sink.id, <bytes> sink.file.path, 0)
             except MemoryError:
                 pass  # its progress is kept as if there were no slot left
         sink = sink.next
@@ -88,21 +90,21 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
 def spool_sync_every(Core core not None, int64_t interval_ns):
     """How often spools that are to survive the loss of power are synced."""
     core.lock()
-    core.engine.sync_ns = interval_ns
+    core.engine.sync.interval_ns = interval_ns
     core.unlock()
-    engine_wake(core.engine)
+    intake_wake(&core.engine.intake)
 
 
 cpdef spool_hold_back(Core core, double delivery_s):
     """Nothing is taken from the core's rings while a dead process's spool is delivered, which may take so long; 0: it is."""
     cdef int64_t until = clock_monotonic_ns() + <int64_t> ((delivery_s + 1) * 1e9) if delivery_s > 0 else 0
-    store_relaxed(<uint64_t*> &core.engine.recovering_until_ns, <uint64_t> until)
+    store_relaxed(<uint64_t*> &core.engine.requests.hold_until_ns, <uint64_t> until)
     if until == 0:
-        engine_wake(core.engine)
+        intake_wake(&core.engine.intake)
 
 
 cdef bint core_is_recovering(Core core) noexcept:
-    return clock_monotonic_ns() < <int64_t> load_relaxed(<uint64_t*> &core.engine.recovering_until_ns)
+    return clock_monotonic_ns() < <int64_t> load_relaxed(<uint64_t*> &core.engine.requests.hold_until_ns)
 
 
 cdef bint hold_back_not_for_recovery(Core core) except -1:
@@ -111,7 +113,9 @@ cdef bint hold_back_not_for_recovery(Core core) except -1:
     cdef Core other
     if core_is_recovering(core):
         for other in living_cores():
-            if other.adopted is not None and (load_relaxed(&other.inside) == me or load_relaxed(&other.flusher_ident) == me):
+            if other.adopted is None:
+                continue
+            if load_relaxed(&other.threads.inside) == me or load_relaxed(&other.threads.flusher) == me:
                 spool_hold_back(core, 0)
     return True
 
@@ -119,12 +123,12 @@ cdef bint hold_back_not_for_recovery(Core core) except -1:
 def take_sync_error(Core core not None):
     """The errno of a sync that failed, once; or 0."""
     core.lock()
-    error, core.engine.sync_error = core.engine.sync_error, 0
+    error, core.engine.sync.error = core.engine.sync.error, 0
     core.unlock()
     return error
 
 
-def spool_adopt(Core core not None, SpoolFile file not None, list starts):
+def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     """Has a core that has not logged deliver what a dead process left (`check` it first). Its sinks are there.
 
     Args:
@@ -162,8 +166,8 @@ def spool_adopt(Core core not None, SpoolFile file not None, list starts):
     if spool.blob_end < header.blobs_offset:
         spool.blob_end = header.blobs_offset
     # `prepare` made nanoseconds of the stamps. With no anchors here, the dead process's stay in its header.
-    memset(&engine.calibration, 0, sizeof(ClockCalibration))
-    engine.calibration.ticks_are_ns = 1
+    memset(&engine.workspace.calibration, 0, sizeof(ClockCalibration))
+    engine.workspace.calibration.ticks_are_ns = 1
     for i in range(SPOOL_SLOTS):
         header.slot[i].sink_id = 0
     lacked = file.undelivered()
@@ -172,7 +176,7 @@ def spool_adopt(Core core not None, SpoolFile file not None, list starts):
         if path is not None:
             start = adopt_slot(file, sink_id, path, lacked)
         sink = core.hold(sink_id)
-        sink.from_sequence = start - first if start > first else 0
+        sink.window.from_sequence = start - first if start > first else 0
         core.unlock()
     adopt_names(core, file)
     core.adopted = file
@@ -197,12 +201,12 @@ cdef uint64_t adopt_slot(SpoolFile file, int sink_id, bytes path, uint64_t start
     return start
 
 
-cdef adopt_names(Core core, SpoolFile file):
+cdef adopt_names(Core core, DeadSpool file):
     cdef Engine* engine = core.engine
     cdef Text text
     engine.programs = file.names.programs
     engine.sites = file.names.sites
-    engine.process = file.spool.header.process
+    engine.intake.process = file.spool.header.process
     text = copy_text(file.logger_name)
     text, engine.name = engine.name, text
     free(<void*> text.data)

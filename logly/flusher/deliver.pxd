@@ -10,10 +10,11 @@ from libc.string cimport memcpy, memmove, memset
 
 from logly.flusher.route cimport is_wanted
 from logly.flusher.sink cimport (
-    NOTICE_BIT, NO_TURN, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WRITE_BLOCKED, WRITE_DONE,
-    WRITE_FAILED, Marks, Sink, marks_push, sink_backlog, sink_forget, sink_is_mid_record, sink_mark, sink_write,
+    NOTICE_BIT, NO_ROTATION, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WRITE_BLOCKED, WRITE_DONE,
+    WRITE_FAILED, Marks, Sink, marks_push, sink_backlog, sink_forget, sink_is_mid_record, sink_mark,
 )
 from logly.flusher.state cimport RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail
+from logly.flusher.write cimport sink_write
 from logly.layout.line cimport Line, write_message
 from logly.layout.text_layout cimport render_line
 from logly.ring.record cimport IS_NOTICE, TAG_UTF8, RecordHeader, align_record, record_view
@@ -27,22 +28,24 @@ from logly.text.buffer cimport buffer_append
 # ---- trouble
 
 cdef inline void sink_trouble(Engine* engine, Sink* sink, int status) noexcept nogil:
-    if sink.trouble_since_ns == 0:
-        sink.trouble_since_ns = engine.now_ns
-    sink.retry_at_ns = engine.now_ns + (RETRY_BLOCKED_NS if status == WRITE_BLOCKED else RETRY_FAILED_NS)
-    if status == WRITE_FAILED and (sink.told_error != sink.last_error or engine.now_ns - sink.told_at_ns >= TELL_NS):
-        sink.told_error = sink.last_error
-        sink.told_at_ns = engine.now_ns
-        sink.work |= WORK_ERROR
+    if sink.trouble.since_ns == 0:
+        sink.trouble.since_ns = engine.pace.now_ns
+    sink.trouble.retry_at_ns = engine.pace.now_ns + (RETRY_BLOCKED_NS if status == WRITE_BLOCKED else RETRY_FAILED_NS)
+    if status == WRITE_FAILED and (
+        sink.trouble.told_error != sink.trouble.error or engine.pace.now_ns - sink.trouble.told_at_ns >= TELL_NS
+    ):
+        sink.trouble.told_error = sink.trouble.error
+        sink.trouble.told_at_ns = engine.pace.now_ns
+        sink.python.work |= WORK_ERROR
 
 
 # No byte has gone through for the stall time: neither producers nor a flush wait for this sink any longer.
 cdef inline bint is_given_up(Engine* engine, const Sink* sink) noexcept nogil:
-    return sink.trouble_since_ns != 0 and engine.now_ns - sink.trouble_since_ns >= engine.stall_ns
+    return sink.trouble.since_ns != 0 and engine.pace.now_ns - sink.trouble.since_ns >= engine.intake.stall_ns
 
 
 cdef inline bint is_stalled(Engine* engine, const Sink* sink) noexcept nogil:
-    return sink.trouble_since_ns != 0 and (load_relaxed32(&engine.drops) or is_given_up(engine, sink))
+    return sink.trouble.since_ns != 0 and (load_relaxed32(&engine.intake.drops) or is_given_up(engine, sink))
 
 
 # A line of logly's own in this sink, which tells of so many missing records: composed as a record, so that every layout
@@ -51,7 +54,7 @@ cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint3
     cdef char record[512]
     cdef RecordHeader* header = <RecordHeader*> record
     cdef Line line
-    cdef size_t start = sink.out.size
+    cdef size_t start = sink.pending.text.size
     if size > 400 or sink.target == TARGET_FUNCTION or sink.layout == NULL:
         return False
     memset(header, 0, sizeof(RecordHeader))
@@ -65,14 +68,14 @@ cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint3
     memcpy(record + sizeof(RecordHeader) + 1, &size, 4)
     memcpy(record + sizeof(RecordHeader) + 5, text, size)
     engine_line(engine, record, &line)
-    render_line(&sink.out, sink.layout, &line, &engine.scratch)
-    if sink.out.failed or not marks_push(&sink.told, missing, 0):
-        sink.out.size = start
-        sink.out.failed = False
+    render_line(&sink.pending.text, sink.layout, &line, &engine.workspace.scratch)
+    if sink.pending.text.failed or not marks_push(&sink.trouble.told, missing, 0):
+        sink.pending.text.size = start
+        sink.pending.text.failed = False
         return False
-    sink_mark(sink, start, engine.drained | NOTICE_BIT)
-    if sink.due_ns == 0:
-        sink.due_ns = engine.now_ns + sink.interval_ns
+    sink_mark(sink, start, engine.books.drained | NOTICE_BIT)
+    if sink.pending.due_ns == 0:
+        sink.pending.due_ns = engine.pace.now_ns + sink.interval_ns
     return True
 
 
@@ -100,45 +103,45 @@ cdef extern from * nogil:
 cdef inline void tell_lost(Engine* engine, Sink* sink) noexcept nogil:
     cdef char text[256]
     cdef uint32_t size
-    if sink.lost_untold:
-        size = notice_lost(text, sizeof(text), sink.lost_untold, sink.last_error)
-        if sink_notice(engine, sink, text, size, sink.lost_untold):
-            sink.lost_untold = 0
+    if sink.trouble.lost_untold:
+        size = notice_lost(text, sizeof(text), sink.trouble.lost_untold, sink.trouble.error)
+        if sink_notice(engine, sink, text, size, sink.trouble.lost_untold):
+            sink.trouble.lost_untold = 0
 
 
 cdef inline void sink_recovered(Engine* engine, Sink* sink) noexcept nogil:
     tell_lost(engine, sink)
-    sink.trouble_since_ns = 0
-    sink.retry_at_ns = 0
-    sink.last_error = 0
-    sink.told_error = 0
+    sink.trouble.since_ns = 0
+    sink.trouble.retry_at_ns = 0
+    sink.trouble.error = 0
+    sink.trouble.told_error = 0
 
 
 # A sink file that wanted none of the records lacks none of them either.
 cdef inline void spool_note_idle(Engine* engine) noexcept nogil:
     cdef Sink* sink = engine.sinks
     while sink != NULL:
-        if sink.slot != NULL and sink_backlog(sink) == 0:
-            slot_pass(engine.spool, sink.slot, engine.drained)
+        if sink.progress.slot != NULL and sink_backlog(sink) == 0:
+            slot_pass(engine.spool, sink.progress.slot, engine.books.drained)
         sink = sink.next
 
 
 cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
     cdef int status
-    cdef uint64_t before = sink.bytes_written
-    if sink.retry_at_ns and engine.now_ns < sink.retry_at_ns:
+    cdef uint64_t before = sink.tally.bytes_written
+    if sink.trouble.retry_at_ns and engine.pace.now_ns < sink.trouble.retry_at_ns:
         return WRITE_BLOCKED
-    if sink.rotate_retry_ns and engine.now_ns >= sink.rotate_retry_ns:
-        sink.rotate_retry_ns = 0
+    if sink.rotation.retry_ns and engine.pace.now_ns >= sink.rotation.retry_ns:
+        sink.rotation.retry_ns = 0
     status = sink_write(sink)
-    if sink.bytes_written != before:
+    if sink.tally.bytes_written != before:
         # It moves, so it is slow and not stuck.
-        sink.trouble_since_ns = 0
+        sink.trouble.since_ns = 0
     if status == WRITE_DONE:
-        sink.due_ns = 0
-        if sink.retry_at_ns or sink.trouble_since_ns or sink.lost_untold:
+        sink.pending.due_ns = 0
+        if sink.trouble.retry_at_ns or sink.trouble.since_ns or sink.trouble.lost_untold:
             sink_recovered(engine, sink)
-            if sink.out.size > sink.start:
+            if sink.pending.text.size > sink.pending.start:
                 status = sink_write(sink)
         if engine.spool != NULL:
             spool_note_idle(engine)
@@ -149,7 +152,7 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
 
 # A new file is due, and Python is to make it: what comes next may belong into yet another one.
 cdef inline bint sink_is_turning(const Sink* sink) noexcept nogil:
-    return sink.turn != NO_TURN and sink.rotate_retry_ns == 0
+    return sink.rotation.begins_at != NO_ROTATION and sink.rotation.retry_ns == 0
 
 
 # May the sink take one more record? A sink in trouble keeps a bounded backlog. When that is full it
@@ -157,13 +160,13 @@ cdef inline bint sink_is_turning(const Sink* sink) noexcept nogil:
 cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
     if sink_backlog(sink) < sink.backlog_limit and not sink_is_turning(sink):
         return True
-    if sink.out.size > sink.start and sink.target != TARGET_STREAM:
+    if sink.pending.text.size > sink.pending.start and sink.target != TARGET_STREAM:
         engine_write(engine, sink)
         if sink_backlog(sink) < sink.backlog_limit and not sink_is_turning(sink):
             return True
-    if sink.trouble_since_ns == 0:
+    if sink.trouble.since_ns == 0:
         # Waits for Python (a function, a stream, a rotation): as long as that takes, but no longer than a stall.
-        sink.trouble_since_ns = engine.now_ns
+        sink.trouble.since_ns = engine.pace.now_ns
     return False
 
 
@@ -181,10 +184,10 @@ cdef inline uint64_t fail_marks(Engine* engine, const Marks* marks, bint skip_fi
 # in the place of what is missing, when the sink works again.
 cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
     cdef bint mid_record = sink_is_mid_record(sink)
-    cdef uint64_t lost = fail_marks(engine, &sink.marks, mid_record) + fail_marks(engine, &sink.staged_marks, False)
-    sink.failed += lost
+    cdef uint64_t lost = fail_marks(engine, &sink.pending.marks, mid_record) + fail_marks(engine, &sink.staging.marks, False)
+    sink.tally.failed += lost
     sink_forget(sink, mid_record)
-    sink.lost_untold += lost
+    sink.trouble.lost_untold += lost
     tell_lost(engine, sink)
     return lost
 
@@ -195,82 +198,82 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     cdef const RecordHeader* header
     record_view(record, &line.view)
     header = line.view.header
-    if calibration_is_due(&engine.calibration, header.ticks):
-        calibration_refresh(&engine.calibration)
-    line.time_ns = calibration_ns(&engine.calibration, header.ticks)
-    line.level = &engine.levels[header.level]
+    if calibration_is_due(&engine.workspace.calibration, header.ticks):
+        calibration_refresh(&engine.workspace.calibration)
+    line.time_ns = calibration_ns(&engine.workspace.calibration, header.ticks)
+    line.level = &engine.levels.level[header.level]
     line.site = load_pointer(&engine.sites[header.site]) if header.site else NULL
     line.program = load_pointer(&engine.programs[header.template_id]) if header.template_id else NULL
     line.name = &engine.name
-    line.process = line.view.process if line.view.process else engine.process
+    line.process = line.view.process if line.view.process else engine.intake.process
     line.message = NULL
     # What was made for another record at the same address is not this one's.
-    engine.index.of = NULL
-    line.view.index = &engine.index
+    engine.workspace.index.of = NULL
+    line.view.index = &engine.workspace.index
 
 
 cdef inline void refuse_record(Engine* engine, Sink* sink) noexcept nogil:
-    engine_fail(engine, engine.drained)
-    sink.failed += 1
-    sink.lost_untold += 1
+    engine_fail(engine, engine.books.drained)
+    sink.tally.failed += 1
+    sink.trouble.lost_untold += 1
 
 
 cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* header) noexcept nogil:
-    if sink.staged_start > RELEASE_BYTES and sink.staged_start > sink.staged.size // 2:
-        sink.staged.size -= sink.staged_start
-        memmove(sink.staged.data, sink.staged.data + sink.staged_start, sink.staged.size)
-        sink.staged_start = 0
-    buffer_append(&sink.staged, <const char*> header, header.size)
-    if sink.staged.failed:
-        sink.staged.failed = False
+    if sink.staging.start > RELEASE_BYTES and sink.staging.start > sink.staging.records.size // 2:
+        sink.staging.records.size -= sink.staging.start
+        memmove(sink.staging.records.data, sink.staging.records.data + sink.staging.start, sink.staging.records.size)
+        sink.staging.start = 0
+    buffer_append(&sink.staging.records, <const char*> header, header.size)
+    if sink.staging.records.failed:
+        sink.staging.records.failed = False
         refuse_record(engine, sink)
         return
-    marks_push(&sink.staged_marks, engine.drained, 0)
-    sink.work |= WORK_RECORDS
+    marks_push(&sink.staging.marks, engine.books.drained, 0)
+    sink.python.work |= WORK_RECORDS
 
 
 # What belongs to the old file goes there first; the line to come waits in the buffer for the new one.
 cdef inline void begin_new_file(Engine* engine, Sink* sink, int64_t time_ns) noexcept nogil:
-    if sink.turn == NO_TURN:
-        sink.turn = sink.appended
-        sink.turn_ns = time_ns
+    if sink.rotation.begins_at == NO_ROTATION:
+        sink.rotation.begins_at = sink.pending.appended
+        sink.rotation.begins_ns = time_ns
         engine_write(engine, sink)
 
 
 cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
     cdef size_t start
     # One comparison tells both a period that is over and a clock that was set back.
-    if <uint64_t> (line.time_ns - sink.period_from_ns) >= sink.period_ns:
+    if <uint64_t> (line.time_ns - sink.file.period_from_ns) >= sink.file.period_ns:
         begin_new_file(engine, sink, line.time_ns)
-    start = sink.out.size
-    render_line(&sink.out, sink.layout, line, &engine.scratch)
+    start = sink.pending.text.size
+    render_line(&sink.pending.text, sink.layout, line, &engine.workspace.scratch)
     sink_finish_line(engine, sink, start, sequence)
-    if line.view.header.level_number >= engine.flush_level:
+    if line.view.header.level_number >= engine.intake.flush_level:
         # Whoever logged it woke the flusher for this: it does not wait for the interval.
-        sink.due_ns = engine.now_ns
+        sink.pending.due_ns = engine.pace.now_ns
 
 
 cdef inline void deliver(Engine* engine, Sink* sink, const Line* line) noexcept nogil:
-    if sink.target == TARGET_FUNCTION or sink.filtered:
+    if sink.target == TARGET_FUNCTION or sink.selection.filtered:
         stage_record(engine, sink, line.view.header)
     else:
-        deliver_line(engine, sink, line, engine.drained)
+        deliver_line(engine, sink, line, engine.books.drained)
 
 
 cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint64_t sequence) noexcept nogil:
-    if sink.out.failed:
+    if sink.pending.text.failed:
         # No memory for the line: it is incomplete, so it does not stay.
-        sink.out.size = start
-        sink.out.failed = False
+        sink.pending.text.size = start
+        sink.pending.text.failed = False
         engine_fail(engine, sequence)
-        sink.failed += 1
-        sink.lost_untold += 1
+        sink.tally.failed += 1
+        sink.trouble.lost_untold += 1
         return
     sink_mark(sink, start, sequence)
-    if sink.due_ns == 0:
+    if sink.pending.due_ns == 0:
         # The interval counts from when it was logged, not from when the flusher saw it.
-        sink.due_ns = engine.drained_ns + sink.interval_ns
-    if sink.out.size - sink.start >= sink.buffer_size and not sink.work:
+        sink.pending.due_ns = engine.pace.drained_ns + sink.interval_ns
+    if sink.pending.text.size - sink.pending.start >= sink.buffer_size and not sink.python.work:
         engine_write(engine, sink)
 
 
@@ -282,22 +285,22 @@ cdef inline bint consume_record(Engine* engine, const char* record) noexcept nog
     engine_line(engine, record, &line)
     sink = engine.sinks
     while sink != NULL:
-        if is_wanted(sink, &line, engine.drained):
+        if is_wanted(sink, &line, engine.books.drained):
             if not sink_has_room(engine, sink) and not is_stalled(engine, sink):
                 return False
             wanted += 1
         sink = sink.next
     if wanted > 1:
-        engine.message.size = 0
-        write_message(&engine.message, &line)
-        line.message = &engine.message
+        engine.workspace.message.size = 0
+        write_message(&engine.workspace.message, &line)
+        line.message = &engine.workspace.message
     sink = engine.sinks
     while sink != NULL and wanted:
-        if is_wanted(sink, &line, engine.drained):
+        if is_wanted(sink, &line, engine.books.drained):
             if sink_backlog(sink) < sink.backlog_limit:
                 deliver(engine, sink, &line)
             else:
                 refuse_record(engine, sink)
         sink = sink.next
-    engine.drained += 1
+    engine.books.drained += 1
     return True

@@ -9,13 +9,15 @@ from libc.stdlib cimport free
 from logly.flusher.deliver cimport (
     consume_record, engine_discard, engine_write, is_given_up, is_stalled, notice_dropped, sink_notice,
 )
-from logly.flusher.sink cimport NO_TURN, WORK_RECORDS, Sink, sink_backlog, sink_oldest, sink_use_spool
+from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
 from logly.flusher.spool_sync cimport engine_sync
 from logly.flusher.state cimport (
-    KEPT_BYTES, LEAST_SLEEP_NS, NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, POST_DRAIN, RELEASE_BYTES,
-    RETRY_BLOCKED_NS, RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock,
-    engine_position, engine_unlock,
+    KEPT_BYTES, LEAST_SLEEP_NS, NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, RELEASE_BYTES, RETRY_BLOCKED_NS,
+    RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock, engine_position,
+    engine_unlock,
 )
+from logly.flusher.write cimport sink_use_spool
+from logly.ring.gate cimport POST_DRAIN
 from logly.ring.leases cimport FREE_THREADED, lease_is_over, lease_leave
 from logly.ring.merge cimport merge_begin, merge_next, record_proper
 from logly.ring.record cimport RecordHeader, RecordHeap
@@ -40,18 +42,18 @@ cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nog
     cdef Sink* sink = engine.sinks
     if kept == 0:
         return
-    if kept > ring.capacity >> 2 or load_relaxed(&engine.waiters) or load_acquire32(&ring.retired):
+    if kept > ring.capacity >> 2 or load_relaxed(&engine.intake.traffic.waiters) or load_acquire32(&ring.retired):
         while sink != NULL:
-            if sink.out.size > sink.start:
+            if sink.pending.text.size > sink.pending.start:
                 engine_write(engine, sink)
             # What waits behind a spool that was left is not to wait for a sink in trouble.
-            if is_stalled(engine, sink) and not sink.busy and (
+            if is_stalled(engine, sink) and not sink.python.busy and (
                 kept > ring.capacity >> 1 or (load_acquire32(&ring.retired) and ring.next != NULL)
             ):
                 engine_discard(engine, sink)
             sink = sink.next
-    if engine_position(engine) == engine.drained:
-        spool_release(spool, engine.drained)
+    if engine_position(engine) == engine.books.drained:
+        spool_release(spool, engine.books.drained)
 
 
 # Consumption of this spool's ring begins: its records are numbered from here, and its slots keep the sinks' progress.
@@ -59,7 +61,7 @@ cdef inline void engine_begin_spool(Engine* engine, Spool* spool) noexcept nogil
     cdef Sink* sink = engine.sinks
     engine.spool = spool
     spool.begun = True
-    spool.base = engine.drained - spool.header.released[spool.header.released_current].sequence
+    spool.base = engine.books.drained - spool.header.released[spool.header.released_current].sequence
     while sink != NULL:
         sink_use_spool(sink, spool)
         sink = sink.next
@@ -68,12 +70,12 @@ cdef inline void engine_begin_spool(Engine* engine, Spool* spool) noexcept nogil
 cdef inline void engine_end_spool(Engine* engine) noexcept nogil:
     cdef Sink* sink = engine.sinks
     while sink != NULL:
-        sink.spool = NULL
-        sink.slot = NULL
-        sink.staged_until = 0
+        sink.progress.spool = NULL
+        sink.progress.slot = NULL
+        sink.progress.until = 0
         sink = sink.next
     store_release32(&engine.spool.finished, 1)
-    store_relaxed32(&engine.python_wanted, 1)
+    store_relaxed32(&engine.requests.python, 1)
     engine.spool = NULL
 
 
@@ -93,8 +95,8 @@ cdef inline void engine_release_rings(Engine* engine) noexcept nogil:
         engine_release_spool(engine, engine.spool)
     # The fence pairs with the one in a waiting producer: it counts itself, then looks at the tail again.
     fence_full()
-    if load_relaxed(&engine.waiters):
-        event_signal(&engine.space)
+    if load_relaxed(&engine.intake.traffic.waiters):
+        event_signal(&engine.intake.traffic.space)
 
 
 cdef inline void release_record(Ring* ring, char* record) noexcept nogil:
@@ -112,29 +114,29 @@ cdef inline void release_record(Ring* ring, char* record) noexcept nogil:
 # Whether the first record from aside comes before this one of a ring (NULL: before what the rings may still get), so that each
 # thread's stay in order.
 cdef inline bint aside_is_next(const Engine* engine, const Ring* ring, const char* record) noexcept nogil:
-    cdef const RecordHeader* first = <const RecordHeader*> (engine.aside.data + engine.aside_start)
-    return first.ticks <= (record_proper(record).ticks if ring != NULL else engine.settled_ticks)
+    cdef const RecordHeader* first = <const RecordHeader*> (engine.set_aside.records.data + engine.set_aside.start)
+    return first.ticks <= (record_proper(record).ticks if ring != NULL else engine.pace.settled_ticks)
 
 
 cdef inline void release_aside(Engine* engine) noexcept nogil:
-    engine.aside_start += (<const RecordHeader*> (engine.aside.data + engine.aside_start)).size
-    if engine.aside_start == engine.aside.size:
-        buffer_free(&engine.aside)
-        engine.aside_start = 0
+    engine.set_aside.start += (<const RecordHeader*> (engine.set_aside.records.data + engine.set_aside.start)).size
+    if engine.set_aside.start == engine.set_aside.records.size:
+        buffer_free(&engine.set_aside.records)
+        engine.set_aside.start = 0
 
 
 # A producer looks at what is in use only when the ring gets full: the flusher does at every pass.
 cdef inline void note_high_water(Engine* engine) noexcept nogil:
     cdef Ring* ring = engine.rings
     cdef uint64_t used, waiting
-    engine.waiting_bytes = 0
+    engine.pace.waiting_bytes = 0
     while ring != NULL:
         used = ring_used(ring)
-        if used > engine.past_high_water:
-            engine.past_high_water = used
+        if used > engine.books.past_high_water:
+            engine.books.past_high_water = used
         waiting = load_acquire(&ring.positions.head) - ring.tail
-        if waiting > engine.waiting_bytes:
-            engine.waiting_bytes = waiting
+        if waiting > engine.pace.waiting_bytes:
+            engine.pace.waiting_bytes = waiting
         ring = ring.next
 
 
@@ -148,27 +150,27 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
     cdef bint merges = engine.rings == NULL or (engine.rings.next != NULL and not engine.spooled)
     if engine.spooled and engine.rings != NULL and engine.rings.spool != NULL and not (<Spool*> engine.rings.spool).begun:
         engine_begin_spool(engine, <Spool*> engine.rings.spool)
-    if merges and not merge_begin(&engine.merge, engine.rings):
+    if merges and not merge_begin(&engine.workspace.merge, engine.rings):
         return False
     while consumed < limit:
         if merges:
-            ring = merge_next(&engine.merge, &record)
+            ring = merge_next(&engine.workspace.merge, &record)
             if ring == NULL:
-                engine.settled_ticks = engine.merge.horizon
+                engine.pace.settled_ticks = engine.workspace.merge.horizon
         else:
             ring = engine.rings
             record = ring_peek(ring)
             if record == NULL:
-                engine.settled_ticks = <uint64_t> -1
+                engine.pace.settled_ticks = <uint64_t> -1
                 ring = NULL
-            elif FREE_THREADED and engine.flush_mark == NO_MARK:
+            elif FREE_THREADED and engine.flush.mark == NO_MARK:
                 # This ring's stamps grow, and one that is linked later has later ones.
-                engine.settled_ticks = record_proper(record).ticks
-        if engine.aside.size and aside_is_next(engine, ring, record):
+                engine.pace.settled_ticks = record_proper(record).ticks
+        if engine.set_aside.records.size and aside_is_next(engine, ring, record):
             ring = NULL
-            record = engine.aside.data + engine.aside_start
+            record = engine.set_aside.records.data + engine.set_aside.start
         elif ring == NULL:
-            engine.drained_ns = engine.now_ns
+            engine.pace.drained_ns = engine.pace.now_ns
             break
         if not consume_record(engine, <const char*> record_proper(record)):
             engine_release_rings(engine)
@@ -182,8 +184,8 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
             consumed += unreleased
             unreleased = 0
             engine_release_rings(engine)
-            engine.now_ns = clock_monotonic_ns()
-            if engine_wants_python(engine) or (engine.gives_way and load_relaxed(&engine.lock.waiters)):
+            engine.pace.now_ns = clock_monotonic_ns()
+            if engine_wants_python(engine) or (engine.pace.gives_way and load_relaxed(&engine.lock.waiters)):
                 break
     engine_release_rings(engine)
     return True
@@ -191,10 +193,10 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
 
 cdef inline bint engine_wants_python(const Engine* engine) noexcept nogil:
     cdef const Sink* sink = engine.sinks
-    if load_relaxed32(&engine.python_wanted):
+    if load_relaxed32(&engine.requests.python):
         return True
     while sink != NULL:
-        if sink.work:
+        if sink.python.work:
             return True
         sink = sink.next
     return False
@@ -206,7 +208,7 @@ cdef inline bint rings_are_empty(Engine* engine) noexcept nogil:
         if ring_peek(ring) != NULL:
             return False
         ring = ring.next
-    return engine.aside.size == 0
+    return engine.set_aside.records.size == 0
 
 
 cdef inline bint is_retired(const Ring* ring) noexcept nogil:
@@ -222,7 +224,7 @@ cdef inline bint spool_is_released(const Ring* ring) noexcept nogil:
 
 # What is aside must get its number before the records of a spool behind get theirs.
 cdef inline bint numbers_wait(const Engine* engine, const Ring* ring) noexcept nogil:
-    return engine.aside.size != 0 and ring.spool == NULL and engine.spooled
+    return engine.set_aside.records.size != 0 and ring.spool == NULL and engine.spooled
 
 
 # Rings that no producer uses any more go once they are empty; their counts stay.
@@ -234,9 +236,9 @@ cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
         if is_retired(ring) and ring_peek(ring) == NULL and spool_is_released(ring) and not numbers_wait(engine, ring):
             if ring.spool != NULL:
                 engine_end_spool(engine)
-            engine.past_committed += ring.committed
-            if ring.high_water > engine.past_high_water:
-                engine.past_high_water = ring.high_water
+            engine.books.past_committed += ring.committed
+            if ring.high_water > engine.books.past_high_water:
+                engine.books.past_high_water = ring.high_water
             link[0] = ring.next
             if ring.lease != NULL:
                 lease_leave(ring.lease)
@@ -248,20 +250,20 @@ cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
 
 cdef inline void tell_drops(Engine* engine) noexcept nogil:
     cdef char text[128]
-    cdef uint64_t dropped = load_relaxed(&engine.dropped)
-    cdef uint64_t told = engine.told_dropped
+    cdef uint64_t dropped = load_relaxed(&engine.intake.traffic.dropped)
+    cdef uint64_t told = engine.books.told_dropped
     cdef Sink* sink = engine.sinks
     cdef uint32_t size
     if dropped == told:
         return
     size = notice_dropped(text, sizeof(text), dropped - told)
-    engine.told_dropped = dropped
+    engine.books.told_dropped = dropped
     while sink != NULL:
-        if sink.enabled and (
+        if sink.selection.enabled and (
             sink_backlog(sink) >= sink.backlog_limit or not sink_notice(engine, sink, text, size, dropped - told)
         ):
             # It has no room even for this line, and is why they were dropped: told when it works again.
-            sink.lost_untold += dropped - told
+            sink.trouble.lost_untold += dropped - told
         sink = sink.next
 
 
@@ -272,50 +274,51 @@ cdef inline int64_t pace_ns(int64_t interval_ns) noexcept nogil:
 
 # A sink that was removed has written all that was for it, or its time is over.
 cdef inline bint sink_may_leave(const Engine* engine, const Sink* sink, uint64_t thread) noexcept nogil:
-    if engine.now_ns >= sink.leaves_ns:
+    if engine.pace.now_ns >= sink.leaving.at_ns:
         return True
-    if sink.attendant != 0 and sink.attendant != thread:
+    if sink.leaving.attendant != 0 and sink.leaving.attendant != thread:
         return False
     return (
-        engine.drained - sink.from_sequence >= sink.span and sink_backlog(sink) == 0 and not sink.busy
-        and engine.drained >= sink.from_sequence
+        engine.books.drained - sink.window.from_sequence >= sink.window.count and sink_backlog(sink) == 0 and not sink.python.busy
+        and engine.books.drained >= sink.window.from_sequence
     )
 
 
 # Whoever was to see to its leaving may have been interrupted: Python is told when it may go.
 cdef inline void watch_leaving(Engine* engine, const Sink* sink) noexcept nogil:
     if sink_may_leave(engine, sink, 0):
-        store_relaxed32(&engine.python_wanted, 1)
-    elif sink.leaves_ns - engine.now_ns < engine.sleep_ns:
-        engine.sleep_ns = sink.leaves_ns - engine.now_ns
+        store_relaxed32(&engine.requests.python, 1)
+    elif sink.leaving.at_ns - engine.pace.now_ns < engine.pace.sleep_ns:
+        engine.pace.sleep_ns = sink.leaving.at_ns - engine.pace.now_ns
 
 
 # Writes what is due, and finds out how long the flusher may sleep.
 cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogil:
     cdef Sink* sink = engine.sinks
     cdef int64_t pause_ns
-    engine.sleep_ns = pace_ns(engine.interval_ns)
+    engine.pace.sleep_ns = pace_ns(engine.interval_ns)
     while sink != NULL:
-        if sink.staged.size and not sink.work & WORK_RECORDS and not sink.busy and engine.now_ns >= sink.retry_at_ns:
-            sink.work |= WORK_RECORDS  # they were set aside
-        if sink.out.size > sink.start or sink.retry_at_ns or sink.turn != NO_TURN:
-            if everything or sink.synchronous or engine.now_ns >= sink.due_ns or sink.retry_at_ns:
+        if sink.staging.records.size and not sink.python.work & WORK_RECORDS and not sink.python.busy:
+            if engine.pace.now_ns >= sink.trouble.retry_at_ns:
+                sink.python.work |= WORK_RECORDS  # they were set aside
+        if sink.pending.text.size > sink.pending.start or sink.trouble.retry_at_ns or sink.rotation.begins_at != NO_ROTATION:
+            if everything or sink.synchronous or engine.pace.now_ns >= sink.pending.due_ns or sink.trouble.retry_at_ns:
                 engine_write(engine, sink)
-            if is_stalled(engine, sink) and sink_backlog(sink) >= sink.backlog_limit and not sink.busy:
+            if is_stalled(engine, sink) and sink_backlog(sink) >= sink.backlog_limit and not sink.python.busy:
                 engine_discard(engine, sink)
-        if sink.out.size > sink.start or (sink.staged.size and sink.retry_at_ns):
-            pause_ns = (sink.retry_at_ns if sink.retry_at_ns else sink.due_ns) - engine.now_ns
+        if sink.pending.text.size > sink.pending.start or (sink.staging.records.size and sink.trouble.retry_at_ns):
+            pause_ns = (sink.trouble.retry_at_ns if sink.trouble.retry_at_ns else sink.pending.due_ns) - engine.pace.now_ns
             if pause_ns < 0:
                 pause_ns = 0
-            if pause_ns < engine.sleep_ns:
-                engine.sleep_ns = pause_ns
-        if pace_ns(sink.interval_ns) < engine.sleep_ns:
-            engine.sleep_ns = pace_ns(sink.interval_ns)
-        if sink.leaves_ns:
+            if pause_ns < engine.pace.sleep_ns:
+                engine.pace.sleep_ns = pause_ns
+        if pace_ns(sink.interval_ns) < engine.pace.sleep_ns:
+            engine.pace.sleep_ns = pace_ns(sink.interval_ns)
+        if sink.leaving.at_ns:
             watch_leaving(engine, sink)
         sink = sink.next
-    if engine.sleep_ns < 50000:
-        engine.sleep_ns = 50000
+    if engine.pace.sleep_ns < 50000:
+        engine.pace.sleep_ns = 50000
 
 
 # Free-threaded builds: threads have got rings of their own behind that of a spool, which is left and must be emptied first.
@@ -333,21 +336,21 @@ cdef inline bint is_leaving_spool(const Engine* engine) noexcept nogil:
 cdef inline void begin_flush(Engine* engine, uint64_t request) noexcept nogil:
     if is_leaving_spool(engine):
         return
-    engine.flush_active = request
+    engine.flush.request = request
     if FREE_THREADED and not engine.spooled:
-        engine.flush_ticks = clock_ticks()
-        engine.flush_mark = NO_MARK
-        engine.settled_ticks = 0
+        engine.flush.ticks = clock_ticks()
+        engine.flush.mark = NO_MARK
+        engine.pace.settled_ticks = 0
     else:
-        engine.flush_mark = engine_committed(engine)
+        engine.flush.mark = engine_committed(engine)
 
 
 cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
     cdef Sink* sink = engine.sinks
-    if engine.drained < engine.flush_mark:
+    if engine.books.drained < engine.flush.mark:
         return False
     while sink != NULL:
-        if sink_oldest(sink, engine.flush_mark) < engine.flush_mark and not is_given_up(engine, sink):
+        if sink_oldest(sink, engine.flush.mark) < engine.flush.mark and not is_given_up(engine, sink):
             return False
         sink = sink.next
     return True
@@ -357,45 +360,45 @@ cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
 # stall time (then its records still wait, and who asked finds out). Requests that came while one was being served
 # are served together next.
 cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
-    cdef uint64_t request = load_acquire(&engine.flush_requested)
+    cdef uint64_t request = load_acquire(&engine.requests.flush)
     while True:
-        if engine.flush_active == 0:
-            if request == load_relaxed(&engine.flush_done):
+        if engine.flush.request == 0:
+            if request == load_relaxed(&engine.requests.flush_done):
                 return True
             begin_flush(engine, request)
-            if engine.flush_active == 0:
+            if engine.flush.request == 0:
                 return False
-        if FREE_THREADED and engine.flush_mark == NO_MARK and engine.settled_ticks > engine.flush_ticks:
-            engine.flush_mark = engine.drained
+        if FREE_THREADED and engine.flush.mark == NO_MARK and engine.pace.settled_ticks > engine.flush.ticks:
+            engine.flush.mark = engine.books.drained
         if not flush_is_done(engine):
             return False
-        store_release(&engine.flush_done, engine.flush_active)
-        engine.flush_active = 0
-        event_signal(&engine.done)
+        store_release(&engine.requests.flush_done, engine.flush.request)
+        engine.flush.request = 0
+        event_signal(&engine.requests.done)
 
 
 # Nobody may put new lines before those of the dead. By the clock, so that whatever becomes of who recovers, it ends.
 cdef inline bint is_recovering(const Engine* engine) noexcept nogil:
-    return engine.now_ns < <int64_t> load_relaxed(<uint64_t*> &engine.recovering_until_ns)
+    return engine.pace.now_ns < <int64_t> load_relaxed(<uint64_t*> &engine.requests.hold_until_ns)
 
 
 cdef inline int engine_pass(Engine* engine) noexcept nogil:
-    cdef uint64_t request = load_acquire(&engine.flush_requested)
-    cdef bint flushing = request != load_relaxed(&engine.flush_done)
+    cdef uint64_t request = load_acquire(&engine.requests.flush)
+    cdef bint flushing = request != load_relaxed(&engine.requests.flush_done)
     cdef bint drained
-    cdef uint64_t before = engine.drained
+    cdef uint64_t before = engine.books.drained
     cdef int status = 0
-    engine.now_ns = clock_monotonic_ns()
-    if FREE_THREADED and flushing and engine.flush_active == 0:
+    engine.pace.now_ns = clock_monotonic_ns()
+    if FREE_THREADED and flushing and engine.flush.request == 0:
         begin_flush(engine, request)
-    calibration_refresh(&engine.calibration)
+    calibration_refresh(&engine.workspace.calibration)
     tell_drops(engine)
     note_high_water(engine)
-    drained = not is_recovering(engine) and engine_drain(engine, 4 * engine.ring_capacity)
+    drained = not is_recovering(engine) and engine_drain(engine, 4 * engine.intake.ring_capacity)
     # Without a flusher nobody comes back for what is not due yet.
-    engine_write_due(engine, flushing or load_relaxed32(&engine.post) & POST_DRAIN != 0)
+    engine_write_due(engine, flushing or load_relaxed32(&engine.intake.post) & POST_DRAIN != 0)
     if engine.spool != NULL:
-        spool_save_clock(engine.spool, &engine.calibration)
+        spool_save_clock(engine.spool, &engine.workspace.calibration)
         engine_release_rings(engine)
     tell_and_retire(engine)
     if flushing and not engine_settle_flush(engine):
@@ -403,14 +406,14 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     if engine_wants_python(engine):
         return status | PASS_PYTHON
     if not drained:
-        engine.sleep_ns = RETRY_BLOCKED_NS if engine.sleep_ns > RETRY_BLOCKED_NS else engine.sleep_ns
+        engine.pace.sleep_ns = RETRY_BLOCKED_NS if engine.pace.sleep_ns > RETRY_BLOCKED_NS else engine.pace.sleep_ns
         return status | PASS_HELD
-    if FREE_THREADED and engine.flush_active and engine.flush_mark == NO_MARK:
+    if FREE_THREADED and engine.flush.request and engine.flush.mark == NO_MARK:
         status |= PASS_SOON
     if not rings_are_empty(engine):
-        return status | (PASS_MORE if engine.drained != before else PASS_SOON)
-    buffer_trim(&engine.scratch, KEPT_BYTES)
-    buffer_trim(&engine.message, KEPT_BYTES)
+        return status | (PASS_MORE if engine.books.drained != before else PASS_SOON)
+    buffer_trim(&engine.workspace.scratch, KEPT_BYTES)
+    buffer_trim(&engine.workspace.message, KEPT_BYTES)
     return status
 
 
@@ -422,11 +425,11 @@ cdef inline void tell_and_retire(Engine* engine) noexcept nogil:
 # How long a ring takes to a quarter, at the pace at which it has filled in `slept_ns`: a flusher that sleeps no longer is not
 # woken by a producer, whose call would pay for the system call.
 cdef inline int64_t quarter_ns(const Engine* engine, int64_t slept_ns) noexcept nogil:
-    cdef int64_t quarter = <int64_t> engine.ring_capacity >> 2
+    cdef int64_t quarter = <int64_t> engine.intake.ring_capacity >> 2
     cdef int64_t limit
-    if <int64_t> engine.waiting_bytes < quarter >> 1:
+    if <int64_t> engine.pace.waiting_bytes < quarter >> 1:
         return INT64_MAX
-    limit = <int64_t> (<double> slept_ns * <double> quarter / <double> engine.waiting_bytes)
+    limit = <int64_t> (<double> slept_ns * <double> quarter / <double> engine.pace.waiting_bytes)
     return limit if limit > LEAST_SLEEP_NS else LEAST_SLEEP_NS
 
 
@@ -438,39 +441,39 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
     cdef int64_t paced_ns = INT64_MAX
     cdef int status
     while True:
-        ticket = event_prepare(&engine.wake)
+        ticket = event_prepare(&engine.intake.traffic.wake)
         # Not a store: who takes a wish back must see what it was for.
-        exchange32(&engine.wake_wanted, 0)
+        exchange32(&engine.intake.traffic.wake_wanted, 0)
         fence_full()
         engine_lock(engine)
-        engine.gives_way = True
+        engine.pace.gives_way = True
         status = engine_pass(engine)
-        engine.gives_way = False
-        now_ns = engine.now_ns
+        engine.pace.gives_way = False
+        now_ns = engine.pace.now_ns
         if slept_from:
             paced_ns = quarter_ns(engine, now_ns - slept_from)
             slept_from = 0
-        sleep_ns = engine.sleep_ns if engine.sleep_ns < paced_ns else paced_ns
+        sleep_ns = engine.pace.sleep_ns if engine.pace.sleep_ns < paced_ns else paced_ns
         engine_unlock(engine)
-        if engine.sync_ns:
+        if engine.sync.interval_ns:
             if engine_sync(engine, True):
                 status |= PASS_MORE
-            if engine.sync_wait_ns < sleep_ns:
-                sleep_ns = engine.sync_wait_ns
+            if engine.sync.wait_ns < sleep_ns:
+                sleep_ns = engine.sync.wait_ns
         if status & PASS_PYTHON:
             engine_give_way(engine)
             return RUN_PYTHON
-        if load_acquire32(&engine.stop):
+        if load_acquire32(&engine.requests.stop):
             return RUN_STOPPED
         if status & PASS_MORE:
             engine_give_way(engine)
             continue
         if status & PASS_SOON:
-            event_wait(&engine.wake, ticket, SOON_NS)
+            event_wait(&engine.intake.traffic.wake, ticket, SOON_NS)
             continue
-        store_relaxed32(&engine.asleep, 1)
+        store_relaxed32(&engine.intake.traffic.asleep, 1)
         fence_full()
         slept_from = now_ns
-        if not load_relaxed32(&engine.wake_wanted):
-            event_wait(&engine.wake, ticket, sleep_ns)
-        store_relaxed32(&engine.asleep, 0)
+        if not load_relaxed32(&engine.intake.traffic.wake_wanted):
+            event_wait(&engine.intake.traffic.wake, ticket, sleep_ns)
+        store_relaxed32(&engine.intake.traffic.asleep, 0)

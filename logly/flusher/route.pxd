@@ -28,25 +28,25 @@ cdef inline bint text_equal(const Text* a, const Text* b) noexcept nogil:
 
 cdef inline bint site_is_wanted(const Sink* sink, const Text* module, const Text* function) noexcept nogil:
     cdef uint32_t i
-    cdef bint wanted = sink.module_count == 0
-    for i in range(sink.module_count):
-        wanted = wanted or is_below(module, &sink.modules[i])
-    if not wanted or sink.function_count == 0:
+    cdef bint wanted = sink.selection.module_count == 0
+    for i in range(sink.selection.module_count):
+        wanted = wanted or is_below(module, &sink.selection.modules[i])
+    if not wanted or sink.selection.function_count == 0:
         return wanted
-    for i in range(sink.function_count):
-        if text_equal(function, &sink.functions[i]):
+    for i in range(sink.selection.function_count):
+        if text_equal(function, &sink.selection.functions[i]):
             return True
     return False
 
 
 cdef inline bint route_grow(Sink* sink, uint32_t site) noexcept nogil:
     cdef uint32_t size = 2 * site + 64
-    cdef uint8_t* grown = <uint8_t*> realloc(sink.route, size)
+    cdef uint8_t* grown = <uint8_t*> realloc(sink.route.answer, size)
     if grown == NULL:
         return False
-    memset(grown + sink.route_size, 0, size - sink.route_size)
-    sink.route = grown
-    sink.route_size = size
+    memset(grown + sink.route.size, 0, size - sink.route.size)
+    sink.route.answer = grown
+    sink.route.size = size
     return True
 
 
@@ -72,15 +72,15 @@ cdef inline bint inline_site_is_wanted(const Sink* sink, const RecordView* view)
 # Decided once per call site, then one load.
 cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
     cdef const Site* site = line.site
-    if sink.module_count == 0 and sink.function_count == 0:
+    if sink.selection.module_count == 0 and sink.selection.function_count == 0:
         return True
     if site == NULL:
         return inline_site_is_wanted(sink, &line.view)
-    if site.id >= sink.route_size and not route_grow(sink, site.id):
+    if site.id >= sink.route.size and not route_grow(sink, site.id):
         return site_is_wanted(sink, &site.module, &site.function)
-    if sink.route[site.id] == 0:
-        sink.route[site.id] = 2 if site_is_wanted(sink, &site.module, &site.function) else 1
-    return sink.route[site.id] == 2
+    if sink.route.answer[site.id] == 0:
+        sink.route.answer[site.id] = 2 if site_is_wanted(sink, &site.module, &site.function) else 1
+    return sink.route.answer[site.id] == 2
 
 
 # `sequence`: a sink gets what was logged after it was added. What Python code logs that was called for a record is for no
@@ -88,6 +88,7 @@ cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
 cdef inline bint is_wanted(Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
     cdef int32_t level = line.view.header.level_number
     return (
-        sequence - sink.from_sequence < sink.span and sink.min_level <= level and level <= sink.max_level
-        and not sink.refuses & line.view.header.flags and is_routed(sink, line)
+        sequence - sink.window.from_sequence < sink.window.count
+        and sink.selection.min_level <= level and level <= sink.selection.max_level
+        and not sink.selection.refuses & line.view.header.flags and is_routed(sink, line)
     )

@@ -20,7 +20,8 @@ Whoever makes passes does this between two of them, without the engine's lock: t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from logly.flusher.sink cimport Sink
-from logly.flusher.state cimport POST_DRAIN, TELL_NS, Engine, engine_lock, engine_unlock
+from logly.flusher.state cimport TELL_NS, Engine, engine_lock, engine_unlock
+from logly.ring.gate cimport POST_DRAIN
 from logly.ring.ring cimport Ring
 from logly.spool.format cimport HEADER_BYTES, MAX_SYNC_FILES, Spool, spool_give_back, synced_revoke, synced_write
 from logly.system.atomic cimport load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed32
@@ -51,43 +52,43 @@ cdef extern from * nogil:
 # Which spool's turn it is, or NULL. Callers do it only where nothing else gives them room, or there is no flusher.
 cdef inline Spool* spool_to_sync(Engine* engine, bint is_flusher) noexcept nogil:
     cdef int64_t now = clock_monotonic_ns()
-    cdef bint by_time = is_flusher or load_relaxed32(&engine.post) & POST_DRAIN != 0
+    cdef bint by_time = is_flusher or load_relaxed32(&engine.intake.post) & POST_DRAIN != 0
     cdef Ring* ring = engine.rings
     cdef Spool* spool
     cdef uint64_t head
-    engine.sync_wait_ns = engine.sync_ns
+    engine.sync.wait_ns = engine.sync.interval_ns
     while ring != NULL:
         spool = <Spool*> ring.spool
         if spool != NULL and spool.syncs and not spool.syncing:
             head = load_acquire(&ring.positions.head)
             if spool.written_to != ring.positions.tail and (
-                head - ring.positions.tail > ring.capacity >> 1 or load_relaxed(&engine.waiters)
+                head - ring.positions.tail > ring.capacity >> 1 or load_relaxed(&engine.intake.traffic.waiters)
                 or load_acquire32(&ring.retired)
             ):
                 return spool
             if spool.written_to != ring.positions.tail or head != spool.synced_head:
                 if by_time and now >= spool.sync_due_ns:
                     return spool
-                if spool.sync_due_ns - now < engine.sync_wait_ns:
-                    engine.sync_wait_ns = spool.sync_due_ns - now
+                if spool.sync_due_ns - now < engine.sync.wait_ns:
+                    engine.sync.wait_ns = spool.sync_due_ns - now
         ring = ring.next
     return NULL
 
 
-# The sinks' files as they are now, which others may close meanwhile. (One that is replaced is synced there: `leave_file`.)
+# The sinks' files as they are now, which others may close meanwhile. (One that is replaced is synced there: `sync_left_file`.)
 cdef inline int hold_files(Engine* engine, Spool* spool) noexcept nogil:
     cdef Sink* sink = engine.sinks
     cdef int copy
     cdef int error = 0
     spool.sync_files = 0
     while sink != NULL:
-        if sink.path[0] and sink.fd >= 0 and sink.fd_kind == FD_FILE:
-            copy = fd_copy(sink.fd) if spool.sync_files < MAX_SYNC_FILES else -1
+        if sink.file.path[0] and sink.file.fd >= 0 and sink.file.kind == FD_FILE:
+            copy = fd_copy(sink.file.fd) if spool.sync_files < MAX_SYNC_FILES else -1
             if copy >= 0:
                 spool.sync_fd[spool.sync_files] = copy
                 spool.sync_files += 1
             else:
-                error = error or fd_sync(sink.fd)
+                error = error or fd_sync(sink.file.fd)
         sink = sink.next
     return error
 
@@ -119,8 +120,8 @@ cdef inline void sync_failed(Engine* engine, Spool* spool, int error) noexcept n
     cdef int64_t now = clock_monotonic_ns()
     if spool.sync_told_ns == 0 or now - spool.sync_told_ns >= TELL_NS:
         spool.sync_told_ns = now
-        engine.sync_error = error
-        store_relaxed32(&engine.python_wanted, 1)
+        engine.sync.error = error
+        store_relaxed32(&engine.requests.python, 1)
 
 
 # True: something was synced, and the ring may have room that it had not before.
@@ -136,7 +137,7 @@ cdef inline bint engine_sync(Engine* engine, bint is_flusher) noexcept nogil:
         engine_unlock(engine)
         return False
     spool.syncing = 1
-    spool.sync_due_ns = clock_monotonic_ns() + engine.sync_ns
+    spool.sync_due_ns = clock_monotonic_ns() + engine.sync.interval_ns
     head = load_acquire(&spool.header.positions.head)
     position = spool.written_to
     sequence = spool.written_sequence
@@ -160,5 +161,12 @@ cdef inline bint engine_sync(Engine* engine, bint is_flusher) noexcept nogil:
     spool_give_back(spool, position, blobs)
     spool.syncing = 0
     engine_unlock(engine)
-    event_signal(&engine.space)
+    event_signal(&engine.intake.traffic.space)
     return True
+
+
+# With a spool that survives the loss of power: what was written here counts as delivered at the next sync, which does not know
+# this file any more. Its Python side has synced it just before, so that the lock is not held for long.
+cdef inline void sync_left_file(Engine* engine, Sink* sink) noexcept nogil:
+    if engine.sync.interval_ns and sink.file.fd >= 0 and sink.file.kind == FD_FILE:
+        fd_sync(sink.file.fd)

@@ -4,22 +4,25 @@ The n-th record taken from the rings has the sequence number n. A sink knows whi
 is the position that every sink has passed, and a record that several sinks failed is counted once.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport realloc
-from libc.string cimport memmove
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memmove, memset
 
 from logly.flusher.sink cimport Sink, sink_oldest
+from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
 from logly.layout.message cimport Program
-from logly.ring.merge cimport Merge, settled_ticks
+from logly.ring.gate cimport Gate, Intake, Traffic
+from logly.ring.merge cimport Merge, merge_free, settled_ticks
 from logly.ring.record cimport FieldIndex
 from logly.ring.ring cimport Ring
 from logly.spool.format cimport Spool
-from logly.system.atomic cimport fence_full, load_relaxed, load_relaxed32, store_release32
-from logly.system.clock cimport ClockCalibration
-from logly.system.event cimport Event, event_prepare, event_signal, event_wait
-from logly.system.lock cimport Lock, lock_release, lock_take
-from logly.text.buffer cimport Buffer, Text
+from logly.system.atomic cimport load_relaxed
+from logly.system.clock cimport ClockCalibration, calibration_init, clock_monotonic_ns
+from logly.system.event cimport Event, event_init, event_prepare, event_signal, event_wait, wait_ns
+from logly.system.fd cimport process_id
+from logly.system.lock cimport Lock, lock_init, lock_release, lock_take
+from logly.text.buffer cimport Buffer, Text, buffer_free
 
 cdef enum:
     RELEASE_BYTES = 65536      # consumed bytes after which blocked producers get room
@@ -37,19 +40,6 @@ cdef extern from * nogil:
     """
     const uint64_t NO_MARK "LOGLY_NO_MARK"
 
-cdef enum Need:                # what producers must put into records
-    NEED_SITE = 1
-    NEED_THREAD = 2
-    NEED_THREAD_NAME = 4
-    NEED_CONTEXT = 8
-    NEED_CARE = 16             # a sink's Python code runs: mark the records that come from it
-
-cdef enum Post:                # what producers must do after a commit
-    POST_START = 1             # no flusher is running yet
-    POST_SYNC = 2              # a synchronous sink is there
-    POST_DRAIN = 4             # no flusher any more: the caller does its work
-    POST_WAKE = 8              # flush interval 0: the flusher is to write at once
-
 cdef enum PassStatus:
     PASS_MORE = 1              # there is work now
     PASS_PYTHON = 2            # a sink wants Python
@@ -61,86 +51,137 @@ cdef enum RunStatus:
     RUN_PYTHON = 1
 
 
-cdef struct Engine:
-    # read by producers
-    int32_t threshold          # levels below it are off
-    int32_t flush_level
-    uint32_t needs
-    uint32_t post
-    uint32_t drops             # overflow="drop"
-    Ring* ring                 # the one that producers write to; free-threaded builds: a spool's, shared, or NULL
-    Lock ring_lock             # free-threaded builds: held by the producer that writes to `ring`
-    uint32_t shares            # and `ring` is in use, or about to be: no thread makes a ring of its own
-    uint64_t id                # free-threaded builds: see ring/leases.pxd
-    uint64_t generation        # rings of an older one are given up
-    uint64_t ring_capacity
-    uint64_t heap_limit        # bytes of records in heap blocks that may wait
-    uint64_t max_message_bytes
-    char apart[128]
-    # handshakes
-    uint32_t asleep
-    uint32_t wake_wanted
+# The parts of an engine, by how long what is in them lasts. `engine_begin` makes each new that a forked child must not take
+# over from its parent; a field belongs into one of these, and so is reset with it.
+
+cdef struct Requests:          # what other threads ask of the flusher
     uint32_t stop
-    uint32_t python_wanted     # something to tell: the flusher returns to Python
-    int64_t recovering_until_ns # what dead processes left is being written (monotonic): nothing is taken from the rings
-    uint64_t waiters           # producers that wait for room
-    uint64_t dropped           # records refused because the ring was full
-    uint64_t flush_requested
-    uint64_t flush_done
-    Event wake
-    Event space
-    Event done
-    Lock lock
-    Event turn
-    char apart2[128]
-    # the consumer's, under `lock`
-    Ring* rings                # every ring that may hold records
-    Sink* sinks
-    Spool* spool               # the one that the ring being consumed lies in, or NULL
-    bint spooled               # rings are consumed one after the other, oldest first
-    ClockCalibration calibration
-    Buffer scratch
-    Buffer message
-    FieldIndex index           # of the record that is being rendered
-    Buffer aside               # records for which the thread that does the flusher's work found no room in its ring
-    size_t aside_start         # those before it have been taken
-    bint gives_way             # the flusher's own pass: it ends early where somebody waits for the lock
+    uint32_t python            # there is something to tell: it returns to Python
+    int64_t hold_until_ns      # what dead processes left is being written (monotonic): nothing is taken from the rings
+    uint64_t flush             # number of the latest flush that was asked for
+    uint64_t flush_done        # and of the latest one that is done
+    Event done                 # signalled then
+
+
+cdef struct Flush:             # the one that is being served
+    uint64_t request
+    uint64_t mark              # it is done when every sink is past this record
+    uint64_t ticks             # free-threaded builds: when it was asked for; the mark is set when the rings are past that
+
+
+cdef struct Pace:              # of the flusher's passes
+    int64_t now_ns             # monotonic, as the pass began
+    int64_t sleep_ns           # how long it may sleep after it
     int64_t drained_ns         # the rings were empty then: what is taken from them now was logged later
-    uint64_t drained           # records taken from rings: the sequence number of the next one
-    uint64_t flush_active      # request that is being served
-    uint64_t flush_mark        # it is done when every sink is past this record
-    uint64_t flush_ticks       # free-threaded builds: when it was asked for; the mark is set when the rings are past that
     uint64_t settled_ticks     # up to here everything has been taken from the rings
-    Merge merge
+    uint64_t waiting_bytes     # most that a ring held when the pass began
+    bint gives_way             # the flusher's own pass: it ends early where somebody waits for the lock
+
+
+cdef struct Books:
+    uint64_t drained           # records taken from rings: the sequence number of the next one
     uint64_t* failed           # sequence numbers of failed records that are not below every sink's position
     uint32_t failed_count
     uint32_t failed_capacity
     uint64_t failed_total
     uint64_t past_committed    # of rings that are gone
     uint64_t past_high_water
-    uint64_t waiting_bytes     # most that a ring held when the pass began
     uint64_t told_dropped
-    int64_t interval_ns
-    int64_t stall_ns           # how long a sink in trouble may hold producers up
-    int64_t sleep_ns
-    int64_t sync_ns            # spools are made durable so often; 0: none ever was to be
-    int64_t sync_wait_ns       # until the next time
-    int sync_error             # that failed, and nobody has been told yet
-    int64_t now_ns
-    uint64_t process
+
+
+cdef struct SetAside:          # records for which the thread that does the flusher's work found no room in its ring
+    Buffer records
+    size_t start               # those before it have been taken
+
+
+cdef struct Workspace:         # memory that the flusher keeps from record to record
+    ClockCalibration calibration
+    Buffer scratch
+    Buffer message
+    FieldIndex index           # of the record that is being rendered
+    Merge merge
+
+
+cdef struct Sync:              # of spools that are to survive the loss of power
+    int64_t interval_ns        # how often they are made durable; 0: none ever was to be
+    int64_t wait_ns            # until the next time
+    int error                  # that it failed with, and nobody has been told yet
+
+
+cdef struct Levels:
+    Level level[MAX_LEVELS]
+    uint32_t count
+    uint32_t versions
+
+
+cdef struct Engine:
+    # the callers'
+    Gate gate                  # of the logger's own name
+    Intake intake
+    # other threads'
+    Requests requests
+    Lock lock                  # held for one pass
+    Event lock_passed          # signalled when somebody who waited for it has got it
+    char apart[128]
+    # the flusher's, under `lock`
+    Ring* rings                # every ring that may hold records
+    Sink* sinks
+    Spool* spool               # the one that the ring being consumed lies in, or NULL
+    bint spooled               # rings are consumed one after the other, oldest first
+    Workspace workspace
+    SetAside set_aside
+    Pace pace
+    Flush flush
+    Books books
+    Sync sync
+    int64_t interval_ns        # a line waits no longer than that
     Text name
-    Level levels[MAX_LEVELS]
-    uint32_t level_count
-    uint32_t level_versions
+    Levels levels
     Program** programs         # by id; the core's registries
     Site** sites
+
+
+# A new engine begins with it; one in a forked child, too: what was asked, counted and set aside is the parent's.
+cdef inline void engine_begin(Engine* engine) noexcept nogil:
+    memset(&engine.intake.traffic, 0, sizeof(Traffic))
+    memset(&engine.requests, 0, sizeof(Requests))
+    memset(&engine.set_aside, 0, sizeof(SetAside))
+    memset(&engine.pace, 0, sizeof(Pace))
+    memset(&engine.flush, 0, sizeof(Flush))
+    memset(&engine.books, 0, sizeof(Books))
+    event_init(&engine.intake.traffic.wake)
+    event_init(&engine.intake.traffic.space)
+    event_init(&engine.requests.done)
+    event_init(&engine.lock_passed)
+    lock_init(&engine.lock)
+    lock_init(&engine.intake.ring_lock)
+    engine.intake.process = process_id()
+    engine.pace.now_ns = engine.pace.drained_ns = clock_monotonic_ns()
+
+
+# What `engine_begin` would forget.
+cdef inline void engine_free_memory(Engine* engine) noexcept nogil:
+    free(engine.books.failed)
+    buffer_free(&engine.set_aside.records)
+
+
+cdef inline void workspace_begin(Workspace* workspace) noexcept nogil:
+    memset(workspace, 0, sizeof(Workspace))
+    calibration_init(&workspace.calibration)
+
+
+cdef inline void workspace_free(Workspace* workspace) noexcept nogil:
+    merge_free(&workspace.merge)
+    buffer_free(&workspace.scratch)
+    buffer_free(&workspace.message)
+    index_free(&workspace.index)
 
 
 # ---- the lock: held for one pass; never waited for with the GIL, never held while waiting for the GIL
 
 cdef inline void engine_lock(Engine* engine) noexcept nogil:
     if lock_take(&engine.lock):
-        event_signal(&engine.turn)
+        event_signal(&engine.lock_passed)
 
 
 cdef inline void engine_unlock(Engine* engine) noexcept nogil:
@@ -153,28 +194,16 @@ cdef inline void engine_give_way(Engine* engine) noexcept nogil:
     cdef uint32_t ticket
     if load_relaxed(&engine.lock.waiters) == 0:
         return
-    ticket = event_prepare(&engine.turn)
+    ticket = event_prepare(&engine.lock_passed)
     if load_relaxed(&engine.lock.waiters):
-        event_wait(&engine.turn, ticket, TURN_NS)
-
-
-# ---- waking the flusher
-
-# Store, fence, load: the flusher stores `asleep`, fences and loads `wake_wanted`, so one of the two sees the other
-# (Dekker). Only urgent records and a ring past its half pay for the fence.
-cdef inline void engine_wake(Engine* engine) noexcept nogil:
-    # Release: who sees it sees the record that was committed before.
-    store_release32(&engine.wake_wanted, 1)
-    fence_full()
-    if load_relaxed32(&engine.asleep):
-        event_signal(&engine.wake)
+        event_wait(&engine.lock_passed, ticket, TURN_NS)
 
 
 # ---- books
 
 # Every record below this sequence number has left every sink.
 cdef inline uint64_t engine_position(Engine* engine) noexcept nogil:
-    cdef uint64_t position = engine.drained
+    cdef uint64_t position = engine.books.drained
     cdef uint64_t oldest
     cdef Sink* sink = engine.sinks
     while sink != NULL:
@@ -188,48 +217,48 @@ cdef inline uint64_t engine_position(Engine* engine) noexcept nogil:
 # Failed records that every sink has passed need not be remembered by number.
 cdef inline void engine_prune_failed(Engine* engine, uint64_t position) noexcept nogil:
     cdef uint32_t below = 0
-    if engine.failed_count == 0:
+    if engine.books.failed_count == 0:
         return
-    while below < engine.failed_count and engine.failed[below] < position:
+    while below < engine.books.failed_count and engine.books.failed[below] < position:
         below += 1
     if below:
-        engine.failed_count -= below
-        memmove(engine.failed, engine.failed + below, 8 * <size_t> engine.failed_count)
+        engine.books.failed_count -= below
+        memmove(engine.books.failed, engine.books.failed + below, 8 * <size_t> engine.books.failed_count)
 
 
 cdef inline void engine_fail(Engine* engine, uint64_t sequence) noexcept nogil:
     cdef uint64_t* grown
     cdef uint64_t position
     cdef uint32_t i
-    if engine.failed_count == engine.failed_capacity:
+    if engine.books.failed_count == engine.books.failed_capacity:
         # Nobody may ask for the counts, and a disk may stay full.
         position = engine_position(engine)
         engine_prune_failed(engine, position if position < sequence else sequence)
-    i = engine.failed_count
-    while i > 0 and engine.failed[i - 1] > sequence:
+    i = engine.books.failed_count
+    while i > 0 and engine.books.failed[i - 1] > sequence:
         i -= 1
-    if i > 0 and engine.failed[i - 1] == sequence:
+    if i > 0 and engine.books.failed[i - 1] == sequence:
         return
-    engine.failed_total += 1
-    if engine.failed_count == engine.failed_capacity:
-        grown = <uint64_t*> realloc(engine.failed, 8 * (engine.failed_capacity * 2 + 64))
+    engine.books.failed_total += 1
+    if engine.books.failed_count == engine.books.failed_capacity:
+        grown = <uint64_t*> realloc(engine.books.failed, 8 * (engine.books.failed_capacity * 2 + 64))
         if grown == NULL:
             return
-        engine.failed = grown
-        engine.failed_capacity = engine.failed_capacity * 2 + 64
-    memmove(engine.failed + i + 1, engine.failed + i, 8 * <size_t> (engine.failed_count - i))
-    engine.failed[i] = sequence
-    engine.failed_count += 1
+        engine.books.failed = grown
+        engine.books.failed_capacity = engine.books.failed_capacity * 2 + 64
+    memmove(engine.books.failed + i + 1, engine.books.failed + i, 8 * <size_t> (engine.books.failed_count - i))
+    engine.books.failed[i] = sequence
+    engine.books.failed_count += 1
 
 
 cdef inline uint64_t engine_written(Engine* engine) noexcept nogil:
     cdef uint64_t position = engine_position(engine)
     engine_prune_failed(engine, position)
-    return position - (engine.failed_total - engine.failed_count)
+    return position - (engine.books.failed_total - engine.books.failed_count)
 
 
 cdef inline uint64_t engine_committed(const Engine* engine) noexcept nogil:
-    cdef uint64_t total = engine.past_committed
+    cdef uint64_t total = engine.books.past_committed
     cdef const Ring* ring = engine.rings
     while ring != NULL:
         total += load_relaxed(&ring.committed)

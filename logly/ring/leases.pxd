@@ -1,6 +1,6 @@
 """Which ring a thread writes to.
 
-With a GIL there is one ring: `engine.ring`, whose producer is whoever holds the GIL. Without one (free-threaded CPython,
+With a GIL there is one ring: `engine.intake.ring`, whose producer is whoever holds the GIL. Without one (free-threaded CPython,
 `FREE_THREADED`) every thread has a ring of its own for every engine, made at its first record and found through a
 thread-local word. `FREE_THREADED` is a constant of the C compiler, so each build has only its own branch.
 

@@ -11,7 +11,16 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from logly._core import Descriptor, SpoolFile, SpoolSection, abandon_spools, close_loose, open_descriptor, spool_begin
+from logly._core import (
+    DeadSpool,
+    Descriptor,
+    SpoolFile,
+    SpoolSection,
+    abandon_spools,
+    close_loose,
+    open_descriptor,
+    spool_begin,
+)
 from logly.errors import ConfigError, SpoolError
 from logly.files.opening import sync_name
 from logly.system import unpatched as system
@@ -184,7 +193,7 @@ def names_of(base: str) -> list[str]:
     return sorted(found)
 
 
-def open_dead(path: str) -> SpoolFile | None:
+def open_dead(path: str) -> DeadSpool | None:
     """Lock and read a spool; None when its process lives, or somebody else recovers it.
 
     Raises:
@@ -194,7 +203,7 @@ def open_dead(path: str) -> SpoolFile | None:
         return _open_dead(path)
 
 
-def _open_dead(path: str) -> SpoolFile | None:
+def _open_dead(path: str) -> DeadSpool | None:
     try:
         own = open_descriptor(path, os.O_RDWR, is_loose=True)
     except FileNotFoundError:
@@ -210,7 +219,7 @@ def _open_dead(path: str) -> SpoolFile | None:
         if path.endswith(UNFINISHED):
             os.unlink(path)  # its process died before a record could be in it
             return None
-        return SpoolFile(path, own, 0, boot_id())
+        return DeadSpool(path, own, 0, boot_id())
     except (BlockingIOError, FileNotFoundError):
         return None
     except BaseException as trouble:
@@ -222,7 +231,7 @@ def _open_dead(path: str) -> SpoolFile | None:
         raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
 
 
-def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[SpoolFile]:
+def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[DeadSpool]:
     """The readable spools of dead processes, one at a time, oldest first; `on_error` is told of those that stay."""
     for path in finish_writes(names_of(base), on_error):
         try:
@@ -264,7 +273,7 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
     return sorted(ages, key=lambda path: ages[path])
 
 
-def finish_writes_of(file: SpoolFile) -> None:
+def finish_writes_of(file: DeadSpool) -> None:
     # `check` has found it sound; it can be called once only.
     for slot, path, device, inode, offset, staged in file.begun_writes():
         file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))

@@ -1,0 +1,172 @@
+# Waits for what was logged before: `flush`, and calls with a synchronous sink.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from logly.flusher.deliver cimport engine_discard
+from logly.flusher.loop cimport engine_pass
+from logly.flusher.sink cimport Sink, sink_backlog, synchronous_are_behind
+from logly.flusher.state cimport (
+    PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, Engine, engine_committed, engine_position, engine_written,
+)
+from logly.ring.gate cimport POST_DRAIN, intake_wake
+from logly.ring.leases cimport own_ring
+from logly.ring.ring cimport Ring
+from logly.system.atomic cimport fetch_add, load_acquire, load_acquire32, load_relaxed, load_relaxed32
+from logly.system.clock cimport clock_monotonic_ns
+from logly.system.cpython cimport PyErr_CheckSignals
+from logly.system.event cimport event_prepare, event_wait, wait_ns
+
+# Of other included files:
+#   control/core.pxi: Core
+#   control/spooling.pxi: hold_back_not_for_recovery
+#   system/threads.pxi: GREENLET_PATIENCE_NS, deadline_of, other_greenlets_run
+
+
+cdef bint flush_until(Core core, timeout, bint gives_way) except -1:
+    cdef Engine* engine = core.engine
+    cdef int64_t deadline = deadline_of(timeout)
+    cdef uint64_t request, mark
+    hold_back_not_for_recovery(core)
+    if core.is_over or not core.lock_patiently(deadline):
+        return False
+    mark = engine_committed(engine)
+    core.unlock()
+    request = fetch_add(&engine.requests.flush, 1) + 1
+    if core.is_inside():
+        core.pass_here()
+    elif not await_flush(core, request, deadline, gives_way):
+        return False
+    return is_past(core, mark, deadline)
+
+
+cdef bint is_past(Core core, uint64_t mark, int64_t deadline) except -1:
+    cdef bint past
+    if not core.lock_patiently(deadline):
+        return False
+    past = engine_position(core.engine) >= mark
+    core.unlock()
+    return past
+
+
+cdef bint await_flush(Core core, uint64_t request, int64_t deadline, bint gives_way) except -1:
+    cdef Engine* engine = core.engine
+    cdef int64_t left, longest
+    cdef bint has_waited = False
+    cdef uint32_t ticket
+    while load_acquire(&engine.requests.flush_done) < request and not core.is_over:
+        ticket = event_prepare(&engine.requests.done)
+        longest = 50000000
+        if has_waited and flusher_is_in_python(core):
+            if core.lock_patiently(deadline):
+                with nogil:
+                    engine_pass(engine)
+                    core.unlock()
+        elif load_acquire32(&core.threads.has_flusher):
+            intake_wake(&engine.intake)
+        else:
+            # As often as it takes: a sink in trouble may recover, or be given up.
+            core.drain_here()
+            longest = 5000000
+        left = deadline - clock_monotonic_ns()
+        if load_acquire(&engine.requests.flush_done) >= request:
+            break
+        if left <= 0:
+            return False
+        if gives_way and has_waited and other_greenlets_run():
+            continue
+        if gives_way and not has_waited:
+            longest = GREENLET_PATIENCE_NS
+        with nogil:
+            event_wait(&engine.requests.done, ticket, left if left < longest else longest)
+        has_waited = True
+        PyErr_CheckSignals()
+    return True
+
+
+cdef bint write_here(Core core) except -1:
+    """A synchronous sink is there: its record is written before the call returns."""
+    cdef int status
+    if core.is_over:
+        return True
+    if core.is_inside():
+        core.pass_here()
+        return True
+    hold_back_not_for_recovery(core)
+    ring = <Ring*> own_ring(load_relaxed(&core.engine.intake.generation))
+    mine = ring.head if ring != NULL else 0
+    while True:
+        status = core.pass_here()
+        # Several threads' rings are merged with some patience: once more, if this thread's record is still waiting.
+        if ring == NULL or status & (PASS_PYTHON | PASS_HELD) or not status & (PASS_MORE | PASS_SOON):
+            break
+        if load_acquire(&ring.positions.tail) >= mine:
+            break
+    if status & (PASS_PYTHON | PASS_HELD) or sync_is_behind(core):
+        if load_relaxed32(&core.engine.intake.post) & POST_DRAIN:
+            core.drain_here()
+        else:
+            core.ask_for_flusher()
+            intake_wake(&core.engine.intake)
+            await_sync(core)
+    return True
+
+
+cdef bint await_sync(Core core) except -1:
+    """Not for sinks that are not synchronous: one of these may hang."""
+    cdef int64_t limit = clock_monotonic_ns() + 2 * <int64_t> load_relaxed(<uint64_t*> &core.engine.intake.stall_ns)
+    while not sync_is_done(core) and clock_monotonic_ns() < limit:
+        if not core.flush(0.02):
+            with nogil:
+                wait_ns(1000000)
+    return True
+
+
+cdef bint flusher_is_in_python(Core core) noexcept:
+    """It is in somebody's function. Who waits does meanwhile what needs no Python, or all sinks would wait for that one."""
+    cdef uint64_t thread = load_relaxed(&core.threads.inside)
+    return thread != 0 and thread == load_relaxed(&core.threads.flusher)
+
+
+cdef bint sync_is_done(Core core) noexcept:
+    """After one more pass: whether no synchronous sink lacks any of what was logged before."""
+    cdef uint64_t mark
+    cdef bint done
+    core.lock()
+    with nogil:
+        mark = engine_committed(core.engine)
+        engine_pass(core.engine)
+        done = core.engine.books.drained >= mark and not synchronous_are_behind(core.engine.sinks)
+        core.unlock()
+    return done
+
+
+cdef bint sync_is_behind(Core core) noexcept:
+    cdef bint behind
+    core.lock()
+    behind = synchronous_are_behind(core.engine.sinks)
+    core.unlock()
+    return behind
+
+
+cdef uint64_t abandon_sinks_in_trouble(Core core) except? 0:
+    cdef Sink* sink
+    cdef uint64_t lost
+    core.lock()
+    lost = core.engine.books.failed_total
+    sink = core.engine.sinks
+    while sink != NULL:
+        if sink.trouble.since_ns and sink_backlog(sink) and not sink.python.busy:
+            engine_discard(core.engine, sink)
+        sink = sink.next
+    lost = core.engine.books.failed_total - lost
+    core.unlock()
+    return lost
+
+
+cdef uint64_t pending_records(Core core) except? 0:
+    cdef uint64_t written, pending
+    core.lock()
+    written = engine_written(core.engine)
+    pending = engine_committed(core.engine) - written - core.engine.books.failed_total
+    core.unlock()
+    return pending

@@ -1,0 +1,108 @@
+# What sinks want of Python: done by the flusher's thread, or by a caller where there is no flusher.
+
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
+from libc.stdlib cimport free, malloc
+
+from logly.flusher.sink cimport WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, Sink
+from logly.flusher.state cimport PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON
+from logly.ring.gate cimport NEED_CARE
+from logly.system.atomic cimport compare_exchange, fetch_add, store_relaxed, store_relaxed32, store_release
+from logly.system.cpython cimport PyThread_get_thread_ident
+
+# Of other included files:
+#   control/core.pxi: Core
+#   control/rings.pxi: SinkWork, collect_work
+#   ring/forks.pxi: await_forks, somebody_forks
+
+
+cdef list work_of_sinks(Core core):
+    cdef Sink* sink
+    cdef SinkWork* found = NULL
+    cdef uint32_t count = 0, i
+    store_relaxed32(&core.engine.requests.python, 0)
+    core.lock()
+    sink = core.engine.sinks
+    while sink != NULL:
+        count += sink.python.work != 0
+        sink = sink.next
+    if count:
+        found = <SinkWork*> malloc(count * sizeof(SinkWork))
+        collect_work(core.engine.sinks, found)
+    core.unlock()
+    # Not under the lock: making a tuple may run the collector, and with it a __del__ that logs.
+    work = []
+    try:
+        for i in range(count if found != NULL else 0):
+            work.append((
+                found[i].sink_id, bool(found[i].work & WORK_ROTATE), bool(found[i].work & WORK_REOPEN),
+                bool(found[i].work & WORK_STREAM), bool(found[i].work & WORK_RECORDS), found[i].error,
+            ))
+    finally:
+        free(found)
+    return work
+
+
+cdef object call_marked(Core core, uint8_t marks, object function, tuple args):
+    cdef uint64_t thread = core.threads.inside
+    cdef uint8_t before = core.threads.inside_marks
+    core.threads.inside_marks = marks
+    store_relaxed(&core.threads.inside, <uint64_t> PyThread_get_thread_ident())
+    set_care(core, True)
+    try:
+        return function(*args)
+    finally:
+        store_relaxed(&core.threads.inside, thread)
+        core.threads.inside_marks = before
+        if not thread:
+            set_care(core, False)
+
+
+cdef void set_care(Core core, bint care) noexcept:
+    cdef uint32_t others
+    core.lock()
+    others = core.engine.intake.needs & ~<uint32_t> NEED_CARE
+    store_relaxed32(&core.engine.intake.needs, others | (NEED_CARE if care else 0))
+    core.unlock()
+
+
+cdef bint work_once(Core core) except -1:
+    cdef uint64_t me = PyThread_get_thread_ident()
+    await_forks()
+    if not compare_exchange(&core.threads.drainer, 0, me):
+        return False
+    if somebody_forks():  # it began in between, and may not have seen this thread
+        store_release(&core.threads.drainer, 0)
+        await_forks()
+        if not compare_exchange(&core.threads.drainer, 0, me):
+            return False
+    try:
+        core.on_work()
+    finally:
+        store_release(&core.threads.drainer, 0)
+    return True
+
+
+cdef bint drain_on_this_thread(Core core) except -1:
+    cdef int status
+    fetch_add(&core.engine.requests.flush, 1)
+    while not core.is_over:
+        status = core.pass_here()
+        if core.is_inside():
+            return True  # whoever is further up this thread's stack goes on with it
+        if status & PASS_PYTHON:
+            if not try_work(core):
+                return True
+        elif status & PASS_HELD and not status & PASS_SOON or not status & (PASS_MORE | PASS_SOON):
+            return True
+    return True
+
+
+cdef bint try_work(Core core) except -1:
+    """`work`. False also where it fails: there was no memory, or the interpreter has taken its modules apart."""
+    cdef bint goes_on = False
+    try:
+        goes_on = core.work()
+    except Exception as error:
+        # Not told at once: who drains would come back here, and again, as long as it fails.
+        core.keep_error(error)
+    return goes_on

@@ -1,0 +1,244 @@
+"""The lines of a sink, and their way into a descriptor: whole lines, with the progress that a spool keeps of them."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from logly.flusher.sink cimport (
+    BUSY_TEXT, NOTICE_BIT, NO_ROTATION, TARGET_STREAM, WORK_ERROR, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
+    WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Mark, Sink, marks_first, sink_advance, sink_written_offset,
+)
+from logly.spool.format cimport SPOOL_SLOTS, STAGE_BYTES, Spool, slot_begin, slot_written
+from logly.system.fd cimport (
+    EAGAIN, EBADF, EINTR, EMSGSIZE, EWOULDBLOCK, FD_DATAGRAM, FD_FILE, fd_is_path, fd_lock_briefly, fd_place,
+    fd_send_shortened, fd_size, fd_unlock, fd_writable, fd_write_raw,
+)
+
+cdef enum:
+    PIPE_CHUNK = 4096      # PIPE_BUF: written as one piece, and without blocking where poll says writable
+
+
+cdef inline int64_t sink_write_once(Sink* sink, const char* data, size_t size) noexcept nogil:
+    cdef int64_t outcome
+    if sink.outcome_next < sink.outcome_count:
+        outcome = sink.outcomes[sink.outcome_next]
+        sink.outcome_next += 1
+        if outcome <= 0:
+            return outcome
+        size = size if size < <size_t> outcome else <size_t> outcome
+    return fd_write_raw(sink.file.fd, data, size, sink.file.kind)
+
+
+# How much to hand over in one call: everything, but to a pipe or terminal at most what cannot block, in whole lines; and to a
+# socket of packets one record.
+cdef inline size_t sink_chunk(const Sink* sink) noexcept nogil:
+    cdef size_t pending = sink.pending.text.size - sink.pending.start
+    cdef uint64_t written, last
+    cdef const Mark* first
+    cdef uint32_t i
+    if sink.file.kind == FD_FILE or (pending <= PIPE_CHUNK and sink.file.kind != FD_DATAGRAM):
+        return pending
+    written = sink_written_offset(sink)
+    if sink.file.kind == FD_DATAGRAM:
+        first = marks_first(&sink.pending.marks)
+        return pending if first == NULL else <size_t> (first.end - written)
+    last = 0
+    for i in range(sink.pending.marks.first, sink.pending.marks.last):
+        if sink.pending.marks.mark[i].end - written > PIPE_CHUNK:
+            break
+        last = sink.pending.marks.mark[i].end - written
+    return <size_t> last if last else PIPE_CHUNK
+
+
+# The sink's progress is kept in the slot that was made for it there; without one, in nothing finer than whole releases.
+cdef inline void sink_use_spool(Sink* sink, Spool* spool) noexcept nogil:
+    cdef int i
+    sink.progress.spool = NULL
+    sink.progress.slot = NULL
+    sink.progress.until = 0
+    for i in range(SPOOL_SLOTS):
+        if spool.header.slot[i].sink_id == sink.id:
+            sink.progress.spool = spool
+            sink.progress.slot = &spool.header.slot[i]
+
+
+cdef inline uint64_t sequence_after(const Mark* mark) noexcept nogil:
+    if mark.sequence & NOTICE_BIT:
+        return mark.sequence & ~NOTICE_BIT
+    return mark.sequence + 1
+
+
+# With a spool: as many whole lines before `limit` as fit into its staging (one at least), staged before they are written.
+cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
+    cdef uint64_t written = sink_written_offset(sink)
+    cdef uint64_t place[3]
+    cdef uint64_t following = 0
+    cdef uint64_t until = written
+    cdef uint32_t i
+    if sink.progress.until > written:
+        return <size_t> (sink.progress.until - written)
+    for i in range(sink.pending.marks.first, sink.pending.marks.last):
+        if sink.pending.marks.mark[i].end > limit or (sink.pending.marks.mark[i].end - written > STAGE_BYTES and until > written):
+            break
+        until = sink.pending.marks.mark[i].end
+        following = sequence_after(&sink.pending.marks.mark[i])
+    if until == written:
+        return sink.pending.text.size - sink.pending.start  # no memory was left for the marks
+    if fd_place(sink.file.fd, place):
+        slot_begin(
+            sink.progress.spool, sink.progress.slot, sink.pending.text.data + sink.pending.start, until - written, following,
+            place,
+        )
+    sink.progress.until = until
+    return <size_t> (until - written)
+
+
+cdef inline int sink_note_error(Sink* sink, int error) noexcept nogil:
+    sink.trouble.error = error
+    sink.tally.write_errors += 1
+    if error == EBADF and sink.file.path[0]:
+        # Somebody closed our descriptor, and the number may become another file's any moment.
+        sink.file.fd = -1
+    return WRITE_FAILED
+
+
+# A record that is too large for one packet: its beginning is better than nothing. It is told, and counts as written.
+cdef inline int64_t sink_shorten(Sink* sink, size_t size) noexcept nogil:
+    cdef int64_t sent = fd_send_shortened(sink.file.fd, sink.pending.text.data + sink.pending.start, size)
+    if sent <= 0:
+        return sent
+    sink_note_error(sink, EMSGSIZE)
+    sink.python.work |= WORK_ERROR
+    return <int64_t> size
+
+
+# Writes up to this offset, in bytes ever appended.
+cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
+    cdef int64_t result
+    cdef size_t size
+    while sink_written_offset(sink) < end:
+        if sink.file.kind != FD_FILE and not fd_writable(sink.file.fd):
+            return WRITE_BLOCKED
+        size = sink_chunk(sink) if sink.progress.slot == NULL else sink_stage(sink, end)
+        if size > end - sink_written_offset(sink):
+            size = <size_t> (end - sink_written_offset(sink))
+        result = sink_write_once(sink, sink.pending.text.data + sink.pending.start, size)
+        if result == -EMSGSIZE and sink.file.kind == FD_DATAGRAM:
+            result = sink_shorten(sink, size)
+        if result > 0:
+            sink.tally.writes += 1
+            sink_advance(sink, <size_t> result)
+            if sink.progress.slot != NULL and sink_written_offset(sink) >= sink.progress.until:
+                slot_written(sink.progress.spool, sink.progress.slot)
+        elif result == -EINTR:
+            continue
+        elif result == -EAGAIN or result == -EWOULDBLOCK or result == 0:
+            return WRITE_BLOCKED
+        else:
+            return sink_note_error(sink, <int> -result)
+    return WRITE_DONE
+
+
+# The end of the last whole record that lies within `room` bytes, or of the first one: a line is not split, so one that
+# alone is larger than the limit has a file of its own.
+cdef inline uint64_t sink_fitting(const Sink* sink, int64_t room) noexcept nogil:
+    cdef uint64_t written = sink_written_offset(sink)
+    cdef uint64_t within = written + <uint64_t> (room if room > 0 else 0)
+    cdef uint32_t low = sink.pending.marks.first
+    cdef uint32_t high = sink.pending.marks.last
+    cdef uint32_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if sink.pending.marks.mark[middle].end <= within:
+            low = middle + 1
+        else:
+            high = middle
+    if low > sink.pending.marks.first:
+        return sink.pending.marks.mark[low - 1].end
+    if low < sink.pending.marks.last and (sink.file.size == 0 or written != sink.pending.boundary):
+        return sink.pending.marks.mark[low].end
+    return written
+
+
+# How far the present file may be written, in bytes ever appended.
+cdef inline uint64_t sink_file_end(const Sink* sink) noexcept nogil:
+    cdef uint64_t end = sink.pending.appended
+    cdef uint64_t fitting
+    if sink.rotation.retry_ns:
+        return end
+    if sink.rotation.begins_at < end:
+        end = sink.rotation.begins_at
+    if sink.file.size_limit and sink.file.size + <int64_t> (end - sink_written_offset(sink)) > sink.file.size_limit:
+        fitting = sink_fitting(sink, sink.file.size_limit - sink.file.size)
+        if fitting < end:
+            end = fitting
+    return end
+
+
+# What somebody left without a newline at the file's end (killed in the middle of a write) gets one before the first line. If
+# the file has grown since, he lives, or another one has seen to it.
+cdef inline int sink_end_torn_line(Sink* sink) noexcept nogil:
+    cdef int64_t result
+    if fd_size(sink.file.fd) == sink.file.torn_size:
+        result = -EINTR
+        while result == -EINTR:
+            result = sink_write_once(sink, b"\n", 1)
+        if result <= 0:
+            return sink_note_error(sink, <int> -result) if result else WRITE_BLOCKED
+        sink.file.size += 1
+    sink.file.torn_size = -1
+    return WRITE_DONE
+
+
+cdef inline int sink_write_file(Sink* sink) noexcept nogil:
+    cdef int status
+    cdef uint64_t written
+    if sink.file.torn_size >= 0:
+        status = sink_end_torn_line(sink)
+        if status != WRITE_DONE:
+            return status
+    if sink.file.size_limit:
+        # Others may write to it too, or truncate it.
+        sink.file.size = fd_size(sink.file.fd)
+    status = sink_write_to(sink, sink_file_end(sink))
+    if status != WRITE_DONE or sink.rotation.retry_ns:
+        return status
+    written = sink_written_offset(sink)
+    if written >= sink.rotation.begins_at or written < sink.pending.appended:
+        sink.python.work |= WORK_ROTATE
+        return WRITE_PYTHON
+    return WRITE_DONE
+
+
+# Several processes rotate this file: hold the lock that keeps it in place, and see that it is still ours. Exclusively,
+# so that all see what the others have written, and nobody exceeds the limit.
+cdef inline int sink_write_shared(Sink* sink) noexcept nogil:
+    cdef int status
+    cdef int error = fd_lock_briefly(sink.file.lock_fd)
+    if error == EWOULDBLOCK:
+        return WRITE_BLOCKED
+    if not fd_is_path(sink.file.fd, sink.file.path):
+        sink.python.work |= WORK_REOPEN
+        status = WRITE_PYTHON
+    else:
+        status = sink_write_file(sink)
+    if error == 0:
+        fd_unlock(sink.file.lock_fd)
+    return status
+
+
+cdef inline int sink_write(Sink* sink) noexcept nogil:
+    if sink.python.work & (WORK_ROTATE | WORK_REOPEN | WORK_STREAM) or sink.python.busy == BUSY_TEXT:
+        return WRITE_PYTHON
+    if sink.pending.text.size == sink.pending.start and sink.rotation.begins_at == NO_ROTATION:
+        return WRITE_DONE
+    if sink.target == TARGET_STREAM:
+        sink.python.work |= WORK_STREAM
+        return WRITE_PYTHON
+    if sink.file.fd < 0:
+        sink.python.work |= WORK_REOPEN
+        return WRITE_PYTHON
+    if sink.file.lock_fd >= 0:
+        return sink_write_shared(sink)
+    if sink.file.watched and not fd_is_path(sink.file.fd, sink.file.path):
+        sink.python.work |= WORK_REOPEN
+        return WRITE_PYTHON
+    return sink_write_file(sink)

@@ -1,0 +1,45 @@
+# Which ring the calling thread writes to: entered before a record, left after it.
+
+from logly.ring.gate cimport Intake
+from logly.ring.leases cimport FREE_THREADED, latest_ring
+from logly.ring.ring cimport Ring
+from logly.system.atomic cimport fetch_add, fetch_sub, load_pointer, load_relaxed
+from logly.system.lock cimport lock_await, lock_release, lock_spin, lock_try
+
+
+# The ring that the calling thread writes to; it is this thread's alone until `leave_ring`. With a GIL there is one, and whoever
+# holds the GIL has it. Without one every thread has a ring of its own (NULL: not yet, which is seen to off the hot path); but
+# a spool holds one ring for all threads, who take turns.
+cdef inline Ring* enter_ring(Intake* intake) noexcept:
+    cdef Ring* ring
+    if not FREE_THREADED:
+        return intake.ring
+    ring = <Ring*> latest_ring(load_relaxed(&intake.generation))
+    if ring == NULL and load_pointer(&intake.ring) != NULL:
+        return enter_shared_ring(intake)
+    return ring
+
+
+cdef inline Ring* enter_shared_ring(Intake* intake) noexcept:
+    cdef Ring* ring
+    take_ring_lock(intake)
+    ring = intake.ring
+    if ring == NULL:
+        lock_release(&intake.ring_lock)
+    return ring
+
+
+# Never taken while detached: a thread that does not come back, because the interpreter ends, would keep it.
+cdef void take_ring_lock(Intake* intake) noexcept:
+    if lock_spin(&intake.ring_lock):
+        return
+    fetch_add(&intake.ring_lock.waiters, 1)
+    while not lock_try(&intake.ring_lock):
+        with nogil:
+            lock_await(&intake.ring_lock)
+    fetch_sub(&intake.ring_lock.waiters, 1)
+
+
+cdef inline void leave_ring(Intake* intake, const Ring* ring) noexcept nogil:
+    if FREE_THREADED and ring != NULL and load_pointer(&intake.ring) == ring:
+        lock_release(&intake.ring_lock)

@@ -1,0 +1,330 @@
+# A spool whose process has died: its names and records, checked before anything of it is believed.
+
+import sys
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memchr, memcpy, memset
+
+from logly.layout.line cimport MAX_LEVELS, Site
+from logly.layout.message cimport Program
+from logly.ring.record cimport RecordHeader, RecordHeap
+from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
+from logly.spool.format cimport (
+    NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS, SPOOL_VERSION,
+    STAGE_BYTES, Released, SpoolHeader, SpoolSlot, Synced, slot_done, slot_stage, synced_latest,
+)
+from logly.spool.validate cimport Names, record_is_sound
+from logly.system.atomic cimport store_release, store_release32
+from logly.system.clock cimport ClockCalibration, ClockLine, calibration_ns
+from logly.system.fd cimport fd_size
+
+# Of other included files:
+#   registry/name_entries.pxi: NAME_LEVEL, NAME_LOGGER, NAME_SITE, NAME_TEMPLATE, checksum_of
+#   registry/registry.pxi: MAX_SITES, MAX_TEMPLATES, compile_program, free_program, free_site, new_site
+#   spool/spool_file.pxi: BYTE_ORDER_MARK, LATEST_NS, SpoolFile, names_offset_for, offset_of_capacity,
+#       offset_of_live_part, pread, spool_error
+
+
+cdef bint calibration_is_sound(const ClockCalibration* calibration) noexcept:
+    # Wide, because a clock that is corrected between two anchors makes a strange slope; but no NaN.
+    cdef const ClockLine* line = &calibration.lines[calibration.current]
+    return calibration.ticks_are_ns or (-1e6 < line.ns_per_tick < 1e6 and -1e6 < line.ns_per_tick_long < 1e6)
+
+
+cdef class DeadSpool(SpoolFile):
+    """Its ring is private memory here and is prepared for reading; the file stays as it was found."""
+    cdef Names names
+    cdef uint64_t records            # of a dead one, once they have been checked
+    cdef bint is_sound               # and that they are fit to be rendered
+    cdef uint64_t owned_from         # between these positions, blocks of large records are to be freed here
+    cdef uint64_t owned_to
+    cdef dict levels                 # index -> (name, number, colour)
+    cdef bytes logger_name
+    cdef Synced* durable             # the machine was started again since: this is what counts
+
+    def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0):
+        self.durable = NULL
+        self.levels = {}
+        self.logger_name = b""
+        memset(&self.names, 0, sizeof(Names))
+        self.check_header(self.descriptor.fd)
+        self.map(int.from_bytes(pread(self.descriptor.fd, 8, offset_of_capacity()), sys.byteorder), False)
+        self.descriptor.settle()
+        self.read_names()
+        self.check_live_part()
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        self.release_buffers()
+        for i in range(self.names.program_limit):
+            free_program(self.names.programs[i])
+        for i in range(self.names.site_limit):
+            free_site(self.names.sites[i])
+        free(self.names.programs)
+        free(self.names.sites)
+
+    cdef void release_buffers(self) noexcept:
+        self.free_large()
+        SpoolFile.release_buffers(self)
+
+    cdef check_header(self, int fd):
+        cdef bytes data = pread(fd, offset_of_live_part(), 0)
+        cdef bytearray copy
+        cdef SpoolHeader* header  # its fixed part only: the whole is too much for the small stack of a thread on musl
+        cdef uint32_t said
+        if len(data) < <Py_ssize_t> offset_of_live_part() or not data.startswith(b"LOGLYSPL"):
+            raise spool_error(self.path, "not a spool of logly")
+        copy = bytearray(data)
+        header = <SpoolHeader*> <char*> copy
+        said = header.checksum
+        header.checksum = 0
+        if header.byte_order != BYTE_ORDER_MARK:
+            raise spool_error(self.path, "written on a machine of another byte order")
+        if header.version != SPOOL_VERSION or header.header_size != sizeof(SpoolHeader):
+            raise spool_error(
+                self.path, f"format {header.version}, this logly reads {SPOOL_VERSION}: recover it with the one that wrote it",
+            )
+        if said != checksum_of(bytes(copy)):
+            raise spool_error(self.path, "damaged: the header's checksum is wrong")
+        if (
+            header.ring_capacity < 4096 or header.ring_capacity & (header.ring_capacity - 1)
+            or header.ring_offset != RING_OFFSET or header.names_offset != names_offset_for(header.ring_capacity)
+            or header.blobs_offset != header.names_offset + NAMES_BYTES
+        ):
+            raise spool_error(self.path, "damaged: the header contradicts itself")
+        if fd_size(fd) < <int64_t> header.names_offset:
+            raise spool_error(self.path, "damaged: the file is too short")
+
+    cdef damaged(self, str what):
+        return spool_error(self.path, f"damaged: {what}")
+
+    cdef read_names(self):
+        cdef uint64_t at = self.spool.header.names_offset
+        self.names.programs = <Program**> calloc(MAX_TEMPLATES, sizeof(void*))
+        self.names.sites = <Site**> calloc(MAX_SITES, sizeof(void*))
+        if self.names.programs == NULL or self.names.sites == NULL:
+            raise MemoryError
+        self.names.program_limit = MAX_TEMPLATES
+        self.names.site_limit = MAX_SITES
+        while at < self.spool.header.blobs_offset:
+            front = pread(self.fd, 16, at)
+            size = int.from_bytes(front[:4], "little")
+            kind = int.from_bytes(front[4:8], "little")
+            number = int.from_bytes(front[8:12], "little")
+            checksum = int.from_bytes(front[12:], "little")
+            if size == 0 or at + 16 + size > self.spool.header.blobs_offset:
+                break
+            body = pread(self.fd, size, at + 16)
+            if checksum != checksum_of(front[:12] + body):
+                break  # the process died while it was written: no record refers to it
+            try:
+                self.read_name(kind, number, name_parts(body))
+            except (ValueError, IndexError):
+                raise self.damaged(f"name {number} of kind {kind}") from None
+            at += 16 + size
+
+    cdef read_name(self, int kind, uint32_t number, list parts):
+        cdef Program* program
+        cdef Site* site
+        # Lists are not checked for their bounds here.
+        if len(parts) < (4 if kind == NAME_SITE else 3 if kind == NAME_LEVEL else 1):
+            raise ValueError
+        if kind == NAME_TEMPLATE and 0 < number < MAX_TEMPLATES:
+            program = compile_program(parts[0].decode("utf-8", "surrogatepass"))
+            program.id = number
+            free_program(self.names.programs[number])
+            self.names.programs[number] = program
+        elif kind == NAME_SITE and 0 < number < MAX_SITES:
+            site = new_site((
+                parts[0].decode("utf-8", "replace"), parts[1].decode("utf-8", "replace"),
+                parts[2].decode("utf-8", "replace"), int(parts[3]),
+            ))
+            free_site(self.names.sites[number])
+            self.names.sites[number] = site  # its id stays 0: no routing is remembered for it
+        elif kind == NAME_LEVEL and number < MAX_LEVELS:
+            name = parts[0].decode("utf-8", "replace")
+            color = parts[2].decode("utf-8", "replace")
+            # Written into lines as they are; a live logger's are checked where they are set.
+            if not name.isprintable() or not color.removeprefix("\x1b[").isprintable():
+                raise ValueError
+            self.levels[number] = (name, int(parts[1]), color)
+        elif kind == NAME_LOGGER:
+            self.logger_name = parts[0]
+
+    cdef check_live_part(self):
+        cdef SpoolHeader* header = self.spool.header
+        cdef const Released* released
+        cdef uint64_t head = header.positions.head
+        cdef SpoolSlot* slot
+        cdef int i
+        if header.boot and header.boot != self.this_boot:
+            self.durable = synced_latest(header)
+            if self.durable == NULL:
+                raise self.damaged("the machine was started again, and the last sync had failed")
+            if (
+                self.durable.head - self.durable.position > header.ring_capacity
+                or (self.durable.head | self.durable.position) & 7
+                or self.durable.calibration.current > 1 or not calibration_is_sound(&self.durable.calibration)
+            ):
+                raise self.damaged("the synced positions are impossible")
+            return
+        if header.released_current > 1 or header.calibration.current > 1:
+            raise self.damaged("an index is out of range")
+        released = &header.released[header.released_current]
+        if not calibration_is_sound(&header.calibration):
+            raise self.damaged("the clock is impossible")
+        if head - released.position > header.ring_capacity or (head | released.position) & 7:
+            raise self.damaged("the ring's positions are impossible")
+        for i in range(SPOOL_SLOTS):
+            slot = &header.slot[i]
+            if slot.name_size > SLOT_NAME_BYTES or slot.state > SLOT_WRITTEN:
+                raise self.damaged("a sink's progress is impossible")
+            if slot.state == SLOT_WRITING and not self.has_staged(slot):
+                raise self.damaged("a sink's progress is impossible")
+            if memchr(slot.name, 0, slot.name_size) != NULL:
+                raise self.damaged("a sink's path is none")
+
+    cdef bint has_staged(self, const SpoolSlot* slot) except -1:
+        cdef uint64_t end = <uint64_t> fd_size(self.fd)
+        if slot.offset >> 62:
+            return False
+        if slot.blob == 0:
+            return slot.length <= STAGE_BYTES
+        return self.spool.header.blobs_offset <= slot.blob <= end and slot.length <= end - slot.blob
+
+    def begun_writes(self):
+        """[(slot, path, device, inode, offset, bytes)] of writes that may have been cut short."""
+        cdef SpoolSlot* slot
+        cdef int i
+        begun = []
+        if self.durable != NULL:
+            return begun  # their pages may be of any time
+        for i in range(SPOOL_SLOTS):
+            slot = &self.spool.header.slot[i]
+            if slot.name_size and slot.state == SLOT_WRITING:
+                if slot.blob:
+                    staged = pread(self.fd, slot.length, slot.blob)
+                else:
+                    staged = slot_stage(&self.spool, slot)[: slot.length]
+                begun.append((i, slot.name[: slot.name_size], slot.device, slot.inode, slot.offset, staged))
+        return begun
+
+    def settle(self, int index, bint is_written):
+        """The write that had begun there is complete, or none of its bytes is in the file."""
+        store_release32(&self.spool.header.slot[index].state, SLOT_WRITTEN if is_written else SLOT_IDLE)
+
+    def check(self):
+        """Makes sure that all records of a dead one can be rendered, before anything is changed or delivered.
+
+        Raises:
+            SpoolError: one is damaged.
+        """
+        self.records = self.prepare()
+        self.is_sound = True
+
+    cdef uint64_t prepare(self) except? 0:
+        """Makes the ring (private memory here) fit to be consumed; returns how many records there are. Once only."""
+        cdef SpoolHeader* header = self.spool.header
+        cdef uint64_t at = header.released[header.released_current & 1].position
+        cdef uint64_t head = header.positions.head
+        cdef uint64_t count = 0
+        cdef uint64_t room
+        cdef int64_t time_ns
+        cdef ClockCalibration calibration = header.calibration
+        cdef RecordPrefix* prefix
+        cdef RecordHeader* record
+        if self.durable != NULL:
+            at = self.durable.position
+            head = self.durable.head
+            calibration = self.durable.calibration
+        self.owned_from = self.owned_to = at
+        while at != head:
+            room = header.ring_capacity - (at & (header.ring_capacity - 1))
+            if room > head - at:
+                room = head - at
+            prefix = <RecordPrefix*> (<char*> self.data.buf + (at & (header.ring_capacity - 1)))
+            if prefix.size < PREFIX_SIZE or prefix.size & 7 or prefix.size > room:
+                raise self.damaged(f"record {count} has an impossible size")
+            if prefix.kind == RECORD_HEAP:
+                record = self.load_large(<RecordHeap*> prefix, count)
+            elif prefix.kind == RECORD_INLINE:
+                record = <RecordHeader*> prefix
+                if not record_is_sound(<const char*> record, prefix.size, &self.names):
+                    raise self.damaged(f"record {count} is not one")
+            elif prefix.kind == RECORD_PADDING:
+                at += prefix.size
+                continue
+            else:
+                raise self.damaged(f"record {count} is of no known kind")
+            # Stamps become plain time here: the clock they were taken by may be gone.
+            time_ns = calibration_ns(&calibration, record.ticks)
+            if not 0 <= time_ns < LATEST_NS:
+                raise self.damaged(f"record {count} has an impossible time")
+            record.ticks = <uint64_t> time_ns
+            count += 1
+            at += prefix.size
+            self.owned_to = at
+        return count
+
+    cdef void free_large(self) noexcept:
+        """Blocks of large records that no engine took over."""
+        cdef RecordHeap* heap
+        while self.owned_from != self.owned_to:
+            heap = <RecordHeap*> (<char*> self.data.buf + (self.owned_from & (self.spool.header.ring_capacity - 1)))
+            if heap.kind == RECORD_HEAP:
+                free(heap.block)
+            self.owned_from += heap.size
+
+    cdef believe_durable(self):
+        """Makes the header say what was synced. The last store is that of `boot`: until then the next one begins here, too."""
+        cdef SpoolHeader* header = self.spool.header
+        cdef int i
+        if self.durable == NULL:
+            return
+        for i in range(SPOOL_SLOTS):
+            memset(&header.slot[i], 0, sizeof(SpoolSlot))
+        header.released[0].position = self.durable.position
+        header.released[0].sequence = self.durable.sequence
+        header.released_current = 0
+        header.positions.head = self.durable.head
+        header.calibration = self.durable.calibration
+        store_release(&header.boot, self.this_boot)
+        self.durable = NULL
+
+    cdef RecordHeader* load_large(self, RecordHeap* heap, uint64_t number) except NULL:
+        cdef uint64_t size
+        cdef bytes data
+        if heap.size < sizeof(RecordHeap):
+            raise self.damaged(f"record {number} is not one")
+        size = heap.block_size
+        heap.block = NULL
+        if heap.blob < self.spool.header.blobs_offset or size > <uint64_t> fd_size(self.fd):
+            raise self.damaged(f"record {number} is not one")
+        data = pread(self.fd, size, heap.blob)
+        if <uint64_t> len(data) != size or not record_is_sound(<const char*> data, size, &self.names):
+            raise self.damaged(f"record {number} is not one")
+        heap.block = <char*> malloc(size)
+        if heap.block == NULL:
+            raise MemoryError
+        memcpy(heap.block, <const char*> data, size)
+        return <RecordHeader*> heap.block
+
+    cdef uint64_t undelivered(self):
+        """Number of the first record that some sink file lacked; with no sink files, of the first that is there."""
+        cdef uint64_t first = <uint64_t> -1
+        cdef int i
+        for i in range(SPOOL_SLOTS):
+            if self.spool.header.slot[i].name_size:
+                first = min(first, slot_done(&self.spool.header.slot[i]))
+        return self.spool.header.released[self.spool.header.released_current].sequence if first == <uint64_t> -1 else first
+
+
+cdef list name_parts(bytes body):
+    cdef list parts = []
+    cdef Py_ssize_t at = 0
+    while at + 4 <= len(body):
+        size = int.from_bytes(body[at : at + 4], "little")
+        parts.append(body[at + 4 : at + 4 + size])
+        at += 4 + size
+    return parts
