@@ -15,7 +15,7 @@ from libc.string cimport memchr, memcpy, memset
 
 from logly.layout.line cimport MAX_LEVELS, Site
 from logly.layout.message cimport Program
-from logly.ring.record cimport RecordHeader, RecordHeap
+from logly.ring.record cimport ONLY_ORIGIN, RecordHeader, RecordHeap
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
 from logly.spool.format cimport (
     HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS,
@@ -306,6 +306,7 @@ cdef class SpoolFile(NameTaker):
             raise MemoryError
         self.names.program_limit = MAX_TEMPLATES
         self.names.site_limit = MAX_SITES
+        self.names.origin_limit = ONLY_ORIGIN + 1
         while at < self.spool.header.blobs_offset:
             front = pread(self.fd, 16, at)
             size = int.from_bytes(front[:4], "little")
