@@ -20,7 +20,7 @@ class Record:
     """One log record, made on the flusher's thread for one sink: changing it changes no line.
 
     Attributes:
-        time_ns: nanoseconds since the epoch.
+        time_ns: nanoseconds since the epoch. A record that came through `StdlibHandler` may have a time of its own.
         level: the level's name, such as ``"INFO"``.
         level_number: its number.
         message: the formatted message.

@@ -62,8 +62,13 @@ class StdlibHandler(logging.Handler):
     the root logger it is the file's.
 
     A record that came through a `QueueListener`, a socket or a pickle keeps the thread, the thread's name and the
-    process that it was made in. The name of another process is the field ``process_name``. The time of a record is the
-    time at which the handler got it.
+    process that it was made in, and its own time. The name of another process is the field ``process_name``.
+
+    The time is the record's own (``created``, to the microsecond) if the record was made by another thread or process,
+    or more than a millisecond ago. Otherwise it is the time at which the handler got it. The record's own time is only
+    shown: lines stay in the order in which the handler got them, and a record of yesterday rotates no file.
+
+    Level numbers are those of `logging`, from 0 to 32767. A record with another one goes to `handleError`.
 
     A formatter (`setFormatter`, ``formatter`` in dictConfig) makes the message: its whole text, traceback included, is
     what ``{message}`` shows, and there is no ``{exception}``. Without one, the sink's layout alone decides how a line
@@ -124,7 +129,7 @@ class StdlibHandler(logging.Handler):
                     fields["stack_info"] = record.stack_info
             module = record.module if record.name == "root" else record.name
             place = (module, record.funcName or "?", record.pathname, record.lineno)
-            origin = (record.thread, record.threadName, record.process)
+            origin = (record.thread, record.threadName, record.process, record.created)
             emit_from(self.logger, record.levelno, message, fields, error, place, origin)
         except RecursionError:  # as in logging's own handlers
             raise
@@ -198,7 +203,7 @@ class StdlibSink:
             module=filename.rpartition(".")[0] or filename,
             funcName=record.function,
             lineno=record.lineno,
-            created=record.time_ns / 1e9,
+            created=record.time_ns / 1_000_000_000,  # two ints: the float nearest to the quotient
             msecs=record.time_ns // 1_000_000 % 1000,
             thread=record.thread,
             threadName=record.thread_name,

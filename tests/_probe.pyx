@@ -11,15 +11,20 @@ from logly.caller.encode cimport (
     NO_ROOM,
     NOT_NATIVE,
     Call,
+    Origin,
     encode,
     encode_in_place,
     finish_record,
     put_value,
 )
+from logly.flusher.state cimport NEED_THREAD
 from logly.ring.record cimport (
     HAS_EXCEPTION,
+    HAS_PROCESS,
     HAS_SITE,
     HAS_THREAD_NAME,
+    HAS_TIME,
+    KNOWN_FLAGS,
     TAG_BYTES,
     TAG_FALSE,
     TAG_FLOAT,
@@ -258,9 +263,18 @@ def value_roundtrip(value, size_t room):
         free(block)
 
 
-def record_roundtrip(str message, dict fields, tuple site, str thread_name, tuple exception):
-    """A record with all parts, read back by the consumer's view: (message, fields, site, thread name, exception)."""
+HEADER_BYTES = sizeof(RecordHeader)
+
+
+def record_roundtrip(
+    str message, dict fields, tuple site, str thread_name, tuple exception, int level_number=0, uint64_t process=0, time_ns=None,
+):
+    """A record with all parts, read back by the consumer's view.
+
+    (message, fields, site, thread name, exception, level's number, process, time, thread)
+    """
     cdef Call call
+    cdef Origin origin
     cdef PyObject* values[64]
     cdef PyObject* place[4]
     cdef PyObject* error[4]
@@ -287,13 +301,30 @@ def record_roundtrip(str message, dict fields, tuple site, str thread_name, tupl
         for i in range(4):
             error[i] = <PyObject*> exception[i]
         call.exception = error
+    call.level_number = level_number
+    call.site = 7
+    call.level = 3
+    memset(&origin, 0, sizeof(Origin))
+    origin.process = process
+    origin.thread = 77
+    if time_ns is not None:
+        origin.has_time = True
+        origin.time_ns = time_ns
+    call.origin = &origin
+    memset(block, 0xEE, sizeof(block))
     out.at = block
     out.end = block + sizeof(block)
-    if encode(&out, &call, 0) != ENCODED:
+    if encode(&out, &call, NEED_THREAD) != ENCODED:
         raise AssertionError("not encoded")
     if finish_record(block, &out) % 8:
         raise AssertionError("not aligned")
     record_view(block, &view)
+    if (view.header.template_id, view.header.site, view.header.args, view.header.level) != (0, 7, 0, 3):
+        raise AssertionError("the header's numbers have changed")
+    if view.header.origin or view.header.flags & ~<uint32_t> KNOWN_FLAGS or view.header.kind != RECORD_INLINE:
+        raise AssertionError("the header says what nobody wrote")
+    if (view.header.flags & HAS_PROCESS != 0) != (process != 0):
+        raise AssertionError("a process is told of, or is not")
     return view_objects(&view)
 
 
@@ -319,7 +350,8 @@ cdef tuple view_objects(RecordView* view):
         exception = (kind, text, stack, read_value(&view.exception))
     if header.flags & HAS_THREAD_NAME:
         name = text_of(&view.thread_name)
-    return (message, fields, site, name, exception)
+    time_ns = view.time_ns if header.flags & HAS_TIME else None
+    return (message, fields, site, name, exception, header.level_number, view.process, time_ns, view.thread)
 
 
 cdef str text_of(const Value* value):

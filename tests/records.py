@@ -2,6 +2,8 @@
 
 #: NOTICE is a level that must have been added. LARGE: how long the text is that does not go into the ring in place.
 RECORDS_OF_EVERY_KIND = """
+import logging
+from logly import StdlibHandler
 logger.info("plain {} braces")
 for number in (1, -2, 2**63, 2**80):
     logger.info("{} {:>8} {!r} {:.3f}", number, "right", "quoted", 2.5)
@@ -15,6 +17,9 @@ try:
     1 / 0
 except ZeroDivisionError:
     logger.exception("it failed: {}", "here")
+far = logging.makeLogRecord({"msg": "of yesterday, of another process", "levelno": 30, "created": 1700000000.25})
+far.process, far.thread, far.threadName = 4242, 77, "far"
+StdlibHandler(logger).handle(far)
 logger.info("x" * LARGE, exc_info=False)  # not in place: a block of its own
 logger.info(f"made {1} by the caller")
 """

@@ -57,6 +57,8 @@ def test_every_field_is_documented_and_the_page_is_up_to_date():
         ("custom_levels", {"info": 21}, "no level has yet"),
         ("custom_levels", {"a": 21, "A": 22}, "no level has yet"),
         ("custom_levels", {"a": "x"}, "int from 0"),
+        ("custom_levels", {"a": 32768}, "32767"),
+        ("custom_levels", {"a": -1}, "int from 0"),
         ("level_colors", {"inof": "red"}, "did you mean 'INFO'"),
         ("level_colors", {"info": "rde"}, "did you mean 'red'"),
         ("spool", "", "name of a file"),

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from logly.levels import MAX_LEVEL
+
 from .tools import run_threads
 
 probe = pytest.importorskip("tests._probe", reason="built with LOGLY_BUILD=probe only")
@@ -288,7 +290,16 @@ SHORT = st.text(st.characters(codec=None), max_size=12)
     site=st.none() | st.tuples(SHORT, SHORT, SHORT, st.integers(0, 2**31 - 1)),
     thread_name=st.none() | SHORT,
     exception=st.none() | st.tuples(SHORT, SHORT, SHORT, SHORT),
+    level_number=st.integers(0, MAX_LEVEL),
+    process=st.integers(0, 2**64 - 1),
+    time_ns=st.none() | st.integers(-(2**63), 2**63 - 1),
 )
-def test_the_consumer_finds_every_part_of_a_record(message, fields, site, thread_name, exception):
-    parts = probe.record_roundtrip(message, fields, site, thread_name, exception)
-    assert parts == (message, fields, site, thread_name, exception)
+def test_the_consumer_finds_every_part_of_a_record(
+    message, fields, site, thread_name, exception, level_number, process, time_ns
+):
+    given = (message, fields, site, thread_name, exception, level_number, process, time_ns)
+    assert probe.record_roundtrip(*given) == (*given, 77)
+
+
+def test_a_header_has_32_bytes():
+    assert probe.HEADER_BYTES == 32

@@ -513,10 +513,16 @@ def poke(path: Path, offset: int, data: bytes) -> None:
         (lambda path: path.write_bytes(b"something else entirely" * 1000), "not a spool"),
         (lambda path: os.truncate(path, 100_000), "too short"),
         (lambda path: poke(path, 8, struct.pack("<I", 99)), "format 99"),
+        (
+            lambda path: poke(path, 8, struct.pack("<I", 3)),
+            "format 3, this logly reads 4: recover it with the one that wrote",
+        ),
         (lambda path: poke(path, 24, b"\xff" * 8), "checksum"),
         (lambda path: poke(path, 12, b"\xff"), "byte order"),
         (lambda path: poke(path, 65536 + 16 * 131072, bytes(8)), "impossible size"),
         (lambda path: poke(path, 65536 + 16 * 131072 + 7, b"\x80"), "record 0 is not one"),  # a flag of the future
+        (lambda path: poke(path, 65536 + 16 * 131072 + 28, b"\xff\xff"), "record 0 is not one"),  # level -1
+        (lambda path: poke(path, 65536 + 16 * 131072 + 30, b"\x01"), "record 0 is not one"),  # an unknown origin
         (lambda path: poke(path, 128, b"\x01"), "positions"),
     ],
 )

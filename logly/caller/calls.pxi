@@ -299,8 +299,8 @@ def emit_from(
 ):
     """A record on behalf of a frame, of a traceback's first entry, or of a (module, function, path, line).
 
-    `text` is finished: whatever stands in it, it is written as it is. `origin`: the (thread, thread's name, process) where
-    the record was made; None: the calling ones.
+    `text` is finished: whatever stands in it, it is written as it is. `origin`: the (thread, thread's name, process,
+    time in seconds since 1970) where and when the record was made; None: the calling ones, now.
     """
     cdef bint is_short = False
     try:

@@ -4,9 +4,11 @@ import sys
 import threading
 from logly.errors import show
 
+from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.math cimport floor, rint
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
@@ -15,6 +17,7 @@ from logly.layout.message cimport MAX_ARGS, Program
 from logly.ring.gate cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME
 from logly.ring.record cimport EXCEPTION_TEXTS, MAX_RECORD_BYTES, Cursor
 from logly.system.atomic cimport load_relaxed, load_relaxed32
+from logly.system.clock cimport clock_wall_ns
 from logly.system.cpython cimport (
     PyContextVar_Get, PyErr_Clear, PyThreadState_Get, PyThread_get_thread_ident, Py_DecRef, Py_IncRef, frame_of,
     tuple_item, tuple_length,
@@ -204,7 +207,7 @@ cdef bint emit_text(
             name = current_thread_name() if origin is None else safe_str(origin[1])
         block = FieldBlock(fields, None, limit) if fields else None
         if origin is not None:
-            numbers = origin_of(core, origin[0], origin[2])
+            numbers = origin_of(core, origin[0], origin[2], origin[3])
             own = &numbers
     except (RecursionError, MemoryError):
         raise
@@ -215,14 +218,45 @@ cdef bint emit_text(
     return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, own)
 
 
-cdef Origin origin_of(Core core, object thread, object process) except *:
-    """Of what `logging` says; what is no number (`logging.logThreads` is off) is not known, or is the caller's."""
+cdef int64_t SAME_TIME_NS = 1_000_000
+cdef int64_t LAST_SECOND = 9_200_000_000  # after 1970: nanoseconds are held in 64 bits
+
+
+cdef Origin origin_of(Core core, object thread, object process, object created) except *:
+    """Of what `logging` says; what is no number (`logging.logThreads` is off) is not known, or is the caller's.
+
+    `created` is kept where the record was made elsewhere, or a while ago. A record that was made here and now has the time of
+    the call, which is more exact, and 8 bytes less.
+    """
     cdef Origin origin
     origin.process = word_of(process, core.intake.process)
     if origin.process == core.intake.process:
         origin.process = 0
     origin.thread = word_of(thread, 0 if origin.process else PyThread_get_thread_ident())
+    origin.time_ns = 0
+    origin.has_time = seconds_to_ns(created, &origin.time_ns)
+    if origin.has_time and origin.process == 0 and origin.thread == <uint64_t> PyThread_get_thread_ident():
+        origin.has_time = not -SAME_TIME_NS <= clock_wall_ns() - origin.time_ns <= SAME_TIME_NS
     return origin
+
+
+cdef bint seconds_to_ns(object seconds, int64_t* ns) except -1:
+    """Rounded to microseconds, as `datetime.fromtimestamp` does: a float of today's time is no finer.
+
+    False: it is no number, or beyond the years 1678 to 2261.
+    """
+    cdef double value, whole
+    if isinstance(seconds, float):
+        value = PyFloat_AS_DOUBLE(seconds)
+    elif type(seconds) is int and -LAST_SECOND < seconds < LAST_SECOND:
+        value = seconds
+    else:
+        return False
+    if not -LAST_SECOND < value < LAST_SECOND:
+        return False
+    whole = floor(value)
+    ns[0] = <int64_t> whole * 1_000_000_000 + <int64_t> rint((value - whole) * 1e6) * 1000
+    return True
 
 
 cdef uint64_t word_of(object value, uint64_t otherwise) except *:

@@ -15,9 +15,9 @@ from logly.registry.table cimport Table, table_find
 from logly.ring.gate cimport NEED_THREAD, Intake, intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport (
-    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, MAY_REPEAT, TAG_BYTES,
+    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, MAY_REPEAT, TAG_BYTES,
     TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor,
-    RecordHeader, align_record, put_counted, put_raw, put_tag, put_word,
+    RecordHeader, align_record, put_counted, put_raw, put_record_end, put_tag, put_word,
 )
 from logly.ring.ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_reload_tail, ring_window
 from logly.system.atomic cimport load_pointer, load_relaxed, load_relaxed32, store_relaxed
@@ -40,6 +40,8 @@ cdef enum Encoded:
 cdef struct Origin:
     uint64_t thread
     uint64_t process           # 0: this one
+    bint has_time
+    int64_t time_ns            # since 1970, where it has a time
 
 
 # One log call. Everything is borrowed from the caller's frame.
@@ -176,6 +178,10 @@ cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uin
         flags[0] |= HAS_PROCESS
         if not put_raw(out, &call.origin.process, 8):
             return False
+    if call.origin != NULL and call.origin.has_time:
+        flags[0] |= HAS_TIME
+        if not put_raw(out, &call.origin.time_ns, 8):
+            return False
     if needs & NEED_THREAD:
         ident = call.origin.thread if call.origin != NULL else thread_ident(PyThreadState_Get())
         flags[0] |= HAS_THREAD
@@ -243,9 +249,10 @@ cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept n
     header.flags = flags
     header.template_id = call.program.id if call.program != NULL else 0
     header.site = call.site
-    header.args = <uint16_t> call.arg_count if call.program != NULL else 0
-    header.fields = <uint16_t> (fields + call.bound_fields + call.context_fields)
-    header.level_number = call.level_number
+    put_record_end(
+        header, <uint16_t> call.arg_count if call.program != NULL else 0,
+        <uint16_t> (fields + call.bound_fields + call.context_fields), call.level_number,
+    )
     return ENCODED
 
 
@@ -301,9 +308,7 @@ cdef inline int text_in_place(
     header.flags = 0
     header.template_id = 0
     header.site = site
-    header.args = 0
-    header.fields = 0
-    header.level_number = number
+    put_record_end(header, 0, 0, number)
     if needs & NEED_THREAD:
         ident = thread_ident(PyThreadState_Get())
         memcpy(at, &ident, 8)

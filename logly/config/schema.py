@@ -111,7 +111,7 @@ class LoggerConfig:
         "colour by level: names (`bold yellow`, `bright_red`, `red on white`) or SGR codes (`31;1`)",
     )
     custom_levels: "Mapping[str, int]" = _table(
-        checks.custom_levels, "number of each further level by name; matched in any case"
+        checks.custom_levels, "number (0 to 32767) of each further level by name; matched in any case"
     )
     timezone: 'Literal["local", "utc"]' = _setting(
         "local",

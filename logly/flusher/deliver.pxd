@@ -17,7 +17,7 @@ from logly.flusher.state cimport RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_N
 from logly.flusher.write cimport sink_write
 from logly.layout.line cimport Line, write_message
 from logly.layout.text_layout cimport render_line
-from logly.ring.record cimport IS_NOTICE, TAG_UTF8, RecordHeader, align_record, record_view
+from logly.ring.record cimport HAS_TIME, IS_NOTICE, TAG_UTF8, RecordHeader, align_record, put_record_end, record_view
 from logly.ring.ring cimport RECORD_INLINE
 from logly.spool.format cimport slot_pass
 from logly.system.atomic cimport load_pointer, load_relaxed32
@@ -63,7 +63,7 @@ cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint3
     header.level = 4
     header.flags = IS_NOTICE
     header.ticks = clock_ticks()
-    header.level_number = 30
+    put_record_end(header, 0, 0, 30)
     record[sizeof(RecordHeader)] = TAG_UTF8
     memcpy(record + sizeof(RecordHeader) + 1, &size, 4)
     memcpy(record + sizeof(RecordHeader) + 5, text, size)
@@ -200,7 +200,8 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     header = line.view.header
     if calibration_is_due(&engine.workspace.calibration, header.ticks):
         calibration_refresh(&engine.workspace.calibration)
-    line.time_ns = calibration_ns(&engine.workspace.calibration, header.ticks)
+    line.logged_ns = calibration_ns(&engine.workspace.calibration, header.ticks)
+    line.time_ns = line.view.time_ns if header.flags & HAS_TIME else line.logged_ns
     line.level = &engine.levels.level[header.level]
     line.site = load_pointer(&engine.sites[header.site]) if header.site else NULL
     line.program = load_pointer(&engine.programs[header.template_id]) if header.template_id else NULL
@@ -233,18 +234,19 @@ cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* he
 
 
 # What belongs to the old file goes there first; the line to come waits in the buffer for the new one.
-cdef inline void begin_new_file(Engine* engine, Sink* sink, int64_t time_ns) noexcept nogil:
+cdef inline void begin_new_file(Engine* engine, Sink* sink, int64_t logged_ns) noexcept nogil:
     if sink.rotation.begins_at == NO_ROTATION:
         sink.rotation.begins_at = sink.pending.appended
-        sink.rotation.begins_ns = time_ns
+        sink.rotation.begins_ns = logged_ns
         engine_write(engine, sink)
 
 
 cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
     cdef size_t start
-    # One comparison tells both a period that is over and a clock that was set back.
-    if <uint64_t> (line.time_ns - sink.file.period_from_ns) >= sink.file.period_ns:
-        begin_new_file(engine, sink, line.time_ns)
+    # One comparison tells both a period that is over and a clock that was set back. A record's own time may be of yesterday:
+    # it is shown, and starts no file.
+    if <uint64_t> (line.logged_ns - sink.file.period_from_ns) >= sink.file.period_ns:
+        begin_new_file(engine, sink, line.logged_ns)
     start = sink.pending.text.size
     render_line(&sink.pending.text, sink.layout, line, &engine.workspace.scratch)
     sink_finish_line(engine, sink, start, sequence)

@@ -117,7 +117,8 @@ cdef struct Layout:
 # All that a line is made from.
 cdef struct Line:
     RecordView view
-    int64_t time_ns        # since the epoch
+    int64_t logged_ns      # time of the call, since 1970: periods and order go by it
+    int64_t time_ns        # what is shown: the record's own time where it has one
     const Level* level
     const Site* site       # NULL: unknown
     const Program* program # NULL: the message is text

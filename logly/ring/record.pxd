@@ -1,14 +1,16 @@
 """Layout of a record in the ring, and tagged values in and out of it.
 
-    RecordHeader | process? | thread id? | thread name? | inline site? | message or arguments | fields | exception?
+    RecordHeader | process? | time? | thread id? | thread name? | inline site? | message or arguments | fields | exception?
 
 Everything is packed (values are read and written with memcpy); `RecordHeader.size` is rounded up to 8.
 A value is one tag byte and its payload; a text is its code units exactly as CPython stores them, so that
 the producer copies and never transcodes. A field is a text value (the key) and a value.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcmp, memcpy
+
+from logly.system.assertions cimport assert_that
 
 cdef enum:
     MAX_FIELD_BYTES = 1 << 26      # of all the fields of one call, bind or context
@@ -39,20 +41,42 @@ cdef enum RecordFlag:
     IS_ECHO = 128          # logged by the write method of a sink's stream
     IS_NOTICE = 32         # logly's own ("N records dropped"): not in the books
     HAS_PROCESS = 256      # the record was made in another process than the one that logs it
-    KNOWN_FLAGS = 511      # all of them
+    HAS_TIME = 512         # the record has a time of its own, which is shown in place of that of the call
+    KNOWN_FLAGS = 1023     # all of them
 
 
+# 32 bytes. `ticks` is the time of the call: it orders records, and rotation goes by it. What is shown is another time
+# where the record has one of its own (HAS_TIME).
 cdef struct RecordHeader:
     uint32_t size          # RecordPrefix begins here
     uint8_t kind
-    uint8_t level
+    uint8_t level          # index into the engine's level table: name and colour
     uint16_t flags
     uint64_t ticks         # see system/clock.pxd
     uint32_t template_id   # 0: the message is one text value
     uint32_t site          # 0: none, or inline
+    # RecordEnd begins here
     uint16_t args
     uint16_t fields
-    int32_t level_number   # what filters compare
+    int16_t level_number   # what filters compare: 0 to MAX_LEVEL (logly/levels.py), which is all that a log call takes
+    uint16_t origin
+
+
+cdef enum:
+    # The number of a pair of (logger name, set of sinks). There is one pair per engine today: its name and all of its sinks.
+    # When there are more, each gets a number, and a program may make any number of them (a logger per tenant). The pairs
+    # that come after the 65,535 others share one number that is kept for them, with a flag that says that the record
+    # carries its name itself, as HAS_SITE does for call sites. The consumer then finds the set of sinks by that name: this
+    # is slower, and as correct.
+    ONLY_ORIGIN = 0
+
+
+# The last 8 bytes of a header, which are written by one store.
+cdef struct RecordEnd:
+    uint16_t args
+    uint16_t fields
+    int16_t level_number
+    uint16_t origin
 
 
 # What a RECORD_HEAP record holds after its prefix: the record proper is elsewhere.
@@ -164,6 +188,13 @@ cdef inline bint same_text(const Value* a, const Value* b) noexcept nogil:
     )
 
 
+cdef inline void put_record_end(RecordHeader* header, uint16_t args, uint16_t fields, int32_t level_number) noexcept nogil:
+    cdef RecordEnd end = RecordEnd(args, fields, <int16_t> level_number, ONLY_ORIGIN)
+    assert_that(end.level_number == level_number)
+    assert_that(level_number >= 0)
+    memcpy(&header.args, &end, sizeof(RecordEnd))
+
+
 cdef inline uint64_t align_record(uint64_t size) noexcept nogil:
     return (size + 7) & ~<uint64_t> 7
 
@@ -190,6 +221,7 @@ cdef struct FieldIndex:
 cdef struct RecordView:
     const RecordHeader* header
     uint64_t process       # 0: the one that logged the record
+    int64_t time_ns        # since 1970: the record's own, where HAS_TIME is set
     uint64_t thread
     Value thread_name
     Value site_module
@@ -224,6 +256,9 @@ cdef inline void record_view(const char* record, RecordView* view) noexcept nogi
     view.site_path.data = NULL
     if header.flags & HAS_PROCESS:
         memcpy(&view.process, at, 8)
+        at += 8
+    if header.flags & HAS_TIME:
+        memcpy(&view.time_ns, at, 8)
         at += 8
     if header.flags & HAS_THREAD:
         memcpy(&view.thread, at, 8)

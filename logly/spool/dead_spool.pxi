@@ -8,7 +8,7 @@ from libc.string cimport memchr, memcpy, memset
 
 from logly.layout.line cimport MAX_LEVELS, Site
 from logly.layout.message cimport Program
-from logly.ring.record cimport RecordHeader, RecordHeap
+from logly.ring.record cimport ONLY_ORIGIN, RecordHeader, RecordHeap
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
 from logly.spool.format cimport (
     NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS, SPOOL_VERSION,
@@ -48,6 +48,7 @@ cdef class DeadSpool(SpoolFile):
         self.levels = {}
         self.logger_name = b""
         memset(&self.names, 0, sizeof(Names))
+        self.names.origin_limit = ONLY_ORIGIN + 1
         self.check_header(self.descriptor.fd)
         self.map(int.from_bytes(pread(self.descriptor.fd, 8, offset_of_capacity()), sys.byteorder), False)
         self.descriptor.settle()

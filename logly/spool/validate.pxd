@@ -10,8 +10,8 @@ from libc.string cimport memcpy
 from logly.layout.line cimport Site
 from logly.layout.message cimport MAX_ARGS, Program
 from logly.ring.record cimport (
-    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, KNOWN_FLAGS, TAG_BYTES,
-    TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, unit_size,
+    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, KNOWN_FLAGS,
+    TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, unit_size,
 )
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly.text.unicode cimport utf8_decode
@@ -22,6 +22,7 @@ cdef struct Names:
     uint32_t program_limit
     Site** sites
     uint32_t site_limit
+    uint32_t origin_limit      # numbers of origins: the names define one, the logger's name with all of its sinks
 
 
 cdef struct Reading:
@@ -124,9 +125,11 @@ cdef inline bint record_is_sound(const char* record, uint64_t room, const Names*
     source.end = record + header.size
     if header.site and (header.site >= names.site_limit or names.sites[header.site] == NULL):
         return False
-    if header.flags & ~<uint32_t> KNOWN_FLAGS:
+    if header.flags & ~<uint32_t> KNOWN_FLAGS or header.origin >= names.origin_limit or header.level_number < 0:
         return False
     if header.flags & HAS_PROCESS and not skip_sound_word(&source):
+        return False
+    if header.flags & HAS_TIME and not skip_sound_word(&source):
         return False
     if header.flags & HAS_THREAD and not skip_sound_word(&source):
         return False

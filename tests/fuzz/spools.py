@@ -218,9 +218,13 @@ class Damage:
     def record(self) -> None:
         start = self.chance.choice(self.sample.records)
         (size,) = struct.unpack("<I", self.sample.read(start, 4))
-        if self.chance.random() < 0.5:
+        if self.chance.random() < 0.2:
+            # One flag more or less: what the record's parts are is read from them.
+            (flags,) = struct.unpack("<H", self.sample.read(start + 6, 2))
+            self.poke(start + 6, struct.pack("<H", flags ^ 1 << self.chance.randrange(16)))
+        elif self.chance.random() < 0.5:
             offset, width = self.chance.choice(
-                ((0, 4), (4, 1), (5, 1), (6, 1), (8, 8), (16, 4), (20, 4), (24, 2), (26, 2), (28, 4))
+                ((0, 4), (4, 1), (5, 1), (6, 2), (8, 8), (16, 4), (20, 4), (24, 2), (26, 2), (28, 2), (30, 2))
             )
             self.number(start + offset, width)
         else:
