@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from logly.errors import ConfigError, SinkError
 from logly.files import compression
 from logly.files.housekeeper import Housekeeper
+from logly.files.opening import identity, names_file
 from logly.files.rotated import Retention, RotatedName, parse_retention, prune
-from logly.files.rotation import lock_path, names_file, open_lock, rotate
+from logly.files.rotation import lock_path, open_lock, rotate
 from logly.files.schedule import NEVER
 
 from .instants import SECOND, ns
@@ -255,7 +256,7 @@ def test_rotating_renames_and_begins_a_new_file(log, name):
     assert Path(done.path).read_bytes() == b"one\n"
     assert Path(done.path).name == "app_20240101_120000.log"
     about = os.fstat(done.file.fd)
-    assert names_file(path, about)
+    assert names_file(path, identity(about))
     assert (about.st_size, about.st_mode & 0o777, os.get_inheritable(done.file.fd)) == (0, 0o600, False)
 
 
@@ -290,15 +291,15 @@ def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkey
         with pytest.raises(SinkError) as caught:
             rotate(name, path, fd, end_ns=0)
     assert caught.value.errno == 28
-    assert names_file(path, os.fstat(fd))
+    assert names_file(path, identity(os.fstat(fd)))
     assert name.files() == []
 
 
 WRITER = """
 import fcntl, os, sys
 from logly.files.rotated import RotatedName
-from logly.files.opening import open_append
-from logly.files.rotation import names_file, open_lock, rotate
+from logly.files.opening import identity, names_file, open_append
+from logly.files.rotation import open_lock, rotate
 
 path, who = sys.argv[1:]
 name, lock_fd, file = RotatedName(path, utc=True), open_lock(path), open_append(path)
@@ -307,7 +308,7 @@ for number in range(400):
     while True:
         fcntl.flock(lock_fd, fcntl.LOCK_SH)
         about = os.fstat(file.fd)
-        if names_file(path, about) and not is_due(about):
+        if names_file(path, identity(about)) and not is_due(about):
             break
         fcntl.flock(lock_fd, fcntl.LOCK_UN)
         done = rotate(name, path, file.fd, end_ns=1_700_000_000_000_000_000, is_due=is_due, lock_fd=lock_fd.fd)
