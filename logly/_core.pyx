@@ -17,6 +17,7 @@ memcpy(name_keys, <const char*> random_numbers, 8 * NAME_KEYS)
 
 include "system/threads.pxi"
 include "text/owned_text.pxi"
+include "text/python_time.pxi"
 include "ring/forks.pxi"
 include "layout/message_rules.pxi"
 include "layout/compile.pxi"

@@ -13,7 +13,9 @@ from logly.layout.text_layout cimport is_of_run
 from logly.ring.record cimport TAG_LATIN1, TAG_UCS2, TAG_UCS4, TAG_UTF8
 from logly.system.cpython cimport text_kind_of
 from logly.text.format_spec cimport FormatSpec, spec_accepts
-from logly.text.time_pattern cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
+from logly.text.time_pattern cimport (
+    IN_LAYOUTS, TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free,
+)
 
 # Of other included files:
 #   text/owned_text.pxi: copy_text, parse_native_spec, utf8
@@ -27,26 +29,6 @@ def spec_kinds(str spec not None):
     if not parse_native_spec(spec, &parsed):
         return 0
     return spec_accepts(&parsed)
-
-
-def time_pattern_mistake(str pattern not None):
-    """The position of the mistake in a time pattern, in characters; None: it has none."""
-    cdef TimePattern compiled
-    cdef bytes data = utf8(pattern)
-    cdef int mistake = time_pattern_compile(&compiled, <const char*> data, len(data))
-    cdef Py_ssize_t position = 0
-    if mistake == 0:
-        time_pattern_free(&compiled)
-        return None
-    if mistake < 0:
-        raise MemoryError
-    # By character: a lone surrogate takes more bytes here than its code point would.
-    bytes_left = mistake - 1
-    while True:
-        bytes_left -= len(utf8(pattern[position]))
-        if bytes_left < 0:
-            return position
-        position += 1
 
 
 cdef class LayoutProgram:
@@ -106,7 +88,7 @@ cdef class LayoutProgram:
             piece.time = <TimePattern*> calloc(1, sizeof(TimePattern))
             if piece.time == NULL:
                 raise MemoryError
-            if time_pattern_compile(piece.time, <const char*> data, len(data)):
+            if time_pattern_compile(piece.time, <const char*> data, len(data), IN_LAYOUTS):
                 raise ValueError(f"time pattern {text!r}")
         elif code == PIECE_FIELD:
             self.build_key(piece, text)
