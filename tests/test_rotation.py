@@ -18,7 +18,7 @@ from logly.files.housekeeper import Housekeeper
 from logly.files.opening import identity, names_file
 from logly.files.rotated import Retention, RotatedName, parse_retention, prune
 from logly.files.rotation import lock_path, open_lock, rotate
-from logly.files.schedule import NEVER
+from logly.files.schedule import NEVER_NS
 
 from .instants import SECOND, ns
 
@@ -89,7 +89,7 @@ def test_a_file_from_a_far_future_does_not_capture_the_names(tmp_path, name):
 def test_foreign_names_are_never_touched(tmp_path, name, foreign):
     put(tmp_path, foreign)
     assert name.match(foreign) is None
-    assert prune(name, Retention(files=0), NEVER) == []
+    assert prune(name, Retention(files=0), NEVER_NS) == []
     assert (tmp_path / foreign).exists()
 
 
@@ -97,7 +97,7 @@ def test_a_folder_or_link_with_a_matching_name_is_never_touched(tmp_path, name):
     (tmp_path / "app_20240101_120000.log").mkdir()
     (tmp_path / "app_20240102_120000.log").symlink_to("precious")
     put(tmp_path, "precious")
-    assert prune(name, Retention(files=0), NEVER) == []
+    assert prune(name, Retention(files=0), NEVER_NS) == []
     assert len(os.listdir(tmp_path)) == 3
 
 
@@ -118,7 +118,7 @@ def test_what_was_named_is_recognised(stem, when, number, suffix):
 def test_retention_by_count_keeps_the_newest(tmp_path, name):
     put(tmp_path, "app.log", *(f"app_202401{day:02}_000000.log" for day in range(1, 6)))
     put(tmp_path, "app_20240105_000000_0001.log.gz", "app_20240105_000000_0001.log")
-    prune(name, parse_retention(2), NEVER)
+    prune(name, parse_retention(2), NEVER_NS)
     left = [
         "app.log",
         "app_20240105_000000.log",

@@ -14,6 +14,7 @@ from logly.flusher.sink cimport (
     WRITE_FAILED, Marks, Sink, marks_push, sink_backlog, sink_forget, sink_is_mid_record, sink_mark, sink_write,
 )
 from logly.flusher.state cimport RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail
+from logly.layout.levels cimport LEVEL_WARNING, PLACE_WARNING
 from logly.layout.line cimport Line, write_message
 from logly.layout.text_layout cimport render_line
 from logly.ring.record cimport IS_NOTICE, TAG_UTF8, RecordHeader, align_record, record_view
@@ -57,10 +58,10 @@ cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint3
     memset(header, 0, sizeof(RecordHeader))
     header.size = <uint32_t> align_record(sizeof(RecordHeader) + 5 + size)
     header.kind = RECORD_INLINE
-    header.level = 4
+    header.level = PLACE_WARNING
     header.flags = IS_NOTICE
     header.ticks = clock_ticks()
-    header.level_number = 30
+    header.level_number = LEVEL_WARNING
     record[sizeof(RecordHeader)] = TAG_UTF8
     memcpy(record + sizeof(RecordHeader) + 1, &size, 4)
     memcpy(record + sizeof(RecordHeader) + 5, text, size)
