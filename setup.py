@@ -11,12 +11,23 @@ Switches, given in the environment variable ``LOGLY_BUILD`` (comma separated):
 ``annotate``   write Cython's annotated HTML next to the sources
 """
 
+import ast
 import os
 import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+
+
+def level_macros(source: str) -> list[tuple[str, str]]:
+    """The numbers of the built-in levels, and their places, for layout/levels.pxd; `Level` is the one list of them."""
+    (level,) = (one for one in ast.parse(source).body if isinstance(one, ast.ClassDef) and one.name == "Level")
+    numbers = {one.targets[0].id: one.value.value for one in level.body if isinstance(one, ast.Assign)}
+    macros = [(f"LOGLY_LEVEL_{name}", str(number)) for name, number in numbers.items()]
+    macros += [(f"LOGLY_PLACE_{name}", str(place)) for place, name in enumerate(numbers)]
+    return [*macros, ("LOGLY_LEVELS", str(len(numbers)))]
+
 
 switches = {word.strip() for word in os.environ.get("LOGLY_BUILD", "").split(",") if word.strip()}
 unknown = switches - {"probe", "debug", "refnanny", "quick", "asan", "ubsan", "tsan", "coverage", "annotate"}
@@ -30,7 +41,8 @@ if sys.platform == "darwin":
 msvc = sys.platform == "win32"
 compile_args = ["/std:c++17", "/O2"] if msvc else ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
 link_args = []
-macros = []
+LEVELS = Path(__file__).parent / "logly" / "levels.py"
+macros = level_macros(LEVELS.read_text())
 # A header-only .pxd does not inherit the directives of the file that cimports it: set them once, here.
 directives = {
     "language_level": "3",
@@ -64,6 +76,7 @@ def extension(name: str, source: str) -> Extension:
     return Extension(
         name,
         [source],
+        depends=[str(LEVELS)],
         language="c++",
         include_dirs=["."],
         define_macros=macros,

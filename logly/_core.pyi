@@ -16,6 +16,26 @@ _Step: TypeAlias = tuple[Callable[..., object], tuple[Any, ...]]
 
 IS_FREE_THREADED: bool
 
+COLOR_LEVEL: int
+COLOR_LINE: int
+COLOR_NONE: int
+KIND_INT: int
+"""Kinds of value, as `spec_kinds` tells them; see text/format_spec.pxd."""
+KIND_STR: int
+MAX_LEVELS: int
+"""The core's places for levels; each has its number, name and colour there."""
+NEVER_NS: int
+"""An instant that does not come."""
+OFF: int
+"""A threshold that no level reaches."""
+PIECE_FIELD: int
+PIECE_LITERAL: int
+PIECE_TIME: int
+PIECES: tuple[str, ...]
+"""Names of the pieces of a layout; a piece's code is its place."""
+PIPE_CHUNK: int
+"""Bytes that a pipe takes as one piece, and has room for where it is writable (PIPE_BUF)."""
+
 @disjoint_base
 class SystemThread:
     def __init__(self, function: Callable[[], object]) -> None: ...
@@ -300,6 +320,7 @@ def emit_from(
 ) -> None: ...
 def spec_kinds(spec: str) -> int: ...
 def time_pattern_mistake(pattern: str) -> int | None: ...
+def format_time(pattern: str, now_ns: int, *, utc: bool = False) -> str: ...
 def install_methods(cls: type[Producer]) -> None: ...
 def take_records(handle: SinkHandle) -> list[tuple[tuple[Any, ...], bytes]]: ...
 def record_done(handle: SinkHandle, record: bytes, render: bool, failed: bool) -> None: ...

@@ -2,13 +2,33 @@
 
 from os import urandom
 
+from libc.stdint cimport INT32_MAX, INT64_MAX
 from libc.string cimport memcpy
 
+from logly.flusher.write cimport PIPE_CHUNK
 from logly.layout.field_names cimport NAME_KEYS, name_keys
+from logly.layout.line cimport COLOR_LEVEL, COLOR_LINE, COLOR_NONE, MAX_LEVELS, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME
 from logly.ring.leases cimport FREE_THREADED
 from logly.system.clock cimport clock_init
+from logly.text.format_spec cimport KIND_INT, KIND_STR
 
 IS_FREE_THREADED = bool(FREE_THREADED)
+
+# The constants that Python shares. Here they are names of C, which an assignment would not bring into the module.
+globals().update(
+    COLOR_LEVEL=COLOR_LEVEL,
+    COLOR_LINE=COLOR_LINE,
+    COLOR_NONE=COLOR_NONE,
+    KIND_INT=KIND_INT,
+    KIND_STR=KIND_STR,
+    MAX_LEVELS=MAX_LEVELS,
+    NEVER_NS=INT64_MAX,
+    OFF=INT32_MAX,
+    PIECE_FIELD=PIECE_FIELD,
+    PIECE_LITERAL=PIECE_LITERAL,
+    PIECE_TIME=PIECE_TIME,
+    PIPE_CHUNK=PIPE_CHUNK,
+)
 
 clock_init()
 
@@ -18,6 +38,7 @@ memcpy(name_keys, <const char*> random_numbers, 8 * NAME_KEYS)
 include "system/threads.pxi"
 include "text/owned_text.pxi"
 include "ring/enter.pxi"
+include "text/python_time.pxi"
 include "ring/forks.pxi"
 include "layout/message_rules.pxi"
 include "layout/compile.pxi"

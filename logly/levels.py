@@ -17,6 +17,9 @@ MAX_LEVEL = 0x7FFF
 class Level(IntEnum):
     """Severity of a record; the numbers agree with the standard library's where both have the level."""
 
+    # The one list of levels. The core is built with these numbers, which setup.py reads here, and with their order. A
+    # test keeps the page equal to it.
+
     TRACE = 5
     DEBUG = 10
     INFO = 20
@@ -26,6 +29,18 @@ class Level(IntEnum):
     FAIL = 45
     CRITICAL = 50
 
+
+LEVEL_COLORS: "dict[int, str]" = {
+    Level.TRACE: "dim",
+    Level.DEBUG: "cyan",
+    Level.INFO: "default",
+    Level.SUCCESS: "green",
+    Level.WARNING: "yellow",
+    Level.ERROR: "red",
+    Level.FAIL: "bright_red",
+    Level.CRITICAL: "bold white on red",
+}
+"""Colour of each built-in level, as `parse_color` takes it, by number; "default" is the terminal's own."""
 
 BUILTIN_LEVELS: "dict[str, int]" = {level.name: level.value for level in Level}
 """Number of each built-in level by its upper-case name."""

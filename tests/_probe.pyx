@@ -17,7 +17,7 @@ from logly.caller.encode cimport (
     finish_record,
     put_value,
 )
-from logly.flusher.state cimport NEED_THREAD
+from logly.ring.gate cimport NEED_THREAD
 from logly.ring.record cimport (
     HAS_EXCEPTION,
     HAS_PROCESS,

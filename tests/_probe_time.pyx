@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from logly.text.buffer cimport Buffer, buffer_free, buffer_init
 from logly.text.time_pattern cimport (
+    IN_LAYOUTS,
     TimePattern,
     time_pattern_compile,
     time_pattern_compile_rfc3339,
@@ -35,7 +36,7 @@ cdef class Pattern:
 
     def __init__(self, str text):
         cdef bytes utf8 = text.encode()
-        cdef int mistake = time_pattern_compile(&self.pattern, utf8, len(utf8))
+        cdef int mistake = time_pattern_compile(&self.pattern, utf8, len(utf8), IN_LAYOUTS)
         if mistake != 0:
             raise ValueError(mistake - 1)
         self.compiled = True

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly.errors import ConfigError, LoglyError, SinkError
-from logly.layout.colors import COLORS, DEFAULT_LEVEL_COLORS, STYLES, parse_color, use_color
-from logly.levels import Level, level_number
+from logly.layout.colors import COLORS, STYLES, parse_color, use_color
+from logly.levels import LEVEL_COLORS, Level, level_number
 
 
 @pytest.mark.parametrize("level", Level)
@@ -91,9 +91,29 @@ def test_whatever_the_names_only_sgr_comes_out(words):
     assert sequence == "" or (sequence.startswith("\x1b[") and not sequence[2:-1].strip("0123456789;"))
 
 
+PAGES = Path(__file__).parent.parent / "docs"
+
+
+@pytest.mark.skipif(not PAGES.exists(), reason="the pages are not beside the tests")
+def test_the_page_lists_the_levels():
+    page = (PAGES / "layouts.md").read_text()
+    assert ", ".join(f"{level.name} {level:d}" for level in Level) in page.split("\n## Levels\n")[1].split("\n## ")[0]
+
+
+@pytest.mark.parametrize("level", Level)
+def test_each_level_has_a_method_that_says_its_number(level, tmp_path):
+    method = getattr(Logger, level.name.lower())
+    assert f"Log a message at {level.name} ({level:d})." in method.__doc__
+    with Logger(LoggerConfig(level=level, auto_sink=False)) as logger:
+        logger.add_sink(SinkConfig(path=tmp_path / "a.log", format="{level} {message}"))
+        for other in Level:
+            getattr(logger, other.name.lower())("x")
+    assert (tmp_path / "a.log").read_text().split("\n")[:-1] == [f"{one.name} x" for one in Level if one >= level]
+
+
 def test_default_colours_can_be_parsed():
-    assert set(DEFAULT_LEVEL_COLORS) == set(map(int, Level))
-    assert all(isinstance(parse_color(color), str) for color in DEFAULT_LEVEL_COLORS.values())
+    assert set(LEVEL_COLORS) == set(map(int, Level))
+    assert all(isinstance(parse_color(color), str) for color in LEVEL_COLORS.values())
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from logly.errors import ConfigError, SinkError
 from logly.files import compression
 from logly.files.housekeeper import Housekeeper
+from logly.files.opening import identity, names_file
 from logly.files.rotated import Retention, RotatedName, parse_retention, prune
-from logly.files.rotation import lock_path, names_file, open_lock, rotate
-from logly.files.schedule import NEVER
+from logly.files.rotation import lock_path, open_lock, rotate
+from logly.files.schedule import NEVER_NS
 
 from .instants import SECOND, ns
 
@@ -88,7 +89,7 @@ def test_a_file_from_a_far_future_does_not_capture_the_names(tmp_path, name):
 def test_foreign_names_are_never_touched(tmp_path, name, foreign):
     put(tmp_path, foreign)
     assert name.match(foreign) is None
-    assert prune(name, Retention(files=0), NEVER) == []
+    assert prune(name, Retention(files=0), NEVER_NS) == []
     assert (tmp_path / foreign).exists()
 
 
@@ -96,7 +97,7 @@ def test_a_folder_or_link_with_a_matching_name_is_never_touched(tmp_path, name):
     (tmp_path / "app_20240101_120000.log").mkdir()
     (tmp_path / "app_20240102_120000.log").symlink_to("precious")
     put(tmp_path, "precious")
-    assert prune(name, Retention(files=0), NEVER) == []
+    assert prune(name, Retention(files=0), NEVER_NS) == []
     assert len(os.listdir(tmp_path)) == 3
 
 
@@ -117,7 +118,7 @@ def test_what_was_named_is_recognised(stem, when, number, suffix):
 def test_retention_by_count_keeps_the_newest(tmp_path, name):
     put(tmp_path, "app.log", *(f"app_202401{day:02}_000000.log" for day in range(1, 6)))
     put(tmp_path, "app_20240105_000000_0001.log.gz", "app_20240105_000000_0001.log")
-    prune(name, parse_retention(2), NEVER)
+    prune(name, parse_retention(2), NEVER_NS)
     left = [
         "app.log",
         "app_20240105_000000.log",
@@ -255,7 +256,7 @@ def test_rotating_renames_and_begins_a_new_file(log, name):
     assert Path(done.path).read_bytes() == b"one\n"
     assert Path(done.path).name == "app_20240101_120000.log"
     about = os.fstat(done.file.fd)
-    assert names_file(path, about)
+    assert names_file(path, identity(about))
     assert (about.st_size, about.st_mode & 0o777, os.get_inheritable(done.file.fd)) == (0, 0o600, False)
 
 
@@ -290,15 +291,15 @@ def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkey
         with pytest.raises(SinkError) as caught:
             rotate(name, path, fd, end_ns=0)
     assert caught.value.errno == 28
-    assert names_file(path, os.fstat(fd))
+    assert names_file(path, identity(os.fstat(fd)))
     assert name.files() == []
 
 
 WRITER = """
 import fcntl, os, sys
 from logly.files.rotated import RotatedName
-from logly.files.opening import open_append
-from logly.files.rotation import names_file, open_lock, rotate
+from logly.files.opening import identity, names_file, open_append
+from logly.files.rotation import open_lock, rotate
 
 path, who = sys.argv[1:]
 name, lock_fd, file = RotatedName(path, utc=True), open_lock(path), open_append(path)
@@ -307,7 +308,7 @@ for number in range(400):
     while True:
         fcntl.flock(lock_fd, fcntl.LOCK_SH)
         about = os.fstat(file.fd)
-        if names_file(path, about) and not is_due(about):
+        if names_file(path, identity(about)) and not is_due(about):
             break
         fcntl.flock(lock_fd, fcntl.LOCK_UN)
         done = rotate(name, path, file.fd, end_ns=1_700_000_000_000_000_000, is_due=is_due, lock_fd=lock_fd.fd)

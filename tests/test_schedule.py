@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logly.errors import ConfigError
-from logly.files.schedule import NEVER, Schedule, next_boundary, parse_rotation
+from logly.files.schedule import NEVER_NS, Schedule, next_boundary, parse_rotation
 
 from .instants import SECOND, ns
 
@@ -120,8 +120,8 @@ def test_boundaries_in_utc(kind, after, boundary):
 
 
 def test_where_the_calendar_ends_no_boundary_comes():
-    assert next_boundary(parse_rotation("yearly"), ns("9999-06-01"), utc=True) == NEVER
-    assert Schedule(None, 0).next_ns == NEVER
+    assert next_boundary(parse_rotation("yearly"), ns("9999-06-01"), utc=True) == NEVER_NS
+    assert Schedule(None, 0).next_ns == NEVER_NS
 
 
 @pytest.mark.parametrize("value", ["24:00", "1:2:3:4", "dayly", "", 5, None, timedelta(milliseconds=1), "-1 day"])

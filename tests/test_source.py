@@ -99,6 +99,17 @@ def test_each_function_of_cython_is_used() -> None:
     assert [name for name in names if used[name] < 2 and not name.startswith("__")] == []
 
 
+def test_a_constant_has_one_definition() -> None:
+    """What Python needs of the core's constants it imports from `logly._core`."""
+    in_python: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        in_python |= set(re.findall(r"(?m)^([A-Z][A-Z0-9_]+)(?::[^=\n]*)? = ", path.read_text()))
+    in_cython = set(re.findall(r"(?m)^ {4,}([A-Z][A-Z0-9_]+)(?: = .*)?$", code_of(*CORE)))
+    assert len(in_python) > 30
+    assert len(in_cython) > 100
+    assert in_python & in_cython == set()
+
+
 # ---- what Cython 3.3.1's own code does wrong without memory
 
 

@@ -5,6 +5,10 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 
 from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, after_commit, encode_in_place, site_of_caller, text_in_place
+from logly.layout.levels cimport (
+    LEVEL_CRITICAL, LEVEL_DEBUG, LEVEL_ERROR, LEVEL_FAIL, LEVEL_INFO, LEVEL_SUCCESS, LEVEL_TRACE, LEVEL_WARNING,
+    PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR, PLACE_FAIL, PLACE_INFO, PLACE_SUCCESS, PLACE_TRACE, PLACE_WARNING,
+)
 from logly.layout.message cimport MAX_ARGS, Program
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
@@ -227,45 +231,45 @@ cdef inline int32_t load_threshold(Gate* gate) noexcept nogil:
 
 
 cdef PyObject* call_trace(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    return emit(self, 5, 0, args, count, names)
+    return emit(self, LEVEL_TRACE, PLACE_TRACE, args, count, names)
 
 
 cdef PyObject* call_debug(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    return emit(self, 10, 1, args, count, names)
+    return emit(self, LEVEL_DEBUG, PLACE_DEBUG, args, count, names)
 
 
 cdef PyObject* call_info(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    return emit(self, 20, 2, args, count, names)
+    return emit(self, LEVEL_INFO, PLACE_INFO, args, count, names)
 
 
 cdef PyObject* call_success(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    return emit(self, 25, 3, args, count, names)
+    return emit(self, LEVEL_SUCCESS, PLACE_SUCCESS, args, count, names)
 
 
 cdef PyObject* call_warning(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    return emit(self, 30, 4, args, count, names)
+    return emit(self, LEVEL_WARNING, PLACE_WARNING, args, count, names)
 
 
 cdef PyObject* call_error(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    return emit(self, 40, 5, args, count, names)
+    return emit(self, LEVEL_ERROR, PLACE_ERROR, args, count, names)
 
 
 cdef PyObject* call_fail(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    return emit(self, 45, 6, args, count, names)
+    return emit(self, LEVEL_FAIL, PLACE_FAIL, args, count, names)
 
 
 cdef PyObject* call_critical(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    return emit(self, 50, 7, args, count, names)
+    return emit(self, LEVEL_CRITICAL, PLACE_CRITICAL, args, count, names)
 
 
 cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef dict fields
     cdef bint is_short = False
-    if load_threshold((<Producer> self).gate) <= 40:
+    if load_threshold((<Producer> self).gate) <= LEVEL_ERROR:
         try:
             fields = fields_of(args + count, names)
             fields.setdefault("exc_info", True)
-            emit_objects(<Producer> self, 40, 5, tuple_of(args, count), fields)
+            emit_objects(<Producer> self, LEVEL_ERROR, PLACE_ERROR, tuple_of(args, count), fields)
         except MemoryError:
             is_short = True
     if is_short:
@@ -337,6 +341,8 @@ define(9, b"log", <void*> call_log, LOG_DOC)
 
 cdef extern from *:
     """
+    #define LOGLY_TEXT_OF(NUMBER) #NUMBER
+    #define LOGLY_TEXT(NUMBER) LOGLY_TEXT_OF(NUMBER)
     #define LOGLY_DOC(NAME, LEVEL) NAME "($self, message, /, *args, **fields)\\n--\\n\\n" \\
         "Log a message at " LEVEL ".\\n\\n" \\
         "Args:\\n" \\
@@ -347,15 +353,16 @@ cdef extern from *:
         "        `exc_info` (True, or an exception) adds a traceback, `stacklevel` (2: the caller's caller) moves\\n" \\
         "        the call site up.\\n\\n" \\
         "Raises nothing because of a sink's trouble, and because of its arguments only a RecursionError."
-    static const char TRACE_DOC[] = LOGLY_DOC("trace", "TRACE (5)");
-    static const char DEBUG_DOC[] = LOGLY_DOC("debug", "DEBUG (10)");
-    static const char INFO_DOC[] = LOGLY_DOC("info", "INFO (20)");
-    static const char SUCCESS_DOC[] = LOGLY_DOC("success", "SUCCESS (25)");
-    static const char WARNING_DOC[] = LOGLY_DOC("warning", "WARNING (30)");
-    static const char ERROR_DOC[] = LOGLY_DOC("error", "ERROR (40)");
-    static const char FAIL_DOC[] = LOGLY_DOC("fail", "FAIL (45)");
-    static const char CRITICAL_DOC[] = LOGLY_DOC("critical", "CRITICAL (50)");
-    static const char EXCEPTION_DOC[] = LOGLY_DOC("exception", "ERROR (40), with the exception that is being handled");
+    static const char TRACE_DOC[] = LOGLY_DOC("trace", "TRACE (" LOGLY_TEXT(LOGLY_LEVEL_TRACE) ")");
+    static const char DEBUG_DOC[] = LOGLY_DOC("debug", "DEBUG (" LOGLY_TEXT(LOGLY_LEVEL_DEBUG) ")");
+    static const char INFO_DOC[] = LOGLY_DOC("info", "INFO (" LOGLY_TEXT(LOGLY_LEVEL_INFO) ")");
+    static const char SUCCESS_DOC[] = LOGLY_DOC("success", "SUCCESS (" LOGLY_TEXT(LOGLY_LEVEL_SUCCESS) ")");
+    static const char WARNING_DOC[] = LOGLY_DOC("warning", "WARNING (" LOGLY_TEXT(LOGLY_LEVEL_WARNING) ")");
+    static const char ERROR_DOC[] = LOGLY_DOC("error", "ERROR (" LOGLY_TEXT(LOGLY_LEVEL_ERROR) ")");
+    static const char FAIL_DOC[] = LOGLY_DOC("fail", "FAIL (" LOGLY_TEXT(LOGLY_LEVEL_FAIL) ")");
+    static const char CRITICAL_DOC[] = LOGLY_DOC("critical", "CRITICAL (" LOGLY_TEXT(LOGLY_LEVEL_CRITICAL) ")");
+    static const char EXCEPTION_DOC[] = LOGLY_DOC(
+        "exception", "ERROR (" LOGLY_TEXT(LOGLY_LEVEL_ERROR) "), with the exception that is being handled");
     static const char LOG_DOC[] = "log($self, level, message, /, *args, **fields)\\n--\\n\\n"
         "Log a message at a level given as `Level`, int, or name in any case; see `info` for the rest.\\n\\n"
         "Raises:\\n    ConfigError: there is no such level.";

@@ -9,16 +9,24 @@ import os
 import sys
 from itertools import count
 
-from logly._core import Core, define_levels, remove_finished_spools, spool_sync_every, take_sync_error
+from logly._core import (
+    MAX_LEVELS,
+    OFF,
+    Core,
+    define_levels,
+    remove_finished_spools,
+    spool_sync_every,
+    take_sync_error,
+)
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import ConfigError, LoglyError, invalid
-from logly.layout.colors import DEFAULT_LEVEL_COLORS, parse_color
-from logly.levels import Level, level_number
+from logly.layout.colors import parse_color
+from logly.levels import LEVEL_COLORS, Level, level_number
 from logly.system.unpatched import SystemLock, Turn, monotonic
 
 from . import process
 from .flusher_thread import Flusher
-from .plan import OFF, Plan
+from .plan import Plan
 from .reports import StderrReports
 from .sinks import Sink
 
@@ -35,10 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend"]
 
-MAX_LEVELS = 256
-"""The core's places for them; each has its number, name and colour there."""
-MAX_NAMED_LEVELS = 240
-"""Of these, the rest is for levels that are added later."""
+MAX_NAMED_LEVELS = MAX_LEVELS - 16
+"""Levels that get a name of their own at their first use; the other places are for levels that are added later."""
 
 
 class Backend:
@@ -276,7 +282,7 @@ class Backend:
     # ---- levels
 
     def _colors(self, config: LoggerConfig) -> dict[int, str]:
-        colors = {number: parse_color(color) for number, color in DEFAULT_LEVEL_COLORS.items()}
+        colors = {number: parse_color(color) for number, color in LEVEL_COLORS.items()}
         colors.update(config.level_colors)
         return colors
 

@@ -8,7 +8,7 @@ anywhere: nothing has changed then.
 
 from __future__ import annotations
 
-from logly._core import change_count, commit, publish
+from logly._core import OFF, change_count, commit, publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     from .backend import Backend
     from .sinks import Sink
 
-__all__ = ["MAX_LEVEL", "OFF", "Plan"]
-
-MAX_LEVEL = (1 << 31) - 2
-OFF = MAX_LEVEL + 1
-"""A threshold that no level reaches."""
+__all__ = ["Plan"]
 
 
 class Plan:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from logly._core import PIPE_CHUNK
 from logly.system import unpatched as system
 from logly.system.unpatched import monotonic, takes_text
 
 __all__ = ["StderrReports", "visible"]
 
 INTERVAL_S = 1.0
-PIPE_BYTES = 4096
-"""A pipe that is writable has room for so many (PIPE_BUF)."""
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09}
 _ESCAPES |= {0x0A: "\\n", 0x0D: "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -60,7 +59,7 @@ class StderrReports:
 
     def _write(self, text: str) -> None:
         try:
-            line = visible(f"logly ({self.name}): {text}").encode()[: PIPE_BYTES - 1] + b"\n"
+            line = visible(f"logly ({self.name}): {text}").encode()[: PIPE_CHUNK - 1] + b"\n"
             # A full pipe must not stop the flusher.
             if self._fd is not None and takes_text(self._fd):
                 system.write(self._fd, line)

@@ -18,7 +18,7 @@ from logly.ring.record cimport IS_ECHO, IS_INSIDE
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
 from logly.system.event cimport wait_ns
-from logly.system.fd cimport FD_FILE, fd_identity, fd_kind, fd_write_raw
+from logly.system.fd cimport FD_FILE, fd_is_file, fd_kind, fd_write_raw
 from logly.text.buffer cimport Text
 
 # Of other included files:
@@ -331,11 +331,9 @@ cdef class SinkHandle:
 
     cdef const char* use_file(self, Sink* sink, int fd, int lock_fd, const char* name, int64_t torn_size) noexcept:
         """Returns the name before."""
-        cdef uint64_t device = sink.file.device, inode = sink.file.inode, now_device = 0, now_inode = 0
+        cdef uint64_t device = sink.file.device, inode = sink.file.inode
         cdef int old = sink.file.fd
-        cdef bint is_ours = (
-            old >= 0 and fd_identity(old, &now_device, &now_inode) and now_device == device and now_inode == inode
-        )
+        cdef bint is_ours = old >= 0 and fd_is_file(old, device, inode)
         sync_left_file(self.core.engine, sink)
         sink_set_file(sink, fd)
         if fd >= 0 and sink_is_mid_record(sink) and (sink.file.device != device or sink.file.inode != inode):

@@ -7,7 +7,22 @@ import os
 import sys
 from functools import partial
 
-from logly._core import IS_FREE_THREADED, Core, Files, LayoutProgram, SinkHandle, record_done, records_end, take_records
+from logly._core import (
+    COLOR_LEVEL,
+    COLOR_LINE,
+    COLOR_NONE,
+    IS_FREE_THREADED,
+    NEVER_NS,
+    OFF,
+    PIECES,
+    Core,
+    Files,
+    LayoutProgram,
+    SinkHandle,
+    record_done,
+    records_end,
+    take_records,
+)
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import SinkError
 from logly.files.opening import sync_file, sync_name, torn_size
@@ -15,7 +30,6 @@ from logly.layout import layout_template
 from logly.layout.colors import use_color
 from logly.system.unpatched import SystemLock, monotonic
 
-from .plan import MAX_LEVEL
 from .terminal import open_nonblocking, understands_colors
 
 try:
@@ -35,7 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["Sink"]
 
 MIB = 1 << 20
-NEVER_NS = (1 << 63) - 1
 ROTATION_RETRY_NS = 1_000_000_000
 """How long a rotation that failed is put off."""
 TELL_INTERVAL_S = 1.0
@@ -167,7 +180,7 @@ class Sink:
         else:
             text, time = self._default_layout(logger) if text is None else (text, config.date_style)
             pieces = layout_template.parse_layout(text, time=time)
-        names = {layout_template.PIECES[code] for code, *_ in pieces} if kind == "text" else {"module"}
+        names = {PIECES[code] for code, *_ in pieces} if kind == "text" else {"module"}
         layout = LayoutProgram(
             kind,
             pieces,
@@ -198,15 +211,15 @@ class Sink:
     def _coloring(self, logger: LoggerConfig) -> int:
         color = self.config.color
         if not logger.global_color_display:
-            return 0
+            return COLOR_NONE
         wanted = use_color(
             True if isinstance(color, str) else color,
             is_terminal=self._is_terminal(),
             is_file=self.is_file,
         )
         if not wanted:
-            return 0
-        return 2 if color == "line" else 1
+            return COLOR_NONE
+        return COLOR_LINE if color == "line" else COLOR_LEVEL
 
     def _is_terminal(self) -> bool:
         try:
@@ -229,8 +242,8 @@ class Sink:
             target=self.target,
             fd=file.fd if file is not None else fd,
             layout=self.layout,
-            min_level=-MAX_LEVEL if config.filter_min_level is None else int(config.filter_min_level),
-            max_level=MAX_LEVEL if config.filter_max_level is None else int(config.filter_max_level),
+            min_level=-OFF if config.filter_min_level is None else int(config.filter_min_level),
+            max_level=OFF if config.filter_max_level is None else int(config.filter_max_level),
             modules=list(config.filter_module or ()),
             functions=list(config.filter_function or ()),
             buffer_size=buffer_size,

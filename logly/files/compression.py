@@ -13,6 +13,7 @@ from logly._core import Descriptor, open_descriptor
 from logly.errors import ConfigError, invalid
 from logly.system import unpatched as system
 
+from .opening import identity, names_file
 from .rotated import PART_SUFFIX, RotatedName
 
 try:
@@ -147,7 +148,8 @@ def _copy(source: "IO[bytes]", raw: "IO[bytes]", method: str, name: str) -> None
 def _own_part(part: str) -> "Descriptor | None":
     """Open, lock and empty a ``.part``; None where another process holds it."""
     own = open_descriptor(part, os.O_RDWR | os.O_CREAT, 0o600)
-    if not _lock(own.fd) or not _is_at(part, own.fd):
+    # It may have been renamed before the lock was taken.
+    if not _lock(own.fd) or not names_file(part, identity(os.fstat(own.fd))):
         return None
     os.ftruncate(own.fd, 0)
     return own
@@ -161,14 +163,6 @@ def _lock(fd: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _is_at(path: str, fd: int) -> bool:
-    """Return whether `path` still names the open file: it may have been renamed before the lock was had."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False
 
 
 def _unlink(path: str) -> None:
@@ -200,7 +194,7 @@ def sweep(name: RotatedName) -> "list[str]":
         except FileNotFoundError:
             continue
         with own:
-            if _lock(own.fd) and _is_at(part, own.fd):
+            if _lock(own.fd) and names_file(part, identity(os.fstat(own.fd))):
                 _unlink(part)
                 removed.append(part)
     files = name.files()

@@ -7,7 +7,7 @@ import sys
 
 from libc.stdint cimport uint64_t
 
-from logly.system.fd cimport fd_close, fd_identity, fd_unlink, process_id
+from logly.system.fd cimport fd_close, fd_identity, fd_is_file, fd_unlink, process_id
 
 # `os.open` may be eventlet's, which needs a hub on each thread that calls it.
 if sys.platform == "win32":
@@ -80,7 +80,6 @@ cdef class Descriptor:
         self.doomed = None
 
     cdef void shut(self) noexcept:
-        cdef uint64_t device = 0, inode = 0
         cdef int fd = self.fd
         cdef const char* doomed = NULL
         if fd < 0:
@@ -91,7 +90,7 @@ cdef class Descriptor:
         with nogil:
             if doomed != NULL:
                 fd_unlink(doomed)
-            if fd_identity(fd, &device, &inode) and device == self.device and inode == self.inode:
+            if fd_is_file(fd, self.device, self.inode):
                 fd_close(fd)
         self.settle_number(fd)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from logly._core import Descriptor, Files
+from logly._core import NEVER_NS, Descriptor, Files
 from logly.system.unpatched import wall_ns
 
 from .opening import open_append
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LogFile", "Turn"]
 
-NEVER_NS = (1 << 63) - 1
 CLOCK_SLACK_NS = 86_400 * 1_000_000_000
 
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["open_append", "sync_file", "sync_name", "torn_size"]
+__all__ = ["identity", "names_file", "open_append", "sync_file", "sync_name", "torn_size"]
 
 APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 """Append, because a write then lands whole at the end of the file, whoever else writes to it."""
@@ -107,12 +107,29 @@ def torn_size(fd: int, path: str) -> int:
             return -1
         # The descriptor is for appending only.
         with open_descriptor(path, os.O_RDONLY) as reader:
-            if not os.path.samestat(os.fstat(reader.fd), about):
+            if identity(os.fstat(reader.fd)) != identity(about):
                 return -1
             os.lseek(reader.fd, about.st_size - 1, os.SEEK_SET)
             return -1 if system.read(reader.fd, 1) in (b"\n", b"") else about.st_size
     except OSError:
         return -1
+
+
+def identity(about: os.stat_result) -> "tuple[int, int]":
+    """Return what tells a file from all others, whatever it is called: its device and inode."""
+    return about.st_dev, about.st_ino
+
+
+def names_file(path: str, file: "tuple[int, int]") -> bool:
+    """Return whether `path` still names the file of this `identity`, and not a newer one or none.
+
+    Raises:
+        OSError: that cannot be seen: a folder of the path cannot be searched, say.
+    """
+    try:
+        return identity(os.stat(path)) == file
+    except FileNotFoundError:
+        return False
 
 
 def sync_file(fd: int) -> None:

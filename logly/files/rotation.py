@@ -28,7 +28,7 @@ from logly._core import Descriptor, open_descriptor, open_shared
 from logly.errors import SinkError
 from logly.system.unpatched import monotonic, pause
 
-from .opening import APPEND_FLAGS, open_append, sink_error
+from .opening import APPEND_FLAGS, identity, names_file, open_append, sink_error
 from .rotated import RotatedName
 
 try:
@@ -168,7 +168,7 @@ def _rotate_locked(
     mode: int,
 ) -> Rotated:
     ours = os.fstat(fd)
-    if not names_file(path, ours):
+    if not names_file(path, identity(ours)):
         return Rotated(open_append(path, mode), None)
     if ours.st_size == 0 or not is_due(ours):
         return Rotated(None, None)
@@ -183,11 +183,3 @@ def _rotate_locked(
         os.rename(target, path)
         raise sink_error(trouble, path) from trouble
     return Rotated(file, target)
-
-
-def names_file(path: str, about: os.stat_result) -> bool:
-    """Return whether `path` names the file that `about` is of, and not a newer one or none."""
-    try:
-        return os.path.samestat(os.stat(path), about)
-    except FileNotFoundError:
-        return False

@@ -12,13 +12,11 @@ import time
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from logly._core import NEVER_NS
 from logly.errors import ConfigError, invalid
 from logly.units import parse_age
 
-__all__ = ["NEVER", "Rotation", "Schedule", "next_boundary", "parse_rotation"]
-
-NEVER = 2**63 - 1
-"""A boundary that does not come, in nanoseconds."""
+__all__ = ["NEVER_NS", "Rotation", "Schedule", "next_boundary", "parse_rotation"]
 
 PERIODS = ("hourly", "daily", "weekly", "monthly", "yearly")
 
@@ -88,10 +86,10 @@ def next_boundary(rotation: Rotation, after_ns: int, *, utc: bool = False) -> in
         utc: boundaries of UTC instead of local time (the process's time zone, ``TZ``).
 
     Returns:
-        The boundary, or `NEVER` where the calendar ends (year 9999).
+        The boundary, or `NEVER_NS` where the calendar ends (year 9999).
     """
     if rotation.kind == "every":
-        return min((after_ns // rotation.amount + 1) * rotation.amount, NEVER)
+        return min((after_ns // rotation.amount + 1) * rotation.amount, NEVER_NS)
     after_s = after_ns // _SECOND_NS
     try:
         boundary = wall_clock(after_s, utc)
@@ -99,9 +97,9 @@ def next_boundary(rotation: Rotation, after_ns: int, *, utc: bool = False) -> in
             boundary = _next_wall(rotation, boundary)
             boundary_s = first_instant(boundary, utc)
             if boundary_s * _SECOND_NS > after_ns:  # else the clock passes it for the second time
-                return min(boundary_s * _SECOND_NS, NEVER)
+                return min(boundary_s * _SECOND_NS, NEVER_NS)
     except (OverflowError, ValueError, OSError):
-        return NEVER
+        return NEVER_NS
 
 
 def _next_wall(rotation: Rotation, wall: datetime) -> datetime:
@@ -165,7 +163,7 @@ class Schedule:
 
     Attributes:
         next_ns: end of the present period, nanoseconds since the epoch. The core compares a time stamp with
-            it; `NEVER` without a rotation by time.
+            it; `NEVER_NS` without a rotation by time.
     """
 
     __slots__ = ("next_ns", "rotation", "utc")
@@ -173,7 +171,7 @@ class Schedule:
     def __init__(self, rotation: "Rotation | None", now_ns: int, *, utc: bool = False) -> None:
         self.rotation = rotation
         self.utc = utc
-        self.next_ns = NEVER if rotation is None else next_boundary(rotation, now_ns, utc=utc)
+        self.next_ns = NEVER_NS if rotation is None else next_boundary(rotation, now_ns, utc=utc)
 
     def is_due(self, now_ns: int) -> bool:
         """Return whether the period is over; also takes note of a clock that was set far back."""

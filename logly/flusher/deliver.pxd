@@ -15,6 +15,7 @@ from logly.flusher.sink cimport (
 )
 from logly.flusher.state cimport RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail
 from logly.flusher.write cimport sink_write
+from logly.layout.levels cimport LEVEL_WARNING, PLACE_WARNING
 from logly.layout.line cimport Line, write_message
 from logly.layout.text_layout cimport render_line
 from logly.ring.record cimport HAS_TIME, IS_NOTICE, TAG_UTF8, RecordHeader, align_record, put_record_end, record_view
@@ -60,10 +61,10 @@ cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint3
     memset(header, 0, sizeof(RecordHeader))
     header.size = <uint32_t> align_record(sizeof(RecordHeader) + 5 + size)
     header.kind = RECORD_INLINE
-    header.level = 4
+    header.level = PLACE_WARNING
     header.flags = IS_NOTICE
     header.ticks = clock_ticks()
-    put_record_end(header, 0, 0, 30)
+    put_record_end(header, 0, 0, LEVEL_WARNING)
     record[sizeof(RecordHeader)] = TAG_UTF8
     memcpy(record + sizeof(RecordHeader) + 1, &size, 4)
     memcpy(record + sizeof(RecordHeader) + 5, text, size)

@@ -4,28 +4,12 @@ An SGR sequence ("select graphic rendition", ECMA-48 8.3.117) is ``ESC [ codes m
 """
 
 from logly.errors import invalid
-from logly.levels import Level
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["parse_color", "use_color"]
-
-RESET = "\x1b[0m"
-"""Ends every colour."""
-
-DEFAULT_LEVEL_COLORS: "dict[int, str]" = {
-    Level.TRACE: "dim",
-    Level.DEBUG: "cyan",
-    Level.INFO: "default",
-    Level.SUCCESS: "green",
-    Level.WARNING: "yellow",
-    Level.ERROR: "red",
-    Level.FAIL: "bright_red",
-    Level.CRITICAL: "bold white on red",
-}
-"""Colour of each built-in level, as `parse_color` takes it, by number."""
 
 COLORS = {
     "black": 30, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "white": 37,

@@ -1,4 +1,4 @@
-# Layouts, from what `template.parse_layout` made of their text to what the flusher runs.
+# Layouts, from what `layout_template.parse_layout` made of their text to what the flusher runs.
 
 import sys
 
@@ -7,18 +7,36 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 
 from logly.layout.line cimport (
-    LAYOUT_JSON, LAYOUT_PRETTY_JSON, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, RUN_ENTRIES, Layout, Piece, RunEntry,
+    LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_PRETTY_JSON, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
+    PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
+    PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PATH, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME,
+    PIECE_TIME, RUN_ENTRIES, Layout, Piece, RunEntry,
 )
 from logly.layout.text_layout cimport is_of_run
 from logly.ring.record cimport TAG_LATIN1, TAG_UCS2, TAG_UCS4, TAG_UTF8
 from logly.system.cpython cimport text_kind_of
 from logly.text.format_spec cimport FormatSpec, spec_accepts
-from logly.text.time_pattern cimport TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free
+from logly.text.time_pattern cimport (
+    IN_LAYOUTS, TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free,
+)
 
 # Of other included files:
 #   text/owned_text.pxi: copy_text, parse_native_spec, utf8
 
 ORDER = "le" if sys.byteorder == "little" else "be"
+
+# By the names that Python has for them.
+cdef dict layout_kinds = {
+    "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "pretty_json": LAYOUT_PRETTY_JSON, "logfmt": LAYOUT_LOGFMT,
+}
+cdef dict newline_kinds = {"escape": NEWLINES_ESCAPE, "indent": NEWLINES_INDENT, "keep": NEWLINES_KEEP}
+cdef dict piece_names = {
+    PIECE_LITERAL: "literal", PIECE_TIME: "time", PIECE_LEVEL: "level", PIECE_MESSAGE: "message", PIECE_NAME: "name",
+    PIECE_MODULE: "module", PIECE_FUNCTION: "function", PIECE_FILENAME: "filename", PIECE_PATH: "path",
+    PIECE_LINENO: "lineno", PIECE_THREAD: "thread", PIECE_THREAD_NAME: "thread_name", PIECE_PROCESS: "process",
+    PIECE_EXCEPTION: "exception", PIECE_FIELDS: "fields", PIECE_FIELD: "field",
+}
+PIECES = tuple(map(piece_names.__getitem__, range(len(piece_names))))
 
 
 def spec_kinds(str spec not None):
@@ -29,32 +47,14 @@ def spec_kinds(str spec not None):
     return spec_accepts(&parsed)
 
 
-def time_pattern_mistake(str pattern not None):
-    """The position of the mistake in a time pattern, in characters; None: it has none."""
-    cdef TimePattern compiled
-    cdef bytes data = utf8(pattern)
-    cdef int mistake = time_pattern_compile(&compiled, <const char*> data, len(data))
-    cdef Py_ssize_t position = 0
-    if mistake == 0:
-        time_pattern_free(&compiled)
-        return None
-    if mistake < 0:
-        raise MemoryError
-    # By character: a lone surrogate takes more bytes here than its code point would.
-    bytes_left = mistake - 1
-    while True:
-        bytes_left -= len(utf8(pattern[position]))
-        if bytes_left < 0:
-            return position
-        position += 1
-
-
 cdef class LayoutProgram:
     """A layout in C memory.
 
     Args:
         kind: "text", "json", "pretty_json" or "logfmt".
-        pieces: what `template.parse_layout` returned; empty for the others.
+        pieces: what `layout_template.parse_layout` returned; empty for the others.
+        newlines: as `SinkConfig.newlines`.
+        color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
     """
 
     def __cinit__(self, str kind, list pieces, *, str newlines, int color, bint terminal, bint utc, bint fields, bint exception):
@@ -62,8 +62,8 @@ cdef class LayoutProgram:
         self.layout = <Layout*> calloc(1, sizeof(Layout))
         if self.layout == NULL:
             raise MemoryError
-        self.layout.kind = ("text", "json", "pretty_json", "logfmt").index(kind)
-        self.layout.newlines = ("escape", "indent", "keep").index(newlines)
+        self.layout.kind = layout_kinds[kind]
+        self.layout.newlines = newline_kinds[newlines]
         self.layout.color = color
         self.layout.terminal = terminal
         self.layout.utc = utc
@@ -106,7 +106,7 @@ cdef class LayoutProgram:
             piece.time = <TimePattern*> calloc(1, sizeof(TimePattern))
             if piece.time == NULL:
                 raise MemoryError
-            if time_pattern_compile(piece.time, <const char*> data, len(data)):
+            if time_pattern_compile(piece.time, <const char*> data, len(data), IN_LAYOUTS):
                 raise ValueError(f"time pattern {text!r}")
         elif code == PIECE_FIELD:
             self.build_key(piece, text)

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
+from logly._core import (
+    KIND_INT,
+    KIND_STR,
+    PIECE_FIELD,
+    PIECE_LITERAL,
+    PIECE_TIME,
+    PIECES,
+    spec_kinds,
+    time_pattern_mistake,
+)
 from logly.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-# Pieces of a layout (see text_layout.pxd). The order is the core's.
-PIECES = (
-    "literal",
-    "time",
-    "level",
-    "message",
-    "name",
-    "module",
-    "function",
-    "filename",
-    "path",
-    "lineno",
-    "thread",
-    "thread_name",
-    "process",
-    "exception",
-    "fields",
-    "field",
-)
-PIECE_LITERAL = 0
-PIECE_TIME = 1
-PIECE_FIELD = 15
 NUMBERS = {"lineno", "thread", "process"}
-
-# Kinds of value, as `spec_kinds` tells them (see text/format_spec.pxd).
-KIND_INT = 4
-KIND_STR = 16
 
 DEFAULT_TIME = "YYYY-MM-DD HH:mm:ss.SSS"
 
@@ -127,8 +111,6 @@ def _piece(placeholder: str, position: int, default_time: str) -> Piece:
 
 
 def _check_spec(name: str, spec: str, position: int) -> None:
-    from logly._core import spec_kinds
-
     kinds = spec_kinds(spec)
     if kinds == 0:
         raise _Mistake(position, f"{spec!r} is not a format specification")
@@ -140,8 +122,6 @@ def _check_spec(name: str, spec: str, position: int) -> None:
 
 
 def _check_time(pattern: str, position: int = 0) -> None:
-    from logly._core import time_pattern_mistake
-
     if pattern[:1] == "%" and pattern[1:2].isalpha():
         raise _Mistake(position, "a directive of strftime's: write it like 'YYYY-MM-DD HH:mm:ss'")
 

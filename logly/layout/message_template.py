@@ -10,17 +10,15 @@ from _string import (  # type: ignore[import-not-found]  # what str.format itsel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import TypeAlias
 
-# Steps of a message program (see message.pxd).
-LITERAL, ARGUMENT, FIELD = range(3)
-
-Step: TypeAlias = "tuple[int, Any, str, str]"
+Step: TypeAlias = "tuple[int | str, str | None, str]"
+"""Of a literal: its text, None, "". Of a placeholder: the argument's number or the field's name, the conversion (""
+where there is none), the specification."""
 
 
 def parse_message(template: str) -> list[Step] | None:
-    """Steps of a ``str.format`` template: ``(LITERAL, text, "", "")``, ``(ARGUMENT, index, conversion, spec)``,
-    ``(FIELD, name, conversion, spec)``.
+    """Steps of a ``str.format`` template; the core gives them their codes (`step_code` in registry/registry.pxi).
 
     None when the template is not one that the flusher can render (attribute or item access, nested
     specifications, mistakes): `str.format` on the caller's thread then decides what it means.
@@ -31,7 +29,7 @@ def parse_message(template: str) -> list[Step] | None:
     try:
         for literal, field, spec, conversion in formatter_parser(template):
             if literal:
-                steps.append((LITERAL, literal, "", ""))
+                steps.append((literal, None, ""))
             if field is None:
                 continue
             if "{" in spec or "}" in spec or (conversion and conversion not in "rsa"):
@@ -45,10 +43,8 @@ def parse_message(template: str) -> list[Step] | None:
                 numbered = True
             if automatic and numbered:
                 return None  # str.format says what is wrong with that
-            if isinstance(first, int):
-                steps.append((ARGUMENT, first, conversion or "", spec))
-            else:
-                steps.append((FIELD, sys.intern(first), conversion or "", spec))
+            what = first if isinstance(first, int) else sys.intern(first)
+            steps.append((what, conversion or "", spec))
     except (ValueError, IndexError):
         return None
     return steps

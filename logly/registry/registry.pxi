@@ -7,11 +7,11 @@ from types import TracebackType
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free
 
 from logly.layout.line cimport Site, base_name
-from logly.layout.message cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_LITERAL, Program, Step
+from logly.layout.message cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_FIELD, STEP_LITERAL, Program, Step
 from logly.registry.table cimport Table, table_find, table_insert
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport TAG_UTF8
@@ -65,11 +65,18 @@ cdef uint32_t accepted_kinds(const Step* step) noexcept:
     return kinds
 
 
+# What a step of `message_template.parse_message` is.
+cdef uint8_t step_code(object what, object conversion) noexcept:
+    if conversion is None:
+        return STEP_LITERAL
+    return STEP_ARGUMENT if type(what) is int else STEP_FIELD
+
+
 cdef Py_ssize_t most_uses(list steps):
     """How often the argument is read that is read most."""
     uses = {}
-    for code, what, _, _ in steps:
-        if code != STEP_LITERAL:
+    for what, conversion, _ in steps:
+        if conversion is not None:
             uses[what] = uses.get(what, 0) + 1
     return max(uses.values(), default=0)
 
@@ -94,10 +101,10 @@ cdef bint compile_steps(Program* program, list steps) except -1:
         return False
     # Shown once, a text grows fourfold at most: a byte of it as \xNN.
     program.growth = 2 + (max(uses, 1) - 1).bit_length()
-    for i, (code, what, conversion, spec) in enumerate(steps):
+    for i, (what, conversion, spec) in enumerate(steps):
         step = &program.step[i]
-        step.code = code
-        if code == STEP_LITERAL:
+        step.code = step_code(what, conversion)
+        if step.code == STEP_LITERAL:
             text = copy_text(utf8(what))
             step.text = text.data
             step.size = text.size
@@ -106,7 +113,7 @@ cdef bint compile_steps(Program* program, list steps) except -1:
         step.has_spec = bool(spec)
         if spec and not parse_native_spec(spec, &step.spec):
             return False
-        if code == STEP_ARGUMENT:
+        if step.code == STEP_ARGUMENT:
             if what >= MAX_ARGS:
                 return False
             step.argument = what

@@ -30,7 +30,7 @@ cdef enum:
     SYNCED_APART = 4096
     MAX_SYNC_FILES = 64
     STAGE_BYTES = 131072         # per slot: more than a sink's buffer and one line, mostly
-    RING_OFFSET = 65536 + 16 * 131072
+    RING_OFFSET = HEADER_BYTES + SPOOL_SLOTS * STAGE_BYTES
     NAMES_BYTES = 1 << 28        # room for names, never allocated in advance; blobs are beyond
     MAX_DEAD_BLOBS = 64
 

@@ -22,7 +22,7 @@ from logly._core import (
     spool_begin,
 )
 from logly.errors import ConfigError, SpoolError
-from logly.files.opening import sync_name
+from logly.files.opening import identity, names_file, sync_name
 from logly.system import unpatched as system
 
 from .unfinished_write import finish_write
@@ -134,10 +134,11 @@ def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
             continue
         try:
             fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(own.fd), os.stat(made)):
+            # Before it was locked, somebody who recovers may have taken it for a dead process's.
+            if names_file(made, identity(os.fstat(own.fd))):
                 return made, own
-        except (BlockingIOError, FileNotFoundError):
-            pass  # before it was locked, somebody who recovers took it for a dead process's
+        except BlockingIOError:
+            pass
         own.spare()
     raise AssertionError
 
@@ -212,9 +213,7 @@ def _open_dead(path: str) -> DeadSpool | None:
         raise _explained(trouble, path) from trouble
     try:
         fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        ours = os.fstat(own.fd)
-        named = os.stat(path)
-        if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino):
+        if not names_file(path, identity(os.fstat(own.fd))):
             return None
         if path.endswith(UNFINISHED):
             os.unlink(path)  # its process died before a record could be in it

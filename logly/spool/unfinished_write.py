@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from logly._core import open_descriptor
-from logly.files.opening import sync_file
+from logly.files.opening import names_file, sync_file
 from logly.system import unpatched as system
 
 __all__ = ["finish_write", "written_part"]
@@ -33,8 +33,7 @@ def finish_write(path: str, device: int, inode: int, offset: int, staged: bytes)
 def _find_file(path: str, device: int, inode: int) -> str | None:
     def is_it(name: str) -> bool:
         with contextlib.suppress(OSError):
-            about = os.stat(name)
-            return (about.st_dev, about.st_ino) == (device, inode)
+            return names_file(name, (device, inode))
         return False
 
     if is_it(path):

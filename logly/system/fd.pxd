@@ -22,7 +22,6 @@ cdef extern from * nogil:
     static inline int fd_writable(int fd) { return 1; }
     static inline int fd_lock_briefly(int fd) { return 0; }
     static inline void fd_unlock(int fd) {}
-    static inline int fd_is_path(int fd, const char* path) { return 1; }
     static inline int64_t fd_size(int fd) { struct _stat64 s; return _fstat64(fd, &s) == 0 ? s.st_size : -1; }
     static inline int fd_place(int fd, uint64_t* place) { return 0; }
     static inline int fd_sync(int fd) { return _commit(fd) == 0 ? 0 : errno; }
@@ -34,6 +33,7 @@ cdef extern from * nogil:
         *device = *inode = 0;
         return fd_size(fd) >= 0;
     }
+    static inline int fd_is_path(int fd, const char* path) { return 1; }
     static inline uint64_t process_id() { return (uint64_t)_getpid(); }
     #else
     #include <fcntl.h>
@@ -90,10 +90,6 @@ cdef extern from * nogil:
         return 0;
     }
     static inline void fd_unlock(int fd) { flock(fd, LOCK_UN); }
-    static inline int fd_is_path(int fd, const char* path) {
-        struct stat a, b;
-        return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
-    }
     static inline int64_t fd_size(int fd) { struct stat s; return fstat(fd, &s) == 0 ? (int64_t)s.st_size : -1; }
     static inline int fd_place(int fd, uint64_t* place) {
         struct stat s;
@@ -121,8 +117,17 @@ cdef extern from * nogil:
         *inode = (uint64_t)s.st_ino;
         return 1;
     }
+    static inline int fd_is_file(int fd, uint64_t device, uint64_t inode);
+    static inline int fd_is_path(int fd, const char* path) {
+        struct stat named;
+        return stat(path, &named) == 0 && fd_is_file(fd, (uint64_t)named.st_dev, (uint64_t)named.st_ino);
+    }
     static inline uint64_t process_id() { return (uint64_t)getpid(); }
     #endif
+    static inline int fd_is_file(int fd, uint64_t device, uint64_t inode) {
+        uint64_t now_device, now_inode;
+        return fd_identity(fd, &now_device, &now_inode) && now_device == device && now_inode == inode;
+    }
     #endif
     """
     enum:
@@ -144,6 +149,7 @@ cdef extern from * nogil:
     bint fd_writable(int fd) noexcept
     int fd_lock_briefly(int fd) noexcept
     void fd_unlock(int fd) noexcept
+    # Does the path still name the open file? Always True on Windows, where an open file is not renamed by others.
     bint fd_is_path(int fd, const char* path) noexcept
     int64_t fd_size(int fd) noexcept
     # Device, inode and length of the file.
@@ -156,4 +162,6 @@ cdef extern from * nogil:
     void fd_unlink(const char* path) noexcept
     # False when the descriptor is not open.
     bint fd_identity(int fd, uint64_t* device, uint64_t* inode) noexcept
+    # Is the descriptor still open on the file that had this identity?
+    bint fd_is_file(int fd, uint64_t device, uint64_t inode) noexcept
     uint64_t process_id() noexcept

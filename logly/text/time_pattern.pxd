@@ -1,9 +1,11 @@
 """Calendar text: nanoseconds since the Unix epoch to a time stamp's characters, without the interpreter.
 
-A pattern (`YYYY-MM-DD HH:mm:ss.SSS`) is compiled once into small operations. Log records come in bursts, so the text of
-the last second is kept: a further stamp in the same second costs one copy and its sub-second digits. The key is the
-whole second, hence a change of the zone's offset can never be hidden by it; only `tzset()` after the environment
-changed takes up to a second to show.
+A pattern (`YYYY-MM-DD HH:mm:ss.SSS`) is compiled once into small operations. Layouts and file names share one table of
+tokens. In a file name the single letters and the brackets stand for themselves; the table says which tokens remain.
+
+Log records come in bursts, so the text of the last second is kept: a further stamp in the same second costs one copy and
+its sub-second digits. The key is the whole second, hence a change of the zone's offset can never be hidden by it; only
+`tzset()` after the environment changed takes up to a second to show.
 
 A TimePattern is written to by rendering: one thread at a time.
 """
@@ -14,6 +16,7 @@ from libc.string cimport memcmp, memcpy
 
 from logly.text.buffer cimport Buffer, buffer_reserve
 from logly.text.civil cimport CivilTime, civil_from_second, floor_divide
+from logly.text.number cimport DIGIT_PAIRS, POWERS_OF_TEN, padded_digits
 
 cdef extern from *:
     """
@@ -27,18 +30,24 @@ cdef extern from *:
         TIME_MERIDIEM_LOWER, TIME_OFFSET, TIME_OFFSET_COLON, TIME_ZONE_NAME
     };
 
-    struct LoglyTimeToken { const char* text; size_t size; int code; };
+    enum { IN_LAYOUTS = 0, IN_NAMES = 1 };
+
+    struct LoglyTimeToken { const char* text; size_t size; int code; int in_names; };
 
     // Tried in this order: a longer token stands before its own prefix. The letters mean what they mean in loguru.
     static const LoglyTimeToken LOGLY_TIME_TOKENS[] = {
-        {"YYYY", 4, TIME_YEAR4}, {"YY", 2, TIME_YEAR2},
-        {"MMMM", 4, TIME_MONTH_NAME}, {"MMM", 3, TIME_MONTH_ABBREVIATED}, {"MM", 2, TIME_MONTH2}, {"M", 1, TIME_MONTH},
-        {"DD", 2, TIME_DAY2}, {"D", 1, TIME_DAY},
-        {"dddd", 4, TIME_WEEKDAY_NAME}, {"ddd", 3, TIME_WEEKDAY_ABBREVIATED},
-        {"HH", 2, TIME_HOUR2}, {"H", 1, TIME_HOUR}, {"hh", 2, TIME_HALF_HOUR2}, {"h", 1, TIME_HALF_HOUR},
-        {"mm", 2, TIME_MINUTE2}, {"m", 1, TIME_MINUTE}, {"ss", 2, TIME_SECOND2}, {"s", 1, TIME_SECOND},
-        {"A", 1, TIME_MERIDIEM_UPPER}, {"a", 1, TIME_MERIDIEM_LOWER},
-        {"ZZ", 2, TIME_OFFSET}, {"Z", 1, TIME_OFFSET_COLON}, {"zz", 2, TIME_ZONE_NAME},
+        {"YYYY", 4, TIME_YEAR4, 1}, {"YY", 2, TIME_YEAR2, 1},
+        {"MMMM", 4, TIME_MONTH_NAME, 1}, {"MMM", 3, TIME_MONTH_ABBREVIATED, 1}, {"MM", 2, TIME_MONTH2, 1},
+        {"M", 1, TIME_MONTH, 0},
+        {"DD", 2, TIME_DAY2, 1}, {"D", 1, TIME_DAY, 0},
+        {"dddd", 4, TIME_WEEKDAY_NAME, 1}, {"ddd", 3, TIME_WEEKDAY_ABBREVIATED, 1},
+        {"HH", 2, TIME_HOUR2, 1}, {"H", 1, TIME_HOUR, 0}, {"hh", 2, TIME_HALF_HOUR2, 1}, {"h", 1, TIME_HALF_HOUR, 0},
+        {"mm", 2, TIME_MINUTE2, 1}, {"m", 1, TIME_MINUTE, 0}, {"ss", 2, TIME_SECOND2, 1}, {"s", 1, TIME_SECOND, 0},
+        {"SSSSSSSSS", 9, TIME_FRACTION, 1}, {"SSSSSSSS", 8, TIME_FRACTION, 0}, {"SSSSSSS", 7, TIME_FRACTION, 0},
+        {"SSSSSS", 6, TIME_FRACTION, 1}, {"SSSSS", 5, TIME_FRACTION, 0}, {"SSSS", 4, TIME_FRACTION, 0},
+        {"SSS", 3, TIME_FRACTION, 1}, {"SS", 2, TIME_FRACTION, 0}, {"S", 1, TIME_FRACTION, 0},
+        {"A", 1, TIME_MERIDIEM_UPPER, 1}, {"a", 1, TIME_MERIDIEM_LOWER, 1},
+        {"ZZ", 2, TIME_OFFSET, 1}, {"Z", 1, TIME_OFFSET_COLON, 1}, {"zz", 2, TIME_ZONE_NAME, 0},
     };
     static const size_t LOGLY_TIME_TOKEN_COUNT = sizeof(LOGLY_TIME_TOKENS) / sizeof(LOGLY_TIME_TOKENS[0]);
 
@@ -48,12 +57,6 @@ cdef extern from *:
         "July", "August", "September", "October", "November", "December"};
     static const char* const LOGLY_WEEKDAYS[] = {
         "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-    static const uint32_t LOGLY_TIME_POWERS[] = {
-        1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u};
-
-    static const char LOGLY_DIGIT_PAIRS[] =
-        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
-        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
     """
     cdef enum:
         TIME_LITERAL, TIME_FRACTION, TIME_YEAR4, TIME_YEAR2, TIME_MONTH_NAME, TIME_MONTH_ABBREVIATED, TIME_MONTH2
@@ -61,17 +64,21 @@ cdef extern from *:
         TIME_HALF_HOUR2, TIME_HALF_HOUR, TIME_MINUTE2, TIME_MINUTE, TIME_SECOND2, TIME_SECOND, TIME_MERIDIEM_UPPER
         TIME_MERIDIEM_LOWER, TIME_OFFSET, TIME_OFFSET_COLON, TIME_ZONE_NAME
 
+    # Where a pattern stands.
+    enum:
+        IN_LAYOUTS
+        IN_NAMES
+
     struct LoglyTimeToken:
         const char* text
         size_t size
         int code
+        int in_names
 
     const LoglyTimeToken* LOGLY_TIME_TOKENS
     size_t LOGLY_TIME_TOKEN_COUNT
     const char* const* LOGLY_MONTHS
     const char* const* LOGLY_WEEKDAYS
-    const uint32_t* LOGLY_TIME_POWERS
-    const char* LOGLY_DIGIT_PAIRS
     size_t c_strlen "strlen"(const char* text) noexcept nogil
 
 cdef enum:
@@ -81,6 +88,7 @@ cdef enum:
     # The kept text is copied in blocks of a fixed size: two vector moves instead of a call of memcpy.
     COPY_BLOCK = 32
     NOTHING_CACHED = -1
+    MOST_DECIMALS = 9
 
 
 cdef struct TimeOp:
@@ -145,21 +153,14 @@ cdef inline void time_pattern_add(TimePattern* pattern, int code, size_t offset,
 
 
 # The token that starts at `at`, or NULL.
-cdef inline const LoglyTimeToken* time_token_at(const char* at, size_t remaining) noexcept nogil:
+cdef inline const LoglyTimeToken* time_token_at(const char* at, size_t remaining, int place) noexcept nogil:
     cdef size_t i
     cdef const LoglyTimeToken* token
     for i in range(LOGLY_TIME_TOKEN_COUNT):
         token = &LOGLY_TIME_TOKENS[i]
-        if token.size <= remaining and memcmp(at, token.text, token.size) == 0:
+        if token.size <= remaining and token.in_names >= place and memcmp(at, token.text, token.size) == 0:
             return token
     return NULL
-
-
-cdef inline size_t run_length(const char* at, size_t remaining, char wanted) noexcept nogil:
-    cdef size_t n = 0
-    while n < remaining and at[n] == wanted:
-        n += 1
-    return n
 
 
 # Bytes up to the bracket that closes the one at `at`; `remaining` when none does.
@@ -171,40 +172,36 @@ cdef inline size_t bracketed_length(const char* at, size_t remaining) noexcept n
 
 
 # Adds the operation that starts at byte i. The index after it; i itself when there is a mistake.
-cdef inline size_t time_pattern_add_next(TimePattern* pattern, size_t i, size_t n) noexcept nogil:
+cdef inline size_t time_pattern_add_next(TimePattern* pattern, size_t i, size_t n, int place) noexcept nogil:
     cdef const char* at = pattern.source + i
     cdef const LoglyTimeToken* token
     cdef size_t size
-    if at[0] == c"[":
+    if at[0] == c"[" and place == IN_LAYOUTS:
         size = bracketed_length(at, n - i)
         if size == n - i:
             return i
         if size > 1:
             time_pattern_add(pattern, TIME_LITERAL, i + 1, size - 1)
         return i + size + 1
-    if at[0] == c"S":
-        size = run_length(at, n - i, c"S")
-        if size > 9:
-            return i
-        time_pattern_add(pattern, TIME_FRACTION, i, size)
-        return i + size
-    token = time_token_at(at, n - i)
+    token = time_token_at(at, n - i, place)
     if token == NULL:
         time_pattern_add(pattern, TIME_LITERAL, i, 1)
         return i + 1
+    if token.size == MOST_DECIMALS and n - i > MOST_DECIMALS and at[MOST_DECIMALS] == c"S" and place == IN_LAYOUTS:
+        return i
     time_pattern_add(pattern, token.code, i, token.size)
     return i + token.size
 
 
-# 0, or the position + 1 of a mistake (a bracket that is never closed, more than nine S), or -1: no memory.
-# To be freed with time_pattern_free only after success.
-cdef inline int time_pattern_compile(TimePattern* pattern, const char* utf8, size_t n) noexcept nogil:
+# 0, or the position + 1 of a mistake (a bracket that is never closed, more than nine S), or -1: no memory. IN_NAMES there
+# are no mistakes. To be freed with time_pattern_free only after success.
+cdef inline int time_pattern_compile(TimePattern* pattern, const char* utf8, size_t n, int place) noexcept nogil:
     cdef size_t i = 0
     cdef size_t after
     if not time_pattern_allocate(pattern, utf8, n):
         return -1
     while i < n:
-        after = time_pattern_add_next(pattern, i, n)
+        after = time_pattern_add_next(pattern, i, n, place)
         if after == i:
             time_pattern_free(pattern)
             return <int> i + 1
@@ -215,18 +212,14 @@ cdef inline int time_pattern_compile(TimePattern* pattern, const char* utf8, siz
 # The time stamp of JSON records (RFC 3339); render it with utc=True.
 cdef inline int time_pattern_compile_rfc3339(TimePattern* pattern) noexcept nogil:
     cdef const char* text = "YYYY-MM-DDTHH:mm:ss.SSSSSS[Z]"
-    return time_pattern_compile(pattern, text, c_strlen(text))
+    return time_pattern_compile(pattern, text, c_strlen(text), IN_LAYOUTS)
 
 
 # Writing -----------------------------------------------------------------------------------------------------------
 # Each function returns the end of what it wrote.
 
-cdef inline char* put_digits(char* out, uint32_t value, size_t digits) noexcept nogil:
-    cdef size_t i = digits
-    while i > 0:
-        i -= 1
-        out[i] = <char> (c"0" + value % 10)
-        value /= 10
+cdef inline char* put_digits(char* out, uint32_t value, int digits) noexcept nogil:
+    padded_digits(out, value, digits)
     return out + digits
 
 
@@ -313,7 +306,7 @@ cdef inline char* put_field(char* out, int code, const CivilTime* civil) noexcep
 
 
 cdef inline void put_pair(char* out, uint32_t value) noexcept nogil:
-    memcpy(out, LOGLY_DIGIT_PAIRS + 2 * value, 2)
+    memcpy(out, DIGIT_PAIRS + 2 * value, 2)
 
 
 cdef inline void put_three(char* out, uint32_t value) noexcept nogil:
@@ -337,14 +330,13 @@ cdef inline void put_fraction(char* out, uint32_t nanosecond, size_t digits) noe
         put_three(out, nanosecond / 1000000)
         put_six(out + 3, nanosecond % 1000000)
     else:
-        put_digits(out, nanosecond / LOGLY_TIME_POWERS[9 - digits], digits)
+        put_digits(out, nanosecond / <uint32_t> POWERS_OF_TEN[9 - digits], <int> digits)
 
 
 # Rendering ---------------------------------------------------------------------------------------------------------
 
-cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t ns, bint utc) noexcept nogil:
+cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t second, bint utc) noexcept nogil:
     cdef int64_t last_second = INT64_MAX / NANOSECONDS
-    cdef int64_t second = floor_divide(ns, NANOSECONDS)
     cdef char* out = pattern.text
     cdef TimeOp* op
     cdef CivilTime civil
@@ -371,11 +363,16 @@ cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t ns, bin
 # Appends the text of `ns` (nanoseconds since the epoch, as int64 holds them: years 1677 to 2262).
 cdef inline void time_pattern_render(TimePattern* pattern, Buffer* buffer, int64_t ns, bint utc) noexcept nogil:
     cdef uint64_t nanosecond = <uint64_t> ns - pattern.second_start
+    if nanosecond >= <uint64_t> NANOSECONDS or pattern.zone_cached != utc:
+        time_pattern_cache_second(pattern, floor_divide(ns, NANOSECONDS), utc)
+        nanosecond = <uint64_t> ns - pattern.second_start
+    time_pattern_copy(pattern, buffer, <uint32_t> nanosecond)
+
+
+# Appends the text of the kept second, with the digits of a nanosecond in it.
+cdef inline void time_pattern_copy(TimePattern* pattern, Buffer* buffer, uint32_t nanosecond) noexcept nogil:
     cdef size_t i
     cdef char* out
-    if nanosecond >= <uint64_t> NANOSECONDS or pattern.zone_cached != utc:
-        time_pattern_cache_second(pattern, ns, utc)
-        nanosecond = <uint64_t> ns - pattern.second_start
     if not buffer_reserve(buffer, pattern.text_size + COPY_BLOCK):
         return
     out = buffer.data + buffer.size
@@ -385,5 +382,5 @@ cdef inline void time_pattern_render(TimePattern* pattern, Buffer* buffer, int64
         i += COPY_BLOCK
     # The digits go into the copy: patching the kept text instead would stall the next copy's wide loads.
     for i in range(pattern.fraction_count):
-        put_fraction(out + pattern.fractions[i].position, <uint32_t> nanosecond, pattern.fractions[i].digits)
+        put_fraction(out + pattern.fractions[i].position, nanosecond, pattern.fractions[i].digits)
     buffer.size += pattern.text_size

@@ -10,17 +10,8 @@ from pathlib import Path
 from random import Random
 
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig
-from logly._core import spec_kinds
-from logly.layout.layout_template import (
-    KIND_INT,
-    KIND_STR,
-    NUMBERS,
-    PIECE_FIELD,
-    PIECE_LITERAL,
-    PIECE_TIME,
-    PIECES,
-    parse_layout,
-)
+from logly._core import KIND_INT, KIND_STR, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME, PIECES, spec_kinds
+from logly.layout.layout_template import NUMBERS, parse_layout
 
 from .specifications import some_specification
 from .target import Target, mutated, some_character

@@ -1,0 +1,65 @@
+# Time patterns for Python's use: a layout's is checked, a file name's is rendered.
+
+from libc.stdint cimport int64_t, uint32_t
+
+from logly.text.buffer cimport Buffer, buffer_free, buffer_init
+from logly.text.time_pattern cimport (
+    IN_LAYOUTS, IN_NAMES, NANOSECONDS, TimePattern, time_pattern_cache_second, time_pattern_compile, time_pattern_copy,
+    time_pattern_free,
+)
+
+# Of other included files:
+#   text/owned_text.pxi: utf8
+
+
+def time_pattern_mistake(str pattern not None):
+    """The position of the mistake in a layout's time pattern, in characters; None: it has none."""
+    cdef TimePattern compiled
+    cdef bytes data = utf8(pattern)
+    cdef int mistake = time_pattern_compile(&compiled, <const char*> data, len(data), IN_LAYOUTS)
+    cdef Py_ssize_t position = 0
+    if mistake == 0:
+        time_pattern_free(&compiled)
+        return None
+    if mistake < 0:
+        raise MemoryError
+    # By character: a lone surrogate takes more bytes here than its code point would.
+    bytes_left = mistake - 1
+    while True:
+        bytes_left -= len(utf8(pattern[position]))
+        if bytes_left < 0:
+            return position
+        position += 1
+
+
+def format_time(str pattern not None, now_ns, *, bint utc=False):
+    """The text of an instant in a file's name.
+
+    Args:
+        pattern: tokens as in layouts, but for single letters, `zz`, and numbers of decimals other than 3, 6 and 9. These and
+            brackets stand for themselves, as everything else does.
+        now_ns: nanoseconds since the epoch.
+        utc: UTC instead of local time.
+    """
+    cdef TimePattern compiled
+    cdef Buffer text
+    # A name may hold lone surrogates: these are bytes of a file's name that are not UTF-8.
+    cdef bytes data = pattern.encode("utf-8", "surrogatepass")
+    cdef object made = None
+    second, nanosecond = divmod(now_ns, NANOSECONDS)
+    cdef int64_t whole = second
+    cdef uint32_t fraction = nanosecond
+    if time_pattern_compile(&compiled, <const char*> data, len(data), IN_NAMES):
+        raise MemoryError
+    buffer_init(&text)
+    time_pattern_cache_second(&compiled, whole, utc)
+    time_pattern_copy(&compiled, &text, fraction)
+    time_pattern_free(&compiled)
+    try:
+        if text.data != NULL:
+            made = text.data[: text.size].decode("utf-8", "surrogatepass")
+    finally:
+        buffer_free(&text)
+    if made is None:
+        raise MemoryError
+    return made
