@@ -206,9 +206,9 @@ def test_what_a_crash_left_plain_is_compressed_at_the_next_start(tmp_path: Path)
 def test_a_rotation_that_fails_is_told_and_tried_again_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from logly.control import sinks
+    from logly.control import file_sink
 
-    monkeypatch.setattr(sinks, "ROTATION_RETRY_NS", 50_000_000)
+    monkeypatch.setattr(file_sink, "ROTATION_RETRY_NS", 50_000_000)
     path = tmp_path / "app.log"
     told: list[Exception] = []
     failing = threading.Event()

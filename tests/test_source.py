@@ -202,8 +202,8 @@ KEEPS_RECURSION_ERRORS = {
     ("files/housekeeper.py", "_run"): "a thread of its own",
     ("control/process.py", "_finish_all"): "raised when all loggers are finished",
     ("control/process.py", "_after_fork_in_child"): "every engine must be made anew",
-    ("control/sinks.py", "write_stream"): "sinks' work: the stream's trouble",
-    ("control/sinks.py", "_flush_stream"): "sinks' work: the stream's trouble",
+    ("control/stream_sink.py", "write_stream"): "sinks' work: the stream's trouble",
+    ("control/stream_sink.py", "_flush_stream"): "sinks' work: the stream's trouble",
     ("control/sinks.py", "handle_records"): "sinks' work: the function's trouble",
 }
 HANDLER = re.compile(r"( *)except\b([^:]*):")

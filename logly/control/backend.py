@@ -20,7 +20,7 @@ from . import process
 from .flusher_thread import Flusher
 from .plan import OFF, Plan
 from .reports import StderrReports
-from .sinks import Sink
+from .stream_sink import DescriptorSink, StreamSink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from logly.stats import SinkStats, Stats
+
+    from .sinks import Sink
 
     Result = TypeVar("Result")
     Settings = TypeVar("Settings", LoggerConfig, SinkConfig)
@@ -119,7 +121,7 @@ class Backend:
         for sink in plan.enabled:
             sink.plan_update(plan, config)
         if config.auto_sink and self.auto_sink_id is None and not self._had_sinks:
-            sink = Sink(self.core, next(self._ids), SinkConfig().resolved(), config, self.tell)
+            sink = self._open_sink(SinkConfig().resolved(), config)
             plan.add(sink)
             plan.set(self, auto_sink_id=sink.id)
         elif not config.auto_sink:
@@ -155,7 +157,7 @@ class Backend:
         runs = self.flusher.is_running
         by_caller = is_closed or (self.flusher.cannot_start and not runs)
         # No generator expressions on the way of a log call: without memory for one, CPython 3.12.1 and 3.13.0 crash.
-        is_async = [sink for sink in active if sink.config.async_write or sink.target != "fd"] != []
+        is_async = [sink for sink in active if sink.is_asynchronous] != []
         return {
             # Also while callers do its work because no thread could be started: one may be to be had by now.
             "start": (self._is_to_recover(active) or ((is_async or config.spool_fsync is not None) and not runs))
@@ -351,7 +353,7 @@ class Backend:
         return self._change_and_see_out(lambda: self._add(plain))
 
     def _add(self, plain: SinkConfig) -> int:
-        sink = Sink(self.core, next(self._ids), plain, self.config, self.tell)
+        sink = self._open_sink(plain, self.config)
 
         def fill(plan: Plan) -> None:
             plan.add(sink)
@@ -365,6 +367,9 @@ class Backend:
                 sink.files.close()
             raise
         return sink.id
+
+    def _open_sink(self, config: SinkConfig, logger_config: LoggerConfig) -> Sink:
+        return _kind_of(config)(self.core, next(self._ids), config, logger_config, self.tell)
 
     def _plan_without_auto_sink(self, plan: Plan) -> None:
         auto_sink = self.sinks.get(self.auto_sink_id or 0)
@@ -398,7 +403,7 @@ class Backend:
             raise
 
     def _see_out(self, sink: Sink) -> None:
-        needs_python = sink.target != "fd" or sink.config.filter is not None
+        needs_python = sink.needs_flusher or sink.gets_records
         try:
             if self.core.is_inside() and not sink.handle.settle() and needs_python:
                 # Its own function, say: what was logged before is still to come to it.
@@ -519,15 +524,8 @@ class Backend:
                 continue
             try:
                 if error:
-                    sink.tell(OSError(error, os.strerror(error), sink.path))
-                if rotates:
-                    sink.rotate()
-                if reopens:
-                    sink.reopen()
-                if streams:
-                    sink.write_stream()
-                if records:
-                    sink.handle_records()
+                    sink.report(OSError(error, os.strerror(error), sink.path))
+                sink.do_work(rotates=rotates, reopens=reopens, streams=streams, records=records)
             except KeyError:
                 continue  # removed in the meantime
             except Exception as trouble:
@@ -643,6 +641,19 @@ class Backend:
                 self.start_flusher()
             else:
                 self.core.drain_here()
+
+
+def _kind_of(config: SinkConfig) -> type[Sink]:
+    """The class of the sink that these settings (resolved) are for."""
+    if config.path is not None:
+        from .file_sink import FileSink
+
+        return FileSink
+    if config.function is not None:
+        from .function_sink import FunctionSink
+
+        return FunctionSink
+    return StreamSink if config.fd is None else DescriptorSink
 
 
 def _unnamed(number: int) -> str:

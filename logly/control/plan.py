@@ -80,11 +80,7 @@ class Plan:
 
     def is_active(self, sink: Sink) -> bool:
         """Whether the sink gets anything."""
-        if sink.is_console and not self.config.global_console_display:
-            return False
-        if sink.is_file and not self.config.global_file_storage:
-            return False
-        return self.enabled[sink]
+        return sink.is_allowed(self.config) and self.enabled[sink]
 
     @property
     def active(self) -> list[Sink]:

@@ -89,7 +89,7 @@ def deliver(
         for added in backend.sinks.values():
             added.is_durable = file.is_synced or config.spool_fsync is not None
         starts = [
-            (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.config.fd is not None)
+            (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.is_exactly_recovered)
             for sink_id, sink in backend.sinks.items()
         ]
         count = spool_adopt(backend.core, file, starts)
