@@ -176,7 +176,7 @@ def _plain_descriptor(stream: Any) -> int | None:
     None for anything that somebody put in its place: its `write` must see the text.
     """
     own: tuple[Any, ...] = (sys.__stdout__, sys.__stderr__)
-    if not [one for one in own if stream is one]:  # no generator expression: see `Backend.wanted_post`
+    if not [one for one in own if stream is one]:  # no generator expression: see `Plan.wanted_post`
         return None
     try:
         stream.flush()  # what was printed before comes first
