@@ -31,7 +31,7 @@ def in_threads(*functions):
         try:
             start.wait(60)
             function()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # raised again on the test's thread
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(function,)) for function in functions]

@@ -375,7 +375,7 @@ class Controller:
                 sink.do_work(rotates=rotates, reopens=reopens, streams=streams, records=records)
             except KeyError:
                 continue  # removed in the meantime
-            except Exception as trouble:
+            except Exception as trouble:  # noqa: BLE001  # one sink's trouble must not keep the others waiting
                 self.report(trouble)
                 sink.handle.set_aside()
         if self._leaving:

@@ -40,7 +40,7 @@ def _finish_all() -> None:
     for controller in list(_controllers):
         try:
             controller.finish()
-        except BaseException as trouble:  # Ctrl-C while one is waited for: the others are written, too
+        except BaseException as trouble:  # noqa: BLE001  # Ctrl-C while one is waited for: the others are written, too
             interrupt = trouble
     module = sys.modules.get("logly.files.housekeeper")
     if module is not None:
@@ -65,7 +65,7 @@ def _after_fork_in_child() -> None:
     for controller in controllers:
         try:
             controller.after_fork_in_child()
-        except Exception as trouble:  # the others must work
+        except Exception as trouble:  # noqa: BLE001  # the others must work
             controller.report(trouble)
     util = sys.modules.get("multiprocessing.util")
     if util is not None:

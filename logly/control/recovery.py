@@ -137,7 +137,7 @@ def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], dea
                 is_cut_short = is_cut_short or (is_unmoved and left < patience_s)
             except RecursionError:  # the next record tries again
                 raise
-            except Exception as trouble:
+            except Exception as trouble:  # noqa: BLE001  # the other spools are recovered nevertheless
                 controller.report(trouble)
     finally:
         spool_hold_back(controller.core, 0)

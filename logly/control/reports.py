@@ -81,7 +81,7 @@ def _texts_of(error: BaseException) -> list[str]:
         return [f"{type(error).__name__}: {error}", *map(str, getattr(error, "__notes__", ()))]
     except RecursionError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001  # a `__str__` may raise anything
         return [f"{type(error).__name__}: <its text fails>"]
 
 
@@ -120,7 +120,7 @@ class ErrorReports:
                 self.core.call_outside(self.on_error, error)
             else:
                 self._stderr.report(error, at_once=at_once)
-        except Exception as trouble:
+        except Exception as trouble:  # noqa: BLE001  # on_error is the user's
             self._stderr.report(trouble)
 
     def report_rest(self) -> None:

@@ -261,7 +261,7 @@ class Sink:
                 try:
                     render = self._handle_record(self._record_type(*parts))
                     failed = False
-                except Exception as trouble:
+                except Exception as trouble:  # noqa: BLE001  # the function or filter is the user's
                     self.on_error(trouble)
                 finally:
                     if self.core.lives == life:

@@ -76,7 +76,7 @@ class Spooling:
             open_spool(self.core, path, capacity, syncs=syncs)
         except RecursionError:  # it says nothing about the spool: the next record tries again
             raise
-        except Exception as trouble:
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, the child logs without a spool
             self.core.use_memory(capacity)
             self.core.tell(trouble)
 

@@ -91,7 +91,7 @@ class StreamSink(Sink):
         try:
             self.core.call_stream(_write_text, stream, data.decode("utf-8", "replace"))
             taken, error = len(data), 0
-        except Exception as trouble:
+        except Exception as trouble:  # noqa: BLE001  # the stream is the user's
             error = getattr(trouble, "errno", None) or errno.EIO
             self.report(trouble)
         finally:
@@ -110,7 +110,7 @@ class StreamSink(Sink):
             return
         try:
             self.core.call_stream(flush)
-        except Exception as trouble:
+        except Exception as trouble:  # noqa: BLE001  # the stream is the user's
             self.report(trouble)
 
     def outlive_modules(self) -> None:
