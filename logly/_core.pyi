@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeAlias
 
 from typing_extensions import disjoint_base
 
-from .control.backend import Backend
+from .control.controller import Controller
 from .control.flusher_thread import Flusher
 from .control.sinks import Sink
 
@@ -124,7 +124,7 @@ class Files:
 
 @disjoint_base
 class Lifeline:
-    def __init__(self, backend: Backend) -> None: ...
+    def __init__(self, controller: Controller) -> None: ...
 
 def open_descriptor(
     path: str, flags: int, mode: int = ..., *, is_loose: bool = ..., is_doomed: bool = ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._core import FieldBlock, Lifeline, Producer, install_methods
 from .config.schema import LoggerConfig, SinkConfig
-from .control.backend import Backend
+from .control.controller import Controller
 from .errors import invalid
 from .levels import level_number
 
@@ -43,15 +43,15 @@ class Logger(Producer):
         ...     logger.info("order {} filled at {:.2f}", 42, 3.14159)
     """
 
-    __slots__ = ("_backend",)
-    _backend: Backend
+    __slots__ = ("_controller",)
+    _controller: Controller
 
     def __init__(self, config: LoggerConfig | None = None, *, name: str = "root") -> None:
-        self._backend = Backend(name, config if config is not None else LoggerConfig())
-        self._attach(self._backend.core, None, Lifeline(self._backend))
+        self._controller = Controller(name, config if config is not None else LoggerConfig())
+        self._attach(self._controller.core, None, Lifeline(self._controller))
 
     def __repr__(self) -> str:
-        return f"<Logger {self._backend.name!r}, {len(self._backend.user_sinks())} sinks>"
+        return f"<Logger {self._controller.name!r}, {len(self._controller.user_sinks())} sinks>"
 
     # It stands for something that is there once, like a file: a copy of what holds a logger has the same one.
     def __copy__(self) -> Self:
@@ -112,12 +112,12 @@ class Logger(Producer):
     @property
     def name(self) -> str:
         """The logger's name."""
-        return self._backend.name
+        return self._controller.name
 
     @property
     def config(self) -> LoggerConfig:
         """A copy of the settings in force; its levels are all of the logger's own, also those of `add_level`."""
-        return self._backend.settings()
+        return self._controller.settings()
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, name: str = "root") -> Self:
@@ -167,27 +167,27 @@ class Logger(Producer):
             ConfigError: a setting is wrong; names the field, the value and what is valid.
             SinkError: the file cannot be opened (an OSError, with errno).
         """
-        return self._backend.add_sink(config)
+        return self._controller.add_sink(config)
 
     def remove_sink(self, sink_id: int) -> bool:
         """Write out what a sink holds and close it. False when there is no such sink."""
-        return self._backend.remove_sink(sink_id)
+        return self._controller.remove_sink(sink_id)
 
     def remove_all_sinks(self) -> int:
         """Remove every sink; return how many there were."""
-        return sum(self._backend.remove_sink(sink_id) for sink_id in self._backend.user_sinks())
+        return sum(self._controller.remove_sink(sink_id) for sink_id in self._controller.user_sinks())
 
     def list_sinks(self) -> list[int]:
         """The ids of the sinks that were added, oldest first."""
-        return self._backend.user_sinks()
+        return self._controller.user_sinks()
 
     def enable_sink(self, sink_id: int) -> bool:
         """Switch a sink on again. False when there is no such sink."""
-        return self._backend.set_sink_enabled(sink_id, True)
+        return self._controller.set_sink_enabled(sink_id, True)
 
     def disable_sink(self, sink_id: int) -> bool:
         """Switch a sink off; what was logged before is still written. False when there is no such sink."""
-        return self._backend.set_sink_enabled(sink_id, False)
+        return self._controller.set_sink_enabled(sink_id, False)
 
     def sink_stats(self, sink_id: int) -> SinkStats:
         """Counts of one sink.
@@ -195,7 +195,7 @@ class Logger(Producer):
         Raises:
             KeyError: there is no such sink.
         """
-        return self._backend.sink_stats(sink_id)
+        return self._controller.sink_stats(sink_id)
 
     # ---- settings and life
 
@@ -207,7 +207,7 @@ class Logger(Producer):
         Raises:
             ConfigError: a setting is wrong; nothing has changed then.
         """
-        self._backend.configure(config)
+        self._controller.configure(config)
 
     def is_enabled_for(self, level: Level | int | str) -> bool:
         """Whether a record of this level would be taken.
@@ -215,7 +215,7 @@ class Logger(Producer):
         Raises:
             ConfigError: there is no such level.
         """
-        return level_number(level, self._backend.all_custom_levels()) >= self._backend.threshold
+        return level_number(level, self._controller.levels.custom) >= self._controller.threshold
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was logged before this call has been handed to the operating system by every sink.
@@ -230,7 +230,7 @@ class Logger(Producer):
             or blocks and has taken nothing for `stall_timeout`, and inside a sink's function, a filter or `on_error`
             while anything is left (there it does not wait).
         """
-        return self._backend.flush(timeout, gives_way=True)
+        return self._controller.flush(timeout, gives_way=True)
 
     def close(self, timeout: float | None = None) -> bool:
         """Flush, stop the flusher, close the files. Idempotent.
@@ -245,23 +245,23 @@ class Logger(Producer):
             Whether nothing waits any more: False when `timeout` passed first, or inside a sink's function. See
             `stats().failed` for losses.
         """
-        return self._backend.close(timeout, gives_way=True)
+        return self._controller.close(timeout, gives_way=True)
 
     def reopen(self) -> None:
         """Open every file by its name again, as after logrotate."""
-        self._backend.reopen()
+        self._controller.reopen()
 
     def enable(self) -> None:
         """Switch all output on again."""
-        self._backend.switch(True)
+        self._controller.switch(True)
 
     def disable(self) -> None:
         """Switch all output off: calls return at the level gate."""
-        self._backend.switch(False)
+        self._controller.switch(False)
 
     def stats(self) -> Stats:
         """The logger's counts, which always add up: ``emitted == written + dropped + failed + pending``."""
-        return self._backend.stats()
+        return self._controller.stats()
 
     def add_level(self, name: str, number: int, color: str | None = None) -> None:
         """Add a level for `log(name, ...)`.
@@ -274,7 +274,7 @@ class Logger(Producer):
         Raises:
             ConfigError: a built-in name, a number out of range, an unknown colour.
         """
-        self._backend.add_level(name, number, color)
+        self._controller.add_level(name, number, color)
 
     def __enter__(self) -> Self:
         return self
@@ -301,11 +301,11 @@ class Logger(Producer):
 
     def _with_fields(self, fields: FieldBlock | None) -> Self:
         child = type(self).__new__(type(self))
-        child._backend = self._backend
+        child._controller = self._controller
         own = getattr(self, "__dict__", None)
         if own:  # a subclass with attributes of its own
             child.__dict__.update(own)
-        child._attach(self._backend.core, fields, self._owner)
+        child._attach(self._controller.core, fields, self._owner)
         return child
 
     def contextualize(self, /, **fields: Any) -> Contextualized:
@@ -318,7 +318,7 @@ class Logger(Producer):
         """
         from .caller.guards import Contextualized
 
-        return Contextualized(self._backend.context_variable(), fields)
+        return Contextualized(self._controller.context_variable(), fields)
 
     if TYPE_CHECKING:
 
@@ -371,7 +371,7 @@ class Logger(Producer):
         kinds = exception if isinstance(exception, tuple) else (exception,)
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
             raise invalid("exception", exception, "an exception class, a tuple of them, or a function to decorate")
-        level_number(level, self._backend.all_custom_levels())
+        level_number(level, self._controller.levels.custom)
         return Catcher(self, kinds, level, reraise, message, default)
 
 

@@ -67,7 +67,7 @@ def show(value: object) -> str:
         text = repr(value)
     except RecursionError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001  # a `__repr__` may raise anything
         text = f"<{type(value).__name__} whose repr fails>"
     return text if len(text) <= _SHOWN_REPR_CHARS else text[: _SHOWN_REPR_CHARS - 3] + "..."
 

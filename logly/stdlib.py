@@ -133,7 +133,7 @@ class StdlibHandler(logging.Handler):
             emit_from(self.logger, record.levelno, message, fields, error, place, origin)
         except RecursionError:  # as in logging's own handlers
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  # as in logging's own handlers
             self.handleError(record)
 
     def _makes_text(self) -> bool:

@@ -298,7 +298,7 @@ def contextualize(folder: Path) -> Case:
 
     yield logger, act
     # The context is as it was.
-    variable = logger._backend.context_variable()
+    variable = logger._controller.context_variable()
     assert variable.get(None) is None, "fields are left in the context"
 
 
@@ -336,24 +336,24 @@ def threads() -> int:
 
 
 def assert_sound(logger: Logger) -> None:
-    backend = logger._backend
+    controller = logger._controller
     logger.warning("after the cut")
     assert logger.flush(5), "flush does not return"
-    assert backend.core.take_work() == [], "a sink wants work that nobody does"
-    wait_until(lambda: sorted(sink_ids(backend.core)) == sorted(backend.sinks), "one list of sinks")
+    assert controller.core.take_work() == [], "a sink wants work that nobody does"
+    wait_until(lambda: sorted(sink_ids(controller.core)) == sorted(controller.sinks), "one list of sinks")
     assert_books(logger)
     # One is lost where the call's own record was: it had not come to its commit, or its function was interrupted.
     assert logger.stats().failed + logger.stats().dropped <= 1, logger.stats()
-    gate = published(backend.core)
-    backend._change(lambda plan: None)
-    assert published(backend.core) == gate, "the core goes by other settings than Python"
+    gate = published(controller.core)
+    controller._change(lambda plan: None)
+    assert published(controller.core) == gate, "the core goes by other settings than Python"
     late = logger.add_sink(SinkConfig(function=lambda record: None))
     logger.warning("for all")
     assert logger.flush(5)
     assert logger.remove_sink(late)
     logger.remove_all_sinks()
     assert logger.list_sinks() == []
-    assert sink_ids(backend.core) == [backend.auto_sink_id][: backend.auto_sink_id is not None]
+    assert sink_ids(controller.core) == [controller.auto_sink_id][: controller.auto_sink_id is not None]
     assert logger.close(5)
 
 

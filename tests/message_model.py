@@ -57,7 +57,7 @@ def wants_too_much(template: str, args: Sequence[Any], fields: Mapping[str, Any]
         Limited().vformat(template, args, fields)
     except TooWide:
         return True
-    except Exception:
+    except Exception:  # noqa: BLE001  # arguments may raise anything
         return False  # str.format says what is wrong
     return False
 
@@ -98,7 +98,7 @@ def expected(template: str, args: Sequence[Any], fields: Mapping[str, Any]) -> t
     if not wants_too_much(template, args, fields):
         try:
             return template.format(*args, **fields), False
-        except Exception:
+        except Exception:  # noqa: BLE001  # arguments may raise anything
             pass  # what is written then is below
     named = [f"{name}={shown(value)}" for name, value in fields.items()]
     return " ".join([template, *map(shown, args), *named]), True

@@ -60,7 +60,7 @@ def raise_group():
     for fail in (raise_chain, raise_context):
         try:
             fail()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever the two raise belongs into the group
             errors.append(error)
     raise ExceptionGroup("several", [*errors, ExceptionGroup("inner", [OSError(2, "no file")])])
 

@@ -422,7 +422,7 @@ def test_what_a_sinks_function_refers_to_is_finalized(tmp_path: Path) -> None:
         def __del__(self, logger=logger):
             logger.info("late")
     late = Late()
-    flusher = logger._backend.flusher
+    flusher = logger._controller.flusher
     def end_slowly(on_end=flusher.on_end):  # as on a busy machine
         time.sleep(0.2)
         on_end()

@@ -35,7 +35,7 @@ def open_logger(path: Path | None = None, errors: list[Exception] | None = None,
 
 def inject(logger: Logger, outcomes: list[int]) -> None:
     """What the next writes of the first sink do: minus an errno, or the most bytes that they take."""
-    logger._backend.sinks[logger.list_sinks()[0]].handle.inject_outcomes(outcomes)
+    logger._controller.sinks[logger.list_sinks()[0]].handle.inject_outcomes(outcomes)
 
 
 def assert_accounts_for(lines: list[str], count: int, logger: Logger) -> None:
@@ -214,7 +214,7 @@ def test_a_disk_that_becomes_read_only_and_writable_again(tmp_path: Path) -> Non
         logger.info("0 before")
         assert logger.flush(30)
         # With a file open for writing a file system does not become read-only: it is closed as a rotation would.
-        logger._backend.sinks[logger.list_sinks()[0]].release_file()
+        logger._controller.sinks[logger.list_sinks()[0]].release_file()
         remount(disk, "ro")
         logger.info("1 meanwhile")
         wait_until(lambda: errors, "on_error to be told")
@@ -232,7 +232,7 @@ def test_a_disk_that_becomes_read_only_and_writable_again(tmp_path: Path) -> Non
 def test_a_disk_that_stays_read_only_loses_counted_records(tmp_path: Path) -> None:
     with small_disk(tmp_path, "64m") as disk:
         logger = open_logger(disk / "log", stall_timeout=0.2)
-        logger._backend.sinks[logger.list_sinks()[0]].release_file()
+        logger._controller.sinks[logger.list_sinks()[0]].release_file()
         remount(disk, "ro")
         count = 0
         longest = 0.0
@@ -301,7 +301,7 @@ def test_a_descriptor_that_somebody_closed_is_opened_again_by_name(tmp_path: Pat
     logger = open_logger(tmp_path / "log")
     logger.info("before")
     assert logger.flush(30)
-    file = logger._backend.sinks[logger.list_sinks()[0]].file
+    file = logger._controller.sinks[logger.list_sinks()[0]].file
     assert file is not None
     os.close(file.fd)
     logger.info("after")
@@ -375,7 +375,7 @@ import errno, os, sys
 from logly import Logger, LoggerConfig, SinkConfig, SinkError
 logger = Logger(LoggerConfig(auto_sink=False))
 sink = logger.add_sink(SinkConfig(path=sys.argv[1], format="{message}"))
-logger._backend.sinks[sink].handle.inject_outcomes([-errno.ENOSPC] * 8)
+logger._controller.sinks[sink].handle.inject_outcomes([-errno.ENOSPC] * 8)
 logger.info("line")
 assert logger.flush(30)
 assert logger.stats().write_errors == 8

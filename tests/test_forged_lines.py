@@ -329,7 +329,7 @@ def test_the_report_on_stderr(name, message, note):
     read_end, reports._fd = os.pipe()
     error = class_of("E" + plain(message))(message)
     error.__notes__ = [note, Text(note)]
-    reports.tell(error, at_once=True)
+    reports.report(error, at_once=True)
     out = os.read(read_end, 65536).decode()
     os.close(read_end)
     os.close(reports._fd)
@@ -343,7 +343,7 @@ def test_a_report_of_an_error_whose_text_fails(capfd):
         def __str__(self):
             raise RuntimeError("no")
 
-    StderrReports("app").tell(Mute(), at_once=True)
+    StderrReports("app").report(Mute(), at_once=True)
     assert capfd.readouterr().err == "logly (app): Mute: <its text fails>\n"
 
 

@@ -48,7 +48,7 @@ def test_a_fork_waits_for_the_flushers_work_in_python(tmp_path: Path) -> None:
     logger = open_logger(tmp_path / "app.log")
     logger.info("the flusher runs")
     assert logger.flush(30)
-    core = logger._backend.core
+    core = logger._controller.core
     begun, go, ended = threading.Event(), threading.Event(), []
 
     def slow() -> None:
@@ -62,7 +62,7 @@ def test_a_fork_waits_for_the_flushers_work_in_python(tmp_path: Path) -> None:
     pid = os.fork()
     if pid == 0:
         os._exit(0 if ended else 1)
-    core.on_work = logger._backend.do_work
+    core.on_work = logger._controller.do_work
     children_end_well([pid])
     assert logger.close(30)
 
@@ -106,7 +106,7 @@ def test_a_fork_while_another_thread_adds_or_removes_a_sink(
         monkeypatch.setattr(Sink, what, held)
         thread = threading.Thread(target=logger.add_sink, args=(config,))
     else:
-        sink = logger._backend.sinks[late]
+        sink = logger._controller.sinks[late]
 
         class Handle(SinkHandle):
             pass

@@ -31,7 +31,7 @@ def in_threads(*functions):
         try:
             start.wait(60)
             function()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # raised again on the test's thread
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(function,)) for function in functions]
@@ -361,7 +361,7 @@ def test_many_loggers_in_one_thread_and_threads_that_outlive_them(tmp_path):
 
 
 def ring_count(logger):
-    return logger._backend.core.ring_count()
+    return logger._controller.core.ring_count()
 
 
 @needs_free_threading

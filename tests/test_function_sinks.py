@@ -349,7 +349,7 @@ def test_a_function_that_removes_its_own_sink_still_gets_what_was_logged_before(
     assert logger.list_sinks() == []
     logger.info("too late")
     assert logger.flush(60)
-    wait_until(lambda: not logger._backend._leaving)
+    wait_until(lambda: not logger._controller._leaving)
     assert seen == [str(i) for i in range(40)]
     stats = logger.stats()
     assert (stats.failed, stats.pending, stats.dropped) == (0, 0, 0)
@@ -365,7 +365,7 @@ def test_closing_sees_off_a_sink_that_its_own_function_removed() -> None:
     sink = logger.add_sink(SinkConfig(function=take))
     logger.info("one")
     assert logger.close(60)
-    assert logger._backend._leaving == {}
+    assert logger._controller._leaving == {}
     assert logger.stats().written == 1
 
 

@@ -275,7 +275,7 @@ def fork():
         for i in range(100):
             logger.info("child {{}}", i)
         time.sleep(0.01)
-        assert logger._backend.flusher.is_running
+        assert logger._controller.flusher.is_running
         logger.close()
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0

@@ -69,7 +69,7 @@ threading.current_thread = no_memory
 logger = logger_to(path)
 logger.info("one")
 await_line("one")
-assert logger._backend.flusher.is_running
+assert logger._controller.flusher.is_running
 logger.info("two")
 await_line("two")
 """
@@ -97,14 +97,14 @@ assert logger.stats().written == 2
 def test_without_memory_for_the_question_whether_a_flusher_is_needed_the_next_record_asks(path: Path) -> None:
     program = """
 logger = logger_to(path)
-start = logger._backend.core.start_flusher
+start = logger._controller.core.start_flusher
 failures = []
 def no_memory():
     if not failures:
         failures.append(1)
         raise MemoryError
     start()
-logger._backend.core.start_flusher = no_memory
+logger._controller.core.start_flusher = no_memory
 logger.info("one")  # and this does not raise
 logger.info("two")
 await_line("two")
@@ -119,14 +119,14 @@ def test_python_work_that_fails_for_a_while_is_done_afterwards(path: Path) -> No
 logger = logger_to(path)
 got = []
 logger.add_sink(SinkConfig(function=lambda record: got.append(record.message)))
-work = logger._backend.core.on_work
+work = logger._controller.core.on_work
 attempts = []
 def sometimes():
     attempts.append(1)
     if len(attempts) < 12:
         raise MemoryError
     work()
-logger._backend.core.on_work = sometimes
+logger._controller.core.on_work = sometimes
 logger.info("one")
 await_line("one")  # files do not wait for it
 while not got:

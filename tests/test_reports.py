@@ -107,12 +107,12 @@ def test_the_next_line_says_how_many_errors_were_not_told(monkeypatch: pytest.Mo
     told = StderrReports("app")
     monkeypatch.setattr(told, "_write", lines.append)
     for _ in range(3):
-        told.tell(ValueError("a"))
-    told.tell(ValueError("lost"), at_once=True)
-    told.tell(ValueError("b"))
+        told.report(ValueError("a"))
+    told.report(ValueError("lost"), at_once=True)
+    told.report(ValueError("b"))
     now = 2.0
-    told.tell(ValueError("c"))
-    told.tell_rest()
+    told.report(ValueError("c"))
+    told.report_rest()
     assert lines == [
         "ValueError: a",
         "ValueError: lost; and 2 more errors before this one",

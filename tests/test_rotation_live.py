@@ -206,9 +206,9 @@ def test_what_a_crash_left_plain_is_compressed_at_the_next_start(tmp_path: Path)
 def test_a_rotation_that_fails_is_told_and_tried_again_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from logly.control import sinks
+    from logly.control import file_sink
 
-    monkeypatch.setattr(sinks, "ROTATION_RETRY_NS", 50_000_000)
+    monkeypatch.setattr(file_sink, "ROTATION_RETRY_NS", 50_000_000)
     path = tmp_path / "app.log"
     told: list[Exception] = []
     failing = threading.Event()
@@ -244,7 +244,7 @@ def test_a_clock_set_far_back_does_not_stop_rotation(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     logger = make_logger()
     sink_id = logger.add_sink(SinkConfig(path=path, format="{message}", rotation="1 second"))
-    sink = logger._backend.sinks[sink_id]
+    sink = logger._controller.sinks[sink_id]
     assert sink.file is not None
     assert sink.file.schedule is not None
     sink.file.schedule.next_ns += 86_400 * 10**9
@@ -419,7 +419,7 @@ def test_a_descriptor_that_others_closed_and_that_is_another_files_by_now_is_not
 ) -> None:
     logger = make_logger()
     sink_id = logger.add_sink(SinkConfig(path=tmp_path / "app.log", size_limit="1 MB"))
-    file = logger._backend.sinks[sink_id].file
+    file = logger._controller.sinks[sink_id].file
     assert file is not None
     number = getattr(file, which)
     other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)

@@ -65,7 +65,7 @@ def test_a_spool_that_is_not_wanted_any_more_costs_later_calls_nothing(tmp_path:
         logger.add_sink(SinkConfig(path=tmp_path / "mine.log", format="{message}"))
         logger.info("one")
         assert logger.flush(60)
-        assert not logger._backend._wanted_post()["start"]
+        assert not logger._controller._wanted_post()["start"]
 
 
 def test_a_relative_path_is_the_same_file_for_a_recovery_after_chdir(tmp_path: Path, monkeypatch) -> None:

@@ -139,11 +139,11 @@ def test_our_own_half_line_goes_on_when_the_file_is_opened_again(tmp_path: Path)
     path = tmp_path / "app.log"
     with Logger(LoggerConfig(auto_sink=False, on_error=lambda error: None)) as logger:
         sink = logger.add_sink(SinkConfig(path=path, format="{message}"))
-        logger._backend.sinks[sink].handle.inject_outcomes([3, *[-errno.ENOSPC] * 1000])
+        logger._controller.sinks[sink].handle.inject_outcomes([3, *[-errno.ENOSPC] * 1000])
         logger.info("one line")
         wait_until(lambda: path.stat().st_size == 3, "a piece of the line")
-        logger._backend.sinks[sink].reopen()
-        logger._backend.sinks[sink].handle.inject_outcomes([])
+        logger._controller.sinks[sink].reopen()
+        logger._controller.sinks[sink].handle.inject_outcomes([])
         assert logger.flush(30)
     assert path.read_bytes() == b"one line\n"
 
@@ -153,7 +153,7 @@ def test_a_disk_that_has_no_room_for_the_newline(tmp_path: Path) -> None:
     path.write_bytes(TORN)
     with Logger(LoggerConfig(auto_sink=False, on_error=lambda error: None)) as logger:
         sink = logger.add_sink(SinkConfig(path=path, format="{message}"))
-        logger._backend.sinks[sink].handle.inject_outcomes(
+        logger._controller.sinks[sink].handle.inject_outcomes(
             [-errno.ENOSPC, -errno.EINTR, -errno.ENOSPC, 1, -errno.ENOSPC]
         )
         logger.info("first")
@@ -188,7 +188,7 @@ path = Path({str(tmp_path / "app.log")!r})
 logger = Logger(LoggerConfig(spool={str(tmp_path / "app.spool")!r}, on_error=lambda error: None))
 sink = logger.add_sink(SinkConfig(path=path, format="{{message}}", buffer_size=1 << 20))
 newline = [1] if {bool(before)} else []
-logger._backend.sinks[sink].handle.inject_outcomes([*newline, {written}, *[-errno.ENOSPC] * 10_000])
+logger._controller.sinks[sink].handle.inject_outcomes([*newline, {written}, *[-errno.ENOSPC] * 10_000])
 for i in range(50):
     logger.info("number {{}} of 50", i)
 logger.flush(0.2)

@@ -21,7 +21,7 @@ def run_threads(*works: Callable[[], Any]) -> list[Any]:
     def run(i: int, work: Callable[[], Any]) -> None:
         try:
             results[i] = work()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # raised again on the test's thread
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(i, work), daemon=True) for i, work in enumerate(works)]

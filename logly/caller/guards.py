@@ -162,7 +162,7 @@ def _stepped_generator(function: Callable[..., Any], guard: Any) -> Callable[...
                 with guard:
                     inner.close()
                 raise
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # the generator inside decides what becomes of it
                 step, value = inner.throw, error
 
     return stepped_generator
@@ -190,7 +190,7 @@ def _async_generator(function: Callable[..., Any], guard: Any, each_step: bool) 
                     with each:
                         await inner.aclose()
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001  # the generator inside decides what becomes of it
                     step, value = inner.athrow, error
 
     return async_generator

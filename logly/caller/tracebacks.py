@@ -54,7 +54,7 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
         stack, safe = _stack_text(error, trace)
     except RecursionError:
         raise
-    except Exception as trouble:
+    except Exception as trouble:  # noqa: BLE001  # code of the exception's may run here
         stack = f"{kind}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
         safe = _indented(stack)
     return kind, message, stack, safe
@@ -75,7 +75,7 @@ def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str,
             safe = _indented(stack)
     except RecursionError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001  # code of the exception's may run here
         safe = _indented(stack)
     return stack, safe
 
@@ -141,7 +141,7 @@ def _text_of(value: object, what: str = "exception") -> str:
         return str.__str__(str(value))
     except RecursionError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001  # a `__str__` may raise anything
         return f"<{what} str() failed>"
 
 

@@ -82,7 +82,7 @@ def _is_coroutine_function(value: "Any") -> bool:
         return isinstance(flags, int) and bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
     except RecursionError:
         raise
-    except Exception:  # a proxy, say, that looks for its object at each access
+    except Exception:  # noqa: BLE001  # a proxy, say, that looks for its object at each access
         return False
 
 

@@ -136,24 +136,24 @@ cdef bint await_flusher(Core core, bint for_loop, int64_t deadline, bint gives_w
 
 
 cdef class Lifeline:
-    """Held by every logger of a backend: when the last one is gone, what was logged is written and the flusher ends."""
-    cdef object backend
+    """Held by every logger of a controller: when the last one is gone, what was logged is written and the flusher ends."""
+    cdef object controller
 
-    def __init__(self, backend):
-        self.backend = backend
+    def __init__(self, controller):
+        self.controller = controller
 
     def __del__(self):
-        backend = self.backend
-        if backend is None or backend.has_ended:
+        controller = self.controller
+        if controller is None or controller.has_ended:
             return
         try:
             # Bounded, for the collector runs in any thread; the flusher goes on by itself after that.
-            backend.close(backend._patience_s)
+            controller.close(controller.patience_s)
         except BaseException as trouble:
             # Nobody sees a Ctrl-C here, nor closes the logger again. The flusher does it: no signal handler runs on its thread.
-            backend._flusher_closes = True
-            backend.flusher.is_stopped = True
-            (<Core> backend.core).set_stop(True)
+            controller._flusher_closes = True
+            controller.flusher.is_stopped = True
+            (<Core> controller.core).set_stop(True)
             # Cython's own way would keep the traceback, and so the logger, in `sys.last_exc`.
             PyErr_SetObject(type(trouble), trouble)
             PyErr_WriteUnraisable(type(self))

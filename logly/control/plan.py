@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
     from logly.config.schema import LoggerConfig
 
-    from .backend import Backend
+    from .controller import Controller
     from .sinks import Sink
 
 __all__ = ["Plan"]
 
 
 class Plan:
-    """What the backend is to be after the change; at first, what it is.
+    """What the controller is to be after the change; at first, what it is.
 
     Attributes:
-        config, is_on, is_closed: as in `Backend`.
+        config, is_on, is_closed: as in `Controller`.
         enabled: each sink that is to be there, and whether it is switched on.
         shown: what layouts show that sinks are to get, see `Sink.needs`.
         first: calls that may fail; then nothing of the change is made, but for `undo`.
         steps: the other calls.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self._seen = change_count(backend.core)
-        self._backend = backend
-        self.config: LoggerConfig = backend.config
-        self.is_on: bool = backend.is_on
-        self.is_closed: bool = backend.is_closed
-        self.enabled: dict[Sink, bool] = {sink: sink.is_enabled for sink in list(backend.sinks.values())}
+    def __init__(self, controller: Controller) -> None:
+        self._seen = change_count(controller.core)
+        self._controller = controller
+        self.config: LoggerConfig = controller.config
+        self.is_on: bool = controller.is_on
+        self.is_closed: bool = controller.is_closed
+        self.enabled: dict[Sink, bool] = {sink: sink.is_enabled for sink in list(controller.sinks.values())}
         self.shown: dict[Sink, set[str]] = {}
         self.first: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self.undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
@@ -69,18 +69,14 @@ class Plan:
         self.enabled.pop(sink, None)
         # Before what has no `undo`.
         self.first.insert(0, (sink.handle.begin_to_leave, ()))
-        self.undo.append((self._backend.core.leaving.pop, (sink.id, None)))
+        self.undo.append((self._controller.core.leaving.pop, (sink.id, None)))
         self.steps.append((sink.handle.leave, (patience_s,)))
 
     # ---- what follows from that
 
     def is_active(self, sink: Sink) -> bool:
         """Whether the sink gets anything."""
-        if sink.is_console and not self.config.global_console_display:
-            return False
-        if sink.is_file and not self.config.global_file_storage:
-            return False
-        return self.enabled[sink]
+        return sink.is_allowed(self.config) and self.enabled[sink]
 
     @property
     def active(self) -> list[Sink]:
@@ -89,7 +85,7 @@ class Plan:
 
     def switched(self) -> list[tuple[Sink, bool]]:
         """The present sinks that begin (True) or cease to get anything."""
-        here = self._backend.sinks
+        here = self._controller.sinks
         return [(sink, on) for sink in self.enabled if (on := self.is_active(sink)) != sink.is_on and sink.id in here]
 
     @property
@@ -102,19 +98,36 @@ class Plan:
             return int(self.config.level)
         return max(int(self.config.level), min(int(level) for level in lowest if level is not None))
 
+    def wanted_post(self) -> dict[str, bool]:
+        """What is to follow the commit of a record, see `Core.set_post`."""
+        controller, active = self._controller, self.active
+        flusher, spooling = controller.flusher, controller.spooling
+        runs = flusher.is_running
+        by_caller = self.is_closed or (flusher.cannot_start and not runs)
+        # No generator expressions on the way of a log call: without memory for one, CPython 3.12.1 and 3.13.0 crash.
+        is_async = self.config.spool_fsync is not None or [sink for sink in active if sink.is_asynchronous] != []
+        # Also while callers do its work because no thread could be started: one may be to be had by now.
+        starts = spooling.is_to_recover(active) or (is_async and not runs)
+        return {
+            "start": starts and not self.is_closed and not flusher.is_final,
+            "sync": [sink for sink in active if not sink.config.async_write] != [] and not by_caller,
+            "drain": by_caller,
+            "wake": [sink for sink in active if sink.interval_ms(self.config) == 0] != [] and not by_caller,
+        }
+
     def _gate(self) -> tuple[Any, ...]:
         needs = [sink.needs(self.shown.get(sink)) for sink in self.active]
-        post = self._backend.wanted_post(self.config, self.active, is_closed=self.is_closed)
+        post = self.wanted_post()
         site, thread, thread_name = (any(need[i] for need in needs) for i in range(3))
         return self.threshold, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
 
     def commit(self) -> bool:
         """Makes the change. False: another one, a signal handler's say, came in between: it must be planned anew."""
-        backend = self._backend
+        controller = self._controller
         for sink, on in self.switched():
             self.steps.append((sink.handle.start if on else sink.handle.stop, ()))
             self.set(sink, is_on=on)
         gate = self._gate()
-        self.set(backend, config=self.config, is_on=self.is_on, is_closed=self.is_closed, threshold=gate[0])
-        self.steps.append((publish, (backend.core, *gate)))
-        return commit(backend.core, self._seen, self.first, self.undo, self.steps)
+        self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed, threshold=gate[0])
+        self.steps.append((publish, (controller.core, *gate)))
+        return commit(controller.core, self._seen, self.first, self.undo, self.steps)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .backend import Backend
+    from .controller import Controller
 
 __all__ = ["add", "is_exiting"]
 
@@ -21,14 +21,14 @@ HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that has begun."""
 
 is_exiting = False
-_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+_controllers: weakref.WeakSet[Controller] = weakref.WeakSet()
 _finalizer: Any = None  # multiprocessing's, in a child process of its own
 _finalizer_pid = 0
 
 
-def add(backend: Backend) -> None:
+def add(controller: Controller) -> None:
     """Have it finished at exit and begin anew in a forked child, for as long as somebody else holds it."""
-    _backends.add(backend)
+    _controllers.add(controller)
     _finish_with_multiprocessing()
 
 
@@ -37,10 +37,10 @@ def _finish_all() -> None:
     global is_exiting
     is_exiting = True
     interrupt = None
-    for backend in list(_backends):
+    for controller in list(_controllers):
         try:
-            backend.finish()
-        except BaseException as trouble:  # Ctrl-C while one is waited for: the others are written, too
+            controller.finish()
+        except BaseException as trouble:  # noqa: BLE001  # Ctrl-C while one is waited for: the others are written, too
             interrupt = trouble
     module = sys.modules.get("logly.files.housekeeper")
     if module is not None:
@@ -54,19 +54,19 @@ def _after_fork_in_child() -> None:
         # A hook has forked, and here all has been done: what is logged since then is this process's own.
         after_fork_in_child()
         return
-    backends = list(_backends)
+    controllers = list(_controllers)
     # First of all: where the engines are not reset yet, their rings are in the parent's file, and must not be emptied.
-    for backend in backends:
-        backend.core.leave_spools(True)
+    for controller in controllers:
+        controller.core.leave_spools(True)
     after_fork_in_child()
     spools = sys.modules.get("logly.spool.spools")
     if spools is not None and hasattr(spools, "close_in_child"):  # not while it is being imported
         spools.close_in_child()
-    for backend in backends:
+    for controller in controllers:
         try:
-            backend.after_fork_in_child()
-        except Exception as trouble:  # the others must work
-            backend.tell(trouble)
+            controller.after_fork_in_child()
+        except Exception as trouble:  # noqa: BLE001  # the others must work
+            controller.report(trouble)
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         # Its children end by os._exit, without atexit; and it clears its finalizers before it calls this.

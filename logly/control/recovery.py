@@ -10,7 +10,7 @@ from logly._core import DeadSpool, Lifeline, remove_finished_spools, spool_adopt
 from logly.spool.spools import dead_spools, finish_writes_of
 from logly.system.unpatched import monotonic
 
-from .backend import Backend
+from .controller import Controller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def deliver(
     except BaseException:
         file.close()
         raise
-    backend = Backend(
+    controller = Controller(
         "recovery",
         replace(
             config,
@@ -80,32 +80,32 @@ def deliver(
             on_error=tell,
         ),
     )
-    lifeline = Lifeline(backend)  # closes it, whatever prevents that below
+    lifeline = Lifeline(controller)  # closes it, whatever prevents that below
     is_safe = False
     deadline = monotonic() + timeout
     try:
         for sink in sinks:
-            backend._add(sink)
-        for added in backend.sinks.values():
+            controller._add(sink)
+        for added in controller.sinks.values():
             added.is_durable = file.is_synced or config.spool_fsync is not None
         starts = [
-            (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.config.fd is not None)
-            for sink_id, sink in backend.sinks.items()
+            (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.is_exactly_recovered)
+            for sink_id, sink in controller.sinks.items()
         ]
-        count = spool_adopt(backend.core, file, starts)
-        backend.flusher.start()
-        while not backend.core.flush(min(LOOK_S, max(0, deadline - monotonic()))):
+        count = spool_adopt(controller.core, file, starts)
+        controller.flusher.start()
+        while not controller.core.flush(min(LOOK_S, max(0, deadline - monotonic()))):
             if is_gone or monotonic() >= deadline:
                 break
-        has_moved = any(added.handle.stats()[0] for added in backend.sinks.values())
+        has_moved = any(added.handle.stats()[0] for added in controller.sinks.values())
         # Before the spool goes.
         is_safe = True
-        for added in backend.sinks.values():
+        for added in controller.sinks.values():
             is_safe = added.make_durable() and is_safe
     finally:
-        remove_finished_spools(backend.core, False)
-        backend.core.leave_spools(False)  # what was not written is given up here, and stays there
-        backend.close(max(0.0, deadline - monotonic()))
+        remove_finished_spools(controller.core, False)
+        controller.core.leave_spools(False)  # what was not written is given up here, and stays there
+        controller.close(max(0.0, deadline - monotonic()))
         is_done = file.is_finished and is_safe
         if file.fd >= 0:
             (DeadSpool.remove if is_done else DeadSpool.close)(file)
@@ -113,32 +113,32 @@ def deliver(
     return Recovered(count, is_done, has_moved)
 
 
-def recover_dead(backend: Backend, base: str, sinks: list[SinkConfig], deadline: float | None) -> bool:
+def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], deadline: float | None) -> bool:
     """Have a logger's sinks write what dead processes left; False where more time than there was may help.
 
     Args:
-        backend: the logger's; its own records wait meanwhile.
+        controller: the logger's; its own records wait meanwhile.
         base: the configured path.
         sinks: settings of the sinks.
         deadline: of `system.monotonic`; None: as long as a sink in trouble is given.
     """
-    patience_s = backend._patience_s
-    given = backend.settings()  # its level may have the name of one that was added
+    patience_s = controller.patience_s
+    given = controller.settings()  # its level may have the name of one that was added
     is_cut_short = False
     try:
-        spool_hold_back(backend.core, patience_s)
-        for file in dead_spools(base, backend.tell):
+        spool_hold_back(controller.core, patience_s)
+        for file in dead_spools(base, controller.report):
             left = patience_s if deadline is None else max(0, deadline - monotonic())
-            spool_hold_back(backend.core, left)
+            spool_hold_back(controller.core, left)
             try:
-                done = deliver(file, given, sinks, min(left, patience_s), backend.tell)
+                done = deliver(file, given, sinks, min(left, patience_s), controller.report)
                 # Again soon, but not where some sink has had a part: it would have that again and again.
                 is_unmoved = not done.is_complete and not done.has_moved
                 is_cut_short = is_cut_short or (is_unmoved and left < patience_s)
             except RecursionError:  # the next record tries again
                 raise
-            except Exception as trouble:
-                backend.tell(trouble)
+            except Exception as trouble:  # noqa: BLE001  # the other spools are recovered nevertheless
+                controller.report(trouble)
     finally:
-        spool_hold_back(backend.core, 0)
+        spool_hold_back(controller.core, 0)
     return not is_cut_short

@@ -1,4 +1,4 @@
-"""What logly says of its own trouble where no `on_error` is set: few lines on stderr, nothing raw in them."""
+"""How a logger reports its own trouble: to `on_error`, or where that is not set, as few lines on stderr."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from logly._core import PIPE_CHUNK
 from logly.system import unpatched as system
 from logly.system.unpatched import monotonic, takes_text
 
-__all__ = ["StderrReports", "visible"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from logly._core import Core
+
+__all__ = ["ErrorReports", "StderrReports", "visible"]
 
 INTERVAL_S = 1.0
 
@@ -25,7 +32,7 @@ def visible(text: str) -> str:
 
 
 class StderrReports:
-    """Tells errors on the process's stderr, at most one line a second; the next line says how many there were between.
+    """Writes errors to the process's stderr, at most one line a second; the next line says how many came between.
 
     Args:
         name: the logger's, which each line begins with.
@@ -35,27 +42,27 @@ class StderrReports:
         self.name = name
         # In a process that was started without stderr, descriptor 2 is a file that was opened for something else.
         self._fd = 2 if sys.__stderr__ is not None else None
-        self._told_at: float | None = None
-        self._untold = 0
+        self._reported_at: float | None = None
+        self._unreported = 0
 
-    def tell(self, error: BaseException, *, at_once: bool = False) -> None:
-        """Tell it now or, unless `at_once`, not at all when a line has just been written."""
+    def report(self, error: BaseException, *, at_once: bool = False) -> None:
+        """Report it now or, unless `at_once`, not at all when a line has just been written."""
         now = monotonic()
-        if not at_once and self._told_at is not None and now - self._told_at < INTERVAL_S:
-            self._untold += 1
+        if not at_once and self._reported_at is not None and now - self._reported_at < INTERVAL_S:
+            self._unreported += 1
             return
-        self._told_at = now
+        self._reported_at = now
         parts = _texts_of(error)
-        if self._untold:
-            parts.append(f"and {_more(self._untold)} before this one")
-            self._untold = 0
+        if self._unreported:
+            parts.append(f"and {_more(self._unreported)} before this one")
+            self._unreported = 0
         self._write("; ".join(parts))
 
-    def tell_rest(self) -> None:
+    def report_rest(self) -> None:
         """At the end: say that there were errors after the last line."""
-        if self._untold:
-            untold, self._untold = self._untold, 0
-            self._write(_more(untold))
+        if self._unreported:
+            unreported, self._unreported = self._unreported, 0
+            self._write(_more(unreported))
 
     def _write(self, text: str) -> None:
         try:
@@ -73,9 +80,52 @@ def _texts_of(error: BaseException) -> list[str]:
         return [f"{type(error).__name__}: {error}", *map(str, getattr(error, "__notes__", ()))]
     except RecursionError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001  # a `__str__` may raise anything
         return [f"{type(error).__name__}: <its text fails>"]
 
 
 def _more(count: int) -> str:
     return f"{count} more error{'s' if count > 1 else ''}"
+
+
+class ErrorReports:
+    """The errors of one logger, on their way to `on_error` or to stderr.
+
+    Args:
+        core: the logger's engine; `Core.tell` leaves there what is to be reported on the flusher's thread.
+        name: the logger's.
+        on_error: the function of the logger's settings; None: lines on stderr.
+    """
+
+    def __init__(self, core: Core, name: str, on_error: Callable[[Any], object] | None) -> None:
+        self.core = core
+        self.name = name
+        self.on_error = on_error
+        self._stderr = StderrReports(name)
+
+    def report_waiting(self) -> None:
+        """Reports the errors that wait in the core."""
+        for _ in range(len(self.core.errors)):  # what on_error itself brings up is reported the next time
+            try:
+                error = self.core.errors.popleft()
+            except IndexError:  # another thread has reported it
+                return
+            self.report_now(error)
+
+    def report_now(self, error: BaseException, *, at_once: bool = False) -> None:
+        """Reports an error on this thread. `at_once`: also where a line was just written to stderr."""
+        try:
+            if self.on_error is not None:
+                self.core.call_outside(self.on_error, error)
+            else:
+                self._stderr.report(error, at_once=at_once)
+        except Exception as trouble:  # noqa: BLE001  # on_error is the user's
+            self._stderr.report(trouble)
+
+    def report_rest(self) -> None:
+        """At the end: says how many errors came after the last line."""
+        self._stderr.report_rest()
+
+    def after_fork_in_child(self) -> None:
+        """The child's errors are counted from 0."""
+        self._stderr = StderrReports(self.name)

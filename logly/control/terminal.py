@@ -5,19 +5,47 @@ from __future__ import annotations
 import os
 import sys
 
-from logly._core import Descriptor, open_descriptor
+from logly._core import Descriptor, Files, open_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["open_nonblocking", "understands_colors"]
+__all__ = ["Terminal", "understands_colors"]
 
 _PTMX = (5, 2)
 """Device of the multiplexer: opening it again makes a new terminal."""
 
 
-def open_nonblocking(fd: int) -> Descriptor | None:
+class Terminal:
+    """A sink's own way to a terminal, through which writes do not block.
+
+    Args:
+        files: the sink's, which holds what is opened here.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._key: tuple[int, ...] | None = None
+
+    def nonblocking(self, fd: int) -> int:
+        """A descriptor of the same terminal whose writes do not block; `fd` itself where it is no terminal."""
+        if sys.platform == "win32":
+            return fd
+        try:
+            about = os.fstat(fd)
+        except OSError:
+            return fd
+        key = (fd, about.st_dev, about.st_ino, about.st_rdev)
+        if key != self._key:
+            opened = _open_nonblocking(fd)
+            # Nothing can come between the two assignments; the descriptor before is closed with its object.
+            self._files.terminal, self._key = opened, key
+        opened = self._files.terminal
+        return fd if opened is None or opened.fd < 0 else opened.fd
+
+
+def _open_nonblocking(fd: int) -> Descriptor | None:
     """Return a descriptor of the same terminal whose writes never block; None where there is none to be had.
 
     A terminal that poll calls writable may still block a write: poll only says that there is some room. So it needs

@@ -144,7 +144,7 @@ def _run(job: "Job", on_error: "OnError | None") -> None:
             if on_error is None:
                 raise
             on_error(error)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  # the thread goes on with the next job
         with suppress(Exception):
             sys.excepthook(type(error), error, error.__traceback__)
 

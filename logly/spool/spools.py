@@ -267,7 +267,7 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
                 file.close()
         except RecursionError:
             raise
-        except Exception as trouble:
+        except Exception as trouble:  # noqa: BLE001  # the other spools are listed nevertheless
             on_error(trouble)
     return sorted(ages, key=lambda path: ages[path])
 

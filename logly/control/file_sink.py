@@ -1,0 +1,158 @@
+"""A sink with a file of its own: opened, rotated and reopened here; the core writes to its descriptor."""
+
+from __future__ import annotations
+
+import sys
+
+from logly.errors import SinkError
+from logly.files.logfile import LogFile
+from logly.files.opening import sync_file, sync_name, torn_size
+from logly.system.unpatched import SystemLock
+
+from .sinks import Sink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from logly._core import Core
+    from logly.config.schema import LoggerConfig, SinkConfig
+
+__all__ = ["FileSink"]
+
+ROTATION_RETRY_NS = 1_000_000_000
+"""How long a rotation that failed is put off."""
+
+
+class FileSink(Sink):
+    """A sink whose settings have a `path`; see `Sink`."""
+
+    is_file = True
+
+    def __init__(
+        self,
+        core: Core,
+        sink_id: int,
+        config: SinkConfig,
+        logger_config: LoggerConfig,
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        super().__init__(core, sink_id, config, logger_config, on_error)
+        # The flusher rotates and reopens; so does `Logger.reopen`, on its caller's thread.
+        self._changing_file = SystemLock()
+        self.file = LogFile(config, utc=logger_config.timezone == "utc", on_error=on_error, files=self.files)
+        self.make_durable()
+
+    @property
+    def path(self) -> str:
+        """Its file's name."""
+        return self.file.path
+
+    def is_allowed(self, logger_config: LoggerConfig) -> bool:
+        return bool(logger_config.global_file_storage)
+
+    def for_recovery(self) -> SinkConfig:
+        """Its settings for what a dead process left: the same file, also where its name has the time in it."""
+        from dataclasses import replace
+
+        return replace(self.config, path=self.path.replace("{", "{{").replace("}", "}}"))
+
+    def _destination(self) -> dict[str, Any]:
+        config, file = self.config, self.file
+        period_from_ns, period_end_ns = file.period_ns
+        return {
+            "fd": file.fd,
+            "path": file.path,
+            "lock_fd": file.lock_fd,
+            "watched": config.watch,
+            "size_limit": int(config.size_limit or 0),
+            "period_from_ns": period_from_ns,
+            "period_end_ns": period_end_ns,
+            "torn_size": torn_size(file.fd, file.path),
+        }
+
+    def do_work(self, *, rotates: bool, reopens: bool, streams: bool, records: bool) -> None:
+        if rotates:
+            self.rotate()
+        if reopens:
+            self.reopen()
+        super().do_work(rotates=rotates, reopens=reopens, streams=streams, records=records)
+
+    def rotate(self) -> None:
+        """The core found that a new file is due; all that belongs into the old one is in it."""
+        file = self.file
+        if sys.is_finalizing():
+            # Nothing can be imported any more, and no thread be started: the next start rotates the file.
+            self.handle.postpone_rotation(ROTATION_RETRY_NS)
+            return
+        with self._changing_file:
+            if file.fd < 0:
+                self.reopen()
+            begins_ns, next_bytes = self.handle.rotation_due()
+            try:
+                done = file.rotate(begins_ns, next_bytes)
+            except OSError as trouble:
+                self.report(trouble)
+                self.handle.postpone_rotation(ROTATION_RETRY_NS)
+                return
+            if done.file is not None:
+                self._sync(done.file.fd)
+                torn = torn_size(done.file.fd, file.path)  # another process may have rotated
+                self.handle.replace_file(self.files, done.file, self.files.lock, file.path, torn)
+            file.has_rotated(begins_ns)
+            period_from_ns, period_end_ns = file.period_ns
+            self.handle.rotated(
+                by_time=begins_ns is not None,
+                renamed=done.is_renamed,
+                period_from_ns=period_from_ns,
+                period_end_ns=period_end_ns,
+            )
+
+    def reopen(self) -> None:
+        """Opens the file by its name again: somebody renamed or removed it, or it was closed."""
+        file = self.file
+        with self._changing_file:
+            try:
+                new, lock = file.reopen()
+            except SinkError as trouble:
+                self.report(trouble)
+                self.handle.retry_later()
+                return
+            self._sync(new.fd)
+            self.handle.replace_file(self.files, new, lock, file.path, torn_size(new.fd, file.path))
+
+    def make_durable(self) -> bool:
+        """Where that is wanted: syncs its file and the file's name. False: that failed."""
+        return self._sync(-1)
+
+    def _sync(self, coming: int) -> bool:
+        """`make_durable`; also for the descriptor of the file that is to follow, where `coming` is not -1."""
+        if not self.is_durable:
+            return True
+        try:
+            for fd in (self.file.fd, coming):
+                if fd >= 0:
+                    sync_file(fd)
+            sync_name(self.file.path)
+        except OSError as trouble:
+            self.report(trouble)
+            return False
+        return True
+
+    def release_file(self) -> None:
+        """Closes the log file; a later record opens it again."""
+        with self._changing_file:
+            self.handle.replace_file(self.files, None, None, self.file.path)
+
+    def after_fork_in_child(self) -> None:
+        """A file that rotates is opened anew, with a lock of its own; so is one whose name has the process id in it."""
+        self._changing_file = SystemLock()
+        file = self.file
+        if file.is_rotating or "{pid}" in str(self.config.path):
+            file.after_fork_in_child()
+            self.handle.replace_file(self.files, None, None, file.path)
+
+    def drop(self) -> None:
+        self._changing_file = SystemLock()
+        super().drop()

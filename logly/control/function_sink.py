@@ -1,0 +1,34 @@
+"""A sink that hands each record, as a `Record`, to a function of the user's."""
+
+from __future__ import annotations
+
+from .sinks import Sink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logly._core import LayoutProgram
+    from logly.config.schema import LoggerConfig
+    from logly.record import Record
+
+__all__ = ["FunctionSink"]
+
+
+class FunctionSink(Sink):
+    """A sink whose settings have a `function`; it renders no lines. See `Sink`."""
+
+    target = "function"
+    needs_flusher = True
+
+    @property
+    def gets_records(self) -> bool:
+        return True
+
+    def _make_layout(self, _logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
+        return None, set()
+
+    def _handle_record(self, record: Record) -> bool:
+        function = self.config.function
+        assert function is not None
+        if super()._handle_record(record):
+            self.core.call_outside(function, record)
+        return False

@@ -1,0 +1,129 @@
+"""The levels of one logger: the built-in ones, those of its settings, and those of `Logger.add_level`."""
+
+from __future__ import annotations
+
+from logly._core import MAX_LEVELS, define_levels
+from logly.config.checks import custom_levels
+from logly.errors import ConfigError
+from logly.layout.colors import parse_color
+from logly.levels import LEVEL_COLORS, Level, level_number
+from logly.system.unpatched import SystemLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from logly._core import Core
+    from logly.config.schema import LoggerConfig
+
+    from .plan import Plan
+
+__all__ = ["LevelTable"]
+
+MAX_NAMED_LEVELS = MAX_LEVELS - 16
+"""Of these places, so many for numbers that are logged without having a name; the rest is for levels added later."""
+
+
+class LevelTable:
+    """Names, numbers and colours of a logger's levels, and their places in the core.
+
+    Args:
+        core: the logger's engine.
+        config: the logger's settings, checked.
+
+    Attributes:
+        config: the settings in force.
+        added: name in capitals and number of each level that was added by `addition`.
+
+    Raises:
+        ConfigError: there are too many levels.
+    """
+
+    def __init__(self, core: Core, config: LoggerConfig) -> None:
+        self.core = core
+        self.config = config
+        self.added: dict[str, int] = {}
+        self._added_colors: dict[str, str] = {}
+        # A log call may take this lock, so nobody waits for anything with it held.
+        self._resolving = SystemLock()
+        self.check_room({**{level.name: int(level) for level in Level}, **config.custom_levels})
+        define_levels(core, self._levels(config))
+
+    @property
+    def custom(self) -> dict[str, int]:
+        """Name in capitals and number of each level that is not built in."""
+        return {**{name.upper(): number for name, number in self.config.custom_levels.items()}, **self.added}
+
+    def spelt_as(self, given: Mapping[str, int]) -> dict[str, int]:
+        """`custom`, with the names in the spelling of `given`."""
+        spelt = {name.strip().upper(): name for name in given}
+        return {spelt.get(name, name): number for name, number in self.custom.items()}
+
+    def check_room(self, wanted: Mapping[str, int]) -> None:
+        """Raises ConfigError where the core has too few places for these levels, beside those that it knows."""
+        known = self.core.level_index
+        new = {name.upper() for name in wanted} - set(known)
+        if len({index for _, index in known.values()} | new) > MAX_LEVELS:
+            text = f"custom_levels: more than {MAX_LEVELS} levels in all"
+            raise ConfigError(text, field="custom_levels", value=wanted)
+
+    def plan_config(self, plan: Plan, config: LoggerConfig) -> None:
+        """Puts the levels of new settings into a plan."""
+        plan.call(define_levels, self.core, self._levels(config))
+        plan.set(self, config=config)
+
+    def addition(self, name: str, number: int, color: str | None) -> Callable[[Plan], None]:
+        """Checks a level of the user's own; returns what puts it into a plan. Raises ConfigError."""
+        checked = custom_levels("custom_levels", {name: number}, {})
+        sgr = parse_color(color, field="color") if color is not None else ""
+        self.check_room(checked)
+        upper = name.strip().upper()
+        new = [(key.upper(), value) for key, value in checked.items()]
+        shown = sgr or self._added_colors.get(upper) or self._colors(self.config).get(number, "")
+
+        def fill(plan: Plan) -> None:
+            plan.call(self.added.update, new)
+            if sgr:
+                plan.call(self._added_colors.update, [(upper, sgr)])
+            plan.call(define_levels, self.core, [(key, value, shown) for key, value in new])
+
+        return fill
+
+    def resolve(self, level: Any) -> tuple[int, int]:
+        """(number, index) of a level that the core does not know by this spelling. Raises ConfigError."""
+        number = level_number(level, self.custom)
+        names = self.core.level_index
+        with self._resolving:
+            found = names.get(number)
+            if isinstance(level, str):
+                found = names.get(level.strip().upper(), found)
+            if found is None:
+                # The core's table is bounded; what finds no place in it any more shares a name.
+                name = _unnamed(number) if len(set(names.values())) < MAX_NAMED_LEVELS else "LEVEL"
+                found = (number, self.core.set_level(name, number, self.config.level_colors.get(number, "")))
+            if len(names) < 2000:
+                names[level] = found
+        return found
+
+    def after_fork_in_child(self) -> None:
+        """The lock may be one that another thread of the parent held."""
+        self._resolving = SystemLock()
+
+    def _colors(self, config: LoggerConfig) -> dict[int, str]:
+        colors = {number: parse_color(color) for number, color in LEVEL_COLORS.items()}
+        colors.update(config.level_colors)
+        return colors
+
+    def _levels(self, config: LoggerConfig) -> list[tuple[str, int, str]]:
+        """All levels with these settings, for `define_levels`."""
+        colors = self._colors(config)
+        levels = [(level.name, int(level), colors.get(int(level), "")) for level in Level]
+        for name, number in {**config.custom_levels, **self.added}.items():
+            levels.append((name.upper(), number, self._added_colors.get(name.upper(), colors.get(number, ""))))
+        return levels
+
+
+def _unnamed(number: int) -> str:
+    """The name of a level that has none, as the standard library has it."""
+    return f"LEVEL {number}"

@@ -1,0 +1,187 @@
+"""Sinks whose target is open already when they are made: a stream of Python's, or a descriptor."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from logly._core import IS_FREE_THREADED
+from logly.errors import SinkError
+
+from .sinks import Sink
+from .terminal import Terminal, understands_colors
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from logly._core import Core
+    from logly.config.schema import LoggerConfig, SinkConfig
+
+__all__ = ["DescriptorSink", "StreamSink"]
+
+
+class StreamSink(Sink):
+    """A sink whose settings have a `stream`, or no target at all: that is the console. See `Sink`."""
+
+    target = "stream"
+    needs_flusher = True
+
+    def __init__(
+        self,
+        core: Core,
+        sink_id: int,
+        config: SinkConfig,
+        logger_config: LoggerConfig,
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        super().__init__(core, sink_id, config, logger_config, on_error)
+        self._terminal = Terminal(self.files)
+        self._echoes = False
+
+    @property
+    def is_console(self) -> bool:
+        """Whether it shows on the console."""
+        return self.config.stream is None or self.config.stream in ("stdout", "stderr")
+
+    def is_allowed(self, logger_config: LoggerConfig) -> bool:
+        return not self.is_console or bool(logger_config.global_console_display)
+
+    def _is_terminal(self) -> bool:
+        try:
+            stream = self._stream()
+            return stream is not None and bool(stream.isatty()) and understands_colors(stream)
+        except (AttributeError, OSError, ValueError):
+            return False
+
+    def _stream(self) -> Any:
+        """What `sys.stderr` or `sys.stdout` is now, not what it was when the sink was made; or the user's stream."""
+        stream = self.config.stream
+        if stream is None or stream == "stderr":
+            return sys.stderr
+        return sys.stdout if stream == "stdout" else stream
+
+    def do_work(self, *, rotates: bool, reopens: bool, streams: bool, records: bool) -> None:
+        if streams:
+            self.write_stream()
+        super().do_work(rotates=rotates, reopens=reopens, streams=streams, records=records)
+
+    def write_stream(self) -> None:
+        """Hands the buffered text to the stream."""
+        stream = self._stream()
+        fd = _plain_descriptor(stream) if stream is not None else None
+        if self._echoes != (fd is None):
+            self._echoes = fd is None
+            self.handle.set_echoes(self._echoes)
+        if fd is not None:
+            self.handle.write_stream(self._terminal.nonblocking(fd))
+            return
+        data, life = self.handle.take_text(), self.core.lives
+        if stream is None:  # pythonw, or a service without a console
+            self.handle.text_done(len(data), 0)
+            return
+        taken, error = 0, errno.EIO
+        try:
+            self.core.call_stream(_write_text, stream, data.decode("utf-8", "replace"))
+            taken, error = len(data), 0
+        except Exception as trouble:  # noqa: BLE001  # the stream is the user's
+            error = getattr(trouble, "errno", None) or errno.EIO
+            self.report(trouble)
+        finally:
+            if self.core.lives == life:  # else it has forked, and this is the child: the text is the parent's
+                self.handle.text_done(taken, error)
+        if self.core.lives != life:
+            return
+        if error and getattr(stream, "closed", False) is True:
+            self.handle.give_up()
+        elif not error:
+            self._flush_stream(stream)
+
+    def _flush_stream(self, stream: Any) -> None:
+        flush = getattr(stream, "flush", None)
+        if flush is None:
+            return
+        try:
+            self.core.call_stream(flush)
+        except Exception as trouble:  # noqa: BLE001  # the stream is the user's
+            self.report(trouble)
+
+    def outlive_modules(self) -> None:
+        stream = self._stream() if IS_FREE_THREADED else None
+        fd = _plain_descriptor(stream) if stream is not None else None
+        if fd is not None:
+            self.handle.pin_stream(self._terminal.nonblocking(fd))
+
+
+class DescriptorSink(Sink):
+    """A sink whose settings have an `fd`, which the core writes to and nobody closes. See `Sink`."""
+
+    is_exactly_recovered = True
+
+    def __init__(
+        self,
+        core: Core,
+        sink_id: int,
+        config: SinkConfig,
+        logger_config: LoggerConfig,
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        super().__init__(core, sink_id, config, logger_config, on_error)
+        self._terminal = Terminal(self.files)
+        _check_descriptor(self._fd)
+
+    @property
+    def _fd(self) -> int:
+        fd = self.config.fd
+        assert fd is not None
+        return fd
+
+    def _is_terminal(self) -> bool:
+        try:
+            return os.isatty(self._fd) and understands_colors(self._fd)
+        except (AttributeError, OSError, ValueError):
+            return False
+
+    def _destination(self) -> dict[str, Any]:
+        return {**super()._destination(), "fd": self._terminal.nonblocking(self._fd)}
+
+
+def _check_descriptor(fd: int) -> None:
+    try:
+        os.fstat(fd)
+    except OSError as trouble:
+        raise SinkError(trouble.errno or errno.EBADF, f"fd = {fd} is not an open descriptor") from trouble
+    if fcntl is not None and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise SinkError(errno.EBADF, f"fd = {fd} is open for reading only")
+
+
+def _write_text(stream: Any, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _plain_descriptor(stream: Any) -> int | None:
+    """The descriptor of the process's own stdout or stderr, which the core can write to without waiting.
+
+    None for anything that somebody put in its place: its `write` must see the text.
+    """
+    own: tuple[Any, ...] = (sys.__stdout__, sys.__stderr__)
+    if not [one for one in own if stream is one]:  # no generator expression: see `Plan.wanted_post`
+        return None
+    try:
+        stream.flush()  # what was printed before comes first
+        if sys.platform == "win32" and stream.isatty():
+            return None  # its console takes text, not bytes in UTF-8
+        return int(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return None
