@@ -2,7 +2,7 @@
 
 Switches, given in the environment variable ``LOGLY_BUILD`` (comma separated):
 
-``probe``   also build ``tests/_probe*.pyx`` (the test suite's view of the header-only data path)
+``probe``   also build ``tests/probe/*.pyx`` (the test suite's view of the header-only data path)
 ``debug``   ``-O0 -g`` with assertions, Cython's checks of bounds and for None, and lines of Cython in gdb
 ``refnanny``   Cython's count of the references that each function takes and gives back: slow, for `dev.py debug`
 ``quick``   ``-O1`` without debug information: builds in a third of the time, for developing
@@ -87,8 +87,8 @@ def extension(name: str, source: str) -> Extension:
 
 extensions = [extension("logly._core", "logly/_core.pyx")]
 if "probe" in switches:
-    sources = sorted(Path("tests").glob("_probe*.pyx"))
-    extensions += [extension(f"tests.{source.stem}", source.as_posix()) for source in sources]
+    sources = sorted(Path("tests/probe").glob("*.pyx"))
+    extensions += [extension(f"tests.probe.{source.stem}", source.as_posix()) for source in sources]
 
 setup(
     ext_modules=cythonize(

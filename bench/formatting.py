@@ -87,7 +87,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     sys.path.insert(1, str(REPOSITORY))
     try:
-        from tests import _probe_text as probe
+        from tests.probe import text as probe
     except ImportError as error:
         sys.exit(f"{error}: build it with LOGLY_BUILD=probe python setup.py build_ext --inplace")
     print(f"{'':<34} {'ns':>8} {'compared':>10}")

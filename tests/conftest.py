@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from . import debian, rsyslog
+from tests.support import debian, rsyslog
 
 LogRotate = Callable[..., None]
 

@@ -31,7 +31,7 @@ printf 'Metadata-Version: 2.1\nName: logly\nVersion: %s\n' "$version" > "$site/l
 
 # Cython's C++ is the same for every processor: only the compiler is another one.
 LOGLY_BUILD=probe,quick "$PYTHON" setup.py -q build_ext --inplace
-for module in logly/_core tests/_probe tests/_probe_event tests/_probe_text tests/_probe_time; do
+for module in logly/_core tests/probe/event tests/probe/ring tests/probe/text tests/probe/time; do
     aarch64-linux-gnu-g++ -shared -fPIC -fwrapv -DNDEBUG -std=c++17 -O2 -g0 -fvisibility=hidden -I. \
         -I"$ROOT/usr/include/python3.11" -idirafter "$ROOT/usr/include" build/cython/$module.cpp -o $module.$TAG.so
 done
@@ -46,5 +46,5 @@ exec unshare --mount sh -c '
     mount -t tmpfs tmpfs "$ROOT/tmp"
     exec chroot "$ROOT" /usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LANG=C.UTF-8 HYPOTHESIS_PROFILE=few \
         sh -c "cd /src && exec python3 -m pytest -q -p no:cacheprovider --timeout=900 \
-            --deselect tests/test_bad_input.py::test_memory_that_runs_out_does_not_raise \"\$@\"" sh "$@"
+            --deselect tests/caller/test_bad_input.py::test_memory_that_runs_out_does_not_raise \"\$@\"" sh "$@"
 ' sh "$@"

@@ -1,7 +1,7 @@
 """Measures which lines of the package's Python and Cython the tests run, on a copy of the sources.
 
     python tools/coverage.py                     # the whole suite
-    python tools/coverage.py -- tests/test_x.py  # what follows -- goes to pytest
+    python tools/coverage.py -- tests/ring       # what follows -- goes to pytest
     python tools/coverage.py --python python3.13 --python python3.14t  # each in turn; their lines are added
 
 The table goes to stdout and to build/coverage/table.txt. The lines that nothing ran go to build/coverage/uncovered.txt.
@@ -14,7 +14,7 @@ are compiled into the core and into the tests' own extensions; the counts are ad
 used, because it takes the GIL in functions that run without the GIL, also while they hold the engine's lock.
 
 Not counted are the last lines of a process that another process kills, and functions that nothing calls: the compiler
-leaves those out (tests/test_source.py looks for them).
+leaves those out (tests/house/test_source.py looks for them).
 
 The interpreter is the one that runs this script, or `--python`. It needs cython, setuptools, the dependency group
 `coverage` and the packages of the tests. gcc and gcov must be of one version.
@@ -42,12 +42,12 @@ FLOORS = {"Python": 97.0, "Cython": 95.0}
 """Least percentage of lines that the whole suite has to run."""
 CYTHON = (".pyx", ".pxd", ".pxi")
 DESELECTED = {
-    "tests/test_backpressure.py::test_a_ring_that_is_emptied_while_a_caller_finds_it_full": "asserts two seconds",
-    "tests/test_exit.py::test_a_sub_interpreter_works_or_says_clearly_that_it_does_not": "coverage.py complains there",
-    "tests/test_frames.py::test_a_signal_s_handler_while_a_function_leaves": "os.kill is a function of Python here",
-    "tests/test_public_api.py::test_the_version_is_the_distributions": "a copy of the tree is not installed",
-    "tests/test_reports.py::test_nothing_is_written_into_what_has_the_number_of_a_closed_stderr": "as below",
-    "tests/test_spool_start.py::test_recover_with_stdout_closed_says_so": "a file of coverage.py's has that number",
+    "tests/caller/test_backpressure.py::test_a_ring_that_is_emptied_while_a_caller_finds_it_full": "limits seconds",
+    "tests/whole/test_exit.py::test_a_sub_interpreter_works_or_says_clearly_that_it_does_not": "coverage.py complains",
+    "tests/registry/test_frames.py::test_a_signal_s_handler_while_a_function_leaves": "os.kill is in Python here",
+    "tests/house/test_public_api.py::test_the_version_is_the_distributions": "a copy of the tree is not installed",
+    "tests/control/test_reports.py::test_nothing_is_written_into_what_has_the_number_of_a_closed_stderr": "as below",
+    "tests/spool/test_spool_start.py::test_recover_with_stdout_closed_says_so": "coverage.py's file has that number",
 }
 """Tests that cannot pass here, and why."""
 

@@ -4,7 +4,7 @@
     python tools/sanitize.py tsan -- -k ring   # what follows -- goes to pytest
     python tools/sanitize.py asan --fuzz 600   # the fuzz targets instead of the tests, so many seconds each
     python tools/sanitize.py debug             # assertions on: the debug build with Cython's reference nanny
-    python tools/sanitize.py leaks             # LeakSanitizer over 200 lives of a logger (tests/leaks.py)
+    python tools/sanitize.py leaks             # LeakSanitizer over 200 lives of a logger (tests/support/leaks.py)
     python tools/sanitize.py tsan --self-check # does it still catch a seeded fault?
 
 Without arguments for pytest each file of tests is a run of its own, in turn, so that one that a tool makes very slow or
@@ -31,27 +31,27 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 LIBRARIES = {"asan": "libasan.so", "ubsan": "libubsan.so", "tsan": "libtsan.so", "leaks": "libasan.so"}
 # Not under any of the tools, and why.
 DESELECTED = {
-    "tests/test_public_api.py::test_the_version_is_the_distributions": "a copy of the tree is not installed",
-    "tests/test_color.py::test_the_console_of_a_program_on_a_terminal": "starts an interpreter without the preload",
-    "tests/test_spool.py::test_any_sudden_end[os.kill(os.getpid(), signal.SIGSEGV)]": "ends by that on purpose",
+    "tests/house/test_public_api.py::test_the_version_is_the_distributions": "a copy of the tree is not installed",
+    "tests/layout/test_color.py::test_the_console_of_a_program_on_a_terminal": "its program lacks the preload",
+    "tests/spool/test_spool.py::test_any_sudden_end[os.kill(os.getpid(), signal.SIGSEGV)]": "ends by that on purpose",
 }
 OF_ONE_TOOL = {
     # gcc 12's ASan does not let go of its allocator's locks at a fork: CPython's code after it waits for them where
     # another thread was allocating. And it must be the first library that is preloaded.
     "asan": {
-        "tests/test_fork.py::test_a_child_that_ends_by_sys_exit_loses_nothing": "forks while a thread begins",
-        "tests/test_fork_hooks.py": "forks while a thread begins",
-        "tests/test_messages.py::test_a_huge_message_does_not_stay_in_memory": "ASan keeps what was freed",
-        "tests/test_spool_power.py": "preloads a library of its own",
+        "tests/control/test_fork.py::test_a_child_that_ends_by_sys_exit_loses_nothing": "forks while a thread begins",
+        "tests/control/test_fork_hooks.py": "forks while a thread begins",
+        "tests/layout/test_messages.py::test_a_huge_message_does_not_stay_in_memory": "ASan keeps what was freed",
+        "tests/spool/test_spool_power.py": "preloads a library of its own",
     },
     "debug": {
-        "tests/test_backpressure.py::test_a_ring_that_is_emptied_while_a_caller_finds_it_full": "asserts two seconds",
-        "tests/test_public_api.py::test_importing_starts_nothing_and_loads_little": "the nanny is loaded",
+        "tests/caller/test_backpressure.py::test_a_ring_that_is_emptied_while_a_caller_finds_it_full": "limits seconds",
+        "tests/house/test_public_api.py::test_importing_starts_nothing_and_loads_little": "the nanny is loaded",
     },
     # gcc 12's TSan crashes where a thread that forked ends in the child, also without logly.
     "tsan": {
-        "tests/test_fork.py::test_a_child_that_a_thread_forked_ends_with_that_thread": "does that",
-        "tests/test_fork_beside.py::test_a_child_that_a_function_sink_forks_and_that_returns_from_it_has_no_record_of_"
+        "tests/control/test_fork.py::test_a_child_that_a_thread_forked_ends_with_that_thread": "does that",
+        "tests/control/test_fork_beside.py::test_a_child_that_a_function_sink_forks_and_that_returns_from_it_has_no_record_of_"
         "the_parents": "does that",
     },
 }
@@ -77,7 +77,7 @@ DEBIAN_SUPPRESSIONS = Path("/usr/lib/valgrind/python3.supp")
 # Faults on purpose, one for each tool; `--self-check` builds them into the copy.
 FAULTS = """
 from libc.stdlib cimport free, malloc
-from logly._assert cimport assert_that
+from logly.system.assertions cimport assert_that
 
 cdef extern from *:
     '''
@@ -247,18 +247,18 @@ def programs(tool: str, folder: Path, options: argparse.Namespace) -> list[list[
     """The commands that are to run clean, after the interpreter's name."""
     if options.self_check:
         faults = [FAULT_OF[tool], *(["assertion"] if tool == "debug" else [])]
-        calls = "; ".join(f"_probe_faults.{fault}(40)" for fault in faults)
-        return [["-c", f"from tests import _probe_faults; {calls}"]]
+        calls = "; ".join(f"faults.{fault}(40)" for fault in faults)
+        return [["-c", f"from tests.probe import faults; {calls}"]]
     if options.fuzz:
         return [["-m", "tests.fuzz", "--seconds", str(options.fuzz)]]
     if tool == "leaks":
-        return [["-m", "tests.leaks", str(LIVES)]]
+        return [["-m", "tests.support.leaks", str(LIVES)]]
     pytest = ["-m", "pytest", "-p", "no:cacheprovider", "--timeout=1200"]
     if options.pytest:
         return [[*pytest, *options.pytest]]
     left_out = {**DESELECTED, **OF_ONE_TOOL.get(tool, {})}
     pytest += [f"--deselect={test}" for test in left_out]
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.glob("tests/test_*.py"))
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.glob("tests/*/test_*.py"))
     files = [file for file in files if file not in left_out]
     return [[*pytest, "-q", file] for file in files]
 
@@ -278,7 +278,7 @@ def reports_of(tool: str, folder: Path) -> list[str]:
         return texts
     # What the interpreter itself never frees is not ours.
     stacks = [stack for text in texts for stack in text.split("\n\n") if " leak of " in stack]
-    return [stack for stack in stacks if "_core." in stack or "_probe_faults" in stack]
+    return [stack for stack in stacks if "_core." in stack or "probe/faults" in stack]
 
 
 def run(tool: str, options: argparse.Namespace) -> bool:
@@ -287,7 +287,7 @@ def run(tool: str, options: argparse.Namespace) -> bool:
         folder = Path(name)
         copy_sources(folder)
         if options.self_check:
-            Path(folder, "tests", "_probe_faults.pyx").write_text(FAULTS)
+            Path(folder, "tests", "probe", "faults.pyx").write_text(FAULTS)
         build(tool, folder, options.python)
         env = environment(tool, folder, options.python)
         codes = {}
@@ -297,7 +297,7 @@ def run(tool: str, options: argparse.Namespace) -> bool:
     for text in reports:
         print(text.replace(str(folder), "."))
     if options.self_check:
-        caught = any("_probe_faults" in text for text in reports)
+        caught = any("probe/faults" in text for text in reports)
         if tool == "debug":
             caught = caught and list(codes.values()) == [-signal.SIGABRT]
         print(f"{tool}: seeded {FAULT_OF[tool]} {'caught' if caught else 'NOT CAUGHT'}")

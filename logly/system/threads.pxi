@@ -1,7 +1,7 @@
 # Threads, locks and pauses of the system, made from C. gevent and eventlet replace what `threading`, `_thread`, `time` and
 # `select` offer by greenlets, which take turns on one thread: a flusher of that kind does not run while its program computes.
 # No such patch reaches what is in this file, whether it comes before logly is imported or after. So the rest of logly takes
-# its threads, locks and clock from here (through `system/unpatched.py`); `tests/test_source.py` sees to that.
+# its threads, locks and clock from here (through `system/unpatched.py`); `tests/house/test_source.py` sees to that.
 
 import sys
 

@@ -1,7 +1,7 @@
 """Threads, locks, clock, pauses and file calls of the system, whatever gevent or eventlet has put in their place.
 
 They replace attributes of `threading`, `_thread`, `time`, `select` and `os`, before logly is imported or after. The
-rest of logly therefore takes what they replace from here and nowhere else. `tests/test_source.py` checks that.
+rest of logly therefore takes what they replace from here and nowhere else. `tests/house/test_source.py` checks that.
 """
 
 from __future__ import annotations

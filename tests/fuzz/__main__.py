@@ -19,8 +19,9 @@ from importlib import import_module
 from pathlib import Path
 from random import Random
 
+from tests.support import ROOT
+
 TARGETS = {"formats": "Formats", "layouts": "Layouts", "spools": "Spools"}
-ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 120.0
 """For one case; sanitizers make it slow."""
 

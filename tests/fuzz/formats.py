@@ -9,9 +9,9 @@ import struct
 from pathlib import Path
 from random import Random
 
-import tests._probe_text as probe
+import tests.probe.text as probe
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.message_model import expected
+from tests.support.message_model import expected
 
 from .specifications import some_specification
 from .target import Target, mutated, some_character

@@ -21,11 +21,11 @@ from random import Random
 import logly.control.recovery
 import logly.spool.spools
 from logly import LoggerConfig, SinkConfig, SpoolError
-from tests.records import RECORDS_OF_EVERY_KIND
+from tests.support import ROOT
+from tests.support.records import RECORDS_OF_EVERY_KIND
 
 from .target import Target
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 20.0
 """A case takes some ten milliseconds; one that takes this long hangs."""
 HEADER = 65536

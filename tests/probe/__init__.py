@@ -1,0 +1,1 @@
+"""The tests' view of the header-only data path: compiled with `LOGLY_BUILD=probe` only."""
