@@ -16,7 +16,7 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig, plan
 
-from .waiting import ROOT
+from .waiting import ROOT, run_ok
 
 pytest.importorskip("tests._probe_interrupts", reason="the probes are not built: LOGLY_BUILD=probe")
 if sys.platform != "linux":
@@ -98,8 +98,6 @@ MEMORY = [
 ]
 
 
-# An allocation fails for whichever thread asks for it, the flusher's too, so no two runs are the same.
-@pytest.mark.nightly
 @pytest.mark.parametrize("call", MEMORY)
 def test_a_call_that_finds_no_memory_at_any_point_leaves_a_whole_logger(tmp_path: Path, call: str) -> None:
     run(call, "memory", tmp_path / "cut", 1, 3)
@@ -110,3 +108,18 @@ def test_a_call_that_finds_no_memory_at_any_point_leaves_a_whole_logger(tmp_path
 @pytest.mark.parametrize("call", MEMORY)
 def test_so_does_each_at_each_allocation(tmp_path: Path, call: str) -> None:
     assert run(call, "memory", tmp_path / "cut") > 0
+
+
+def test_threads_may_start_and_end_while_allocations_are_made_to_fail() -> None:
+    """A thread frees memory without the GIL: hooks of the allocators that come and go, as `_testcapi`'s do, end the process."""
+    program = """
+import _thread
+from tests._probe_interrupts import remove_mem_hooks, run_out_of_memory, set_nomemory
+for _ in range(600):
+    _thread.start_new_thread(int, ())
+    for _ in range(500):
+        run_out_of_memory(int, 10**9, 1)
+        set_nomemory(10**9, 10**9)
+        remove_mem_hooks()
+"""
+    run_ok(program, cwd=ROOT)
