@@ -111,7 +111,7 @@ def test_so_does_each_at_each_allocation(tmp_path: Path, call: str) -> None:
 
 
 def test_threads_may_start_and_end_while_allocations_are_made_to_fail() -> None:
-    """A thread frees memory without the GIL: hooks of the allocators that come and go, as `_testcapi`'s do, end the process."""
+    """A thread frees memory without the GIL, so the hooks of the allocators may come and go meanwhile."""
     program = """
 import _thread
 from tests._probe_interrupts import remove_mem_hooks, run_out_of_memory, set_nomemory

@@ -1,8 +1,8 @@
 """Without memory: a call whose allocations fail gives its record up and counts it, and the next call works.
 
-CPython's own allocations fail by `set_nomemory` of the probe, one by one and a dozen in a row (an exception that is raised
-for want of memory then finds none for its traceback). The core's own, by malloc, fail by a library that is preloaded
-(nomemory.c). Both under PYTHONMALLOC=debug, which finds what is written or freed wrongly.
+CPython's own allocations fail by `set_nomemory` of the probe, one by one and a dozen in a row (an exception that is
+raised for want of memory then finds none for its traceback). The core's own, by malloc, fail by a library that is
+preloaded (nomemory.c). Both under PYTHONMALLOC=debug, which finds what is written or freed wrongly.
 """
 
 from __future__ import annotations
