@@ -154,6 +154,9 @@ class Backend:
         runs = self.flusher.is_running
         by_caller = is_closed or (self.flusher.cannot_start and not runs)
         # No generator expressions on the way of a log call: without memory for one, CPython 3.12.1 and 3.13.0 crash.
+        is_prompt = False
+        for sink in active:
+            is_prompt = is_prompt or sink.interval_ms(config) == 0
         is_async = [sink for sink in active if sink.config.async_write or sink.target != "fd"] != []
         return {
             # Also while callers do its work because no thread could be started: one may be to be had by now.
@@ -162,7 +165,7 @@ class Backend:
             and not self.flusher.is_final,
             "sync": [sink for sink in active if not sink.config.async_write] != [] and not by_caller,
             "drain": by_caller,
-            "wake": [sink for sink in active if sink.interval_ms(config) == 0] != [] and not by_caller,
+            "wake": is_prompt and not by_caller,
         }
 
     def _active_sinks(self) -> list[Sink]:
@@ -232,8 +235,10 @@ class Backend:
         # A sink that is switched off takes nothing: without another one, what was left is to stay where it is.
         if not self.recovery_pending or self._spool is None:
             return False
-        sinks = self._active_sinks() if active is None else active
-        return [sink for sink in sinks if sink.id != self.auto_sink_id] != []
+        for sink in self._active_sinks() if active is None else active:  # noqa: SIM110, see `Plan`
+            if sink.id != self.auto_sink_id:
+                return True
+        return False
 
     def recover(self, timeout: float | None = None) -> bool:
         """Has the sinks write what dead processes left in their spools; False while another thread does.
@@ -275,15 +280,19 @@ class Backend:
     # ---- levels
 
     def _colors(self, config: LoggerConfig) -> dict[int, str]:
-        colors = {number: parse_color(color) for number, color in DEFAULT_LEVEL_COLORS.items()}
+        colors = {number: parse_color(DEFAULT_LEVEL_COLORS[number]) for number in DEFAULT_LEVEL_COLORS}
         colors.update(config.level_colors)
         return colors
 
     def _levels(self, config: LoggerConfig) -> list[tuple[str, int, str]]:
         """All levels, for `Core.define_levels`."""
         colors = self._colors(config)
-        levels = [(level.name, int(level), colors.get(int(level), "")) for level in Level]
-        for name, number in {**config.custom_levels, **self.custom_levels}.items():
+        levels = []
+        for level in Level:
+            levels.append((level.name, int(level), colors.get(int(level), "")))  # noqa: PERF401, see `Plan`
+        custom = {**config.custom_levels, **self.custom_levels}
+        for name in custom:
+            number = custom[name]
             levels.append((name.upper(), number, self.custom_colors.get(name.upper(), colors.get(number, ""))))
         return levels
 
@@ -298,13 +307,13 @@ class Backend:
         """A copy of the settings in force, as they were given."""
         given = self.given.copy()
         spelt = {name.strip().upper(): name for name in given.custom_levels}
-        levels = {spelt.get(name, name): number for name, number in self.all_custom_levels().items()}
-        given.custom_levels = levels
+        levels = self.all_custom_levels()
+        given.custom_levels = {spelt.get(name, name): levels[name] for name in levels}
         return given
 
     def all_custom_levels(self) -> dict[str, int]:
-        own = {name.upper(): number for name, number in self.config.custom_levels.items()}
-        return {**own, **self.custom_levels}
+        given = self.config.custom_levels
+        return {**{name.upper(): given[name] for name in given}, **self.custom_levels}
 
     def add_level(self, name: str, number: int, color: str | None) -> None:
         """Adds a level of the user's own."""
@@ -314,7 +323,7 @@ class Backend:
         sgr = parse_color(color, field="color") if color is not None else ""
         with self._changing:
             self._check_room_for_levels(checked)
-            new = [(key.upper(), value) for key, value in checked.items()]
+            new = [(key.upper(), checked[key]) for key in checked]
             own = sgr or self.custom_colors.get(name.strip().upper())
             default = self._colors(self.config).get(number, "")
 

@@ -26,6 +26,8 @@ OFF = MAX_LEVEL + 1
 """A threshold that no level reaches."""
 
 
+# No function here has a cell variable, as a comprehension makes one of what it uses. Where there is no memory for the
+# cell, CPython 3.11 and 3.12 never give back the function's arguments, and a plan holds the sinks and their files.
 class Plan:
     """What the backend is to be after the change; at first, what it is.
 
@@ -53,8 +55,8 @@ class Plan:
 
     def set(self, owner: object, **values: object) -> None:
         """Attributes of an object, which it has already."""
-        for name, value in values.items():
-            self.steps.append((setattr, (owner, name, value)))
+        for name in values:
+            self.steps.append((setattr, (owner, name, values[name])))
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         """A compiled function that does not fail."""
@@ -88,12 +90,16 @@ class Plan:
     @property
     def active(self) -> list[Sink]:
         """The sinks that get anything."""
-        return [sink for sink in self.enabled if self.is_active(sink)]
+        return list(filter(self.is_active, self.enabled))
 
     def switched(self) -> list[tuple[Sink, bool]]:
         """The present sinks that begin (True) or cease to get anything."""
-        here = self._backend.sinks
-        return [(sink, on) for sink in self.enabled if (on := self.is_active(sink)) != sink.is_on and sink.id in here]
+        changed = []
+        for sink in self.enabled:
+            is_on = self.is_active(sink)
+            if is_on != sink.is_on and sink.id in self._backend.sinks:
+                changed.append((sink, is_on))
+        return changed
 
     @property
     def threshold(self) -> int:
@@ -106,9 +112,11 @@ class Plan:
         return max(int(self.config.level), min(int(level) for level in lowest if level is not None))
 
     def _gate(self) -> tuple[Any, ...]:
-        needs = [sink.needs(self.shown.get(sink)) for sink in self.active]
+        needs = []
+        for sink in self.active:
+            needs.append(sink.needs(self.shown.get(sink)))  # noqa: PERF401
         post = self._backend.wanted_post(self.config, self.active, is_closed=self.is_closed)
-        site, thread, thread_name = (any(need[i] for need in needs) for i in range(3))
+        site, thread, thread_name = map(any, zip((False, False, False), *needs, strict=True))
         return self.threshold, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
 
     def commit(self) -> bool:

@@ -267,13 +267,11 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
             if file is None:  # its process lives: whoever delivers finds that out, too
                 ages[path] = 0
                 continue
-            try:
+            with file:
                 if file.begun_writes():
                     file.check()  # before anything is changed
                 _finish_writes_of(file)
                 ages[path] = file.created_ns
-            finally:
-                file.close()
         except RecursionError:
             raise
         except Exception as trouble:
@@ -355,8 +353,8 @@ def deliver(
         for added in backend.sinks.values():
             added.is_durable = file.is_synced or config.spool_fsync is not None
         starts = [
-            (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.config.fd is not None)
-            for sink_id, sink in backend.sinks.items()
+            (sink.id, os.fsencode(sink.path) if sink.path is not None else None, sink.config.fd is not None)
+            for sink in backend.sinks.values()
         ]
         count = spool_adopt(backend.core, file, starts)
         backend.flusher.start()
@@ -397,7 +395,8 @@ def recover_dead(backend: Backend, base: str, sinks: list[SinkConfig], deadline:
             left = patience_s if deadline is None else max(0, deadline - monotonic())
             spool_hold_back(backend.core, left)
             try:
-                done = deliver(file, given, sinks, min(left, patience_s), backend.tell)
+                with file:
+                    done = deliver(file, given, sinks, min(left, patience_s), backend.tell)
                 # Again soon, but not where some sink has had a part: it would have that again and again.
                 is_unmoved = not done.is_complete and not done.has_moved
                 is_cut_short = is_cut_short or (is_unmoved and left < patience_s)
