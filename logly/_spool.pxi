@@ -208,7 +208,9 @@ cdef class SpoolFile:
         cdef uint32_t i
         cdef list entries = [name_entry(NAME_LOGGER, 0, [text_bytes(&core.engine.name)])]
         cdef SystemLock registry
+        core.lock()  # a flusher that is running goes on with it: half of each would be an impossible clock
         self.spool.header.calibration = core.engine.calibration
+        core.unlock()
         if self.spool.syncs:
             synced_write(&self.spool, 0, 0, 0, &self.spool.header.calibration)
         registry = enter_registry()
