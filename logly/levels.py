@@ -74,7 +74,7 @@ def level_number(
         name = value.strip().upper()
         number = BUILTIN_LEVELS.get(name, LEVEL_ALIASES.get(name))
         if number is None and custom:
-            number = next((number for own, number in custom.items() if own.upper() == name), None)
+            number = next((custom[own] for own in custom if own.upper() == name), None)
         if number is not None:
             return number
     elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_LEVEL:

@@ -116,7 +116,8 @@ class StdlibHandler(logging.Handler):
         """Give one record to the logly logger; trouble goes to `handleError`, as in every handler."""
         try:
             # Before a formatter leaves things of its own on the record.
-            fields = {key: value for key, value in vars(record).items() if key not in _OWN_ATTRIBUTES}
+            own = vars(record)
+            fields = {key: own[key] for key in own if key not in _OWN_ATTRIBUTES}
             if record.process not in (None, os.getpid()) and record.processName is not None:
                 fields.setdefault("process_name", record.processName)
             if self._makes_text():
@@ -189,7 +190,8 @@ class StdlibSink:
 
     def _attributes(self, record: Record) -> dict[str, Any]:
         # A field never replaces what logging itself says of the record.
-        attributes = {key: value for key, value in record.fields.items() if key not in _OWN_ATTRIBUTES}
+        fields = record.fields
+        attributes = {key: fields[key] for key in fields if key not in _OWN_ATTRIBUTES}
         filename = record.filename
         name = self.target.name if isinstance(self.target, logging.Logger) else record.name
         attributes.update(

@@ -50,6 +50,7 @@ OF_ONE_TOOL = {
     },
     # gcc 12's TSan crashes where a thread that forked ends in the child, also without logly.
     "tsan": {
+        "tests/caller/test_backpressure.py::test_a_ring_that_is_emptied_while_a_caller_finds_it_full": "limits seconds",
         "tests/control/test_fork.py::test_a_child_that_a_thread_forked_ends_with_that_thread": "does that",
         "tests/control/test_fork_beside.py::test_a_child_that_a_function_sink_forks_and_that_returns_from_it_has_no_record_of_"
         "the_parents": "does that",

@@ -51,8 +51,9 @@ def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
         if file is None:
             _tell(f"{path}: its process lives (or somebody recovers it now); left alone")
             return False
-        process = file.process
-        count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, _tell)
+        with file:
+            process = file.process
+            count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, _tell)
     except (SpoolError, LoglyError, OSError) as trouble:
         _tell(trouble)
         return False

@@ -109,7 +109,8 @@ def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dic
     if not _is_mapping(value):
         raise invalid(field, value, "a dict of numbers by name, like {'NOTICE': 22}")
     seen: set[str] = set()
-    for name, number in value.items():
+    for name in value:
+        number = value[name]
         one = f"{field}[{name!r}]"
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise invalid(one, number, "a name that is not empty and has printable characters only")
@@ -119,7 +120,7 @@ def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dic
         seen.add(upper)
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MAX_LEVEL:
             raise invalid(one, number, f"an int from 0 to {MAX_LEVEL}")
-    return {name.strip(): int(number) for name, number in value.items()}
+    return {name.strip(): int(value[name]) for name in value}
 
 
 def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[int, str]":
@@ -131,8 +132,8 @@ def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict
     from logly.layout.colors import parse_color
 
     return {
-        level_number(key, levels, field=f"{field}[{key!r}]"): parse_color(color, field=f"{field}[{key!r}]")
-        for key, color in value.items()
+        level_number(key, levels, field=f"{field}[{key!r}]"): parse_color(value[key], field=f"{field}[{key!r}]")
+        for key in value
     }
 
 

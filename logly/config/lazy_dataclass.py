@@ -78,7 +78,8 @@ def _make(plain: type) -> type:
 
 
 def _init(self: "Any", /, **values: "Any") -> None:
-    for name, one in self._fields.items():
+    for one in self._fields.values():
+        name = one.name
         default = one.default if one.factory is None else one.factory()
         setattr(self, name, values.pop(name, default))
     if values:

@@ -77,9 +77,9 @@ def load_dict(mapping: "Mapping[str, Any]") -> "tuple[LoggerConfig, list[SinkCon
 
 
 def _load(content: "Mapping[str, Any]", *, is_file: bool) -> "tuple[LoggerConfig, list[SinkConfig]]":
-    for key, value in content.items():
+    for key in content:
         if key != _TABLE:
-            raise invalid(str(key), value, f"only the table {_TABLE!r} at the top level")
+            raise invalid(str(key), content[key], f"only the table {_TABLE!r} at the top level")
     table = content[_TABLE]
     if not hasattr(table, "items"):
         raise invalid(_TABLE, table, "a table of LoggerConfig's fields, and 'sinks'")
@@ -109,7 +109,8 @@ def _known(
 ) -> "dict[str, Any]":
     """Return the table after making sure that each key is a field."""
     names = [one.name for one in fields(kind)]
-    for key, value in table.items():
+    for key in table:
+        value = table[key]
         if key not in names:
             near = nearest(key, [*names, *(further or ())]) if isinstance(key, str) else None
             hint = f"did you mean {near!r}?" if near else f"valid are {', '.join(names)}"

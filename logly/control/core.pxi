@@ -236,6 +236,7 @@ cdef class Core:
         self.spools.append(file)
         Py_INCREF(file)
         (<SpoolFile> file).spool.owner = <void*> file
+        (<SpoolFile> file).is_kept = True
         (<SpoolFile> file).next_kept = self.kept
         self.kept = <void*> file
 

@@ -53,12 +53,14 @@ class LevelTable:
     @property
     def custom(self) -> dict[str, int]:
         """Name in capitals and number of each level that is not built in."""
-        return {**{name.upper(): number for name, number in self.config.custom_levels.items()}, **self.added}
+        given = self.config.custom_levels
+        return {**{name.upper(): given[name] for name in given}, **self.added}
 
     def spelt_as(self, given: Mapping[str, int]) -> dict[str, int]:
         """`custom`, with the names in the spelling of `given`."""
         spelt = {name.strip().upper(): name for name in given}
-        return {spelt.get(name, name): number for name, number in self.custom.items()}
+        levels = self.custom
+        return {spelt.get(name, name): levels[name] for name in levels}
 
     def check_room(self, wanted: Mapping[str, int]) -> None:
         """Raises ConfigError where the core has too few places for these levels, beside those that it knows."""
@@ -79,7 +81,7 @@ class LevelTable:
         sgr = parse_color(color, field="color") if color is not None else ""
         self.check_room(checked)
         upper = name.strip().upper()
-        new = [(key.upper(), value) for key, value in checked.items()]
+        new = [(key.upper(), checked[key]) for key in checked]
         shown = sgr or self._added_colors.get(upper) or self._colors(self.config).get(number, "")
 
         def fill(plan: Plan) -> None:
@@ -111,15 +113,19 @@ class LevelTable:
         self._resolving = SystemLock()
 
     def _colors(self, config: LoggerConfig) -> dict[int, str]:
-        colors = {number: parse_color(color) for number, color in LEVEL_COLORS.items()}
+        colors = {number: parse_color(LEVEL_COLORS[number]) for number in LEVEL_COLORS}
         colors.update(config.level_colors)
         return colors
 
     def _levels(self, config: LoggerConfig) -> list[tuple[str, int, str]]:
         """All levels with these settings, for `define_levels`."""
         colors = self._colors(config)
-        levels = [(level.name, int(level), colors.get(int(level), "")) for level in Level]
-        for name, number in {**config.custom_levels, **self.added}.items():
+        levels = []
+        for level in Level:
+            levels.append((level.name, int(level), colors.get(int(level), "")))  # noqa: PERF401, see `Plan`
+        custom = {**config.custom_levels, **self.added}
+        for name in custom:
+            number = custom[name]
             levels.append((name.upper(), number, self._added_colors.get(name.upper(), colors.get(number, ""))))
         return levels
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Plan"]
 
 
+# No function here has a cell variable, as a comprehension makes one of what it uses. Where there is no memory for the
+# cell, CPython 3.11 and 3.12 never give back the function's arguments, and a plan holds the sinks and their files.
 class Plan:
     """What the controller is to be after the change; at first, what it is.
 
@@ -50,8 +52,8 @@ class Plan:
 
     def set(self, owner: object, **values: object) -> None:
         """Attributes of an object, which it has already."""
-        for name, value in values.items():
-            self.steps.append((setattr, (owner, name, value)))
+        for name in values:
+            self.steps.append((setattr, (owner, name, values[name])))
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         """A compiled function that does not fail."""
@@ -81,12 +83,16 @@ class Plan:
     @property
     def active(self) -> list[Sink]:
         """The sinks that get anything."""
-        return [sink for sink in self.enabled if self.is_active(sink)]
+        return list(filter(self.is_active, self.enabled))
 
     def switched(self) -> list[tuple[Sink, bool]]:
         """The present sinks that begin (True) or cease to get anything."""
-        here = self._controller.sinks
-        return [(sink, on) for sink in self.enabled if (on := self.is_active(sink)) != sink.is_on and sink.id in here]
+        changed = []
+        for sink in self.enabled:
+            is_on = self.is_active(sink)
+            if is_on != sink.is_on and sink.id in self._controller.sinks:
+                changed.append((sink, is_on))
+        return changed
 
     @property
     def threshold(self) -> int:
@@ -106,19 +112,24 @@ class Plan:
         by_caller = self.is_closed or (flusher.cannot_start and not runs)
         # No generator expressions on the way of a log call: without memory for one, CPython 3.12.1 and 3.13.0 crash.
         is_async = self.config.spool_fsync is not None or [sink for sink in active if sink.is_asynchronous] != []
+        is_prompt = False
+        for sink in active:
+            is_prompt = is_prompt or sink.interval_ms(self.config) == 0
         # Also while callers do its work because no thread could be started: one may be to be had by now.
         starts = spooling.is_to_recover(active) or (is_async and not runs)
         return {
             "start": starts and not self.is_closed and not flusher.is_final,
             "sync": [sink for sink in active if not sink.config.async_write] != [] and not by_caller,
             "drain": by_caller,
-            "wake": [sink for sink in active if sink.interval_ms(self.config) == 0] != [] and not by_caller,
+            "wake": is_prompt and not by_caller,
         }
 
     def _gate(self) -> tuple[Any, ...]:
-        needs = [sink.needs(self.shown.get(sink)) for sink in self.active]
+        needs = []
+        for sink in self.active:
+            needs.append(sink.needs(self.shown.get(sink)))  # noqa: PERF401
         post = self.wanted_post()
-        site, thread, thread_name = (any(need[i] for need in needs) for i in range(3))
+        site, thread, thread_name = map(any, zip((False, False, False), *needs, strict=True))
         return self.threshold, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
 
     def commit(self) -> bool:

@@ -89,8 +89,8 @@ def deliver(
         for added in controller.sinks.values():
             added.is_durable = file.is_synced or config.spool_fsync is not None
         starts = [
-            (sink_id, os.fsencode(sink.path) if sink.path is not None else None, sink.is_exactly_recovered)
-            for sink_id, sink in controller.sinks.items()
+            (sink.id, os.fsencode(sink.path) if sink.path is not None else None, sink.is_exactly_recovered)
+            for sink in controller.sinks.values()
         ]
         count = spool_adopt(controller.core, file, starts)
         controller.flusher.start()
@@ -131,7 +131,8 @@ def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], dea
             left = patience_s if deadline is None else max(0, deadline - monotonic())
             spool_hold_back(controller.core, left)
             try:
-                done = deliver(file, given, sinks, min(left, patience_s), controller.report)
+                with file:
+                    done = deliver(file, given, sinks, min(left, patience_s), controller.report)
                 # Again soon, but not where some sink has had a part: it would have that again and again.
                 is_unmoved = not done.is_complete and not done.has_moved
                 is_cut_short = is_cut_short or (is_unmoved and left < patience_s)

@@ -48,6 +48,7 @@ cdef void let_go_of_file(Core core, SpoolFile file) noexcept:
         link = &(<SpoolFile> link[0]).next_kept
     if link[0] != NULL:
         link[0] = file.next_kept
+        file.is_kept = False
         Py_DecRef(<PyObject*> file)
 
 

@@ -57,7 +57,10 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     if ring == NULL:
         raise MemoryError
     try:
-        file.begin(text_bytes(&core.engine.name), &core.engine.workspace.calibration, level_entries(core))
+        core.lock()  # a flusher that is running goes on with it: half of each would be an impossible clock
+        calibration = core.engine.workspace.calibration
+        core.unlock()
+        file.begin(text_bytes(&core.engine.name), &calibration, level_entries(core))
         file.path = publish()
         registry = enter_registry()  # again: one may have been added while the file got its name
         try:

@@ -226,26 +226,52 @@ cdef inline void engine_prune_failed(Engine* engine, uint64_t position) noexcept
         memmove(engine.books.failed, engine.books.failed + below, 8 * <size_t> engine.books.failed_count)
 
 
-cdef inline void engine_fail(Engine* engine, uint64_t sequence) noexcept nogil:
+# Room for so many more, the first of them this one. False: there is no memory for it.
+cdef inline bint failed_reserve(Engine* engine, uint32_t more, uint64_t sequence) noexcept nogil:
     cdef uint64_t* grown
     cdef uint64_t position
+    cdef uint32_t capacity
+    if engine.books.failed_capacity - engine.books.failed_count >= more:
+        return True
+    # Nobody may ask for the counts, and a disk may stay full.
+    position = engine_position(engine)
+    engine_prune_failed(engine, position if position < sequence else sequence)
+    if engine.books.failed_capacity - engine.books.failed_count >= more:
+        return True
+    capacity = engine.books.failed_capacity * 2 + 64 + more
+    grown = <uint64_t*> realloc(engine.books.failed, 8 * <size_t> capacity)
+    if grown == NULL:
+        return False
+    engine.books.failed = grown
+    engine.books.failed_capacity = capacity
+    return True
+
+
+# The index of the first one that is not below.
+cdef inline uint32_t failed_place(const Engine* engine, uint64_t sequence) noexcept nogil:
+    cdef uint32_t low = 0
+    cdef uint32_t high = engine.books.failed_count
+    cdef uint32_t middle
+    if high == 0 or engine.books.failed[high - 1] < sequence:
+        return high
+    while low < high:
+        middle = low + (high - low) // 2
+        if engine.books.failed[middle] < sequence:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef inline void engine_fail(Engine* engine, uint64_t sequence) noexcept nogil:
     cdef uint32_t i
-    if engine.books.failed_count == engine.books.failed_capacity:
-        # Nobody may ask for the counts, and a disk may stay full.
-        position = engine_position(engine)
-        engine_prune_failed(engine, position if position < sequence else sequence)
-    i = engine.books.failed_count
-    while i > 0 and engine.books.failed[i - 1] > sequence:
-        i -= 1
-    if i > 0 and engine.books.failed[i - 1] == sequence:
+    cdef bint has_room = failed_reserve(engine, 1, sequence)
+    i = failed_place(engine, sequence)
+    if i < engine.books.failed_count and engine.books.failed[i] == sequence:
         return
     engine.books.failed_total += 1
-    if engine.books.failed_count == engine.books.failed_capacity:
-        grown = <uint64_t*> realloc(engine.books.failed, 8 * (engine.books.failed_capacity * 2 + 64))
-        if grown == NULL:
-            return
-        engine.books.failed = grown
-        engine.books.failed_capacity = engine.books.failed_capacity * 2 + 64
+    if not has_room:
+        return
     memmove(engine.books.failed + i + 1, engine.books.failed + i, 8 * <size_t> (engine.books.failed_count - i))
     engine.books.failed[i] = sequence
     engine.books.failed_count += 1

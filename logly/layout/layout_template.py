@@ -153,7 +153,7 @@ def default_layout(
 ) -> str:
     """The text layout of a sink that names none."""
     shown = {"module": module, "filename": filename, "function": function, "lineno": lineno}
-    place = ":".join(f"{{{name}}}" for name, is_shown in shown.items() if is_shown)
+    place = ":".join(f"{{{name}}}" for name in shown if shown[name])
     parts = ["{time}" if time else "", "{level:<8}", place, "{message}"]
     return " | ".join(part for part in parts if part)
 

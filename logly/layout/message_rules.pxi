@@ -2,12 +2,14 @@
 #
 # With positional arguments it is a template of the program's own, and str.format's. With fields alone it may be somebody else's
 # text (a request's path, in an f-string), so it gets nothing but what it names of the fields that are given, and otherwise stays
-# as it is. In both, no width and no precision above MAX_WIDTH: a text must not decide how much memory its rendering takes.
+# as it is. In both, no width and no precision above MAX_WIDTH, and no Decimal with more zeros than that: neither a text nor a
+# number from outside must decide how much memory its rendering takes.
 
 from _string import formatter_field_name_split, formatter_parser
 from logly.errors import show
 
 # Of other included files:
+#   system/threads.pxi: loaded_modules
 #   text/owned_text.pxi: utf8
 
 cdef enum:
@@ -67,9 +69,27 @@ cdef bint check_width(str spec) except -1:
     return True
 
 
-# Five digits in a row, or a brace within braces (also "{{", which is none)? Nearly no template has either.
-cdef bint may_be_too_wide(str template) noexcept:
-    cdef Py_UCS4 char
+# Is the Decimal's first digit so far from its point that what writes all digits would make a gigabyte of zeros? Twelve
+# characters from outside ("1E+999999999") are enough. Other values take at most ten characters for each of their own bytes.
+cdef bint is_too_long(object value, str spec) except -1:
+    if not spec or spec[len(spec) - 1] not in "fF%":
+        return False
+    kind = getattr(loaded_modules.get("decimal"), "Decimal", None)
+    if kind is None or not isinstance(value, kind) or not kind.is_finite(value):
+        return False
+    return not -MAX_WIDTH <= kind.adjusted(value) <= MAX_WIDTH
+
+
+cdef bint check_length(object value, str spec) except -1:
+    if is_too_long(value, spec):
+        raise ValueError(f"a Decimal of more than {MAX_WIDTH:,} digits in the format {show(spec)}: {show(str(value))}")
+    return True
+
+
+# Five digits in a row, or a brace within braces (also "{{", which is none)? Nearly no template has either. Or a format that
+# may be a Decimal's?
+cdef bint may_be_too_wide(str template) except -1:
+    cdef Py_UCS4 char, last = 0
     cdef Py_ssize_t digits = 0
     cdef bint inside = False
     for char in template:
@@ -79,6 +99,9 @@ cdef bint may_be_too_wide(str template) noexcept:
             inside = True
         elif char == c"}":
             inside = False
+            if last in "fF%" and "decimal" in loaded_modules:
+                return True
+        last = char
         digits = digits + 1 if decimal_of(char) >= 0 else 0
         if digits == 5:
             return True
@@ -123,17 +146,25 @@ cdef class Arguments:
                 if has_braces(inner):
                     raise ValueError("a placeholder within a placeholder within a placeholder")
                 check_width(inner)
+                check_length(value, inner)
                 parts.append(str.__str__(format(value, inner)))
         return "".join(parts)
 
     cdef bint check_widths(self, str template) except -1:
         """Raises where str.format would make something too wide. A mistake that str.format sees is raised here, or there."""
-        for _, field, spec, _ in parse_template(template):
+        cdef Py_ssize_t number
+        for _, field, spec, conversion in parse_template(template):
             if field is None:
                 continue
+            number = self.automatic
             if split_field_name(field)[0] == "":
                 self.automatic += 1
-            check_width(self.expanded(spec) if has_braces(spec) else spec)
+            spec = self.expanded(spec) if has_braces(spec) else spec
+            check_width(spec)
+            if not conversion and spec and spec[len(spec) - 1] in "fF%":
+                number, self.automatic = self.automatic, number
+                check_length(self.value_of(field), spec)
+                self.automatic = number
         return True
 
 
@@ -204,7 +235,9 @@ cdef str filled(str template, dict fields, Py_ssize_t limit):
             if has_braces(spec):
                 spec = arguments.expanded(spec)
             check_width(spec)
-            text = str.__str__(format(converted(fields[field], conversion), spec))
+            value = converted(fields[field], conversion)
+            check_length(value, spec)
+            text = str.__str__(format(value, spec))
             parts.append(text)
             size += len(text)
     return "".join(parts)

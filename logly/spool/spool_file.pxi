@@ -56,6 +56,7 @@ cdef class SpoolFile(NameTaker):
     cdef readonly int fd
     cdef Descriptor descriptor
     cdef void* next_kept             # see `let_go_of_file`
+    cdef bint is_kept                # a core's ring is in it
     cdef object front_map
     cdef object ring_map
     cdef Py_buffer front
@@ -226,6 +227,15 @@ cdef class SpoolFile(NameTaker):
             if mapping is not None:
                 mapping.close()
         self.front_map = self.ring_map = None
+
+    def __enter__(self):
+        return self
+
+    # Not left to the last reference: CPython 3.11 and 3.12 lose a reference to each argument of a function with cell variables
+    # when there is no memory for one of the cells. A core that reads from the file closes it itself.
+    def __exit__(self, kind, error, trace):
+        if not self.is_kept:
+            self.close()
 
     def close(self):
         """Lets go of the mapping, the lock and the file. Nobody may use its ring any more."""

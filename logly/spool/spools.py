@@ -258,13 +258,11 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
             if file is None:  # its process lives: whoever delivers finds that out, too
                 ages[path] = 0
                 continue
-            try:
+            with file:
                 if file.begun_writes():
                     file.check()  # before anything is changed
                 finish_writes_of(file)
                 ages[path] = file.created_ns
-            finally:
-                file.close()
         except RecursionError:
             raise
         except Exception as trouble:  # noqa: BLE001  # the other spools are listed nevertheless

@@ -311,6 +311,53 @@ def test_the_limit_itself_and_what_only_looks_like_a_width(lines):
     assert lines.lines() == wanted
 
 
+class Price:
+    def __init__(self, number):
+        self.number = number
+
+
+@pytest.mark.parametrize("text", ["1E+999999999", "-1E+999999999", "1E-999999999", "0E-999999999", "1E+10001"])
+@pytest.mark.parametrize("spec", ["f", ",f", ".2f", "F", "%", ">9_.1%"])
+def test_a_number_from_outside_is_not_written_as_a_gigabyte_of_zeros(spec, text):
+    """Twelve characters in a request, where an application reads numbers as Decimals."""
+    number = decimal.Decimal(text)
+    told = []
+    lines = Lines(LoggerConfig(level=0, on_error=told.append), format="{message}")
+    calls = [
+        ("{:" + spec + "}", (number,), {}),
+        ("{} {:" + spec + "}", ("x", number), {}),
+        ("{:{}}", (number, spec), {}),
+        ("{0.number:" + spec + "}", (Price(number),), {}),
+        ("{0[0]:" + spec + "} {1:{2}}", ([number], 1, 5), {}),
+        ("{x:" + spec + "}", (), {"x": number}),
+        ("{x:{spec}}", (), {"x": number, "spec": spec}),
+        ("{x:" + spec + "} " * 100, (), {"x": number}),
+    ]
+    for template, args, fields in calls:
+        lines.logger.info(template, *args, **fields)
+    found = lines.lines()
+    lines.close()
+    assert [line[: len(template)] for line, (template, _, _) in zip(found, calls, strict=True)] == [
+        template for template, _, _ in calls
+    ]
+    assert lines.logger.stats().failed_formats >= 7
+    assert told
+    assert all("a Decimal of more than 10,000 digits" in str(error) for error in told), told
+
+
+def test_other_decimals_and_formats_are_pythons_own(lines):
+    numbers = [decimal.Decimal(text) for text in ("1E+10000", "1E-10000", "1.5", "0", "-NaN", "Infinity", "123456.789")]
+    specs = ["f", ".2f", ",.1f", "%", "", "e", "g", ">20f"]
+    far = [decimal.Decimal("1E+999999999"), decimal.Decimal("1E-999999999")]
+    calls = [("{} {:" + spec + "}", ("x", number)) for number in numbers for spec in specs]
+    calls += [("{} {:" + spec + "}", ("x", number)) for number in far for spec in ("", "e", "g", ".5g", ",", ">20")]
+    calls += [("{!r:>20} {:.1f} {:f} {:%}", (number, 1.5, 7, 0.25)) for number in far]
+    for template, args in calls:
+        lines.logger.info(template, *args)
+    assert lines.lines() == [template.format(*args) for template, args in calls]
+    assert lines.logger.stats().failed_formats == 0
+
+
 def test_the_model_of_widths_is_what_pythons_kinds_of_value_do():
     # The oracle itself: where it says "not too wide", no kind of value makes more than the limit of it.
     for spec in TOO_WIDE:

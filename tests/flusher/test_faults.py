@@ -418,3 +418,55 @@ def test_a_sink_in_trouble_holds_no_other_up_when_its_spool_is_left(tmp_path: Pa
     logger.close(5)
     os.close(reader)
     os.close(writer)
+
+
+class Blocked:
+    """Sinks of a logger whose pipes nobody reads: what they are given fails when the logger is closed."""
+
+    def __init__(self, *ranges: tuple[int, int]) -> None:
+        self.logger = open_logger(level=0, stall_timeout=0.02, async_buffer_size=1 << 20)
+        self.pipes = [os.pipe() for _ in ranges]
+        for (_, end), (low, high) in zip(self.pipes, ranges, strict=True):
+            os.set_blocking(end, False)
+            with contextlib.suppress(BlockingIOError):
+                while os.write(end, bytes(4096)):
+                    pass
+            self.logger.add_sink(SinkConfig(fd=end, format="{message}", filter_min_level=low, filter_max_level=high))
+
+    def close(self) -> float:
+        """Returns how many seconds of the processor that took."""
+        self.logger.flush(0.02)
+        begin = time.process_time()
+        self.logger.close(5)
+        took_s = time.process_time() - begin
+        for pipe in self.pipes:
+            for end in pipe:
+                os.close(end)
+        return took_s
+
+
+@given(
+    st.lists(st.integers(0, 60), max_size=60),
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted), min_size=1, max_size=4),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_record_that_several_sinks_lose_has_failed_once(levels: list[int], ranges: list[tuple[int, int]]) -> None:
+    blocked = Blocked(*ranges)
+    for level in levels:
+        blocked.logger.log(level, "x")
+    blocked.close()
+    lost = sum(any(low <= level <= high for low, high in ranges) for level in levels)
+    assert blocked.logger.stats().failed == lost
+    assert_books(blocked.logger)
+
+
+def test_many_records_that_several_sinks_lose_are_counted_in_linear_time() -> None:
+    """One by one, with the engine locked, they took two sinks 3 s: what failed was searched for each record."""
+    alone, both = Blocked((10, 30)), Blocked((20, 20), (10, 30))
+    for blocked in (alone, both):
+        for _ in range(60_000):
+            blocked.logger.debug("x")
+            blocked.logger.info("x")
+    assert both.close() < 30 * (alone.close() + 0.01)
+    stats = both.logger.stats()
+    assert (stats.emitted, stats.failed + stats.dropped) == (120_000, 120_000)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from logly.control.plan import Plan
 from tests.support import ROOT
 
 PACKAGE = ROOT / "logly"
@@ -358,3 +359,21 @@ def test_contexts_that_change_something_are_compiled() -> None:
         )
     ]
     assert made_here == ["Logger", "Catcher", "_NoLock"], "these change nothing when they are entered"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=name_of)
+def test_nothing_iterates_over_the_items_of_a_dict(path: Path) -> None:
+    """CPython 3.11 crashes where there is no memory for the iterator's tuple. While a module is imported it may."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    calls = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)]
+    lines = {call.lineno for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "items"}
+    assert not lines or path.name in ("lazy_dataclass.py", "demo.py"), lines
+
+
+def test_a_plan_is_not_lost_without_memory_for_a_cell() -> None:
+    """CPython 3.11 and 3.12 keep the arguments of a function for ever where its first step, making a cell, fails."""
+    methods = [getattr(value, "fget", value) for value in vars(Plan).values()]
+    codes = {method.__qualname__: method.__code__ for method in methods if hasattr(method, "__code__")}
+    assert len(codes) > 8
+    assert [name for name, code in codes.items() if code.co_cellvars] == []

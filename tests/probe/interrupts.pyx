@@ -8,52 +8,57 @@ from signal import ITIMER_REAL, setitimer
 
 cdef extern from *:
     """
-    /* Fails the allocation number `at` of one thread; all others go through. */
-    static struct { unsigned long thread; long seen, at; int more; } lean;
+    #include <atomic>
+    // Whose allocations are counted (0: all threads'), how many there were, and the first and last that fail (0: none).
+    static std::atomic<unsigned long> lean_thread;
+    static std::atomic<long> lean_seen, lean_first, lean_last;
+
+    // `_testcapi.set_nomemory` gives its hooks a context of their own. A thread that starts or ends allocates without the GIL, so
+    // it may read the hook before, and the context after, the hooks were taken out: the hook then dereferences NULL. Here the
+    // contexts stay as they are, and a hook finds the usual function in a variable that is never reset.
     static PyMemAllocatorEx usual[3];
     static const PyMemAllocatorDomain domains[3] = {PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ};
 
-    static int lean_fails(void) {
-        if (PyThread_get_thread_ident() != lean.thread) return 0;
-        long number = ++lean.seen;
-        return number >= lean.at && number - lean.at < lean.more;
+    static bool lean_fails() {
+        unsigned long thread = lean_thread;
+        if (thread != 0 && thread != PyThread_get_thread_ident()) return false;
+        long number = ++lean_seen;
+        return number >= lean_first && number <= lean_last;
     }
-    static void* lean_malloc(void* context, size_t size) {
-        PyMemAllocatorEx* own = (PyMemAllocatorEx*) context;
-        return lean_fails() ? NULL : own->malloc(own->ctx, size);
+    template <int i> static void* lean_malloc(void* context, size_t size) {
+        return lean_fails() ? NULL : usual[i].malloc(context, size);
     }
-    static void* lean_calloc(void* context, size_t count, size_t size) {
-        PyMemAllocatorEx* own = (PyMemAllocatorEx*) context;
-        return lean_fails() ? NULL : own->calloc(own->ctx, count, size);
+    template <int i> static void* lean_calloc(void* context, size_t count, size_t size) {
+        return lean_fails() ? NULL : usual[i].calloc(context, count, size);
     }
-    static void* lean_realloc(void* context, void* block, size_t size) {
-        PyMemAllocatorEx* own = (PyMemAllocatorEx*) context;
-        return lean_fails() ? NULL : own->realloc(own->ctx, block, size);
+    template <int i> static void* lean_realloc(void* context, void* block, size_t size) {
+        return lean_fails() ? NULL : usual[i].realloc(context, block, size);
     }
-    static void lean_free(void* context, void* block) {
-        PyMemAllocatorEx* own = (PyMemAllocatorEx*) context;
-        own->free(own->ctx, block);
+    template <int i> static void lean_hook() {
+        if (usual[i].malloc == NULL) PyMem_GetAllocator(domains[i], &usual[i]);
+        PyMemAllocatorEx own = {usual[i].ctx, lean_malloc<i>, lean_calloc<i>, lean_realloc<i>, usual[i].free};
+        PyMem_SetAllocator(domains[i], &own);
     }
-    static void lean_begin(long at, int more) {
-        int i;
-        lean.thread = PyThread_get_thread_ident();
-        lean.seen = 0;
-        lean.at = at;
-        lean.more = more;
-        for (i = 0; i < 3; ++i) {
-            PyMemAllocatorEx own = {&usual[i], lean_malloc, lean_calloc, lean_realloc, lean_free};
-            PyMem_GetAllocator(domains[i], &usual[i]);
-            PyMem_SetAllocator(domains[i], &own);
+    static void lean_begin(unsigned long thread, long first, long last) {
+        lean_thread = thread;
+        lean_seen = 0;
+        lean_first = first;
+        lean_last = last;
+        lean_hook<0>();
+        lean_hook<1>();
+        lean_hook<2>();
+    }
+    static long lean_end() {
+        lean_last = 0;
+        for (int i = 0; i < 3; ++i) {
+            if (usual[i].malloc != NULL) PyMem_SetAllocator(domains[i], &usual[i]);
         }
-    }
-    static long lean_end(void) {
-        int i;
-        for (i = 0; i < 3; ++i) PyMem_SetAllocator(domains[i], &usual[i]);
-        return lean.seen;
+        return lean_seen;
     }
     """
-    void lean_begin(long at, int more)
+    void lean_begin(unsigned long thread, long first, long last)
     long lean_end()
+    unsigned long PyThread_get_thread_ident()
     int PyErr_SetInterruptEx(int number)
 
 
@@ -125,9 +130,22 @@ def run_out_of_memory(function, long at, int more):
         The exception that came out, or None; and how many allocations there were.
     """
     error = None
-    lean_begin(at, more)
+    lean_begin(PyThread_get_thread_ident(), at, at + more - 1)
     try:
         function()
     except BaseException as trouble:
         error = trouble
     return error, lean_end()
+
+
+def set_nomemory(long first, long last):
+    """From now on allocations are counted, of all threads; number n fails for first < n <= last.
+
+    As `_testcapi.set_nomemory`, but threads may start and end meanwhile.
+    """
+    lean_begin(0, first + 1, last)
+
+
+def remove_mem_hooks():
+    """No allocation fails any more."""
+    lean_end()

@@ -278,6 +278,26 @@ def stream_after_close(folder: Path) -> Case:
     stream.close()
 
 
+class TextStream:
+    """One without a descriptor: only Python can write to it."""
+
+    def write(self, text: str) -> None:
+        pass
+
+
+def object_after_close(folder: Path) -> Case:
+    logger = made()
+    logger.add_sink(SinkConfig(stream=TextStream()))
+    logger.close()
+    yield logger, lambda: logger.info("one {}", 1)
+
+
+def record_to_synchronous_object(folder: Path) -> Case:
+    logger = made()
+    logger.add_sink(SinkConfig(stream=TextStream(), async_write=False))
+    yield logger, lambda: logger.info("one {}", 1)
+
+
 def add_level(folder: Path) -> Case:
     logger = made(folder / "app.log")
     yield logger, lambda: logger.add_level("AUDIT", 35, "bold red")

@@ -4,6 +4,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 MAX_WIDTH = 10_000
@@ -31,6 +32,13 @@ def number(digits: str) -> int:
     return value
 
 
+def is_too_long(value: Any, spec: str) -> bool:
+    """A Decimal of so many zeros, in a format that writes all of them."""
+    if not isinstance(value, Decimal) or spec[-1:] not in ("f", "F", "%"):
+        return False
+    return value.is_finite() and abs(value.adjusted()) > MAX_WIDTH
+
+
 class Limited(string.Formatter):
     """Looks at every specification, nested ones too, once it is complete."""
 
@@ -47,7 +55,7 @@ class Limited(string.Formatter):
             yield literal, numbered, spec, conversion
 
     def format_field(self, value: Any, spec: str) -> Any:
-        if is_too_wide(spec):
+        if is_too_wide(spec) or is_too_long(value, spec):
             raise TooWide
         return format(value, spec)
 

@@ -1,8 +1,8 @@
 """Without memory: a call whose allocations fail gives its record up and counts it, and the next call works.
 
-CPython's own allocations fail by `_testcapi.set_nomemory`, one by one and a dozen in a row (an exception that is raised
-for want of memory then finds none for its traceback). The core's own, by malloc, fail by a library that is preloaded
-(nomemory.c). Both under PYTHONMALLOC=debug, which finds what is written or freed wrongly.
+CPython's own allocations fail by `set_nomemory` of the probe, one by one and a dozen in a row (an exception that is
+raised for want of memory then finds none for its traceback). The core's own, by malloc, fail by a library that is
+preloaded (nomemory.c). Both under PYTHONMALLOC=debug, which finds what is written or freed wrongly.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from tests.support import ROOT
 from tests.support.waiting import run_python
 
-pytest.importorskip("_testcapi")
+pytest.importorskip("tests.probe.interrupts", reason="the probes are not built: LOGLY_BUILD=probe")
 
 # What is called: nothing is made in here but by the call itself.
 KINDS = {
@@ -55,7 +55,7 @@ import faulthandler, os, sys
 faulthandler.enable()
 faulthandler.dump_traceback_later(240, exit=True)
 import ctypes, io
-from _testcapi import remove_mem_hooks, set_nomemory
+from tests.probe.interrupts import remove_mem_hooks, set_nomemory
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import emit_from
 
@@ -204,7 +204,7 @@ def has_sound_lists() -> bool:
 
 def survives(expression: str) -> bool:
     program = f"""
-from _testcapi import remove_mem_hooks, set_nomemory
+from tests.probe.interrupts import remove_mem_hooks, set_nomemory
 def attempt(start):
     set_nomemory(start, start + 1)
     try:
@@ -215,7 +215,7 @@ def attempt(start):
 for number in range(60):  # again and again: an object may lose a reference each time
     attempt(number % 3)
 """
-    return run_python(program, env={**os.environ, "PYTHONMALLOC": "debug"}).returncode == 0
+    return run_python(program, cwd=ROOT, env={**os.environ, "PYTHONMALLOC": "debug"}).returncode == 0
 
 
 def lives(folder: Path, kind: str, spool: str, width: int, how: str, **env: str) -> None:
@@ -229,6 +229,7 @@ def lives(folder: Path, kind: str, spool: str, width: int, how: str, **env: str)
         width,
         how,
         KINDS[kind],
+        cwd=ROOT,
         env={**os.environ, "PYTHONMALLOC": "debug", **env},
         timeout=300,
     )

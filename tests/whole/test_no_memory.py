@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
 from tests.support.waiting import lines_of, run_ok, run_python
 
 PRELUDE = """
@@ -33,23 +34,24 @@ def await_line(text, path=path):
 
 # Makes every allocation fail from the n-th on, `count` of them, on whatever thread.
 NO_MEMORY = """
-import _testcapi
+from tests.probe.interrupts import remove_mem_hooks, set_nomemory
 
 def without_memory(n, count, function, *args):
     # Loaded before: this is about what a thread's start takes, not about imports.
     try:
-        _testcapi.set_nomemory(n, n + count)
+        set_nomemory(n, n + count)
         function(*args)
         pause(0.02)
     except MemoryError:
         pass
     finally:
-        _testcapi.remove_mem_hooks()
+        remove_mem_hooks()
 
 pause = logly.system.unpatched.pause
 """
 
 
+NO_PROBES = "the probes are not built: LOGLY_BUILD=probe"
 sweeps = pytest.mark.skipif(
     sys.version_info >= (3, 12),
     reason="CPython itself crashes where some allocations fail: of functions (3.12.1), of thread-local data (3.13.0)",
@@ -167,7 +169,7 @@ assert (done[-1], failures) == ("c", [MemoryError])
 
 @sweeps
 def test_whichever_allocation_of_a_flushers_start_fails(tmp_path: Path) -> None:
-    pytest.importorskip("_testcapi")
+    pytest.importorskip("tests.probe.interrupts", reason=NO_PROBES)
     program = """
 import warnings
 for n in range(120):
@@ -182,14 +184,14 @@ for n in range(120):
     assert stats.emitted == stats.written + stats.dropped + stats.failed, stats
     assert logger.close(30)
 """
-    done = run_python(PRELUDE + NO_MEMORY + program, tmp_path)
+    done = run_python(PRELUDE + NO_MEMORY + program, tmp_path, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-4000:]
 
 
 @sweeps
 def test_whichever_allocation_of_the_flushers_python_work_fails(tmp_path: Path) -> None:
     """Also those that were made under the engine's lock, which then stayed taken."""
-    pytest.importorskip("_testcapi")
+    pytest.importorskip("tests.probe.interrupts", reason=NO_PROBES)
     program = """
 class Stream:
     text = ""
@@ -214,5 +216,5 @@ for n in range(150):
     assert logger.close(30), n
     Stream.text = ""
 """
-    done = run_python(PRELUDE + NO_MEMORY + program, tmp_path)
+    done = run_python(PRELUDE + NO_MEMORY + program, tmp_path, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-4000:]
