@@ -293,7 +293,10 @@ class Controller:
         return sink_id != self.auto_sink_id and self._remove(sink_id)
 
     def user_sinks(self) -> list[int]:
-        return [sink_id for sink_id in list(self.sinks) if sink_id != self.auto_sink_id]
+        found = list(self.sinks)
+        if self.auto_sink_id in found:
+            found.remove(self.auto_sink_id)
+        return found
 
     def set_sink_enabled(self, sink_id: int, is_enabled: bool) -> bool:
         """Switches a sink on or off for what is logged from now on; False when there is no such sink."""

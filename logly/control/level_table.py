@@ -53,14 +53,20 @@ class LevelTable:
     @property
     def custom(self) -> dict[str, int]:
         """Name in capitals and number of each level that is not built in."""
-        given = self.config.custom_levels
-        return {**{name.upper(): given[name] for name in given}, **self.added}
+        custom = {}  # without a cell variable, see `Plan`
+        for name in self.config.custom_levels:
+            custom[name.upper()] = self.config.custom_levels[name]
+        return {**custom, **self.added}
 
     def spelt_as(self, given: Mapping[str, int]) -> dict[str, int]:
         """`custom`, with the names in the spelling of `given`."""
-        spelt = {name.strip().upper(): name for name in given}
-        levels = self.custom
-        return {spelt.get(name, name): levels[name] for name in levels}
+        spelling = {}
+        for name in given:
+            spelling[name.strip().upper()] = name
+        spelt, custom = {}, self.custom
+        for name in custom:
+            spelt[spelling.get(name, name)] = custom[name]
+        return spelt
 
     def check_room(self, wanted: Mapping[str, int]) -> None:
         """Raises ConfigError where the core has too few places for these levels, beside those that it knows."""

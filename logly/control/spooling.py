@@ -88,8 +88,11 @@ class Spooling:
         return self._sinks_for_recovery(active) != []
 
     def _sinks_for_recovery(self, active: list[Sink] | None = None) -> list[Sink]:
-        sinks = self.controller.active_sinks() if active is None else active
-        return [sink for sink in sinks if sink.id != self.controller.auto_sink_id]
+        found = []  # without a cell variable, see `Plan`
+        for sink in self.controller.active_sinks() if active is None else active:
+            if sink.id != self.controller.auto_sink_id:
+                found.append(sink)  # noqa: PERF401
+        return found
 
     def recover(self, timeout: float | None = None) -> bool:
         """Has the sinks write what dead processes left in their spools; False while another thread does.

@@ -11,6 +11,7 @@ from logly import Logger, LoggerConfig, SinkConfig
 from logly.errors import ConfigError, LoglyError, SinkError
 from logly.layout.colors import COLORS, STYLES, parse_color, use_color
 from logly.levels import LEVEL_COLORS, Level, level_number
+from tests.support import ROOT
 
 
 @pytest.mark.parametrize("level", Level)
@@ -91,7 +92,7 @@ def test_whatever_the_names_only_sgr_comes_out(words):
     assert sequence == "" or (sequence.startswith("\x1b[") and not sequence[2:-1].strip("0123456789;"))
 
 
-PAGES = Path(__file__).parent.parent / "docs"
+PAGES = ROOT / "docs"
 
 
 @pytest.mark.skipif(not PAGES.exists(), reason="the pages are not beside the tests")
