@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, Record, SinkConfig
-from tests.support.waiting import assert_books, lines_of, wait_until
+from tests.support.log_files import lines_of
+from tests.support.loggers import assert_books
+from tests.support.waiting import wait_until
 
 RINGS = pytest.mark.parametrize("ring", [4096, 1 << 20], ids=["full", "empty"])
 COUNT = 3000

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -12,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.waiting import PipeReader, assert_books, children_end_well, lines_of, run_ok, wait_until
+from tests.support.forks import PipeReader, children_end_well, fork
+from tests.support.log_files import lines_of
+from tests.support.loggers import assert_books
+from tests.support.programs import run_program
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
@@ -24,19 +26,6 @@ def open_logger(path: Path, ring: int = 1 << 16, **sink: object) -> Logger:
     logger = Logger(LoggerConfig(auto_sink=False, async_buffer_size=ring))
     logger.add_sink(SinkConfig(path=path, format="{message}", **sink))  # type: ignore[arg-type]
     return logger
-
-
-def fork(in_child: object) -> int:
-    """A child that runs `in_child` and ends by os._exit: 0 when nothing was raised."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        in_child()  # type: ignore[operator]
-        code = 0
-    finally:
-        os._exit(code)
 
 
 def forks_under_load(path: Path, forks: int, **sink: object) -> None:
@@ -147,7 +136,7 @@ if pid == 0:
     sys.exit(0)
 assert os.waitpid(pid, 0)[1] == 0
 """
-    run_ok(program, tmp_path / "child.log")
+    run_program(program, tmp_path / "child.log")
     assert sorted(lines_of(tmp_path / "child.log")) == sorted(["parent", *(f"child {i}" for i in range(1000))])
 
 
@@ -252,7 +241,7 @@ print(len(inside))
 """
     for mode in ("async", "sync"):
         path = tmp_path / mode
-        assert run_ok(program, path, mode) == "21\n"
+        assert run_program(program, path, mode).stdout == "21\n"
         assert lines_of(path) == ["start", *(f"handler {i}" for i in range(1, 21))]
 
 
@@ -299,8 +288,7 @@ if pid == 0:
     os._exit(0)
 os.waitpid(pid, 0)
 """
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, timeout=60)
+    run_program(program, cwd=tmp_path)
     assert (tmp_path / "logs" / "app.log").read_text() == "parent\nchild\n"
 
 
@@ -323,6 +311,5 @@ thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 """
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, timeout=60)
+    run_program(program, cwd=tmp_path)
     assert (tmp_path / "app.log").read_text() == "parent\nchild 1\n"

@@ -13,8 +13,9 @@ import pytest
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import SinkHandle
 from logly.control.sinks import Sink
-from tests.control.test_fork import fork
-from tests.support.waiting import children_end_well, lines_of, run_ok
+from tests.support.forks import children_end_well, fork
+from tests.support.log_files import lines_of
+from tests.support.programs import run_program
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
@@ -164,7 +165,7 @@ for i in range(5):
 assert logger.flush(30)
 os.waitpid(forked[0], 0)
 """
-    assert run_ok(program).splitlines() == [f"parent {i}" for i in range(5)]
+    assert run_program(program).stdout.splitlines() == [f"parent {i}" for i in range(5)]
 
 
 def test_a_child_that_a_streams_write_forks_goes_on_with_that_stream() -> None:
@@ -189,7 +190,7 @@ else:
     stats = logger.stats()
     assert (stats.written, stats.failed, stats.bytes_written) == (5, 0, 10), stats
 """
-    assert run_ok(program).splitlines() == ["parent first", *(f"child {i}" for i in range(5))]
+    assert run_program(program).stdout.splitlines() == ["parent first", *(f"child {i}" for i in range(5))]
 
 
 @pytest.mark.parametrize("spool", ["", "app.spool"])
@@ -230,7 +231,7 @@ assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0]
 logger = None
 assert made.close(30)
 """
-    run_ok(program, tmp_path, spool and tmp_path / spool)
+    run_program(program, tmp_path, spool and tmp_path / spool)
     assert Counter(lines_of(tmp_path / "app.log")) == {"start": 1, "parent": 1, "early": 2, "late": 2}
 
 
@@ -269,7 +270,7 @@ assert made.close(30)
 if os.getpid() != first:
     os._exit(0)
 """
-    run_ok(program, tmp_path, spool and tmp_path / spool)
+    run_program(program, tmp_path, spool and tmp_path / spool)
     # The parent, the child of the hook, that one's child, and the parent's child: three of them begin as children.
     expected = {"start": 1, "late": 4, **{f"early {i}": 3 for i in range(20)}}
     assert Counter(lines_of(tmp_path / "app.log")) == expected
@@ -307,4 +308,4 @@ if pid == 0:
 assert os.waitpid(pid, 0)[1] == 0
 thread.join()
 """
-    run_ok(program)
+    run_program(program)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.waiting import lines_of
+from tests.support.log_files import lines_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
