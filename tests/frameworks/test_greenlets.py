@@ -305,7 +305,7 @@ def fork():
         logger.info("child")
         return  # the process ends when nothing else runs in it
     pids.append(pid)
-assert logly.system.SystemThread(fork).start()
+assert logly.system.unpatched.SystemThread(fork).start()
 while not pids:
     sleep(0.001)
 assert os.waitpid(pids[0], 0)[1] == 0

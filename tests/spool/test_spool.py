@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -191,7 +192,9 @@ logger.add_sink(SinkConfig(path=folder / "app.log"))
 {program}
 {source_end}
 """
-        run_program(code, pass_fds=(read, write), returncode=1)
+        # No pipe for what it prints: the child would keep it open.
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        run_program(code, pass_fds=(read, write), returncode=1, **silent)
         wait_until(lambda: revive(tmp_path, layout="{message}") == [] and spools(tmp_path) == [])
         assert (tmp_path / "app.log").read_text() == "parent\n"
 
