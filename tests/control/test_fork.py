@@ -12,7 +12,7 @@ import pytest
 from logly import Logger, LoggerConfig, SinkConfig
 from tests.support.forks import PipeReader, children_end_well, fork
 from tests.support.log_files import lines_of
-from tests.support.loggers import assert_books
+from tests.support.loggers import assert_books, file_logger
 from tests.support.programs import run_program
 from tests.support.waiting import wait_until
 
@@ -22,15 +22,9 @@ pytestmark = [
 ]
 
 
-def open_logger(path: Path, ring: int = 1 << 16, **sink: object) -> Logger:
-    logger = Logger(LoggerConfig(auto_sink=False, async_buffer_size=ring))
-    logger.add_sink(SinkConfig(path=path, format="{message}", **sink))  # type: ignore[arg-type]
-    return logger
-
-
 def forks_under_load(path: Path, forks: int, **sink: object) -> None:
     """Two threads fork `forks` times in all, while two more log; every process's every line is there once."""
-    logger = open_logger(path, **sink)
+    logger = file_logger(path, sink=sink, async_buffer_size=1 << 16)
     done = threading.Event()
     counts = [0, 0]
     pids: list[int] = []
@@ -111,7 +105,7 @@ def test_what_is_pending_at_the_fork_is_the_parents(tmp_path: Path) -> None:
 
 def test_a_child_that_ends_by_os_exit_keeps_what_it_flushed(tmp_path: Path) -> None:
     path = tmp_path / "exit.log"
-    logger = open_logger(path)
+    logger = file_logger(path, async_buffer_size=1 << 16)
 
     def child() -> None:
         logger.info("flushed")
@@ -191,7 +185,7 @@ def test_a_fork_inside_contextualize(tmp_path: Path) -> None:
 
 def test_a_fork_from_a_function_sink(tmp_path: Path) -> None:
     path = tmp_path / "inside.log"
-    logger = open_logger(path)
+    logger = file_logger(path, async_buffer_size=1 << 16)
     pids: list[int] = []
     parent = os.getpid()
 
@@ -252,7 +246,7 @@ def test_a_fork_does_not_wait_for_a_flusher_that_is_stuck_in_a_write(tmp_path: P
     os.eventfd_write(stuck, 2**64 - 2)
     logger = Logger(LoggerConfig(auto_sink=False, async_flush_interval=0))
     logger.add_sink(SinkConfig(fd=stuck, format="{message}"))
-    other = open_logger(tmp_path / "other.log")
+    other = file_logger(tmp_path / "other.log", async_buffer_size=1 << 16)
     logger.info("x" * 7)
     assert not logger.flush(0.3)
 

@@ -15,18 +15,13 @@ from logly._core import SinkHandle
 from logly.control.sinks import Sink
 from tests.support.forks import children_end_well, fork
 from tests.support.log_files import lines_of
+from tests.support.loggers import file_logger
 from tests.support.programs import run_program
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
-
-
-def open_logger(path: Path, **config: object) -> Logger:
-    logger = Logger(LoggerConfig(auto_sink=False, **config))  # type: ignore[arg-type]
-    logger.add_sink(SinkConfig(path=path, format="{message}"))
-    return logger
 
 
 def test_a_rotation_needs_no_lock_that_a_forked_child_may_find_taken(tmp_path: Path) -> None:
@@ -45,7 +40,7 @@ def test_a_rotation_needs_no_lock_that_a_forked_child_may_find_taken(tmp_path: P
 
 def test_a_fork_waits_for_the_flushers_work_in_python(tmp_path: Path) -> None:
     """Half of an import, or a lock of what it uses, would be the child's for ever."""
-    logger = open_logger(tmp_path / "app.log")
+    logger = file_logger(tmp_path / "app.log")
     logger.info("the flusher runs")
     assert logger.flush(30)
     core = logger._controller.core
@@ -69,7 +64,7 @@ def test_a_fork_waits_for_the_flushers_work_in_python(tmp_path: Path) -> None:
 
 def test_a_function_that_takes_long_does_not_keep_a_fork_waiting(tmp_path: Path) -> None:
     begun, go = threading.Event(), threading.Event()
-    logger = open_logger(tmp_path / "app.log")
+    logger = file_logger(tmp_path / "app.log")
     logger.add_sink(SinkConfig(function=lambda _: (begun.set(), go.wait(60))))
     logger.info("one")
     assert begun.wait(30)
@@ -88,7 +83,7 @@ def test_a_fork_while_another_thread_adds_or_removes_a_sink(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """The child does not have that sink, and all of its loggers work."""
-    others = [open_logger(tmp_path / f"{i}.log") for i in range(3)]
+    others = [file_logger(tmp_path / f"{i}.log") for i in range(3)]
     logger = others[1]
     config = SinkConfig(path=tmp_path / "late.log", format="{message}", rotation=timedelta(days=1))
     late = logger.add_sink(config) if what != "register" else 0
@@ -136,7 +131,7 @@ def test_a_fork_while_another_thread_adds_or_removes_a_sink(
 
 
 def test_a_child_counts_from_zero_also_after_a_sink_was_removed(tmp_path: Path) -> None:
-    logger = open_logger(tmp_path / "app.log")
+    logger = file_logger(tmp_path / "app.log")
     logger.info("x")
     assert logger.flush(30)
     logger.remove_sink(logger.list_sinks()[0])

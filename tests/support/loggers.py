@@ -12,8 +12,7 @@ def make_logger(**config: Any) -> Logger:
 
 
 def file_logger(path: Path, *, layout: str = "{message}", sink: dict[str, Any] | None = None, **config: Any) -> Logger:
-    """A logger with one file; nobody is told of its errors unless `on_error` is given."""
-    config.setdefault("on_error", lambda error: None)
+    """A logger with one file."""
     logger = Logger(LoggerConfig(auto_sink=False, **config))
     logger.add_sink(SinkConfig(path=path, format=layout, **(sink or {})))
     return logger
