@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, Record, SinkConfig, StdlibHandler, StdlibSink
-from tests.spool.test_spool import dies, revive
 from tests.support.log_files import all_lines, lines_of, rotated_files
 from tests.support.loggers import make_logger
+from tests.support.spooling import dies, revive
 from tests.support.waiting import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
