@@ -47,7 +47,7 @@ DESELECTED = {
     "tests/registry/test_frames.py::test_a_signal_s_handler_while_a_function_leaves": "os.kill is in Python here",
     "tests/house/test_public_api.py::test_the_version_is_the_distributions": "a copy of the tree is not installed",
     "tests/control/test_reports.py::test_nothing_is_written_into_what_has_the_number_of_a_closed_stderr": "as below",
-    "tests/spool/test_spool_start.py::test_recover_with_stdout_closed_says_so": "coverage.py's file has that number",
+    "tests/commands/test_recover.py::test_recover_with_stdout_closed_says_so": "coverage.py's file has that number",
 }
 """Tests that cannot pass here, and why."""
 

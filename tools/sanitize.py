@@ -33,7 +33,7 @@ LIBRARIES = {"asan": "libasan.so", "ubsan": "libubsan.so", "tsan": "libtsan.so",
 DESELECTED = {
     "tests/house/test_public_api.py::test_the_version_is_the_distributions": "a copy of the tree is not installed",
     "tests/layout/test_color.py::test_the_console_of_a_program_on_a_terminal": "its program lacks the preload",
-    "tests/spool/test_spool.py::test_any_sudden_end[os.kill(os.getpid(), signal.SIGSEGV)]": "ends by that on purpose",
+    "tests/spool/test_spool_kills.py::test_any_sudden_end[os.kill(os.getpid(), signal.SIGSEGV)]": "ends by that",
 }
 OF_ONE_TOOL = {
     # gcc 12's ASan does not let go of its allocator's locks at a fork: CPython's code after it waits for them where

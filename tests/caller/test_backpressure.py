@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.tools import file_logger, run_threads
-from tests.support.waiting import PipeReader, assert_books, wait_until
+from tests.support.forks import PipeReader
+from tests.support.loggers import assert_books, file_logger
+from tests.support.threads import run_threads
+from tests.support.waiting import wait_until
 
 SMALL = 4096
 

@@ -13,7 +13,7 @@ import pytest
 
 from logly import ConfigError, LoggerConfig
 from logly.caller.tracebacks import _MOST_ENTRIES, _entries, _indent_messages, exception_text
-from tests.support.lines import Lines, lines_of
+from tests.support.lines import Lines
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_a_disabled_level_renders_nothing():
             Watched.rendered += 1
             return "watched"
 
-    with lines_of(LoggerConfig(level="CRITICAL")) as lines:
+    with Lines(LoggerConfig(level="CRITICAL")) as lines:
         try:
             raise Watched
         except Watched:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from logly import ConfigError, Level, LoggerConfig, SinkConfig
-from tests.support.lines import Lines, lines_of
+from tests.support.lines import Lines
 
 METHODS = [level.name.lower() for level in Level]
 
@@ -57,7 +57,7 @@ def test_custom_levels(lines):
 
 
 def test_custom_levels_of_the_configuration_and_a_new_number():
-    with lines_of(LoggerConfig(custom_levels={"audit": 35}), format="{level}|{message}") as lines:
+    with Lines(LoggerConfig(custom_levels={"audit": 35}), format="{level}|{message}") as lines:
         lines.logger.log("Audit", "x")
         assert lines.line() == "AUDIT|x"
         lines.logger.configure(LoggerConfig(custom_levels={"audit": 15}, level=16))
@@ -101,7 +101,7 @@ def test_names_that_no_level_can_have(name, lines):
 
 @pytest.mark.parametrize("threshold", [*Level, "success", 21, 0])
 def test_the_threshold(threshold):
-    with lines_of(LoggerConfig(level=threshold), format="{level}") as lines:
+    with Lines(LoggerConfig(level=threshold), format="{level}") as lines:
         for name in METHODS:
             getattr(lines.logger, name)("x")
         number = Level[threshold.upper()] if isinstance(threshold, str) else threshold
@@ -112,7 +112,7 @@ def test_the_threshold(threshold):
 
 
 def test_a_sinks_own_bounds():
-    with lines_of(format="{level}", filter_min_level="info", filter_max_level="warning") as lines:
+    with Lines(format="{level}", filter_min_level="info", filter_max_level="warning") as lines:
         everything = lines.logger.add_sink(SinkConfig(fd=lines.fd, format="all {level}"))
         for name in METHODS:
             getattr(lines.logger, name)("x")

@@ -5,7 +5,6 @@ import datetime
 import decimal
 import fractions
 import re
-import subprocess
 import sys
 import threading
 
@@ -13,10 +12,10 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import registry_counts
-from tests.spool.test_spool import dies
-from tests.support import ROOT
 from tests.support.lines import Lines
 from tests.support.message_model import is_too_wide
+from tests.support.programs import run_program
+from tests.support.spooling import dies
 
 HOSTILE = [
     "/{token}",
@@ -393,4 +392,4 @@ stats = logger.stats()
 assert stats.failed_formats == 36, stats
 assert stats.written == stats.emitted == 37, stats
 """
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=120)
+    run_program(program, timeout=120)

@@ -20,9 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, Record, SinkConfig, StdlibHandler, StdlibSink
-from tests.spool.test_spool import dies, revive
-from tests.support.sink_tools import all_lines, make_logger, rotated_files
-from tests.support.waiting import PATIENCE_S, lines_of, wait_until
+from tests.support.log_files import all_lines, lines_of, rotated_files
+from tests.support.loggers import make_logger
+from tests.support.spooling import dies, revive
+from tests.support.waiting import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from logly import Logger, LoggerConfig, Record, SinkConfig
-from tests.support.waiting import assert_books, lines_of, run_ok, wait_until
+from tests.support.log_files import lines_of
+from tests.support.loggers import assert_books
+from tests.support.programs import run_program
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -268,4 +271,4 @@ logger.close()
 assert open(sys.argv[1]).read().splitlines()[-1].endswith("after ")
 print("ok", calls)
 """
-    assert run_ok(program, tmp_path / "log").startswith("ok")
+    assert run_program(program, tmp_path / "log").stdout.startswith("ok")

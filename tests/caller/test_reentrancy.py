@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from logly import Logger, LoggerConfig, Record, SinkConfig
-from tests.support.waiting import assert_books, lines_of, wait_until
+from logly import Logger, Record, SinkConfig
+from tests.support.log_files import lines_of
+from tests.support.loggers import assert_books, file_logger
+from tests.support.waiting import wait_until
 
 RINGS = pytest.mark.parametrize("ring", [4096, 1 << 20], ids=["full", "empty"])
 COUNT = 3000
-
-
-def open_logger(path: Path, ring: int, **config: object) -> Logger:
-    settings = {"auto_sink": False, "async_buffer_size": ring, **config}
-    logger = Logger(LoggerConfig(**settings))  # type: ignore[arg-type]
-    logger.add_sink(SinkConfig(path=path, format="{message}"))
-    return logger
 
 
 def assert_all_there(logger: Logger, path: Path, names: list[str], count: int = COUNT) -> None:
@@ -35,7 +30,7 @@ def assert_all_there(logger: Logger, path: Path, names: list[str], count: int = 
 @RINGS
 @pytest.mark.parametrize("how", ["__str__", "__format__", "__repr__"])
 def test_an_argument_that_logs(tmp_path: Path, ring: int, how: str) -> None:
-    logger = open_logger(tmp_path / "log", ring)
+    logger = file_logger(tmp_path / "log", async_buffer_size=ring)
 
     class Chatty:
         def __init__(self, number: int) -> None:
@@ -53,7 +48,7 @@ def test_an_argument_that_logs(tmp_path: Path, ring: int, how: str) -> None:
 
 @RINGS
 def test_a_del_that_logs_during_collection(tmp_path: Path, ring: int) -> None:
-    logger = open_logger(tmp_path / "log", ring)
+    logger = file_logger(tmp_path / "log", async_buffer_size=ring)
     count = 0
 
     class Cycle:
@@ -82,7 +77,7 @@ def test_a_del_that_logs_during_collection(tmp_path: Path, ring: int) -> None:
 
 @RINGS
 def test_a_function_sink_that_logs(tmp_path: Path, ring: int) -> None:
-    logger = open_logger(tmp_path / "log", ring)
+    logger = file_logger(tmp_path / "log", async_buffer_size=ring)
     logger.add_sink(SinkConfig(function=lambda record: logger.info("inner {}", record.message.split()[1])))
     for i in range(COUNT):
         logger.info("outer {}", i)
@@ -107,7 +102,7 @@ def test_what_a_function_logs_beside_a_full_ring_is_there_and_in_order(tmp_path:
             logger.info("outer {} {}", count, "y" * 900)
             count += 1
 
-    logger = open_logger(tmp_path / "log", 4096, stall_timeout=600)
+    logger = file_logger(tmp_path / "log", async_buffer_size=4096, stall_timeout=600)
     logger.add_sink(SinkConfig(function=speak))
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
@@ -139,7 +134,7 @@ def test_what_a_function_logs_beside_a_full_ring_is_there_and_in_order(tmp_path:
 
 @RINGS
 def test_a_filter_that_logs(tmp_path: Path, ring: int) -> None:
-    logger = open_logger(tmp_path / "log", ring)
+    logger = file_logger(tmp_path / "log", async_buffer_size=ring)
 
     def keep(record: object) -> bool:
         logger.info("inner {}", record.message.split()[1])  # type: ignore[attr-defined]
@@ -161,7 +156,7 @@ def test_an_on_error_that_logs(tmp_path: Path, ring: int) -> None:
         logger.info("told {}", told)
         told += 1
 
-    logger = open_logger(tmp_path / "log", ring, on_error=on_error)
+    logger = file_logger(tmp_path / "log", async_buffer_size=ring, on_error=on_error)
     for i in range(50):
         logger.info("outer {:d}", "no number") if i % 10 == 0 else logger.info("outer {}", i)
     assert logger.flush(60)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -12,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.waiting import PipeReader, assert_books, children_end_well, lines_of, run_ok, wait_until
+from tests.support.forks import PipeReader, children_end_well, fork
+from tests.support.log_files import lines_of
+from tests.support.loggers import assert_books, file_logger
+from tests.support.programs import run_program
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
@@ -20,28 +22,9 @@ pytestmark = [
 ]
 
 
-def open_logger(path: Path, ring: int = 1 << 16, **sink: object) -> Logger:
-    logger = Logger(LoggerConfig(auto_sink=False, async_buffer_size=ring))
-    logger.add_sink(SinkConfig(path=path, format="{message}", **sink))  # type: ignore[arg-type]
-    return logger
-
-
-def fork(in_child: object) -> int:
-    """A child that runs `in_child` and ends by os._exit: 0 when nothing was raised."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        in_child()  # type: ignore[operator]
-        code = 0
-    finally:
-        os._exit(code)
-
-
 def forks_under_load(path: Path, forks: int, **sink: object) -> None:
     """Two threads fork `forks` times in all, while two more log; every process's every line is there once."""
-    logger = open_logger(path, **sink)
+    logger = file_logger(path, sink=sink, async_buffer_size=1 << 16)
     done = threading.Event()
     counts = [0, 0]
     pids: list[int] = []
@@ -122,7 +105,7 @@ def test_what_is_pending_at_the_fork_is_the_parents(tmp_path: Path) -> None:
 
 def test_a_child_that_ends_by_os_exit_keeps_what_it_flushed(tmp_path: Path) -> None:
     path = tmp_path / "exit.log"
-    logger = open_logger(path)
+    logger = file_logger(path, async_buffer_size=1 << 16)
 
     def child() -> None:
         logger.info("flushed")
@@ -147,7 +130,7 @@ if pid == 0:
     sys.exit(0)
 assert os.waitpid(pid, 0)[1] == 0
 """
-    run_ok(program, tmp_path / "child.log")
+    run_program(program, tmp_path / "child.log")
     assert sorted(lines_of(tmp_path / "child.log")) == sorted(["parent", *(f"child {i}" for i in range(1000))])
 
 
@@ -202,7 +185,7 @@ def test_a_fork_inside_contextualize(tmp_path: Path) -> None:
 
 def test_a_fork_from_a_function_sink(tmp_path: Path) -> None:
     path = tmp_path / "inside.log"
-    logger = open_logger(path)
+    logger = file_logger(path, async_buffer_size=1 << 16)
     pids: list[int] = []
     parent = os.getpid()
 
@@ -252,7 +235,7 @@ print(len(inside))
 """
     for mode in ("async", "sync"):
         path = tmp_path / mode
-        assert run_ok(program, path, mode) == "21\n"
+        assert run_program(program, path, mode).stdout == "21\n"
         assert lines_of(path) == ["start", *(f"handler {i}" for i in range(1, 21))]
 
 
@@ -263,7 +246,7 @@ def test_a_fork_does_not_wait_for_a_flusher_that_is_stuck_in_a_write(tmp_path: P
     os.eventfd_write(stuck, 2**64 - 2)
     logger = Logger(LoggerConfig(auto_sink=False, async_flush_interval=0))
     logger.add_sink(SinkConfig(fd=stuck, format="{message}"))
-    other = open_logger(tmp_path / "other.log")
+    other = file_logger(tmp_path / "other.log", async_buffer_size=1 << 16)
     logger.info("x" * 7)
     assert not logger.flush(0.3)
 
@@ -299,8 +282,7 @@ if pid == 0:
     os._exit(0)
 os.waitpid(pid, 0)
 """
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, timeout=60)
+    run_program(program, cwd=tmp_path)
     assert (tmp_path / "logs" / "app.log").read_text() == "parent\nchild\n"
 
 
@@ -323,6 +305,5 @@ thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 """
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, timeout=60)
+    run_program(program, cwd=tmp_path)
     assert (tmp_path / "app.log").read_text() == "parent\nchild 1\n"

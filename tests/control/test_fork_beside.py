@@ -13,19 +13,15 @@ import pytest
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import SinkHandle
 from logly.control.sinks import Sink
-from tests.control.test_fork import fork
-from tests.support.waiting import children_end_well, lines_of, run_ok
+from tests.support.forks import children_end_well, fork
+from tests.support.log_files import lines_of
+from tests.support.loggers import file_logger
+from tests.support.programs import run_program
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
-
-
-def open_logger(path: Path, **config: object) -> Logger:
-    logger = Logger(LoggerConfig(auto_sink=False, **config))  # type: ignore[arg-type]
-    logger.add_sink(SinkConfig(path=path, format="{message}"))
-    return logger
 
 
 def test_a_rotation_needs_no_lock_that_a_forked_child_may_find_taken(tmp_path: Path) -> None:
@@ -44,7 +40,7 @@ def test_a_rotation_needs_no_lock_that_a_forked_child_may_find_taken(tmp_path: P
 
 def test_a_fork_waits_for_the_flushers_work_in_python(tmp_path: Path) -> None:
     """Half of an import, or a lock of what it uses, would be the child's for ever."""
-    logger = open_logger(tmp_path / "app.log")
+    logger = file_logger(tmp_path / "app.log")
     logger.info("the flusher runs")
     assert logger.flush(30)
     core = logger._controller.core
@@ -68,7 +64,7 @@ def test_a_fork_waits_for_the_flushers_work_in_python(tmp_path: Path) -> None:
 
 def test_a_function_that_takes_long_does_not_keep_a_fork_waiting(tmp_path: Path) -> None:
     begun, go = threading.Event(), threading.Event()
-    logger = open_logger(tmp_path / "app.log")
+    logger = file_logger(tmp_path / "app.log")
     logger.add_sink(SinkConfig(function=lambda _: (begun.set(), go.wait(60))))
     logger.info("one")
     assert begun.wait(30)
@@ -87,7 +83,7 @@ def test_a_fork_while_another_thread_adds_or_removes_a_sink(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """The child does not have that sink, and all of its loggers work."""
-    others = [open_logger(tmp_path / f"{i}.log") for i in range(3)]
+    others = [file_logger(tmp_path / f"{i}.log") for i in range(3)]
     logger = others[1]
     config = SinkConfig(path=tmp_path / "late.log", format="{message}", rotation=timedelta(days=1))
     late = logger.add_sink(config) if what != "register" else 0
@@ -135,7 +131,7 @@ def test_a_fork_while_another_thread_adds_or_removes_a_sink(
 
 
 def test_a_child_counts_from_zero_also_after_a_sink_was_removed(tmp_path: Path) -> None:
-    logger = open_logger(tmp_path / "app.log")
+    logger = file_logger(tmp_path / "app.log")
     logger.info("x")
     assert logger.flush(30)
     logger.remove_sink(logger.list_sinks()[0])
@@ -164,7 +160,7 @@ for i in range(5):
 assert logger.flush(30)
 os.waitpid(forked[0], 0)
 """
-    assert run_ok(program).splitlines() == [f"parent {i}" for i in range(5)]
+    assert run_program(program).stdout.splitlines() == [f"parent {i}" for i in range(5)]
 
 
 def test_a_child_that_a_streams_write_forks_goes_on_with_that_stream() -> None:
@@ -189,7 +185,7 @@ else:
     stats = logger.stats()
     assert (stats.written, stats.failed, stats.bytes_written) == (5, 0, 10), stats
 """
-    assert run_ok(program).splitlines() == ["parent first", *(f"child {i}" for i in range(5))]
+    assert run_program(program).stdout.splitlines() == ["parent first", *(f"child {i}" for i in range(5))]
 
 
 @pytest.mark.parametrize("spool", ["", "app.spool"])
@@ -230,7 +226,7 @@ assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0]
 logger = None
 assert made.close(30)
 """
-    run_ok(program, tmp_path, spool and tmp_path / spool)
+    run_program(program, tmp_path, spool and tmp_path / spool)
     assert Counter(lines_of(tmp_path / "app.log")) == {"start": 1, "parent": 1, "early": 2, "late": 2}
 
 
@@ -269,7 +265,7 @@ assert made.close(30)
 if os.getpid() != first:
     os._exit(0)
 """
-    run_ok(program, tmp_path, spool and tmp_path / spool)
+    run_program(program, tmp_path, spool and tmp_path / spool)
     # The parent, the child of the hook, that one's child, and the parent's child: three of them begin as children.
     expected = {"start": 1, "late": 4, **{f"early {i}": 3 for i in range(20)}}
     assert Counter(lines_of(tmp_path / "app.log")) == expected
@@ -307,4 +303,4 @@ if pid == 0:
 assert os.waitpid(pid, 0)[1] == 0
 thread.join()
 """
-    run_ok(program)
+    run_program(program)

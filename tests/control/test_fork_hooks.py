@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.support.programs import run_program
+from tests.support.spooling import run_recover
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -57,10 +56,7 @@ def test_what_hooks_log_is_written_once_by_the_process_that_logged_it(
 ) -> None:
     end = "os.waitpid(pid, 0) if pid else None; made.close(); os._exit(0) if not pid else None"
     source = PROGRAM.format(spool=spool, is_async=is_async, count=count, end=end)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", source, str(tmp_path)], cwd=ROOT, timeout=120, capture_output=True
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
+    run_program(source, tmp_path, timeout=120)
     expected = Counter(["before", "parent is at work", "child is at work"])
     for where in ("early before", "late before", "early parent", "late parent"):
         expected.update(f"{where} True {i}" for i in range(count))
@@ -75,10 +71,8 @@ def test_a_childs_early_records_do_not_get_into_the_parents_spool(tmp_path: Path
     source = PROGRAM.format(
         spool="spool", is_async=True, count=50, end="os.waitpid(pid, 0) if pid else None; os._exit(1)"
     )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", source, str(tmp_path)], cwd=ROOT, timeout=60)
-    command = [sys.executable, "-m", "logly", "recover", str(tmp_path / "app.spool"), "--format", "{message}"]
-    done = subprocess.run(command, cwd=ROOT, timeout=60, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_program(source, tmp_path, returncode=1)
+    done = run_recover(tmp_path / "app.spool", "--format", "{message}")
     lines = done.stdout.splitlines() + (tmp_path / "app.log").read_text().splitlines()
     expected = Counter(["before", "parent is at work", "child is at work"])
     for where in ("early before", "late before", "early parent", "late parent"):
@@ -92,10 +86,7 @@ def test_a_childs_early_records_do_not_get_into_the_parents_spool(tmp_path: Path
 
 def run(source: str, folder: Path) -> list[str]:
     """The lines of the log of a program, which ends well."""
-    program = textwrap.dedent(source)
-    command = [sys.executable, "-W", "ignore", "-c", program, str(folder)]
-    done = subprocess.run(command, cwd=ROOT, timeout=60, capture_output=True)
-    assert (done.returncode, done.stderr) == (0, b"")
+    run_program(textwrap.dedent(source), folder)
     return sorted((folder / "app.log").read_text().splitlines())
 
 

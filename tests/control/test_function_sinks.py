@@ -9,7 +9,7 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly.record import Record
-from tests.support.sink_tools import make_logger
+from tests.support.loggers import make_logger
 from tests.support.waiting import wait_until
 
 

@@ -7,7 +7,6 @@ descriptor that nobody closes any more.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly.control import plan
-from tests.support import ROOT
-from tests.support.waiting import run_ok
+from tests.support.programs import run_module, run_program
 
 pytest.importorskip("tests.probe.interrupts", reason="the probes are not built: LOGLY_BUILD=probe")
 if sys.platform != "linux":
@@ -32,10 +30,7 @@ SLOW = {"make_and_recover": 11, "from_dict": 3}
 
 def run(*arguments: object) -> int:
     """Runs the program, which must succeed; returns the number that it says."""
-    command = [sys.executable, "-m", "tests.support.interrupts", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return int(done.stdout)
+    return int(run_module("tests.support.interrupts", *arguments, timeout=None, may_complain=True).stdout)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -118,4 +113,4 @@ for _ in range(600):
         set_nomemory(10**9, 10**9)
         remove_mem_hooks()
 """
-    run_ok(program, cwd=ROOT)
+    run_program(program)

@@ -3,14 +3,14 @@
 import contextlib
 import io
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.sink_tools import make_logger
+from tests.support.loggers import make_logger
+from tests.support.programs import run_program
 from tests.support.waiting import wait_until
 
 
@@ -82,7 +82,7 @@ def test_what_was_printed_before_comes_first() -> None:
         "for i in range(3):\n"
         "    print('print', i); logger.info('log {}', i); logger.flush()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], check=True, timeout=60, capture_output=True, text=True)
+    done = run_program(program)
     assert done.stdout.split("\n") == ["print 0", "log 0", "print 1", "log 1", "print 2", "log 2", ""]
 
 

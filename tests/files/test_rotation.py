@@ -19,8 +19,8 @@ from logly.files.opening import identity, names_file
 from logly.files.rotated import Retention, RotatedName, parse_retention, prune
 from logly.files.rotation import lock_path, open_lock, rotate
 from logly.files.schedule import NEVER_NS
-from tests.support import ROOT
 from tests.support.instants import SECOND, ns
+from tests.support.programs import start_program
 
 
 @pytest.fixture
@@ -321,12 +321,9 @@ for number in range(400):
 @pytest.mark.skipif(sys.platform == "win32", reason="flock")
 def test_processes_that_share_a_file_lose_and_repeat_no_line(tmp_path, name):
     path = str(tmp_path / "app.log")
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, path, str(who)], cwd=ROOT, stderr=subprocess.PIPE)
-        for who in range(4)
-    ]
+    writers = [start_program(WRITER, path, who, stderr=subprocess.PIPE) for who in range(4)]
     errors = [writer.communicate(timeout=100)[1] for writer in writers]
-    assert errors == [b""] * 4
+    assert errors == [""] * 4
     rotated = [Path(file.path).read_text() for file in name.files()]
     assert all(2000 <= len(text) < 2000 + 4 * 8 for text in rotated)
     lines = ("".join(rotated) + Path(path).read_text()).splitlines()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from logly import Logger, SinkConfig
 from logly.files import compression, rotation
 from logly.files.logfile import LogFile
 from tests.support.instants import ns
-from tests.support.sink_tools import all_lines, check_threads, make_logger, rotated_files, run_threads
+from tests.support.log_files import all_lines, check_threads, rotated_files
+from tests.support.loggers import make_logger
+from tests.support.threads import run_threads
 from tests.support.waiting import wait_until
 
 OPENERS: dict[str, Callable[[bytes], bytes]] = {
@@ -42,7 +45,7 @@ def test_four_threads_and_a_limit_of_1_mb(tmp_path: Path, count: int) -> None:
         for i in range(count):
             logger.info("{} {} some text that fills the line", thread, i)
 
-    run_threads(work, threads)
+    run_threads(*(partial(work, number) for number in range(threads)))
     assert logger.flush(60)
     rotations = logger.sink_stats(sink).rotations
     assert logger.close(60)
@@ -312,7 +315,7 @@ def test_reopening_under_load_loses_nothing(tmp_path: Path) -> None:
         for i in range(5_000):
             logger.info("{} {}", thread, i)
 
-    run_threads(work, 4)
+    run_threads(*(partial(work, number) for number in range(4)))
     done.set()
     helper.join()
     logger.close()

@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from logly import SinkConfig
-from tests.support.sink_tools import all_lines, check_threads, first_difference, make_logger, rotated_files
+from tests.support.log_files import all_lines, check_threads, first_difference, rotated_files
+from tests.support.loggers import make_logger
+from tests.support.programs import start_program
 from tests.support.waiting import wait_until
 
 WRITER = """
@@ -33,20 +34,10 @@ print(stats.rotations)
 
 def run_writers(path: Path, processes: int, count: int, limit: int, rotation: str = "") -> int:
     """Lets so many processes write at the same time; returns how often they rotated."""
-    command = [sys.executable, "-c", WRITER, str(path)]
     writers = [
-        subprocess.Popen(
-            [*command, str(process), str(count), str(limit), rotation],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        start_program(WRITER, path, process, count, limit, rotation, says="ready", stdin=subprocess.PIPE)
         for process in range(processes)
     ]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdin is not None
-        assert writer.stdout.readline() == "ready\n"
     for writer in writers:
         assert writer.stdin is not None
         writer.stdin.write("go\n")
@@ -135,10 +126,7 @@ def test_a_stopped_process_that_holds_the_lock_does_not_stop_the_other_sinks(tmp
     program = (
         "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), 2); print('held', flush=True); input()"
     )
-    lock = str(tmp_path / ".shared.log.lock")
-    holder = subprocess.Popen([sys.executable, "-c", program, lock], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
+    holder = start_program(program, tmp_path / ".shared.log.lock", says="held", stdin=subprocess.PIPE)
     holder.send_signal(signal.SIGSTOP)
     try:
         for i in range(1_000):

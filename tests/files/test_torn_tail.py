@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 from logly.files.opening import torn_size
-from tests.support import ROOT
-from tests.support.waiting import children_end_well, wait_until
+from tests.support.forks import children_end_well
+from tests.support.programs import run_program
+from tests.support.waiting import wait_until
 
 TORN = b"whole line\nthe beginning of a li"
 
@@ -197,7 +196,7 @@ while path.stat().st_size < wanted:
     time.sleep(0.001)
 os._exit(1)
 """
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False)
+    run_program(program, returncode=1)
     with Logger(LoggerConfig(spool=tmp_path / "app.spool")) as logger:
         logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))
         logger.info("new")

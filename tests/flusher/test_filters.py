@@ -7,7 +7,7 @@ import pytest
 
 from logly import ConfigError, Level, Logger, SinkConfig
 from logly.record import Record
-from tests.support.sink_tools import make_logger
+from tests.support.loggers import make_logger
 
 
 def caller_in(module: str) -> types.FunctionType:

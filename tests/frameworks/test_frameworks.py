@@ -20,10 +20,11 @@ from typing import Any
 
 import pytest
 
-import logly
 from tests.support import ROOT
+from tests.support.log_files import lines_of
 from tests.support.pages import write_files
-from tests.support.waiting import lines_of, wait_until
+from tests.support.programs import environment, run_program, start_python
+from tests.support.waiting import wait_until
 
 PAGE = ROOT / "docs" / "frameworks.md"
 PATIENCE_S = 60
@@ -53,21 +54,19 @@ class Recipe:
     def records(self) -> list[Record]:
         return [json.loads(line) for line in lines_of(self.log)] if self.log.exists() else []
 
-    def popen(self, *command: str) -> subprocess.Popen[bytes]:
-        package = str(Path(logly.__file__).parent.parent)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.folder), package])}
+    def popen(self, *command: str) -> subprocess.Popen[str]:
         with (self.folder / "output").open("wb") as output:
-            return subprocess.Popen(
-                [sys.executable, *command],
+            return start_python(
+                *command,
                 cwd=self.folder,
-                env=environment,
+                env=environment(self.folder),
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
 
     @contextmanager
-    def running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, *command: str) -> Iterator[subprocess.Popen[str]]:
         """A process that must end well after the block: by SIGTERM, as a service manager would end it."""
         process = self.popen(*command)
         try:
@@ -82,7 +81,7 @@ class Recipe:
     def output(self) -> str:
         return (self.folder / "output").read_text()
 
-    def port(self, process: subprocess.Popen[bytes], said: str) -> int:
+    def port(self, process: subprocess.Popen[str], said: str) -> int:
         """The free port that a server has taken, from the line in which it says so."""
         found: list[str] = []
 
@@ -255,10 +254,8 @@ def test_celery(recipe: Recipe) -> None:
     count = 40
     options = ["--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle"]
     with recipe.running("-m", "celery", "--app", "tasks", "worker", *options) as worker:
-        client = [sys.executable, "-c", f"from tasks import charge\nfor i in range({count}): charge.delay(i)"]
-        package = str(Path(logly.__file__).parent.parent)
-        environment = {**os.environ, "PYTHONPATH": package}
-        subprocess.run(client, cwd=recipe.folder, env=environment, check=True, timeout=PATIENCE_S)
+        client = f"from tasks import charge\nfor i in range({count}): charge.delay(i)"
+        run_program(client, cwd=recipe.folder, timeout=PATIENCE_S, may_complain=True)
 
         def all_are_done() -> bool:
             assert worker.poll() is None, recipe.output()

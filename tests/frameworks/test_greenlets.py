@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import lines_of, run_ok
+from tests.support.log_files import lines_of
+from tests.support.programs import run_program
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -60,7 +60,7 @@ def logger_to(**settings):
 
 
 def run(library: str, program: str, path: Path) -> str:
-    return run_ok(PRELUDE + program, library, path)
+    return run_program(PRELUDE + program, library, path).stdout
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ def fork():
         logger.info("child")
         return  # the process ends when nothing else runs in it
     pids.append(pid)
-assert logly.system.SystemThread(fork).start()
+assert logly.system.unpatched.SystemThread(fork).start()
 while not pids:
     sleep(0.001)
 assert os.waitpid(pids[0], 0)[1] == 0
@@ -322,8 +322,7 @@ logger.add_sink(SinkConfig(path=path, format="{{message}}"))
 logger.info("before the crash")
 os._exit(9)
 """
-    command = [sys.executable, "-c", PRELUDE + crash, library, str(path)]
-    assert subprocess.run(command, timeout=60, check=False).returncode == 9
+    run_program(PRELUDE + crash, library, path, returncode=9)
     program = f"""{PATCHED}
 logger = Logger(LoggerConfig(auto_sink=False, spool={str(tmp_path / "spool")!r}))
 logger.add_sink(SinkConfig(path=path, format="{{message}}"))

@@ -6,16 +6,15 @@ import http.client
 import importlib.util
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-import logly
-from tests.support.waiting import lines_of, wait_until
+from tests.support.log_files import lines_of
+from tests.support.programs import environment, start_python
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("gunicorn") is None, reason="gunicorn is not installed")
 
@@ -61,19 +60,13 @@ class Gunicorn:
     def __init__(self, folder: Path, mode: str, worker_class: str = "sync") -> None:
         (folder / "shop.py").write_text(APPLICATION)
         self.messages = folder / "gunicorn.txt"
-        package = str(Path(logly.__file__).parent.parent)
-        command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", str(WORKERS)]
+        command = ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", str(WORKERS)]
         command += ["--max-requests", "100", "--max-requests-jitter", "20", "--timeout", "30", "--no-control-socket"]
         command += ["--worker-class", worker_class, *(["--preload"] if mode == "preload" else []), "shop:application"]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(folder), package]),
-            "LOG_PATH": str(folder / "app.log"),
-            "LOG_MODE": mode,
-        }
+        settings = environment(folder, LOG_PATH=str(folder / "app.log"), LOG_MODE=mode)
         with self.messages.open("wb") as messages:
-            self.process = subprocess.Popen(
-                command, cwd=folder, env=environment, stdout=messages, stderr=messages, start_new_session=True
+            self.process = start_python(
+                *command, cwd=folder, env=settings, stdout=messages, stderr=messages, start_new_session=True
             )
         try:
             wait_until(lambda: "Listening at: " in self.text() or self.process.poll() is not None, "gunicorn to listen")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import logly
 from tests.support import ROOT
 from tests.support.pages import Block, blocks
+from tests.support.programs import run_program
 
 PAGE = ROOT / "docs" / "migrating.md"
 PATIENCE_S = 60
@@ -29,12 +27,8 @@ def written(block: Block, folder: Path) -> tuple[str, str]:
     """Runs the program in a folder of its own; the one file that it has left, by name and content."""
     folder.mkdir()
     (folder / "example.py").write_text(block.text)
-    package = str(Path(logly.__file__).parent.parent)
-    command = f"import runpy, sys; sys.path.insert(0, {package!r}); runpy.run_path('example.py', run_name='__main__')"
-    done = subprocess.run(
-        [sys.executable, "-c", command], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S
-    )
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+    done = run_program("import runpy; runpy.run_path('example.py', run_name='__main__')", cwd=folder)
+    assert done.stdout == ""
     (file,) = folder.glob("app.*")
     return file.name, file.read_text()
 

@@ -5,26 +5,24 @@ from __future__ import annotations
 import multiprocessing
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.waiting import lines_of
+from tests.support.log_files import lines_of
+from tests.support.loggers import file_logger
+
+if TYPE_CHECKING:
+    from logly import Logger
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
-
-def open_logger(path: Path) -> Logger:
-    logger = Logger(LoggerConfig(auto_sink=False))
-    logger.add_sink(SinkConfig(path=path, format="{message}"))
-    return logger
 
 
 inherited: list[Logger] = []
 
 
 def work(path: Path, who: int) -> None:
-    logger = inherited[0] if inherited else open_logger(path)
+    logger = inherited[0] if inherited else file_logger(path)
     for i in range(500):
         logger.info("{} {}", who, i)
 
@@ -33,7 +31,7 @@ def work(path: Path, who: int) -> None:
 def test_the_last_lines_of_a_child_are_there(tmp_path: Path, method: str) -> None:
     path = tmp_path / "log"
     context = multiprocessing.get_context(method)
-    logger = open_logger(path)
+    logger = file_logger(path)
     logger.info("parent 0")
     if method == "fork":
         inherited.append(logger)

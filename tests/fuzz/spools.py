@@ -10,8 +10,6 @@ import json
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import textwrap
 import time
 from binascii import crc32
@@ -21,7 +19,7 @@ from random import Random
 import logly.control.recovery
 import logly.spool.spools
 from logly import LoggerConfig, SinkConfig, SpoolError
-from tests.support import ROOT
+from tests.support.programs import run_program
 from tests.support.records import RECORDS_OF_EVERY_KIND
 
 from .target import Target
@@ -78,7 +76,7 @@ class Sample:
 
     def __init__(self, folder: Path, end: str) -> None:
         folder.mkdir()
-        subprocess.run([sys.executable, "-c", PROGRAM + end, str(folder)], cwd=ROOT, timeout=60, check=False)
+        run_program(PROGRAM + end, folder, returncode=None)
         (found,) = folder.glob("app.spool.*")
         self.folder = folder
         self.path = folder / found.name

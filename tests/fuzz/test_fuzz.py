@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import struct
-import subprocess
 import sys
 from binascii import crc32
 from pathlib import Path
@@ -15,7 +14,7 @@ import logly.control.recovery
 import logly.spool.spools
 from logly import LoggerConfig, SinkConfig, SpoolError
 from tests.fuzz.__main__ import TARGETS
-from tests.support import ROOT
+from tests.support.programs import run_module
 
 linux_spool = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="spools: Linux")
 MARKS = {"spools": linux_spool, "layouts": pytest.mark.skipif(sys.platform == "win32", reason="files in memory")}
@@ -33,10 +32,7 @@ def test_nothing_is_found_in_a_short_run(name: str, seed: int | None) -> None:
         pytest.importorskip("tests.probe.text", reason="built with LOGLY_BUILD=probe only")
     if seed is None:
         seed = secrets.randbelow(1 << 32)
-    command = [sys.executable, "-m", "tests.fuzz", name, "--count", str(CASES[name]), "--seed", str(seed)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_module("tests.fuzz", name, "--count", CASES[name], "--seed", seed, timeout=110, may_complain=True)
 
 
 @pytest.fixture

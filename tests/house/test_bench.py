@@ -2,12 +2,12 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 
 import pytest
 
 from tests.support import ROOT
+from tests.support.programs import run_python
 
 BENCH = ROOT / "bench"
 PATIENCE_S = 100
@@ -25,10 +25,8 @@ def harness(monkeypatch):
     return importlib.import_module
 
 
-def ask(*words, cwd=None):
-    done = subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, encoding="utf-8", timeout=PATIENCE_S)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def ask(*words, **options):
+    return run_python(*words, encoding="utf-8", timeout=PATIENCE_S, may_complain=True, **options).stdout
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -55,10 +53,7 @@ def test_cost_lists_its_scenarios():
 
 
 def test_a_scenario_that_does_not_exist_is_an_error():
-    done = subprocess.run(
-        [sys.executable, BENCH / "cost.py", "nothing"], capture_output=True, encoding="utf-8", timeout=PATIENCE_S
-    )
-    assert done.returncode == 1
+    done = run_python(BENCH / "cost.py", "nothing", returncode=1)
     assert "usage: cost.py SCENARIO" in done.stderr
 
 

@@ -8,15 +8,13 @@ languages.
 
 import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import logly
 from tests.support import ROOT
 from tests.support.pages import FENCE, PAGES, blocks
+from tests.support.programs import run_python
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATIENCE_S = 100
@@ -49,16 +47,8 @@ def run_page(page: Path, folder: Path, start: str) -> None:
     program = program_of(page)
     ast.parse(program, str(page))
     (folder / "example.py").write_text(program, encoding="utf-8")
-    package = str(Path(logly.__file__).parent.parent)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import sys; sys.path.insert(0, {package!r}); {start}"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 0, f"{page.name}:\n{done.stdout}{done.stderr}"
+    words = ("-W", "error", "-c", f"import sys; {start}")
+    run_python(*words, cwd=folder, encoding="utf-8", timeout=PATIENCE_S, may_complain=True)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if program_of(page).strip()], ids=lambda page: page.stem)

@@ -3,8 +3,6 @@
 import dataclasses
 import importlib.metadata
 import inspect
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib import resources
@@ -15,6 +13,7 @@ import pytest
 
 import logly
 from logly import Level, Logger, LoggerConfig, SinkConfig
+from tests.support.programs import run_python
 
 pytestmark = pytest.mark.smoke
 
@@ -252,9 +251,5 @@ def test_importing_starts_nothing_and_loads_little(tmp_path: Path) -> None:
         "print(*sorted(costly & (set(sys.modules) - before)))"
     )
     # -S: what the site's .pth files import is not ours.
-    root = Path(logly.__file__).parent.parent
-    found = subprocess.run(
-        [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(root)!r}); {program}"],
-        capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+    found = run_python("-S", "-c", program)
     assert found.stdout.split() == []

@@ -16,6 +16,7 @@ from tests.support import ROOT
 PACKAGE = ROOT / "logly"
 HEADERS = sorted(PACKAGE.rglob("*.pxd"))
 CORE = sorted(PACKAGE.rglob("*.px[yxdi]"))
+MOST_LINES = 500
 FOLDERS = [ROOT / name for name in ("logly", "tests", "bench")]
 SOURCES = sorted(
     path for folder in FOLDERS for kind in ("py", "pyx", "pxd", "pxi") for path in folder.rglob(f"*.{kind}")
@@ -62,9 +63,10 @@ def test_a_nogil_function_of_the_core_is_noexcept() -> None:
                 assert "noexcept" in line, f"{name_of(path)}: {line}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@pytest.mark.parametrize("path", [path for path in SOURCES if not path.is_relative_to(PACKAGE)], ids=name_of)
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 700
+    """Those of the package itself: test_rooms.py."""
+    assert len(path.read_text().splitlines()) <= MOST_LINES
 
 
 def code_of(*paths: Path) -> str:

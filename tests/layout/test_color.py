@@ -2,13 +2,13 @@
 
 import os
 import pty
-import subprocess
 import sys
 
 import pytest
 
 from logly import ConfigError, LoggerConfig, SinkConfig
-from tests.support.lines import lines_of
+from tests.support.lines import Lines
+from tests.support.programs import run_program
 
 RED, OFF = "\x1b[31m", "\x1b[0m"
 
@@ -38,7 +38,7 @@ def terminal():
 
 
 def log_error(terminal, **sink):
-    with lines_of() as lines:
+    with Lines() as lines:
         lines.logger.add_sink(SinkConfig(fd=terminal.fd, format="{level:<6}|{message}", **sink))
         lines.logger.error("x")
         lines.logger.flush()
@@ -79,7 +79,7 @@ def test_the_sinks_own_word_counts_more_than_the_environment(terminal, monkeypat
 
 
 def test_no_colour_in_files_and_pipes_unless_asked(tmp_path, monkeypatch):
-    with lines_of(format="{level}") as lines:
+    with Lines(format="{level}") as lines:
         lines.logger.error("x")
         assert lines.line() == "ERROR"
         lines.logger.add_sink(SinkConfig(path=tmp_path / "asked.log", format="{level}", color="level"))
@@ -92,7 +92,7 @@ def test_no_colour_in_files_and_pipes_unless_asked(tmp_path, monkeypatch):
 
 
 def test_the_master_switch(terminal):
-    with lines_of(LoggerConfig(global_color_display=False)) as lines:
+    with Lines(LoggerConfig(global_color_display=False)) as lines:
         lines.logger.add_sink(SinkConfig(fd=terminal.fd, format="{level}", color=True))
         lines.logger.error("x")
         lines.logger.flush()
@@ -100,7 +100,7 @@ def test_the_master_switch(terminal):
 
 
 def test_json_and_logfmt_have_no_colour(terminal):
-    with lines_of() as lines:
+    with Lines() as lines:
         lines.logger.add_sink(SinkConfig(fd=terminal.fd, json=True, color=True))
         lines.logger.add_sink(SinkConfig(fd=terminal.fd, format="logfmt", color="line"))
         lines.logger.error("x")
@@ -113,7 +113,7 @@ def test_json_and_logfmt_have_no_colour(terminal):
 )
 def test_level_colors_and_colours_of_custom_levels(color, sequence):
     config = LoggerConfig(level=0, level_colors={"info": color, "AUDIT": color, 33: color}, custom_levels={"audit": 35})
-    with lines_of(config, format="{level}", color=True) as lines:
+    with Lines(config, format="{level}", color=True) as lines:
         lines.logger.add_level("note", 21, color)
         lines.logger.info("x")
         for level in ("audit", "note", 33):
@@ -126,7 +126,7 @@ def test_level_colors_and_colours_of_custom_levels(color, sequence):
 
 
 def test_a_level_without_a_colour_has_no_sequence():
-    with lines_of(LoggerConfig(level_colors={"error": ""}), format="{level}", color="line") as lines:
+    with Lines(LoggerConfig(level_colors={"error": ""}), format="{level}", color="line") as lines:
         lines.logger.error("x")
         lines.logger.info("x")
         assert lines.lines() == ["ERROR", "INFO"]
@@ -134,7 +134,7 @@ def test_a_level_without_a_colour_has_no_sequence():
 
 @pytest.mark.parametrize("wrong", ["reddish", "\x1b[2J", "31;x"])
 def test_a_wrong_colour_is_refused(wrong):
-    with lines_of() as lines:
+    with Lines() as lines:
         with pytest.raises(ConfigError, match="bright_red"):
             lines.logger.configure(LoggerConfig(level_colors={"info": wrong}))
         with pytest.raises(ConfigError, match="bright_red"):
@@ -146,7 +146,7 @@ def test_the_console_of_a_program_on_a_terminal():
     program = "import logly\nlogly.logger.error('a\\x1b[2Jb\\x9bc\\x07')\nlogly.logger.close()\n"
     master, slave = pty.openpty()
     environ = {"PATH": os.environ["PATH"], "TERM": "xterm", "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", program], stderr=slave, env=environ, check=True, timeout=60)
+    run_program(program, stderr=slave, env=environ)
     os.close(slave)
     text = os.read(master, 65536).decode()
     os.close(master)

@@ -8,7 +8,6 @@ import linecache
 import logging
 import os
 import re
-import subprocess
 import sys
 import threading
 import traceback
@@ -20,8 +19,9 @@ from hypothesis import strategies as st
 from logly import LoggerConfig, StdlibHandler
 from logly.caller.tracebacks import exception_text
 from logly.control.reports import StderrReports, visible
-from tests.support import ROOT
 from tests.support.lines import Lines, parse
+from tests.support.programs import run_program
+from tests.support.spooling import run_recover
 
 # Each record's line begins with "@", and so do the forged ones.
 LAYOUT = "@{level} {name} {module} {function} {filename} {path} {lineno} {thread_name} {message} {fields} {k:>3}"
@@ -362,9 +362,7 @@ def test_what_recover_says_of_a_file(tmp_path):
     odd = tmp_path / "app\n@forged\x1b[2J.spool"
     odd.write_bytes(b"no spool")
     for path in (odd, tmp_path / "gone\n@forged\x1b[2J"):
-        command = [sys.executable, "-m", "logly", "recover", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
-        assert done.returncode == 1
+        done = run_recover(path, returncode=1)
         assert len(done.stderr.splitlines()) == 1
         assert not RAW.search(done.stderr[:-1])
 
@@ -380,7 +378,6 @@ code = compile("log('a\\\\n@forged {{:d}}', 'x')", "p\\n@forged\\x1b[2J", "exec"
 exec(code, {{"log": logger.info}})
 logger.close()
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    done = run_program(program, may_complain=True)
     assert len(done.stderr.splitlines()) == 1
     assert not RAW.search(done.stderr[:-1])

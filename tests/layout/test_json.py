@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logly import LoggerConfig, SinkConfig, _core
-from tests.support.lines import Lines, lines_of, parse, seen
+from tests.support.lines import Lines, parse, seen
 
 RESERVED = ["timestamp", "level", "message", "module", "function", "lineno", "exception"]
 FRONT = ["timestamp", "level", "message", "module", "function", "lineno"]
@@ -124,7 +124,7 @@ def test_no_key_stands_twice_whatever_context_bind_and_call_say(alone, context, 
 @given(fields)
 @settings(max_examples=max(1, settings().max_examples // 40))
 def test_pretty_json_says_the_same(given_fields):
-    with lines_of(LoggerConfig(level=0, pretty_json=True)) as lines:
+    with Lines(LoggerConfig(level=0, pretty_json=True)) as lines:
         lines.logger.info("m", a=1, **{k: v for k, v in given_fields.items() if k != "a"})
         text = lines.text()
     assert text.startswith('{\n  "timestamp": "')
@@ -134,7 +134,7 @@ def test_pretty_json_says_the_same(given_fields):
 
 
 def test_a_sink_of_json_lines_beside_a_pretty_console_has_one_line_a_record():
-    with lines_of(LoggerConfig(pretty_json=True), json=True) as lines:
+    with Lines(LoggerConfig(pretty_json=True), json=True) as lines:
         lines.logger.info("m", a={"b": 1})
         (line,) = lines.text().splitlines()
     assert parse(line)["a"] == {"b": 1}
@@ -193,7 +193,7 @@ def test_keys_come_in_their_order_and_the_exception_last(alone):
 
 
 def test_the_time_stamp_is_rfc_3339_in_utc():
-    with lines_of(LoggerConfig(timezone="local"), json=True) as lines:
+    with Lines(LoggerConfig(timezone="local"), json=True) as lines:
         before = datetime.now(UTC)
         lines.logger.info("x")
         stamp = lines.object()["timestamp"]
@@ -317,13 +317,13 @@ def test_a_field_is_as_it_was_at_the_call(alone):
 
 
 def test_json_keeps_its_form_under_log_compact_and_a_sink_decides_for_itself():
-    with lines_of(LoggerConfig(log_compact=True, json=True)) as lines:
+    with Lines(LoggerConfig(log_compact=True, json=True)) as lines:
         lines.logger.info("m")
         assert list(lines.object()) == FRONT
-    with lines_of(LoggerConfig(json=True), json=False) as lines:
+    with Lines(LoggerConfig(json=True), json=False) as lines:
         lines.logger.info("m")
         assert lines.line().endswith(" | m")
-    with lines_of(LoggerConfig(json=True), format="{message}") as lines:
+    with Lines(LoggerConfig(json=True), format="{message}") as lines:
         lines.logger.info("m")
         assert lines.line() == "m"
 
@@ -361,7 +361,7 @@ def read_logfmt(line):
 @given(st.lists(st.tuples(any_text, fields), min_size=1, max_size=5))
 @settings(max_examples=max(1, settings().max_examples // 40))
 def test_logfmt_is_a_list_of_pairs(records):
-    with lines_of(format="logfmt") as lines:
+    with Lines(format="logfmt") as lines:
         for message, given_fields in records:
             lines.logger.info("{}", message, **given_fields)
         found = lines.text().splitlines()
@@ -374,13 +374,13 @@ def test_logfmt_is_a_list_of_pairs(records):
 
 
 def test_logfmt_keys_are_one_word():
-    with lines_of(format="logfmt") as lines:
+    with Lines(format="logfmt") as lines:
         lines.logger.info("two words", **{"a b": 1, 'c="d"': "x y", "": 2, "\x85é\u2028": None, "level": "mine"})
         assert lines.line().endswith(' a_b=1 c__d_="x y" _=2 __é___=None level_=mine')
 
 
 def test_an_exception_is_one_pair_of_logfmt():
-    with lines_of(format="logfmt") as lines:
+    with Lines(format="logfmt") as lines:
         try:
             raise ValueError("a b")
         except ValueError:
@@ -407,7 +407,7 @@ SCALARS = {
 
 
 def test_each_kind_of_scalar_keeps_its_kind_in_json():
-    with lines_of(json=True) as lines:
+    with Lines(json=True) as lines:
         lines.logger.info("m", **SCALARS)
         line = lines.object()
     assert {name: line[name] for name in SCALARS} == {**SCALARS, "data": "\\xff"}
@@ -415,7 +415,7 @@ def test_each_kind_of_scalar_keeps_its_kind_in_json():
 
 
 def test_each_kind_of_scalar_is_as_str_in_logfmt():
-    with lines_of(format="logfmt") as lines:
+    with Lines(format="logfmt") as lines:
         lines.logger.info("m", **SCALARS)
         pairs = dict(read_logfmt(lines.line()))
     assert {name: pairs[name] for name in SCALARS} == {name: str(value) for name, value in SCALARS.items()} | {
@@ -432,7 +432,7 @@ def no_new_sites():
 
 
 def test_a_call_site_that_stands_in_the_record_looks_like_any_other(no_new_sites):
-    with lines_of(json=True) as lines:
+    with Lines(json=True) as lines:
         lines.logger.add_sink(SinkConfig(fd=lines.fd, format="logfmt"))
         lines.logger.info("m")
         one, other = sorted(lines.lines())

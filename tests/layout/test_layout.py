@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logly import ConfigError, LoggerConfig, SinkConfig
-from tests.support.lines import Lines, lines_of
+from tests.support.lines import Lines
 
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
 
 
 def test_the_default_line():
-    with lines_of() as lines:
+    with Lines() as lines:
         lines.logger.info("order {} filled at {:.2f}", 42, 3.14159, symbol="ABCD")
         line = lines.line()
     pattern = rf"{STAMP} \| INFO     \| {__name__}:test_the_default_line:\d+ \| order 42 filled at 3\.14 \| symbol=ABCD"
@@ -41,7 +41,7 @@ def test_every_placeholder_is_what_it_says():
         "symbol",
         "fields",
     ]
-    with lines_of(name="shop", format="\x1f".join(f"{{{name}}}" for name in names), newlines="keep") as lines:
+    with Lines(name="shop", format="\x1f".join(f"{{{name}}}" for name in names), newlines="keep") as lines:
         here = test_every_placeholder_is_what_it_says.__code__
         number = inspect.currentframe().f_lineno + 1
         lines.logger.warning("hello", symbol="ABCD", n=1)
@@ -64,13 +64,13 @@ def test_every_placeholder_is_what_it_says():
 
 
 def test_literals_braces_and_what_is_missing():
-    with lines_of(format="{{{level}}} {nothing}|{nothing:>3}|{exception}|{fields}é") as lines:
+    with Lines(format="{{{level}}} {nothing}|{nothing:>3}|{exception}|{fields}é") as lines:
         lines.logger.info("x")
         assert lines.line() == "{INFO} |   ||é"
 
 
 def test_a_field_may_have_any_name_that_is_an_identifier():
-    with lines_of(format="{größe} {名前} {ñ}") as lines:
+    with Lines(format="{größe} {名前} {ñ}") as lines:
         lines.logger.info("x", größe=1, 名前="b", ñ=2.5)
         lines.logger.bind(größe=3, 名前="d").info("x", ñ="é")
         assert lines.lines() == ["1 b 2.5", "3 d é"]
@@ -100,7 +100,7 @@ def test_specifications_are_pythons(texts, numbers):
     names = ["level", "message", "name", "module", "function", "fields", "label"]
     template = "\x1f".join(f"{{{name}:{spec}}}" for name, spec in zip(names, texts, strict=True))
     template += "\x1f" + "\x1f".join(f"{{{n}:{spec}}}" for n, spec in zip(("lineno", "process"), numbers, strict=True))
-    with lines_of(name="shöp", format=template, newlines="keep") as lines:
+    with Lines(name="shöp", format=template, newlines="keep") as lines:
         line_number = test_specifications_are_pythons.hypothesis.inner_test.__code__.co_firstlineno + 8
         lines.logger.error("größe {}", 5, label="ab→")
         values = ["ERROR", "größe 5", "shöp", __name__, "test_specifications_are_pythons", "label=ab→", "ab→"]
@@ -128,7 +128,7 @@ def test_specifications_are_pythons(texts, numbers):
     ],
 )
 def test_a_field_takes_its_specification_where_it_fits_and_its_width_where_not(spec, value, text):
-    with lines_of(format=f"{{x:{spec}}}") as lines:
+    with Lines(format=f"{{x:{spec}}}") as lines:
         lines.logger.info("m", x=value)
         assert lines.line() == text
 
@@ -159,7 +159,7 @@ def test_a_field_takes_its_specification_where_it_fits_and_its_width_where_not(s
     ],
 )
 def test_a_mistake_is_told_with_its_place(template, position, what):
-    with lines_of() as lines, pytest.raises(ConfigError, match=re.escape(what)) as caught:
+    with Lines() as lines, pytest.raises(ConfigError, match=re.escape(what)) as caught:
         lines.logger.add_sink(SinkConfig(fd=lines.fd, format=template))
     assert str(caught.value).endswith(f"at position {position}")
     assert (caught.value.field, caught.value.value) == ("format", template)
@@ -167,7 +167,7 @@ def test_a_mistake_is_told_with_its_place(template, position, what):
 
 @pytest.mark.parametrize(("style", "position"), [("YYYY [x", 5), ("é😀[x", 2), ("\ud800\udfffMM[x", 4)])
 def test_a_mistake_in_date_style_is_told_with_its_place(style, position):
-    with lines_of() as lines, pytest.raises(ConfigError, match=rf"never closed, at position {position}$") as caught:
+    with Lines() as lines, pytest.raises(ConfigError, match=rf"never closed, at position {position}$") as caught:
         lines.logger.add_sink(SinkConfig(fd=lines.fd, date_style=style))
     assert caught.value.field == "date_style"
 
@@ -186,7 +186,7 @@ def test_time_is_what_datetime_says(zone, timezone, in_zone):
     in_zone(zone)
     template = "\x1f".join(f"{{time:{pattern}}}" for pattern in ["SSSSSSSSS", "SSS", "a", "Z", *PATTERNS])
     stamps = []
-    with lines_of(LoggerConfig(level=0, timezone=timezone), format=template, newlines="keep") as lines:
+    with Lines(LoggerConfig(level=0, timezone=timezone), format=template, newlines="keep") as lines:
         lines.logger.add_sink(SinkConfig(function=lambda record: stamps.append(record.time_ns)))
         lines.logger.info("now")
         nanos, millis, half, offset, *rest = lines.line().split("\x1f")
@@ -201,16 +201,16 @@ def test_time_is_what_datetime_says(zone, timezone, in_zone):
 
 
 def test_a_pattern_in_brackets_may_hold_braces():
-    with lines_of(format="{time:[{a}] [}]}|{message}") as lines:
+    with Lines(format="{time:[{a}] [}]}|{message}") as lines:
         lines.logger.info("x")
         assert lines.line() == "{a} }|x"
 
 
 def test_date_style_is_the_pattern_of_a_time_without_one():
-    with lines_of(format="{time}|{time:YY}", date_style="[t]YYYY") as lines:
+    with Lines(format="{time}|{time:YY}", date_style="[t]YYYY") as lines:
         lines.logger.info("x")
         assert re.fullmatch(r"t\d{4}\|\d\d", lines.line())
-    with lines_of(date_style="[at] HH") as lines:
+    with Lines(date_style="[at] HH") as lines:
         lines.logger.info("x")
         assert re.match(r"at \d\d \| INFO", lines.line())
 
@@ -218,7 +218,7 @@ def test_date_style_is_the_pattern_of_a_time_without_one():
 @pytest.mark.parametrize("shows_time", [True, False])
 @pytest.mark.parametrize("date_enabled", [None, True, False])
 def test_the_sink_decides_on_the_time_stamp_else_the_logger(shows_time, date_enabled):
-    with lines_of(LoggerConfig(show_time=shows_time), date_enabled=date_enabled) as lines:
+    with Lines(LoggerConfig(show_time=shows_time), date_enabled=date_enabled) as lines:
         lines.logger.info("x")
         has_time = shows_time if date_enabled is None else date_enabled
         assert bool(re.match(STAMP, lines.line())) is has_time
@@ -227,7 +227,7 @@ def test_the_sink_decides_on_the_time_stamp_else_the_logger(shows_time, date_ena
 @pytest.mark.parametrize("shown", list(itertools.product([True, False], repeat=4)))
 def test_the_switches_of_the_default_layout(shown):
     names = ("show_module", "show_filename", "show_function", "show_lineno")
-    with lines_of(LoggerConfig(show_time=False, **dict(zip(names, shown, strict=True)))) as lines:
+    with Lines(LoggerConfig(show_time=False, **dict(zip(names, shown, strict=True)))) as lines:
         lines.logger.info("x")
         number = test_the_switches_of_the_default_layout.__code__.co_firstlineno + 4
         values = [__name__, "test_layout.py", "test_the_switches_of_the_default_layout", str(number)]
@@ -236,16 +236,16 @@ def test_the_switches_of_the_default_layout(shown):
 
 
 def test_the_compact_layout():
-    with lines_of(LoggerConfig(log_compact=True)) as lines:
+    with Lines(LoggerConfig(log_compact=True)) as lines:
         lines.logger.warning("x", a=1)
         assert re.fullmatch(rf"\d\d:\d\d:\d\d\.\d{{3}} W {__name__}:\d+ x \| a=1", lines.line())
-    with lines_of(LoggerConfig(log_compact=True, show_module=False, show_lineno=False), date_enabled=False) as lines:
+    with Lines(LoggerConfig(log_compact=True, show_module=False, show_lineno=False), date_enabled=False) as lines:
         lines.logger.warning("x")
         assert lines.line() == "W x"
 
 
 def test_a_layout_of_several_lines_is_the_operators_own():
-    with lines_of(format="{level}\n  {message}") as lines:
+    with Lines(format="{level}\n  {message}") as lines:
         lines.logger.info("a\nb")
         assert lines.text() == "INFO\n  a\\nb\n"
 

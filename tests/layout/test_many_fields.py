@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.lines import Lines, lines_of
+from tests.support.lines import Lines
 
 RESERVED = ["level", "message", "module", "lineno", "function", "timestamp", "exception"]
 # Alike in every way but one: in length, in the first or last letters, in how CPython stores them.
@@ -101,7 +101,7 @@ def test_the_call_fills_its_message_among_many_fields(many, bound, call):
 
 
 def test_several_sinks_share_what_is_known_of_one_record_and_not_of_the_next(tmp_path):
-    with lines_of(LoggerConfig(level=0), format="{fields}") as lines:
+    with Lines(LoggerConfig(level=0), format="{fields}") as lines:
         lines.logger.add_sink(SinkConfig(path=tmp_path / "a.json", json=True))
         for n in range(40):
             bound = {f"f{i}": i for i in range(n)}

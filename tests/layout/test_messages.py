@@ -1,7 +1,6 @@
 """Deferred formatting, end to end: what str.format makes of a message is what stands in the file."""
 
 import math
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import IS_FREE_THREADED
 from tests.support.message_model import expected
+from tests.support.programs import run_program
 
 # Thousands of examples in one test, on whatever machine.
 pytestmark = pytest.mark.timeout(0)
@@ -366,6 +366,6 @@ import gc; gc.collect()
 print(resident() - before)
 logger.close()
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    done = run_program(program, timeout=120)
     assert int(done.stdout) < 40, "MiB more than before"
     assert (tmp_path / "a.log").stat().st_size > 50_000_000

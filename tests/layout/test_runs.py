@@ -9,8 +9,9 @@ import threading
 from pathlib import Path
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.tools import run_threads
-from tests.support.waiting import children_end_well, lines_of
+from tests.support.forks import children_end_well
+from tests.support.log_files import lines_of
+from tests.support.threads import run_threads
 
 LAYOUT = "{thread} {process} {name} {module}:{function}:{lineno}|{level:<9}|{filename} {message}"
 LEVELS = ["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "FAIL", "CRITICAL"]

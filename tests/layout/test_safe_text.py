@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.lines import Lines, lines_of
+from tests.support.lines import Lines
 
 FORGED = "2026-01-01 00:00:00.000 | INFO     | app:main:1 | all is well"
 BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
@@ -75,33 +75,33 @@ def test_names_of_threads_loggers_modules_functions_and_paths(text):
 
 
 def test_escape_is_the_default_and_shows_what_was_there():
-    with lines_of(format="{message}|{fields}") as lines:
+    with Lines(format="{message}|{fields}") as lines:
         lines.logger.info("a\nb\r\tc\x00\x1b\x7f\x85\u2028é→😀", k="x\ny")
         assert lines.line() == "a\\nb\\r\tc\\x00\\x1b\\x7f\\x85\\u2028é→😀|k=x\\ny"
 
 
 def test_indent_keeps_the_lines_and_moves_them():
-    with lines_of(format="{message}", newlines="indent") as lines:
+    with Lines(format="{message}", newlines="indent") as lines:
         lines.logger.info("a\nb\r\nc\rd\x1b\x85e")
         lines.logger.info("next")
         assert lines.lines() == ["a", "    b", "    c", "    d\\x1b\\x85e", "next"]
 
 
 def test_indent_moves_a_whole_traceback():
-    with lines_of(format="{message}", newlines="indent") as lines:
+    with Lines(format="{message}", newlines="indent") as lines:
         lines.logger.info("m", exc_info=ValueError("a\nb"))
         lines.logger.info("next")
         assert lines.lines() == ["m", "    ValueError: a", "        b", "next"]
 
 
 def test_keep_keeps_everything():
-    with lines_of(format="{message}", newlines="keep") as lines:
+    with Lines(format="{message}", newlines="keep") as lines:
         lines.logger.info("a\nb\x1b\r", exc_info=ValueError("c\nd"))
         assert lines.text() == "a\nb\x1b\r\nValueError: c\nd\n"
 
 
 def test_control_characters_in_an_exception_are_visible():
-    with lines_of(format="{message}") as lines:
+    with Lines(format="{message}") as lines:
         lines.logger.info("m", exc_info=ValueError("a\rb\x1b[2J\tc"))
         assert lines.lines() == ["m", "ValueError: a\\rb\\x1b[2J\tc"]
 
@@ -109,7 +109,7 @@ def test_control_characters_in_an_exception_are_visible():
 @pytest.mark.parametrize("newlines", ["escape", "indent", "keep"])
 def test_a_terminal_is_never_driven(newlines):
     master, slave = pty.openpty()
-    with lines_of(format="{message} {fields}", newlines=newlines) as lines:
+    with Lines(format="{message} {fields}", newlines=newlines) as lines:
         from logly import SinkConfig
 
         lines.logger.add_sink(SinkConfig(fd=slave, format="{message} {fields}", newlines=newlines, color=False))
@@ -124,10 +124,10 @@ def test_a_terminal_is_never_driven(newlines):
 
 
 def test_an_exception_in_the_layout_takes_the_same_treatment():
-    with lines_of(format="{level}|{exception}|{message}") as lines:
+    with Lines(format="{level}|{exception}|{message}") as lines:
         lines.logger.info("m", exc_info=ValueError("a\nb"))
         assert lines.lines() == ["INFO|ValueError: a", "    b|m"]
-    with lines_of(format="{exception:>20}|{message}") as lines:
+    with Lines(format="{exception:>20}|{message}") as lines:
         lines.logger.info("m", exc_info=ValueError("a"))
         lines.logger.info("m")
         assert lines.lines() == ["       ValueError: a|m", " " * 20 + "|m"]

@@ -6,7 +6,6 @@ name: what was found out about a namespace must not outlive that.
 
 import gc
 import itertools
-import subprocess
 import sys
 import types
 import weakref
@@ -17,7 +16,8 @@ from hypothesis import strategies as st
 
 from logly import SinkConfig
 from logly._core import IS_FREE_THREADED
-from tests.support.lines import Lines, lines_of
+from tests.support.lines import Lines
+from tests.support.programs import run_program
 
 RULE = compile("log('x')", "<rule>", "exec")
 CALLS = {
@@ -170,7 +170,7 @@ def test_two_modules_that_have_the_same_name_and_one_that_shares_their_code(line
 @EACH_CALL
 def test_a_sink_s_filter_goes_by_the_namespace(call):
     code = compile(call, "<rule>", "exec")
-    with lines_of(format="{module}", filter_module="tenant_a") as routed:
+    with Lines(format="{module}", filter_module="tenant_a") as routed:
         everything = Lines(format="{module}")
         routed.logger.add_sink(SinkConfig(fd=everything.fd, format="{module}", filter_module="tenant_b"))
         for tenant in TENANTS:
@@ -259,5 +259,5 @@ class Late:
 Late.kept = Late()
 sys.kept = [Late()]
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = run_program(program)
     assert done.stdout.splitlines() == ["__main__|early"] * 2 + ["__main__|late"] * 2

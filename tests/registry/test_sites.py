@@ -3,14 +3,14 @@
 import functools
 import inspect
 import itertools
-import subprocess
 import sys
 import threading
 
 import pytest
 
 from logly import LoggerConfig, SinkConfig
-from tests.support.lines import Lines, lines_of
+from tests.support.lines import Lines
+from tests.support.programs import run_python
 
 LAYOUT = "{module}|{function}|{path}|{lineno}|{filename}"
 
@@ -116,7 +116,7 @@ log("z {}",
 
 def test_calls_over_several_lines_and_several_in_one_line(lines):
     """`inspect` in an argument tells the argument's line, and where the call itself stands is told by the compiler."""
-    with lines_of(format="{lineno}") as numbers:
+    with Lines(format="{lineno}") as numbers:
         code = compile(PLACES, "<places>", "exec")
         positions = {}
         for offset, (first, *_) in enumerate(code.co_positions()):
@@ -231,9 +231,7 @@ def test_main_and_no_source(options, tmp_path):
         f"logger = Logger()\nlogger.add_sink(SinkConfig(fd=1, format={LAYOUT!r}))\n"
         "def work():\n    logger.info('x')\nwork()\nlogger.info('y')\nlogger.close()\n"
     )
-    done = subprocess.run(
-        [sys.executable, *options, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = run_python(*options, "-c", program)
     assert done.stdout == "__main__|work|<string>|6|<string>\n__main__|<module>|<string>|8|<string>\n"
 
 
@@ -278,7 +276,7 @@ def spaces(lines):
     ],
 )
 def test_a_sink_takes_what_its_filters_say(sink, wanted):
-    with lines_of(format="{message}|{function}", **sink) as lines:
+    with Lines(format="{message}|{function}", **sink) as lines:
         everything = Lines(format="{message}")
         for space in spaces(lines) * 3:
             space["load"]()
@@ -289,7 +287,7 @@ def test_a_sink_takes_what_its_filters_say(sink, wanted):
 
 
 def test_routing_where_the_registry_has_no_place(lines):
-    with lines_of(format="{module}", filter_module="m99") as routed:
+    with Lines(format="{module}", filter_module="m99") as routed:
         code = compile("log('x')", "<routed many>", "exec")
         spaces = [{"__name__": f"m{i}", "log": routed.logger.info} for i in range(120)]
         for space in spaces:
@@ -298,7 +296,7 @@ def test_routing_where_the_registry_has_no_place(lines):
 
 
 def test_a_module_with_another_alphabet_is_routed():
-    with lines_of(format="{module}", filter_module="größe") as routed:
+    with Lines(format="{module}", filter_module="größe") as routed:
         code = compile("log('x')", "<alphabet>", "exec")
         names = [*(f"m{i}" for i in range(70)), "größe.unter", "größer", "größe"]
         spaces = [{"__name__": name, "log": routed.logger.info} for name in names]
@@ -308,7 +306,7 @@ def test_a_module_with_another_alphabet_is_routed():
 
 
 def test_sites_cost_nothing_where_no_sink_shows_them():
-    with lines_of(LoggerConfig(level=0), format="{message}") as lines:
+    with Lines(LoggerConfig(level=0), format="{message}") as lines:
         lines.logger.info("x")
         lines.logger.add_sink(SinkConfig(fd=lines.fd, format="{function}"))
         lines.logger.info("y")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from logly.levels import MAX_LEVEL
-from tests.support.tools import run_threads
+from tests.support.threads import run_threads
 
 probe = pytest.importorskip("tests.probe.ring", reason="built with LOGLY_BUILD=probe only")
 Ring = probe.Ring

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from logly import SinkConfig
-from tests.support.sink_tools import make_logger
+from tests.support.loggers import make_logger
 from tests.support.waiting import wait_until
 
 LogRotate = Callable[..., None]

@@ -11,8 +11,8 @@ import pytest
 from logly import Logger, SinkConfig
 from tests.support import ROOT, rsyslog
 from tests.support.lines import parse
+from tests.support.log_files import lines_of
 from tests.support.pages import blocks
-from tests.support.waiting import lines_of
 
 PAGE = ROOT / "docs" / "shippers.md"
 PATTERN = "/srv/app/logs/app*.json"

@@ -11,8 +11,6 @@ import random
 import re
 import shutil
 import struct
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -20,8 +18,11 @@ import pytest
 
 import logly.spool.spools
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig, SpoolError
-from tests.spool.test_spool import COUNTERS, Child, dies, poke, revive, run_recover, spools
 from tests.support import ROOT
+from tests.support.preloads import compiled
+from tests.support.programs import environment, run_program
+from tests.support.spool_child import COUNTERS
+from tests.support.spooling import Child, dies, poke, revive, run_recover, spools
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not logly.spool.spools.boot_id(), reason="spool_fsync is not available here")
@@ -32,13 +33,7 @@ SYNCED_OFFSET, SYNCED_APART = 57344, 4096
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
-    library = tmp_path_factory.mktemp("power") / "power.so"
-    source = ROOT / "tests" / "support" / "power.c"
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
-    return library
+    return compiled(ROOT / "tests" / "support" / "power.c", tmp_path_factory.mktemp("power"))
 
 
 @pytest.fixture
@@ -282,13 +277,13 @@ def test_a_recovery_that_is_killed_begins_again(tmp_path: Path, monkeypatch: pyt
     program = f"""
 import os
 import logly.control.flusher_thread, logly.spool.spools
-from tests.spool.test_spool import revive
+from tests.support.spooling import revive
 from pathlib import Path
 logly.spool.spools.boot_id = lambda: 77
 logly.control.flusher_thread.Flusher.start = lambda self: os._exit(9)
 revive(Path({str(tmp_path)!r}))
 """
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False).returncode == 9
+    run_program(program, returncode=9)
     assert path.exists()
     monkeypatch.setattr(logly.spool.spools, "boot_id", lambda: after)
     assert revive(tmp_path, layout="{message}") == []
@@ -304,11 +299,10 @@ def test_the_command_recovers_what_was_synced(tmp_path: Path) -> None:
 # ---- trouble, and settings
 
 
-def test_a_sync_that_fails_is_told_and_nobody_waits_for_it(tmp_path: Path, shim: Path) -> None:
+def test_a_sync_that_fails_is_told_and_nobody_waits_for_it(tmp_path: Path) -> None:
     source = tmp_path / "fails.c"
     source.write_text("#include <errno.h>\nint fdatasync(int fd) { errno = EIO; return -1; }\n")
-    library = tmp_path / "fails.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    library = compiled(source, tmp_path)
     program = f"""
 from logly import Logger, LoggerConfig, SinkConfig
 told = []
@@ -322,9 +316,7 @@ assert {{error.errno for error in told}} == {{5}}, told
 assert "spool_fsync" in str(told[0])
 assert len(told) < 5, told
 """
-    environment = {**os.environ, "LD_PRELOAD": str(library)}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    run_program(program, env=environment(LD_PRELOAD=str(library)))
     assert (tmp_path / "app.log").read_text() == "".join(f"line {i}\n" for i in range(5000))
     assert spools(tmp_path) == []
 

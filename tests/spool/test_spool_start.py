@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -12,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig, SpoolError
-from tests.spool.test_spool import dies, run_recover, spools
-from tests.support import ROOT
+from tests.support.spooling import dies, spools
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no spools on Windows")
 
@@ -195,36 +193,3 @@ def test_nothing_is_left_where_the_file_system_knows_no_locks(tmp_path: Path, mo
     with pytest.raises(SpoolError, match="No locks"):
         Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool"))
     assert spools(tmp_path) == []
-
-
-# ---- the command
-
-
-def test_recover_into_a_pipe_that_nobody_reads_any_more_ends_at_once_and_keeps_the_rest(tmp_path: Path) -> None:
-    dies(tmp_path, f"for i in range(5000): logger.info('line {{}} {'x' * 100}', i)")
-    command = [sys.executable, "-m", "logly", "recover", str(tmp_path / "app.spool"), "--format", "{message}"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    first = process.stdout.readline()
-    process.stdout.close()
-    errors = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(30) == 1  # and not after the 60 seconds of its own time limit
-    assert first.startswith("line 0 x")
-    assert "Broken pipe" in errors
-    assert "the spool stays" in errors
-    rest = run_recover(tmp_path / "app.spool", "--format", "{message}").stdout.splitlines()
-    assert 0 < len(rest) <= 5000  # a descriptor gets records at least once
-    assert rest == [f"line {i} {'x' * 100}" for i in range(5000 - len(rest), 5000)]
-
-
-def test_recover_with_stdout_closed_says_so(tmp_path: Path) -> None:
-    dies(tmp_path, "logger.info('line')")
-    closing = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    command = [sys.executable, "-c", closing, "-m", "logly", "recover", str(tmp_path / "app.spool")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "stdout is closed" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(spools(tmp_path)) == 1

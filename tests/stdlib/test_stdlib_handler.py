@@ -11,7 +11,6 @@ import logging.handlers
 import os
 import pickle
 import queue
-import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -24,8 +23,9 @@ from hypothesis import strategies as st
 import logly
 from logly import Logger, LoggerConfig, Record, SinkConfig, StdlibHandler, StdlibSink
 from logly._core import registry_counts
-from tests.support import ROOT
-from tests.support.waiting import PATIENCE_S, lines_of
+from tests.support.log_files import lines_of
+from tests.support.programs import run_program
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -332,7 +332,7 @@ def test_a_record_of_another_process_keeps_thread_and_process(bridge: Bridge) ->
     text = bridge.path.with_suffix(".log")
     bridge.logger.add_sink(SinkConfig(path=text, format="{process} {thread} {thread_name}|{message}"))
     bridge.logger.add_sink(SinkConfig(function=seen.append))
-    pickled = subprocess.run([sys.executable, "-c", SENDER], cwd=ROOT, capture_output=True, check=True, timeout=60)
+    pickled = run_program(SENDER, text=False)
     attributes = pickle.loads(pickled.stdout)
     attributes["processName"] = "Spawned-1"
     assert attributes["process"] != os.getpid()

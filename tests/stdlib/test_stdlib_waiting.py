@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logly import Logger, LoggerConfig, Record, SinkConfig, StdlibHandler, StdlibSink
-from tests.support.waiting import PATIENCE_S, assert_books, lines_of, run_ok, wait_until
+from tests.support.log_files import lines_of
+from tests.support.loggers import assert_books
+from tests.support.programs import run_program
+from tests.support.waiting import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,7 +184,7 @@ go.set()
 
 
 def test_dict_config_and_exit_with_a_sink_that_uses_logging(tmp_path: Path) -> None:
-    assert run_ok(DICT_CONFIG, tmp_path / "log") == ""
+    assert run_program(DICT_CONFIG, tmp_path / "log").stdout == ""
     assert lines_of(tmp_path / "log") == [str(i) for i in range(11)]
 
 
@@ -202,7 +205,7 @@ for i in range(500):
 
 @pytest.mark.parametrize("ring", [SMALL, 1 << 20], ids=["full", "empty"])
 def test_exit_writes_what_a_sink_logs_through_logging(tmp_path: Path, ring: int) -> None:
-    assert run_ok(AT_EXIT, tmp_path / "log", ring) == ""
+    assert run_program(AT_EXIT, tmp_path / "log", ring).stdout == ""
     lines = lines_of(tmp_path / "log")
     assert [line for line in lines if not line.startswith("POST")] == [str(i) for i in range(500)]
     assert [line for line in lines if line.startswith("POST")] == [f"POST {i}" for i in range(500)]

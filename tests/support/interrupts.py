@@ -32,7 +32,8 @@ from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import published, sink_ids
 from logly.files.housekeeper import housekeeper
 from tests.probe.interrupts import Cutter, run_out_of_memory  # type: ignore[import-not-found]
-from tests.support.waiting import assert_books, wait_until
+from tests.support.loggers import assert_books
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

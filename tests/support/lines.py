@@ -1,10 +1,11 @@
 """A logger whose lines land in memory, for tests of what lines look like."""
 
+from __future__ import annotations
+
+import builtins
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from logly import Logger, LoggerConfig, SinkConfig
 
@@ -47,18 +48,15 @@ class Lines:
         [one] = self.objects()
         return one
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: builtins.object) -> None:
+        self.close()
+
     def close(self) -> None:
         self.logger.close()
         os.close(self.fd)
-
-
-@contextmanager
-def lines_of(config: LoggerConfig | None = None, **sink: Any) -> Iterator[Lines]:
-    lines = Lines(config, **sink)
-    try:
-        yield lines
-    finally:
-        lines.close()
 
 
 def parse(text: str) -> Any:

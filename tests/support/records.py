@@ -23,3 +23,6 @@ StdlibHandler(logger).handle(far)
 logger.info("x" * LARGE, exc_info=False)  # not in place: a block of its own
 logger.info(f"made {1} by the caller")
 """
+
+#: The same for a logger `logger` that lacks the level.
+WITH_ITS_LEVEL = 'logger.add_level("NOTICE", 35)' + RECORDS_OF_EVERY_KIND.replace("LARGE", "700_000")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.test_unicode import LONG, has_surrogate, strings
+from tests.support.strings import LONG, has_surrogate, strings
 
 probe = pytest.importorskip("tests.probe.text", reason="built with LOGLY_BUILD=probe only")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
@@ -14,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from logly._core import IS_FREE_THREADED
-from tests.support.waiting import lines_of, run_ok, run_python, wait_until
+from tests.support.log_files import lines_of
+from tests.support.programs import run_program, start_program
+from tests.support.waiting import wait_until
 
 HEAD = """
 import os, sys, threading, time, atexit, signal, gc
@@ -43,13 +44,12 @@ for i in range(1000):
 
 
 def test_normal_exit(tmp_path: Path) -> None:
-    run_ok(program(LOG), tmp_path / "log")
+    run_program(program(LOG), tmp_path / "log")
     assert lines_of(tmp_path / "log") == numbered(1000)
 
 
 def test_an_uncaught_exception(tmp_path: Path) -> None:
-    done = run_python(program(LOG + "raise ValueError('mine')"), tmp_path / "log")
-    assert done.returncode == 1
+    done = run_program(program(LOG + "raise ValueError('mine')"), tmp_path / "log", returncode=1)
     assert done.stderr.rstrip().endswith("ValueError: mine")
     assert lines_of(tmp_path / "log") == numbered(1000)
 
@@ -63,7 +63,7 @@ def test_sys_exit_in_a_thread(tmp_path: Path) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == numbered(1000)
 
 
@@ -84,7 +84,7 @@ def test_system_exit_in_a_function_sink_does_not_end_the_flusher(tmp_path: Path)
         time.sleep(0.001)
     assert all(type(error) is SystemExit for error in errors) and len(errors) == 10, errors
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == numbered(10)
 
 
@@ -104,7 +104,7 @@ def test_sigterm_with_a_handler_that_exits(tmp_path: Path) -> None:
         time.sleep(0.001)
     raise AssertionError("the handler did not exit")
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == [*numbered(1000), "terminated"]
 
 
@@ -121,10 +121,7 @@ def test_a_signal_that_kills_leaves_whole_lines_and_all_that_was_flushed(tmp_pat
         logger.info("line {}", i)
         i += 1
     """
-    command = [sys.executable, "-c", program(body), str(tmp_path / "log")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "flushed\n"
+    with start_program(program(body), tmp_path / "log", says="flushed") as process:
         size = (tmp_path / "log").stat().st_size
         wait_until(lambda: (tmp_path / "log").stat().st_size > size + 100_000, "the log to grow")
         process.send_signal(number)
@@ -151,12 +148,9 @@ def test_sigkill_without_the_spool_loses_what_was_logged_in_the_last_flush_inter
         logger.info("{{}}", time.monotonic_ns())
         time.sleep(0.001)
     """
-    command = [sys.executable, "-c", program(body), str(tmp_path / "log")]
     late = []
     for intervals in (0.5, 0.95, 1.5, 1.9, 2.5):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "running\n"
+        with start_program(program(body), tmp_path / "log", says="running") as process:
             size = (tmp_path / "log").stat().st_size
             wait_until(lambda least=size: (tmp_path / "log").stat().st_size > least, "a second write")
             # At another instant between two writes each time.
@@ -188,7 +182,7 @@ def test_daemon_threads_still_logging(tmp_path: Path) -> None:
         time.sleep(0.001)
     """
     for config in ("", "logger = open_logger(); logger.add_sink(SinkConfig(path=path + 's', async_write=False))\n"):
-        run_ok(program(textwrap.dedent(config) + textwrap.dedent(body)), tmp_path / "log")
+        run_program(program(textwrap.dedent(config) + textwrap.dedent(body)), tmp_path / "log")
         lines = lines_of(tmp_path / "log")
         assert len(lines) >= 5000
         for who in range(3):
@@ -213,7 +207,7 @@ def test_a_logger_dropped_by_the_collector(tmp_path: Path) -> None:
     thread.join()
     print(open(path).read().count("\\n"))
     """
-    assert run_ok(program(body), tmp_path / "log") == "1000\n"
+    assert run_program(program(body), tmp_path / "log").stdout == "1000\n"
 
 
 def test_a_logger_dropped_on_its_own_flushers_thread(tmp_path: Path) -> None:
@@ -229,7 +223,7 @@ def test_a_logger_dropped_on_its_own_flushers_thread(tmp_path: Path) -> None:
         box[0].info("line {}", i)
     done.wait(30)
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == numbered(len(lines_of(tmp_path / "log")))
     assert lines_of(tmp_path / "log")
 
@@ -248,7 +242,7 @@ def test_close_from_a_function_sink(tmp_path: Path) -> None:
     assert closed.wait(30)
     logger.info("after")
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == [*numbered(10), "last", "after"]
 
 
@@ -266,7 +260,7 @@ def test_close_from_two_threads_at_once_and_again(tmp_path: Path) -> None:
         assert (stats.emitted, stats.written) == (1, 1), stats
         assert logger.close()
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == ["line"] * 50
 
 
@@ -280,7 +274,7 @@ def test_logging_after_close_is_synchronous(tmp_path: Path) -> None:
     logger.info("line 10")
     assert logger.flush()
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == numbered(11)
 
 
@@ -295,7 +289,7 @@ def test_del_and_atexit_at_shutdown(tmp_path: Path) -> None:
     atexit.register(logger.info, "atexit registered after")
     """
     before = "import atexit\natexit.register(lambda: logger.info('atexit registered before'))\n"
-    run_ok(before + program(body), tmp_path / "log")
+    run_program(before + program(body), tmp_path / "log")
     lines = lines_of(tmp_path / "log")
     assert lines[:3] == ["start", "atexit registered after", "atexit registered before"]
     assert lines[3:] in (["del"], ["del"] * 2)
@@ -308,7 +302,7 @@ def test_a_logger_made_after_atexit(tmp_path: Path) -> None:
         other.info("late")
     """
     before = "import atexit\natexit.register(lambda: late())\n"
-    run_ok(before + program(body), tmp_path / "log")
+    run_program(before + program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == ["late"]
 
 
@@ -324,8 +318,7 @@ def test_the_interpreter_ends_while_the_flusher_is_in_python_code(tmp_path: Path
     entered.wait(30)
     logger.info("line 1")
     """
-    done = run_python(program(body), tmp_path / "log")
-    assert done.returncode == 0, done.stderr
+    run_program(program(body), tmp_path / "log", may_complain=True)
     # The function never gets the second record; the file has it.
     assert lines_of(tmp_path / "log") == numbered(2)
 
@@ -338,8 +331,7 @@ def test_exit_does_not_wait_for_ever_for_a_stalled_pipe(tmp_path: Path) -> None:
     for i in range(10000):
         logger.info("line {}", i)
     """
-    done = run_python(program(body), tmp_path / "log")
-    assert done.returncode == 0, done.stderr
+    done = run_program(program(body), tmp_path / "log", may_complain=True)
     assert "could not be written before the logger was closed" in done.stderr
     assert lines_of(tmp_path / "log") == numbered(10000)
 
@@ -361,7 +353,7 @@ def test_a_sub_interpreter_works_or_says_clearly_that_it_does_not(tmp_path: Path
         interpreters.destroy(one)
     logger.info("after")
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == ["before", "after"]
 
 
@@ -400,8 +392,7 @@ logger.info("start")
 def test_a_late_del_logs_to_a_sink_that_wants_python(kind: str, tmp_path: Path) -> None:
     """Nothing can be imported by then; a sink whose Python failed for that was tried again for ever."""
     path = tmp_path / "log"
-    done = run_python(LATE, path, kind)
-    assert done.returncode == 0, done.stderr
+    done = run_program(LATE, path, kind, may_complain=True)
     texts = {"console": done.stderr, "stream": done.stderr, "function": (tmp_path / "log.seen").read_text()}
     lines = (texts.get(kind) or path.read_text()).splitlines()
     wanted = ["start", "late 1", "field", "exception"]
@@ -428,5 +419,5 @@ def test_what_a_sinks_function_refers_to_is_finalized(tmp_path: Path) -> None:
     flusher.on_end = end_slowly
     logger.info("start")
     """
-    run_ok(program(body), tmp_path / "log")
+    run_program(program(body), tmp_path / "log")
     assert lines_of(tmp_path / "log") == ["start", "late"]

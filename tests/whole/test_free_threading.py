@@ -4,110 +4,49 @@ Everything here holds for both kinds of CPython; what concerns rings of threads 
 """
 
 import collections
-import itertools
 import os
-import subprocess
 import sys
-import sysconfig
 import threading
-from pathlib import Path
 
 import pytest
 
-from logly import ConfigError, Logger, LoggerConfig, SinkConfig
-
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-needs_free_threading = pytest.mark.skipif(not FREE_THREADED, reason="one ring: this CPython has a GIL")
-THREADS = 6
-RECORDS = 2_000
-
-
-def in_threads(*functions):
-    """Runs them at the same time; raises what one of them raised."""
-    start = threading.Barrier(len(functions))
-    errors = []
-
-    def run(function):
-        try:
-            start.wait(60)
-            function()
-        except BaseException as error:  # noqa: BLE001  # raised again on the test's thread
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(300)
-        assert not thread.is_alive(), "a thread hangs"
-    if errors:
-        raise errors[0]
-
-
-def writer(logger, name, records=RECORDS):
-    def write():
-        for i in range(records):
-            logger.info("{} {}", name, i)
-
-    return write
-
-
-def writers(logger, records=RECORDS):
-    return [writer(logger, name, records) for name in range(THREADS)]
-
-
-def file_logger(path: Path, *, layout="{message}", ring=65536, **settings) -> Logger:
-    logger = Logger(LoggerConfig(auto_sink=False, async_buffer_size=ring, **settings))
-    logger.add_sink(SinkConfig(path=path, format=layout))
-    return logger
-
-
-def of_threads(lines):
-    """The numbers that each thread has written, in the order of the lines."""
-    numbers = collections.defaultdict(list)
-    for line in lines:
-        name, number = line.split()[-2:]
-        numbers[int(name)].append(int(number))
-    return numbers
-
-
-def assert_complete(lines, threads=THREADS, records=RECORDS):
-    """Every record once, each thread's in the order in which it was logged."""
-    numbers = of_threads(lines)
-    assert sorted(numbers) == list(range(threads))
-    for written in numbers.values():
-        assert written == list(range(records))
-
-
-def assert_balanced(logger, emitted=None):
-    stats = logger.stats()
-    assert stats.emitted == stats.written + stats.dropped + stats.failed + stats.pending
-    if emitted is not None:
-        assert (stats.emitted, stats.written, stats.pending) == (emitted, emitted, 0)
+from logly import Logger, LoggerConfig, SinkConfig
+from tests.support.loggers import assert_books, file_logger
+from tests.support.many_threads import (
+    FREE_THREADED,
+    RECORDS,
+    RING,
+    THREADS,
+    assert_complete,
+    needs_free_threading,
+    of_threads,
+    writers,
+)
+from tests.support.programs import run_python
+from tests.support.threads import run_threads
 
 
 def test_importing_leaves_the_gil_off():
     if not FREE_THREADED:
         pytest.skip("this CPython has a GIL")
     code = "import sys, logly; logly.Logger; print(sys._is_gil_enabled())"
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert result.stdout.strip() == "False"
+    assert run_python("-W", "error", "-c", code).stdout.strip() == "False"
 
 
 def test_each_record_once_and_each_thread_in_order(tmp_path):
-    logger = file_logger(tmp_path / "a.log")
-    in_threads(*writers(logger))
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=RING)
+    run_threads(*writers(logger))
     assert logger.flush(60)
     assert_complete((tmp_path / "a.log").read_text().splitlines())
-    assert_balanced(logger, THREADS * RECORDS)
+    assert_books(logger, THREADS * RECORDS)
     logger.close()
 
 
 def test_lines_of_several_threads_are_ordered_by_time_stamp(tmp_path):
-    logger = file_logger(tmp_path / "a.log", layout="{time:YYYY-MM-DD HH:mm:ss.SSSSSSSSS} {message}")
-    in_threads(*writers(logger))
+    logger = file_logger(
+        tmp_path / "a.log", layout="{time:YYYY-MM-DD HH:mm:ss.SSSSSSSSS} {message}", async_buffer_size=RING
+    )
+    run_threads(*writers(logger))
     assert logger.flush(60)
     stamps = [line[:29] for line in (tmp_path / "a.log").read_text().splitlines()]
     assert len(stamps) == THREADS * RECORDS
@@ -116,7 +55,7 @@ def test_lines_of_several_threads_are_ordered_by_time_stamp(tmp_path):
 
 
 def test_records_that_take_turns_come_out_in_turn(tmp_path):
-    logger = file_logger(tmp_path / "a.log")
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=RING)
     turns = [threading.Semaphore(1), threading.Semaphore(0)]
 
     def take_turns(me):
@@ -125,23 +64,23 @@ def test_records_that_take_turns_come_out_in_turn(tmp_path):
             logger.info("0 {}", i)
             turns[1 - me].release()
 
-    in_threads(lambda: take_turns(0), lambda: take_turns(1))
+    run_threads(lambda: take_turns(0), lambda: take_turns(1))
     assert logger.flush(60)
     assert (tmp_path / "a.log").read_text().splitlines() == [f"0 {i}" for i in range(600)]
     logger.close()
 
 
 def test_a_small_ring_blocks_and_loses_nothing(tmp_path):
-    logger = file_logger(tmp_path / "a.log", ring=4096)
-    in_threads(*writers(logger))
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=4096)
+    run_threads(*writers(logger))
     assert logger.flush(60)
     assert_complete((tmp_path / "a.log").read_text().splitlines())
     logger.close()
 
 
 def test_drops_are_counted_exactly(tmp_path):
-    logger = file_logger(tmp_path / "a.log", ring=4096, overflow="drop")
-    in_threads(*writers(logger))
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=4096, overflow="drop")
+    run_threads(*writers(logger))
     assert logger.flush(60)
     stats = logger.stats()
     lines = [line for line in (tmp_path / "a.log").read_text().splitlines() if "dropped" not in line]
@@ -153,20 +92,20 @@ def test_drops_are_counted_exactly(tmp_path):
 
 
 def test_large_messages_of_several_threads(tmp_path):
-    logger = file_logger(tmp_path / "a.log", ring=8192)
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=8192)
 
     def write(name):
         for i in range(50):
             logger.info("{} {} {}", "x" * 10_000, name, i)
 
-    in_threads(*[lambda name=name: write(name) for name in range(4)])
+    run_threads(*[lambda name=name: write(name) for name in range(4)])
     assert logger.flush(60)
     assert_complete((tmp_path / "a.log").read_text().splitlines(), 4, 50)
     logger.close()
 
 
 def test_every_call_site_and_template_is_registered_by_many_threads_at_once(tmp_path):
-    logger = file_logger(tmp_path / "a.log", layout="{function}:{lineno} {message}")
+    logger = file_logger(tmp_path / "a.log", layout="{function}:{lineno} {message}", async_buffer_size=RING)
     names = [f"site_{tmp_path.name}_{i}".replace("-", "_") for i in range(60)]
     functions = []
     for name in names:
@@ -178,7 +117,7 @@ def test_every_call_site_and_template_is_registered_by_many_threads_at_once(tmp_
         for function in functions:
             function(1)
 
-    in_threads(*[call_all] * THREADS)
+    run_threads(*[call_all] * THREADS)
     assert logger.flush(60)
     lines = collections.Counter((tmp_path / "a.log").read_text().splitlines())
     assert lines == {f"{name}:2 {name} 1": THREADS for name in names}
@@ -186,7 +125,7 @@ def test_every_call_site_and_template_is_registered_by_many_threads_at_once(tmp_
 
 
 def test_sinks_come_and_go_under_load(tmp_path):
-    logger = file_logger(tmp_path / "a.log")
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=RING)
     done = threading.Event()
 
     def change():
@@ -196,7 +135,7 @@ def test_sinks_come_and_go_under_load(tmp_path):
             logger.disable_sink(sink)
             logger.enable_sink(sink)
             assert logger.remove_sink(sink)
-            assert_balanced(logger)
+            assert_books(logger)
         done.set()
 
     def look():
@@ -207,7 +146,7 @@ def test_sinks_come_and_go_under_load(tmp_path):
                 except KeyError:
                     continue  # it went in between
 
-    in_threads(*writers(logger), change, look)
+    run_threads(*writers(logger), change, look)
     assert logger.flush(60)
     assert_complete((tmp_path / "a.log").read_text().splitlines())
     for i in range(30):
@@ -217,7 +156,7 @@ def test_sinks_come_and_go_under_load(tmp_path):
 
 
 def test_settings_change_under_load(tmp_path):
-    logger = file_logger(tmp_path / "a.log")
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=RING)
 
     def change():
         for i in range(40):
@@ -225,23 +164,23 @@ def test_settings_change_under_load(tmp_path):
             logger.configure(LoggerConfig(auto_sink=False, async_buffer_size=size, async_flush_interval=interval))
             logger.add_level(f"LEVEL{i % 10}", 60 + i % 10)
             assert logger.is_enabled_for(60 + i % 10)
-            assert_balanced(logger)
+            assert_books(logger)
 
-    in_threads(*writers(logger), change, change)
+    run_threads(*writers(logger), change, change)
     assert logger.flush(60)
     assert_complete((tmp_path / "a.log").read_text().splitlines())
-    assert_balanced(logger, THREADS * RECORDS)
+    assert_books(logger, THREADS * RECORDS)
     logger.close()
 
 
 def test_new_levels_by_number_from_many_threads(tmp_path):
-    logger = file_logger(tmp_path / "a.log", layout="{level} {message}")
+    logger = file_logger(tmp_path / "a.log", layout="{level} {message}", async_buffer_size=RING)
 
     def log_levels():
         for number in range(100, 130):
             logger.log(number, "here")
 
-    in_threads(*[log_levels] * THREADS)
+    run_threads(*[log_levels] * THREADS)
     assert logger.flush(60)
     lines = collections.Counter((tmp_path / "a.log").read_text().splitlines())
     assert lines == {f"LEVEL {number} here": THREADS for number in range(100, 130)}
@@ -249,7 +188,7 @@ def test_new_levels_by_number_from_many_threads(tmp_path):
 
 
 def test_bound_and_contextual_fields_stay_with_their_thread(tmp_path):
-    logger = file_logger(tmp_path / "a.log", layout="{bound} {context} {message}")
+    logger = file_logger(tmp_path / "a.log", layout="{bound} {context} {message}", async_buffer_size=RING)
 
     def write(name):
         child = logger.bind(bound=name)
@@ -257,7 +196,7 @@ def test_bound_and_contextual_fields_stay_with_their_thread(tmp_path):
             with logger.contextualize(context=name * 1000 + i):
                 child.info("{}", i)
 
-    in_threads(*[lambda name=name: write(name) for name in range(THREADS)])
+    run_threads(*[lambda name=name: write(name) for name in range(THREADS)])
     assert logger.flush(60)
     lines = (tmp_path / "a.log").read_text().splitlines()
     assert sorted(lines) == sorted(f"{n} {n * 1000 + i} {i}" for n in range(THREADS) for i in range(300))
@@ -265,7 +204,7 @@ def test_bound_and_contextual_fields_stay_with_their_thread(tmp_path):
 
 
 def test_a_flush_covers_what_its_thread_had_logged(tmp_path):
-    logger = file_logger(tmp_path / "a.log", async_flush_interval=10_000)
+    logger = file_logger(tmp_path / "a.log", async_flush_interval=10_000, async_buffer_size=RING)
 
     def write_and_flush(name):
         for i in range(40):
@@ -274,7 +213,7 @@ def test_a_flush_covers_what_its_thread_had_logged(tmp_path):
             written = of_threads((tmp_path / "a.log").read_text().splitlines()[-10_000:])
             assert written[name][-1] == i
 
-    in_threads(*[lambda name=name: write_and_flush(name) for name in range(3)])
+    run_threads(*[lambda name=name: write_and_flush(name) for name in range(3)])
     logger.close()
 
 
@@ -287,19 +226,19 @@ def test_a_synchronous_sink_has_the_line_when_the_call_returns(tmp_path):
             logger.info("{} {}", name, i)
             assert of_threads((tmp_path / "a.log").read_text().splitlines())[name][-1] == i
 
-    in_threads(*[lambda name=name: write(name) for name in range(3)])
+    run_threads(*[lambda name=name: write(name) for name in range(3)])
     assert_complete((tmp_path / "a.log").read_text().splitlines(), 3, 100)
     logger.close()
 
 
 def test_function_sinks_and_filters_under_load(tmp_path):
     seen = []
-    logger = file_logger(tmp_path / "a.log")
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=RING)
     logger.add_sink(SinkConfig(function=lambda record: seen.append(record.message)))
     logger.add_sink(
         SinkConfig(path=tmp_path / "b.log", format="{message}", filter=lambda record: record.message.endswith("7"))
     )
-    in_threads(*writers(logger, 300))
+    run_threads(*writers(logger, 300))
     assert logger.flush(60)
     assert_complete(seen, records=300)
     expected = sorted(f"{name} {i}" for name in range(THREADS) for i in range(300) if i % 10 == 7)
@@ -308,7 +247,7 @@ def test_function_sinks_and_filters_under_load(tmp_path):
 
 
 def test_close_in_the_middle_loses_nothing(tmp_path):
-    logger = file_logger(tmp_path / "a.log")
+    logger = file_logger(tmp_path / "a.log", async_buffer_size=RING)
     half_way = threading.Barrier(THREADS + 1)
 
     def write(name):
@@ -321,15 +260,15 @@ def test_close_in_the_middle_loses_nothing(tmp_path):
         half_way.wait(60)
         logger.close()
 
-    in_threads(*[lambda name=name: write(name) for name in range(THREADS)], close)
+    run_threads(*[lambda name=name: write(name) for name in range(THREADS)], close)
     assert logger.flush(60)
     assert_complete((tmp_path / "a.log").read_text().splitlines())
-    assert_balanced(logger, THREADS * RECORDS)
+    assert_books(logger, THREADS * RECORDS)
 
 
 def test_many_loggers_in_one_thread_and_threads_that_outlive_them(tmp_path):
     release, logged = threading.Event(), threading.Semaphore(0)
-    loggers = [file_logger(tmp_path / f"{i}.log", ring=4096) for i in range(8)]
+    loggers = [file_logger(tmp_path / f"{i}.log", async_buffer_size=4096) for i in range(8)]
 
     def write():
         for turn in range(20):
@@ -340,7 +279,7 @@ def test_many_loggers_in_one_thread_and_threads_that_outlive_them(tmp_path):
         # Rings of loggers that are gone are given up here.
         own.info("after")
 
-    own = file_logger(tmp_path / "own.log")
+    own = file_logger(tmp_path / "own.log", async_buffer_size=RING)
     threads = [threading.Thread(target=write) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -358,218 +297,6 @@ def test_many_loggers_in_one_thread_and_threads_that_outlive_them(tmp_path):
     assert (tmp_path / "own.log").read_text().splitlines() == ["after"] * 3
     for i in range(8):
         assert len((tmp_path / f"{i}.log").read_text().splitlines()) == 60
-
-
-def ring_count(logger):
-    return logger._controller.core.ring_count()
-
-
-@needs_free_threading
-def test_rings_of_ended_threads_are_reclaimed(tmp_path):
-    logger = file_logger(tmp_path / "a.log", ring=65536)
-    most = 0
-    for batch in range(100):
-        threads = [threading.Thread(target=logger.info, args=("{} {}", 0, 10 * batch + i)) for i in range(10)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        most = max(most, ring_count(logger))
-    assert logger.flush(60)
-    assert sorted(of_threads((tmp_path / "a.log").read_text().splitlines())[0]) == list(range(1000))
-    assert most <= 20  # not a ring for each of 1000 threads
-    logger.info("{} {}", 0, 1000)
-    assert logger.flush(60)
-    assert ring_count(logger) <= 1 + 1  # this thread's, and the flusher's if it has logged
-    logger.close()
-
-
-@needs_free_threading
-def test_each_thread_has_a_ring_of_its_own(tmp_path):
-    logger = file_logger(tmp_path / "a.log")
-    all_logged = threading.Barrier(THREADS + 1)
-    counted = threading.Event()
-
-    def write():
-        logger.info("{} {}", 0, 0)
-        all_logged.wait(60)
-        assert counted.wait(60)
-
-    threads = [threading.Thread(target=write) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    all_logged.wait(60)
-    count = ring_count(logger)
-    counted.set()
-    for thread in threads:
-        thread.join(60)
-    assert count == THREADS
-    logger.close()
-
-
-# ---- a spool: one ring for all threads
-
-
-def spool_logger(folder, **settings):
-    logger = Logger(LoggerConfig(auto_sink=False, spool=folder / "app.spool", **settings))
-    logger.add_sink(SinkConfig(path=folder / "a.log", format="{message}"))
-    return logger
-
-
-@pytest.mark.parametrize("ring", [4096, 1 << 20])
-def test_threads_share_the_ring_of_a_spool(tmp_path, ring):
-    logger = spool_logger(tmp_path, async_buffer_size=ring)
-    in_threads(*writers(logger))
-    assert logger.flush(60)
-    assert ring_count(logger) == 1
-    assert_complete((tmp_path / "a.log").read_text().splitlines())
-    assert_balanced(logger, THREADS * RECORDS)
-    logger.close()
-    assert list(tmp_path.glob("app.spool*")) == []
-
-
-def test_lines_are_ordered_by_time_stamp_in_the_ring_of_a_spool(tmp_path):
-    logger = Logger(LoggerConfig(auto_sink=False, spool=tmp_path / "app.spool"))
-    logger.add_sink(SinkConfig(path=tmp_path / "a.log", format="{time:YYYY-MM-DD HH:mm:ss.SSSSSSSSS}"))
-    in_threads(*writers(logger))
-    assert logger.flush(60)
-    stamps = (tmp_path / "a.log").read_text().splitlines()
-    assert len(stamps) == THREADS * RECORDS
-    assert stamps == sorted(stamps)
-    logger.close()
-
-
-def test_a_flush_ends_while_threads_fill_the_ring_of_a_spool(tmp_path):
-    logger = spool_logger(tmp_path, async_buffer_size=8192)
-    stop = threading.Event()
-
-    def work(number):
-        for i in itertools.count():
-            logger.info("{} {}", number, i)
-            if stop.is_set():
-                return
-
-    def written():
-        # As much as there is now: the file grows while it is read, and may do so faster.
-        return os.stat(tmp_path / "a.log").st_size
-
-    def flush():
-        try:
-            for i in range(50):
-                before = written()
-                logger.info("mark {}", i)
-                assert logger.flush(60)
-                with open(tmp_path / "a.log", "rb") as file:
-                    file.seek(before)
-                    assert f"mark {i}\n".encode() in file.read(written() - before)
-        finally:
-            stop.set()
-
-    in_threads(flush, lambda: work(0), lambda: work(1))
-    logger.close()
-
-
-def test_a_spool_comes_and_goes_while_threads_log(tmp_path):
-    """From a spool to rings of the threads' own, under load: nothing is lost, each thread's records stay in order."""
-    logger = spool_logger(tmp_path, async_buffer_size=8192)
-
-    def leave():
-        logger.configure(LoggerConfig(auto_sink=False, async_buffer_size=8192))
-        assert logger.flush(60)
-
-    in_threads(leave, *writers(logger))
-    assert logger.flush(60)
-    assert_complete((tmp_path / "a.log").read_text().splitlines())
-    assert_balanced(logger, THREADS * RECORDS)
-    assert list(tmp_path.glob("app.spool*")) == []
-    # The threads have ended, and this one's ring is given up for it.
-    logger.info("0 -1")
-    logger.configure(LoggerConfig(auto_sink=False, spool=tmp_path / "other.spool"))
-    assert [path.name for path in tmp_path.glob("other.spool*")] == [f"other.spool.{os.getpid()}"]
-    logger.close()
-
-
-@needs_free_threading
-def test_a_spool_is_refused_where_other_threads_have_rings_and_the_reason_is_told(tmp_path):
-    logger = file_logger(tmp_path / "a.log")
-    logged, refused = threading.Event(), threading.Event()
-
-    def work():
-        logger.info("has a ring")
-        logged.set()
-        refused.wait(60)
-        logger.info("still has it")
-
-    def configure():
-        logged.wait(60)
-        try:
-            with pytest.raises(ConfigError, match="name it before other threads log") as caught:
-                logger.configure(LoggerConfig(spool=tmp_path / "app.spool"))
-            assert caught.value.field == "spool"
-            assert list(tmp_path.glob("app.spool*")) == []
-        finally:
-            refused.set()
-
-    in_threads(work, configure)
-    logger.close()
-    assert (tmp_path / "a.log").read_text() == "has a ring\nstill has it\n"
-
-
-def test_new_levels_and_templates_while_a_spool_is_begun_are_in_it(tmp_path):
-    """What is named while others log is in the spool before a record says its number."""
-    source = f"""
-import os, threading
-from logly import ConfigError, Logger, LoggerConfig, SinkConfig
-logger = Logger(LoggerConfig(spool={str(tmp_path / "app.spool")!r}, async_flush_interval=3_600_000, flush_level=None))
-logger.add_sink(SinkConfig(path={str(tmp_path / "a.log")!r}, format="{{level}} {{message}}"))
-def work(number):
-    for i in range(200):
-        logger.add_level(f"T{{number}}", 30 + number)
-        logger.log(f"T{{number}}", f"{{number}} template {{i}} {{{{}}}}", i)
-threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-os._exit(1)
-"""
-    subprocess.run([sys.executable, "-c", source], timeout=60, check=False)
-    logger = spool_logger(tmp_path)
-    with logger:
-        assert logger.flush(60)
-    lines = (tmp_path / "a.log").read_text().splitlines()
-    assert sorted(lines) == sorted(f"{number} template {i} {i}" for number in range(4) for i in range(200))
-
-
-@pytest.mark.skipif(FREE_THREADED, reason="each thread has a ring: this CPython has no GIL")
-def test_with_a_gil_there_is_one_ring_for_all(tmp_path):
-    logger = file_logger(tmp_path / "a.log")
-    in_threads(*writers(logger, 100))
-    assert ring_count(logger) == 1
-    logger.close()
-
-
-def resident_kib():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
-
-@pytest.mark.nightly
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-def test_memory_is_flat_over_ten_thousand_short_threads(tmp_path):
-    logger = file_logger(tmp_path / "a.log", ring=1 << 20)
-
-    def run(threads):
-        for i in range(threads):
-            thread = threading.Thread(target=logger.info, args=("{} {}", 0, i))
-            thread.start()
-            thread.join(60)
-        assert logger.flush(60)
-
-    run(500)
-    before = resident_kib()
-    run(10_000)
-    assert resident_kib() - before < 8 * 1024  # eight rings, not ten thousand
-    assert len((tmp_path / "a.log").read_text().splitlines()) == 10_500
-    logger.close()
 
 
 @needs_free_threading

@@ -1,10 +1,9 @@
-"""From the first record to the last: close, exit, the collector, settings that change under load, synchronous sinks."""
+"""From the first record to the last: close, exit, the collector, settings that change under load, odd uses."""
 
 import copy
 import gc
 import os
 import pickle
-import re
 import signal
 import sys
 import threading
@@ -15,15 +14,10 @@ import pytest
 
 import logly
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.tools import file_logger, run_program, run_threads
-from tests.support.waiting import assert_books, wait_until
-
-needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-
-
-def flusher_threads(name: str) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == f"logly-flusher-{name}"]
-
+from tests.support.loggers import assert_books, file_logger
+from tests.support.programs import run_program
+from tests.support.threads import flusher_threads, run_threads
+from tests.support.waiting import wait_until
 
 # ---- close
 
@@ -138,8 +132,7 @@ def make(**config):
 
 def lines_of_program(folder: Path, text: str) -> list[str]:
     path = folder / "exit.log"
-    done = run_program(PRELUDE + text, str(path))
-    assert done.stderr == ""
+    run_program(PRELUDE + text, path)
     return path.read_text().splitlines()
 
 
@@ -291,98 +284,6 @@ def test_stats_balance_at_every_moment(tmp_path: Path) -> None:
         assert stats.pending == 0
 
 
-# ---- when it is written
-
-
-def test_a_record_of_flush_level_is_written_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    with file_logger(path, async_flush_interval=600_000) as logger:
-        logger.info("first, which starts the flusher")
-        assert logger.flush(30)
-        logger.info("waits")
-        logger.error("does not wait")
-        wait_until(lambda: path.read_text().endswith("waits\ndoes not wait\n"), "the write")
-
-
-def test_interval_0_writes_as_soon_as_possible(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    with file_logger(path, async_flush_interval=0) as logger:
-        for i in range(50):
-            logger.info("{}", i)
-            wait_until(lambda: path.exists() and path.read_text().endswith(f"{i}\n"), "the write")  # noqa: B023
-
-
-def test_an_interval_is_enough_to_be_written(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    with file_logger(path, async_flush_interval=20) as logger:
-        logger.info("one")
-        wait_until(lambda: path.read_text() == "one\n", "the write")
-
-
-@pytest.mark.parametrize("layout", ["{message}", "{module} {thread_name} {message}", "{time} {message}"])
-def test_a_synchronous_record_is_in_the_file_when_the_call_returns(tmp_path: Path, layout: str) -> None:
-    path = tmp_path / "a.log"
-    with file_logger(path, layout=layout, sink={"async_write": False}) as logger:
-        for i in range(100):
-            logger.info("sync {}", i) if i % 2 else logger.info("sync {}", i, extra=[i])
-            assert path.read_text().endswith(f"sync {i}\n")
-        logger.info("x" * 3_000_000)
-        assert path.stat().st_size > 3_000_000
-        assert logger.stats().pending == 0
-
-
-def test_synchronous_records_of_several_threads(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-
-    def write(logger: Logger, thread: int) -> None:
-        with path.open() as file:
-            for i in range(300):
-                logger.info("{} {}", thread, i)
-                assert f"{thread} {i}\n" in file.read()
-
-    path.touch()
-    with file_logger(path, sink={"async_write": False}) as logger:
-        run_threads(*(lambda t=t: write(logger, t) for t in range(4)))
-        assert logger.stats().written == 1200
-
-
-def test_synchronous_and_asynchronous_sinks_together(tmp_path: Path) -> None:
-    at_once, later = tmp_path / "at_once.log", tmp_path / "later.log"
-    with file_logger(at_once, sink={"async_write": False}, async_flush_interval=600_000) as logger:
-        logger.add_sink(SinkConfig(path=later, format="{level} {message}"))
-        for i in range(500):
-            logger.info("{}", i)
-            assert at_once.read_text().endswith(f"{i}\n")
-        assert logger.flush(30)
-        assert later.read_text() == "".join(f"INFO {i}\n" for i in range(500))
-
-
-# ---- idle
-
-
-def switches_of(thread: threading.Thread) -> int:
-    text = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
-    return sum(map(int, re.findall(r"voluntary_ctxt_switches:\s*(\d+)", text)))
-
-
-@needs_proc
-def test_an_idle_logger_hardly_wakes(tmp_path: Path) -> None:
-    with Logger(LoggerConfig(async_flush_interval=600_000), name="idle") as idle:
-        idle.add_sink(SinkConfig(path=tmp_path / "idle.log"))
-        idle.info("one")
-        assert idle.flush(30)
-        wait_until(lambda: flusher_threads("idle"), "the start of the flusher")
-        (thread,) = flusher_threads("idle")
-        before = switches_of(thread)
-        # The window is as long as another logger takes for this.
-        with file_logger(tmp_path / "busy.log", async_flush_interval=1) as busy:
-            for i in range(50):
-                busy.info("{}", i)
-                assert busy.flush(30)
-            wait_until(lambda: busy.stats().pending == 0)
-        assert switches_of(thread) - before <= 20
-
-
 # ---- several, and odd uses
 
 
@@ -404,7 +305,7 @@ def test_loggers_are_independent(tmp_path: Path) -> None:
 def test_the_ready_made_logger() -> None:
     assert isinstance(logly.logger, Logger)
     assert logly.logger is logly.logger
-    done = run_program("import sys, logly\nlogly.logger.info('to the console {}', 1)\n")
+    done = run_program("import sys, logly\nlogly.logger.info('to the console {}', 1)\n", may_complain=True)
     assert "to the console 1" in done.stderr
 
 
@@ -473,7 +374,7 @@ def test_logging_from_the_function_of_a_sink_does_not_hang(tmp_path: Path) -> No
     assert (tmp_path / "a.log").read_text() == "outside\n"
 
 
-@needs_proc
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_signal_handler_may_log(tmp_path: Path) -> None:
     import signal
 

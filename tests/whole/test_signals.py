@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.support.waiting import lines_of, run_ok, wait_until
+from tests.support.log_files import lines_of
+from tests.support.programs import run_program, start_program
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -53,10 +54,7 @@ def test_ctrl_c_at_any_moment(tmp_path: Path, mode: str) -> None:
     random = Random(mode)
     for attempt in range(3):
         path = tmp_path / f"{attempt}.log"
-        command = [sys.executable, "-c", INTERRUPTED, str(path), mode]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+        with start_program(INTERRUPTED, path, mode, says="ready", stderr=subprocess.PIPE) as process:
             goal = random.randrange(200_000)
             wait_until(lambda path=path, goal=goal: path.exists() and path.stat().st_size >= goal, "the log to grow")
             process.send_signal(signal.SIGINT)
@@ -108,7 +106,7 @@ print(i, handled)
 @pytest.mark.parametrize("mode", ["async", "sync", "flush"])
 def test_a_storm_of_signals_whose_handler_logs(tmp_path: Path, mode: str, ring: int) -> None:
     path = tmp_path / "storm.log"
-    main, handled = map(int, run_ok(STORM, path, mode, ring).split())
+    main, handled = map(int, run_program(STORM, path, mode, ring).stdout.split())
     lines = lines_of(path)
     assert [line for line in lines if line.startswith("handler ")] == [f"handler {i}" for i in range(handled)]
     assert [int(line.split()[1]) for line in lines if line.startswith("main ")] == list(range(main))
@@ -130,4 +128,4 @@ def test_ctrl_c_ends_a_flush_that_waits(tmp_path: Path) -> None:
             print("interrupted", flush=True)
         os._exit(0)
     """)
-    assert run_ok(program) == "interrupted\n"
+    assert run_program(program).stdout == "interrupted\n"

@@ -15,7 +15,9 @@ from typing import NamedTuple
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from tests.support.waiting import assert_books, lines_of, wait_until
+from tests.support.log_files import lines_of
+from tests.support.loggers import assert_books
+from tests.support.waiting import wait_until
 
 RECORDS = int(os.environ.get("LOGLY_SOAK_RECORDS", "100_000_000"))
 THREADS = 2

@@ -1,15 +1,14 @@
-"""What several tests of sinks need: loggers that are closed, lines of rotated files."""
+"""What is in log files, the rotated ones included."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-from logly import Logger, LoggerConfig
 
 
-def make_logger(**settings: Any) -> Logger:
-    """A logger without a console, whose flusher does not let records lie."""
-    return Logger(LoggerConfig(**{"auto_sink": False, "async_flush_interval": 5, **settings}))
+def lines_of(path: Path) -> list[str]:
+    """The whole lines of a file; that it ends at a line boundary is part of the test."""
+    text = path.read_bytes()
+    assert text == b"" or text.endswith(b"\n"), text[-200:]
+    return text.decode().splitlines()
 
 
 def rotated_files(path: Path) -> list[Path]:
@@ -40,12 +39,3 @@ def first_difference(found: Sequence[int], expected: Sequence[int]) -> str:
         if one != other:
             return f"{one} instead of {other} at {place}"
     return f"{len(found)} instead of {len(expected)}"
-
-
-def run_threads(work: Callable[[int], None], count: int) -> None:
-    """Runs ``work(0)`` to ``work(count - 1)`` at the same time; what one raises is raised here."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(count) as pool:
-        for done in [pool.submit(work, index) for index in range(count)]:
-            done.result(timeout=300)

@@ -1,0 +1,38 @@
+"""`python -m logly demo`: it counts its lines, and writes over nothing."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import run_module
+
+pytestmark = pytest.mark.smoke
+
+
+def run_demo(folder: Path, *arguments: object, returncode: int = 0) -> "subprocess.CompletedProcess[str]":
+    return run_module("logly", "demo", "--lines", 2000, *arguments, cwd=folder, returncode=returncode)
+
+
+def test_the_demo_counts_its_lines_and_can_be_run_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = run_demo(tmp_path)
+        assert len((tmp_path / "logs" / "async.log").read_text().splitlines()) == 2000
+    assert "2,000 lines from 4 threads" in done.stdout
+
+
+def test_the_demo_writes_over_no_file_and_into_no_folder(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.log"
+    mine.write_text("precious\n")
+    done = run_demo(tmp_path, "--path", mine, returncode=2)
+    assert done.stderr == f"demo: {mine}: File exists\n"
+    assert mine.read_text() == "precious\n"
+    done = run_demo(tmp_path, "--path", tmp_path, returncode=2)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_wants_a_line_for_each_thread(tmp_path: Path) -> None:
+    done = run_demo(tmp_path, "--threads", 2001, returncode=2)
+    assert done.stdout == ""
+    assert done.stderr == "demo: at least one thread, and a line for each\n"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,78 @@
+"""`python -m logly recover`: into which output, what stays, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import run_program, start_python
+from tests.support.spooling import dies, run_recover, spools
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no spools on Windows")
+
+
+def test_recover_prints_what_was_left_and_removes_it(tmp_path: Path) -> None:
+    dies(tmp_path, "for i in range(5): logger.info('line {}', i)")
+    result = run_recover(tmp_path / "app.spool", "--format", "{message}")
+    assert result.stdout == "".join(f"line {i}\n" for i in range(5))
+    assert spools(tmp_path) == []
+    run_recover(tmp_path / "app.spool", returncode=1)
+
+
+def test_recover_prints_only_what_the_file_lacks(tmp_path: Path) -> None:
+    dies(tmp_path, "logger.info('written'); logger.flush(); logger.info('left')")
+    result = run_recover(tmp_path / spools(tmp_path)[0], "--format", "{message}")
+    assert result.stdout == "left\n"
+    assert "written" in (tmp_path / "app.log").read_text()
+
+
+def test_recover_appends(tmp_path: Path) -> None:
+    dies(tmp_path, "logger.info('written'); logger.flush(); logger.info('left {}', 1, key='value')")
+    run_recover(tmp_path / "app.spool", "--append", tmp_path / "app.log", "--json")
+    first, second = (tmp_path / "app.log").read_text().splitlines()
+    assert first.endswith("written")
+    record = json.loads(second)
+    assert (record["message"], record["key"], record["level"]) == ("left 1", "value", "INFO")
+
+
+def test_recover_keeps_the_spool_when_nobody_takes_the_lines(tmp_path: Path) -> None:
+    dies(tmp_path, "for i in range(5): logger.info('line {}', i)")
+    with open("/dev/full", "w") as full:
+        result = run_recover(tmp_path / "app.spool", "--timeout", 0.2, returncode=1, stdout=full)
+    assert "the spool stays" in result.stderr
+    assert run_recover(tmp_path / "app.spool", "--format", "{message}").stdout == "".join(
+        f"line {i}\n" for i in range(5)
+    )
+
+
+def test_recover_into_a_pipe_that_nobody_reads_any_more_ends_at_once_and_keeps_the_rest(tmp_path: Path) -> None:
+    dies(tmp_path, f"for i in range(5000): logger.info('line {{}} {'x' * 100}', i)")
+    words = ("-m", "logly", "recover", tmp_path / "app.spool", "--format", "{message}")
+    process = start_python(*words, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    first = process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 1  # and not after the 60 seconds of its own time limit
+    assert first.startswith("line 0 x")
+    assert "Broken pipe" in errors
+    assert "the spool stays" in errors
+    rest = run_recover(tmp_path / "app.spool", "--format", "{message}").stdout.splitlines()
+    assert 0 < len(rest) <= 5000  # a descriptor gets records at least once
+    assert rest == [f"line {i} {'x' * 100}" for i in range(5000 - len(rest), 5000)]
+
+
+def test_recover_with_stdout_closed_says_so(tmp_path: Path) -> None:
+    dies(tmp_path, "logger.info('line')")
+    closing = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    done = run_program(closing, "-m", "logly", "recover", tmp_path / "app.spool", returncode=2)
+    assert done.stdout == ""
+    assert "stdout is closed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(spools(tmp_path)) == 1

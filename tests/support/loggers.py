@@ -1,0 +1,27 @@
+"""Loggers as many tests want them, and what must hold for each of them at any time."""
+
+from pathlib import Path
+from typing import Any
+
+from logly import Logger, LoggerConfig, SinkConfig
+
+
+def make_logger(**config: Any) -> Logger:
+    """A logger without a console, whose flusher does not let records lie."""
+    return Logger(LoggerConfig(**{"auto_sink": False, "async_flush_interval": 5, **config}))
+
+
+def file_logger(path: Path, *, layout: str = "{message}", sink: dict[str, Any] | None = None, **config: Any) -> Logger:
+    """A logger with one file."""
+    logger = Logger(LoggerConfig(auto_sink=False, **config))
+    logger.add_sink(SinkConfig(path=path, format=layout, **(sink or {})))
+    return logger
+
+
+def assert_books(logger: Logger, written: int | None = None) -> None:
+    """emitted == written + dropped + failed + pending, none of them below zero; `written`: so many, and no others."""
+    stats = logger.stats()
+    assert stats.emitted == stats.written + stats.dropped + stats.failed + stats.pending
+    assert min(stats.emitted, stats.written, stats.dropped, stats.failed, stats.pending) >= 0
+    if written is not None:
+        assert (stats.emitted, stats.written, stats.pending) == (written, written, 0)
