@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
     from typing import Any, TypeVar
 
-    from logly.stats import SinkStats, Stats
-
     from .sinks import Sink
 
     Result = TypeVar("Result")
@@ -310,33 +308,6 @@ class Controller:
             self._change(fill)
             return True
 
-    def sink_stats(self, sink_id: int) -> SinkStats:
-        """Counts of one sink; KeyError when there is no such sink."""
-        from logly.stats import SinkStats
-
-        return SinkStats(*self.sinks[sink_id].handle.stats())
-
-    def stats(self) -> Stats:
-        """The books."""
-        from logly.stats import Stats
-
-        emitted, written, dropped, failed, size, writes, rotations, errors, high, ring = self.core.stats()
-        return Stats(
-            emitted=emitted,
-            written=written,
-            dropped=dropped,
-            failed=failed,
-            pending=emitted - written - dropped - failed,
-            failed_formats=self.core.failed_formats,
-            bytes_written=size,
-            writes=writes,
-            rotations=rotations,
-            write_errors=errors,
-            blocked_ns=self.core.blocked_ns,
-            ring_high_water=high,
-            ring_size=ring,
-        )
-
     def switch(self, is_on: bool) -> None:
         """All output on or off."""
         self._change(lambda plan: setattr(plan, "is_on", is_on))
@@ -363,16 +334,16 @@ class Controller:
         self.reports.report_waiting()
         self.spooling.remove_finished()
         life = self.core.lives
-        for sink_id, rotates, reopens, streams, records, error in self.core.take_work():
+        for work in self.core.take_work():
             if self.core.lives != life:  # a function has forked, and this is the child
                 return
-            sink = self.sinks.get(sink_id) or self._leaving.get(sink_id)
+            sink = self.sinks.get(work.sink_id) or self._leaving.get(work.sink_id)
             if sink is None:
                 continue
             try:
-                if error:
-                    sink.report(OSError(error, os.strerror(error), sink.path))
-                sink.do_work(rotates=rotates, reopens=reopens, streams=streams, records=records)
+                if work.error:
+                    sink.report(OSError(work.error, os.strerror(work.error), sink.path))
+                sink.do_work(work)
             except KeyError:
                 continue  # removed in the meantime
             except Exception as trouble:  # noqa: BLE001  # one sink's trouble must not keep the others waiting

@@ -357,7 +357,7 @@ cdef class Core:
     # ---- work that Python does on the flusher's thread
 
     def take_work(self):
-        """[(sink id, rotate, reopen, stream, records, errno or 0)] of sinks that want Python."""
+        """A `PythonWork` of each sink that wants Python."""
         return work_of_sinks(self)
 
     # ---- the flusher's life
@@ -473,7 +473,7 @@ cdef class Core:
         return pending_records(self)
 
     def stats(self):
-        """(emitted, written, dropped, failed, bytes, writes, rotations, write errors, high water, ring size)."""
+        """The books, a `logly.stats.Stats`."""
         return books_of(self)
 
 

@@ -97,7 +97,7 @@ def deliver(
         while not controller.core.flush(min(LOOK_S, max(0, deadline - monotonic()))):
             if is_gone or monotonic() >= deadline:
                 break
-        has_moved = any(added.handle.stats()[0] for added in controller.sinks.values())
+        has_moved = any(added.handle.stats().written for added in controller.sinks.values())
         # Before the spool goes.
         is_safe = True
         for added in controller.sinks.values():
