@@ -149,7 +149,7 @@ cdef class SinkHandle:
             self.core.unlock()
         return is_there
 
-    def settle(self):
+    def write_out(self):
         """Does the flusher's work once, on this thread. True: the sink holds nothing that was logged before."""
         cdef Engine* engine = self.core.engine
         cdef uint64_t mark
@@ -449,8 +449,8 @@ cdef class SinkHandle:
             sink_recovered(self.core.engine, sink)
         self.core.unlock()
 
-    def set_aside(self):
-        """What it wanted of Python failed in a way that nobody foresaw: tried again after a while, not at once for ever."""
+    def back_off(self):
+        """Unexpected error in the sink's Python work: it is tried again after a while, not at once for ever."""
         cdef Sink* sink = self.core.hold(self.id)
         cdef Engine* engine = self.core.engine
         engine.pace.now_ns = clock_monotonic_ns()
@@ -471,7 +471,7 @@ cdef class SinkHandle:
         sink.python.work &= ~<uint32_t> WORK_STREAM
         self.core.unlock()
 
-    def give_up(self):
+    def discard(self):
         """Nothing that the sink holds will ever be taken: it has failed."""
         cdef Sink* sink = self.core.hold(self.id)
         engine_discard(self.core.engine, sink)

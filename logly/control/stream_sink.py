@@ -100,7 +100,7 @@ class StreamSink(Sink):
         if self.core.lives != life:
             return
         if error and getattr(stream, "closed", False) is True:
-            self.handle.give_up()
+            self.handle.discard()
         elif not error:
             self._flush_stream(stream)
 
