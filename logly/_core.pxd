@@ -91,7 +91,7 @@ cdef class Core:
     cpdef bint is_inside(self) except -1
     cdef bint lock_patiently(self, int64_t deadline) except -1
     cdef bint ask_for_flusher(self) except -1
-    cdef void tell_if_possible(self, object error) noexcept
+    cdef void report_if_possible(self, object error) noexcept
     cdef bint keep_error(self, object error) except -1
 
 

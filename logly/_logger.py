@@ -195,7 +195,7 @@ class Logger(Producer):
         Raises:
             KeyError: there is no such sink.
         """
-        return self._controller.sink_stats(sink_id)
+        return self._controller.sinks[sink_id].handle.stats()
 
     # ---- settings and life
 
@@ -261,7 +261,7 @@ class Logger(Producer):
 
     def stats(self) -> Stats:
         """The logger's counts, which always add up: ``emitted == written + dropped + failed + pending``."""
-        return self._controller.stats()
+        return self._controller.core.stats()
 
     def add_level(self, name: str, number: int, color: str | None = None) -> None:
         """Add a level for `log(name, ...)`.

@@ -71,7 +71,7 @@ cdef bint count_dropped(Core core) except -1:
 # The record cannot be made: counted and told, for a log call does not raise.
 cdef bint give_up(Core core, error) except -1:
     count_dropped(core)
-    core.tell(error)
+    core.report(error)
     return True
 
 
@@ -219,7 +219,7 @@ cdef bint spool_large_record(Core core, Handover* record) except -1:
         record.blob = spool_put_blob(record.spool, record.block, record.size)
     if record.blob == 0:
         file = <SpoolFile> <object> record.spool.owner
-        core.tell(spool_error(file.path, f"no space for a record of {record.size} bytes: it is in memory only", 28))
+        core.report(spool_error(file.path, f"no space for a record of {record.size} bytes: it is in memory only", 28))
     return True
 
 

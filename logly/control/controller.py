@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
     from typing import Any, TypeVar
 
-    from logly.stats import SinkStats, Stats
-
     from .sinks import Sink
 
     Result = TypeVar("Result")
@@ -134,16 +132,17 @@ class Controller:
     def _publish_post(self) -> None:
         """Tells producers what follows a commit. Start and close may meet: the last word is what holds then."""
         with self._publishing:
-            told = None
+            published = None
             # Again when a signal handler in here has changed something.
-            while told != (post := self._wanted_post()):
+            while published != (post := self._wanted_post()):
                 self.core.set_post(**post)
-                told = post
+                published = post
 
     def _wanted_post(self) -> dict[str, bool]:
         return Plan(self).wanted_post()
 
     def active_sinks(self) -> list[Sink]:
+        """The sinks that get anything."""
         return Plan(self).active
 
     def _make_ring_in_child(self) -> None:
@@ -225,7 +224,7 @@ class Controller:
             plan.remove(auto_sink, self._removal_s)
 
     def _remove(self, sink_id: int) -> bool:
-        """Takes a sink out after it has written what it holds. The lock is not held meanwhile."""
+        """Removes a sink, which writes what it holds before it is closed. The lock is not held meanwhile."""
 
         def change() -> bool:
             sink = self.sinks.get(sink_id)
@@ -236,7 +235,7 @@ class Controller:
         return self._change_and_close_removed(change)
 
     def _change_and_close_removed(self, change: Callable[[], Result]) -> Result:
-        """Makes a change, after which sinks that get nothing any more write what they hold, and are closed."""
+        """Makes a change. The sinks that it removes then write what they hold, and are closed."""
         try:
             with self._changing:
                 result = change()
@@ -250,18 +249,19 @@ class Controller:
             raise
 
     def _close_removed(self, sink: Sink) -> None:
+        """Has a removed sink write what it holds, and closes it; inside of its own function others do so later."""
         needs_python = sink.needs_flusher or sink.gets_records
         try:
-            if self.core.is_inside() and not sink.handle.settle() and needs_python:
+            if self.core.is_inside() and not sink.handle.write_out() and needs_python:
                 # Its own function, say: what was logged before is still to come to it.
                 sink.handle.unattend()
                 return
             self._await_written(sink)
         except KeyError:
             return  # another thread has removed it, or its own function has forked, and this is the child
-        self._finish_removal(sink)
+        self._close_sink(sink)
 
-    def _finish_removal(self, sink: Sink) -> None:
+    def _close_sink(self, sink: Sink) -> None:
         if sink.id not in self._leaving:
             return
         sink.make_durable()
@@ -271,11 +271,11 @@ class Controller:
         """Removes the sinks whose removal was left to others, once they have written what they hold."""
         for sink in list(self._leaving.values()):
             if at_once or sink.handle.may_leave():
-                self._finish_removal(sink)
+                self._close_sink(sink)
 
     def _await_written(self, sink: Sink) -> None:
         """Waits, but not for ever, until the sink has written what was logged before."""
-        if not self.core.is_inside() and not sink.handle.settle():
+        if not self.core.is_inside() and not sink.handle.write_out():
             self.core.flush(self.patience_s)
 
     @property
@@ -285,7 +285,10 @@ class Controller:
 
     @property
     def _removal_s(self) -> float:
-        """The same, until somebody else closes a sink that is removed: whoever was about to do so was interrupted."""
+        """How long the closing of a removed sink is left to the thread that removes it, which may be interrupted.
+
+        Whoever comes along closes the sink after that.
+        """
         return 2 * self.patience_s + 5
 
     def remove_sink(self, sink_id: int) -> bool:
@@ -313,33 +316,6 @@ class Controller:
             self._change(fill)
             return True
 
-    def sink_stats(self, sink_id: int) -> SinkStats:
-        """Counts of one sink; KeyError when there is no such sink."""
-        from logly.stats import SinkStats
-
-        return SinkStats(*self.sinks[sink_id].handle.stats())
-
-    def stats(self) -> Stats:
-        """The books."""
-        from logly.stats import Stats
-
-        emitted, written, dropped, failed, size, writes, rotations, errors, high, ring = self.core.stats()
-        return Stats(
-            emitted=emitted,
-            written=written,
-            dropped=dropped,
-            failed=failed,
-            pending=emitted - written - dropped - failed,
-            failed_formats=self.core.failed_formats,
-            bytes_written=size,
-            writes=writes,
-            rotations=rotations,
-            write_errors=errors,
-            blocked_ns=self.core.blocked_ns,
-            ring_high_water=high,
-            ring_size=ring,
-        )
-
     def switch(self, is_on: bool) -> None:
         """All output on or off."""
         self._change(lambda plan: setattr(plan, "is_on", is_on))
@@ -366,28 +342,28 @@ class Controller:
         self.reports.report_waiting()
         self.spooling.remove_finished()
         life = self.core.lives
-        for sink_id, rotates, reopens, streams, records, error in self.core.take_work():
+        for work in self.core.take_work():
             if self.core.lives != life:  # a function has forked, and this is the child
                 return
-            sink = self.sinks.get(sink_id) or self._leaving.get(sink_id)
+            sink = self.sinks.get(work.sink_id) or self._leaving.get(work.sink_id)
             if sink is None:
                 continue
             try:
-                if error:
-                    sink.report(OSError(error, os.strerror(error), sink.path))
-                sink.do_work(rotates=rotates, reopens=reopens, streams=streams, records=records)
+                if work.error:
+                    sink.report(OSError(work.error, os.strerror(work.error), sink.path))
+                sink.do_work(work)
             except KeyError:
                 continue  # removed in the meantime
             except Exception as trouble:  # noqa: BLE001  # one sink's trouble must not keep the others waiting
                 self.report(trouble)
-                sink.handle.set_aside()
+                sink.handle.back_off()
         if self._leaving:
             self._close_leaving()
         self.reports.report_waiting()
 
     def report(self, error: BaseException) -> None:
         """Has `on_error` called, on the flusher's thread."""
-        self.core.tell(error)
+        self.core.report(error)
 
     # ---- end
 
@@ -443,7 +419,7 @@ class Controller:
             before = now
         self.flusher.is_final = True
         if not self.close(self.patience_s) and self.flusher.is_running:
-            self.core.give_up()
+            self.core.abandon_flusher()
         else:
             self.flusher.await_last_line(self.patience_s)
         for sink in self.sinks.values():
@@ -489,7 +465,7 @@ def _kind_of(config: SinkConfig) -> type[Sink]:
 
 
 def _settings(config: Settings, kind: type[Settings]) -> Settings:
-    """`config`, which is what it must be: a path or a dict in its place is told as what it is."""
+    """Returns `config`. Raises ConfigError where it is something else, a path or a dict say."""
     if isinstance(config, kind):
         return config
     raise invalid("config", config, f"a {kind.__name__}")

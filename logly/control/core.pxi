@@ -358,7 +358,7 @@ cdef class Core:
     # ---- work that Python does on the flusher's thread
 
     def take_work(self):
-        """[(sink id, rotate, reopen, stream, records, errno or 0)] of sinks that want Python."""
+        """A `PythonWork` of each sink that wants Python."""
         return work_of_sinks(self)
 
     # ---- the flusher's life
@@ -368,10 +368,10 @@ cdef class Core:
         try:
             self.start_flusher()
         except MemoryError as trouble:
-            self.tell_if_possible(trouble)
+            self.report_if_possible(trouble)
         return True
 
-    def give_up(self):
+    def abandon_flusher(self):
         """At exit, with a flusher that is stuck: nobody waits for it any more, and what finds no room is dropped."""
         self.is_over = True
         store_relaxed32(&self.engine.intake.drops, 1)
@@ -396,12 +396,12 @@ cdef class Core:
         store_release32(&self.engine.requests.stop, stop)
         intake_wake(&self.engine.intake)
 
-    def tell(self, error):
+    def report(self, error):
         """Has `on_error` told of it, on the flusher's thread. Without memory for that it is not told, but counted anyway."""
         self.keep_error(error)
         self.want_python()
 
-    cdef void tell_if_possible(self, object error) noexcept:
+    cdef void report_if_possible(self, object error) noexcept:
         """The same, for the flusher's thread, which nothing ends."""
         self.keep_error(error)
         store_release32(&self.engine.requests.python, 1)
@@ -422,7 +422,7 @@ cdef class Core:
 
     cpdef note_failed_format(self, error):
         fetch_add(&self.calls.failed_formats, 1)
-        self.tell(error)
+        self.report(error)
 
     cpdef bint is_inside(self) except -1:
         """Whether this thread does the flusher's work, or keeps others from it: it must not wait for that."""
@@ -474,7 +474,7 @@ cdef class Core:
         return pending_records(self)
 
     def stats(self):
-        """(emitted, written, dropped, failed, bytes, writes, rotations, write errors, high water, ring size)."""
+        """The books, a `logly.stats.Stats`."""
         return books_of(self)
 
 

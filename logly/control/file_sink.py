@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from logly._core import Core
+    from logly._core import Core, PythonWork
     from logly.config.schema import LoggerConfig, SinkConfig
 
 __all__ = ["FileSink"]
@@ -72,12 +72,12 @@ class FileSink(Sink):
             "torn_size": torn_size(file.fd, file.path),
         }
 
-    def do_work(self, *, rotates: bool, reopens: bool, streams: bool, records: bool) -> None:
-        if rotates:
+    def do_work(self, work: PythonWork) -> None:
+        if work.rotates:
             self.rotate()
-        if reopens:
+        if work.reopens:
             self.reopen()
-        super().do_work(rotates=rotates, reopens=reopens, streams=streams, records=records)
+        super().do_work(work)
 
     def rotate(self) -> None:
         """The core found that a new file is due; all that belongs into the old one is in it."""

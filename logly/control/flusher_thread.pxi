@@ -54,7 +54,7 @@ def flush_on_thread(tuple core_and_owner):
     try:
         owner.begin()
     except BaseException as trouble:
-        core.tell_if_possible(trouble)
+        core.report_if_possible(trouble)
     flush_until_stopped(core, life)
     # A function that forked, in the child: there this is no flusher any more.
     if core.lives == life:
@@ -62,7 +62,7 @@ def flush_on_thread(tuple core_and_owner):
     try:
         owner.end()
     except BaseException as trouble:
-        core.tell_if_possible(trouble)
+        core.report_if_possible(trouble)
     if core.lives == life:
         fetch_sub(&core.threads.flushers, 1)
         event_signal(&core.engine.requests.done)
@@ -81,7 +81,7 @@ cdef void flush_until_stopped(Core core, int life) noexcept:
             failures = 0
         except BaseException as trouble:  # SystemExit of somebody's function: the thread must go on
             failures += 1
-            core.tell_if_possible(trouble)
+            core.report_if_possible(trouble)
         if failures > 1:
             # What is wanted is still wanted, so without a pause this would be a busy loop. Each attempt begins with a pass.
             with nogil:

@@ -26,9 +26,9 @@ class FunctionSink(Sink):
     def _make_layout(self, _logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
         return None, set()
 
-    def _handle_record(self, record: Record) -> bool:
-        function = self.config.function
+    def _is_to_render(self, record: Record) -> bool:
+        function, keep = self.config.function, self.config.filter
         assert function is not None
-        if super()._handle_record(record):
+        if keep is None or self.core.call_outside(keep, record):
             self.core.call_outside(function, record)
         return False

@@ -106,8 +106,8 @@ cdef tuple site_objects(const Line* line):
     return ("?", "?", "?", 0)
 
 
-cdef tuple record_parts(Core core, const char* record):
-    """What `logly.record.Record` is made of, in the order of its arguments."""
+cdef object record_object(Core core, const char* record, object kind):
+    """The record as an object of `kind`, which is `logly.record.Record`."""
     cdef Line line
     cdef Buffer message
     cdef FieldIndex index
@@ -131,15 +131,15 @@ cdef tuple record_parts(Core core, const char* record):
         text = message.data[: message.size].decode("utf-8", "replace") if message.size else ""
     finally:
         buffer_free(&message)
-    return (
+    return kind(
         line.time_ns, level[:level_size].decode("utf-8", "replace"), line.view.header.level_number, text, text_str(line.name),
         site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
         field_objects(&line.view), exception_object(&line.view),
     )
 
 
-def take_records(SinkHandle handle not None):
-    """[(parts of the record, its bytes)] that the sink has staged; each is pending until `record_done`."""
+def take_records(SinkHandle handle not None, kind):
+    """[(record, its bytes)] that the sink has staged, each record a `kind` and pending until `record_done`."""
     cdef Core core = handle.core
     cdef Sink* sink = core.hold(handle.id)
     cdef const char* at
@@ -156,7 +156,7 @@ def take_records(SinkHandle handle not None):
     at = staged
     while offset < <size_t> len(staged):
         size = (<const RecordHeader*> (at + offset)).size
-        records.append((record_parts(core, at + offset), staged[offset : offset + size]))
+        records.append((record_object(core, at + offset, kind), staged[offset : offset + size]))
         offset += size
     return records
 

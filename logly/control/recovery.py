@@ -48,14 +48,14 @@ def deliver(
         config: settings of the logger; layouts and time zone follow from them.
         sinks: settings of the sinks (resolved).
         timeout: seconds after which the rest is left for the next time.
-        on_error: told of trouble.
+        on_error: called with each error.
 
     Raises:
         SpoolError: a record in it is damaged; nothing was delivered then.
     """
     is_gone = False
 
-    def tell(trouble: Exception) -> None:
+    def report(trouble: Exception) -> None:
         nonlocal is_gone
         # The only one who reads: nobody will take the rest, however long that is tried.
         is_alone = len(sinks) == 1 and sinks[0].fd is not None
@@ -77,7 +77,7 @@ def deliver(
             auto_sink=False,
             overflow="block",
             stall_timeout=86_400,
-            on_error=tell,
+            on_error=report,
         ),
     )
     lifeline = Lifeline(controller)  # closes it, whatever prevents that below
@@ -97,7 +97,7 @@ def deliver(
         while not controller.core.flush(min(LOOK_S, max(0, deadline - monotonic()))):
             if is_gone or monotonic() >= deadline:
                 break
-        has_moved = any(added.handle.stats()[0] for added in controller.sinks.values())
+        has_moved = any(added.handle.stats().written for added in controller.sinks.values())
         # Before the spool goes.
         is_safe = True
         for added in controller.sinks.values():

@@ -92,7 +92,7 @@ class ErrorReports:
     """The errors of one logger, on their way to `on_error` or to stderr.
 
     Args:
-        core: the logger's engine; `Core.tell` leaves there what is to be reported on the flusher's thread.
+        core: the logger's engine; `Core.report` leaves there what is to be reported on the flusher's thread.
         name: the logger's.
         on_error: the function of the logger's settings; None: lines on stderr.
     """

@@ -1,12 +1,12 @@
 # What `Core` does with rings, and which ring a thread writes to: entering, leaving, changing to another.
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
 from logly.flusher.deliver cimport engine_discard
 from logly.flusher.loop cimport any_spool, engine_pass
-from logly.flusher.sink cimport WORK_ERROR, Sink, sink_backlog
+from logly.flusher.sink cimport Sink, sink_backlog
 from logly.flusher.spool_sync cimport close_sync_files, engine_sync
 from logly.flusher.state cimport (
     PASS_SOON, SOON_NS, Engine, engine_committed, engine_lock, engine_unlock, engine_written,
@@ -57,23 +57,6 @@ cdef void link_ring(Engine* engine, Ring* ring) noexcept nogil:
     while link[0] != NULL:
         link = &link[0].next
     link[0] = ring
-
-
-cdef struct SinkWork:
-    int sink_id
-    uint32_t work
-    int error
-
-
-cdef void collect_work(Sink* sink, SinkWork* found) noexcept nogil:
-    while sink != NULL and found != NULL:
-        if sink.python.work:
-            found.sink_id = sink.id
-            found.work = sink.python.work
-            found.error = sink.trouble.error if sink.python.work & WORK_ERROR else 0
-            sink.python.work &= ~<uint32_t> WORK_ERROR
-            found += 1
-        sink = sink.next
 
 
 cdef Ring* full_stand_in(Core core) except NULL:
@@ -165,7 +148,8 @@ cdef object progress_of(Core core):
     return total
 
 
-cdef tuple books_of(Core core):
+cdef object books_of(Core core):
+    from logly.stats import Stats
     cdef Sink* sink
     cdef Ring* ring
     cdef uint64_t written, committed, dropped, failed, high, capacity
@@ -190,9 +174,20 @@ cdef tuple books_of(Core core):
         errors += sink.tally.write_errors
         sink = sink.next
     core.unlock()
-    return (
-        committed + dropped, written, dropped, failed, total_bytes, writes, rotations, errors, high,
-        capacity,
+    return Stats(
+        emitted=committed + dropped,
+        written=written,
+        dropped=dropped,
+        failed=failed,
+        pending=committed - written - failed,
+        failed_formats=core.failed_formats,
+        bytes_written=total_bytes,
+        writes=writes,
+        rotations=rotations,
+        write_errors=errors,
+        blocked_ns=core.blocked_ns,
+        ring_high_water=high,
+        ring_size=capacity,
     )
 
 

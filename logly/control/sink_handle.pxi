@@ -7,7 +7,7 @@ from logly.flusher.deliver cimport engine_discard, engine_write, sink_recovered,
 from logly.flusher.loop cimport engine_pass, sink_may_leave
 from logly.flusher.sink cimport (
     BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
-    WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_first, sink_advance, sink_backlog, sink_begin, sink_free,
+    WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, Tally, marks_first, sink_advance, sink_backlog, sink_begin, sink_free,
     sink_is_mid_record, sink_rewind, sink_set_file, sink_written_offset,
 )
 from logly.flusher.spool_sync cimport sync_left_file
@@ -149,7 +149,7 @@ cdef class SinkHandle:
             self.core.unlock()
         return is_there
 
-    def settle(self):
+    def write_out(self):
         """Does the flusher's work once, on this thread. True: the sink holds nothing that was logged before."""
         cdef Engine* engine = self.core.engine
         cdef uint64_t mark
@@ -296,17 +296,24 @@ cdef class SinkHandle:
         self.core.unlock()
 
     def stats(self):
-        """(records, failed, pending, bytes, writes, rotations, write errors)."""
+        """The sink's counts, a `logly.stats.SinkStats`."""
+        from logly.stats import SinkStats
         cdef Sink* sink = self.core.hold(self.id)
-        try:
-            return (
-                sink.tally.records, sink.tally.failed,
-                sink.pending.marks.last - sink.pending.marks.first - sink.pending.marks.notices
-                + sink.staging.marks.last - sink.staging.marks.first,
-                sink.tally.bytes_written, sink.tally.writes, sink.tally.rotations, sink.tally.write_errors,
-            )
-        finally:
-            self.core.unlock()
+        cdef Tally tally = sink.tally
+        cdef uint64_t pending = (
+            sink.pending.marks.last - sink.pending.marks.first - sink.pending.marks.notices
+            + sink.staging.marks.last - sink.staging.marks.first
+        )
+        self.core.unlock()
+        return SinkStats(
+            written=tally.records,
+            failed=tally.failed,
+            pending=pending,
+            bytes_written=tally.bytes_written,
+            writes=tally.writes,
+            rotations=tally.rotations,
+            write_errors=tally.write_errors,
+        )
 
     # ---- its file
 
@@ -442,8 +449,8 @@ cdef class SinkHandle:
             sink_recovered(self.core.engine, sink)
         self.core.unlock()
 
-    def set_aside(self):
-        """What it wanted of Python failed in a way that nobody foresaw: tried again after a while, not at once for ever."""
+    def back_off(self):
+        """Unexpected error in the sink's Python work: it is tried again after a while, not at once for ever."""
         cdef Sink* sink = self.core.hold(self.id)
         cdef Engine* engine = self.core.engine
         engine.pace.now_ns = clock_monotonic_ns()
@@ -464,7 +471,7 @@ cdef class SinkHandle:
         sink.python.work &= ~<uint32_t> WORK_STREAM
         self.core.unlock()
 
-    def give_up(self):
+    def discard(self):
         """Nothing that the sink holds will ever be taken: it has failed."""
         cdef Sink* sink = self.core.hold(self.id)
         engine_discard(self.core.engine, sink)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar
 
+    from logly._core import PythonWork
     from logly.record import Record
 
     from .plan import Plan
@@ -258,33 +259,33 @@ class Sink:
 
     # ---- the flusher's work for it
 
-    def do_work(self, *, rotates: bool, reopens: bool, streams: bool, records: bool) -> None:
-        """What the core wants of Python: a file rotated or reopened, a stream written to, records handled."""
-        if records:
+    def do_work(self, work: PythonWork) -> None:
+        """Does what the core wants of Python for this sink."""
+        if work.has_records:
             self.handle_records()
 
     def handle_records(self) -> None:
         """Calls the function or the filter with each record that the core has staged."""
-        life = self.core.lives
+        core, handle, is_to_render = self.core, self.handle, self._is_to_render
+        life = core.lives
         try:
-            for parts, raw in take_records(self.handle):
+            for record, raw in take_records(handle, self._record_type):
                 render, failed = False, True
                 try:
-                    render = self._handle_record(self._record_type(*parts))
-                    failed = False
+                    render, failed = is_to_render(record), False
                 except Exception as trouble:  # noqa: BLE001  # the function or filter is the user's
                     self.on_error(trouble)
                 finally:
-                    if self.core.lives == life:
-                        record_done(self.handle, raw, render, failed)
-                if self.core.lives != life:  # it has forked, and this is the child: the records are the parent's
+                    if core.lives == life:
+                        record_done(handle, raw, render, failed)
+                if core.lives != life:  # it has forked, and this is the child: the records are the parent's
                     return
         finally:
-            if self.core.lives == life:
-                records_end(self.handle)
+            if core.lives == life:
+                records_end(handle)
 
-    def _handle_record(self, record: Record) -> bool:
-        """Whether the core is to render the record's line: the filter's answer."""
+    def _is_to_render(self, record: Record) -> bool:
+        """Calls the sink's Python code with the record; whether the core is to render its line."""
         keep = self.config.filter
         return keep is None or bool(self.core.call_outside(keep, record))
 

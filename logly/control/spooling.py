@@ -78,7 +78,7 @@ class Spooling:
             raise
         except Exception as trouble:  # noqa: BLE001  # whatever it is, the child logs without a spool
             self.core.use_memory(capacity)
-            self.core.tell(trouble)
+            self.core.report(trouble)
 
     def is_to_recover(self, active: list[Sink] | None = None) -> bool:
         """Whether what dead processes left is to be written now. `active`: the sinks that get anything."""
@@ -115,7 +115,7 @@ class Spooling:
         error = take_sync_error(self.core)
         if error:
             text = "not synced, the loss of power would lose records (spool_fsync)"
-            self.core.tell(OSError(error, f"{text}: {os.strerror(error)}", self.path))
+            self.core.report(OSError(error, f"{text}: {os.strerror(error)}", self.path))
 
     def end(self) -> None:
         """The logger is closed: what is logged later is written before the call returns, and needs no spool."""

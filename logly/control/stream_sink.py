@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from logly._core import Core
+    from logly._core import Core, PythonWork
     from logly.config.schema import LoggerConfig, SinkConfig
 
 __all__ = ["DescriptorSink", "StreamSink"]
@@ -68,10 +68,10 @@ class StreamSink(Sink):
             return sys.stderr
         return sys.stdout if stream == "stdout" else stream
 
-    def do_work(self, *, rotates: bool, reopens: bool, streams: bool, records: bool) -> None:
-        if streams:
+    def do_work(self, work: PythonWork) -> None:
+        if work.writes:
             self.write_stream()
-        super().do_work(rotates=rotates, reopens=reopens, streams=streams, records=records)
+        super().do_work(work)
 
     def write_stream(self) -> None:
         """Hands the buffered text to the stream."""
@@ -100,7 +100,7 @@ class StreamSink(Sink):
         if self.core.lives != life:
             return
         if error and getattr(stream, "closed", False) is True:
-            self.handle.give_up()
+            self.handle.discard()
         elif not error:
             self._flush_stream(stream)
 

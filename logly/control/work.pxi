@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
-from logly.flusher.sink cimport WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, Sink
+from logly.flusher.sink cimport WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, Sink
 from logly.flusher.state cimport PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON
 from logly.ring.gate cimport NEED_CARE
 from logly.system.atomic cimport compare_exchange, fetch_add, store_relaxed, store_relaxed32, store_release
@@ -11,13 +11,49 @@ from logly.system.cpython cimport PyThread_get_thread_ident
 
 # Of other included files:
 #   control/core.pxi: Core
-#   control/rings.pxi: SinkWork, collect_work
 #   ring/forks.pxi: await_forks, somebody_forks
+
+cdef struct FoundWork:
+    int sink_id
+    uint32_t work
+    int error
+
+
+cdef class PythonWork:
+    """What one sink wants of Python."""
+    cdef readonly int sink_id
+    cdef readonly int error          # errno that is to be reported, or 0
+    cdef readonly bint rotates       # its file
+    cdef readonly bint reopens       # its file
+    cdef readonly bint writes        # to its stream
+    cdef readonly bint has_records   # for its function or filter
+
+
+cdef PythonWork python_work(const FoundWork* found):
+    cdef PythonWork work = PythonWork.__new__(PythonWork)
+    work.sink_id = found.sink_id
+    work.error = found.error
+    work.rotates = found.work & WORK_ROTATE
+    work.reopens = found.work & WORK_REOPEN
+    work.writes = found.work & WORK_STREAM
+    work.has_records = found.work & WORK_RECORDS
+    return work
+
+
+cdef void collect_work(Sink* sink, FoundWork* found) noexcept nogil:
+    while sink != NULL and found != NULL:
+        if sink.python.work:
+            found.sink_id = sink.id
+            found.work = sink.python.work
+            found.error = sink.trouble.error if sink.python.work & WORK_ERROR else 0
+            sink.python.work &= ~<uint32_t> WORK_ERROR
+            found += 1
+        sink = sink.next
 
 
 cdef list work_of_sinks(Core core):
     cdef Sink* sink
-    cdef SinkWork* found = NULL
+    cdef FoundWork* found = NULL
     cdef uint32_t count = 0, i
     store_relaxed32(&core.engine.requests.python, 0)
     core.lock()
@@ -26,17 +62,14 @@ cdef list work_of_sinks(Core core):
         count += sink.python.work != 0
         sink = sink.next
     if count:
-        found = <SinkWork*> malloc(count * sizeof(SinkWork))
+        found = <FoundWork*> malloc(count * sizeof(FoundWork))
         collect_work(core.engine.sinks, found)
     core.unlock()
-    # Not under the lock: making a tuple may run the collector, and with it a __del__ that logs.
+    # Not under the lock: making a list may run the collector, and with it a __del__ that logs.
     work = []
     try:
         for i in range(count if found != NULL else 0):
-            work.append((
-                found[i].sink_id, bool(found[i].work & WORK_ROTATE), bool(found[i].work & WORK_REOPEN),
-                bool(found[i].work & WORK_STREAM), bool(found[i].work & WORK_RECORDS), found[i].error,
-            ))
+            work.append(python_work(&found[i]))
     finally:
         free(found)
     return work

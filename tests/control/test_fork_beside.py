@@ -78,7 +78,7 @@ def test_a_function_that_takes_long_does_not_keep_a_fork_waiting(tmp_path: Path)
     assert logger.close(30)
 
 
-@pytest.mark.parametrize("what", ["register", "settle", "remove"])
+@pytest.mark.parametrize("what", ["register", "write_out", "remove"])
 def test_a_fork_while_another_thread_adds_or_removes_a_sink(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:

@@ -364,6 +364,8 @@ def assert_sound(logger: Logger) -> None:
     assert_books(logger)
     # One is lost where the call's own record was: it had not come to its commit, or its function was interrupted.
     assert logger.stats().failed + logger.stats().dropped <= 1, logger.stats()
+    if not controller.flusher.is_running:  # a thread that ends says last what follows a commit now
+        controller.flusher.await_last_line(5)
     gate = published(controller.core)
     controller._change(lambda plan: None)
     assert published(controller.core) == gate, "the core goes by other settings than Python"
