@@ -4,16 +4,17 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 
-from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, after_commit, encode_in_place, site_of_caller, text_in_place
+from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, text_in_place
 from logly.layout.levels cimport (
     LEVEL_CRITICAL, LEVEL_DEBUG, LEVEL_ERROR, LEVEL_FAIL, LEVEL_INFO, LEVEL_SUCCESS, LEVEL_TRACE, LEVEL_WARNING,
     PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR, PLACE_FAIL, PLACE_INFO, PLACE_SUCCESS, PLACE_TRACE, PLACE_WARNING,
 )
 from logly.layout.message cimport MAX_ARGS, Program
+from logly.registry.call_site cimport site_of_caller
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
     NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, Gate, Intake,
-    intake_wake,
+    after_commit, intake_wake,
 )
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport Ring

@@ -1,37 +1,31 @@
 # The careful way of a call: what may run Python code, on the caller's thread, before the record is begun.
 
 import sys
-import threading
 from logly.errors import show
 
-from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from libc.math cimport floor, rint
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
 from logly.caller.encode cimport Call, Origin, put_value
 from logly.layout.message cimport MAX_ARGS, Program
-from logly.ring.gate cimport NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME
+from logly.ring.gate cimport NEED_CONTEXT, NEED_THREAD_NAME
 from logly.ring.record cimport EXCEPTION_TEXTS, MAX_RECORD_BYTES, Cursor
 from logly.system.atomic cimport load_relaxed, load_relaxed32
-from logly.system.clock cimport clock_wall_ns
-from logly.system.cpython cimport (
-    PyContextVar_Get, PyErr_Clear, PyThreadState_Get, PyThread_get_thread_ident, Py_DecRef, Py_IncRef, frame_of,
-    tuple_item, tuple_length,
-)
+from logly.system.cpython cimport PyContextVar_Get, PyErr_Clear, Py_DecRef, Py_IncRef, tuple_item, tuple_length
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
 #   caller/calls.pxi: Producer, follow_up, use_block
 #   caller/fields.pxi: FieldBlock
 #   caller/full_ring.pxi: give_up, give_up_without_memory, place_record
+#   caller/origin.pxi: current_thread_name, frame_at, line_number, origin_of, safe_site
 #   caller/values.pxi: one_word, safe_repr, safe_str, type_name
 #   control/core.pxi: Core
 #   layout/message_rules.pxi: filled, formatted, has_braces, names_fields_only
-#   registry/registry.pxi: UNKNOWN_PLACE, describe_place, place_of, register_site, register_template
+#   registry/registry.pxi: register_template
 #   text/owned_text.pxi: utf8
 
 cdef extern from *:
@@ -218,80 +212,6 @@ cdef bint emit_text(
     return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, own)
 
 
-cdef int64_t SAME_TIME_NS = 1_000_000
-cdef int64_t LAST_SECOND = 9_200_000_000  # after 1970: nanoseconds are held in 64 bits
-
-
-cdef Origin origin_of(Core core, object thread, object process, object created) except *:
-    """Of what `logging` says; what is no number (`logging.logThreads` is off) is not known, or is the caller's.
-
-    `created` is kept where the record was made elsewhere, or a while ago. A record that was made here and now has the time of
-    the call, which is more exact, and 8 bytes less.
-    """
-    cdef Origin origin
-    origin.process = word_of(process, core.intake.process)
-    if origin.process == core.intake.process:
-        origin.process = 0
-    origin.thread = word_of(thread, 0 if origin.process else PyThread_get_thread_ident())
-    origin.time_ns = 0
-    origin.has_time = seconds_to_ns(created, &origin.time_ns)
-    if origin.has_time and origin.process == 0 and origin.thread == <uint64_t> PyThread_get_thread_ident():
-        origin.has_time = not -SAME_TIME_NS <= clock_wall_ns() - origin.time_ns <= SAME_TIME_NS
-    return origin
-
-
-cdef bint seconds_to_ns(object seconds, int64_t* ns) except -1:
-    """Rounded to microseconds, as `datetime.fromtimestamp` does: a float of today's time is no finer.
-
-    False: it is no number, or beyond the years 1678 to 2261.
-    """
-    cdef double value, whole
-    if isinstance(seconds, float):
-        value = PyFloat_AS_DOUBLE(seconds)
-    elif type(seconds) is int and -LAST_SECOND < seconds < LAST_SECOND:
-        value = seconds
-    else:
-        return False
-    if not -LAST_SECOND < value < LAST_SECOND:
-        return False
-    whole = floor(value)
-    ns[0] = <int64_t> whole * 1_000_000_000 + <int64_t> rint((value - whole) * 1e6) * 1000
-    return True
-
-
-cdef uint64_t word_of(object value, uint64_t otherwise) except *:
-    return value if type(value) is int and 0 <= value < (1 << 64) else otherwise
-
-
-cdef int64_t line_number(object value) noexcept:
-    """Of a place that somebody gives: whatever it is, the record is made."""
-    return value if type(value) is int and 0 <= value <= INT32_MAX else 0
-
-
-cdef object safe_site(Core core, object stacklevel, object frame):
-    try:
-        return careful_site(core, stacklevel, frame)
-    except (RecursionError, MemoryError):
-        raise
-    except Exception:
-        pass
-    return UNKNOWN_PLACE  # the interpreter has taken this module apart
-
-
-cdef object careful_site(Core core, object stacklevel, object frame):
-    """The site's id, or (module, function, path, line) where the registry has no place for it; None: not wanted."""
-    if not load_relaxed32(&core.intake.needs) & NEED_SITE:
-        return None
-    if type(frame) is tuple:
-        return frame  # logging's own word for it: see stdlib.py
-    if frame is None:
-        frame = frame_at(stacklevel)
-    if frame is None:
-        return UNKNOWN_PLACE
-    place = place_of(frame)
-    return register_site(place) or describe_place(place)
-
-
 cdef bint commit_careful(
     Producer self, int32_t number, uint8_t level, Program* program, str text, tuple args, FieldBlock fields, object place,
     str name, tuple exception, const Origin* origin
@@ -468,50 +388,3 @@ cdef object exception_renderer():
     except ImportError:
         pass
     return None
-
-
-cdef object frame_at(object stacklevel):
-    """The frame of the call (1) or of its callers (2, ...); the outermost one where there are fewer. None: there is none."""
-    cdef PyObject* found = frame_of(PyThreadState_Get())
-    if found == NULL:
-        return None
-    frame = <object> found
-    Py_DecRef(found)
-    if type(stacklevel) is int:
-        while stacklevel > 1 and frame.f_back is not None:
-            frame = frame.f_back
-            stacklevel -= 1
-    return frame
-
-
-# Also kept in C variables. eventlet puts another dict in the place of `_active`.
-cdef object threads = threading
-cdef dict active_threads = threading._active
-
-
-cdef str current_thread_name():
-    """The calling thread's name, as `threading` knows it now: that of a greenlet where it has been patched."""
-    number = <uint64_t> PyThread_get_thread_ident()
-    active = getattr(threads, "_active", None)
-    if type(active) is not dict:
-        active = active_threads
-    thread = (<dict> active).get(number)
-    if thread is None:
-        number = greenlet_ident(number)
-        thread = (<dict> active).get(number)
-    name = getattr(thread, "_name", None) if thread is not None else None
-    return name if type(name) is str else f"thread-{number}"
-
-
-cdef object greenlet_ident(object number):
-    """What `threading.get_ident` says where gevent or eventlet has replaced it; else `number`."""
-    get_ident = getattr(threads, "get_ident", None)
-    if get_ident is None or type(get_ident) is type(len):
-        return number
-    try:
-        number = get_ident()
-    except RecursionError:
-        raise
-    except Exception:  # at the end of the interpreter
-        pass
-    return number

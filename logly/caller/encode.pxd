@@ -9,23 +9,19 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
-from logly.layout.line cimport Site
 from logly.layout.message cimport Program
-from logly.registry.table cimport Table, table_find
-from logly.ring.gate cimport NEED_THREAD, Intake, intake_wake
+from logly.ring.gate cimport NEED_THREAD
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport (
     EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, MAY_REPEAT, TAG_BYTES,
     TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor,
     RecordHeader, align_record, put_counted, put_raw, put_record_end, put_tag, put_word,
 )
-from logly.ring.ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_reload_tail, ring_window
-from logly.system.atomic cimport load_pointer, load_relaxed, load_relaxed32, store_relaxed
+from logly.ring.ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_window
 from logly.system.clock cimport clock_ticks
 from logly.system.cpython cimport (
-    KEY_IS_VERSION, KNOWS_GLOBALS, NO_KEY, PY_FALSE, PY_NONE, PY_TRUE, PyThreadState_Get, bytes_data, bytes_length,
-    caller_of, float_bits, int_bits, is_bytes, is_float, is_int, is_str, name_in, namespace_key, text_data,
-    text_kind_of, text_length_of, thread_ident, tuple_item, tuple_length,
+    PY_FALSE, PY_NONE, PY_TRUE, PyThreadState_Get, bytes_data, bytes_length, float_bits, int_bits, is_bytes, is_float,
+    is_int, is_str, text_data, text_kind_of, text_length_of, thread_ident, tuple_item, tuple_length,
 )
 from logly.text.buffer cimport copy_text
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
@@ -330,57 +326,3 @@ cdef inline void commit_record(Ring* ring, char* record, uint64_t size) noexcept
     if FREE_THREADED:
         ring.last_ticks = (<RecordHeader*> record).ticks
     ring_commit(ring, size)
-
-
-# The id of the calling frame's site, or 0 when it is not registered. One code object may be run as code of several modules
-# (exec, FunctionType): each has a site of its own.
-cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
-    cdef int32_t instruction = 0
-    cdef PyObject* globals = NULL
-    cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction, &globals)
-    cdef Site* first
-    cdef Site* site
-    cdef uint64_t key
-    if code == NULL:
-        return 0
-    first = <Site*> table_find(sites, <uint64_t> code, <uint64_t> <uint32_t> instruction + 1)
-    if first == NULL:
-        return 0
-    key = namespace_key(globals)
-    site = first
-    while load_relaxed(&site.space) != key:
-        site = load_pointer(&site.next)
-        if site == NULL:
-            return site_by_name(first, globals, key) if KNOWS_GLOBALS else 0
-    return site.id
-
-
-# The site of the module whose name stands in `globals`: for namespaces that are not known by a key, and where the key is a
-# version, for those in which a global has been assigned to since the last call.
-cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) noexcept nogil:
-    cdef PyObject* name = NULL
-    if not name_in(globals, &name):
-        return 0
-    while load_pointer(&site.name) != <void*> name:
-        site = load_pointer(&site.next)
-        if site == NULL:
-            return 0
-    if KEY_IS_VERSION and key != NO_KEY:
-        store_relaxed(&site.space, key)
-    return site.id
-
-
-# Past its half, the ring is looked at every eighth of a lap, not at every record: the reload fetches the consumer's
-# cache line and the wake-up fences.
-cdef inline void wake_if_half_full(Intake* intake, Ring* ring) noexcept nogil:
-    ring_reload_tail(ring)
-    if ring.head - ring.cached_tail > ring.capacity >> 1:
-        ring.wake_at = ring.head + (ring.capacity >> 3)
-        intake_wake(intake)
-
-
-cdef inline void after_commit(Intake* intake, Ring* ring, int32_t level_number) noexcept nogil:
-    if level_number >= <int32_t> load_relaxed32(<uint32_t*> &intake.flush_level):
-        intake_wake(intake)
-    elif ring.head - ring.cached_tail > ring.capacity >> 1 and <int64_t> (ring.head - ring.wake_at) >= 0:
-        wake_if_half_full(intake, ring)

@@ -6,9 +6,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, after_commit, encode, finish_record
+from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, encode, finish_record
 from logly.flusher.deliver cimport is_stalled
-from logly.ring.gate cimport POST_START, Intake, intake_wake
+from logly.ring.gate cimport POST_START, Intake, after_commit, intake_wake
 from logly.ring.leases cimport FREE_THREADED, own_ring
 from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
 from logly.ring.ring cimport (

@@ -14,7 +14,7 @@ from tests.support.cython_source import CythonFile
 
 PACKAGE = ROOT / "logly"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-MOST_LINES = 700
+MOST_LINES = 500
 
 if not (PACKAGE / "_core.pyx").exists():
     pytest.skip("the sources are not beside the tests: an installed wheel is tested", allow_module_level=True)
@@ -159,3 +159,13 @@ def test_the_reader_of_cython_finds_what_is_there(tmp_path: Path) -> None:
     assert set(file.of_included) == {"Core", "living_cores", "lock_here"}
     assert {"Core", "living_cores", "ring_new", "LIMIT"} <= file.used
     assert "lock_there" not in file.used
+
+
+def test_the_way_of_one_call_names_functions_where_they_are() -> None:
+    section = ARCHITECTURE.read_text().split("## The way of one call", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| (?:&nbsp;)*(`.*?) \| (`[^|]*`) \|", section, re.MULTILINE)
+    assert len(rows) > 15
+    for functions, files in rows:
+        code = "".join((PACKAGE / file).read_text() for file in re.findall(r"`([^`]*)`", files))
+        for function in re.findall(r"`(\w+)`", functions):
+            assert re.search(rf"^cdef [^\n=]*\b{function}\(", code, re.MULTILINE), f"{function} is not in {files}"

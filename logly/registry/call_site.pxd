@@ -1,0 +1,49 @@
+"""The call site of the frame that logs: found by its code object and instruction, without a lock."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+from logly.layout.line cimport Site
+from logly.registry.table cimport Table, table_find
+from logly.system.atomic cimport load_pointer, load_relaxed, store_relaxed
+from logly.system.cpython cimport (
+    KEY_IS_VERSION, KNOWS_GLOBALS, NO_KEY, PyThreadState_Get, caller_of, name_in, namespace_key,
+)
+
+
+# The id of the calling frame's site, or 0 when it is not registered. One code object may be run as code of several modules
+# (exec, FunctionType): each has a site of its own.
+cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
+    cdef int32_t instruction = 0
+    cdef PyObject* globals = NULL
+    cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction, &globals)
+    cdef Site* first
+    cdef Site* site
+    cdef uint64_t key
+    if code == NULL:
+        return 0
+    first = <Site*> table_find(sites, <uint64_t> code, <uint64_t> <uint32_t> instruction + 1)
+    if first == NULL:
+        return 0
+    key = namespace_key(globals)
+    site = first
+    while load_relaxed(&site.space) != key:
+        site = load_pointer(&site.next)
+        if site == NULL:
+            return site_by_name(first, globals, key) if KNOWS_GLOBALS else 0
+    return site.id
+
+
+# The site of the module whose name stands in `globals`: for namespaces that are not known by a key, and where the key is a
+# version, for those in which a global has been assigned to since the last call.
+cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) noexcept nogil:
+    cdef PyObject* name = NULL
+    if not name_in(globals, &name):
+        return 0
+    while load_pointer(&site.name) != <void*> name:
+        site = load_pointer(&site.next)
+        if site == NULL:
+            return 0
+    if KEY_IS_VERSION and key != NO_KEY:
+        store_relaxed(&site.space, key)
+    return site.id
