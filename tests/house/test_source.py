@@ -69,6 +69,12 @@ def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MOST_LINES
 
 
+def test_the_tests_work_out_once_where_the_repository_is() -> None:
+    """A wrong folder is one that does not exist, and then tests of pages and sources skip themselves."""
+    found = [path for path in (ROOT / "tests").rglob("*.py") if re.search("Path[(]__file__[)]", path.read_text())]
+    assert [name_of(path) for path in found] == ["tests/support/__init__.py"]
+
+
 def code_of(*paths: Path) -> str:
     return "\n".join(re.sub("#.*", "", path.read_text()) for path in paths)
 
