@@ -121,7 +121,7 @@ def before_fork():
 
 # What a log call, or a thread of logly's, may be the first to need.
 cdef tuple imported_late = (
-    "bz2", "gzip", "json", "logly.caller.tracebacks", "logly.control.file_sink", "logly.control.function_sink",
+    "bz2", "fcntl", "gzip", "json", "logly.caller.tracebacks", "logly.control.file_sink", "logly.control.function_sink",
     "logly.control.recovery", "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile",
     "logly.files.opening", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule", "logly.record",
     "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats", "logly.system.greenlets", "lzma", "mmap",

@@ -12,11 +12,6 @@ from logly.errors import SinkError
 from .sinks import Sink
 from .terminal import Terminal, understands_colors
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +153,11 @@ def _check_descriptor(fd: int) -> None:
         os.fstat(fd)
     except OSError as trouble:
         raise SinkError(trouble.errno or errno.EBADF, f"fd = {fd} is not an open descriptor") from trouble
-    if fcntl is not None and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+    try:
+        import fcntl
+    except (ImportError, OSError):  # Windows; or there is no descriptor left to load it with
+        return
+    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
         raise SinkError(errno.EBADF, f"fd = {fd} is open for reading only")
 
 
