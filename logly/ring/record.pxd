@@ -242,6 +242,17 @@ cdef inline const char* skip_values(const char* at, uint32_t count) noexcept nog
     return at
 
 
+# Both are rare, so the others are asked once for the two.
+cdef inline const char* view_origin(RecordView* view, const char* at) noexcept nogil:
+    if view.header.flags & HAS_PROCESS:
+        memcpy(&view.process, at, 8)
+        at += 8
+    if view.header.flags & HAS_TIME:
+        memcpy(&view.time_ns, at, 8)
+        at += 8
+    return at
+
+
 cdef inline void record_view(const char* record, RecordView* view) noexcept nogil:
     cdef const RecordHeader* header = <const RecordHeader*> record
     cdef const char* at = record + sizeof(RecordHeader)
@@ -254,12 +265,8 @@ cdef inline void record_view(const char* record, RecordView* view) noexcept nogi
     view.thread_name.data = b""
     view.thread_name.count = 0
     view.site_path.data = NULL
-    if header.flags & HAS_PROCESS:
-        memcpy(&view.process, at, 8)
-        at += 8
-    if header.flags & HAS_TIME:
-        memcpy(&view.time_ns, at, 8)
-        at += 8
+    if header.flags & (HAS_PROCESS | HAS_TIME):
+        at = view_origin(view, at)
     if header.flags & HAS_THREAD:
         memcpy(&view.thread, at, 8)
         at += 8
