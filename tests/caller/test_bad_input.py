@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from logly import ConfigError, Level, Logger, LoggerConfig, SinkConfig
-from logly._core import limit_registry, registry_counts
+from tests.support.hooks import limit_registry, registry_counts
 from tests.support.tools import run_program
 from tests.support.waiting import assert_books, wait_until
 

@@ -12,9 +12,9 @@ import threading
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from logly._core import registry_counts
 from tests.spool.test_spool import dies
 from tests.support import ROOT
+from tests.support.hooks import registry_counts
 from tests.support.lines import Lines
 from tests.support.message_model import is_too_wide
 

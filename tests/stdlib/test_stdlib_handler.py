@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 import logly
 from logly import Logger, LoggerConfig, Record, SinkConfig, StdlibHandler, StdlibSink
-from logly._core import registry_counts
 from tests.support import ROOT
+from tests.support.hooks import registry_counts
 from tests.support.waiting import PATIENCE_S, lines_of
 
 if TYPE_CHECKING:

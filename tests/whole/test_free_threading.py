@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig
+from tests.support.hooks import ring_count
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 needs_free_threading = pytest.mark.skipif(not FREE_THREADED, reason="one ring: this CPython has a GIL")
@@ -358,10 +359,6 @@ def test_many_loggers_in_one_thread_and_threads_that_outlive_them(tmp_path):
     assert (tmp_path / "own.log").read_text().splitlines() == ["after"] * 3
     for i in range(8):
         assert len((tmp_path / f"{i}.log").read_text().splitlines()) == 60
-
-
-def ring_count(logger):
-    return logger._controller.core.ring_count()
 
 
 @needs_free_threading
