@@ -1,6 +1,6 @@
 """From a record to the bytes of its line: text layouts, off the GIL.
 
-A text layout is a list of pieces that `logly/template.py` parsed; the core builds it, the flusher runs it.
+A text layout is a list of pieces that layout/layout_template.py parsed; the core builds it, the flusher runs it.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint8_t

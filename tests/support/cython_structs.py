@@ -1,4 +1,4 @@
-"""Structs in Cython's headers, and which of their fields are read: by the names of what is accessed, not by a compiler."""
+"""Structs in Cython's files, and which of their fields are read. Judged by the names in the text, not by a compiler."""
 
 from __future__ import annotations
 
