@@ -2,7 +2,8 @@
 
 Switches, given in the environment variable ``LOGLY_BUILD`` (comma separated):
 
-``probe``   also build ``tests/probe/*.pyx`` (the test suite's view of the header-only data path)
+``probe``   also build ``tests/probe/*.pyx`` (the test suite's view of the header-only data path), and what the core has
+            for tests alone (control/probe.pxi)
 ``debug``   ``-O0 -g`` with assertions, Cython's checks of bounds and for None, and lines of Cython in gdb
 ``refnanny``   Cython's count of the references that each function takes and gives back: slow, for `dev.py debug`
 ``quick``   ``-O1`` without debug information: builds in a third of the time, for developing
@@ -59,6 +60,8 @@ if "debug" in switches and not msvc:
     # -UNDEBUG: the assertions of CPython's headers, of Cython's helpers and of our own (system/assertions.pxd).
     compile_args += ["-O0", "-g", "-UNDEBUG", "-D_GLIBCXX_ASSERTIONS"]
     directives |= {"boundscheck": True, "nonecheck": True}
+if "probe" in switches:
+    macros.append(("LOGLY_PROBE", "1"))
 if "refnanny" in switches:
     macros.append(("CYTHON_REFNANNY", "1"))
 if "quick" in switches and not msvc:

@@ -87,7 +87,7 @@ cdef class Core:
     cdef Sink* hold(self, int sink_id) except NULL
     cdef Sink* find(self, int sink_id) noexcept
     cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept
-    cpdef note_failed_format(self, error)
+    cdef object note_failed_format(self, error)
     cpdef bint is_inside(self) except -1
     cdef bint lock_patiently(self, int64_t deadline) except -1
     cdef bint ask_for_flusher(self) except -1

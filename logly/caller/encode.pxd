@@ -63,13 +63,6 @@ cdef struct Call:
     const Origin* origin       # or NULL: the calling thread, this process
 
 
-# A value whose text was made on the caller's thread: raw JSON, or the digits of a large int.
-cdef struct Rendered:
-    uint8_t tag
-    const char* data
-    Py_ssize_t size
-
-
 cdef inline int put_text(Cursor* out, PyObject* text) noexcept nogil:
     cdef int kind = text_kind_of(text)
     cdef uint64_t count = <uint64_t> text_length_of(text)

@@ -2,9 +2,8 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
-from logly.flusher.sink cimport Sink
-from logly.ring.gate cimport NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
-from logly.system.atomic cimport load_relaxed32, store_relaxed32
+from logly.ring.gate cimport POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
+from logly.system.atomic cimport store_relaxed32
 
 # Of other included files:
 #   control/core.pxi: Core
@@ -67,29 +66,6 @@ def publish(
     core.set_needs(site, thread, thread_name)
     store_relaxed32(&core.engine.intake.post, post_flags(start, sync, drain, wake))
     store_relaxed32(<uint32_t*> &core.engine.gate.threshold, <uint32_t> threshold)
-
-
-def published(Core core not None):
-    """The arguments of the `publish` that holds now. For tests."""
-    cdef uint32_t needs = load_relaxed32(&core.engine.intake.needs)
-    cdef uint32_t post = load_relaxed32(&core.engine.intake.post)
-    return (
-        core.engine.gate.threshold, bool(needs & NEED_SITE), bool(needs & NEED_THREAD), bool(needs & NEED_THREAD_NAME),
-        bool(post & POST_START), bool(post & POST_SYNC), bool(post & POST_DRAIN), bool(post & POST_WAKE),
-    )
-
-
-def sink_ids(Core core not None):
-    """The sinks that the engine has, oldest first. For tests."""
-    cdef Sink* sink
-    cdef list ids = []
-    core.lock()
-    sink = core.engine.sinks
-    while sink != NULL:
-        ids.append(sink.id)
-        sink = sink.next
-    core.unlock()
-    return ids
 
 
 def define_levels(Core core not None, list levels):

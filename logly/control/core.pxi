@@ -152,18 +152,6 @@ cdef class Core:
         """In a forked child: the first record is to make the ring."""
         return self.stand_in != NULL and load_pointer(&self.engine.intake.ring) == self.stand_in
 
-    def ring_count(self):
-        """Rings that there are: one, or one per thread without a GIL. For tests."""
-        cdef Ring* ring
-        cdef int count = 0
-        self.lock()
-        ring = self.engine.rings
-        while ring != NULL:
-            count += 1
-            ring = ring.next
-        self.unlock()
-        return count
-
     # ---- the engine's lock, for a section that runs no Python code
 
     cdef bint lock_until(self, int64_t deadline) noexcept:
@@ -420,7 +408,7 @@ cdef class Core:
         store_release32(&self.engine.requests.python, 1)
         intake_wake(&self.engine.intake)
 
-    cpdef note_failed_format(self, error):
+    cdef object note_failed_format(self, error):
         fetch_add(&self.calls.failed_formats, 1)
         self.report(error)
 

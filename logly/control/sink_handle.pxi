@@ -476,19 +476,3 @@ cdef class SinkHandle:
         cdef Sink* sink = self.core.hold(self.id)
         engine_discard(self.core.engine, sink)
         self.core.unlock()
-
-    def inject_outcomes(self, list outcomes):
-        """For tests: what the sink's next writes do, minus an errno or the most bytes that they take."""
-        cdef int64_t* script = <int64_t*> calloc(len(outcomes) + 1, 8)
-        cdef Sink* sink
-        cdef Py_ssize_t i
-        if script == NULL:
-            raise MemoryError
-        for i in range(len(outcomes)):
-            script[i] = outcomes[i]
-        sink = self.core.hold(self.id)
-        script, sink.outcomes = sink.outcomes, script
-        sink.outcome_count = len(outcomes)
-        sink.outcome_next = 0
-        self.core.unlock()
-        free(script)

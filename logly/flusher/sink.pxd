@@ -153,6 +153,13 @@ cdef struct Leaving:
     uint64_t attendant     # thread that sees to that; 0: whoever comes along
 
 
+# What the next writes of a sink do, in tests: see `inject_outcomes` in control/probe.pxi.
+cdef struct WriteScript:
+    uint32_t count
+    uint32_t next
+    int64_t* outcomes      # minus an errno, or the most bytes that the write takes
+
+
 cdef struct Sink:
     int id
     uint8_t target         # of `Target`
@@ -173,9 +180,7 @@ cdef struct Sink:
     Progress progress
     Tally tally
     Leaving leaving
-    int64_t* outcomes      # test hook: what the next writes do (minus errno, or the most bytes they take)
-    uint32_t outcome_count
-    uint32_t outcome_next
+    WriteScript* script    # NULL but in tests
     Sink* next
 
 
@@ -215,7 +220,7 @@ cdef inline void sink_free(Sink* sink) noexcept nogil:
     free_texts(sink.selection.modules, sink.selection.module_count)
     free_texts(sink.selection.functions, sink.selection.function_count)
     free(<void*> sink.file.path)
-    free(sink.outcomes)
+    free(sink.script)
     sink_free_memory(sink)
     free(sink)
 

@@ -4,23 +4,25 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from logly.flusher.sink cimport (
     BUSY_TEXT, NOTICE_BIT, NO_ROTATION, TARGET_STREAM, WORK_ERROR, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
-    WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Mark, Sink, marks_first, sink_advance, sink_written_offset,
+    WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Mark, Sink, WriteScript, marks_first, sink_advance, sink_written_offset,
 )
 from logly.spool.format cimport SPOOL_SLOTS, STAGE_BYTES, Spool, slot_begin, slot_written
 from logly.system.fd cimport (
     EAGAIN, EBADF, EINTR, EMSGSIZE, EWOULDBLOCK, FD_DATAGRAM, FD_FILE, fd_is_path, fd_lock_briefly, fd_place,
     fd_send_shortened, fd_size, fd_unlock, fd_writable, fd_write_raw,
 )
+from logly.system.probe cimport IS_PROBE
 
 cdef enum:
     PIPE_CHUNK = 4096      # PIPE_BUF: written as one piece, and without blocking where poll says writable
 
 
 cdef inline int64_t sink_write_once(Sink* sink, const char* data, size_t size) noexcept nogil:
+    cdef WriteScript* script = sink.script
     cdef int64_t outcome
-    if sink.outcome_next < sink.outcome_count:
-        outcome = sink.outcomes[sink.outcome_next]
-        sink.outcome_next += 1
+    if IS_PROBE and script != NULL and script.next < script.count:
+        outcome = script.outcomes[script.next]
+        script.next += 1
         if outcome <= 0:
             return outcome
         size = size if size < <size_t> outcome else <size_t> outcome

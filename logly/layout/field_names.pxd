@@ -232,14 +232,20 @@ cdef inline bint find_field(const RecordView* view, const Value* key, Value* fou
 # ---- the fields that count, one after the other
 
 # A walk makes the index on its way, and takes each name for a new one meanwhile: that is nearly always so, and the fields need
-# not be read twice. Where it turns out to be wrong in the end, the walk is to be made again.
+# not be read twice. Where that turns out to be wrong at the end, what was written is taken back and the walk begins anew.
 cdef struct FieldWalk:
     bint takes_all
+    uint32_t number        # of the next field
+    const char* at         # where it stands
+    size_t start           # where the text of the fields begins
     FieldIndex* index      # that is being made, or NULL
 
 
-cdef inline void walk_begin(FieldWalk* walk, const RecordView* view) noexcept nogil:
+cdef inline void walk_begin(FieldWalk* walk, const RecordView* view, const Buffer* out) noexcept nogil:
     cdef FieldIndex* index
+    walk.number = 0
+    walk.at = view.fields
+    walk.start = out.size
     walk.index = NULL
     walk.takes_all = view.header.flags & MAY_REPEAT == 0
     if walk.takes_all or view.header.fields <= FEW_FIELDS or view.index == NULL:
@@ -282,6 +288,23 @@ cdef inline bint walk_again(FieldWalk* walk, const RecordView* view) noexcept no
     walk.index.is_made = True
     walk.index = NULL
     return view.index.replaced != 0
+
+
+# The next field that counts; False after the last. What is written to `out` between two calls is the field's text.
+cdef inline bint walk_next(FieldWalk* walk, const RecordView* view, Buffer* out, Value* key, Value* value) noexcept nogil:
+    cdef const char* begun
+    while True:
+        if walk.number == view.header.fields:
+            if not walk_again(walk, view):
+                return False
+            walk.number = 0
+            walk.at = view.fields
+            out.size = walk.start
+        begun = walk.at
+        walk.at = get_value(get_value(begun, key), value)
+        walk.number += 1
+        if walk.takes_all or walk_takes(walk, view, walk.number - 1, begun, walk.at, key):
+            return True
 
 
 # ---- keys

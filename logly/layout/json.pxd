@@ -1,8 +1,8 @@
 """JSON and logfmt: from a record to one object, or one list of pairs, off the GIL."""
 
-from libc.stdint cimport uint32_t, uint64_t, uint8_t
+from libc.stdint cimport uint64_t, uint8_t
 
-from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_again, walk_begin, walk_takes, write_free_key
+from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, write_message
 from logly.ring.record cimport (
@@ -90,30 +90,16 @@ cdef inline void write_json_site(Buffer* out, const Line* line, bint pretty) noe
 
 cdef inline void write_json_fields(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
     cdef FieldWalk walk
-    cdef const char* at
-    cdef const char* begun
     cdef Value key, value
-    cdef uint32_t i
-    cdef size_t start = out.size
-    walk_begin(&walk, view)
-    while True:
-        at = view.fields
-        for i in range(view.header.fields):
-            begun = at
-            at = get_value(at, &key)
-            at = get_value(at, &value)
-            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
-                continue
-            buffer_append(out, b",\n  ", 4 if pretty else 1)
-            if is_reserved_key(&key):
-                write_free_key(out, &key, view, True)
-            else:
-                write_json_string(out, text_kind(key.tag), key.data, key.count)
-            buffer_append(out, b": ", 2 if pretty else 1)
-            write_json_value(out, &value)
-        if not walk_again(&walk, view):
-            break
-        out.size = start
+    walk_begin(&walk, view, out)
+    while walk_next(&walk, view, out, &key, &value):
+        buffer_append(out, b",\n  ", 4 if pretty else 1)
+        if is_reserved_key(&key):
+            write_free_key(out, &key, view, True)
+        else:
+            write_json_string(out, text_kind(key.tag), key.data, key.count)
+        buffer_append(out, b": ", 2 if pretty else 1)
+        write_json_value(out, &value)
 
 
 cdef inline void write_json_exception(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:

@@ -111,7 +111,6 @@ cdef struct Layout:
     TimePattern* stamp     # JSON's and logfmt's time stamp
     RunEntry* kept_level   # JSON's runs: up to the message, and the call site; RUN_ENTRIES of each, or NULL
     RunEntry* kept_site
-    char* text             # what the literals and keys point into
 
 
 # All that a line is made from.

@@ -1,12 +1,11 @@
 """Records as logfmt: `key=value`, in quotes where that is needed (https://brandur.org/logfmt)."""
 
-from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
-from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_again, walk_begin, walk_takes, write_free_key
+from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key
 from logly.layout.line cimport Layout, Line, Site, write_exception, write_message
 from logly.layout.message cimport write_value
-from logly.ring.record cimport TAG_UCS4, TAG_UTF8, RecordView, Value, get_value, text_kind
+from logly.ring.record cimport TAG_UCS4, TAG_UTF8, RecordView, Value, text_kind
 from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init, buffer_put
 from logly.text.escape cimport write_logfmt_value
 from logly.text.number cimport write_int
@@ -81,25 +80,11 @@ cdef inline void write_logfmt_site(Buffer* out, const Line* line) noexcept nogil
 
 cdef inline void write_logfmt_fields(Buffer* out, const RecordView* view) noexcept nogil:
     cdef FieldWalk walk
-    cdef const char* at
-    cdef const char* begun
     cdef Value key, value
-    cdef uint32_t i
-    cdef size_t start = out.size
-    walk_begin(&walk, view)
-    while True:
-        at = view.fields
-        for i in range(view.header.fields):
-            begun = at
-            at = get_value(at, &key)
-            at = get_value(at, &value)
-            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
-                continue
-            write_logfmt_key(out, &key, view)
-            write_logfmt_field(out, &value)
-        if not walk_again(&walk, view):
-            break
-        out.size = start
+    walk_begin(&walk, view, out)
+    while walk_next(&walk, view, out, &key, &value):
+        write_logfmt_key(out, &key, view)
+        write_logfmt_field(out, &value)
 
 
 cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:

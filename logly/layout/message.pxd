@@ -1,6 +1,6 @@
 """A message template compiled to a program in C memory, and its interpreter.
 
-`logly/template.py` parses the text; the core builds the program; the flusher runs it without the GIL. The
+layout/message_template.py parses the text; the core builds the program; the flusher runs it without the GIL. The
 program also tells the producer which argument kinds it renders exactly as Python would: for anything
 else the caller's thread calls `str.format`, so the text is Python's in every case.
 """

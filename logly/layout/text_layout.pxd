@@ -1,11 +1,11 @@
 """From a record to the bytes of its line: text layouts, off the GIL.
 
-A text layout is a list of pieces that `logly/template.py` parsed; the core builds it, the flusher runs it.
+A text layout is a list of pieces that layout/layout_template.py parsed; the core builds it, the flusher runs it.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint8_t
 
-from logly.layout.field_names cimport FieldWalk, find_field, walk_again, walk_begin, walk_takes
+from logly.layout.field_names cimport FieldWalk, find_field, walk_begin, walk_next
 from logly.layout.json cimport render_json
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport (
@@ -17,7 +17,7 @@ from logly.layout.line cimport (
 from logly.layout.logfmt cimport render_logfmt
 from logly.layout.message cimport format_value, write_value
 from logly.ring.record cimport (
-    TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, get_value, text_kind,
+    TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
 )
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
 from logly.text.escape cimport escape_controls, escape_terminal, indent_newlines
@@ -106,34 +106,19 @@ cdef inline void write_inline_path(Buffer* out, const Piece* piece, const Record
     buffer_free(&path)
 
 
-cdef inline void write_fields(Buffer* out, const RecordView* view, const char* before, size_t size) noexcept nogil:
+# `before` stands before each field, or `between` each two of them.
+cdef inline void write_fields(
+    Buffer* out, const RecordView* view, const char* before, size_t size, bint between
+) noexcept nogil:
     cdef FieldWalk walk
-    cdef const char* at
-    cdef const char* begun
     cdef Value key, value
-    cdef uint32_t i
-    cdef size_t start = out.size
-    cdef bint first
-    walk_begin(&walk, view)
-    while True:
-        at = view.fields
-        first = size > 0 and before[0] == c','
-        for i in range(view.header.fields):
-            begun = at
-            at = get_value(at, &key)
-            at = get_value(at, &value)
-            if not walk.takes_all and not walk_takes(&walk, view, i, begun, at, &key):
-                continue
-            if not first:
-                buffer_append(out, before, size)
-            else:
-                first = False
-            write_text(out, text_kind(key.tag), key.data, key.count)
-            buffer_put(out, c'=')
-            write_value(out, &value)
-        if not walk_again(&walk, view):
-            break
-        out.size = start
+    walk_begin(&walk, view, out)
+    while walk_next(&walk, view, out, &key, &value):
+        if out.size > walk.start or not between:
+            buffer_append(out, before, size)
+        write_text(out, text_kind(key.tag), key.data, key.count)
+        buffer_put(out, c'=')
+        write_value(out, &value)
 
 
 # What came from outside must not forge a record or drive a terminal.
@@ -227,7 +212,7 @@ cdef inline void write_safe_piece(Buffer* out, const Piece* piece, const Line* l
         if piece.code == PIECE_MESSAGE:
             write_message(&message, line)
         else:
-            write_fields(&message, &line.view, b", ", 2)
+            write_fields(&message, &line.view, b", ", 2, True)
         write_spec_text(out, piece, message.data, message.size)
         buffer_free(&message)
     elif piece.code == PIECE_MESSAGE:
@@ -235,7 +220,7 @@ cdef inline void write_safe_piece(Buffer* out, const Piece* piece, const Line* l
     elif piece.code == PIECE_FIELD:
         write_field_piece(out, piece, line)
     elif piece.code == PIECE_FIELDS:
-        write_fields(out, &line.view, b", ", 2)
+        write_fields(out, &line.view, b", ", 2, True)
     elif piece.code == PIECE_THREAD_NAME:
         write_spec_value(out, piece, &line.view.thread_name)
     else:
@@ -304,7 +289,7 @@ cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line
             i += 1
     if layout.ends_with_fields and line.view.header.fields:
         start = out.size
-        write_fields(out, &line.view, b" | ", 3)
+        write_fields(out, &line.view, b" | ", 3, False)
         make_safe(out, start, layout)
     if layout.ends_with_exception and line.view.exception != NULL:
         write_last_exception(out, line, layout)

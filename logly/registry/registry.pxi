@@ -377,16 +377,4 @@ cdef void name_site(Site* site, object name, object globals_):
         Py_DecRef(before)
 
 
-def registry_counts():
-    """(templates, call sites) that have a place."""
-    return (program_count - 1, site_count - 1)
-
-
-def limit_registry(templates=None, sites=None):
-    """For tests: how many templates and call sites find a place from now on; None: as many as there is room for."""
-    global template_limit, site_limit
-    template_limit = MAX_TEMPLATES if templates is None else min(1 + <uint32_t> templates, MAX_TEMPLATES)
-    site_limit = MAX_SITES if sites is None else min(1 + <uint32_t> sites, MAX_SITES)
-
-
 cdef bint is_new_child = False       # from `begin_child` to its hook, which has then less to do

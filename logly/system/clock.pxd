@@ -154,10 +154,6 @@ cdef inline void clock_init() noexcept nogil:
     logly_clock_init()
 
 
-cdef inline bint clock_is_tsc() noexcept nogil:
-    return logly_clock_is_tsc
-
-
 # The time stamp of a record. Not serialized against the surrounding instructions (rdtscp or lfence would double its
 # cost): right to within some ten nanoseconds, which is all that two threads can agree on anyway.
 cdef inline uint64_t clock_ticks() noexcept nogil:

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
-from logly._core import registry_counts
+from tests.support.hooks import registry_counts
 from tests.support.lines import Lines
 from tests.support.message_model import is_too_wide
 from tests.support.programs import run_program

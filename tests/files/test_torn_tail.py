@@ -11,6 +11,7 @@ import pytest
 from logly import Logger, LoggerConfig, SinkConfig
 from logly.files.opening import torn_size
 from tests.support.forks import children_end_well
+from tests.support.hooks import hook, inject_outcomes
 from tests.support.programs import run_program
 from tests.support.waiting import wait_until
 
@@ -138,11 +139,11 @@ def test_our_own_half_line_goes_on_when_the_file_is_opened_again(tmp_path: Path)
     path = tmp_path / "app.log"
     with Logger(LoggerConfig(auto_sink=False, on_error=lambda error: None)) as logger:
         sink = logger.add_sink(SinkConfig(path=path, format="{message}"))
-        logger._controller.sinks[sink].handle.inject_outcomes([3, *[-errno.ENOSPC] * 1000])
+        inject_outcomes(logger, sink, [3, *[-errno.ENOSPC] * 1000])
         logger.info("one line")
         wait_until(lambda: path.stat().st_size == 3, "a piece of the line")
         logger._controller.sinks[sink].reopen()
-        logger._controller.sinks[sink].handle.inject_outcomes([])
+        inject_outcomes(logger, sink, [])
         assert logger.flush(30)
     assert path.read_bytes() == b"one line\n"
 
@@ -152,9 +153,7 @@ def test_a_disk_that_has_no_room_for_the_newline(tmp_path: Path) -> None:
     path.write_bytes(TORN)
     with Logger(LoggerConfig(auto_sink=False, on_error=lambda error: None)) as logger:
         sink = logger.add_sink(SinkConfig(path=path, format="{message}"))
-        logger._controller.sinks[sink].handle.inject_outcomes(
-            [-errno.ENOSPC, -errno.EINTR, -errno.ENOSPC, 1, -errno.ENOSPC]
-        )
+        inject_outcomes(logger, sink, [-errno.ENOSPC, -errno.EINTR, -errno.ENOSPC, 1, -errno.ENOSPC])
         logger.info("first")
         assert logger.flush(30)
     assert path.read_bytes() == TORN + b"\nfirst\n"
@@ -178,16 +177,18 @@ def test_what_is_no_regular_file_is_not_looked_at(tmp_path: Path) -> None:
 def test_the_spools_recovery_still_completes_the_line_of_its_own_process(
     tmp_path: Path, written: int, before: bytes
 ) -> None:
+    hook("inject_outcomes")
     (tmp_path / "app.log").write_bytes(before)
     program = f"""
 import errno, os, sys, time
 from pathlib import Path
 from logly import Logger, LoggerConfig, SinkConfig
+from logly._core import inject_outcomes
 path = Path({str(tmp_path / "app.log")!r})
 logger = Logger(LoggerConfig(spool={str(tmp_path / "app.spool")!r}, on_error=lambda error: None))
 sink = logger.add_sink(SinkConfig(path=path, format="{{message}}", buffer_size=1 << 20))
 newline = [1] if {bool(before)} else []
-logger._controller.sinks[sink].handle.inject_outcomes([*newline, {written}, *[-errno.ENOSPC] * 10_000])
+inject_outcomes(logger._controller.sinks[sink].handle, [*newline, {written}, *[-errno.ENOSPC] * 10_000])
 for i in range(50):
     logger.info("number {{}} of 50", i)
 logger.flush(0.2)

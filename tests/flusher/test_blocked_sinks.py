@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from logly import SinkConfig
+from tests.support.hooks import inject_outcomes
 from tests.support.loggers import make_logger
 from tests.support.waiting import wait_until
 
@@ -112,7 +113,7 @@ def test_a_full_disk_is_told_and_tried_again(tmp_path: Path) -> None:
     told: list[Exception] = []
     logger = make_logger(stall_timeout=20, on_error=told.append)
     sink = logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))
-    logger._controller.sinks[sink].handle.inject_outcomes([-28, -28, 3])
+    inject_outcomes(logger, sink, [-28, -28, 3])
     logger.info("first")
     assert logger.flush(20)
     wait_until(lambda: told)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from logly import Logger, LoggerConfig, SinkConfig, SinkError
 from tests.support.disks import enlarge, remount, small_disk
 from tests.support.forks import PipeReader
+from tests.support.hooks import hook, inject_outcomes
 from tests.support.log_files import lines_of
 from tests.support.loggers import assert_books
 from tests.support.programs import run_program
@@ -38,7 +39,7 @@ def open_logger(path: Path | None = None, errors: list[Exception] | None = None,
 
 def inject(logger: Logger, outcomes: list[int]) -> None:
     """What the next writes of the first sink do: minus an errno, or the most bytes that they take."""
-    logger._controller.sinks[logger.list_sinks()[0]].handle.inject_outcomes(outcomes)
+    inject_outcomes(logger, logger.list_sinks()[0], outcomes)
 
 
 def assert_accounts_for(lines: list[str], count: int, logger: Logger) -> None:
@@ -373,12 +374,14 @@ logger.close()
 
 
 def test_trouble_is_told_on_stderr_but_not_at_every_attempt(tmp_path: Path) -> None:
+    hook("inject_outcomes")
     program = """
 import errno, os, sys
 from logly import Logger, LoggerConfig, SinkConfig, SinkError
+from logly._core import inject_outcomes
 logger = Logger(LoggerConfig(auto_sink=False))
 sink = logger.add_sink(SinkConfig(path=sys.argv[1], format="{message}"))
-logger._controller.sinks[sink].handle.inject_outcomes([-errno.ENOSPC] * 8)
+inject_outcomes(logger._controller.sinks[sink].handle, [-errno.ENOSPC] * 8)
 logger.info("line")
 assert logger.flush(30)
 assert logger.stats().write_errors == 8

@@ -12,6 +12,7 @@ import pytest
 
 from logly.control.plan import Plan
 from tests.support import ROOT
+from tests.support.cython_structs import unread_fields
 
 PACKAGE = ROOT / "logly"
 HEADERS = sorted(PACKAGE.rglob("*.pxd"))
@@ -107,6 +108,42 @@ def test_each_function_of_cython_is_used() -> None:
     names = re.findall(r"^ *cdef (?!extern|struct|enum|class|union|packed)[^=\n(]*?(\w+)\(", code, re.MULTILINE)
     assert len(names) > 500
     assert [name for name in names if used[name] < 2 and not name.startswith("__")] == []
+
+
+#: Fields that no code reads, and what for they are there.
+UNREAD_FIELDS = {
+    "Engine.apart": "keeps others off a cache line",
+    "Ring.apart": "keeps others off a cache line",
+    "RingPositions.apart": "keeps others off a cache line",
+    "LoglyEvent.sequence": "read by the C++ code",
+    "PyMethodDef.ml_doc": "read by CPython",
+    "PyMethodDef.ml_flags": "read by CPython",
+    "PyMethodDef.ml_meth": "read by CPython",
+    "RecordEnd.args": "read as RecordHeader.args",
+    "RecordEnd.fields": "read as RecordHeader.fields",
+    "RecordEnd.origin": "read as RecordHeader.origin",
+    "RecordHeader.kind": "read as RecordPrefix.kind",
+    "RecordHeap.flags": "where RecordHeader has its own",
+    "RecordHeap.level": "where RecordHeader has its own",
+    "RecordPrefix.flags": "where RecordHeader has its own",
+    "RecordPrefix.level": "where RecordHeader has its own",
+    "Slots.before": "for what looks for lost memory: the tables before are still in use",
+    "SpoolHeader.spare": "room in the format",
+}
+
+
+def test_each_field_of_a_struct_is_read() -> None:
+    assert unread_fields(CORE) == set(UNREAD_FIELDS)
+
+
+def test_a_field_that_is_only_assigned_to_is_found(tmp_path: Path) -> None:
+    (tmp_path / "made.pxd").write_text(
+        "cdef struct A:\n    int used\n    int never   # A.never\n    int* set, got\n    char data[8]\n\n"
+        "cdef struct B:\n    int never\n    A one\n\n"
+        "cdef inline int f(A* a, const B* b) noexcept nogil:\n"
+        "    a.set = NULL\n    a.data[0] = 1\n    return a.used + a.got[0] + b.never + b.one.used\n"
+    )
+    assert unread_fields([tmp_path / "made.pxd"]) == {"A.never", "A.set", "A.data"}
 
 
 def test_a_constant_has_one_definition() -> None:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logly import LoggerConfig, SinkConfig, _core
+from logly import LoggerConfig, SinkConfig
+from tests.support.hooks import limit_registry
 from tests.support.lines import Lines, parse, seen
 
 RESERVED = ["timestamp", "level", "message", "module", "function", "lineno", "exception"]
@@ -426,9 +427,9 @@ def test_each_kind_of_scalar_is_as_str_in_logfmt():
 @pytest.fixture
 def no_new_sites():
     """Call sites beyond the registry's bound stand in the records themselves."""
-    _core.limit_registry(sites=0)
+    limit_registry(sites=0)
     yield
-    _core.limit_registry()
+    limit_registry()
 
 
 def test_a_call_site_that_stands_in_the_record_looks_like_any_other(no_new_sites):

@@ -22,9 +22,9 @@ from logly.system.clock cimport (
     calibration_refresh,
     calibration_start,
     clock_init,
-    clock_is_tsc,
     clock_monotonic_ns,
     clock_ticks,
+    logly_clock_is_tsc,
 )
 
 
@@ -93,7 +93,7 @@ def civil_utc(int64_t second):
 def choose_clock():
     """Decides again, as an import does. True when ticks are the processor's counter."""
     clock_init()
-    return clock_is_tsc()
+    return logly_clock_is_tsc
 
 
 def ticks():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from logly._core import limit_registry, registry_counts
+from tests.support.hooks import limit_registry, registry_counts
 from tests.support.output import Output
 
 

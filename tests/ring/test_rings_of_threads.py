@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hooks import ring_count
 from tests.support.loggers import file_logger
 from tests.support.many_threads import (
     FREE_THREADED,
@@ -12,7 +13,6 @@ from tests.support.many_threads import (
     THREADS,
     needs_free_threading,
     of_threads,
-    ring_count,
     writers,
 )
 from tests.support.threads import run_threads

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig
+from tests.support.hooks import ring_count
 from tests.support.loggers import assert_books, file_logger
 from tests.support.many_threads import (
     RECORDS,
@@ -14,7 +15,6 @@ from tests.support.many_threads import (
     THREADS,
     assert_complete,
     needs_free_threading,
-    ring_count,
     writers,
 )
 from tests.support.programs import run_program

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import logly
 from logly import Logger, LoggerConfig, Record, SinkConfig, StdlibHandler, StdlibSink
-from logly._core import registry_counts
+from tests.support.hooks import registry_counts
 from tests.support.log_files import lines_of
 from tests.support.programs import run_program
 from tests.support.waiting import PATIENCE_S

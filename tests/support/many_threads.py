@@ -39,7 +39,3 @@ def assert_complete(lines, threads=THREADS, records=RECORDS):
     assert sorted(numbers) == list(range(threads))
     for written in numbers.values():
         assert written == list(range(records))
-
-
-def ring_count(logger):
-    return logger._controller.core.ring_count()

@@ -1,0 +1,39 @@
+"""What the core has for tests alone. Without LOGLY_BUILD=probe it is not there, and a test that needs it is skipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from logly import _core
+
+if TYPE_CHECKING:
+    from logly import Logger
+
+
+def hook(name: str) -> Any:
+    found = getattr(_core, name, None)
+    if found is None:
+        pytest.skip("built with LOGLY_BUILD=probe only")
+    return found
+
+
+def inject_outcomes(logger: Logger, sink: int, outcomes: list[int]) -> None:
+    """What the sink's next writes do: each minus an errno, or the most bytes that it takes."""
+    hook("inject_outcomes")(logger._controller.sinks[sink].handle, outcomes)
+
+
+def ring_count(logger: Logger) -> int:
+    """Rings that there are: one, or one per thread without a GIL."""
+    return hook("ring_count")(logger._controller.core)  # type: ignore[no-any-return]
+
+
+def registry_counts() -> tuple[int, int]:
+    """(templates, call sites) that have a place."""
+    return hook("registry_counts")()  # type: ignore[no-any-return]
+
+
+def limit_registry(templates: int | None = None, sites: int | None = None) -> None:
+    """How many templates and call sites find a place from now on; None: as many as there is room for."""
+    hook("limit_registry")(templates, sites)
