@@ -32,6 +32,8 @@ LEAVES = {"errors", "levels", "units", "record", "stats"}
 
 CYTHON = [CythonFile(path) for kind in ("pxd", "pxi") for path in sorted(PACKAGE.glob(f"*/*.{kind}"))]
 INCLUDED = [file for file in CYTHON if file.path.suffix == ".pxi"]
+# Beside a `.pxi` file, a `.pxd` of the same name declares its class, and is included by _core.pxd; the others are headers.
+CLASSES = [file for file in CYTHON if file.path.suffix == ".pxd" and file.path.with_suffix(".pxi").exists()]
 PYTHON = sorted(PACKAGE.glob("*/*.py"))
 
 
@@ -128,7 +130,9 @@ def test_an_included_file_names_what_it_uses(file: CythonFile) -> None:
 
 def test_an_included_file_cimports_what_it_uses_of_the_headers() -> None:
     """Each would compile without: its neighbours' cimports are in the same namespace."""
-    in_headers = {name for file in CYTHON if file.path.suffix == ".pxd" for name in file.defined}
+    in_headers = {
+        name for file in CYTHON if file.path.suffix == ".pxd" and file not in CLASSES for name in file.defined
+    }
     for file in INCLUDED:
         missing = (file.used & in_headers) - file.defined - set(file.cimported) - set(file.of_included)
         local = {
@@ -168,4 +172,12 @@ def test_the_way_of_one_call_names_functions_where_they_are() -> None:
     for functions, files in rows:
         code = "".join((PACKAGE / file).read_text() for file in re.findall(r"`([^`]*)`", files))
         for function in re.findall(r"`(\w+)`", functions):
-            assert re.search(rf"^(?:cdef|    \w)[^\n=]*\b{function}\b", code, re.MULTILINE), f"{function} is not in {files}"
+            is_there = re.search(rf"^(?:cdef|    \w)[^\n=]*\b{function}\b", code, re.MULTILINE)
+            assert is_there, f"{function} is not in {files}"
+
+
+def test_a_class_that_files_share_is_declared_beside_them() -> None:
+    included = re.findall(r'^include "(.*)"$', (PACKAGE / "_core.pxd").read_text(), re.MULTILINE)
+    assert sorted(included) == sorted(name_of(file.path) for file in CLASSES)
+    for file in CLASSES:
+        assert file.path.read_text().count("cdef class ") >= 1

@@ -1,0 +1,11 @@
+"""The class of caller/calls.pxi; included by logly/_core.pxd."""
+
+from logly.ring.gate cimport Gate
+
+
+cdef class Producer:
+    cdef Gate* gate
+    cdef readonly Core core
+    cdef FieldBlock bound
+    cdef object owner                # closes the engine when the last logger on it is gone
+    cdef object __weakref__

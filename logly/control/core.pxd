@@ -1,0 +1,76 @@
+"""The class of control/core.pxi, and what it is made of; included by logly/_core.pxd."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from logly.flusher.sink cimport Sink, Tally
+from logly.flusher.state cimport Engine
+from logly.ring.gate cimport Gate, Intake
+from logly.ring.ring cimport Ring
+
+
+cdef struct Threads:                 # which of them does what for a core; 0: none. Made new in a forked child
+    uint32_t has_flusher
+    uint64_t flushers                # flushers' threads that are not at their last line
+    uint64_t flusher
+    uint64_t drainer                 # does the flusher's Python work
+    uint64_t holder                  # has the engine's lock through `lock`; it may take it again
+    int holds
+    uint64_t inside                  # runs Python code for a sink
+    uint8_t inside_marks             # flags of the records that it logs
+
+
+cdef struct Calls:
+    uint64_t failed_formats
+    uint64_t blocked_ns              # that they waited for room
+
+
+cdef class Core:
+    cdef Engine* engine
+    cdef Gate* gate                  # of `engine`, and its intake: all that a log call sees of it
+    cdef Intake* intake
+    cdef object __weakref__
+    cdef public object on_work       # called on the flusher's thread when a sink wants Python
+    cdef public object start_flusher # called once, at the first record
+    cdef readonly object errors      # deque of exceptions that on_error has not been told yet
+    cdef readonly dict sinks         # id -> its Python side, of every sink that `engine` has: changed together with it
+    cdef readonly dict leaving       # the same, of those that were removed and have not written all they hold
+    cdef int64_t changes             # made by `commit`
+    cdef readonly object spool_base  # (name, is synced) of the spool that records go into, as configured; or None
+    cdef list layouts                # keeps what the sinks' C structures point into
+    cdef object context              # ContextVar of contextualize(), or None
+    cdef public object level_index   # name -> (number, index)
+    cdef void* engine_block
+    cdef public object level_resolver # what knows names in any case, and numbers
+    cdef Threads threads
+    cdef Calls calls
+    cdef Tally gone                  # of sinks that were removed
+    cdef bint is_over                # at exit the flusher was stuck: nobody waits for it any more
+    cdef readonly int lives          # forks that this object has been through as the child
+
+    cdef void* kept                  # the same, as they are held
+    cdef list spools                 # of this engine, in use
+    cdef object adopted              # a dead process's spool, whose names the engine goes by
+    cdef public object make_ring     # called by the first record when `ring_wanted`: a forked child's own spool
+    cdef uint64_t sharer             # thread that makes a spool (free-threaded builds), or made the latest
+    cdef Ring* stand_in              # full, until the ring is made
+    cdef Ring* interim               # a forked child's, until its hook has run
+
+    cdef void begin(self) noexcept
+    cdef bint set_ring_size(self, uint64_t capacity) except -1
+    cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
+    cdef keep(self, file)
+    cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0
+    cdef bint lock_until(self, int64_t deadline) noexcept
+    cdef void lock(self) noexcept
+    cdef void unlock(self) noexcept nogil
+    cdef int pass_here(self) noexcept
+    cdef tuple resolve_level(self, object level)
+    cdef Sink* hold(self, int sink_id) except NULL
+    cdef Sink* find(self, int sink_id) noexcept
+    cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept
+    cdef object note_failed_format(self, error)
+    cpdef bint is_inside(self) except -1
+    cdef bint lock_patiently(self, int64_t deadline) except -1
+    cdef bint ask_for_flusher(self) except -1
+    cdef void report_if_possible(self, object error) noexcept
+    cdef bint keep_error(self, object error) except -1

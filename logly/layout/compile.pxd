@@ -1,0 +1,11 @@
+"""The class of layout/compile.pxi; included by logly/_core.pxd."""
+
+from logly.layout.line cimport Layout, Piece
+
+
+cdef class LayoutProgram:
+    cdef Layout* layout
+
+    cdef build(self, Piece* piece, int code, str text, str spec)
+    cdef build_key(self, Piece* piece, str name)
+    cdef find_runs(self)
