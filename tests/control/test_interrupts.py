@@ -86,14 +86,20 @@ def test_a_step_of_a_change_is_never_a_function_of_python(tmp_path: Path, monkey
     assert {type(step) for step in steps} == {type(setattr)}
 
 
+sweeps = pytest.mark.skipif(
+    sys.version_info >= (3, 12),
+    reason="CPython itself crashes where some allocations fail: of functions (3.12.1), of thread-local data (3.13.0)",
+)
 MEMORY = [call for call in CALLS if call != "contextualize"]  # to leave a context takes memory
 
 
+@sweeps
 @pytest.mark.parametrize("call", MEMORY)
 def test_a_call_that_finds_no_memory_at_any_point_leaves_a_whole_logger(tmp_path: Path, call: str) -> None:
     run(call, "memory", tmp_path / "cut", 1, 3)
 
 
+@sweeps
 @pytest.mark.nightly
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("call", MEMORY)

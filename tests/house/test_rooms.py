@@ -32,7 +32,7 @@ LEAVES = {"errors", "levels", "units", "record", "stats"}
 
 CYTHON = [CythonFile(path) for kind in ("pxd", "pxi") for path in sorted(PACKAGE.glob(f"*/*.{kind}"))]
 INCLUDED = [file for file in CYTHON if file.path.suffix == ".pxi"]
-# Beside a `.pxi` file, a `.pxd` of the same name declares its class, and is included by _core.pxd; the others are headers.
+# Beside a `.pxi` file, a `.pxd` of the same name declares its class, and _core.pxd includes it. The others are headers.
 CLASSES = [file for file in CYTHON if file.path.suffix == ".pxd" and file.path.with_suffix(".pxi").exists()]
 PYTHON = sorted(PACKAGE.glob("*/*.py"))
 
