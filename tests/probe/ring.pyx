@@ -212,7 +212,7 @@ cdef class Ring:
 STATUS = {ENCODED: "encoded", NO_ROOM: "no room", NOT_NATIVE: "not native"}
 
 
-ENCODINGS = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}
+ENCODINGS = {1: "latin-1", 4: "utf-32-le"}
 
 
 cdef object read_value(const char** at):
@@ -237,6 +237,9 @@ cdef object read_value(const char** at):
         return data
     if tag == TAG_UTF8:
         return data.decode("ascii")
+    if unit_size(tag) == 2:
+        # By units: the decoder of UTF-16 makes one character of two surrogates that stand side by side.
+        return "".join(map(chr, memoryview(data).cast("H")))
     return data.decode(ENCODINGS[unit_size(tag)], "surrogatepass")
 
 

@@ -250,6 +250,10 @@ def test_every_kind_of_str(text):
     assert probe.value_roundtrip(text, 100)[1] == text
 
 
+def test_two_surrogates_side_by_side_stay_two():
+    assert probe.value_roundtrip("\ud800\udc00", 100)[1] == "\ud800\udc00"
+
+
 @given(st.binary())
 def test_bytes_are_copied(data):
     assert probe.value_roundtrip(data, 5 + len(data))[1] == data
