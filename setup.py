@@ -93,6 +93,10 @@ if "probe" in switches:
     sources = sorted(Path("tests/probe").glob("*.pyx"))
     extensions += [extension(f"tests.probe.{source.stem}", source.as_posix()) for source in sources]
 
+# For a compiler that is called by hand on Cython's C++ (tools/aarch64.sh): `g++ @build/macros.txt ...`.
+Path("build").mkdir(exist_ok=True)
+Path("build/macros.txt").write_text("".join(f"-D{name}={value}\n" for name, value in macros))
+
 setup(
     ext_modules=cythonize(
         extensions,

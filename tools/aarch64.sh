@@ -32,7 +32,7 @@ printf 'Metadata-Version: 2.1\nName: logly\nVersion: %s\n' "$version" > "$site/l
 # Cython's C++ is the same for every processor: only the compiler is another one.
 LOGLY_BUILD=probe,quick "$PYTHON" setup.py -q build_ext --inplace
 for module in logly/_core tests/probe/event tests/probe/ring tests/probe/text tests/probe/time; do
-    aarch64-linux-gnu-g++ -shared -fPIC -fwrapv -DNDEBUG -std=c++17 -O2 -g0 -fvisibility=hidden -I. \
+    aarch64-linux-gnu-g++ -shared -fPIC -fwrapv -DNDEBUG -std=c++17 -O2 -g0 -fvisibility=hidden @build/macros.txt -I. \
         -I"$ROOT/usr/include/python3.11" -idirafter "$ROOT/usr/include" build/cython/$module.cpp -o $module.$TAG.so
 done
 
