@@ -364,7 +364,10 @@ def assert_sound(logger: Logger) -> None:
     assert_books(logger)
     # One is lost where the call's own record was: it had not come to its commit, or its function was interrupted.
     assert logger.stats().failed + logger.stats().dropped <= 1, logger.stats()
-    if not controller.flusher.is_running:  # a thread that ends says last what follows a commit now
+    # A thread that ends says last what follows a commit now. One whose stop was cut may be about to.
+    if controller.flusher.is_stopped:
+        wait_until(lambda: not controller.flusher.is_running, "the end of a flusher that is stopped")
+    if not controller.flusher.is_running:
         controller.flusher.await_last_line(5)
     gate = published(controller.core)
     controller._change(lambda plan: None)
