@@ -191,7 +191,7 @@ cdef class SystemLock:
         self.give()
 
 
-cdef class Turn:
+cdef class TryLock:
     """A section for one thread at a time; the others do not wait: the ``with`` gives True to the one that has it.
 
     Also False for the thread that is inside already.

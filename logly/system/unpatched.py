@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from types import BuiltinFunctionType
 
-from logly._core import Bell, SystemLock, SystemThread, Turn, monotonic, pause, takes_text, thread_ident, wall_ns
+from logly._core import Bell, SystemLock, SystemThread, TryLock, monotonic, pause, takes_text, thread_ident, wall_ns
 
 if sys.platform == "win32":
     import nt as _calls
@@ -24,7 +24,7 @@ __all__ = [
     "SystemLock",
     "SystemThread",
     "ThreadEntry",
-    "Turn",
+    "TryLock",
     "monotonic",
     "open",
     "open_file",
