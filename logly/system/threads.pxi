@@ -217,8 +217,8 @@ cdef class TryLock:
             store_release(&self.owner, 0)
 
 
-cdef class Bell:
-    """What threads wait for: take a ticket, look whether there is anything to wait for, wait. `ring` ends the waits."""
+cdef class EventCount:
+    """What threads wait for: take a ticket, look whether there is anything to wait for, wait. `signal` ends the waits."""
     cdef Event event
 
     def __cinit__(self):
@@ -240,7 +240,7 @@ cdef class Bell:
             PyErr_CheckSignals()
             left = deadline - clock_monotonic_ns()
 
-    def ring(self):
+    def signal(self):
         event_signal(&self.event)
 
 

@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from types import BuiltinFunctionType
 
-from logly._core import Bell, SystemLock, SystemThread, TryLock, monotonic, pause, takes_text, thread_ident, wall_ns
+from logly._core import EventCount, SystemLock, SystemThread, TryLock, monotonic, pause, takes_text, thread_ident, wall_ns
 
 if sys.platform == "win32":
     import nt as _calls
@@ -20,7 +20,7 @@ else:
     import posix as _calls
 
 __all__ = [
-    "Bell",
+    "EventCount",
     "SystemLock",
     "SystemThread",
     "ThreadEntry",
