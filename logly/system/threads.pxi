@@ -277,7 +277,7 @@ def pause(double seconds):
         wait_ns(length)
 
 
-def takes_text(int fd):
+def is_writable(int fd):
     """Whether a write of up to PIPE_BUF bytes to the descriptor goes through now."""
     return fd_writable(fd)
 

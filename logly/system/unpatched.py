@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from types import BuiltinFunctionType
 
-from logly._core import EventCount, SystemLock, SystemThread, TryLock, monotonic, pause, takes_text, thread_ident, wall_ns
+from logly._core import EventCount, SystemLock, SystemThread, TryLock, monotonic, pause, is_writable, thread_ident, wall_ns
 
 if sys.platform == "win32":
     import nt as _calls
@@ -30,7 +30,7 @@ __all__ = [
     "open_file",
     "pause",
     "read",
-    "takes_text",
+    "is_writable",
     "thread_ident",
     "threading_is_patched",
     "wall_ns",
