@@ -127,9 +127,9 @@ cdef extern from * nogil:
     static inline void logly_lease_bury(void*) {}
     #endif
 
-    static std::atomic<uint64_t> logly_last_name{0};
+    static std::atomic<uint64_t> logly_last_id{0};
     // A number for an engine or a generation: never 0, never the same twice.
-    static inline uint64_t logly_new_name() { return logly_last_name.fetch_add(1) + 1; }
+    static inline uint64_t logly_new_id() { return logly_last_id.fetch_add(1) + 1; }
     #endif
     """
     bint FREE_THREADED "LOGLY_FREE_THREADED"
@@ -141,4 +141,4 @@ cdef extern from * nogil:
     bint lease_is_over "logly_lease_is_over"(void* lease) noexcept
     void lease_leave "logly_lease_leave"(void* lease) noexcept
     void lease_bury "logly_lease_bury"(void* lease) noexcept
-    uint64_t new_name "logly_new_name"() noexcept
+    uint64_t new_id "logly_new_id"() noexcept
