@@ -17,7 +17,7 @@ from logly.flusher.state cimport (
 )
 from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, intake_wake
-from logly.ring.leases cimport FREE_THREADED, lease_leave, new_id
+from logly.ring.leases cimport FREE_THREADED, lease_end_engine, new_id
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
 from logly.ring.ring cimport RING_ALIGN, Ring, ring_free, ring_new
 from logly.system.atomic cimport (
@@ -90,7 +90,7 @@ cdef class Core:
             self.engine.rings = ring.next
             free_ring_records(ring)
             if ring.lease != NULL:
-                lease_leave(ring.lease)
+                lease_end_engine(ring.lease)
             ring_free(ring)
         while self.kept != NULL:
             let_go_of_file(self, <SpoolFile> self.kept)

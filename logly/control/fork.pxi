@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free
 from logly.flusher.sink cimport Sink, sink_begin, sink_free_memory
 from logly.flusher.state cimport Engine, engine_begin, engine_free_memory, workspace_begin
 from logly.ring.gate cimport NEED_CARE
-from logly.ring.leases cimport FREE_THREADED, lease_bury, lease_is_mine, lease_is_over
+from logly.ring.leases cimport FREE_THREADED, lease_end_thread, lease_is_mine, lease_is_over
 from logly.ring.ring cimport NOT_IN_FLIGHT, NOT_STALLED, Ring, ring_new, ring_release
 from logly.system.atomic cimport fetch_add, fetch_sub, load_acquire, load_relaxed, store_relaxed
 from logly.system.clock cimport clock_monotonic_ns
@@ -335,7 +335,7 @@ cdef void reset_ring(Ring* ring, bint is_quiet) noexcept:
     ring.in_flight = NOT_IN_FLIGHT
     # A ring of a thread that is not here any more.
     if ring.lease != NULL and not lease_is_over(ring.lease) and not lease_is_mine(ring.lease):
-        lease_bury(ring.lease)
+        lease_end_thread(ring.lease)
     ring.heap_bytes_in = 0
     ring.heap_bytes_out = 0
     ring.high_water = 0
