@@ -23,7 +23,7 @@ cdef extern from * nogil:
     static inline int fd_lock_briefly(int fd) { return 0; }
     static inline void fd_unlock(int fd) {}
     static inline int64_t fd_size(int fd) { struct _stat64 s; return _fstat64(fd, &s) == 0 ? s.st_size : -1; }
-    static inline int fd_place(int fd, uint64_t* place) { return 0; }
+    static inline int fd_stat(int fd, uint64_t* found) { return 0; }
     static inline int fd_sync(int fd) { return _commit(fd) == 0 ? 0 : errno; }
     static inline int fd_copy(int fd) { return -1; }
     static inline void fd_close(int fd) { _close(fd); }
@@ -91,10 +91,10 @@ cdef extern from * nogil:
     }
     static inline void fd_unlock(int fd) { flock(fd, LOCK_UN); }
     static inline int64_t fd_size(int fd) { struct stat s; return fstat(fd, &s) == 0 ? (int64_t)s.st_size : -1; }
-    static inline int fd_place(int fd, uint64_t* place) {
+    static inline int fd_stat(int fd, uint64_t* found) {
         struct stat s;
         if (fstat(fd, &s) != 0) return 0;
-        place[0] = (uint64_t)s.st_dev; place[1] = (uint64_t)s.st_ino; place[2] = (uint64_t)s.st_size;
+        found[0] = (uint64_t)s.st_dev; found[1] = (uint64_t)s.st_ino; found[2] = (uint64_t)s.st_size;
         return 1;
     }
     static inline int fd_sync(int fd) {
@@ -153,7 +153,7 @@ cdef extern from * nogil:
     bint fd_is_path(int fd, const char* path) noexcept
     int64_t fd_size(int fd) noexcept
     # Device, inode and length of the file.
-    bint fd_place(int fd, uint64_t* place) noexcept
+    bint fd_stat(int fd, uint64_t* found) noexcept
     # What was written to it survives the loss of power from now on. 0, or an errno; what cannot be synced (a pipe) need not be.
     int fd_sync(int fd) noexcept
     # Another descriptor of the same open file, or -1.
