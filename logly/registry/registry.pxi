@@ -241,10 +241,10 @@ cdef str NAME_KEY = sys.intern("__name__")
 cdef enum:
     MAX_MODULES = 64         # that one code object is run as code of
 
-UNKNOWN_PLACE = ("?", "?", "?", 0)
+UNKNOWN_LOCATION = ("?", "?", "?", 0)
 
 
-cdef object place_of(object frame):
+cdef object location_of(object frame):
     """(code, globals, last instruction, line) of a frame, or of a traceback's entry: there, where it failed."""
     if isinstance(frame, TracebackType):
         return (frame.tb_frame.f_code, frame.tb_frame.f_globals, frame.tb_lasti, frame.tb_lineno or 0)
@@ -261,10 +261,10 @@ cdef str module_of(object globals_):
     return str.__str__(name) if isinstance(name, str) else "?"
 
 
-cdef tuple describe_place(tuple place):
+cdef tuple describe_location(tuple location):
     """(module, function, path, line)"""
-    code = place[0]
-    return (module_of(place[1]), code.co_name, code.co_filename, place[3])
+    code = location[0]
+    return (module_of(location[1]), code.co_name, code.co_filename, location[3])
 
 
 cdef Site* new_site(tuple description) except NULL:
@@ -300,12 +300,12 @@ cdef void forget_namespace(uint64_t key) noexcept nogil:
 namespaces_begin(<PyObject*> NAME_KEY, forget_namespace)
 
 
-cdef uint32_t register_site(tuple place) except? 0:
-    """The id of a place's site; 0 when the registry is full."""
-    cdef object code = place[0]
+cdef uint32_t register_site(tuple location) except? 0:
+    """The id of a location's site; 0 when the registry is full."""
+    cdef object code = location[0]
     cdef uint64_t key = <uint64_t> <PyObject*> code
-    cdef uint64_t instruction = <uint64_t> place[2] + 1
-    cdef uint64_t namespace = namespace_key(<PyObject*> place[1]) if KNOWS_GLOBALS else 0
+    cdef uint64_t instruction = <uint64_t> location[2] + 1
+    cdef uint64_t namespace = namespace_key(<PyObject*> location[1]) if KNOWS_GLOBALS else 0
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
     cdef SystemLock registry
     while site != NULL:
@@ -316,23 +316,23 @@ cdef uint32_t register_site(tuple place) except? 0:
         return 0  # as for templates
     registry = enter_registry()
     try:
-        return add_site(place, key, instruction)
+        return add_site(location, key, instruction)
     finally:
         registry.give()
 
 
-cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 0:
+cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) except? 0:
     """Under the registry's lock: a new site, or the one that the module has already."""
     global site_count
-    cdef object name = name_in_namespace(place[1])
-    cdef tuple description = describe_place(place)
+    cdef object name = name_in_namespace(location[1])
+    cdef tuple description = describe_location(location)
     cdef bytes module = utf8(description[0])
     cdef Site* last = NULL
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
     cdef int modules = 0
     while site != NULL:
         if site.module.data[: site.module.size] == module:
-            name_site(site, name, place[1])
+            name_site(site, name, location[1])
             return site.id
         modules += 1
         last = site
@@ -343,8 +343,8 @@ cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 
         return 0
     site = new_site(description)
     site.id = site_count
-    Py_INCREF(place[0])
-    site.code = <void*> place[0]
+    Py_INCREF(location[0])
+    site.code = <void*> location[0]
     store_relaxed32(&site_count, site_count + 1)
     if not site_is_taken(site):
         store_relaxed32(&site_count, site_count - (site_count == site.id + 1))
@@ -352,7 +352,7 @@ cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 
         free_site(site)
         return 0
     store_pointer(&all_sites[site.id], site)
-    name_site(site, name, place[1])
+    name_site(site, name, location[1])
     if last != NULL:
         store_pointer(&last.next, site)
     else:
