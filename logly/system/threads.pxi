@@ -246,7 +246,7 @@ cdef class EventCount:
 
 # ---- greenlets
 
-cdef bint other_greenlets_run() except -1:
+cdef bint let_greenlets_run() except -1:
     """Lets this thread's other greenlets run for some milliseconds. False: there are none, or the caller may not wait."""
     if "greenlet" not in loaded_modules:
         return False
