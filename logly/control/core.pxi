@@ -310,7 +310,7 @@ cdef class Core:
         registry = enter_registry()
         try:
             for file in self.spools:
-                (<SpoolFile> file).take_names(level_entry(i, &self.engine.levels.level[i]))
+                (<SpoolFile> file).store_names(level_entry(i, &self.engine.levels.level[i]))
         finally:
             registry.give()
         self.level_index[name] = (number, i)

@@ -26,7 +26,7 @@ from logly.text.format_spec cimport KIND_ALL, KIND_STR, spec_accepts
 
 # Of other included files:
 #   layout/message_rules.pxi: MAX_USES, has_braces
-#   registry/name_entries.pxi: site_is_taken, template_is_taken
+#   registry/name_entries.pxi: site_is_stored, template_is_stored
 #   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text, parse_native_spec, utf8
 
@@ -211,7 +211,7 @@ cdef Program* register_template(str message) except? NULL:
                 program.id = program_count
                 store_pointer(&all_programs[program_count], program)
                 store_relaxed32(&program_count, program_count + 1)
-                if not template_is_taken(program.id, message):
+                if not template_is_stored(program.id, message):
                     # The number stays unused, unless it is the last: nothing refers to it.
                     store_relaxed32(&program_count, program_count - (program_count == program.id + 1))
                     all_programs[program.id] = NULL
@@ -346,7 +346,7 @@ cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) excep
     Py_INCREF(location[0])
     site.code = <void*> location[0]
     store_relaxed32(&site_count, site_count + 1)
-    if not site_is_taken(site):
+    if not site_is_stored(site):
         store_relaxed32(&site_count, site_count - (site_count == site.id + 1))
         Py_DecRef(<PyObject*> site.code)
         free_site(site)
