@@ -66,11 +66,11 @@ cdef list name_stores = []
 
 
 cdef bint names_are_stored(bytes entry) except -1:
-    """Whether all takers have written the name down; if not, it must not be used."""
-    cdef NameStore taker
+    """Whether all stores have written the name down; if not, it must not be used."""
+    cdef NameStore store
     for known in name_stores:
-        taker = known()
-        if taker is not None and not taker.store_names(entry):
+        store = known()
+        if store is not None and not store.store_names(entry):
             return False
     return True
 

@@ -293,8 +293,8 @@ cdef void forget_namespace(uint64_t key) noexcept nogil:
     cdef uint32_t i
     for i in range(1, load_relaxed32(&site_count)):
         site = load_pointer(&all_sites[i])
-        if site != NULL and load_relaxed(&site.space) == key:
-            store_relaxed(&site.space, 0)
+        if site != NULL and load_relaxed(&site.globals_key) == key:
+            store_relaxed(&site.globals_key, 0)
 
 
 namespaces_begin(<PyObject*> NAME_KEY, forget_namespace)
@@ -309,7 +309,7 @@ cdef uint32_t register_site(tuple location) except? 0:
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
     cdef SystemLock registry
     while site != NULL:
-        if load_relaxed(&site.space) == namespace:
+        if load_relaxed(&site.globals_key) == namespace:
             return site.id
         site = load_pointer(&site.next)
     if is_new_child:
@@ -332,7 +332,7 @@ cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) excep
     cdef int modules = 0
     while site != NULL:
         if site.module.data[: site.module.size] == module:
-            name_site(site, name, location[1])
+            set_site_namespace(site, name, location[1])
             return site.id
         modules += 1
         last = site
@@ -352,7 +352,7 @@ cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) excep
         free_site(site)
         return 0
     store_pointer(&all_sites[site.id], site)
-    name_site(site, name, location[1])
+    set_site_namespace(site, name, location[1])
     if last != NULL:
         store_pointer(&last.next, site)
     else:
@@ -360,7 +360,7 @@ cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) excep
     return site.id
 
 
-cdef void name_site(Site* site, object name, object globals_):
+cdef void set_site_namespace(Site* site, object name, object globals_):
     """From now on the site is that of calls from the namespace `globals_`, in which `name` is the module's name."""
     cdef PyObject* before = <PyObject*> site.name
     if name is None:
@@ -370,7 +370,7 @@ cdef void name_site(Site* site, object name, object globals_):
         Py_INCREF(name)
         store_pointer(&site.name, <void*> name)
         if KNOWS_GLOBALS:
-            namespace_keep(<PyObject*> globals_, <PyObject*> name, &site.space)
+            namespace_keep(<PyObject*> globals_, <PyObject*> name, &site.globals_key)
     else:
         return  # nothing that can be compared: the careful way each time
     if before != NULL:
