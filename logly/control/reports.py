@@ -6,7 +6,7 @@ import sys
 
 from logly._core import PIPE_CHUNK
 from logly.system import unpatched as system
-from logly.system.unpatched import monotonic, is_writable
+from logly.system.unpatched import is_writable, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from logly._core import (
     SystemLock,
     SystemThread,
     TryLock,
+    is_writable,
     monotonic,
     pause,
-    is_writable,
     thread_ident,
     wall_ns,
 )
@@ -35,12 +35,12 @@ __all__ = [
     "SystemThread",
     "ThreadEntry",
     "TryLock",
+    "is_writable",
     "monotonic",
     "open",
     "open_file",
     "pause",
     "read",
-    "is_writable",
     "thread_ident",
     "threading_is_patched",
     "wall_ns",
@@ -60,7 +60,7 @@ def threading_is_patched() -> bool:
 
 
 class ThreadEntry:
-    """The entry in `threading` of a thread that logly started: it has the thread's name. Made and removed on the thread.
+    """The entry in `threading` of a thread that logly started: its name. Made and removed on that thread.
 
     A patched `threading` lists greenlets and gets no entry, because making one would need a hub.
     """
