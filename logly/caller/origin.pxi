@@ -15,7 +15,7 @@ from logly.system.cpython cimport PyThreadState_Get, PyThread_get_thread_ident, 
 
 # Of other included files:
 #   control/core.pxi: Core
-#   registry/registry.pxi: UNKNOWN_PLACE, describe_place, place_of, register_site
+#   registry/registry.pxi: UNKNOWN_LOCATION, describe_location, location_of, register_site
 
 cdef int64_t SAME_TIME_NS = 1_000_000
 
@@ -75,7 +75,7 @@ cdef object safe_site(Core core, object stacklevel, object frame):
         raise
     except Exception:
         pass
-    return UNKNOWN_PLACE  # the interpreter has taken this module apart
+    return UNKNOWN_LOCATION  # the interpreter has taken this module apart
 
 
 cdef object careful_site(Core core, object stacklevel, object frame):
@@ -87,9 +87,9 @@ cdef object careful_site(Core core, object stacklevel, object frame):
     if frame is None:
         frame = frame_at(stacklevel)
     if frame is None:
-        return UNKNOWN_PLACE
-    place = place_of(frame)
-    return register_site(place) or describe_place(place)
+        return UNKNOWN_LOCATION
+    location = location_of(frame)
+    return register_site(location) or describe_location(location)
 
 
 cdef object frame_at(object stacklevel):

@@ -17,7 +17,7 @@ from logly.flusher.state cimport (
 )
 from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, intake_wake
-from logly.ring.leases cimport FREE_THREADED, lease_leave, new_name
+from logly.ring.leases cimport FREE_THREADED, lease_end_engine, new_id
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
 from logly.ring.ring cimport RING_ALIGN, Ring, ring_free, ring_new
 from logly.system.atomic cimport (
@@ -73,7 +73,7 @@ cdef class Core:
         self.layouts = []
         self.level_index = {}
         self.spools = []
-        self.engine.intake.id = new_name()
+        self.engine.intake.id = new_id()
         self.set_ring_size(ring_capacity)
         remember_core(self)
 
@@ -90,7 +90,7 @@ cdef class Core:
             self.engine.rings = ring.next
             free_ring_records(ring)
             if ring.lease != NULL:
-                lease_leave(ring.lease)
+                lease_end_engine(ring.lease)
             ring_free(ring)
         while self.kept != NULL:
             let_go_of_file(self, <SpoolFile> self.kept)
@@ -130,7 +130,7 @@ cdef class Core:
         engine.intake.ring_capacity = capacity
         store_relaxed(&engine.intake.heap_limit, engine.intake.max_message_bytes + capacity)
         if FREE_THREADED:
-            store_relaxed(&engine.intake.generation, new_name())
+            store_relaxed(&engine.intake.generation, new_id())
             store_relaxed32(&engine.intake.shares, ring != NULL)
         if ring != NULL:
             link_ring(engine, ring)
@@ -310,7 +310,7 @@ cdef class Core:
         registry = enter_registry()
         try:
             for file in self.spools:
-                (<SpoolFile> file).take_names(level_entry(i, &self.engine.levels.level[i]))
+                (<SpoolFile> file).store_names(level_entry(i, &self.engine.levels.level[i]))
         finally:
             registry.give()
         self.level_index[name] = (number, i)

@@ -19,7 +19,7 @@ from logly.system.event cimport event_prepare, event_wait, wait_ns
 # Of other included files:
 #   control/core.pxi: Core
 #   control/spooling.pxi: hold_back_not_for_recovery
-#   system/threads.pxi: GREENLET_PATIENCE_NS, deadline_of, other_greenlets_run
+#   system/threads.pxi: GREENLET_PATIENCE_NS, deadline_of, let_greenlets_run
 
 
 cdef bint flush_until(Core core, timeout, bint gives_way) except -1:
@@ -72,7 +72,7 @@ cdef bint await_flush(Core core, uint64_t request, int64_t deadline, bint gives_
             break
         if left <= 0:
             return False
-        if gives_way and has_waited and other_greenlets_run():
+        if gives_way and has_waited and let_greenlets_run():
             continue
         if gives_way and not has_waited:
             longest = GREENLET_PATIENCE_NS

@@ -16,7 +16,7 @@ from logly.system.event cimport event_prepare, event_signal, event_wait, wait_ns
 # Of other included files:
 #   control/core.pxi: Core
 #   files/descriptor.pxi: PyErr_SetObject, PyErr_WriteUnraisable
-#   system/threads.pxi: SLICE_NS, deadline_of, other_greenlets_run, start_call
+#   system/threads.pxi: SLICE_NS, deadline_of, let_greenlets_run, start_call
 
 cdef enum:
     # Before a flusher whose Python work fails tries again; doubled with each failure in a row, up to 128 times.
@@ -128,7 +128,7 @@ cdef bint await_flusher(Core core, bint for_loop, int64_t deadline, bint gives_w
     cdef uint32_t ticket = event_prepare(&core.engine.requests.done)
     cdef int64_t left = deadline - clock_monotonic_ns()
     if load_acquire32(&core.threads.has_flusher) if for_loop else load_acquire(&core.threads.flushers):
-        if not gives_way or not other_greenlets_run():
+        if not gives_way or not let_greenlets_run():
             with nogil:
                 event_wait(&core.engine.requests.done, ticket, min(left, SLICE_NS))
     PyErr_CheckSignals()

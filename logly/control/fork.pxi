@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free
 from logly.flusher.sink cimport Sink, sink_begin, sink_free_memory
 from logly.flusher.state cimport Engine, engine_begin, engine_free_memory, workspace_begin
 from logly.ring.gate cimport NEED_CARE
-from logly.ring.leases cimport FREE_THREADED, lease_bury, lease_is_mine, lease_is_over
+from logly.ring.leases cimport FREE_THREADED, lease_end_thread, lease_is_mine, lease_is_over
 from logly.ring.ring cimport NOT_IN_FLIGHT, NOT_STALLED, Ring, ring_new, ring_release
 from logly.system.atomic cimport fetch_add, fetch_sub, load_acquire, load_relaxed, store_relaxed
 from logly.system.clock cimport clock_monotonic_ns
@@ -28,8 +28,8 @@ from logly.system.lock cimport lock_await, lock_init, lock_release, lock_take, l
 #   control/core.pxi: Core
 #   control/rings.pxi: free_ring_records, let_go_of_spools, link_ring
 #   registry/registry.pxi: enter_registry, is_new_child, registry_lock
-#   ring/forks.pxi: Fork, Forked, await_sections, end_fork, fork_of, forks, forks_holder, forks_lock, is_of_side_thread,
-#       is_settled, link_fork, own_fork, sections
+#   ring/forks.pxi: Fork, Forked, await_sections, end_fork, fork_hook_has_run, fork_of, forks, forks_holder, forks_lock,
+#       is_of_side_thread, link_fork, own_fork, sections
 #   system/threads.pxi: SystemLock, is_side_thread, loaded_modules
 
 cdef extern from *:
@@ -161,7 +161,7 @@ def after_fork_in_parent():
 
 def child_is_settled():
     """Whether `after_fork_in_child` has run in this process; so also in one that is nobody's child."""
-    return is_settled
+    return fork_hook_has_run
 
 
 def was_forked_by_side_thread():
@@ -171,7 +171,7 @@ def was_forked_by_side_thread():
 
 def after_fork_in_child():
     """No flusher, no lock taken; rings and buffers without what is the parent's."""
-    global registry_lock, is_new_child, is_settled, is_of_side_thread
+    global registry_lock, is_new_child, fork_hook_has_run, is_of_side_thread
     cdef Fork* fork = own_fork()
     cdef Fork* other = forks
     cdef Fork* after
@@ -195,7 +195,7 @@ def after_fork_in_child():
             reset_core(core, False)
         core.errors.clear()
     is_new_child = False
-    is_settled = True
+    fork_hook_has_run = True
     if fork != NULL:
         fork.has_begun = False
         fork.depth -= 1
@@ -261,7 +261,7 @@ cdef bint lock_here(Core core, int64_t deadline) noexcept:
 
 cdef void begin_child() noexcept:
     """Not even memory of the parent's that is mapped is looked at."""
-    global is_new_child, is_settled
+    global is_new_child, fork_hook_has_run
     cdef Fork* fork = held_fork()
     cdef Core core
     cdef Ring* ring
@@ -269,7 +269,7 @@ cdef void begin_child() noexcept:
     lock_init(&forks_lock)
     store_relaxed(&forks_holder, 0)
     store_relaxed(&sections, 0)
-    is_settled = False
+    fork_hook_has_run = False
     if fork == NULL:
         return
     for i in range(fork.count):
@@ -335,7 +335,7 @@ cdef void reset_ring(Ring* ring, bint is_quiet) noexcept:
     ring.in_flight = NOT_IN_FLIGHT
     # A ring of a thread that is not here any more.
     if ring.lease != NULL and not lease_is_over(ring.lease) and not lease_is_mine(ring.lease):
-        lease_bury(ring.lease)
+        lease_end_thread(ring.lease)
     ring.heap_bytes_in = 0
     ring.heap_bytes_out = 0
     ring.high_water = 0

@@ -6,7 +6,7 @@ import sys
 
 from logly._core import PIPE_CHUNK
 from logly.system import unpatched as system
-from logly.system.unpatched import monotonic, takes_text
+from logly.system.unpatched import is_writable, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class StderrReports:
         try:
             line = visible(f"logly ({self.name}): {text}").encode()[: PIPE_CHUNK - 1] + b"\n"
             # A full pipe must not stop the flusher.
-            if self._fd is not None and takes_text(self._fd):
+            if self._fd is not None and is_writable(self._fd):
                 system.write(self._fd, line)
         except (OSError, TypeError, AttributeError):
             pass  # there is nobody left to tell, or the interpreter has taken this module apart

@@ -11,7 +11,7 @@ from logly.flusher.spool_sync cimport close_sync_files, engine_sync
 from logly.flusher.state cimport (
     PASS_SOON, SOON_NS, Engine, engine_committed, engine_lock, engine_unlock, engine_written,
 )
-from logly.ring.leases cimport FREE_THREADED, lease_is_over, lease_leave, lease_new, own_ring, prune_rings
+from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over, lease_new, own_ring, prune_rings
 from logly.ring.record cimport RecordHeader, RecordHeap
 from logly.ring.ring cimport RECORD_HEAP, Ring, ring_free, ring_new, ring_used
 from logly.spool.format cimport Spool
@@ -207,7 +207,7 @@ cdef bint lease_ring(Engine* engine, Ring* ring, uint64_t generation) noexcept n
     if lease == NULL:
         return False
     if ring.lease != NULL:
-        lease_leave(ring.lease)
+        lease_end_engine(ring.lease)
     ring.lease = lease
     ring.last_ticks = clock_ticks()
     return True

@@ -64,7 +64,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
         file.path = publish()
         registry = enter_registry()  # again: one may have been added while the file got its name
         try:
-            file.take_names(b"".join(level_entries(core)))
+            file.store_names(b"".join(level_entries(core)))
         finally:
             registry.give()
         core.keep(file)

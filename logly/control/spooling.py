@@ -7,7 +7,7 @@ import sys
 
 from logly._core import remove_finished_spools, spool_sync_every, take_sync_error
 from logly.errors import ConfigError
-from logly.system.unpatched import Turn, monotonic
+from logly.system.unpatched import TryLock, monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Spooling:
         self.core = controller.core
         self.is_recovery_pending = False
         """Dead processes may have left something that no sink has been given yet."""
-        self._recovering = Turn()
+        self._recovering = TryLock()
 
     @property
     def path(self) -> str | None:
@@ -124,4 +124,4 @@ class Spooling:
 
     def after_fork_in_child(self) -> None:
         """Another thread of the parent may have been recovering."""
-        self._recovering = Turn()
+        self._recovering = TryLock()

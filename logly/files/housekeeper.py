@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from contextlib import suppress
 
-from logly.system.unpatched import Bell, SystemLock, SystemThread, ThreadEntry, monotonic, thread_ident
+from logly.system.unpatched import EventCount, SystemLock, SystemThread, ThreadEntry, monotonic, thread_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Housekeeper:
     def _reset(self) -> None:
         # The inherited lock may be held by a thread that the child does not have: a new one, never the old.
         self._lock = SystemLock()
-        self._ended = Bell()
+        self._ended = EventCount()
         self._jobs: deque[tuple[Job, OnError | None]] = deque()
         self._worker: SystemThread | None = None
         self._worker_ident = 0
@@ -129,7 +129,7 @@ class Housekeeper:
             if not self._jobs:
                 # In one section, so that no job comes to a worker that has just decided to go.
                 self._worker, self._worker_ident = None, 0
-                self._ended.ring()
+                self._ended.signal()
                 return False
             job, on_error = self._jobs.popleft()
         _run(job, on_error)

@@ -18,7 +18,7 @@ from logly.flusher.state cimport (
 )
 from logly.flusher.write cimport sink_use_spool
 from logly.ring.gate cimport POST_DRAIN
-from logly.ring.leases cimport FREE_THREADED, lease_is_over, lease_leave
+from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over
 from logly.ring.merge cimport merge_begin, merge_next, record_proper
 from logly.ring.record cimport RecordHeader, RecordHeap
 from logly.ring.ring cimport (
@@ -241,7 +241,7 @@ cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
                 engine.books.past_high_water = ring.high_water
             link[0] = ring.next
             if ring.lease != NULL:
-                lease_leave(ring.lease)
+                lease_end_engine(ring.lease)
             ring_free(ring)
             engine.spooled = any_spool(engine.rings)
         else:

@@ -13,7 +13,7 @@ from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
 from logly.layout.message cimport Program
 from logly.ring.gate cimport Gate, Intake, Traffic
-from logly.ring.merge cimport Merge, merge_free, settled_ticks
+from logly.ring.merge cimport Merge, merge_free
 from logly.ring.record cimport FieldIndex
 from logly.ring.ring cimport Ring
 from logly.spool.format cimport Spool

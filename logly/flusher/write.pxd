@@ -8,8 +8,8 @@ from logly.flusher.sink cimport (
 )
 from logly.spool.format cimport SPOOL_SLOTS, STAGE_BYTES, Spool, slot_begin, slot_written
 from logly.system.fd cimport (
-    EAGAIN, EBADF, EINTR, EMSGSIZE, EWOULDBLOCK, FD_DATAGRAM, FD_FILE, fd_is_path, fd_lock_briefly, fd_place,
-    fd_send_shortened, fd_size, fd_unlock, fd_writable, fd_write_raw,
+    EAGAIN, EBADF, EINTR, EMSGSIZE, EWOULDBLOCK, FD_DATAGRAM, FD_FILE, fd_is_path, fd_lock_briefly, fd_send_shortened,
+    fd_size, fd_stat, fd_unlock, fd_writable, fd_write_raw,
 )
 from logly.system.probe cimport IS_PROBE
 
@@ -84,7 +84,7 @@ cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
         following = sequence_after(&sink.pending.marks.mark[i])
     if until == written:
         return sink.pending.text.size - sink.pending.start  # no memory was left for the marks
-    if fd_place(sink.file.fd, place):
+    if fd_stat(sink.file.fd, place):
         slot_begin(
             sink.progress.spool, sink.progress.slot, sink.pending.text.data + sink.pending.start, until - written, following,
             place,

@@ -71,7 +71,7 @@ cdef struct Site:
     Text filename
     bint is_odd            # a name or path has control characters
     void* code             # PyObject*, owned: keeps the address from being used again
-    uint64_t space         # what the module's dict is known by, see `namespace_key`; 0: by its `__name__` only
+    uint64_t globals_key   # what the module's dict is known by, see `namespace_key`; 0: by its `__name__` only
     void* name             # PyObject*, owned: the str that stands in that dict as `__name__`; NULL: none
     Site* next             # the same instruction, run as code of another module
 

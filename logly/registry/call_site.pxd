@@ -27,7 +27,7 @@ cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
         return 0
     key = namespace_key(globals)
     site = first
-    while load_relaxed(&site.space) != key:
+    while load_relaxed(&site.globals_key) != key:
         site = load_pointer(&site.next)
         if site == NULL:
             return site_by_name(first, globals, key) if KNOWS_GLOBALS else 0
@@ -45,5 +45,5 @@ cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) n
         if site == NULL:
             return 0
     if KEY_IS_VERSION and key != NO_KEY:
-        store_relaxed(&site.space, key)
+        store_relaxed(&site.globals_key, key)
     return site.id

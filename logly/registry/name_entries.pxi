@@ -52,35 +52,35 @@ cdef bytes level_entry(uint32_t index, const Level* level):
     return name_entry(NAME_LEVEL, index, [text_bytes(&level.name), decimal(level.number), text_bytes(&level.color)])
 
 
-cdef class NameTaker:
-    """Writes names down: each that there is when it joins `name_takers`, and from then on each new one."""
+cdef class NameStore:
+    """Writes names down: each that there is when it joins `name_stores`, and from then on each new one."""
     cdef object __weakref__
 
-    cdef bint take_names(self, bytes entries) except -1:
+    cdef bint store_names(self, bytes entries) except -1:
         """Called with the registry's lock held. False: there is no space, and the names must not be used."""
         raise NotImplementedError
 
 
 # Weak references, changed with the registry's lock held.
-cdef list name_takers = []
+cdef list name_stores = []
 
 
-cdef bint names_are_taken(bytes entry) except -1:
-    """Whether all takers have written the name down; if not, it must not be used."""
-    cdef NameTaker taker
-    for known in name_takers:
-        taker = known()
-        if taker is not None and not taker.take_names(entry):
+cdef bint names_are_stored(bytes entry) except -1:
+    """Whether all stores have written the name down; if not, it must not be used."""
+    cdef NameStore store
+    for known in name_stores:
+        store = known()
+        if store is not None and not store.store_names(entry):
             return False
     return True
 
 
-cdef bint template_is_taken(uint32_t number, str message) except -1:
-    return not name_takers or names_are_taken(template_entry(number, message))
+cdef bint template_is_stored(uint32_t number, str message) except -1:
+    return not name_stores or names_are_stored(template_entry(number, message))
 
 
-cdef bint site_is_taken(const Site* site) except -1:
-    return not name_takers or names_are_taken(site_entry(site))
+cdef bint site_is_stored(const Site* site) except -1:
+    return not name_stores or names_are_stored(site_entry(site))
 
 
 cdef remember_weakly(list references, object one):

@@ -26,7 +26,7 @@ from logly.text.format_spec cimport KIND_ALL, KIND_STR, spec_accepts
 
 # Of other included files:
 #   layout/message_rules.pxi: MAX_USES, has_braces
-#   registry/name_entries.pxi: site_is_taken, template_is_taken
+#   registry/name_entries.pxi: site_is_stored, template_is_stored
 #   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text, parse_native_spec, utf8
 
@@ -211,7 +211,7 @@ cdef Program* register_template(str message) except? NULL:
                 program.id = program_count
                 store_pointer(&all_programs[program_count], program)
                 store_relaxed32(&program_count, program_count + 1)
-                if not template_is_taken(program.id, message):
+                if not template_is_stored(program.id, message):
                     # The number stays unused, unless it is the last: nothing refers to it.
                     store_relaxed32(&program_count, program_count - (program_count == program.id + 1))
                     all_programs[program.id] = NULL
@@ -241,10 +241,10 @@ cdef str NAME_KEY = sys.intern("__name__")
 cdef enum:
     MAX_MODULES = 64         # that one code object is run as code of
 
-UNKNOWN_PLACE = ("?", "?", "?", 0)
+UNKNOWN_LOCATION = ("?", "?", "?", 0)
 
 
-cdef object place_of(object frame):
+cdef object location_of(object frame):
     """(code, globals, last instruction, line) of a frame, or of a traceback's entry: there, where it failed."""
     if isinstance(frame, TracebackType):
         return (frame.tb_frame.f_code, frame.tb_frame.f_globals, frame.tb_lasti, frame.tb_lineno or 0)
@@ -261,10 +261,10 @@ cdef str module_of(object globals_):
     return str.__str__(name) if isinstance(name, str) else "?"
 
 
-cdef tuple describe_place(tuple place):
+cdef tuple describe_location(tuple location):
     """(module, function, path, line)"""
-    code = place[0]
-    return (module_of(place[1]), code.co_name, code.co_filename, place[3])
+    code = location[0]
+    return (module_of(location[1]), code.co_name, code.co_filename, location[3])
 
 
 cdef Site* new_site(tuple description) except NULL:
@@ -293,46 +293,46 @@ cdef void forget_namespace(uint64_t key) noexcept nogil:
     cdef uint32_t i
     for i in range(1, load_relaxed32(&site_count)):
         site = load_pointer(&all_sites[i])
-        if site != NULL and load_relaxed(&site.space) == key:
-            store_relaxed(&site.space, 0)
+        if site != NULL and load_relaxed(&site.globals_key) == key:
+            store_relaxed(&site.globals_key, 0)
 
 
 namespaces_begin(<PyObject*> NAME_KEY, forget_namespace)
 
 
-cdef uint32_t register_site(tuple place) except? 0:
-    """The id of a place's site; 0 when the registry is full."""
-    cdef object code = place[0]
+cdef uint32_t register_site(tuple location) except? 0:
+    """The id of a location's site; 0 when the registry is full."""
+    cdef object code = location[0]
     cdef uint64_t key = <uint64_t> <PyObject*> code
-    cdef uint64_t instruction = <uint64_t> place[2] + 1
-    cdef uint64_t namespace = namespace_key(<PyObject*> place[1]) if KNOWS_GLOBALS else 0
+    cdef uint64_t instruction = <uint64_t> location[2] + 1
+    cdef uint64_t namespace = namespace_key(<PyObject*> location[1]) if KNOWS_GLOBALS else 0
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
     cdef SystemLock registry
     while site != NULL:
-        if load_relaxed(&site.space) == namespace:
+        if load_relaxed(&site.globals_key) == namespace:
             return site.id
         site = load_pointer(&site.next)
     if is_new_child:
         return 0  # as for templates
     registry = enter_registry()
     try:
-        return add_site(place, key, instruction)
+        return add_site(location, key, instruction)
     finally:
         registry.give()
 
 
-cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 0:
+cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) except? 0:
     """Under the registry's lock: a new site, or the one that the module has already."""
     global site_count
-    cdef object name = name_in_namespace(place[1])
-    cdef tuple description = describe_place(place)
+    cdef object name = name_in_namespace(location[1])
+    cdef tuple description = describe_location(location)
     cdef bytes module = utf8(description[0])
     cdef Site* last = NULL
     cdef Site* site = <Site*> table_find(&site_table, key, instruction)
     cdef int modules = 0
     while site != NULL:
         if site.module.data[: site.module.size] == module:
-            name_site(site, name, place[1])
+            set_site_namespace(site, name, location[1])
             return site.id
         modules += 1
         last = site
@@ -343,16 +343,16 @@ cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 
         return 0
     site = new_site(description)
     site.id = site_count
-    Py_INCREF(place[0])
-    site.code = <void*> place[0]
+    Py_INCREF(location[0])
+    site.code = <void*> location[0]
     store_relaxed32(&site_count, site_count + 1)
-    if not site_is_taken(site):
+    if not site_is_stored(site):
         store_relaxed32(&site_count, site_count - (site_count == site.id + 1))
         Py_DecRef(<PyObject*> site.code)
         free_site(site)
         return 0
     store_pointer(&all_sites[site.id], site)
-    name_site(site, name, place[1])
+    set_site_namespace(site, name, location[1])
     if last != NULL:
         store_pointer(&last.next, site)
     else:
@@ -360,7 +360,7 @@ cdef uint32_t add_site(tuple place, uint64_t key, uint64_t instruction) except? 
     return site.id
 
 
-cdef void name_site(Site* site, object name, object globals_):
+cdef void set_site_namespace(Site* site, object name, object globals_):
     """From now on the site is that of calls from the namespace `globals_`, in which `name` is the module's name."""
     cdef PyObject* before = <PyObject*> site.name
     if name is None:
@@ -370,7 +370,7 @@ cdef void name_site(Site* site, object name, object globals_):
         Py_INCREF(name)
         store_pointer(&site.name, <void*> name)
         if KNOWS_GLOBALS:
-            namespace_keep(<PyObject*> globals_, <PyObject*> name, &site.space)
+            namespace_keep(<PyObject*> globals_, <PyObject*> name, &site.globals_key)
     else:
         return  # nothing that can be compared: the careful way each time
     if before != NULL:

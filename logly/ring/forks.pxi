@@ -38,7 +38,7 @@ cdef struct Fork:
     Fork* next
 
 
-cdef bint is_settled = True          # that hook has run
+cdef bint fork_hook_has_run = True          # that hook has run
 cdef bint is_of_side_thread = False  # this process has been forked by a thread that was not the main one, or is a child of such
 cdef Fork* forks = NULL
 cdef Lock forks_lock                 # of that list; held over fork() itself by the thread that has an entry

@@ -112,9 +112,9 @@ cdef extern from * nogil:
     static inline bool logly_lease_is_over(void* lease) {
         return static_cast<LoglyLease*>(lease)->thread_left.load(std::memory_order_acquire) != 0;
     }
-    static inline void logly_lease_leave(void* lease) { logly_lease_end_engine(static_cast<LoglyLease*>(lease)); }
+    static inline void logly_lease_end_engine(void* lease) { logly_lease_end_engine(static_cast<LoglyLease*>(lease)); }
     // On behalf of a thread that a fork did not take along.
-    static inline void logly_lease_bury(void* lease) { logly_lease_end_thread(static_cast<LoglyLease*>(lease)); }
+    static inline void logly_lease_end_thread(void* lease) { logly_lease_end_thread(static_cast<LoglyLease*>(lease)); }
     #else
     #define LOGLY_FREE_THREADED 0
     static inline void* logly_latest_ring(uint64_t) { return nullptr; }
@@ -123,13 +123,13 @@ cdef extern from * nogil:
     static inline void* logly_lease_new(uint64_t, uint64_t, void*) { return nullptr; }
     static inline bool logly_lease_is_mine(void*) { return true; }
     static inline bool logly_lease_is_over(void*) { return false; }
-    static inline void logly_lease_leave(void*) {}
-    static inline void logly_lease_bury(void*) {}
+    static inline void logly_lease_end_engine(void*) {}
+    static inline void logly_lease_end_thread(void*) {}
     #endif
 
-    static std::atomic<uint64_t> logly_last_name{0};
+    static std::atomic<uint64_t> logly_last_id{0};
     // A number for an engine or a generation: never 0, never the same twice.
-    static inline uint64_t logly_new_name() { return logly_last_name.fetch_add(1) + 1; }
+    static inline uint64_t logly_new_id() { return logly_last_id.fetch_add(1) + 1; }
     #endif
     """
     bint FREE_THREADED "LOGLY_FREE_THREADED"
@@ -139,6 +139,6 @@ cdef extern from * nogil:
     void* lease_new "logly_lease_new"(uint64_t engine, uint64_t generation, void* ring) noexcept
     bint lease_is_mine "logly_lease_is_mine"(void* lease) noexcept
     bint lease_is_over "logly_lease_is_over"(void* lease) noexcept
-    void lease_leave "logly_lease_leave"(void* lease) noexcept
-    void lease_bury "logly_lease_bury"(void* lease) noexcept
-    uint64_t new_name "logly_new_name"() noexcept
+    void lease_end_engine "logly_lease_end_engine"(void* lease) noexcept
+    void lease_end_thread "logly_lease_end_thread"(void* lease) noexcept
+    uint64_t new_id "logly_new_id"() noexcept

@@ -46,7 +46,7 @@ cdef inline const RecordHeader* record_proper(const char* record) noexcept nogil
 
 
 # The latest stamp up to which this ring's records are all committed.
-cdef inline uint64_t settled_ticks(Ring* ring) noexcept nogil:
+cdef inline uint64_t committed_ticks(Ring* ring) noexcept nogil:
     cdef uint64_t seen = load_acquire(&ring.in_flight)
     cdef uint64_t now = seen
     cdef int _
@@ -98,7 +98,7 @@ cdef inline bint merge_begin(Merge* merge, Ring* rings) noexcept nogil:
         merge.latest = now
     merge.count = 0
     while ring != NULL:
-        settled = settled_ticks(ring)
+        settled = committed_ticks(ring)
         if settled < merge.horizon:
             merge.horizon = settled
         count += 1

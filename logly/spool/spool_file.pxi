@@ -22,7 +22,7 @@ from logly.system.fd cimport process_id
 
 # Of other included files:
 #   files/descriptor.pxi: Descriptor
-#   registry/name_entries.pxi: NAME_LOGGER, NameTaker, checksum_of, forget_weakly, name_entry, name_takers,
+#   registry/name_entries.pxi: NAME_LOGGER, NameStore, checksum_of, forget_weakly, name_entry, name_stores,
 #       remember_weakly, site_entry, template_entry
 #   registry/registry.pxi: all_sites, enter_registry, programs_by_text, site_count
 #   ring/forks.pxi: begin_section, end_section
@@ -39,7 +39,7 @@ cdef object spool_error(str path, str text, int number=22):
     return SpoolError(number, text, path)
 
 
-cdef class SpoolFile(NameTaker):
+cdef class SpoolFile(NameStore):
     """One spool, open and locked by the caller: this process's, or (`DeadSpool`) one of a process that has died.
 
     Args:
@@ -141,13 +141,13 @@ cdef class SpoolFile(NameTaker):
                 if all_sites[i] != NULL:
                     entries.append(site_entry(all_sites[i]))
             entries += levels
-            if not self.take_names(b"".join(entries)):
+            if not self.store_names(b"".join(entries)):
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
-            remember_weakly(name_takers, self)
+            remember_weakly(name_stores, self)
         finally:
             registry.give()
 
-    cdef bint take_names(self, bytes entries) except -1:
+    cdef bint store_names(self, bytes entries) except -1:
         cdef uint64_t size = len(entries)
         if self.fd < 0:
             return True
@@ -219,7 +219,7 @@ cdef class SpoolFile(NameTaker):
         registry = enter_registry()
         try:
             forget_weakly(open_spools, self)
-            forget_weakly(name_takers, self)
+            forget_weakly(name_stores, self)
         finally:
             registry.give()
         self.release_buffers()

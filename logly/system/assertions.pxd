@@ -1,8 +1,8 @@
-"""Assertions of the data path: what must hold there, checked by the debug build alone.
+"""Assertions of the data path: what must hold there. Only the debug build (`LOGLY_BUILD=debug`, `dev.py debug`) checks them.
 
-A statement that does not hold ends the process with its text and line. Elsewhere (-DNDEBUG, as Python's own flags say)
-the compiler sees nothing of it, so a statement must have no effect. It is one comparison: Cython works out `and`, `or` and
-what may raise before the call, in every build. `LOGLY_BUILD=debug` and `dev.py debug` check them.
+A statement that does not hold ends the process, which prints the statement's text and line. Other builds have -DNDEBUG, from
+Python's own flags: the compiler removes the check, so a statement must have no side effect. Write one comparison per
+assertion: Cython evaluates `and`, `or` and anything that may raise before the call, and that in every build.
 """
 
 cdef extern from * nogil:

@@ -1,8 +1,8 @@
 """Atomics for the data path: the few operations it needs, on plain integers.
 
-Plain integers, because some of them live in a memory-mapped file, where a C++ object has no
-constructor to run. `std::atomic` of these types is lock-free and has the layout of the integer on
-every platform that CPython runs on; the assertions say so.
+The integers are plain because some of them live in a memory-mapped file, where no C++ constructor runs.
+`std::atomic` of these types is lock-free and has the layout of the integer on every platform that CPython
+runs on; the static assertions check that.
 """
 
 from libc.stdint cimport uint32_t, uint64_t

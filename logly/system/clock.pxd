@@ -3,11 +3,12 @@
 A stamp is in *ticks*. Where the kernel itself trusts the processor's time stamp counter (TSC), ticks are that counter,
 because reading it costs a fraction of `clock_gettime`; elsewhere they are nanoseconds since the epoch already.
 
-The flusher converts. It takes an *anchor* (the same moment in ticks and in nanoseconds) twice a second; a stamp lies on
-the line through the two latest anchors, or, when older than both, on a line whose slope comes from the longest baseline
-there is. Two things keep a short baseline from spoiling a long extrapolation: a line is never used for longer past its
-last anchor than it is long (so anchors come at 0.1, 0.2, 0.4 ... ms first), and a clock step (NTP, an administrator)
-starts a new line instead of bending one. After quill's RdtscClock, which calibrates every 500 ms as well.
+The flusher converts ticks to nanoseconds. Twice a second it takes an *anchor*: the same moment in ticks and in
+nanoseconds. A stamp is converted along the line through the two latest anchors. A stamp that is older than both is
+converted along a line whose slope comes from the longest baseline there is. Two rules keep a short baseline from spoiling
+a long extrapolation. A line is never used for longer past its last anchor than it is long, so the first anchors come at
+0.1, 0.2, 0.4 ... ms. And a clock step (NTP, an administrator) starts a new line instead of bending the old one. The
+design follows quill's RdtscClock, which calibrates every 500 ms as well.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -71,7 +72,7 @@ cdef extern from *:
     }
 
     #if LOGLY_MAY_USE_TSC
-    // The kernel watches the TSC against other clocks and stops using it when processors disagree about it: its opinion
+    // The kernel compares the TSC with other clocks and stops using it when processors disagree about it. Its judgement
     // is the only reliable one, most of all in virtual machines.
     static int logly_kernel_trusts_tsc(void) {
         char name[16] = "";
@@ -98,7 +99,8 @@ cdef extern from *:
         logly_clock_is_tsc = (wanted == NULL || strcmp(wanted, "system") != 0) && logly_tsc_is_usable();
     }
 
-    // A new line's stores stay before the index that makes it current, for whoever reads the memory after a kill.
+    // The stores of a new line come before the store of the index that makes it current, because another process may read
+    // this memory after the process was killed.
     #if defined(_MSC_VER)
     #define LOGLY_CLOCK_PUBLISH(where, value) (MemoryBarrier(), *(volatile uint32_t*)(where) = (value))
     #else
@@ -117,8 +119,8 @@ cdef enum:
     ANCHOR_INTERVAL_NS = 500000000
     SHORTEST_BASELINE_NS = 100000
     JITTER_NS = 1000000
-    # The fastest the kernel slews a clock under adjtime and ntpd, and for how long we believe in it.
-    # What deviates by more was set, not slewed.
+    # The fastest rate at which the kernel slews a clock under adjtime and ntpd, and the longest slew that is assumed.
+    # A clock that deviates by more was set, not slewed.
     SLEW_PARTS_PER_MILLION = 500
     LONGEST_SLEW_S = 60
 
@@ -135,14 +137,14 @@ cdef struct ClockLine:
     Anchor base               # where the long baseline starts: the first anchor after the last clock step
     double ns_per_tick        # from `previous` to `latest`
     double ns_per_tick_long   # from `base` to `latest`
-    uint64_t refresh_ticks    # the line is good for so many ticks after `latest`
+    uint64_t refresh_ticks    # the line is accurate for this many ticks after `latest`
 
 
-# No pointers, and every change is complete before it becomes current: may live in a memory-mapped file, and be read
-# there after its process was killed at any instruction.
+# This struct may live in a memory-mapped file and be read there after its process was killed at any instruction: it has no
+# pointers, and every change is complete before it becomes current.
 cdef struct ClockCalibration:
     uint32_t ticks_are_ns     # the fallback clock: conversion is the identity
-    uint32_t current          # which of the two lines
+    uint32_t current          # index of the line in use
     ClockLine lines[2]
     uint64_t last_ticks
     int64_t last_ns
@@ -154,8 +156,8 @@ cdef inline void clock_init() noexcept nogil:
     logly_clock_init()
 
 
-# The time stamp of a record. Not serialized against the surrounding instructions (rdtscp or lfence would double its
-# cost): right to within some ten nanoseconds, which is all that two threads can agree on anyway.
+# The time stamp of a record. The read is not serialized against the surrounding instructions, because rdtscp or lfence
+# would double its cost. It is right to within some ten nanoseconds, and two threads cannot agree on more than that anyway.
 cdef inline uint64_t clock_ticks() noexcept nogil:
     if logly_clock_is_tsc:
         return LOGLY_READ_TSC()
@@ -167,12 +169,13 @@ cdef inline int64_t clock_wall_ns() noexcept nogil:
     return logly_realtime_ns()
 
 
-# For intervals: never set, never goes back.
+# For intervals: this clock is never set and never goes back.
 cdef inline int64_t clock_monotonic_ns() noexcept nogil:
     return logly_monotonic_ns()
 
 
-# Of several readings the one least disturbed (by an interrupt, or by the hypervisor) between its two tick counts.
+# Takes several readings and keeps the one with the least time between its two tick counts: that one was disturbed least
+# by an interrupt or by the hypervisor.
 cdef inline Anchor anchor_take() noexcept nogil:
     cdef Anchor best
     cdef uint64_t before, after, narrowest = <uint64_t> -1
@@ -195,12 +198,13 @@ cdef inline double slope_between(const Anchor* start, const Anchor* end) noexcep
     return <double> (end.ns - start.ns) / <double> (end.ticks - start.ticks)
 
 
-# No processor counts outside 0.5 to 20 GHz: between the two anchors the clock was set.
+# No processor counts at less than 0.5 or more than 20 GHz. A slope outside that range means that the clock was set between
+# the two anchors.
 cdef inline bint slope_is_plausible(double ns_per_tick) noexcept nogil:
     return 0.05 <= ns_per_tick <= 2
 
 
-# A double holds the difference exactly (2**53 ticks are a month), where it could not hold the time itself.
+# A double holds the difference in ticks exactly (2**53 ticks are a month). It could not hold the time itself.
 cdef inline int64_t along(const Anchor* anchor, double ns_per_tick, uint64_t ticks) noexcept nogil:
     return anchor.ns + <int64_t> (<double> <int64_t> (ticks - anchor.ticks) * ns_per_tick)
 
@@ -217,11 +221,11 @@ cdef inline void clock_line_set_validity(ClockLine* line) noexcept nogil:
     line.refresh_ticks = length if length < interval else interval
 
 
-# The clock was set, or the counter was (a suspended machine): what the anchors before say about where the clock is, no
-# longer holds; what they say about the counter's rate does. Older stamps keep the time they had before the step.
+# The clock was set, or the counter restarted (a suspended machine). The earlier anchors no longer tell where the clock is,
+# but they still tell the counter's rate. Older stamps keep the time they had before the step.
 cdef inline void clock_line_restart(ClockLine* line, const Anchor* anchor) noexcept nogil:
     cdef bint forward = <int64_t> (anchor.ticks - line.latest.ticks) > 0
-    # Twice in a row means that the rate was wrong (a virtual machine moved to another host), and must not stay so.
+    # Two restarts in a row mean that the rate was wrong (a virtual machine moved to another host): measure it anew.
     if forward and line.base.ticks == line.latest.ticks and slope_is_plausible(slope_between(&line.latest, anchor)):
         line.ns_per_tick_long = slope_between(&line.latest, anchor)
     line.previous = line.latest if forward else anchor[0]
@@ -245,7 +249,7 @@ cdef inline void clock_line_extend(ClockLine* line, const Anchor* anchor) noexce
     if <int64_t> (anchor.ticks - line.latest.ticks) <= 0 or clock_was_set(line, anchor):
         clock_line_restart(line, anchor)
         return
-    # While the line is short, only its end moves, so that its length doubles.
+    # While the line is short, only its end moves, so that its length doubles each time.
     if line.latest.ticks - line.previous.ticks >= interval or line.base.ticks == line.latest.ticks:
         line.previous = line.latest
     line.latest = anchor[0]
@@ -254,7 +258,7 @@ cdef inline void clock_line_extend(ClockLine* line, const Anchor* anchor) noexce
     clock_line_set_validity(line)
 
 
-# Feeds one anchor. A separate function, so that tests can play any clock.
+# Adds one anchor. This is a function of its own so that tests can simulate any clock.
 cdef inline void calibration_add(ClockCalibration* calibration, const Anchor* anchor) noexcept nogil:
     cdef uint32_t spare = 1 - calibration.current
     calibration.lines[spare] = calibration.lines[calibration.current]
@@ -273,7 +277,7 @@ cdef inline void calibration_start(
     clock_line_set_validity(line)
 
 
-# Two anchors from the start (it waits 0.1 ms for the second), so that stamps can be converted even when their process
+# Takes two anchors at the start (and waits 0.1 ms for the second), so that stamps can be converted even when their process
 # was killed before its flusher ran once.
 cdef inline void calibration_init(ClockCalibration* calibration) noexcept nogil:
     cdef Anchor first, second
@@ -293,8 +297,8 @@ cdef inline void calibration_init(ClockCalibration* calibration) noexcept nogil:
     calibration_start(calibration, &first, &second)
 
 
-# True when a stamp is newer than the anchors can tell to within some ten nanoseconds. Cheap enough to ask for
-# each record, so that a drain that lasts for seconds does not drift.
+# True when a stamp is so new that the anchors no longer tell its time to within some ten nanoseconds. The test is cheap
+# enough for each record, so a drain that lasts for seconds does not drift.
 cdef inline bint calibration_is_due(const ClockCalibration* calibration, uint64_t ticks) noexcept nogil:
     cdef const ClockLine* line = &calibration.lines[calibration.current]
     if calibration.ticks_are_ns:
@@ -302,13 +306,14 @@ cdef inline bint calibration_is_due(const ClockCalibration* calibration, uint64_
     return <int64_t> (ticks - line.latest.ticks) >= <int64_t> line.refresh_ticks
 
 
-# The counter of a suspended machine may start again. (A few ticks back are only two processors' disagreement.)
+# The counter of a suspended machine may restart from zero. (Going back by a few ticks means only that two processors
+# disagree.)
 cdef inline bint counter_restarted(const ClockCalibration* calibration, uint64_t now) noexcept nogil:
     cdef const ClockLine* line = &calibration.lines[calibration.current]
     return <int64_t> (line.latest.ticks - now) >= <int64_t> line.refresh_ticks
 
 
-# To be called at the start of each drain. Takes a new anchor when the line is about to lose its accuracy.
+# Called at the start of each drain. Takes a new anchor when the line is about to lose its accuracy.
 cdef inline void calibration_refresh(ClockCalibration* calibration) noexcept nogil:
     cdef Anchor anchor
     cdef uint64_t now
@@ -320,8 +325,8 @@ cdef inline void calibration_refresh(ClockCalibration* calibration) noexcept nog
         calibration_add(calibration, &anchor)
 
 
-# Nanoseconds since the epoch. Does not go back while ticks go forward, unless the clock was set back by more than
-# jitter.
+# Nanoseconds since the epoch. The result does not go back while ticks go forward, unless the clock was set back by more
+# than JITTER_NS.
 cdef inline int64_t calibration_ns(ClockCalibration* calibration, uint64_t ticks) noexcept nogil:
     cdef int64_t ns
     if calibration.ticks_are_ns:

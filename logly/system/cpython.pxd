@@ -1,7 +1,7 @@
 """What the hot path asks of CPython: type checks, the bits of a str or an int, the calling frame.
 
-All of it reads C structures; none of it can run Python code, allocate or raise, but for `frame_of` and `namespace_keep`, which
-are for the careful way. What differs between versions of CPython is in this file alone.
+All of this reads C structures and can neither run Python code nor allocate nor raise. The exceptions are `frame_of` and
+`namespace_keep`, which only the careful way calls. What differs between versions of CPython is in this file alone.
 """
 
 from cpython.object cimport PyObject
@@ -40,8 +40,8 @@ cdef extern from * nogil:
     #else
     #define LOGLY_CURRENT_FRAME(thread) ((thread)->current_frame)
     #endif
-    // f_globals is the fourth word of _PyInterpreterFrame in these versions, which are frozen. A later one gets no
-    // answer until somebody has looked: then a code object counts as code of the module that it ran in first.
+    // f_globals is the fourth word of _PyInterpreterFrame in these versions, which are frozen. For later versions
+    // KNOWS_GLOBALS is 0 until somebody has checked them: a code object then counts as code of the module that it ran in first.
     #if PY_VERSION_HEX < 0x03100000
     #define LOGLY_KNOWS_GLOBALS 1
     #else
@@ -62,7 +62,7 @@ cdef extern from * nogil:
         struct _PyInterpreterFrame* frame = LOGLY_CURRENT_FRAME(thread);
         if (frame == nullptr) return nullptr;
         *globals = LOGLY_KNOWS_GLOBALS ? ((PyObject**)frame)[3] : nullptr;
-        // The interpreter's own frames, with one of which on top C code may call a log method, have no code.
+        // C code may call a log method while one of the interpreter's own frames is on top. Such a frame has no code object.
         PyObject* code = logly_frame_code(frame);
         if (code == nullptr || !PyCode_Check(code)) return nullptr;
         *last_instruction = PyUnstable_InterpreterFrame_GetLasti(frame);
@@ -70,10 +70,11 @@ cdef extern from * nogil:
     }
     #endif
 
-    // What tells one namespace (a dict of globals with one `__name__` in it) from any other, at the price of a load. The address
-    // of a dict alone does not: the next dict may have the same one, and the same dict may be given another name.
-    // Up to 3.13: the version of the dict's contents, which no dict ever has twice; each assignment to a global changes it.
-    // Later, and without a GIL: the address, as long as the dict is watched. Who keeps it is told when it is not true any more.
+    // The key of a namespace (a dict of globals with one `__name__` in it) tells it from any other for the price of one load.
+    // The address of the dict is not enough: the next dict may get the same address, and a dict may be given another name.
+    // Up to 3.13 the key is the version of the dict's contents: no two dicts ever share one, and each assignment to a global
+    // changes it. From 3.14 on, and without a GIL, the key is the address for as long as the dict is watched, and the
+    // registry is told when the key is no longer valid.
     #ifndef LOGLY_WATCHES
     #if defined(Py_GIL_DISABLED) || PY_VERSION_HEX >= 0x030E0000
     #define LOGLY_WATCHES LOGLY_KNOWS_GLOBALS
@@ -86,16 +87,16 @@ cdef extern from * nogil:
         return (uint64_t)(uintptr_t)globals;
     #else
         if (!PyDict_CheckExact(globals)) return LOGLY_NO_KEY;
-        // In 3.12 and 3.13 it is there as before, and only the name is deprecated.
+        // 3.12 and 3.13 still have the version there; only its name is deprecated.
         const char* tag = (const char*)globals + offsetof(PyDictObject, ma_keys) - sizeof(uint64_t);
         return *(const uint64_t*)tag;
     #endif
     }
 
     static PyObject* logly_name_key = nullptr;   // "__name__", interned
-    // The namespace's `__name__`, borrowed, or NULL. False: it cannot be looked up without running Python code. Where all keys
-    // are exactly str (the third byte behind the count of references, in versions up to 3.15), comparing them runs none. Not
-    // without a GIL: there another thread may give the dict new keys now and free these.
+    // Stores the namespace's `__name__` (borrowed, or NULL) at `name`. Returns False when looking it up could run Python code.
+    // Comparing keys runs none where all keys are exactly str, which the third byte behind the reference count says in versions
+    // up to 3.15. It is always False without a GIL: another thread may give the dict new keys at any time and free these.
     static inline int logly_name_in(PyObject* globals, PyObject** name) {
     #if defined(Py_GIL_DISABLED) || !LOGLY_KNOWS_GLOBALS
         return 0;
@@ -121,14 +122,14 @@ cdef extern from * nogil:
     static int logly_watcher = -1;
     static inline int logly_is_name_key(PyObject* key) {
         if (key == logly_name_key) return 1;
-        // A key that is no str may be equal to it all the same.
+        // A key that is not exactly a str may still compare equal.
         return !PyUnicode_CheckExact(key) || (PyUnicode_GET_LENGTH(key) == 8 && PyUnicode_Compare(key, logly_name_key) == 0);
     }
-    // Before the change, under the dict's lock where there is no GIL; at each assignment to a global of a watched module.
+    // CPython calls this before each change of a global of a watched module; without a GIL it holds the dict's lock.
     static int logly_namespace_event(PyDict_WatchEvent event, PyObject* dict, PyObject* key, PyObject* value) {
         if (event == PyDict_EVENT_ADDED || event == PyDict_EVENT_MODIFIED || event == PyDict_EVENT_DELETED) {
             if (!logly_is_name_key(key)) return 0;
-            // So the interpreter takes modules apart at its end: late records keep the name.
+            // The ending interpreter sets the globals of modules to None. Late records keep the name.
             if (value == Py_None && logly_finalizes()) return 0;
         }
         logly_namespace_over((uint64_t)(uintptr_t)dict);
@@ -136,18 +137,19 @@ cdef extern from * nogil:
     }
     #endif
 
-    // Once. `over` is called with the keys of namespaces that are not what they were: it may lock and run nothing.
+    // Called once. `over` is called with the key of each namespace whose key is no longer valid. It must neither take a lock
+    // nor run Python code.
     static inline void logly_namespaces_begin(PyObject* name_key, void (*over)(uint64_t key)) {
         logly_name_key = name_key;
     #if LOGLY_WATCHES
         logly_namespace_over = over;
         logly_watcher = PyDict_AddWatcher(logly_namespace_event);
-        if (logly_watcher < 0) PyErr_Clear();  // others have taken all there are
+        if (logly_watcher < 0) PyErr_Clear();  // other libraries use all the watchers that CPython has
     #endif
     }
 
-    // From now on the namespace `globals`, whose `__name__` is `name`, is known by `*kept`, if it can be. Watched are the dicts
-    // of imported modules, which live long; one that a program makes for one call of exec() would have to be given up at once.
+    // Stores the key of the namespace `globals`, whose `__name__` is `name`, at `kept_at`, if it has one. Only the dicts of
+    // imported modules are watched, because these live long: a dict that a program makes for one exec() soon dies.
     static inline void logly_namespace_keep(PyObject* globals, PyObject* name, uint64_t* kept_at) {
         std::atomic<uint64_t>* kept = reinterpret_cast<std::atomic<uint64_t>*>(kept_at);
     #if LOGLY_WATCHES
@@ -158,7 +160,7 @@ cdef extern from * nogil:
         if (!is_its_own) return;
         PyObject* now;
     #ifdef Py_GIL_DISABLED
-        Py_BEGIN_CRITICAL_SECTION(globals);  // who changes the name tells and does it under this lock
+        Py_BEGIN_CRITICAL_SECTION(globals);  // a thread that changes the name holds this lock, also while it tells the watcher
     #endif
         if (PyDict_Watch(logly_watcher, globals) == 0) {
             kept->store((uint64_t)(uintptr_t)globals, std::memory_order_relaxed);
@@ -175,15 +177,16 @@ cdef extern from * nogil:
     #endif
     }
 
-    // A new reference to the frame object of the function that runs, or NULL. It may be made now, so this is for the careful way.
-    // The frame on top may be one of the interpreter's own: C code calls a log method (a weakref's callback, for one) while a
-    // function that C code called leaves, or before a function's first instruction. What `sys` gives as frame 0 is then such a
-    // frame taken for a function's: words that were never filled in are read. This call passes over them, as `f_back` does.
+    // A new reference to the frame object of the running function, or NULL. CPython may have to make the object, so only the
+    // careful way calls this. The frame on top may be one of the interpreter's own, when C code calls a log method (a weakref's
+    // callback, for one) while a function returns to C code, or before a function's first instruction. `sys._getframe(0)`
+    // would take that frame for a function's and read words that were never filled in. This call skips such frames, as
+    // `f_back` does.
     static inline PyObject* logly_frame_of(PyThreadState* thread) { return (PyObject*)PyThreadState_GetFrame(thread); }
 
     static inline uint64_t logly_thread_ident(PyThreadState* thread) { return (uint64_t)thread->thread_id; }
 
-    // 1: fits int64. 2: fits uint64 only (the bits are in *out). 0: neither. `value` is exactly an int.
+    // `value` must be exactly an int. Returns 1 when it fits int64, 2 when it fits only uint64 (the bits are in *out), else 0.
     static inline int logly_int_bits(PyObject* value, int64_t* out) {
     #if PY_VERSION_HEX >= 0x030C0000
         if (PyUnstable_Long_IsCompact((PyLongObject*)value)) {
@@ -201,8 +204,8 @@ cdef extern from * nogil:
         int overflow = 0;
         long long small = PyLong_AsLongLongAndOverflow(value, &overflow);
         if (overflow == 0) { *out = small; return 1; }
-        // Not PyLong_AsUnsignedLongLong: when that overflows it makes an exception, and making one may run
-        // the collector, and so somebody's __del__, in the middle of a record.
+        // PyLong_AsUnsignedLongLong is not used: on overflow it makes an exception, which may run the garbage
+        // collector, and with it somebody's __del__, in the middle of a record.
         if (overflow > 0 && PYLONG_BITS_IN_DIGIT == 30) {
     #if PY_VERSION_HEX >= 0x030E0000
             PyLongExport number;
@@ -226,11 +229,11 @@ cdef extern from * nogil:
         return 0;
     }
 
-    // A thread state for the calling thread, which has none; NULL without memory for it. Needs no GIL.
+    // Makes a thread state for the calling thread, which has none; NULL when there is no memory. Needs no GIL.
     #if PY_VERSION_HEX < 0x030C0000
     extern "C" PyAPI_FUNC(void) _PyThreadState_SetCurrent(PyThreadState* state);
     static inline PyThreadState* logly_new_thread_state(PyInterpreterState* interpreter) {
-        // What PyThreadState_New does in 3.11, where it crashes without memory.
+        // These two calls are what PyThreadState_New does in 3.11, but that one crashes when there is no memory.
         PyThreadState* state = _PyThreadState_Prealloc(interpreter);
         if (state != nullptr) _PyThreadState_SetCurrent(state);
         return state;

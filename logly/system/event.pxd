@@ -1,15 +1,15 @@
-"""An eventcount: how the flusher sleeps until somebody has something for it, without a lock on the side that wakes it.
+"""An eventcount: the flusher sleeps on it until there is work, and the side that wakes it needs no lock.
 
     ticket = event_prepare(e)            event_signal(e)
     if there is nothing to do:
         event_wait(e, ticket, timeout)
 
-The sleeper takes a ticket *before* it looks for work. A signal after that moves the sequence on, so event_wait returns
-at once: no wake-up is lost, and the waking side needs no lock. (Dmitry Vyukov's eventcount; folly's EventCount.)
+The sleeper takes a ticket *before* it looks for work. A signal after that advances the sequence, so event_wait returns
+at once and no wake-up is lost. (Dmitry Vyukov's eventcount; folly's EventCount.)
 
-On Linux it is a futex: signalling is one atomic increment, and a system call only while somebody sleeps; it may be done
-in a signal handler. Elsewhere a mutex and a condition variable do the same, except in a signal handler.
-Waiting must not be done with the GIL held.
+On Linux the event is a futex. Signalling is one atomic increment, plus a system call only while somebody sleeps, and is
+allowed in a signal handler. Elsewhere it is a mutex and a condition variable, and signalling is not allowed in a signal
+handler. Never wait while holding the GIL.
 """
 
 from libc.stdint cimport int64_t, uint32_t
@@ -18,7 +18,7 @@ cdef extern from *:
     """
     #include <stdint.h>
 
-    // LOGLY_PORTABLE_EVENT: to test on Linux what other systems use.
+    // LOGLY_PORTABLE_EVENT selects the other systems' version, to test it on Linux.
     #if defined(__linux__) && !defined(LOGLY_PORTABLE_EVENT)
     #include <errno.h>
     #include <limits.h>
@@ -42,12 +42,12 @@ cdef extern from *:
         return __atomic_load_n(&event->sequence, __ATOMIC_ACQUIRE);
     }
 
-    // Sequentially consistent on both sides: the waiter counts itself, then the kernel compares the sequence; the
-    // signaller moves the sequence, then looks for waiters. In any weaker order both could miss each other.
+    // Both sides are sequentially consistent. The waiter counts itself, then the kernel compares the sequence. The
+    // signaller advances the sequence, then looks for waiters. In any weaker order they could miss each other.
     static inline void logly_event_signal(LoglyEvent* event) {
         __atomic_fetch_add(&event->sequence, 1u, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&event->waiters, __ATOMIC_SEQ_CST) == 0) return;
-        int saved = errno;  // a signal handler must leave it as it was
+        int saved = errno;  // a signal handler must not change errno
         syscall(SYS_futex, &event->sequence, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
         errno = saved;
     }
@@ -82,8 +82,8 @@ cdef extern from *:
         return reinterpret_cast<LoglyEventLock*>(event->lock);
     }
 
-    // Constructed over whatever is there: after a fork that is a mutex which a thread of the parent may hold, and
-    // neither unlocking nor destroying it would be allowed.
+    // The lock is constructed over whatever is there. After a fork that may be a mutex that a thread of the parent holds,
+    // which must be neither unlocked nor destroyed.
     static inline void logly_event_init(LoglyEvent* event) {
         event->sequence = 0;
         new (event->lock) LoglyEventLock;
@@ -124,30 +124,30 @@ cdef extern from *:
 ctypedef LoglyEvent Event
 
 
-# Also for the child after a fork: makes the event new, whatever state it was inherited in.
+# Makes the event new. Also called in the child after a fork, whatever state the event was inherited in.
 cdef inline void event_init(Event* event) noexcept nogil:
     logly_event_init(event)
 
 
-# Nobody may wait on it any more.
+# No thread may be waiting on the event.
 cdef inline void event_destroy(Event* event) noexcept nogil:
     logly_event_destroy(event)
 
 
-# A ticket for event_wait. What was written before the signal that moved the sequence to it is visible.
+# Returns a ticket for event_wait. Everything written before the latest signal is visible.
 cdef inline uint32_t event_prepare(Event* event) noexcept nogil:
     return logly_event_prepare(event)
 
 
-# Sleeps until a signal was given after `ticket` was taken, at most timeout_ns (negative: no limit). True when there
-# was one; False after the time, or, on Linux, when a signal handler ran, or early, by the late system call of a signal that was
-# seen before the sleep began. A handler that runs just before the sleep begins does not end it: whoever must react to Ctrl-C
-# bounds the timeout and looks at the clock.
+# Sleeps until the event is signalled after `ticket` was taken, for at most timeout_ns (negative: no limit). Returns True when
+# it was signalled. Returns False when the time has passed. On Linux it may also return False early: when a signal handler ran,
+# or when the system call of an earlier event_signal, whose increment was seen before the sleep, comes late. A signal handler
+# that runs just before the sleep does not end it, so a caller that must react to Ctrl-C bounds the timeout and checks the clock.
 cdef inline bint event_wait(Event* event, uint32_t ticket, int64_t timeout_ns) noexcept nogil:
     return logly_event_wait(event, ticket, timeout_ns)
 
 
-# Sleeps for so long: nobody signals.
+# Sleeps for `timeout_ns`, on an event that nobody signals.
 cdef inline void wait_ns(int64_t timeout_ns) noexcept nogil:
     cdef Event event
     event_init(&event)
@@ -155,6 +155,6 @@ cdef inline void wait_ns(int64_t timeout_ns) noexcept nogil:
     event_destroy(&event)
 
 
-# Wakes all who wait with a ticket taken before.
+# Wakes all threads that wait with a ticket taken before this call.
 cdef inline void event_signal(Event* event) noexcept nogil:
     logly_event_signal(event)

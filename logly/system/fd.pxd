@@ -1,4 +1,4 @@
-"""Descriptors: the few system calls that a sink makes, and what is not portable about them."""
+"""Descriptors: the few system calls that a sink makes, and how they differ between operating systems."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -23,12 +23,12 @@ cdef extern from * nogil:
     static inline int fd_lock_briefly(int fd) { return 0; }
     static inline void fd_unlock(int fd) {}
     static inline int64_t fd_size(int fd) { struct _stat64 s; return _fstat64(fd, &s) == 0 ? s.st_size : -1; }
-    static inline int fd_place(int fd, uint64_t* place) { return 0; }
+    static inline int fd_stat(int fd, uint64_t* found) { return 0; }
     static inline int fd_sync(int fd) { return _commit(fd) == 0 ? 0 : errno; }
     static inline int fd_copy(int fd) { return -1; }
     static inline void fd_close(int fd) { _close(fd); }
     static inline void fd_unlink(const char* path) { _unlink(path); }
-    // There are no inodes: what is open is taken for what was opened.
+    // Windows has no inodes, so an open descriptor is assumed to be the file that was opened.
     static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) {
         *device = *inode = 0;
         return fd_size(fd) >= 0;
@@ -46,13 +46,13 @@ cdef extern from * nogil:
     #define MSG_NOSIGNAL 0
     #endif
     static inline int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) {
-        // A socket is never waited for, whatever its mode: other sinks would wait too.
+        // The write to a socket never blocks, whatever the socket's mode, because the other sinks would wait too.
         int64_t n;
         if (kind != FD_SOCKET && kind != FD_DATAGRAM) n = write(fd, data, size);
         else n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         return n >= 0 ? n : errno == ENOBUFS ? -(int64_t)EAGAIN : -(int64_t)errno;
     }
-    // A packet that is too large for the socket is shortened until it goes; bytes sent, or minus errno.
+    // Shortens a packet that is too large for the socket until it can be sent. Returns the bytes sent, or minus errno.
     static inline int64_t fd_send_shortened(int fd, const char* data, uint64_t size) {
         int64_t n = -EMSGSIZE;
         while (n == -EMSGSIZE && size > 1) n = fd_write_raw(fd, data, size /= 2, FD_DATAGRAM);
@@ -71,15 +71,16 @@ cdef extern from * nogil:
         if (S_ISCHR(s.st_mode) && isatty(fd)) return FD_TTY;
         return FD_FILE;
     }
-    // Would a write of up to PIPE_BUF bytes go through now? Errors count as yes: write tells which.
+    // Would a write of up to PIPE_BUF bytes succeed without waiting? Errors count as yes: the write will report them.
     static inline int fd_writable(int fd) {
         struct pollfd p = {fd, POLLOUT, 0};
         int ready;
         do ready = poll(&p, 1, 0); while (ready < 0 && errno == EINTR);
         return ready != 0;
     }
-    // 0: locked; EWOULDBLOCK: somebody else has held it for some milliseconds; else why locking does not work here.
-    // Not waited for longer, because the other sinks wait too: a stopped process must not stop this one.
+    // Returns 0 when it has locked the file, EWOULDBLOCK when another process has held the lock for some milliseconds, else
+    // the errno that says why locking does not work here. It waits no longer than that, because the other sinks wait too:
+    // a stopped process must not stop this one.
     static inline int fd_lock_briefly(int fd) {
         struct timespec pause = {0, 50000};
         for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; ++tries) {
@@ -91,10 +92,10 @@ cdef extern from * nogil:
     }
     static inline void fd_unlock(int fd) { flock(fd, LOCK_UN); }
     static inline int64_t fd_size(int fd) { struct stat s; return fstat(fd, &s) == 0 ? (int64_t)s.st_size : -1; }
-    static inline int fd_place(int fd, uint64_t* place) {
+    static inline int fd_stat(int fd, uint64_t* found) {
         struct stat s;
         if (fstat(fd, &s) != 0) return 0;
-        place[0] = (uint64_t)s.st_dev; place[1] = (uint64_t)s.st_ino; place[2] = (uint64_t)s.st_size;
+        found[0] = (uint64_t)s.st_dev; found[1] = (uint64_t)s.st_ino; found[2] = (uint64_t)s.st_size;
         return 1;
     }
     static inline int fd_sync(int fd) {
@@ -149,12 +150,12 @@ cdef extern from * nogil:
     bint fd_writable(int fd) noexcept
     int fd_lock_briefly(int fd) noexcept
     void fd_unlock(int fd) noexcept
-    # Does the path still name the open file? Always True on Windows, where an open file is not renamed by others.
+    # Does the path still name the open file? Always True on Windows, where others cannot rename an open file.
     bint fd_is_path(int fd, const char* path) noexcept
     int64_t fd_size(int fd) noexcept
-    # Device, inode and length of the file.
-    bint fd_place(int fd, uint64_t* place) noexcept
-    # What was written to it survives the loss of power from now on. 0, or an errno; what cannot be synced (a pipe) need not be.
+    # Stores device, inode and length of the file in three words.
+    bint fd_stat(int fd, uint64_t* found) noexcept
+    # Makes what was written survive a loss of power. Returns 0 or an errno; 0 also for what cannot be synced, such as a pipe.
     int fd_sync(int fd) noexcept
     # Another descriptor of the same open file, or -1.
     int fd_copy(int fd) noexcept

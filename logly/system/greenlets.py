@@ -1,4 +1,4 @@
-"""What logly does where the program has greenlets, gevent's or eventlet's: others run while one waits for the flusher.
+"""What logly does in a program with greenlets (gevent, eventlet): other greenlets run while one waits for the flusher.
 
 A sink's function may need a lock that a greenlet of the waiting thread holds. If that thread slept, the lock would
 never be released.
@@ -23,8 +23,8 @@ def run_others() -> bool:
     """Give the calling thread's other greenlets a turn of `TURN_S`.
 
     Returns:
-        False where that is not possible: the thread has no hub, or it is the hub itself that calls (a callback of its
-        loop), for which nobody else could run.
+        False where that is not possible: the thread has no hub, or the hub itself makes this call (from a callback of
+        its loop), and while the hub waits no greenlet can run.
     """
     sleep = _gevent() or _eventlet()
     if sleep is None:
@@ -56,10 +56,10 @@ def _current() -> object:
 
 
 def prepare_threads() -> None:
-    """Before the start of a thread that runs sinks' functions: have gevent, if it patched locks, make a hub here.
+    """Make gevent's hub in this thread if gevent has patched locks. Call before starting a thread that runs functions.
 
-    gevent imports modules for its first hub. Two threads that make their first ones at the same time wait for each
-    other for ever, because the locks of imports are gevent's too.
+    gevent imports modules for its first hub. Two threads that make their first hubs at the same time wait for each
+    other for ever, because the import locks are gevent's too.
     """
     monkey, gevent = sys.modules.get("gevent.monkey"), sys.modules.get("gevent")
     if monkey is not None and gevent is not None and monkey.is_module_patched("threading"):

@@ -1,7 +1,8 @@
-"""A lock for short sections: taken by one exchange, waited for asleep.
+"""A lock for short sections. Taking it is one atomic exchange; a thread that must wait for it sleeps.
 
-Whoever waits holds no GIL (and, on free-threaded builds, is detached from the interpreter): the holder may need it to end its
-section, and a thread that never gets it again, because the interpreter ends, must not have been given the lock.
+A thread that waits does not hold the GIL (on free-threaded builds it is detached from the interpreter), because the holder may
+need the GIL to end its section. And a thread that never gets the GIL back, because the interpreter ends, must not be given the
+lock.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -12,7 +13,7 @@ from logly.system.atomic cimport (
 from logly.system.event cimport Event, event_init, event_prepare, event_signal, event_wait
 
 cdef enum:
-    # It only bounds the harm of a release that came before `waiters` was seen.
+    # Bounds the wait in case a release did not see the waiter in `waiters` and so did not wake it.
     LOCK_WAIT_NS = 5000000
     LOCK_LOOKS = 200
 
@@ -23,7 +24,7 @@ cdef struct Lock:
     Event freed
 
 
-# Also for the child after a fork: whoever held it is not there.
+# Also called in the child after a fork, where the thread that held the lock does not exist.
 cdef inline void lock_init(Lock* lock) noexcept nogil:
     lock.taken = 0
     lock.waiters = 0
@@ -34,7 +35,8 @@ cdef inline bint lock_try(Lock* lock) noexcept nogil:
     return exchange32(&lock.taken, 1) == 0
 
 
-# For a section of some nanoseconds: whoever has it is mostly done before one could fall asleep.
+# For a section of some nanoseconds: its holder is mostly done before the waiting thread could fall asleep. Returns True
+# when it has taken the lock.
 cdef inline bint lock_spin(Lock* lock) noexcept nogil:
     cdef int _
     for _ in range(LOCK_LOOKS):
@@ -43,17 +45,17 @@ cdef inline bint lock_spin(Lock* lock) noexcept nogil:
     return False
 
 
-# Until it looks free. The caller has counted itself in `waiters`.
+# Waits until the lock looks free. The caller must have counted itself in `waiters`.
 cdef inline void lock_await(Lock* lock) noexcept nogil:
     cdef uint32_t ticket
-    # Count, fence, load: the other half of what `lock_release` does.
+    # Count, fence, load: the counterpart of `lock_release`.
     fence_full()
     ticket = event_prepare(&lock.freed)
     if load_acquire32(&lock.taken):
         event_wait(&lock.freed, ticket, LOCK_WAIT_NS)
 
 
-# False: it was to be had at once.
+# Takes the lock. Returns True if it had to wait.
 cdef inline bint lock_take(Lock* lock) noexcept nogil:
     if lock_try(lock):
         return False

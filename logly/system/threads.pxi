@@ -1,7 +1,7 @@
-# Threads, locks and pauses of the system, made from C. gevent and eventlet replace what `threading`, `_thread`, `time` and
-# `select` offer by greenlets, which take turns on one thread: a flusher of that kind does not run while its program computes.
-# No such patch reaches what is in this file, whether it comes before logly is imported or after. So the rest of logly takes
-# its threads, locks and clock from here (through `system/unpatched.py`); `tests/house/test_source.py` sees to that.
+# Threads, locks and pauses of the operating system, made from C. gevent and eventlet replace what `threading`, `_thread`,
+# `time` and `select` offer by greenlets, which take turns on one thread: a flusher of that kind would not run while its program
+# computes. Such a patch does not reach this file, whether it comes before logly is imported or after. So the rest of logly
+# takes its threads, locks and clock from here (through `system/unpatched.py`); `tests/house/test_source.py` checks that.
 
 import sys
 
@@ -22,7 +22,7 @@ from logly.system.lock cimport Lock, lock_await, lock_init, lock_release, lock_t
 
 cdef extern from *:
     """
-    // False on a system where that cannot be told: there a thread counts as the main one.
+    // False where the system does not tell: every thread counts as the main one there.
     #if defined(__linux__)
     #include <sys/syscall.h>
     #include <unistd.h>
@@ -46,9 +46,9 @@ cdef extern from *:
     bint is_side_thread "logly_is_side_thread"() noexcept nogil
 
 cdef enum:
-    # Before a thread tries again to get the memory that attaching it to the interpreter takes.
+    # How long a thread waits before it tries again to allocate what attaching it to the interpreter takes.
     ATTACH_RETRY_NS = 10000000
-    # A flush that takes no longer blocks its thread; mostly it takes a tenth of that.
+    # A flush blocks its thread for this long before other greenlets get to run. Most flushes take a tenth of it.
     GREENLET_PATIENCE_NS = 2000000
     # A wait is cut into slices of this length, so that a Ctrl-C ends it soon.
     SLICE_NS = 50000000
@@ -57,12 +57,13 @@ cdef object loaded_modules = sys.modules
 
 # ---- threads
 
-# The one that has imported this module; no other one can.
+# The interpreter that has imported this module. No other interpreter can import it.
 cdef PyInterpreterState* own_interpreter = PyInterpreterState_Get()
 
 
-# `call` is a tuple of a function and its argument. This begins without the GIL, and without a thread state, which is not made
-# where the interpreter is ending. It is not declared `nogil`, because it ends with the GIL; up to there it touches no object.
+# `call` is a tuple of a function and its argument. The thread begins without the GIL and without a thread state, and makes
+# none when the interpreter is ending. The function is not declared `nogil` because it ends with the GIL held; before that it
+# touches no object.
 cdef void thread_main(void* call) noexcept:
     cdef PyThreadState* state = NULL
     while state == NULL:
@@ -70,7 +71,7 @@ cdef void thread_main(void* call) noexcept:
             return
         state = new_thread_state(own_interpreter)
         if state == NULL:
-            # There is no memory for it now. Whoever started this thread counts on it, so it does not give up.
+            # No memory. The code that started this thread relies on it, so it tries again.
             wait_ns(ATTACH_RETRY_NS)
     PyEval_AcquireThread(state)
     thread_body(<PyObject*> call, state)
@@ -82,7 +83,7 @@ cdef void thread_body(PyObject* call, PyThreadState* state) noexcept:
     PyThreadState_DeleteCurrent()
 
 
-# What the function raises goes to `sys.unraisablehook`.
+# An exception of the function goes to `sys.unraisablehook`.
 cdef void call_on_thread(PyObject* call) noexcept:
     cdef PyObject* result = PyObject_CallOneArg(tuple_item(call, 0), tuple_item(call, 1))
     if result == NULL:
@@ -93,7 +94,7 @@ cdef void call_on_thread(PyObject* call) noexcept:
 
 
 cdef bint start_call(tuple call) noexcept:
-    """Has `call[0](call[1])` called on a new thread, for which an exit does not wait. False: no thread can be started now."""
+    """Calls `call[0](call[1])` on a new thread, for which an exit does not wait. Returns False when none can be started now."""
     if interpreter_ends():
         return False
     Py_IncRef(<PyObject*> call)
@@ -104,7 +105,7 @@ cdef bint start_call(tuple call) noexcept:
 
 
 cdef class SystemThread:
-    """A thread of the system, for which an exit does not wait. `function`: called without arguments, once for each `start`."""
+    """A thread of the operating system. An exit does not wait for it. Each `start` calls `function` once, without arguments."""
     cdef object function
     cdef uint32_t runs
 
@@ -112,7 +113,7 @@ cdef class SystemThread:
         self.function = function
 
     def start(self):
-        """False: no thread can be started now."""
+        """Start the thread; return False when no thread can be started now."""
         call = (self.run, None)
         store_release32(&self.runs, 1)
         if start_call(call):
@@ -122,11 +123,11 @@ cdef class SystemThread:
 
     @property
     def is_running(self):
-        """Whether it has been started and its function has not ended, in whatever way."""
+        """Whether the thread has been started and its function has neither returned nor raised."""
         return load_acquire32(&self.runs) != 0
 
     def run(self, _):
-        """On the thread."""
+        """What the new thread runs."""
         try:
             self.function()
         finally:
@@ -134,17 +135,17 @@ cdef class SystemThread:
 
 
 def thread_ident():
-    """The number of the calling thread of the system, which all greenlets on it share."""
+    """The number of the calling operating-system thread. All greenlets of a thread share it."""
     return <uint64_t> PyThread_get_thread_ident()
 
 
 # ---- locks
 
 cdef class SystemLock:
-    """A lock of threads, which its thread may take again; a context manager. Whoever waits for it has released the GIL.
+    """A reentrant lock of operating-system threads; a context manager. A thread waits for it with the GIL released.
 
-    All greenlets of a thread count as its one holder: if one of them had to wait for another one, their thread would wait for
-    itself. logly never lets other greenlets run while it holds one.
+    All greenlets of a thread count as one holder: if one of them had to wait for another one, their thread would wait for
+    itself. logly never lets other greenlets run while it holds such a lock.
     """
     cdef Lock lock
     cdef uint64_t holder
@@ -156,7 +157,7 @@ cdef class SystemLock:
     def __dealloc__(self):
         event_destroy(&self.lock.freed)
 
-    # Nothing between the lock's being taken and the return can raise or run Python code, so a Ctrl-C leaves no lock taken.
+    # Nothing between taking the lock and returning can raise or run Python code, so a Ctrl-C leaves no lock taken.
     cdef bint take(self) except -1:
         cdef uint64_t me = PyThread_get_thread_ident()
         cdef bint taken
@@ -169,7 +170,7 @@ cdef class SystemLock:
             with nogil:
                 lock_await(&self.lock)
             fetch_sub(&self.lock.waiters, 1)
-            # Runs signal handlers. Before the attempt: what one of them raises is raised without the lock.
+            # Runs signal handlers. This comes before the attempt, so that an exception of theirs leaves the lock free.
             PyErr_CheckSignals()
             taken = lock_try(&self.lock)
         store_relaxed(&self.holder, me)
@@ -186,15 +187,15 @@ cdef class SystemLock:
         self.take()
         return self
 
-    # Three arguments and no `*_`, for which a tuple would have to be made: without memory the lock would stay taken.
+    # Three named arguments, not `*_`: that would need a tuple, and without memory for it the lock would stay taken.
     def __exit__(self, kind, error, trace):
         self.give()
 
 
-cdef class Turn:
-    """A section for one thread at a time; the others do not wait: the ``with`` gives True to the one that has it.
+cdef class TryLock:
+    """A lock that no thread waits for: ``with lock as taken`` gives True to one thread at a time, and False to the others.
 
-    Also False for the thread that is inside already.
+    The thread that has the lock also gets False when it enters again.
     """
     cdef uint64_t owner
     cdef int depth
@@ -211,14 +212,14 @@ cdef class Turn:
 
     def __exit__(self, kind, error, trace):
         if load_relaxed(&self.owner) != PyThread_get_thread_ident():
-            return  # it was another thread's turn
+            return  # another thread has the lock
         self.depth -= 1
         if self.depth == 0:
             store_release(&self.owner, 0)
 
 
-cdef class Bell:
-    """What threads wait for: take a ticket, look whether there is anything to wait for, wait. `ring` ends the waits."""
+cdef class EventCount:
+    """An eventcount (system/event.pxd): take a ticket, check whether there is anything to wait for, wait. `signal` ends waits."""
     cdef Event event
 
     def __cinit__(self):
@@ -231,7 +232,7 @@ cdef class Bell:
         return event_prepare(&self.event)
 
     def wait(self, uint32_t ticket, timeout=None):
-        """Wait until it is rung after `ticket` was taken, for `timeout` seconds at most; it may end early. Ctrl-C ends it."""
+        """Wait for a signal that comes after `ticket` was taken, at most `timeout` seconds. May return early. Ctrl-C ends it."""
         cdef int64_t deadline = deadline_of(timeout)
         cdef int64_t left = deadline - clock_monotonic_ns()
         while left > 0 and event_prepare(&self.event) == ticket:
@@ -240,13 +241,13 @@ cdef class Bell:
             PyErr_CheckSignals()
             left = deadline - clock_monotonic_ns()
 
-    def ring(self):
+    def signal(self):
         event_signal(&self.event)
 
 
 # ---- greenlets
 
-cdef bint other_greenlets_run() except -1:
+cdef bint let_greenlets_run() except -1:
     """Lets this thread's other greenlets run for some milliseconds. False: there are none, or the caller may not wait."""
     if "greenlet" not in loaded_modules:
         return False
@@ -261,7 +262,7 @@ cdef bint other_greenlets_run() except -1:
 # ---- the clock
 
 def monotonic():
-    """Seconds of a clock that is never set."""
+    """Seconds of a clock that is never set and never goes back."""
     return clock_monotonic_ns() / 1e9
 
 
@@ -271,14 +272,14 @@ def wall_ns():
 
 
 def pause(double seconds):
-    """Sleep, with the GIL released, whatever `time.sleep` is."""
+    """Sleep with the GIL released, even where `time.sleep` has been replaced."""
     cdef int64_t length = <int64_t> (seconds * 1e9)
     with nogil:
         wait_ns(length)
 
 
-def takes_text(int fd):
-    """Whether a write of up to PIPE_BUF bytes to the descriptor goes through now."""
+def is_writable(int fd):
+    """Whether a write of up to PIPE_BUF bytes to the descriptor would succeed without waiting."""
     return fd_writable(fd)
 
 

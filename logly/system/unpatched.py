@@ -1,7 +1,7 @@
 """Threads, locks, clock, pauses and file calls of the system, whatever gevent or eventlet has put in their place.
 
-They replace attributes of `threading`, `_thread`, `time`, `select` and `os`, before logly is imported or after. The
-rest of logly therefore takes what they replace from here and nowhere else. `tests/house/test_source.py` checks that.
+gevent and eventlet replace attributes of `threading`, `_thread`, `time`, `select` and `os`, before logly is imported or
+after. So the rest of logly takes these things from here and nowhere else. `tests/house/test_source.py` checks that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ import threading
 from contextlib import suppress
 from types import BuiltinFunctionType
 
-from logly._core import Bell, SystemLock, SystemThread, Turn, monotonic, pause, takes_text, thread_ident, wall_ns
+from logly._core import (
+    EventCount,
+    SystemLock,
+    SystemThread,
+    TryLock,
+    is_writable,
+    monotonic,
+    pause,
+    thread_ident,
+    wall_ns,
+)
 
 if sys.platform == "win32":
     import nt as _calls
@@ -20,24 +30,24 @@ else:
     import posix as _calls
 
 __all__ = [
-    "Bell",
+    "EventCount",
     "SystemLock",
     "SystemThread",
     "ThreadEntry",
-    "Turn",
+    "TryLock",
+    "is_writable",
     "monotonic",
     "open",
     "open_file",
     "pause",
     "read",
-    "takes_text",
     "thread_ident",
     "threading_is_patched",
     "wall_ns",
     "write",
 ]
 
-# eventlet's versions wait in a hub, of which each thread that calls them gets one, with a descriptor of its own.
+# eventlet's versions wait in a hub. Each thread that calls them gets a hub, and each hub has a descriptor.
 open = _calls.open  # noqa: A001
 read = _calls.read
 write = _calls.write
@@ -45,14 +55,14 @@ open_file = io.open
 
 
 def threading_is_patched() -> bool:
-    """Whether the threads of `threading` are greenlets now."""
+    """Whether the threads of `threading` have been replaced by greenlets."""
     return not isinstance(threading.get_ident, BuiltinFunctionType)
 
 
 class ThreadEntry:
-    """What `threading` knows of a thread that it did not start: its name. Made and removed on that thread.
+    """The entry in `threading` of a thread that logly started: its name. Made and removed on that thread.
 
-    Where `threading` has been patched it lists greenlets, and gets no entry: making one there needs a hub.
+    A patched `threading` lists greenlets and gets no entry, because making one would need a hub.
     """
 
     __slots__ = ("_ident", "_thread")
@@ -62,7 +72,7 @@ class ThreadEntry:
         self._thread: threading.Thread | None = None
 
     def make(self, name: str) -> None:
-        # A name is no reason to fail for, so not even a lack of memory is one.
+        # A missing name is no reason to fail, not even when memory is short.
         with suppress(MemoryError, AttributeError, RuntimeError):
             if not threading_is_patched():
                 thread = threading.current_thread()
@@ -70,7 +80,7 @@ class ThreadEntry:
                 self._ident, self._thread = thread_ident(), thread
 
     def remove(self) -> None:
-        # `threading` keeps its entry until the thread's number is used again.
+        # `threading` itself would keep the entry until another thread gets the same number.
         with suppress(AttributeError):
             active = threading._active  # type: ignore[attr-defined]
             if self._thread is not None and active.get(self._ident) is self._thread:

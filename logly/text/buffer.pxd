@@ -10,7 +10,7 @@ cdef extern from *:
     #ifndef LOGLY_COPY_TEXT
     #define LOGLY_COPY_TEXT
     #include <cstring>
-    /* N to 2 * N bytes in two moves, which may overlap. */
+    /* Copies N to 2 * N bytes in two moves, which may overlap. */
     template <size_t N> static inline void logly_copy_ends(char* out, const char* data, size_t size) {
         char first[N], last[N];
         memcpy(first, data, N);
@@ -18,7 +18,7 @@ cdef extern from *:
         memcpy(out, first, N);
         memcpy(out + size - N, last, N);
     }
-    /* memcpy for what is mostly some few bytes: up to 32 without a call. */
+    /* memcpy for texts that mostly have a few bytes: up to 32 are copied without a call. */
     static inline void logly_copy_text(char* out, const char* data, size_t size) {
         if (size > 32) {
             memcpy(out, data, size);
@@ -44,7 +44,7 @@ cdef struct Buffer:
     char* data
     size_t size        # bytes in use
     size_t capacity    # bytes allocated
-    bint failed        # an allocation failed: what was appended since is incomplete
+    bint failed        # an allocation failed: the text is incomplete from there on
 
 
 cdef inline void buffer_init(Buffer* buffer) noexcept nogil:
@@ -59,7 +59,7 @@ cdef inline void buffer_free(Buffer* buffer) noexcept nogil:
     buffer_init(buffer)
 
 
-# What is in it is not needed any more: a huge message must not stay in memory for ever.
+# Frees the memory of a large buffer whose text is no longer needed: a huge message must not occupy memory for ever.
 cdef inline void buffer_trim(Buffer* buffer, size_t limit) noexcept nogil:
     if buffer.capacity > limit:
         buffer_free(buffer)
@@ -82,7 +82,7 @@ cdef inline bint buffer_grow(Buffer* buffer, size_t extra) noexcept nogil:
     return True
 
 
-# True when `extra` more bytes fit at data + size; False (and `failed` set) when there is no memory.
+# Makes room for `extra` more bytes at data + size. Returns False, and sets `failed`, when there is no memory.
 cdef inline bint buffer_reserve(Buffer* buffer, size_t extra) noexcept nogil:
     assert_that(buffer.size <= buffer.capacity)
     if buffer.capacity - buffer.size >= extra:
@@ -91,7 +91,7 @@ cdef inline bint buffer_reserve(Buffer* buffer, size_t extra) noexcept nogil:
 
 
 cdef inline void buffer_append(Buffer* buffer, const void* data, size_t size) noexcept nogil:
-    # Nothing to append may come with a null pointer, and an empty buffer is one: memcpy allows neither.
+    # With a size of 0 `data` may be NULL, and the data of an empty buffer is NULL: memcpy allows neither.
     if size and buffer_reserve(buffer, size):
         copy_text(buffer.data + buffer.size, <const char*> data, size)
         buffer.size += size
@@ -103,7 +103,7 @@ cdef inline void buffer_put(Buffer* buffer, char byte) noexcept nogil:
         buffer.size += 1
 
 
-# UTF-8 bytes owned by somebody that outlives the layout or record.
+# UTF-8 bytes. Their owner outlives the layout or record that refers to them.
 cdef struct Text:
     const char* data
     uint32_t size

@@ -1,8 +1,8 @@
-"""Civil time: a second since the Unix epoch to year, month, day, weekday and time of day, in UTC or the local zone.
+"""Civil time: from seconds since the Unix epoch to year, month, day, weekday and time of day, in UTC or the local zone.
 
-UTC is arithmetic of our own; of the C library only the local zone's offset is asked, because it alone knows the rules.
-Its `localtime_r` takes a lock inside the C library that `fork` does not reset: a thread must not be in here while
-another one forks, or the child's first local time stamp may wait for ever.
+UTC is computed here. The C library is asked only for the offset of the local zone, because it alone knows the rules.
+Its `localtime_r` takes a lock inside the C library that `fork` does not reset. So no thread may be in this function
+while another one forks, or the first local time stamp of the child may wait for ever.
 """
 
 from libc.stdint cimport int64_t, uint32_t
@@ -14,8 +14,8 @@ cdef extern from *:
     #include <string.h>
     #include <time.h>
 
-    // The one thing the platforms disagree on: seconds east of Greenwich at a moment, and the zone's short name
-    // (left empty where the system has only long, localized names).
+    // Returns the seconds east of Greenwich at a moment, and stores the zone's short name, which stays empty where the
+    // system has only long, localized names. This is all that differs between platforms.
     static inline int32_t logly_local_offset(int64_t second, char* name, size_t name_size) {
         struct tm local;
         time_t moment = (time_t)second;

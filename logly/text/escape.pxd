@@ -1,6 +1,6 @@
 """Escaping: JSON strings, logfmt values, and control characters made visible.
 
-Runs that need none are found eight bytes at a time (text/scan.pxd) and copied whole.
+Stretches of bytes that need no escaping are found eight bytes at a time (text/scan.pxd) and copied whole.
 """
 
 from libc.math cimport isfinite
@@ -18,7 +18,7 @@ from logly.text.unicode cimport (
 )
 
 cdef enum:
-    SHORT_TEXT = 32            # a text up to here is looked at and copied as a whole
+    SHORT_TEXT = 32            # a text of up to so many bytes is checked and copied as a whole
     ESCAPE_ROOM = 8            # most bytes json_encode writes: \\uXXXX, rounded up
 
 
@@ -46,13 +46,13 @@ cdef inline size_t unicode_escape(char* out, uint32_t c) noexcept nogil:
     return 2 + hex_encode(out + 2, c, 4)
 
 
-# DEL, the C1 controls (a terminal obeys them), the line and paragraph separators (some readers break lines there).
+# DEL, the C1 controls, which a terminal obeys, and the line and paragraph separators, at which some readers break lines.
 cdef inline bint is_late_control(uint32_t c) noexcept nogil:
     return 0x7F <= c < 0xA0 or c == 0x2028 or c == 0x2029
 
 
-# One code point inside a JSON string (RFC 8259, section 7) at `out`, which has room for ESCAPE_ROOM bytes.
-# A lone surrogate becomes visible text: half of one in an escape is grammatical, but strict parsers refuse the line.
+# Writes one code point of a JSON string (RFC 8259, section 7) at `out`, which has room for ESCAPE_ROOM bytes.
+# A lone surrogate becomes visible text: the grammar allows half a pair in an escape, but strict parsers refuse the line.
 cdef inline size_t json_encode(char* out, uint32_t c) noexcept nogil:
     cdef char letter = json_letter(c)
     if letter:
@@ -99,7 +99,7 @@ cdef inline void json_wide(Buffer* buffer, int kind, const void* data, size_t n)
         json_put(buffer, next_code_point(kind, data, n, &i))
 
 
-# Most keys and values are short and plain. False: not this case, nothing is written.
+# Most keys and values are short and need no escape. Returns False, and writes nothing, for any other text.
 cdef inline bint write_plain_json(Buffer* buffer, const char* data, size_t n, Plain plain) noexcept nogil:
     cdef char* out
     if n > SHORT_TEXT or plain_run(<const unsigned char*> data, n, plain) != n or not buffer_reserve(buffer, SHORT_TEXT + 2):
@@ -112,7 +112,7 @@ cdef inline bint write_plain_json(Buffer* buffer, const char* data, size_t n, Pl
     return True
 
 
-# A JSON string of bytes that are UTF-8 already.
+# Writes UTF-8 bytes as a JSON string.
 cdef inline void write_json_utf8(Buffer* buffer, const char* utf8, size_t n) noexcept nogil:
     if write_plain_json(buffer, utf8, n, PLAIN_JSON_UTF8):
         return
@@ -121,7 +121,7 @@ cdef inline void write_json_utf8(Buffer* buffer, const char* utf8, size_t n) noe
     buffer_put(buffer, c'"')
 
 
-# A JSON string of any string value.
+# Writes any string value as a JSON string.
 cdef inline void write_json_string(Buffer* buffer, int kind, const void* data, size_t n) noexcept nogil:
     if kind == TEXT_UTF8 and write_plain_json(buffer, <const char*> data, n, PLAIN_JSON_UTF8):
         return
@@ -135,8 +135,8 @@ cdef inline void write_json_string(Buffer* buffer, int kind, const void* data, s
     buffer_put(buffer, c'"')
 
 
-# A JSON number; null for what JSON has no number for (nan, inf). A text instead would make Elasticsearch refuse the whole
-# line where the key is mapped as a number, or map the key as text for ever where it comes first.
+# Writes a JSON number, or null for nan and inf, for which JSON has no number. If these were strings, Elasticsearch would
+# refuse the whole line where the key is mapped as a number, or, if the string came first, map the key as text for ever.
 cdef inline void write_json_float(Buffer* buffer, double value) noexcept nogil:
     if isfinite(value):
         write_float(buffer, value)
@@ -144,7 +144,7 @@ cdef inline void write_json_float(Buffer* buffer, double value) noexcept nogil:
         buffer_append(buffer, b"null", 4)
 
 
-# A JSON string of bytes: what is UTF-8 as text, any other byte as the text \xNN (errors="backslashreplace").
+# Writes bytes as a JSON string: valid UTF-8 as it is, any other byte as the text \xNN (errors="backslashreplace").
 cdef inline void write_json_bytes(Buffer* buffer, const unsigned char* data, size_t n) noexcept nogil:
     cdef char escaped[8]
     cdef size_t i = 0
@@ -165,8 +165,8 @@ cdef inline void write_json_bytes(Buffer* buffer, const unsigned char* data, siz
 
 # --- logfmt ----------------------------------------------------------------------------------------------------------
 
-# Control characters and line separators: what must not reach a line of text unescaped. Lone surrogates too, so that
-# an escape appears between quotes only.
+# Control characters and line separators must not reach a line of text unescaped. Lone surrogates are included because
+# they are written as an escape, and escapes may appear only between quotes.
 cdef inline bint logfmt_escaped(uint32_t c) noexcept nogil:
     return c < 0x20 or 0x7F <= c < 0xA0 or c == 0x2028 or c == 0x2029 or is_surrogate(c)
 
@@ -183,7 +183,7 @@ cdef inline bint logfmt_bare(int kind, const void* data, size_t n) noexcept nogi
     return n != 0
 
 
-# Short escapes are Go's: \b and \f are not among them.
+# The short escapes are those of Go, which has no \b and \f.
 cdef inline size_t logfmt_encode(char* out, uint32_t c) noexcept nogil:
     if logfmt_escaped(c) and c != c'\n' and c != c'\t' and c != c'\r':
         return unicode_escape(out, c)
@@ -213,23 +213,23 @@ cdef inline void write_logfmt_value(Buffer* buffer, int kind, const void* data, 
 
 # --- rewriting text that is in the buffer ----------------------------------------------------------------------------
 
-# What a rewrite does. Each one only ever lengthens the text, which is why it can be done in place.
+# What a rewrite replaces. No rewrite shortens the text, which is why it can be done in place.
 cdef enum Rewrite:
-    ESCAPE_CONTROLS       # all but the tab
-    ESCAPE_TERMINAL       # all but the tab and the newline
+    ESCAPE_CONTROLS       # all control characters but the tab
+    ESCAPE_TERMINAL       # all control characters but the tab and the newline
     INDENT_NEWLINES       # line ends only
 
 
 cdef inline uint64_t rewrite_suspects(uint64_t word, Rewrite rewrite) noexcept nogil:
     cdef uint64_t found = bytes_below(word, 0x20)
-    # Most words are printable ASCII: neither above it nor 0x7F, which the addition carries into the high bit.
+    # Most words are printable ASCII and skip this. The addition carries 0x7F into the high bit.
     if rewrite != INDENT_NEWLINES and (word | (word + 0x0101010101010101ULL)) & 0x8080808080808080ULL:
         found |= bytes_equal(word, 0x7F) | bytes_equal(word, 0xC2) | bytes_equal(word, 0xE2)
     return found & 0x8080808080808080ULL
 
 
-# The length of the sequence at `p` that has to be replaced, or 0. C1 controls are C2 80..9F; E2 80 A8 and A9 are the
-# line and paragraph separators, which many viewers break lines at.
+# Returns the length of the sequence at `p` if it has to be replaced, else 0. C1 controls are C2 80..9F. E2 80 A8 and A9
+# are the line and paragraph separators, at which many viewers break lines.
 cdef inline size_t rewrite_match(const unsigned char* p, size_t n, Rewrite rewrite) noexcept nogil:
     cdef unsigned char c = p[0]
     if rewrite == INDENT_NEWLINES:
@@ -247,7 +247,7 @@ cdef inline size_t rewrite_match(const unsigned char* p, size_t n, Rewrite rewri
     return 0
 
 
-# What stands for the sequence of `length` bytes at `p`: at `out`, which has room for 8 bytes.
+# Writes what replaces the sequence of `length` bytes at `p` to `out`, which has room for 8 bytes.
 cdef inline size_t rewrite_replacement(
     char* out, const unsigned char* p, size_t length, Rewrite rewrite
 ) noexcept nogil:
@@ -286,7 +286,7 @@ cdef inline size_t rewrite_clean_run(const unsigned char* p, size_t n, Rewrite r
     return n
 
 
-# How many bytes longer the text becomes.
+# How many bytes the rewrite adds.
 cdef inline size_t rewrite_growth(const unsigned char* p, size_t n, Rewrite rewrite) noexcept nogil:
     cdef char replacement[8]
     cdef size_t i = 0
@@ -301,8 +301,9 @@ cdef inline size_t rewrite_growth(const unsigned char* p, size_t n, Rewrite rewr
         i += length
 
 
-# Rewrites buffer[start:size]: moves the text to the end of the room it will need, then copies it back, replacing on the
-# way. The reader stays ahead of the writer, because no replacement is shorter than what it replaces and the total fits.
+# Rewrites buffer[start:size]: moves the text to the end of the room that the result needs, then copies it back and replaces
+# on the way. The read position stays ahead of the write position, because no replacement is shorter than what it replaces
+# and the total fits.
 cdef inline void rewrite_text(Buffer* buffer, size_t start, Rewrite rewrite) noexcept nogil:
     cdef char replacement[8]
     cdef const unsigned char* p
@@ -341,17 +342,17 @@ cdef inline void rewrite_text(Buffer* buffer, size_t start, Rewrite rewrite) noe
         n -= length
 
 
-# Makes control characters and line separators visible, so that a message is one line: a newline becomes backslash n,
-# an escape backslash x1b. A tab stays.
+# Makes control characters and line separators visible, so that a message is one line: a newline becomes \n, the escape
+# character becomes \x1b. A tab stays.
 cdef inline void escape_controls(Buffer* buffer, size_t start) noexcept nogil:
     rewrite_text(buffer, start, ESCAPE_CONTROLS)
 
 
-# The same for text of several lines: the newline stays, too. No escape sequence reaches the terminal.
+# The same for a text of several lines: the newline stays, too. No escape sequence reaches the terminal.
 cdef inline void escape_terminal(Buffer* buffer, size_t start) noexcept nogil:
     rewrite_text(buffer, start, ESCAPE_TERMINAL)
 
 
-# Marks continuation lines by four spaces; \r\n and a lone \r become \n.
+# Indents continuation lines by four spaces. \r\n and a lone \r become \n.
 cdef inline void indent_newlines(Buffer* buffer, size_t start) noexcept nogil:
     rewrite_text(buffer, start, INDENT_NEWLINES)

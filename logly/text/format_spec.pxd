@@ -2,13 +2,13 @@
 
     spec ::= [[fill]align][sign]["z"]["#"]["0"][width][grouping]["." precision][type]
 
-`parse_spec` reads a specification once, on the caller's thread; `spec_accepts` tells for which kinds of value the
-functions here give exactly str.format's text. For any other kind the caller uses str.format, which also raises where
-Python raises. The oracle is CPython's Python/formatter_unicode.c.
+`parse_spec` reads a specification once, on the caller's thread. `spec_accepts` tells for which kinds of value the
+functions here give exactly the text of str.format. For any other kind the caller uses str.format, which also raises
+where Python raises. The reference is CPython's Python/formatter_unicode.c.
 
-Not native, because the text depends on something that is not in the specification or on the Python version:
-type 'n' (locale), type 'c', non-ASCII digits in a width, grouping in the fraction (3.14), a lone surrogate as fill;
-and a width beyond WIDTH_MAX or a precision beyond PRECISION_MAX.
+Some specifications are not native (rendered here), because their text depends on something outside the specification
+or on the version of Python: type 'n' (locale), type 'c', non-ASCII digits in a width, grouping in the fraction (3.14),
+a lone surrogate as fill. Neither is a width beyond WIDTH_MAX or a precision beyond PRECISION_MAX.
 """
 
 from libc.math cimport isfinite
@@ -24,7 +24,7 @@ from logly.text.number cimport (
 )
 from logly.text.unicode cimport text_length, text_prefix, utf8_decode, utf8_encode, write_text
 
-# Kinds of value, as bits of the mask that spec_accepts() returns. KIND_INT is both int64_t and uint64_t.
+# Kinds of value: the bits of the mask that spec_accepts() returns. KIND_INT covers int64_t and uint64_t.
 cdef enum:
     KIND_NONE = 1
     KIND_BOOL = 2
@@ -84,7 +84,7 @@ cdef inline bint one_of(unsigned char c, const char* set) noexcept nogil:
     return False
 
 
-# The character at `i` when it is one of `set`, which moves `i` on; otherwise 0.
+# Returns the character at `i` and advances `i` when the character is in `set`, else returns 0.
 cdef inline char take(const unsigned char* p, size_t n, size_t* i, const char* set) noexcept nogil:
     if i[0] >= n or not one_of(p[i[0]], set):
         return 0
@@ -92,7 +92,7 @@ cdef inline char take(const unsigned char* p, size_t n, size_t* i, const char* s
     return <char> p[i[0] - 1]
 
 
-# Decimal digits at `i`; UNSET when there are none, limit + 1 when they say more than `limit`.
+# Reads the decimal number at `i`. Returns UNSET when there are no digits, limit + 1 for a number above `limit`.
 cdef inline int32_t take_number(const unsigned char* p, size_t n, size_t* i, int32_t limit) noexcept nogil:
     cdef int32_t value = UNSET
     while i[0] < n and c'0' <= p[i[0]] <= c'9':
@@ -103,7 +103,7 @@ cdef inline int32_t take_number(const unsigned char* p, size_t n, size_t* i, int
     return value
 
 
-# [[fill]align]; False when the fill is not a code point that UTF-8 has.
+# Reads [[fill]align]. Returns False when the fill is not a code point that UTF-8 can encode.
 cdef inline bint take_alignment(const unsigned char* p, size_t n, size_t* i, FormatSpec* spec) noexcept nogil:
     cdef uint32_t fill
     cdef size_t length
@@ -121,14 +121,14 @@ cdef inline bint take_alignment(const unsigned char* p, size_t n, size_t* i, For
     return True
 
 
-# Grouping goes with few types: PEP 378 (comma) and PEP 515 (underscore).
+# Only some types allow grouping: PEP 378 (comma) and PEP 515 (underscore).
 cdef inline bint grouping_allowed(const FormatSpec* spec) noexcept nogil:
     if spec.grouping == 0 or spec.type == 0 or one_of(spec.type, b"deEfFgG%"):
         return True
     return spec.grouping == c'_' and one_of(spec.type, b"boxX")
 
 
-# Reads a specification. False when it is malformed, or when none of it is native.
+# Reads a specification. Returns False when it is malformed or not native.
 cdef inline bint parse_spec(const char* utf8, size_t n, FormatSpec* out) noexcept nogil:
     cdef const unsigned char* p = <const unsigned char*> utf8
     cdef size_t i = 0
@@ -158,7 +158,7 @@ cdef inline bint parse_spec(const char* utf8, size_t n, FormatSpec* out) noexcep
     return grouping_allowed(out)
 
 
-# For which kinds of value the text here is exactly Python's, as a mask of KIND_ bits.
+# For which kinds of value the functions here give exactly Python's text: a mask of KIND_ bits.
 cdef inline uint32_t spec_accepts(const FormatSpec* spec) noexcept nogil:
     cdef uint32_t accepted = 0
     if is_empty_spec(spec):
@@ -175,7 +175,7 @@ cdef inline uint32_t spec_accepts(const FormatSpec* spec) noexcept nogil:
     return accepted
 
 
-# `count` times the fill at `out`, which has room for FILL_MAX bytes each; returns where it ends.
+# Writes the fill `count` times at `out`, which has room for FILL_MAX bytes for each. Returns the end.
 cdef inline char* put_fill(char* out, uint32_t fill, int count) noexcept nogil:
     cdef size_t length
     cdef int i
@@ -237,8 +237,8 @@ cdef inline char sign_character(bint negative, const FormatSpec* spec) noexcept 
     return spec.sign if spec.sign != c'-' else 0
 
 
-# How many digits there are once zeros have been added in front so that digits and separators fill `width`.
-# Zeros are grouped too, and a separator is never first: f"{1234:08,}" has nine characters.
+# How many digits there are after zeros have been added in front, so that digits and separators fill `width`.
+# The zeros are grouped too, and a separator never comes first: f"{1234:08,}" has nine characters.
 # CPython: _PyUnicode_InsertThousandsGrouping().
 cdef inline int grouped_digits(int digits, int group, int width) noexcept nogil:
     cdef int separators
@@ -252,7 +252,7 @@ cdef inline int grouped_digits(int digits, int group, int width) noexcept nogil:
     return padded if padded > digits else digits
 
 
-# The digits at `out`, grouped, `total` of them by way of zeros in front; returns where they end.
+# Writes the digits at `out` in groups, with zeros in front so that there are `total` of them. Returns the end.
 cdef inline char* put_grouped(
     char* out, const NumberText* number, int total, int group, char separator
 ) noexcept nogil:
@@ -279,7 +279,8 @@ cdef inline char* put_sign_and_prefix(char* out, const NumberText* number) noexc
     return out
 
 
-# Sign, prefix, digits and rest with padding in one of three places; `around` is what all but digits and padding take.
+# Writes sign, prefix, digits and the rest, with the padding in one of three places. `around` is the number of characters
+# that are neither digits nor padding.
 # CPython: calc_number_widths() and fill_number().
 cdef inline void write_padded(
     Buffer* buffer, const NumberText* number, const FormatSpec* spec, int around
@@ -380,7 +381,7 @@ cdef inline void format_bool(Buffer* buffer, bint value, const FormatSpec* spec)
 
 # --- floating point --------------------------------------------------------------------------------------------------
 
-# e, E: to_chars' text with Python's letter, and the point that '#' keeps.
+# e, E: the text of to_chars with Python's letter, and with the point that '#' keeps.
 cdef inline size_t exponent_form(char* out, double magnitude, const FormatSpec* spec) noexcept nogil:
     cdef int precision = spec.precision if spec.precision != UNSET else 6
     cdef size_t size = to_chars_scientific(out, FIXED_ROOM, magnitude, precision) - out
@@ -403,7 +404,8 @@ cdef inline size_t fixed_form(char* out, double magnitude, const FormatSpec* spe
     return size
 
 
-# g, G, and a precision without a type: the same, but with a digit after the point, and exponents one digit earlier.
+# g and G. A precision without a type is rendered like g, but always with a digit after the point, and exponents begin one
+# digit earlier.
 cdef inline size_t general_form(char* out, double magnitude, const FormatSpec* spec) noexcept nogil:
     cdef char digits[PRECISION_MAX + 16]
     cdef int precision = 6
@@ -438,7 +440,7 @@ cdef inline int leading_digits(const char* text, int size) noexcept nogil:
     return i
 
 
-# Whether a finite number's text shows nothing but zeros.
+# Whether the text of a finite number has no digit but 0.
 cdef inline bint shows_zero(const char* text, int size) noexcept nogil:
     cdef int i
     for i in range(size):
@@ -449,7 +451,8 @@ cdef inline bint shows_zero(const char* text, int size) noexcept nogil:
     return True
 
 
-# '{:.2f}' and its like, which is most of what is logged: straight into the buffer. False when not this case.
+# Specifications like '{:.2f}', which are most of those in logs, are rendered straight into the buffer. Returns False for
+# any other.
 cdef inline bint format_plain_fixed(Buffer* buffer, double value, const FormatSpec* spec) noexcept nogil:
     cdef bint negative
     cdef size_t size

@@ -1,9 +1,10 @@
 """Digits: integers and floating point as text, without a locale.
 
-Functions named `*_digits` write at a pointer with enough room and return the number of bytes; `write_int`,
-`write_uint` and `write_float` append str(int) and repr(float) to a Buffer. Specifications are text/format_spec.pxd's.
+Functions named `*_digits` write at a pointer with enough room and return the number of bytes. `write_int`,
+`write_uint` and `write_float` append str(int) and repr(float) to a Buffer. Format specifications are in
+text/format_spec.pxd.
 
-Floating point is exact: where a shortcut cannot prove that it rounds correctly it steps aside for std::to_chars
+Floating point is exact: where a shortcut cannot prove that it rounds correctly, std::to_chars is used instead
 (Ryu and Ryu-printf, Ulf Adams, PLDI 2018 and OOPSLA 2019).
 """
 
@@ -50,8 +51,8 @@ cdef extern from *:
     #endif
     }
 
-    /* The eight digits of value < 10^8 as text, the first in the lowest byte: all pairs, then all digits are split at once
-       in the lanes of one word (Paul Khuong, "How to print integers really fast", 2017). */
+    /* The eight digits of value < 10^8 as text, the first digit in the lowest byte. The value is split into pairs and the
+       pairs into digits, all at once in the lanes of one word (Paul Khuong, "How to print integers really fast", 2017). */
     static inline uint64_t logly_eight_digits(uint32_t value) {
         const uint64_t high = value / 10000u, low = value % 10000u;
         const uint64_t halves = high | (low << 32);
@@ -80,8 +81,8 @@ cdef extern from *:
         return std::to_chars(out, out + room, value, std::chars_format::fixed, precision).ptr;
     }
 
-    /* round-half-even(fraction * scale / 2^shift), exact in 128 bits; `odd`: the digit before is odd, which decides
-       a tie when scale is 1. Needs fraction < 2^53, scale <= 10^17, shift >= 1. */
+    /* round-half-even(fraction * scale / 2^shift), exact in 128 bits. `odd` says that the digit before is odd, which
+       decides a tie when scale is 1. Needs fraction < 2^53, scale <= 10^17, shift >= 1. */
     #if defined(__SIZEOF_INT128__)
     #define LOGLY_EXACT_FIXED 1
     static inline uint64_t logly_scale_and_round(uint64_t fraction, uint64_t scale, int shift, int odd) {
@@ -113,7 +114,7 @@ cdef extern from *:
         uint64_t fraction, uint64_t scale, int shift, int odd) noexcept nogil
 
 
-# How many decimal digits: log10 from log2 (1233/4096), corrected by one comparison ("Bit Twiddling Hacks").
+# The number of decimal digits: log10 estimated from log2 (1233/4096), corrected by one comparison ("Bit Twiddling Hacks").
 cdef inline int decimal_width(uint64_t value) noexcept nogil:
     cdef int guess = (bit_width(value) * 1233) >> 12
     return guess + (value >= POWERS_OF_TEN[guess]) if value else 1
@@ -131,7 +132,7 @@ cdef inline void padded_digits(char* out, uint64_t value, int width) noexcept no
         out[0] = <char> (c'0' + value % 10)
 
 
-# Needs INT_ROOM bytes whatever the value is: eight are written at a time.
+# `out` must have INT_ROOM bytes, whatever the value is, because eight bytes are written at a time.
 cdef inline size_t decimal_digits(char* out, uint64_t value) noexcept nogil:
     cdef int width = decimal_width(value)
     cdef uint64_t rest
@@ -191,7 +192,7 @@ cdef inline size_t exponent_digits(char* out, int exponent, char letter) noexcep
     return 2 + width
 
 
-# to_chars' "d.ddde±XX" at `text`, made into bare digits in place; returns how many, trailing zeros off.
+# Turns the "d.ddde±XX" of to_chars at `text` into bare digits, in place. Returns how many there are without trailing zeros.
 cdef inline int split_scientific(char* text, const char* end, int* exponent) noexcept nogil:
     cdef const char* mark = end - 3
     cdef int value = 0
@@ -213,8 +214,8 @@ cdef inline int split_scientific(char* text, const char* end, int* exponent) noe
     return count
 
 
-# Digits with the point after the first `point` of them (which may lie outside), at least `least` of them counted
-# from the first, zeros added where there are none. Ends in the point when nothing follows it.
+# Writes digits with the point after the first `point` of them (`point` may be negative or larger than `count`). Adds zeros
+# so that at least `least` digits are shown. The text ends with the point when no digit follows it.
 # CPython: format_float_short() in Python/pystrtod.c.
 cdef inline size_t place_point(char* out, const char* digits, int count, int point, int least) noexcept nogil:
     cdef char* p = out
@@ -241,8 +242,8 @@ cdef inline size_t place_point(char* out, const char* digits, int count, int poi
     return p - out
 
 
-# The 'r' and 'g' styles: fixed when -4 <= exponent < `limit`, else with an exponent. `dot_zero`: fixed has a digit
-# after the point; `keep_point`: a point stays though nothing follows; `least`: digits to show, zeros added.
+# The 'r' and 'g' styles: fixed when -4 <= exponent < `limit`, else with an exponent. `dot_zero`: a fixed number has a digit
+# after the point. `keep_point`: the point stays though no digit follows. `least`: so many digits are shown, zeros added.
 cdef inline size_t general_digits(
     char* out, const char* digits, int count, int exponent, int limit, int least, bint dot_zero, bint keep_point,
     char letter
@@ -272,9 +273,9 @@ cdef inline size_t trimmed_decimal_digits(char* out, uint64_t whole, uint64_t fr
     return size
 
 
-# repr of a finite, non-negative double that is a short decimal; 0 when it is not.
-# If t / 10^k == x for an integer t < 10^15 then t, without trailing zeros, is the shortest: the division rounds
-# correctly (both are exact), and no two decimals of at most 15 digits are the same double.
+# repr of a finite, non-negative double that is a short decimal; returns 0 when it is not.
+# If t / 10^k == x for an integer t < 10^15, then t without trailing zeros is the shortest repr: both operands are exact, so
+# the division rounds correctly, and no two decimals of at most 15 digits are the same double.
 cdef inline size_t short_repr_digits(char* out, double x) noexcept nogil:
     cdef uint64_t scaled
     cdef size_t size
@@ -305,14 +306,14 @@ cdef inline size_t repr_digits(char* out, double magnitude, bint keep_point) noe
     cdef size_t size = short_repr_digits(out, magnitude)
     if size:
         return size
-    if 1e-4 <= magnitude < 1e15:   # not integral, or short_repr_digits had taken it: there is a point
+    if 1e-4 <= magnitude < 1e15:   # not integral, or short_repr_digits had written it: the text has a point
         return to_chars_shortest_fixed(out, magnitude) - out
     count = split_scientific(text, to_chars_shortest(text, magnitude), &exponent)
     return general_digits(out, text, count, exponent, 16, 0, True, keep_point, c'e')
 
 
-# '%.{precision}f' of a non-negative double below 2^53, in integers; 0 when not covered.
-# x is m / 2^shift: its whole part and m * 10^precision / 2^shift are exact, so the rounding is as well.
+# '%.{precision}f' of a non-negative double below 2^53, by integer arithmetic; returns 0 where it cannot do that.
+# The double is m / 2^shift. Its whole part and m * 10^precision / 2^shift are exact, so the rounding is exact, too.
 cdef inline size_t exact_fixed_digits(char* out, double magnitude, int precision) noexcept nogil:
     cdef uint64_t mantissa
     cdef uint64_t whole = 0
@@ -322,7 +323,7 @@ cdef inline size_t exact_fixed_digits(char* out, double magnitude, int precision
     shift = 1075 - <int> (mantissa >> 52)
     if not EXACT_FIXED or shift <= 0 or precision > EXACT_PRECISION_MAX:
         return 0
-    # Zero and subnormals get a leading bit they do not have: they round to 0 all the same.
+    # Zero and subnormals get a leading bit that they do not have. They still round to 0.
     mantissa = (mantissa & ((<uint64_t> 1 << 52) - 1)) | (<uint64_t> 1 << 52)
     if shift < 64:
         whole = mantissa >> shift

@@ -21,7 +21,7 @@ cdef Text copy_text(bytes data) except *:
 
 
 cdef bytes utf8(str text):
-    # Lone surrogates become visible, as everywhere in the output.
+    # Lone surrogates become visible text, as everywhere in the output.
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -30,7 +30,8 @@ cdef bint parse_native_spec(str spec, FormatSpec* out) except -1:
     return parse_spec(<const char*> data, len(data), out)
 
 
-# Not `str`: CPython runs signal handlers while it makes the text of an int, and what they raise would cut a change in half.
+# Not `str(number)`: CPython runs signal handlers while it makes the text of an int, and an exception of theirs would leave
+# a change half done.
 cdef bytes decimal(long long number):
     cdef char text[24]
     return text[: snprintf(text, sizeof(text), "%lld", number)]

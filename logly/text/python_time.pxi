@@ -1,4 +1,4 @@
-# Time patterns for Python's use: a layout's is checked, a file name's is rendered.
+# Time patterns for Python code: those of layouts are checked here, those of file names are rendered here.
 
 from libc.stdint cimport int64_t, uint32_t
 
@@ -13,7 +13,7 @@ from logly.text.time_pattern cimport (
 
 
 def time_pattern_mistake(str pattern not None):
-    """The position of the mistake in a layout's time pattern, in characters; None: it has none."""
+    """The position, in characters, of the mistake in a layout's time pattern; None when there is no mistake."""
     cdef TimePattern compiled
     cdef bytes data = utf8(pattern)
     cdef int mistake = time_pattern_compile(&compiled, <const char*> data, len(data), IN_LAYOUTS)
@@ -23,7 +23,7 @@ def time_pattern_mistake(str pattern not None):
         return None
     if mistake < 0:
         raise MemoryError
-    # By character: a lone surrogate takes more bytes here than its code point would.
+    # Counted character by character, because a lone surrogate takes more bytes in `data` than in other encodings.
     bytes_left = mistake - 1
     while True:
         bytes_left -= len(utf8(pattern[position]))
@@ -33,17 +33,17 @@ def time_pattern_mistake(str pattern not None):
 
 
 def format_time(str pattern not None, now_ns, *, bint utc=False):
-    """The text of an instant in a file's name.
+    """The text of a moment in a file name.
 
     Args:
-        pattern: tokens as in layouts, but for single letters, `zz`, and numbers of decimals other than 3, 6 and 9. These and
-            brackets stand for themselves, as everything else does.
+        pattern: tokens as in layouts, except single letters, `zz`, and numbers of decimals other than 3, 6 and 9. These,
+            brackets and everything else are copied as they are.
         now_ns: nanoseconds since the epoch.
         utc: UTC instead of local time.
     """
     cdef TimePattern compiled
     cdef Buffer text
-    # A name may hold lone surrogates: these are bytes of a file's name that are not UTF-8.
+    # A file name may have lone surrogates: these stand for bytes of the name that are not UTF-8.
     cdef bytes data = pattern.encode("utf-8", "surrogatepass")
     cdef object made = None
     second, nanosecond = divmod(now_ns, NANOSECONDS)

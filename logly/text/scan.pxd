@@ -1,8 +1,8 @@
-"""How far plain bytes reach: the length of the leading run that can be copied as it is.
+"""How many leading bytes of a text are plain, that is, can be copied as they are.
 
-Eight bytes at a time (SWAR; `hasless` and `hasvalue` of Sean Anderson's "Bit Twiddling Hacks"), then byte by byte.
-A word is only asked whether it is plain, and that answer is exact: a borrow between its bytes can add a false mark
-only next to a true one.
+The scan looks at eight bytes at a time (SWAR; `hasless` and `hasvalue` of Sean Anderson's "Bit Twiddling Hacks"), then at
+single bytes. Whether a whole word is plain is answered exactly: a borrow between its bytes can add a false mark only next
+to a true one.
 """
 
 from libc.stdint cimport uint64_t
@@ -10,11 +10,11 @@ from libc.string cimport memcpy
 
 from logly.text.buffer cimport copy_text
 
-# What is plain depends on where the bytes go.
+# Which bytes are plain depends on where they go.
 cdef enum Plain:
     PLAIN_ASCII           # below 0x80
     PLAIN_JSON_UTF8       # inside a JSON string: no control, quote, backslash, no lead byte of C1 controls or U+2028
-    PLAIN_JSON_LATIN1     # the same, and ASCII
+    PLAIN_JSON_LATIN1     # the same, and below 0x80
     PLAIN_REPR            # inside a repr: printable ASCII, no quote of either kind, no backslash
     PLAIN_LOGFMT          # a bare logfmt value: printable ASCII, no space, equals sign, quote
     PLAIN_LOGFMT_QUOTED   # inside a quoted one: printable ASCII, no quote, backslash

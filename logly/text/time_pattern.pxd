@@ -1,13 +1,13 @@
-"""Calendar text: nanoseconds since the Unix epoch to a time stamp's characters, without the interpreter.
+"""Time stamps as text: from nanoseconds since the Unix epoch to characters, without the interpreter.
 
 A pattern (`YYYY-MM-DD HH:mm:ss.SSS`) is compiled once into small operations. Layouts and file names share one table of
-tokens. In a file name the single letters and the brackets stand for themselves; the table says which tokens remain.
+tokens. In a file name, single letters and brackets are literal text; the table says which tokens a file name has.
 
-Log records come in bursts, so the text of the last second is kept: a further stamp in the same second costs one copy and
-its sub-second digits. The key is the whole second, hence a change of the zone's offset can never be hidden by it; only
-`tzset()` after the environment changed takes up to a second to show.
+Log records come in bursts, so the text of the last second is cached: another stamp in the same second costs one copy and
+its sub-second digits. The cache's key is the whole second, so the cache never hides a change of the zone's offset. Only
+`tzset()` after a change of the environment takes up to a second to show.
 
-A TimePattern is written to by rendering: one thread at a time.
+Rendering writes to the TimePattern, so only one thread may do it at a time.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
@@ -34,7 +34,7 @@ cdef extern from *:
 
     struct LoglyTimeToken { const char* text; size_t size; int code; int in_names; };
 
-    // Tried in this order: a longer token stands before its own prefix. The letters mean what they mean in loguru.
+    // The tokens are tried in this order, so a longer token must stand before its own prefix. The letters are loguru's.
     static const LoglyTimeToken LOGLY_TIME_TOKENS[] = {
         {"YYYY", 4, TIME_YEAR4, 1}, {"YY", 2, TIME_YEAR2, 1},
         {"MMMM", 4, TIME_MONTH_NAME, 1}, {"MMM", 3, TIME_MONTH_ABBREVIATED, 1}, {"MM", 2, TIME_MONTH2, 1},
@@ -51,7 +51,7 @@ cdef extern from *:
     };
     static const size_t LOGLY_TIME_TOKEN_COUNT = sizeof(LOGLY_TIME_TOKENS) / sizeof(LOGLY_TIME_TOKENS[0]);
 
-    // English whatever the locale says: a log is read by programs.
+    // English in every locale, because programs read logs.
     static const char* const LOGLY_MONTHS[] = {
         "January", "February", "March", "April", "May", "June",
         "July", "August", "September", "October", "November", "December"};
@@ -64,7 +64,7 @@ cdef extern from *:
         TIME_HALF_HOUR2, TIME_HALF_HOUR, TIME_MINUTE2, TIME_MINUTE, TIME_SECOND2, TIME_SECOND, TIME_MERIDIEM_UPPER
         TIME_MERIDIEM_LOWER, TIME_OFFSET, TIME_OFFSET_COLON, TIME_ZONE_NAME
 
-    # Where a pattern stands.
+    # Where a pattern is used.
     enum:
         IN_LAYOUTS
         IN_NAMES
@@ -83,9 +83,9 @@ cdef extern from *:
 
 cdef enum:
     NANOSECONDS = 1000000000
-    # No token grows by more than this for each of its own bytes ("zz": 31 for 2, "Z": 6 for 1).
+    # No token's text is longer than this for each byte of the token ("zz": 31 for 2, "Z": 6 for 1).
     TEXT_BYTES_PER_PATTERN_BYTE = 16
-    # The kept text is copied in blocks of a fixed size: two vector moves instead of a call of memcpy.
+    # The cached text is copied in blocks of a fixed size: two vector moves instead of a call of memcpy.
     COPY_BLOCK = 32
     NOTHING_CACHED = -1
     MOST_DECIMALS = 9
@@ -163,7 +163,7 @@ cdef inline const LoglyTimeToken* time_token_at(const char* at, size_t remaining
     return NULL
 
 
-# Bytes up to the bracket that closes the one at `at`; `remaining` when none does.
+# Bytes up to the bracket that closes the one at `at`; `remaining` when no bracket does.
 cdef inline size_t bracketed_length(const char* at, size_t remaining) noexcept nogil:
     cdef size_t n = 0
     while n < remaining and at[n] != c"]":
@@ -171,7 +171,7 @@ cdef inline size_t bracketed_length(const char* at, size_t remaining) noexcept n
     return n
 
 
-# Adds the operation that starts at byte i. The index after it; i itself when there is a mistake.
+# Adds the operation that starts at byte i. Returns the index after it, or i itself when there is a mistake.
 cdef inline size_t time_pattern_add_next(TimePattern* pattern, size_t i, size_t n, int place) noexcept nogil:
     cdef const char* at = pattern.source + i
     cdef const LoglyTimeToken* token
@@ -193,8 +193,8 @@ cdef inline size_t time_pattern_add_next(TimePattern* pattern, size_t i, size_t 
     return i + token.size
 
 
-# 0, or the position + 1 of a mistake (a bracket that is never closed, more than nine S), or -1: no memory. IN_NAMES there
-# are no mistakes. To be freed with time_pattern_free only after success.
+# Compiles a pattern. Returns 0, or the position + 1 of a mistake (a bracket that is never closed, more than nine S), or -1
+# when there is no memory. With IN_NAMES there are no mistakes. Call time_pattern_free only after success.
 cdef inline int time_pattern_compile(TimePattern* pattern, const char* utf8, size_t n, int place) noexcept nogil:
     cdef size_t i = 0
     cdef size_t after
@@ -319,9 +319,9 @@ cdef inline void put_six(char* out, uint32_t value) noexcept nogil:
     put_three(out + 3, value % 1000)
 
 
-# Truncated, never rounded: 59.9999 must not read 60.000.
+# The fraction is truncated, never rounded: 59.9999 must not become 60.000.
 cdef inline void put_fraction(char* out, uint32_t nanosecond, size_t digits) noexcept nogil:
-    # The three usual widths on their own: short chains of multiplications instead of a loop of divisions.
+    # The three usual widths have branches of their own: short chains of multiplications instead of a loop of divisions.
     if digits == 3:
         put_three(out, nanosecond / 1000000)
     elif digits == 6:
@@ -355,8 +355,8 @@ cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t second,
             out = put_field(out, op.code, &civil)
     pattern.text_size = out - pattern.text
     pattern.second_start = <uint64_t> second * <uint64_t> NANOSECONDS
-    # The first and the last second that int64 reaches are cut by its ends, and around the ends one would pass for the
-    # other: these two are never taken from the cache.
+    # The first and the last second of the int64 range are incomplete, and the subtraction in time_pattern_render wraps
+    # around, so that one would be taken for the other. These two seconds are never taken from the cache.
     pattern.zone_cached = utc if -last_second <= second < last_second else NOTHING_CACHED
 
 
@@ -369,7 +369,7 @@ cdef inline void time_pattern_render(TimePattern* pattern, Buffer* buffer, int64
     time_pattern_copy(pattern, buffer, <uint32_t> nanosecond)
 
 
-# Appends the text of the kept second, with the digits of a nanosecond in it.
+# Appends the cached text of the second, with the digits of a nanosecond in it.
 cdef inline void time_pattern_copy(TimePattern* pattern, Buffer* buffer, uint32_t nanosecond) noexcept nogil:
     cdef size_t i
     cdef char* out
@@ -380,7 +380,7 @@ cdef inline void time_pattern_copy(TimePattern* pattern, Buffer* buffer, uint32_
     while i < pattern.text_size:
         memcpy(out + i, pattern.text + i, COPY_BLOCK)
         i += COPY_BLOCK
-    # The digits go into the copy: patching the kept text instead would stall the next copy's wide loads.
+    # The digits go into the copy. Patching the cached text instead would stall the wide loads of the next copy.
     for i in range(pattern.fraction_count):
         put_fraction(out + pattern.fractions[i].position, nanosecond, pattern.fractions[i].digits)
     buffer.size += pattern.text_size

@@ -1,8 +1,8 @@
-"""Text in and out: code points in the forms CPython keeps them, UTF-8 in a Buffer.
+"""Text: reads code points in the forms in which CPython stores them, writes UTF-8 to a Buffer.
 
-A string value is (kind, data, n). Kind 1, 2 and 4 are PyUnicode's code units (Latin-1, UCS-2, UCS-4) and `n`
-counts code units; kind 0 is bytes that are UTF-8 already and `n` counts bytes. `data` may be unaligned, because
-it lies in a packed ring record: every load goes through memcpy.
+A string value is (kind, data, n). Kinds 1, 2 and 4 are PyUnicode's code units (Latin-1, UCS-2, UCS-4), and `n`
+counts code units. Kind 0 is UTF-8, and `n` counts bytes. `data` may be unaligned, because it lies in a packed ring
+record, so every load goes through memcpy.
 
 What is written is always valid UTF-8: a lone surrogate becomes `\\udXXX`, as with errors="backslashreplace".
 CPython never pairs surrogates inside a str, so every surrogate it holds is a lone one.
@@ -15,7 +15,7 @@ from logly.text.buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve
 from logly.text.scan cimport PLAIN_ASCII, PLAIN_REPR, plain_run
 
 cdef extern from "Python.h" nogil:
-    # A table look-up in the interpreter's own Unicode database: needs no GIL, and agrees with its repr().
+    # A look-up in the interpreter's own Unicode database. It needs no GIL and agrees with the interpreter's repr().
     int Py_UNICODE_ISPRINTABLE(uint32_t code_point) noexcept
 
 cdef enum:
@@ -26,7 +26,7 @@ cdef enum:
 
 cdef enum:
     UTF8_MAX = 6           # most bytes one code point takes: \udXXX
-    REPR_MAX = 10          # the same in a repr: \UXXXXXXXX
+    REPR_MAX = 10          # most bytes one code point takes in a repr: \UXXXXXXXX
     CHUNK = 512            # code points per reservation: bounds the over-allocation to 3 KiB
 
 cdef extern from *:
@@ -48,7 +48,7 @@ cdef inline size_t hex_encode(char* out, uint32_t value, int digits) noexcept no
     return digits
 
 
-# One code point at `out`, which has room for UTF8_MAX bytes; returns how many were written.
+# Writes one code point at `out`, which has room for UTF8_MAX bytes. Returns how many bytes were written.
 cdef inline size_t utf8_encode(char* out, uint32_t c) noexcept nogil:
     if c < 0x80:
         out[0] = <char> c
@@ -77,7 +77,7 @@ cdef inline bint is_continuation(unsigned char byte) noexcept nogil:
     return (byte & 0xC0) == 0x80
 
 
-# Strict (Unicode 15, table 3-7): the length of the well-formed sequence at `p`, or 0 when there is none.
+# Decodes strictly (Unicode 15, table 3-7). Returns the length of the well-formed sequence at `p`, or 0 when there is none.
 cdef inline size_t utf8_decode(const unsigned char* p, size_t n, uint32_t* code_point) noexcept nogil:
     cdef uint32_t lead = p[0]
     cdef uint32_t c
@@ -107,8 +107,8 @@ cdef inline size_t utf8_decode(const unsigned char* p, size_t n, uint32_t* code_
     return 4
 
 
-# The code point at `position`, which moves on. Kind 0 is UTF-8 by contract; a stray byte reads as U+DC80.., the
-# form surrogateescape gives it, so that a broken contract shows in the text and not in memory.
+# Returns the code point at `position` and advances `position`. Kind 0 must be UTF-8. A stray byte is read as U+DC80 to
+# U+DCFF, as surrogateescape does, so that a broken contract damages only the text and no memory.
 cdef inline uint32_t next_code_point(int kind, const void* data, size_t n, size_t* position) noexcept nogil:
     cdef const unsigned char* bytes = <const unsigned char*> data
     cdef size_t i = position[0]
@@ -173,7 +173,7 @@ cdef inline void write_text(Buffer* buffer, int kind, const void* data, size_t n
         write_wide(buffer, TEXT_UCS4, data, n)
 
 
-# Length in code points. A stray UTF-8 continuation byte counts for nothing; kind 0 has none by contract.
+# Length in code points. A stray UTF-8 continuation byte, which kind 0 must not have, is not counted.
 cdef inline size_t text_length(int kind, const void* data, size_t n) noexcept nogil:
     cdef const unsigned char* bytes = <const unsigned char*> data
     cdef size_t i
@@ -212,7 +212,7 @@ cdef inline bint text_contains(int kind, const void* data, size_t n, unsigned ch
     return False
 
 
-# \xNN, \uNNNN or \UNNNNNNNN, the shortest that holds the code point, as repr() does.
+# Writes \xNN, \uNNNN or \UNNNNNNNN: the shortest escape that holds the code point, as repr() does.
 cdef inline size_t escape_encode(char* out, uint32_t c) noexcept nogil:
     out[0] = c'\\'
     if c < 0x100:
@@ -225,7 +225,8 @@ cdef inline size_t escape_encode(char* out, uint32_t c) noexcept nogil:
     return 2 + hex_encode(out + 2, c, 8)
 
 
-# One code point of a repr at `out` (room for REPR_MAX bytes). CPython: unicode_repr() in Objects/unicodeobject.c.
+# Writes one code point of a repr at `out`, which has room for REPR_MAX bytes. CPython: unicode_repr() in
+# Objects/unicodeobject.c.
 cdef inline size_t repr_encode(char* out, uint32_t c, uint32_t quote, bint ascii_only) noexcept nogil:
     cdef char letter = 0
     if c == quote or c == c'\\':
@@ -279,7 +280,7 @@ cdef inline void write_ascii(Buffer* buffer, int kind, const void* data, size_t 
     write_quoted(buffer, kind, data, n, True)
 
 
-# repr(bytes): byte for byte what ascii() says of the Latin-1 text with these values, after a `b`.
+# repr(bytes): a `b`, then what ascii() gives for the Latin-1 text with these byte values.
 cdef inline void write_bytes_repr(Buffer* buffer, const unsigned char* data, size_t n) noexcept nogil:
     buffer_put(buffer, c'b')
     write_quoted(buffer, TEXT_LATIN1, data, n, True)
