@@ -327,15 +327,15 @@ cdef class Core:
     # ---- sinks
 
     # Locks the engine and returns the sink: another thread may remove and free it while this one waits for the lock.
-    cdef Sink* hold(self, int sink_id) except NULL:
-        cdef Sink* sink = self.find(sink_id)
+    cdef Sink* lock_sink(self, int sink_id) except NULL:
+        cdef Sink* sink = self.lock_and_find_sink(sink_id)
         if sink != NULL:
             return sink
         self.unlock()
         raise KeyError(sink_id)
 
     # The same; NULL, and the engine is locked all the same, where it is not there.
-    cdef Sink* find(self, int sink_id) noexcept:
+    cdef Sink* lock_and_find_sink(self, int sink_id) noexcept:
         cdef Sink* sink
         self.lock()
         sink = self.engine.sinks

@@ -178,7 +178,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
         start = lacked if is_exact else first
         if path is not None:
             start = adopt_slot(file, sink_id, path, lacked)
-        sink = core.hold(sink_id)
+        sink = core.lock_sink(sink_id)
         sink.window.from_sequence = start - first if start > first else 0
         core.unlock()
     adopt_names(core, file)
