@@ -53,7 +53,7 @@ cdef inline bint is_stalled(Engine* engine, const Sink* sink) noexcept nogil:
 
 # A line of logly's own in this sink, which tells of so many missing records: composed as a record, so that every layout
 # can render it. False: it is not there.
-cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
+cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
     cdef char record[512]
     cdef RecordHeader* header = <RecordHeader*> record
     cdef Line line
@@ -103,17 +103,17 @@ cdef extern from * nogil:
 
 
 # Says in the log how many records are missing at this place of it. Counted as told when that line is written.
-cdef inline void tell_lost(Engine* engine, Sink* sink) noexcept nogil:
+cdef inline void append_loss_notice(Engine* engine, Sink* sink) noexcept nogil:
     cdef char text[256]
     cdef uint32_t size
     if sink.trouble.lost_untold:
         size = notice_lost(text, sizeof(text), sink.trouble.lost_untold, sink.trouble.error)
-        if sink_notice(engine, sink, text, size, sink.trouble.lost_untold):
+        if append_notice(engine, sink, text, size, sink.trouble.lost_untold):
             sink.trouble.lost_untold = 0
 
 
 cdef inline void sink_recovered(Engine* engine, Sink* sink) noexcept nogil:
-    tell_lost(engine, sink)
+    append_loss_notice(engine, sink)
     sink.trouble.since_ns = 0
     sink.trouble.retry_at_ns = 0
     sink.trouble.error = 0
@@ -231,7 +231,7 @@ cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
     sink.tally.failed += lost
     sink_forget(sink, mid_record)
     sink.trouble.lost_untold += lost
-    tell_lost(engine, sink)
+    append_loss_notice(engine, sink)
     return lost
 
 
