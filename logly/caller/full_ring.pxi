@@ -43,7 +43,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
     while True:
         block = <char*> malloc(size)
         if block == NULL:
-            return give_up(core, no_memory)
+            return drop_and_report(core, no_memory)
         out.at = block
         out.end = block + size
         status = encode(&out, call, load_relaxed32(&core.intake.needs))
@@ -52,10 +52,10 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
         free(block)
         size *= 2
         if size > MAX_RECORD_BYTES:
-            return give_up(core, MemoryError("logly: a record of more than 2 GiB"))
+            return drop_and_report(core, MemoryError("logly: a record of more than 2 GiB"))
     if status == NOT_NATIVE:
         free(block)
-        return give_up(core, SystemError("logly: a record was prepared with a value that is not native"))
+        return drop_and_report(core, SystemError("logly: a record was prepared with a value that is not native"))
     if may_repeat:
         (<RecordHeader*> block).flags |= MAY_REPEAT
     if load_relaxed(&core.threads.inside) and load_relaxed(&core.threads.inside) == <uint64_t> PyThread_get_thread_ident():
@@ -69,16 +69,16 @@ cdef bint count_dropped(Core core) except -1:
 
 
 # The record cannot be made: counted and told, for a log call does not raise.
-cdef bint give_up(Core core, error) except -1:
+cdef bint drop_and_report(Core core, error) except -1:
     count_dropped(core)
     core.report(error)
     return True
 
 
-cdef bint give_up_without_memory(Producer self) except -1:
+cdef bint drop_without_memory(Producer self) except -1:
     if self.core is None:
         raise MemoryError
-    return give_up(self.core, no_memory)
+    return drop_and_report(self.core, no_memory)
 
 
 cdef struct Handover:
@@ -127,7 +127,7 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     if is_short:
         drop_spool(&record)
         free(block)
-        return give_up(core, no_memory)
+        return drop_and_report(core, no_memory)
     if ring == NULL:
         if not (core.is_inside() and set_record_aside(core, block, size)):
             count_dropped(core)
