@@ -33,7 +33,7 @@ from logly.system.event cimport event_prepare, event_wait
 #   spool/spool_file.pxi: SpoolFile, spool_error
 
 
-cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
+cdef bint encode_and_commit(Producer self, Call* call, bint may_repeat) except -1:
     """Encodes into a block of its own, then into the ring: in place, or as a pointer when it is large."""
     cdef Core core = self.core
     cdef size_t size = 1024
@@ -60,7 +60,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
         (<RecordHeader*> block).flags |= MAY_REPEAT
     if load_relaxed(&core.threads.inside) and load_relaxed(&core.threads.inside) == <uint64_t> PyThread_get_thread_ident():
         (<RecordHeader*> block).flags |= core.threads.inside_marks
-    return hand_over(self, block, finish_record(block, &out), call.level_number)
+    return commit_or_drop(self, block, finish_record(block, &out), call.level_number)
 
 
 cdef bint count_dropped(Core core) except -1:
@@ -81,7 +81,7 @@ cdef bint drop_without_memory(Producer self) except -1:
     return drop_and_report(self.core, no_memory)
 
 
-cdef struct Handover:
+cdef struct EncodedBlock:
     char* block
     uint64_t size
     Spool* spool                     # that has a copy of it, for it is large, and is kept
@@ -89,14 +89,14 @@ cdef struct Handover:
     uint64_t blob                    # where the copy is; 0: it could not be made
 
 
-cdef void keep_spool(Handover* record, Spool* spool) noexcept:
+cdef void keep_spool(EncodedBlock* record, Spool* spool) noexcept:
     record.spool = spool
     record.owner = <PyObject*> spool.owner
     Py_IncRef(record.owner)
     spool_keep(spool)
 
 
-cdef void drop_spool(Handover* record) noexcept:
+cdef void drop_spool(EncodedBlock* record) noexcept:
     if record.spool != NULL:
         spool_let_go(record.spool)
         record.spool = NULL
@@ -105,9 +105,9 @@ cdef void drop_spool(Handover* record) noexcept:
 
 
 # Takes over `block`.
-cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) except -1:
+cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t number) except -1:
     cdef Core core = self.core
-    cdef Handover record
+    cdef EncodedBlock record
     cdef Ring* ring
     cdef char* place = NULL
     record.block = block
@@ -144,7 +144,7 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
 
 
 # Enters the ring when it has room for the record, at `place`. NULL: it does not get any. Raises what a signal handler raises.
-cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NULL:
+cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except? NULL:
     cdef Intake* intake = core.intake
     cdef Ring* ring
     cdef uint64_t tail
@@ -178,7 +178,7 @@ cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NU
             return NULL
 
 
-cdef void commit_block(Intake* intake, Ring* ring, char* place, const Handover* record, int32_t number) noexcept:
+cdef void commit_block(Intake* intake, Ring* ring, char* place, const EncodedBlock* record, int32_t number) noexcept:
     cdef RecordHeader* header = <RecordHeader*> record.block
     cdef bint large = record.size > ring_max_inline(ring)
     if FREE_THREADED:
@@ -201,7 +201,7 @@ cdef void commit_block(Intake* intake, Ring* ring, char* place, const Handover* 
         after_commit(intake, ring, number)
 
 
-cdef void commit_heap(Ring* ring, RecordHeap* heap, const Handover* record) noexcept:
+cdef void commit_heap(Ring* ring, RecordHeap* heap, const EncodedBlock* record) noexcept:
     heap.size = sizeof(RecordHeap)
     heap.kind = RECORD_HEAP
     heap.block = record.block
@@ -211,7 +211,7 @@ cdef void commit_heap(Ring* ring, RecordHeap* heap, const Handover* record) noex
     ring_commit(ring, sizeof(RecordHeap))
 
 
-cdef bint spool_large_record(Core core, Handover* record) except -1:
+cdef bint spool_large_record(Core core, EncodedBlock* record) except -1:
     """Copies it into the spool's file. Where there is no room for that, `on_error` is told: a crash would lose it."""
     cdef SpoolFile file
     (<RecordHeader*> record.block).ticks = clock_ticks()
