@@ -14,7 +14,7 @@ from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeade
 from logly.ring.ring cimport (
     RECORD_HEAP, Ring, ring_begin, ring_commit, ring_end, ring_max_inline, ring_reload_tail, ring_reserve,
 )
-from logly.spool.format cimport Spool, spool_keep, spool_let_go, spool_put_blob
+from logly.spool.format cimport Spool, spool_pin, spool_unpin, spool_put_blob
 from logly.system.atomic cimport (
     fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32,
 )
@@ -89,16 +89,16 @@ cdef struct EncodedBlock:
     uint64_t blob                    # where the copy is; 0: it could not be made
 
 
-cdef void keep_spool(EncodedBlock* record, Spool* spool) noexcept:
+cdef void pin_spool(EncodedBlock* record, Spool* spool) noexcept:
     record.spool = spool
     record.owner = <PyObject*> spool.owner
     Py_IncRef(record.owner)
-    spool_keep(spool)
+    spool_pin(spool)
 
 
-cdef void drop_spool(EncodedBlock* record) noexcept:
+cdef void unpin_spool(EncodedBlock* record) noexcept:
     if record.spool != NULL:
-        spool_let_go(record.spool)
+        spool_unpin(record.spool)
         record.spool = NULL
         record.blob = 0
         Py_DecRef(record.owner)
@@ -120,24 +120,24 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
     except MemoryError:
         is_short = True
     except BaseException:
-        drop_spool(&record)
+        unpin_spool(&record)
         free(block)
         count_dropped(core)
         raise
     if is_short:
-        drop_spool(&record)
+        unpin_spool(&record)
         free(block)
         return drop_and_report(core, no_memory)
     if ring == NULL:
         if not (core.is_inside() and set_record_aside(core, block, size)):
             count_dropped(core)
-        drop_spool(&record)
+        unpin_spool(&record)
         free(block)
         intake_wake(core.intake)
         return True
     commit_block(core.intake, ring, place, &record, number)
     leave_ring(core.intake, ring)
-    drop_spool(&record)
+    unpin_spool(&record)
     if load_relaxed32(&core.intake.post):
         after_emit(self)
     return True
@@ -155,12 +155,12 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
             return NULL
         if record.spool != NULL and record.spool != ring.spool:
             leave_ring(intake, ring)
-            drop_spool(record)
+            unpin_spool(record)
             continue
         large = record.size > ring_max_inline(ring)
         if large and ring.spool != NULL and record.spool == NULL:
             # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
-            keep_spool(record, <Spool*> ring.spool)
+            pin_spool(record, <Spool*> ring.spool)
             leave_ring(intake, ring)
             spool_large_record(core, record)
             continue

@@ -33,7 +33,7 @@ from logly.text.buffer cimport Text
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
 #   control/fork.pxi: remember_core
-#   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, let_go_of_file, link_ring,
+#   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, release_spool_file, link_ring,
 #       pass_once, progress_of, swap_ring
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
 #   registry/name_entries.pxi: level_entry
@@ -93,7 +93,7 @@ cdef class Core:
                 lease_leave(ring.lease)
             ring_free(ring)
         while self.kept != NULL:
-            let_go_of_file(self, <SpoolFile> self.kept)
+            release_spool_file(self, <SpoolFile> self.kept)
         while self.engine.sinks != NULL:
             sink = self.engine.sinks
             self.engine.sinks = sink.next

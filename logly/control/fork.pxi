@@ -26,7 +26,7 @@ from logly.system.lock cimport lock_await, lock_init, lock_release, lock_take, l
 
 # Of other included files:
 #   control/core.pxi: Core
-#   control/rings.pxi: free_ring_records, let_go_of_spools, link_ring
+#   control/rings.pxi: free_ring_records, detach_spools, link_ring
 #   registry/registry.pxi: enter_registry, is_new_child, registry_lock
 #   ring/forks.pxi: Fork, Forked, await_sections, end_fork, fork_of, forks, forks_holder, forks_lock, is_of_side_thread,
 #       is_settled, link_fork, own_fork, sections
@@ -279,11 +279,11 @@ cdef void begin_child() noexcept:
             ring = ring_new(INTERIM_BYTES, 0)
             if ring == NULL:
                 return  # the hook does it all
-            let_go_of_spools(core, True)
+            detach_spools(core, True)
             link_ring(core.engine, ring)
             core.engine.intake.ring = core.interim = ring
         else:
-            let_go_of_spools(core, True)
+            detach_spools(core, True)
         reset_core(core, fork.forked[i].is_quiet)
         # What follows a commit is for later: threads cannot be started yet.
         if not fork.has_begun:  # else a hook in the child has forked again

@@ -43,7 +43,7 @@ cdef Text* copy_texts(list names) except? NULL:
 
 
 # Somebody may have closed the one before, and the new one got its number, for the same file even.
-cdef void let_go_for(Descriptor before, Descriptor after) noexcept:
+cdef void close_replaced(Descriptor before, Descriptor after) noexcept:
     if before is None or before is after:
         return
     if after is not None and before.fd == after.fd:
@@ -333,8 +333,8 @@ cdef class SinkHandle:
         free(<void*> name)
         if sink == NULL:  # removed meanwhile
             raise KeyError(self.id)
-        let_go_for(before, file)
-        let_go_for(lock_before, lock)
+        close_replaced(before, file)
+        close_replaced(lock_before, lock)
 
     cdef const char* use_file(self, Sink* sink, int fd, int lock_fd, const char* name, int64_t torn_size) noexcept:
         """Returns the name before."""

@@ -21,7 +21,7 @@ from logly.text.buffer cimport Text
 #   control/commit.pxi: publish
 #   control/core.pxi: Core
 #   control/fork.pxi: living_cores
-#   control/rings.pxi: let_go_of_file
+#   control/rings.pxi: release_spool_file
 #   registry/name_entries.pxi: level_entry, text_bytes
 #   registry/registry.pxi: enter_registry
 #   spool/dead_spool.pxi: DeadSpool
@@ -229,7 +229,7 @@ def remove_finished_spools(Core core not None, bint with_files=True):
             if not file.is_finished:
                 continue
             core.spools.remove(file)
-            let_go_of_file(core, file)
+            release_spool_file(core, file)
             if with_files:
                 file.remove()
     finally:
