@@ -28,7 +28,7 @@ from logly.system.event cimport event_prepare, event_wait
 #   control/core.pxi: Core, no_memory
 #   control/flush.pxi: flusher_is_in_python
 #   control/rings.pxi: enter_ring_of_thread, set_record_aside
-#   control/spooling.pxi: core_is_recovering, spool_hold_back
+#   control/spooling.pxi: core_is_recovering, pause_draining
 #   ring/enter.pxi: enter_ring, leave_ring
 #   spool/spool_file.pxi: SpoolFile, spool_error
 
@@ -267,7 +267,7 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
     while is_as_full(intake, ring, tail, False):
         if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
             # A recovery takes long: better in another order than lost. The wait begins anew.
-            spool_hold_back(core, 0)
+            pause_draining(core, 0)
             patient_from = clock_monotonic_ns()
         if clock_monotonic_ns() - patient_from > limit and is_as_full(intake, ring, tail, True):
             # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again

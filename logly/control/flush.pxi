@@ -18,7 +18,7 @@ from logly.system.event cimport event_prepare, event_wait, wait_ns
 
 # Of other included files:
 #   control/core.pxi: Core
-#   control/spooling.pxi: hold_back_not_for_recovery
+#   control/spooling.pxi: resume_if_recovering_here
 #   system/threads.pxi: GREENLET_PATIENCE_NS, deadline_of, other_greenlets_run
 
 
@@ -26,7 +26,7 @@ cdef bint flush_until(Core core, timeout, bint gives_way) except -1:
     cdef Engine* engine = core.engine
     cdef int64_t deadline = deadline_of(timeout)
     cdef uint64_t request, mark
-    hold_back_not_for_recovery(core)
+    resume_if_recovering_here(core)
     if core.is_over or not core.lock_patiently(deadline):
         return False
     mark = engine_committed(engine)
@@ -91,7 +91,7 @@ cdef bint write_here(Core core) except -1:
     if core.is_inside():
         core.pass_here()
         return True
-    hold_back_not_for_recovery(core)
+    resume_if_recovering_here(core)
     ring = <Ring*> own_ring(load_relaxed(&core.engine.intake.generation))
     mine = ring.head if ring != NULL else 0
     while True:

@@ -98,7 +98,7 @@ def spool_sync_every(Core core not None, int64_t interval_ns):
     intake_wake(&core.engine.intake)
 
 
-cpdef spool_hold_back(Core core, double delivery_s):
+cpdef pause_draining(Core core, double delivery_s):
     """Nothing is taken from the core's rings while a dead process's spool is delivered, which may take so long; 0: it is."""
     cdef int64_t until = clock_monotonic_ns() + <int64_t> ((delivery_s + 1) * 1e9) if delivery_s > 0 else 0
     store_relaxed(<uint64_t*> &core.engine.requests.hold_until_ns, <uint64_t> until)
@@ -110,7 +110,7 @@ cdef bint core_is_recovering(Core core) noexcept:
     return clock_monotonic_ns() < <int64_t> load_relaxed(<uint64_t*> &core.engine.requests.hold_until_ns)
 
 
-cdef bint hold_back_not_for_recovery(Core core) except -1:
+cdef bint resume_if_recovering_here(Core core) except -1:
     """Before a wait: of this thread's, which runs a sink's function for a dead process's record, the recovery itself waits."""
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef Core other
@@ -119,7 +119,7 @@ cdef bint hold_back_not_for_recovery(Core core) except -1:
             if other.adopted is None:
                 continue
             if load_relaxed(&other.threads.inside) == me or load_relaxed(&other.threads.flusher) == me:
-                spool_hold_back(core, 0)
+                pause_draining(core, 0)
     return True
 
 
