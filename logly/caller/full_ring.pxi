@@ -129,7 +129,7 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
         free(block)
         return drop_and_report(core, no_memory)
     if ring == NULL:
-        if not (core.is_inside() and set_record_aside(core, block, size)):
+        if not (core.must_not_wait() and set_record_aside(core, block, size)):
             count_dropped(core)
         unpin_spool(&record)
         free(block)
@@ -255,7 +255,7 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
     if ring == core.stand_in:
         core.make_ring()
         return True
-    if core.is_inside():
+    if core.must_not_wait():
         core.pass_here()
         return not is_as_full(intake, ring, tail, False)
     if load_relaxed32(&intake.drops):

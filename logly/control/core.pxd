@@ -69,7 +69,7 @@ cdef class Core:
     cdef Sink* lock_and_find_sink(self, int sink_id) noexcept
     cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept
     cdef object note_failed_format(self, error)
-    cpdef bint is_inside(self) except -1
+    cpdef bint must_not_wait(self) except -1
     cdef bint lock_patiently(self, int64_t deadline) except -1
     cdef bint ask_for_flusher(self) except -1
     cdef void report_if_possible(self, object error) noexcept

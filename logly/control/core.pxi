@@ -412,7 +412,7 @@ cdef class Core:
         fetch_add(&self.calls.failed_formats, 1)
         self.report(error)
 
-    cpdef bint is_inside(self) except -1:
+    cpdef bint must_not_wait(self) except -1:
         """Whether this thread does the flusher's work, or keeps others from it: it must not wait for that."""
         cdef uint64_t me = PyThread_get_thread_ident()
         return (
@@ -420,7 +420,7 @@ cdef class Core:
             or load_relaxed(&self.threads.holder) == me
         )
 
-    def call_outside(self, function, *args):
+    def call_function(self, function, *args):
         """Calls a sink's function or filter, or on_error. What it logs is for no function and no filter: see IS_INSIDE."""
         return call_marked(self, IS_INSIDE, function, args)
 

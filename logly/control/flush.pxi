@@ -32,7 +32,7 @@ cdef bint flush_until(Core core, timeout, bint gives_way) except -1:
     mark = engine_committed(engine)
     core.unlock()
     request = fetch_add(&engine.requests.flush, 1) + 1
-    if core.is_inside():
+    if core.must_not_wait():
         core.pass_here()
     elif not await_flush(core, request, deadline, gives_way):
         return False
@@ -88,7 +88,7 @@ cdef bint write_here(Core core) except -1:
     cdef int status
     if core.is_over:
         return True
-    if core.is_inside():
+    if core.must_not_wait():
         core.pass_here()
         return True
     resume_if_recovering_here(core)
