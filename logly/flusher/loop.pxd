@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from logly.flusher.deliver cimport (
-    consume_record, engine_discard, engine_write, is_given_up, is_stalled, notice_dropped, append_notice,
+    consume_record, engine_discard, engine_write, has_stalled_too_long, is_stalled, notice_dropped, append_notice,
 )
 from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
 from logly.flusher.spool_sync cimport engine_sync
@@ -350,7 +350,7 @@ cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
     if engine.books.drained < engine.flush.mark:
         return False
     while sink != NULL:
-        if sink_oldest(sink, engine.flush.mark) < engine.flush.mark and not is_given_up(engine, sink):
+        if sink_oldest(sink, engine.flush.mark) < engine.flush.mark and not has_stalled_too_long(engine, sink):
             return False
         sink = sink.next
     return True
@@ -359,7 +359,7 @@ cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
 # A flush is done when every sink is past what had been logged when it was asked for, or has been in trouble for the
 # stall time (then its records still wait, and who asked finds out). Requests that came while one was being served
 # are served together next.
-cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
+cdef inline bint complete_flushes(Engine* engine) noexcept nogil:
     cdef uint64_t request = load_acquire(&engine.requests.flush)
     while True:
         if engine.flush.request == 0:
@@ -401,7 +401,7 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
         spool_save_clock(engine.spool, &engine.workspace.calibration)
         engine_release_rings(engine)
     look_for_retired_rings(engine)
-    if flushing and not engine_settle_flush(engine):
+    if flushing and not complete_flushes(engine):
         status |= PASS_HELD
     if engine_wants_python(engine):
         return status | PASS_PYTHON
