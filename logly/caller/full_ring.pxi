@@ -14,7 +14,7 @@ from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeade
 from logly.ring.ring cimport (
     RECORD_HEAP, Ring, ring_begin, ring_commit, ring_end, ring_max_inline, ring_reload_tail, ring_reserve,
 )
-from logly.spool.format cimport Spool, spool_pin, spool_unpin, spool_put_blob
+from logly.spool.format cimport Spool, spool_pin, spool_put_blob, spool_unpin
 from logly.system.atomic cimport (
     fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32,
 )

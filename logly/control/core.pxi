@@ -33,8 +33,8 @@ from logly.text.buffer cimport Text
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
 #   control/fork.pxi: remember_core
-#   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, release_spool_file, link_ring,
-#       pass_once, progress_of, swap_ring
+#   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, link_ring, pass_once, progress_of,
+#       release_spool_file, swap_ring
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
 #   registry/name_entries.pxi: level_entry
 #   registry/registry.pxi: all_programs, all_sites, enter_registry

@@ -26,7 +26,7 @@ from logly.system.lock cimport lock_await, lock_init, lock_release, lock_take, l
 
 # Of other included files:
 #   control/core.pxi: Core
-#   control/rings.pxi: free_ring_records, detach_spools, link_ring
+#   control/rings.pxi: detach_spools, free_ring_records, link_ring
 #   registry/registry.pxi: enter_registry, is_new_child, registry_lock
 #   ring/forks.pxi: Fork, Forked, await_sections, end_fork, fork_of, forks, forks_holder, forks_lock, is_of_side_thread,
 #       is_settled, link_fork, own_fork, sections

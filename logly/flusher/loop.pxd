@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from logly.flusher.deliver cimport (
-    consume_record, engine_discard, engine_write, has_stalled_too_long, is_stalled, notice_dropped, append_notice,
+    append_notice, consume_record, engine_discard, engine_write, has_stalled_too_long, is_stalled, notice_dropped,
 )
 from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
 from logly.flusher.spool_sync cimport engine_sync
