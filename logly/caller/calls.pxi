@@ -28,7 +28,7 @@ from logly.system.cpython cimport (
 #   caller/careful.pxi: after_emit, bytes_address, bytes_size, current_context, emit_objects, emit_slow, emit_text,
 #       fields_of, tuple_of
 #   caller/fields.pxi: FieldBlock
-#   caller/full_ring.pxi: give_up_without_memory
+#   caller/full_ring.pxi: drop_without_memory
 #   control/core.pxi: Core
 #   control/flush.pxi: write_here
 #   registry/registry.pxi: site_table, template_table
@@ -274,7 +274,7 @@ cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count,
         except MemoryError:
             is_short = True
     if is_short:
-        give_up_without_memory(<Producer> self)
+        drop_without_memory(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
 
@@ -292,7 +292,7 @@ cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObj
     except MemoryError:
         pass
     if found is None:
-        give_up_without_memory(<Producer> self)
+        drop_without_memory(<Producer> self)
         Py_IncRef(<PyObject*> None)
         return <PyObject*> None
     number, level = found
@@ -315,7 +315,7 @@ def emit_from(
     except MemoryError:
         is_short = True
     if is_short:
-        give_up_without_memory(self)
+        drop_without_memory(self)
 
 
 cdef PyMethodDef methods[10]

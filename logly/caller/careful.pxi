@@ -20,7 +20,7 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 # Of other included files:
 #   caller/calls.pxi: Producer, follow_up, use_block
 #   caller/fields.pxi: FieldBlock
-#   caller/full_ring.pxi: give_up, give_up_without_memory, place_record
+#   caller/full_ring.pxi: drop_and_report, drop_without_memory, encode_and_commit
 #   caller/origin.pxi: current_thread_name, frame_at, line_number, origin_of, safe_site
 #   caller/values.pxi: one_word, safe_repr, safe_str, type_name
 #   control/core.pxi: Core
@@ -58,7 +58,7 @@ cdef PyObject* emit_slow(
     except MemoryError:
         is_short = True
     if is_short:
-        give_up_without_memory(<Producer> self)
+        drop_without_memory(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
 
@@ -176,7 +176,7 @@ cdef bint emit_careful(
     except Exception as error:
         trouble = error  # what has a way of its own to fail has been dealt with before it comes here
     if trouble is not None:
-        return give_up(core, trouble)
+        return drop_and_report(core, trouble)
     return commit_careful(self, number, level, program, text, args, block, place, name, exception, NULL)
 
 
@@ -208,7 +208,7 @@ cdef bint emit_text(
     except Exception as error:
         trouble = error
     if trouble is not None:
-        return give_up(core, trouble)
+        return drop_and_report(core, trouble)
     return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, own)
 
 
@@ -260,7 +260,7 @@ cdef bint commit_careful(
     call.bound_size = <uint32_t> len(joined)
     call.bound_fields = (bound.count if bound is not None else 0) + (fields.count if fields is not None else 0)
     try:
-        return place_record(self, &call, bound is not None and fields is not None)
+        return encode_and_commit(self, &call, bound is not None and fields is not None)
     finally:
         if context != NULL:
             Py_DecRef(context)

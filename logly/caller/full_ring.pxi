@@ -14,7 +14,7 @@ from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeade
 from logly.ring.ring cimport (
     RECORD_HEAP, Ring, ring_begin, ring_commit, ring_end, ring_max_inline, ring_reload_tail, ring_reserve,
 )
-from logly.spool.format cimport Spool, spool_keep, spool_let_go, spool_put_blob
+from logly.spool.format cimport Spool, spool_pin, spool_put_blob, spool_unpin
 from logly.system.atomic cimport (
     fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32,
 )
@@ -28,12 +28,12 @@ from logly.system.event cimport event_prepare, event_wait
 #   control/core.pxi: Core, no_memory
 #   control/flush.pxi: flusher_is_in_python
 #   control/rings.pxi: enter_ring_of_thread, set_record_aside
-#   control/spooling.pxi: core_is_recovering, spool_hold_back
+#   control/spooling.pxi: core_is_recovering, pause_draining
 #   ring/enter.pxi: enter_ring, leave_ring
 #   spool/spool_file.pxi: SpoolFile, spool_error
 
 
-cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
+cdef bint encode_and_commit(Producer self, Call* call, bint may_repeat) except -1:
     """Encodes into a block of its own, then into the ring: in place, or as a pointer when it is large."""
     cdef Core core = self.core
     cdef size_t size = 1024
@@ -43,7 +43,7 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
     while True:
         block = <char*> malloc(size)
         if block == NULL:
-            return give_up(core, no_memory)
+            return drop_and_report(core, no_memory)
         out.at = block
         out.end = block + size
         status = encode(&out, call, load_relaxed32(&core.intake.needs))
@@ -52,15 +52,15 @@ cdef bint place_record(Producer self, Call* call, bint may_repeat) except -1:
         free(block)
         size *= 2
         if size > MAX_RECORD_BYTES:
-            return give_up(core, MemoryError("logly: a record of more than 2 GiB"))
+            return drop_and_report(core, MemoryError("logly: a record of more than 2 GiB"))
     if status == NOT_NATIVE:
         free(block)
-        return give_up(core, SystemError("logly: a record was prepared with a value that is not native"))
+        return drop_and_report(core, SystemError("logly: a record was prepared with a value that is not native"))
     if may_repeat:
         (<RecordHeader*> block).flags |= MAY_REPEAT
     if load_relaxed(&core.threads.inside) and load_relaxed(&core.threads.inside) == <uint64_t> PyThread_get_thread_ident():
         (<RecordHeader*> block).flags |= core.threads.inside_marks
-    return hand_over(self, block, finish_record(block, &out), call.level_number)
+    return commit_or_drop(self, block, finish_record(block, &out), call.level_number)
 
 
 cdef bint count_dropped(Core core) except -1:
@@ -69,19 +69,19 @@ cdef bint count_dropped(Core core) except -1:
 
 
 # The record cannot be made: counted and told, for a log call does not raise.
-cdef bint give_up(Core core, error) except -1:
+cdef bint drop_and_report(Core core, error) except -1:
     count_dropped(core)
     core.report(error)
     return True
 
 
-cdef bint give_up_without_memory(Producer self) except -1:
+cdef bint drop_without_memory(Producer self) except -1:
     if self.core is None:
         raise MemoryError
-    return give_up(self.core, no_memory)
+    return drop_and_report(self.core, no_memory)
 
 
-cdef struct Handover:
+cdef struct EncodedBlock:
     char* block
     uint64_t size
     Spool* spool                     # that has a copy of it, for it is large, and is kept
@@ -89,25 +89,25 @@ cdef struct Handover:
     uint64_t blob                    # where the copy is; 0: it could not be made
 
 
-cdef void keep_spool(Handover* record, Spool* spool) noexcept:
+cdef void pin_spool(EncodedBlock* record, Spool* spool) noexcept:
     record.spool = spool
     record.owner = <PyObject*> spool.owner
     Py_IncRef(record.owner)
-    spool_keep(spool)
+    spool_pin(spool)
 
 
-cdef void drop_spool(Handover* record) noexcept:
+cdef void unpin_spool(EncodedBlock* record) noexcept:
     if record.spool != NULL:
-        spool_let_go(record.spool)
+        spool_unpin(record.spool)
         record.spool = NULL
         record.blob = 0
         Py_DecRef(record.owner)
 
 
 # Takes over `block`.
-cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) except -1:
+cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t number) except -1:
     cdef Core core = self.core
-    cdef Handover record
+    cdef EncodedBlock record
     cdef Ring* ring
     cdef char* place = NULL
     record.block = block
@@ -120,31 +120,31 @@ cdef bint hand_over(Producer self, char* block, uint64_t size, int32_t number) e
     except MemoryError:
         is_short = True
     except BaseException:
-        drop_spool(&record)
+        unpin_spool(&record)
         free(block)
         count_dropped(core)
         raise
     if is_short:
-        drop_spool(&record)
+        unpin_spool(&record)
         free(block)
-        return give_up(core, no_memory)
+        return drop_and_report(core, no_memory)
     if ring == NULL:
-        if not (core.is_inside() and set_record_aside(core, block, size)):
+        if not (core.must_not_wait() and set_record_aside(core, block, size)):
             count_dropped(core)
-        drop_spool(&record)
+        unpin_spool(&record)
         free(block)
         intake_wake(core.intake)
         return True
     commit_block(core.intake, ring, place, &record, number)
     leave_ring(core.intake, ring)
-    drop_spool(&record)
+    unpin_spool(&record)
     if load_relaxed32(&core.intake.post):
         after_emit(self)
     return True
 
 
 # Enters the ring when it has room for the record, at `place`. NULL: it does not get any. Raises what a signal handler raises.
-cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NULL:
+cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except? NULL:
     cdef Intake* intake = core.intake
     cdef Ring* ring
     cdef uint64_t tail
@@ -155,12 +155,12 @@ cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NU
             return NULL
         if record.spool != NULL and record.spool != ring.spool:
             leave_ring(intake, ring)
-            drop_spool(record)
+            unpin_spool(record)
             continue
         large = record.size > ring_max_inline(ring)
         if large and ring.spool != NULL and record.spool == NULL:
             # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
-            keep_spool(record, <Spool*> ring.spool)
+            pin_spool(record, <Spool*> ring.spool)
             leave_ring(intake, ring)
             spool_large_record(core, record)
             continue
@@ -178,7 +178,7 @@ cdef Ring* enter_with_room(Core core, Handover* record, char** place) except? NU
             return NULL
 
 
-cdef void commit_block(Intake* intake, Ring* ring, char* place, const Handover* record, int32_t number) noexcept:
+cdef void commit_block(Intake* intake, Ring* ring, char* place, const EncodedBlock* record, int32_t number) noexcept:
     cdef RecordHeader* header = <RecordHeader*> record.block
     cdef bint large = record.size > ring_max_inline(ring)
     if FREE_THREADED:
@@ -201,7 +201,7 @@ cdef void commit_block(Intake* intake, Ring* ring, char* place, const Handover* 
         after_commit(intake, ring, number)
 
 
-cdef void commit_heap(Ring* ring, RecordHeap* heap, const Handover* record) noexcept:
+cdef void commit_heap(Ring* ring, RecordHeap* heap, const EncodedBlock* record) noexcept:
     heap.size = sizeof(RecordHeap)
     heap.kind = RECORD_HEAP
     heap.block = record.block
@@ -211,7 +211,7 @@ cdef void commit_heap(Ring* ring, RecordHeap* heap, const Handover* record) noex
     ring_commit(ring, sizeof(RecordHeap))
 
 
-cdef bint spool_large_record(Core core, Handover* record) except -1:
+cdef bint spool_large_record(Core core, EncodedBlock* record) except -1:
     """Copies it into the spool's file. Where there is no room for that, `on_error` is told: a crash would lose it."""
     cdef SpoolFile file
     (<RecordHeader*> record.block).ticks = clock_ticks()
@@ -255,7 +255,7 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
     if ring == core.stand_in:
         core.make_ring()
         return True
-    if core.is_inside():
+    if core.must_not_wait():
         core.pass_here()
         return not is_as_full(intake, ring, tail, False)
     if load_relaxed32(&intake.drops):
@@ -267,7 +267,7 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
     while is_as_full(intake, ring, tail, False):
         if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
             # A recovery takes long: better in another order than lost. The wait begins anew.
-            spool_hold_back(core, 0)
+            pause_draining(core, 0)
             patient_from = clock_monotonic_ns()
         if clock_monotonic_ns() - patient_from > limit and is_as_full(intake, ring, tail, True):
             # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again

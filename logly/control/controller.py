@@ -152,7 +152,7 @@ class Controller:
 
     def start_flusher(self) -> None:
         """Called by the first record that finds no flusher."""
-        if self.spooling.is_to_recover() and (self.core.is_inside() or not self.spooling.recover()):
+        if self.spooling.is_to_recover() and (self.core.must_not_wait() or not self.spooling.recover()):
             return  # another thread is at it, or will be, and starts the flusher after that
         if not self.is_closed:
             self.flusher.start()
@@ -252,7 +252,7 @@ class Controller:
         """Has a removed sink write what it holds, and closes it; inside of its own function others do so later."""
         needs_python = sink.needs_flusher or sink.gets_records
         try:
-            if self.core.is_inside() and not sink.handle.write_out() and needs_python:
+            if self.core.must_not_wait() and not sink.handle.write_out() and needs_python:
                 # Its own function, say: what was logged before is still to come to it.
                 sink.handle.unattend()
                 return
@@ -275,7 +275,7 @@ class Controller:
 
     def _await_written(self, sink: Sink) -> None:
         """Waits, but not for ever, until the sink has written what was logged before."""
-        if not self.core.is_inside() and not sink.handle.write_out():
+        if not self.core.must_not_wait() and not sink.handle.write_out():
             self.core.flush(self.patience_s)
 
     @property
@@ -373,7 +373,7 @@ class Controller:
         `gives_way`: as for `flush`. Not where the program does not expect it: from a ``__del__``, at the exit.
         """
         deadline = None if timeout is None else monotonic() + timeout
-        flushed = self.core.flush(timeout) if self.core.is_inside() else self.flush(timeout, gives_way=gives_way)
+        flushed = self.core.flush(timeout) if self.core.must_not_wait() else self.flush(timeout, gives_way=gives_way)
         self._change(lambda plan: setattr(plan, "is_closed", True))
         # Not under the lock: a sink's function may want it, and the flusher ends after that.
         if not self.flusher.stop(None if deadline is None else deadline - monotonic(), gives_way=gives_way):
@@ -381,10 +381,10 @@ class Controller:
             self._flusher_closes = True
             if self.flusher.is_running:
                 return False
-        if not self.core.is_inside():
+        if not self.core.must_not_wait():
             left = self.patience_s if deadline is None else max(0.0, deadline - monotonic())
             self.flusher.await_last_line(min(left, self.patience_s))  # it may be syncing the spool
-        self._end(lasts=not self.core.is_inside())
+        self._end(lasts=not self.core.must_not_wait())
         return flushed or self.core.pending() == 0
 
     def _end(self, *, lasts: bool) -> None:

@@ -65,11 +65,11 @@ cdef class Core:
     cdef void unlock(self) noexcept nogil
     cdef int pass_here(self) noexcept
     cdef tuple resolve_level(self, object level)
-    cdef Sink* hold(self, int sink_id) except NULL
-    cdef Sink* find(self, int sink_id) noexcept
+    cdef Sink* lock_sink(self, int sink_id) except NULL
+    cdef Sink* lock_and_find_sink(self, int sink_id) noexcept
     cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept
     cdef object note_failed_format(self, error)
-    cpdef bint is_inside(self) except -1
+    cpdef bint must_not_wait(self) except -1
     cdef bint lock_patiently(self, int64_t deadline) except -1
     cdef bint ask_for_flusher(self) except -1
     cdef void report_if_possible(self, object error) noexcept

@@ -33,8 +33,8 @@ from logly.text.buffer cimport Text
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
 #   control/fork.pxi: remember_core
-#   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, let_go_of_file, link_ring,
-#       pass_once, progress_of, swap_ring
+#   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, link_ring, pass_once, progress_of,
+#       release_spool_file, swap_ring
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
 #   registry/name_entries.pxi: level_entry
 #   registry/registry.pxi: all_programs, all_sites, enter_registry
@@ -93,7 +93,7 @@ cdef class Core:
                 lease_end_engine(ring.lease)
             ring_free(ring)
         while self.kept != NULL:
-            let_go_of_file(self, <SpoolFile> self.kept)
+            release_spool_file(self, <SpoolFile> self.kept)
         while self.engine.sinks != NULL:
             sink = self.engine.sinks
             self.engine.sinks = sink.next
@@ -327,15 +327,15 @@ cdef class Core:
     # ---- sinks
 
     # Locks the engine and returns the sink: another thread may remove and free it while this one waits for the lock.
-    cdef Sink* hold(self, int sink_id) except NULL:
-        cdef Sink* sink = self.find(sink_id)
+    cdef Sink* lock_sink(self, int sink_id) except NULL:
+        cdef Sink* sink = self.lock_and_find_sink(sink_id)
         if sink != NULL:
             return sink
         self.unlock()
         raise KeyError(sink_id)
 
     # The same; NULL, and the engine is locked all the same, where it is not there.
-    cdef Sink* find(self, int sink_id) noexcept:
+    cdef Sink* lock_and_find_sink(self, int sink_id) noexcept:
         cdef Sink* sink
         self.lock()
         sink = self.engine.sinks
@@ -412,7 +412,7 @@ cdef class Core:
         fetch_add(&self.calls.failed_formats, 1)
         self.report(error)
 
-    cpdef bint is_inside(self) except -1:
+    cpdef bint must_not_wait(self) except -1:
         """Whether this thread does the flusher's work, or keeps others from it: it must not wait for that."""
         cdef uint64_t me = PyThread_get_thread_ident()
         return (
@@ -420,7 +420,7 @@ cdef class Core:
             or load_relaxed(&self.threads.holder) == me
         )
 
-    def call_outside(self, function, *args):
+    def call_function(self, function, *args):
         """Calls a sink's function or filter, or on_error. What it logs is for no function and no filter: see IS_INSIDE."""
         return call_marked(self, IS_INSIDE, function, args)
 

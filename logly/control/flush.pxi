@@ -18,7 +18,7 @@ from logly.system.event cimport event_prepare, event_wait, wait_ns
 
 # Of other included files:
 #   control/core.pxi: Core
-#   control/spooling.pxi: hold_back_not_for_recovery
+#   control/spooling.pxi: resume_if_recovering_here
 #   system/threads.pxi: GREENLET_PATIENCE_NS, deadline_of, let_greenlets_run
 
 
@@ -26,13 +26,13 @@ cdef bint flush_until(Core core, timeout, bint gives_way) except -1:
     cdef Engine* engine = core.engine
     cdef int64_t deadline = deadline_of(timeout)
     cdef uint64_t request, mark
-    hold_back_not_for_recovery(core)
+    resume_if_recovering_here(core)
     if core.is_over or not core.lock_patiently(deadline):
         return False
     mark = engine_committed(engine)
     core.unlock()
     request = fetch_add(&engine.requests.flush, 1) + 1
-    if core.is_inside():
+    if core.must_not_wait():
         core.pass_here()
     elif not await_flush(core, request, deadline, gives_way):
         return False
@@ -88,10 +88,10 @@ cdef bint write_here(Core core) except -1:
     cdef int status
     if core.is_over:
         return True
-    if core.is_inside():
+    if core.must_not_wait():
         core.pass_here()
         return True
-    hold_back_not_for_recovery(core)
+    resume_if_recovering_here(core)
     ring = <Ring*> own_ring(load_relaxed(&core.engine.intake.generation))
     mine = ring.head if ring != NULL else 0
     while True:

@@ -26,7 +26,7 @@ from logly.system.lock cimport lock_await, lock_init, lock_release, lock_take, l
 
 # Of other included files:
 #   control/core.pxi: Core
-#   control/rings.pxi: free_ring_records, let_go_of_spools, link_ring
+#   control/rings.pxi: detach_spools, free_ring_records, link_ring
 #   registry/registry.pxi: enter_registry, is_new_child, registry_lock
 #   ring/forks.pxi: Fork, Forked, await_sections, end_fork, fork_hook_has_run, fork_of, forks, forks_holder, forks_lock,
 #       is_of_side_thread, link_fork, own_fork, sections
@@ -205,7 +205,7 @@ def after_fork_in_child():
 
 # ---- inside fork(): no Python code runs, and the GIL is kept. Not for a fork of another thread that is not Python's.
 
-cdef void hold_engines() noexcept:
+cdef void lock_engines() noexcept:
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef int64_t deadline
     cdef Fork* fork
@@ -221,13 +221,13 @@ cdef void hold_engines() noexcept:
         fork.forked[i].is_quiet = lock_here(<Core> fork.forked[i].core, 0 if fork.forked[i].is_stuck else deadline)
 
 
-cdef Fork* held_fork() noexcept:
+cdef Fork* fork_that_holds_locks() noexcept:
     cdef uint64_t me = PyThread_get_thread_ident()
     return fork_of(me) if load_relaxed(&forks_holder) == me else NULL
 
 
-cdef void let_engines_go() noexcept:
-    cdef Fork* fork = held_fork()
+cdef void unlock_engines() noexcept:
+    cdef Fork* fork = fork_that_holds_locks()
     cdef uint32_t i
     if fork == NULL:
         return
@@ -262,7 +262,7 @@ cdef bint lock_here(Core core, int64_t deadline) noexcept:
 cdef void begin_child() noexcept:
     """Not even memory of the parent's that is mapped is looked at."""
     global is_new_child, fork_hook_has_run
-    cdef Fork* fork = held_fork()
+    cdef Fork* fork = fork_that_holds_locks()
     cdef Core core
     cdef Ring* ring
     cdef uint32_t i
@@ -279,11 +279,11 @@ cdef void begin_child() noexcept:
             ring = ring_new(INTERIM_BYTES, 0)
             if ring == NULL:
                 return  # the hook does it all
-            let_go_of_spools(core, True)
+            detach_spools(core, True)
             link_ring(core.engine, ring)
             core.engine.intake.ring = core.interim = ring
         else:
-            let_go_of_spools(core, True)
+            detach_spools(core, True)
         reset_core(core, fork.forked[i].is_quiet)
         # What follows a commit is for later: threads cannot be started yet.
         if not fork.has_begun:  # else a hook in the child has forked again
@@ -293,7 +293,7 @@ cdef void begin_child() noexcept:
     is_new_child = True
 
 
-if call_at_fork(hold_engines, let_engines_go, begin_child):
+if call_at_fork(lock_engines, unlock_engines, begin_child):
     raise MemoryError
 
 

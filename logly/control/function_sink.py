@@ -29,6 +29,6 @@ class FunctionSink(Sink):
     def _is_to_render(self, record: Record) -> bool:
         function, keep = self.config.function, self.config.filter
         assert function is not None
-        if keep is None or self.core.call_outside(keep, record):
-            self.core.call_outside(function, record)
+        if keep is None or self.core.call_function(keep, record):
+            self.core.call_function(function, record)
         return False

@@ -27,7 +27,7 @@ if IS_PROBE:
         script.outcomes = <int64_t*> (script + 1)
         for i in range(len(outcomes)):
             script.outcomes[i] = outcomes[i]
-        sink = handle.core.hold(handle.id)
+        sink = handle.core.lock_sink(handle.id)
         script, sink.script = sink.script, script
         handle.core.unlock()
         free(script)

@@ -141,7 +141,7 @@ cdef object record_object(Core core, const char* record, object kind):
 def take_records(SinkHandle handle not None, kind):
     """[(record, its bytes)] that the sink has staged, each record a `kind` and pending until `record_done`."""
     cdef Core core = handle.core
-    cdef Sink* sink = core.hold(handle.id)
+    cdef Sink* sink = core.lock_sink(handle.id)
     cdef const char* at
     cdef bytes staged
     cdef size_t offset = 0
@@ -164,7 +164,7 @@ def take_records(SinkHandle handle not None, kind):
 def record_done(SinkHandle handle not None, bytes record, bint render, bint failed):
     """The oldest staged record has been handled: `render` its line (a filter let it pass), or count it."""
     cdef Core core = handle.core
-    cdef Sink* sink = core.hold(handle.id)
+    cdef Sink* sink = core.lock_sink(handle.id)
     cdef Line line
     cdef const char* data = record
     cdef uint64_t sequence
@@ -192,7 +192,7 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
 
 def records_end(SinkHandle handle not None):
     """What `take_records` returned has been handled, or a SystemExit came in between: then the rest is taken again."""
-    cdef Sink* sink = handle.core.hold(handle.id)
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
     sink.python.busy = NOT_BUSY
     if sink.staging.records.size == 0 and sink.target == TARGET_FUNCTION:
         sink.trouble.since_ns = 0

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from logly._core import DeadSpool, Lifeline, remove_finished_spools, spool_adopt, spool_hold_back
+from logly._core import DeadSpool, Lifeline, remove_finished_spools, spool_adopt, pause_draining
 from logly.spool.spools import dead_spools, finish_writes_of
 from logly.system.unpatched import monotonic
 
@@ -126,10 +126,10 @@ def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], dea
     given = controller.settings()  # its level may have the name of one that was added
     is_cut_short = False
     try:
-        spool_hold_back(controller.core, patience_s)
+        pause_draining(controller.core, patience_s)
         for file in dead_spools(base, controller.report):
             left = patience_s if deadline is None else max(0, deadline - monotonic())
-            spool_hold_back(controller.core, left)
+            pause_draining(controller.core, left)
             try:
                 with file:
                     done = deliver(file, given, sinks, min(left, patience_s), controller.report)
@@ -141,5 +141,5 @@ def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], dea
             except Exception as trouble:  # noqa: BLE001  # the other spools are recovered nevertheless
                 controller.report(trouble)
     finally:
-        spool_hold_back(controller.core, 0)
+        pause_draining(controller.core, 0)
     return not is_cut_short

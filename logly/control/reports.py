@@ -116,7 +116,7 @@ class ErrorReports:
         """Reports an error on this thread. `at_once`: also where a line was just written to stderr."""
         try:
             if self.on_error is not None:
-                self.core.call_outside(self.on_error, error)
+                self.core.call_function(self.on_error, error)
             else:
                 self._stderr.report(error, at_once=at_once)
         except Exception as trouble:  # noqa: BLE001  # on_error is the user's

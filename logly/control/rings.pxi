@@ -42,7 +42,7 @@ cdef void free_ring_records(Ring* ring) noexcept:
 
 
 # What `Core.keep` holds: through a list of its own, because the collector may have taken `Core.spools` away.
-cdef void let_go_of_file(Core core, SpoolFile file) noexcept:
+cdef void release_spool_file(Core core, SpoolFile file) noexcept:
     cdef void** link = &core.kept
     while link[0] != NULL and link[0] != <void*> file:
         link = &(<SpoolFile> link[0]).next_kept
@@ -71,7 +71,7 @@ cdef Ring* full_stand_in(Core core) except NULL:
 
 
 # Rings and sinks do not know any spool any more. Under the engine's lock, or inside fork().
-cdef void let_go_of_spools(Core core, bint in_child) noexcept:
+cdef void detach_spools(Core core, bint in_child) noexcept:
     cdef Engine* engine = core.engine
     cdef Ring** link = &engine.rings
     cdef Ring* ring
@@ -110,14 +110,14 @@ cdef list leave_all_spools(Core core, bint in_child):
         return []
     full_stand_in(core)
     if in_child:
-        let_go_of_spools(core, True)
+        detach_spools(core, True)
     else:
         core.lock()
-        let_go_of_spools(core, False)
+        detach_spools(core, False)
         core.unlock()
     core.spools = []
     for file in left:
-        let_go_of_file(core, <SpoolFile> file)
+        release_spool_file(core, <SpoolFile> file)
     return left
 
 

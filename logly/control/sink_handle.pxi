@@ -43,7 +43,7 @@ cdef Text* copy_texts(list names) except? NULL:
 
 
 # Somebody may have closed the one before, and the new one got its number, for the same file even.
-cdef void let_go_for(Descriptor before, Descriptor after) noexcept:
+cdef void close_replaced(Descriptor before, Descriptor after) noexcept:
     if before is None or before is after:
         return
     if after is not None and before.fd == after.fd:
@@ -141,7 +141,7 @@ cdef class SinkHandle:
         """Whether the core knows it."""
         cdef bint is_there = False
         try:
-            self.core.hold(self.id)
+            self.core.lock_sink(self.id)
             is_there = True
         except KeyError:
             pass
@@ -155,7 +155,7 @@ cdef class SinkHandle:
         cdef uint64_t mark
         cdef int status
         cdef bint settled
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         mark = engine_committed(engine)
         with nogil:
             status = engine_pass(engine)
@@ -176,7 +176,7 @@ cdef class SinkHandle:
 
         This thread calls that. If it is prevented, `may_leave` is true for others later, and the flusher comes to look.
         """
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         if sink.selection.enabled:
             sink.selection.enabled = False
             sink.window.count = engine_committed(self.core.engine) - sink.window.from_sequence
@@ -187,14 +187,14 @@ cdef class SinkHandle:
 
     def attends(self):
         """Whether it is this thread that is to call `remove`."""
-        cdef Sink* sink = self.core.find(self.id)
+        cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         cdef bint attends = sink != NULL and sink.leaving.attendant == <uint64_t> PyThread_get_thread_ident()
         self.core.unlock()
         return attends
 
     def unattend(self):
         """If it was this thread's to call `remove`: whoever comes along does, when it has written what it holds."""
-        cdef Sink* sink = self.core.find(self.id)
+        cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         if sink != NULL and sink.leaving.attendant == <uint64_t> PyThread_get_thread_ident():
             sink.leaving.attendant = 0
         self.core.unlock()
@@ -202,7 +202,7 @@ cdef class SinkHandle:
 
     def may_leave(self):
         """Whether this thread is to call `remove`: nobody else is about to, and it has written what it holds, or had its time."""
-        cdef Sink* sink = self.core.find(self.id)
+        cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         cdef bint may = True
         if sink != NULL:
             self.core.engine.pace.now_ns = clock_monotonic_ns()
@@ -212,7 +212,7 @@ cdef class SinkHandle:
 
     def remove(self):
         """Forgets the sink and closes what it has open. What it has not written by now has failed. Idempotent."""
-        cdef Sink* sink = self.core.find(self.id)
+        cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         if sink != NULL:
             self.unlink(sink)
         self.core.unlock()
@@ -248,7 +248,7 @@ cdef class SinkHandle:
 
     def start(self):
         """The sink gets what is logged from now on."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         if not sink.selection.enabled:
             sink.selection.enabled = True
             sink.window.from_sequence = engine_committed(self.core.engine)
@@ -257,7 +257,7 @@ cdef class SinkHandle:
 
     def stop(self):
         """The sink gets what was logged so far, and nothing more."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         if sink.selection.enabled:
             sink.selection.enabled = False
             sink.window.count = engine_committed(self.core.engine) - sink.window.from_sequence
@@ -265,13 +265,13 @@ cdef class SinkHandle:
 
     def set_layout(self, LayoutProgram layout not None):
         cdef LayoutProgram before = self.layout
-        cdef Sink* sink = self.core.find(self.id)
+        cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         if sink == NULL:
             self.core.unlock()
             raise KeyError(self.id)
         self.core.unlock()
         self.core.layouts.append(layout)
-        sink = self.core.find(self.id)
+        sink = self.core.lock_and_find_sink(self.id)
         if sink != NULL:
             use_layout(sink, layout)
         self.core.unlock()
@@ -279,7 +279,7 @@ cdef class SinkHandle:
         self.core.layouts.remove(before)
 
     def set_interval(self, int64_t interval_ns):
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         cdef int64_t due_ns = clock_monotonic_ns() + interval_ns
         sink.interval_ns = interval_ns
         if sink.pending.due_ns > due_ns:
@@ -289,7 +289,7 @@ cdef class SinkHandle:
 
     def set_echoes(self, bint echoes):
         """Whether its text goes to an object of somebody's, which may log, and not to a descriptor."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         sink.selection.refuses = IS_ECHO if echoes else 0
         if sink.selection.filtered:
             sink.selection.refuses = IS_INSIDE | IS_ECHO
@@ -298,7 +298,7 @@ cdef class SinkHandle:
     def stats(self):
         """The sink's counts, a `logly.stats.SinkStats`."""
         from logly.stats import SinkStats
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         cdef Tally tally = sink.tally
         cdef uint64_t pending = (
             sink.pending.marks.last - sink.pending.marks.first - sink.pending.marks.notices
@@ -325,7 +325,7 @@ cdef class SinkHandle:
         cdef bytes encoded = path.encode("utf-8", "surrogateescape")
         cdef const char* name = copy_text(encoded).data
         cdef Descriptor before = files.file, lock_before = files.lock
-        cdef Sink* sink = self.core.find(self.id)
+        cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         if sink != NULL:
             name = self.use_file(sink, descriptor_of(file), descriptor_of(lock), name, torn_size)
             files.put(file, lock)
@@ -333,8 +333,8 @@ cdef class SinkHandle:
         free(<void*> name)
         if sink == NULL:  # removed meanwhile
             raise KeyError(self.id)
-        let_go_for(before, file)
-        let_go_for(lock_before, lock)
+        close_replaced(before, file)
+        close_replaced(lock_before, lock)
 
     cdef const char* use_file(self, Sink* sink, int fd, int lock_fd, const char* name, int64_t torn_size) noexcept:
         """Returns the name before."""
@@ -365,7 +365,7 @@ cdef class SinkHandle:
 
     def rotation_due(self):
         """(time of the record that begins a new period or None, bytes of the next record)."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         cdef uint64_t written = sink_written_offset(sink)
         try:
             by_time = sink.rotation.begins_ns if written >= sink.rotation.begins_at else None
@@ -377,7 +377,7 @@ cdef class SinkHandle:
 
     def rotated(self, *, bint by_time, bint renamed, int64_t period_from_ns, int64_t period_end_ns):
         """The file that `replace_file` was told of, or the present one, is that of the next lines."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         if by_time:
             sink.rotation.begins_at = NO_ROTATION
         sink.file.period_from_ns = period_from_ns
@@ -389,7 +389,7 @@ cdef class SinkHandle:
 
     def postpone_rotation(self, int64_t wait_ns):
         """It failed: the present file is written on for so long."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         sink.rotation.retry_ns = clock_monotonic_ns() + wait_ns
         sink.python.work &= ~<uint32_t> WORK_ROTATE
         self.write_soon(sink)
@@ -397,7 +397,7 @@ cdef class SinkHandle:
 
     def retry_later(self):
         """The file could not be opened: tried again after a while; until then its lines wait."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         self.core.engine.pace.now_ns = clock_monotonic_ns()
         sink_trouble(self.core.engine, sink, WRITE_FAILED)
         sink.python.work &= ~<uint32_t> (WORK_REOPEN | WORK_ERROR)
@@ -407,7 +407,7 @@ cdef class SinkHandle:
 
     def write_stream(self, int fd):
         """A stream that is a descriptor today: written to as any other."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         with nogil:
             sink.file.fd = fd
             sink.file.kind = fd_kind(fd)
@@ -421,7 +421,7 @@ cdef class SinkHandle:
 
     def take_text(self):
         """What a stream sink has to write, as bytes; it stays in place until `text_done`."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         try:
             pending = &sink.pending
             text = pending.text.data[pending.start : pending.text.size] if pending.text.size > pending.start else b""
@@ -432,7 +432,7 @@ cdef class SinkHandle:
 
     def text_done(self, size_t size, int error):
         """The stream took the first `size` bytes; it failed at the rest where `error` is not 0."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         self.core.engine.pace.now_ns = clock_monotonic_ns()
         sink.python.busy = NOT_BUSY
         sink.python.work &= ~<uint32_t> WORK_STREAM
@@ -451,7 +451,7 @@ cdef class SinkHandle:
 
     def back_off(self):
         """Unexpected error in the sink's Python work: it is tried again after a while, not at once for ever."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         cdef Engine* engine = self.core.engine
         engine.pace.now_ns = clock_monotonic_ns()
         sink.python.busy = NOT_BUSY
@@ -464,7 +464,7 @@ cdef class SinkHandle:
 
     def pin_stream(self, int fd):
         """From now on its text goes to this descriptor, without Python."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         sink.file.fd = fd
         sink.file.kind = fd_kind(fd)
         sink.target = TARGET_FD
@@ -473,6 +473,6 @@ cdef class SinkHandle:
 
     def discard(self):
         """Nothing that the sink holds will ever be taken: it has failed."""
-        cdef Sink* sink = self.core.hold(self.id)
+        cdef Sink* sink = self.core.lock_sink(self.id)
         engine_discard(self.core.engine, sink)
         self.core.unlock()

@@ -287,7 +287,7 @@ class Sink:
     def _is_to_render(self, record: Record) -> bool:
         """Calls the sink's Python code with the record; whether the core is to render its line."""
         keep = self.config.filter
-        return keep is None or bool(self.core.call_outside(keep, record))
+        return keep is None or bool(self.core.call_function(keep, record))
 
     def report(self, trouble: Exception) -> None:
         """Has `on_error` called, but not at each of many attempts."""

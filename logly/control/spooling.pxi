@@ -21,7 +21,7 @@ from logly.text.buffer cimport Text
 #   control/commit.pxi: publish
 #   control/core.pxi: Core
 #   control/fork.pxi: living_cores
-#   control/rings.pxi: let_go_of_file
+#   control/rings.pxi: release_spool_file
 #   registry/name_entries.pxi: level_entry, text_bytes
 #   registry/registry.pxi: enter_registry
 #   spool/dead_spool.pxi: DeadSpool
@@ -98,7 +98,7 @@ def spool_sync_every(Core core not None, int64_t interval_ns):
     intake_wake(&core.engine.intake)
 
 
-cpdef spool_hold_back(Core core, double delivery_s):
+cpdef pause_draining(Core core, double delivery_s):
     """Nothing is taken from the core's rings while a dead process's spool is delivered, which may take so long; 0: it is."""
     cdef int64_t until = clock_monotonic_ns() + <int64_t> ((delivery_s + 1) * 1e9) if delivery_s > 0 else 0
     store_relaxed(<uint64_t*> &core.engine.requests.hold_until_ns, <uint64_t> until)
@@ -110,7 +110,7 @@ cdef bint core_is_recovering(Core core) noexcept:
     return clock_monotonic_ns() < <int64_t> load_relaxed(<uint64_t*> &core.engine.requests.hold_until_ns)
 
 
-cdef bint hold_back_not_for_recovery(Core core) except -1:
+cdef bint resume_if_recovering_here(Core core) except -1:
     """Before a wait: of this thread's, which runs a sink's function for a dead process's record, the recovery itself waits."""
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef Core other
@@ -119,7 +119,7 @@ cdef bint hold_back_not_for_recovery(Core core) except -1:
             if other.adopted is None:
                 continue
             if load_relaxed(&other.threads.inside) == me or load_relaxed(&other.threads.flusher) == me:
-                spool_hold_back(core, 0)
+                pause_draining(core, 0)
     return True
 
 
@@ -178,7 +178,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
         start = lacked if is_exact else first
         if path is not None:
             start = adopt_slot(file, sink_id, path, lacked)
-        sink = core.hold(sink_id)
+        sink = core.lock_sink(sink_id)
         sink.window.from_sequence = start - first if start > first else 0
         core.unlock()
     adopt_names(core, file)
@@ -229,7 +229,7 @@ def remove_finished_spools(Core core not None, bint with_files=True):
             if not file.is_finished:
                 continue
             core.spools.remove(file)
-            let_go_of_file(core, file)
+            release_spool_file(core, file)
             if with_files:
                 file.remove()
     finally:

@@ -120,7 +120,7 @@ cdef bint drain_on_this_thread(Core core) except -1:
     fetch_add(&core.engine.requests.flush, 1)
     while not core.is_over:
         status = core.pass_here()
-        if core.is_inside():
+        if core.must_not_wait():
             return True  # whoever is further up this thread's stack goes on with it
         if status & PASS_PYTHON:
             if not try_work(core):

@@ -43,17 +43,17 @@ cdef inline void sink_trouble(Engine* engine, Sink* sink, int status) noexcept n
 
 
 # No byte has gone through for the stall time: neither producers nor a flush wait for this sink any longer.
-cdef inline bint is_given_up(Engine* engine, const Sink* sink) noexcept nogil:
+cdef inline bint has_stalled_too_long(Engine* engine, const Sink* sink) noexcept nogil:
     return sink.trouble.since_ns != 0 and engine.pace.now_ns - sink.trouble.since_ns >= engine.intake.stall_ns
 
 
 cdef inline bint is_stalled(Engine* engine, const Sink* sink) noexcept nogil:
-    return sink.trouble.since_ns != 0 and (load_relaxed32(&engine.intake.drops) or is_given_up(engine, sink))
+    return sink.trouble.since_ns != 0 and (load_relaxed32(&engine.intake.drops) or has_stalled_too_long(engine, sink))
 
 
 # A line of logly's own in this sink, which tells of so many missing records: composed as a record, so that every layout
 # can render it. False: it is not there.
-cdef inline bint sink_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
+cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
     cdef char record[512]
     cdef RecordHeader* header = <RecordHeader*> record
     cdef Line line
@@ -103,17 +103,17 @@ cdef extern from * nogil:
 
 
 # Says in the log how many records are missing at this place of it. Counted as told when that line is written.
-cdef inline void tell_lost(Engine* engine, Sink* sink) noexcept nogil:
+cdef inline void append_loss_notice(Engine* engine, Sink* sink) noexcept nogil:
     cdef char text[256]
     cdef uint32_t size
     if sink.trouble.lost_untold:
         size = notice_lost(text, sizeof(text), sink.trouble.lost_untold, sink.trouble.error)
-        if sink_notice(engine, sink, text, size, sink.trouble.lost_untold):
+        if append_notice(engine, sink, text, size, sink.trouble.lost_untold):
             sink.trouble.lost_untold = 0
 
 
 cdef inline void sink_recovered(Engine* engine, Sink* sink) noexcept nogil:
-    tell_lost(engine, sink)
+    append_loss_notice(engine, sink)
     sink.trouble.since_ns = 0
     sink.trouble.retry_at_ns = 0
     sink.trouble.error = 0
@@ -154,18 +154,18 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
 
 
 # A new file is due, and Python is to make it: what comes next may belong into yet another one.
-cdef inline bint sink_is_turning(const Sink* sink) noexcept nogil:
+cdef inline bint sink_awaits_rotation(const Sink* sink) noexcept nogil:
     return sink.rotation.begins_at != NO_ROTATION and sink.rotation.retry_ns == 0
 
 
 # May the sink take one more record? A sink in trouble keeps a bounded backlog. When that is full it
 # holds producers up, but only for the stall time; then records are counted as failed.
 cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
-    if sink_backlog(sink) < sink.backlog_limit and not sink_is_turning(sink):
+    if sink_backlog(sink) < sink.backlog_limit and not sink_awaits_rotation(sink):
         return True
     if sink.pending.text.size > sink.pending.start and sink.target != TARGET_STREAM:
         engine_write(engine, sink)
-        if sink_backlog(sink) < sink.backlog_limit and not sink_is_turning(sink):
+        if sink_backlog(sink) < sink.backlog_limit and not sink_awaits_rotation(sink):
             return True
     if sink.trouble.since_ns == 0:
         # Waits for Python (a function, a stream, a rotation): as long as that takes, but no longer than a stall.
@@ -231,7 +231,7 @@ cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
     sink.tally.failed += lost
     sink_forget(sink, mid_record)
     sink.trouble.lost_untold += lost
-    tell_lost(engine, sink)
+    append_loss_notice(engine, sink)
     return lost
 
 

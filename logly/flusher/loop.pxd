@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from logly.flusher.deliver cimport (
-    consume_record, engine_discard, engine_write, is_given_up, is_stalled, notice_dropped, sink_notice,
+    append_notice, consume_record, engine_discard, engine_write, has_stalled_too_long, is_stalled, notice_dropped,
 )
 from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
 from logly.flusher.spool_sync cimport engine_sync
@@ -228,7 +228,7 @@ cdef inline bint numbers_wait(const Engine* engine, const Ring* ring) noexcept n
 
 
 # Rings that no producer uses any more go once they are empty; their counts stay.
-cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
+cdef inline void free_retired_rings(Engine* engine) noexcept nogil:
     cdef Ring** link = &engine.rings
     cdef Ring* ring
     while link[0] != NULL:
@@ -248,7 +248,7 @@ cdef inline void engine_drop_retired(Engine* engine) noexcept nogil:
             link = &ring.next
 
 
-cdef inline void tell_drops(Engine* engine) noexcept nogil:
+cdef inline void append_drop_notice(Engine* engine) noexcept nogil:
     cdef char text[128]
     cdef uint64_t dropped = load_relaxed(&engine.intake.traffic.dropped)
     cdef uint64_t told = engine.books.told_dropped
@@ -260,7 +260,7 @@ cdef inline void tell_drops(Engine* engine) noexcept nogil:
     engine.books.told_dropped = dropped
     while sink != NULL:
         if sink.selection.enabled and (
-            sink_backlog(sink) >= sink.backlog_limit or not sink_notice(engine, sink, text, size, dropped - told)
+            sink_backlog(sink) >= sink.backlog_limit or not append_notice(engine, sink, text, size, dropped - told)
         ):
             # It has no room even for this line, and is why they were dropped: told when it works again.
             sink.trouble.lost_untold += dropped - told
@@ -350,7 +350,7 @@ cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
     if engine.books.drained < engine.flush.mark:
         return False
     while sink != NULL:
-        if sink_oldest(sink, engine.flush.mark) < engine.flush.mark and not is_given_up(engine, sink):
+        if sink_oldest(sink, engine.flush.mark) < engine.flush.mark and not has_stalled_too_long(engine, sink):
             return False
         sink = sink.next
     return True
@@ -359,7 +359,7 @@ cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
 # A flush is done when every sink is past what had been logged when it was asked for, or has been in trouble for the
 # stall time (then its records still wait, and who asked finds out). Requests that came while one was being served
 # are served together next.
-cdef inline bint engine_settle_flush(Engine* engine) noexcept nogil:
+cdef inline bint complete_flushes(Engine* engine) noexcept nogil:
     cdef uint64_t request = load_acquire(&engine.requests.flush)
     while True:
         if engine.flush.request == 0:
@@ -392,7 +392,7 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     if FREE_THREADED and flushing and engine.flush.request == 0:
         begin_flush(engine, request)
     calibration_refresh(&engine.workspace.calibration)
-    tell_drops(engine)
+    append_drop_notice(engine)
     note_high_water(engine)
     drained = not is_recovering(engine) and engine_drain(engine, 4 * engine.intake.ring_capacity)
     # Without a flusher nobody comes back for what is not due yet.
@@ -400,8 +400,8 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     if engine.spool != NULL:
         spool_save_clock(engine.spool, &engine.workspace.calibration)
         engine_release_rings(engine)
-    tell_and_retire(engine)
-    if flushing and not engine_settle_flush(engine):
+    look_for_retired_rings(engine)
+    if flushing and not complete_flushes(engine):
         status |= PASS_HELD
     if engine_wants_python(engine):
         return status | PASS_PYTHON
@@ -417,9 +417,9 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     return status
 
 
-cdef inline void tell_and_retire(Engine* engine) noexcept nogil:
+cdef inline void look_for_retired_rings(Engine* engine) noexcept nogil:
     if engine.rings != NULL and (engine.rings.next != NULL or is_retired(engine.rings)):
-        engine_drop_retired(engine)
+        free_retired_rings(engine)
 
 
 # How long a ring takes to a quarter, at the pace at which it has filled in `slept_ns`: a flusher that sleeps no longer is not

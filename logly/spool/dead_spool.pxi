@@ -211,7 +211,7 @@ cdef class DeadSpool(SpoolFile):
                 begun.append((i, slot.name[: slot.name_size], slot.device, slot.inode, slot.offset, staged))
         return begun
 
-    def settle(self, int index, bint is_written):
+    def mark_write(self, int index, bint is_written):
         """The write that had begun there is complete, or none of its bytes is in the file."""
         store_release32(&self.spool.header.slot[index].state, SLOT_WRITTEN if is_written else SLOT_IDLE)
 

@@ -163,11 +163,11 @@ cdef extern from * nogil:
 
 
 # Called while its ring cannot be retired: holding the GIL, or the lock of the shared ring.
-cdef inline void spool_keep(Spool* spool) noexcept nogil:
+cdef inline void spool_pin(Spool* spool) noexcept nogil:
     fetch_add32(&spool.writers, 1)
 
 
-cdef inline void spool_let_go(Spool* spool) noexcept nogil:
+cdef inline void spool_unpin(Spool* spool) noexcept nogil:
     fetch_sub32(&spool.writers, 1)
 
 

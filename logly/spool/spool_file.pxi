@@ -55,7 +55,7 @@ cdef class SpoolFile(NameStore):
     cdef public str path
     cdef readonly int fd
     cdef Descriptor descriptor
-    cdef void* next_kept             # see `let_go_of_file`
+    cdef void* next_kept             # see `release_spool_file`
     cdef bint is_kept                # a core's ring is in it
     cdef object front_map
     cdef object ring_map

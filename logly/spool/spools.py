@@ -273,4 +273,4 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
 def finish_writes_of(file: DeadSpool) -> None:
     # `check` has found it sound; it can be called once only.
     for slot, path, device, inode, offset, staged in file.begun_writes():
-        file.settle(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
+        file.mark_write(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
