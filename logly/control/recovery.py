@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from logly._core import DeadSpool, Lifeline, remove_finished_spools, spool_adopt, pause_draining
+from logly._core import DeadSpool, Lifeline, pause_draining, remove_finished_spools, spool_adopt
 from logly.spool.spools import dead_spools, finish_writes_of
 from logly.system.unpatched import monotonic
 
