@@ -1,4 +1,4 @@
-"""What records name by number: message templates and call sites, found by identity.
+"""What records refer to by number: message templates and call sites, found by identity.
 
-The caller's thread registers, with the GIL; the flusher reads what was published, without it.
+The caller registers them with the GIL held. The flusher reads what was published, without the GIL.
 """

@@ -11,8 +11,8 @@ from logly.system.cpython cimport (
 )
 
 
-# The id of the calling frame's site, or 0 when it is not registered. One code object may be run as code of several modules
-# (exec, FunctionType): each has a site of its own.
+# Returns the id of the calling frame's site, or 0 when it is not registered. One code object may run as code of several modules
+# (exec, FunctionType); each module has a site of its own then.
 cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
     cdef int32_t instruction = 0
     cdef PyObject* globals = NULL
@@ -34,8 +34,8 @@ cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
     return site.id
 
 
-# The site of the module whose name stands in `globals`: for namespaces that are not known by a key, and where the key is a
-# version, for those in which a global has been assigned to since the last call.
+# Returns the site of the module whose name is in `globals`. This is for namespaces that have no valid key, and, where the key
+# is a version, for those in which a global was assigned to since the last call.
 cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) noexcept nogil:
     cdef PyObject* name = NULL
     if not name_in(globals, &name):

@@ -1,5 +1,5 @@
-# Names as bytes: what records refer to by number (templates, call sites, levels, the logger), as a spool's file holds them, and
-# the list of those who write names down.
+# Names (what records refer to by number: templates, call sites, levels, the logger) in the form in which a spool's file holds
+# them, and the list of the spools that store names.
 
 from _weakref import ref as weakref
 
@@ -24,7 +24,7 @@ cdef uint32_t checksum_of(bytes data) except? 0:
 
 
 cdef bytes name_entry(int kind, uint32_t number, list parts):
-    """length, kind, number, checksum; then each part with its length."""
+    """The bytes of one name: length, kind, number, checksum; then each part with its length."""
     cdef list pieces = []
     for part in parts:
         pieces.append(len(part).to_bytes(4, "little"))
@@ -53,11 +53,11 @@ cdef bytes level_entry(uint32_t index, const Level* level):
 
 
 cdef class NameStore:
-    """Writes names down: each that there is when it joins `name_stores`, and from then on each new one."""
+    """Stores all names that exist when it joins `name_stores`, and from then on each new one."""
     cdef object __weakref__
 
     cdef bint store_names(self, bytes entries) except -1:
-        """Called with the registry's lock held. False: there is no space, and the names must not be used."""
+        """Called with the registry's lock held. Returns False when there is no space: the names must not be used then."""
         raise NotImplementedError
 
 
@@ -66,7 +66,7 @@ cdef list name_stores = []
 
 
 cdef bint names_are_stored(bytes entry) except -1:
-    """Whether all stores have written the name down; if not, it must not be used."""
+    """Has every store stored the name? If not, records must not refer to it."""
     cdef NameStore store
     for known in name_stores:
         store = known()

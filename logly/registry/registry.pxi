@@ -1,5 +1,5 @@
-# The process's registries: message templates and call sites, found by identity. Both are bounded: what finds no place any
-# more is formatted by the caller, or writes its site into the record.
+# The process's registries: message templates and call sites, found by identity. Both are bounded. A message whose template
+# finds no room is formatted by the caller. A record whose call site finds no room contains the site itself.
 
 import sys
 from logly.layout.message_template import parse_message
@@ -33,24 +33,24 @@ from logly.text.format_spec cimport KIND_ALL, KIND_STR, spec_accepts
 cdef enum:
     MAX_TEMPLATES = 8192
     MAX_SITES = 65536
-    MAX_ALIASES = 8          # str objects with the same text that are found by identity
+    MAX_ALIASES = 8          # how many str objects with the same text are found by identity
 
 cdef Table template_table
 cdef Table site_table
 cdef Program* all_programs[MAX_TEMPLATES]
 cdef Site* all_sites[MAX_SITES]
-cdef uint32_t program_count = 1      # 0 means "text", and "no site"
+cdef uint32_t program_count = 1      # number 0 means "the message is text", or "no site"
 cdef uint32_t site_count = 1
 cdef uint32_t template_limit = MAX_TEMPLATES
 cdef uint32_t site_limit = MAX_SITES
 cdef dict programs_by_text = {}      # text -> [address of the program, number of aliases]
 
-# Reentrant: the collector may run inside, and with it a __del__ that logs.
+# The lock is reentrant, because the garbage collector may run while it is held, and with it a __del__ that logs.
 cdef SystemLock registry_lock = SystemLock()
 
 
-# The lock, taken; the caller gives it back. No ``with``: Cython's makes objects on the way out of an exception, and where there
-# is no memory for them the lock would stay taken.
+# Takes the lock and returns it; the caller releases it. A ``with`` is not used, because Cython's makes objects when an exception
+# leaves it, and without memory for them the lock would stay taken.
 cdef SystemLock enter_registry():
     cdef SystemLock lock = registry_lock
     lock.take()
@@ -60,7 +60,7 @@ cdef SystemLock enter_registry():
 cdef uint32_t accepted_kinds(const Step* step) noexcept:
     cdef uint32_t kinds = spec_accepts(&step.spec) if step.has_spec else KIND_ALL
     if step.conversion:
-        # After a conversion it is a str that is formatted, whatever it was before.
+        # A conversion makes a str of any value, and the str is formatted.
         return KIND_ALL if kinds & KIND_STR else 0
     return kinds
 
@@ -73,7 +73,7 @@ cdef uint8_t step_code(object what, object conversion) noexcept:
 
 
 cdef Py_ssize_t most_uses(list steps):
-    """How often the argument is read that is read most."""
+    """How often the template reads the argument that it reads most."""
     uses = {}
     for what, conversion, _ in steps:
         if conversion is not None:
@@ -84,7 +84,7 @@ cdef Py_ssize_t most_uses(list steps):
 cdef bint compile_steps(Program* program, list steps) except -1:
     """False when a step is not native."""
     cdef Step* step
-    cdef dict names = {}         # to its number; there may be hundreds
+    cdef dict names = {}         # field name -> its number; a dict, because there may be hundreds
     cdef Py_ssize_t i
     cdef Text text
     program.step = <Step*> calloc(len(steps) + 1, sizeof(Step))
@@ -99,7 +99,7 @@ cdef bint compile_steps(Program* program, list steps) except -1:
     uses = most_uses(steps)
     if uses > MAX_USES:
         return False
-    # Shown once, a text grows fourfold at most: a byte of it as \xNN.
+    # A text that is shown once grows at most fourfold, because each byte may become \xNN.
     program.growth = 2 + (max(uses, 1) - 1).bit_length()
     for i, (what, conversion, spec) in enumerate(steps):
         step = &program.step[i]
@@ -125,7 +125,7 @@ cdef bint compile_steps(Program* program, list steps) except -1:
         step.key.data = text.data
         step.key.count = text.size
         if not what.isascii():
-            return False  # a key is compared as CPython stores it: keep that to ASCII
+            return False  # keys are compared as CPython stores them, so only ASCII names are native
         if what not in names:
             names[what] = program.names
             program.name_accepts[program.names] = KIND_ALL
@@ -173,9 +173,9 @@ cdef Program* compile_program(str message) except NULL:
             if len(message) <= MAX_TEMPLATE_BYTES:
                 steps = parse_message(message)
         except (RecursionError, MemoryError):
-            raise  # these say nothing about the message: the next call has it compiled
+            raise  # says nothing about the message: the next call tries again
         except Exception:
-            pass  # the interpreter has taken that module apart: str.format is left
+            pass  # the ending interpreter has cleared the parser's module: str.format formats the message
         program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
         program.fills = program.native and (program.names or not has_braces(message))
     except BaseException:
@@ -184,7 +184,7 @@ cdef Program* compile_program(str message) except NULL:
     return program
 
 
-cdef object intern_text = sys.intern  # kept: a __del__ may log when the interpreter has emptied this module
+cdef object intern_text = sys.intern  # in a C variable: a __del__ may log after the interpreter has cleared this module
 
 
 cdef Program* register_template(str message) except? NULL:
@@ -194,7 +194,7 @@ cdef Program* register_template(str message) except? NULL:
     cdef list known
     cdef SystemLock registry
     if is_new_child:
-        return NULL  # a forked child, whose hook has not run yet: a thread that is not there any more may have the lock
+        return NULL  # Python's hook has not run yet in this forked child: a thread that is gone may hold the lock
     known = programs_by_text.get(message)
     if known is None:
         if load_relaxed32(&program_count) >= template_limit or len(message) > MAX_TEMPLATE_BYTES:
@@ -212,7 +212,7 @@ cdef Program* register_template(str message) except? NULL:
                 store_pointer(&all_programs[program_count], program)
                 store_relaxed32(&program_count, program_count + 1)
                 if not template_is_stored(program.id, message):
-                    # The number stays unused, unless it is the last: nothing refers to it.
+                    # The number is reused only if it is the last. Nothing refers to it.
                     store_relaxed32(&program_count, program_count - (program_count == program.id + 1))
                     all_programs[program.id] = NULL
                     free_program(program)
@@ -220,7 +220,7 @@ cdef Program* register_template(str message) except? NULL:
                 known = [<uint64_t> program, 0]
                 programs_by_text[message] = known
                 if FREE_THREADED and type(message) is str:
-                    # Immortal then: the caller's constant, whose count of references all threads would change at each call.
+                    # Interning makes the caller's constant immortal. Else all threads would contend for its reference count.
                     intern_text(message)
         finally:
             registry.give()
@@ -229,7 +229,7 @@ cdef Program* register_template(str message) except? NULL:
     try:
         if known[1] < MAX_ALIASES and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL:
             known[1] += 1
-            Py_INCREF(message)  # the table keeps it: its address must not be used again
+            Py_INCREF(message)  # the table keeps the str alive, so that its address is not used again
             table_insert(&template_table, <uint64_t> <PyObject*> message, 1, program)
     finally:
         registry.give()
@@ -239,20 +239,20 @@ cdef Program* register_template(str message) except? NULL:
 cdef str NAME_KEY = sys.intern("__name__")
 
 cdef enum:
-    MAX_MODULES = 64         # that one code object is run as code of
+    MAX_MODULES = 64         # how many modules one code object may run as code of
 
 UNKNOWN_LOCATION = ("?", "?", "?", 0)
 
 
 cdef object location_of(object frame):
-    """(code, globals, last instruction, line) of a frame, or of a traceback's entry: there, where it failed."""
+    """(code, globals, last instruction, line) of a frame, or of a traceback's entry: where it failed."""
     if isinstance(frame, TracebackType):
         return (frame.tb_frame.f_code, frame.tb_frame.f_globals, frame.tb_lasti, frame.tb_lineno or 0)
     return (frame.f_code, frame.f_globals, frame.f_lasti, frame.f_lineno or 0)
 
 
 cdef object name_in_namespace(object globals_):
-    """What stands in a dict of globals as the module's name, also where the dict is a subclass with ideas of its own."""
+    """The module's name in a dict of globals. `dict.get` also ignores what a subclass of dict overrides."""
     return dict.get(globals_, "__name__") if isinstance(globals_, dict) else None
 
 
@@ -286,8 +286,8 @@ cdef Site* new_site(tuple description) except NULL:
     return site
 
 
-# What a namespace was known by is not true any more: it dies, or gets another name. The interpreter calls this in the middle
-# of that.
+# The key of a namespace is no longer valid, because the namespace dies or gets another name. The interpreter calls this in the
+# middle of that change, so it runs no Python code and takes no lock.
 cdef void forget_namespace(uint64_t key) noexcept nogil:
     cdef Site* site
     cdef uint32_t i
@@ -313,7 +313,7 @@ cdef uint32_t register_site(tuple location) except? 0:
             return site.id
         site = load_pointer(&site.next)
     if is_new_child:
-        return 0  # as for templates
+        return 0  # as in register_template
     registry = enter_registry()
     try:
         return add_site(location, key, instruction)
@@ -322,7 +322,7 @@ cdef uint32_t register_site(tuple location) except? 0:
 
 
 cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) except? 0:
-    """Under the registry's lock: a new site, or the one that the module has already."""
+    """Called with the registry's lock held: adds a site, or finds the one that the module already has."""
     global site_count
     cdef object name = name_in_namespace(location[1])
     cdef tuple description = describe_location(location)
@@ -338,7 +338,7 @@ cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) excep
         last = site
         site = load_pointer(&site.next)
     if modules == 1 and name is None and interpreter_ends():
-        return last.id  # its module has been taken apart, and its name with it
+        return last.id  # the ending interpreter has cleared the module, its name included
     if load_relaxed32(&site_count) >= site_limit or modules >= MAX_MODULES:
         return 0
     site = new_site(description)
@@ -361,20 +361,20 @@ cdef uint32_t add_site(tuple location, uint64_t key, uint64_t instruction) excep
 
 
 cdef void set_site_namespace(Site* site, object name, object globals_):
-    """From now on the site is that of calls from the namespace `globals_`, in which `name` is the module's name."""
+    """Makes the site that of calls from the namespace `globals_`, in which `name` is the module's name."""
     cdef PyObject* before = <PyObject*> site.name
     if name is None:
         store_pointer(&site.name, NULL)
     elif isinstance(name, str):
-        # It is kept: were it freed, a str of another name might come to its address.
+        # The site keeps the str alive. Else a str of another name might get its address.
         Py_INCREF(name)
         store_pointer(&site.name, <void*> name)
         if KNOWS_GLOBALS:
             namespace_keep(<PyObject*> globals_, <PyObject*> name, &site.globals_key)
     else:
-        return  # nothing that can be compared: the careful way each time
+        return  # such a name cannot be compared by identity: each call takes the careful way
     if before != NULL:
         Py_DecRef(before)
 
 
-cdef bint is_new_child = False       # from `begin_child` to its hook, which has then less to do
+cdef bint is_new_child = False       # True in a forked child from `begin_child` until Python's hook has run

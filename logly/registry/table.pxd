@@ -1,8 +1,8 @@
 """A hash table from two words to a pointer: lock-free to read, written by one thread at a time.
 
-Open addressing with linear probing and Fibonacci hashing (Knuth, TAOCP 6.4). Entries are never removed
-and a grown table leaves its predecessor allocated, because a reader may still be in it: the total is bounded by
-the caller, who stops inserting.
+Open addressing with linear probing and Fibonacci hashing (Knuth, TAOCP 6.4). Entries are never removed. A table
+that grows leaves its predecessor allocated, because a reader may still be in it. The code that inserts bounds the
+total: it stops inserting.
 """
 
 from libc.stdint cimport uint64_t
@@ -12,7 +12,7 @@ from logly.system.assertions cimport assert_that
 from logly.system.atomic cimport load_acquire, load_pointer, store_pointer, store_release
 
 cdef struct Slot:
-    uint64_t key           # 0: empty. Published after the rest of the slot
+    uint64_t key           # 0: empty. Published after the other two
     uint64_t extra
     void* value
 
@@ -21,7 +21,7 @@ cdef struct Slots:
     uint64_t mask
     int shift
     Slot* slot
-    Slots* before          # the smaller ones that it replaced: somebody may still read there, so they stay
+    Slots* before          # the smaller array that this one replaced; it stays, because a reader may still be in it
 
 
 cdef struct Table:
@@ -40,7 +40,7 @@ cdef inline void* table_find(Table* table, uint64_t key, uint64_t extra) noexcep
         return NULL
     i = slot_index(slots, key, extra)
     while True:
-        # Acquire: pairs with the release in slots_put, so that `extra` and `value` are there.
+        # Acquire: pairs with the release in slots_put, so that `extra` and `value` are visible.
         found = load_acquire(&slots.slot[i].key)
         if found == key and slots.slot[i].extra == extra:
             return slots.slot[i].value
@@ -69,12 +69,13 @@ cdef inline void slots_put(Slots* slots, uint64_t key, uint64_t extra, void* val
     store_release(&slots.slot[i].key, key)
 
 
-# False when there is no memory. The caller has looked the key up and holds the writers' lock (or the GIL).
+# Returns False when there is no memory. The caller has made sure that the key is not in the table, and holds the writers'
+# lock (or the GIL).
 cdef inline bint table_insert(Table* table, uint64_t key, uint64_t extra, void* value) noexcept nogil:
     cdef Slots* old = table.slots
     cdef Slots* slots = old
     cdef uint64_t i
-    # At most half full: a probe for something that is not there ends soon.
+    # The table is at most half full, so that a search for a missing key ends soon.
     if old == NULL or 2 * (table.count + 1) > old.mask + 1:
         slots = slots_new(8 if old == NULL else 64 - old.shift + 1)
         if slots == NULL:

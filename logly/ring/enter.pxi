@@ -1,4 +1,4 @@
-# Which ring the calling thread writes to: entered before a record, left after it.
+# Which ring the calling thread writes to. A caller enters the ring before it writes a record and leaves it afterwards.
 
 from logly.ring.gate cimport Intake
 from logly.ring.leases cimport FREE_THREADED, latest_ring
@@ -7,9 +7,9 @@ from logly.system.atomic cimport fetch_add, fetch_sub, load_pointer, load_relaxe
 from logly.system.lock cimport lock_await, lock_release, lock_spin, lock_try
 
 
-# The ring that the calling thread writes to; it is this thread's alone until `leave_ring`. With a GIL there is one, and whoever
-# holds the GIL has it. Without one every thread has a ring of its own (NULL: not yet, which is seen to off the hot path); but
-# a spool holds one ring for all threads, who take turns.
+# Returns the ring that the calling thread writes to. No other thread writes to it until `leave_ring`. With a GIL there is one
+# ring, and the thread that holds the GIL has it. Without a GIL every thread has a ring of its own, which the careful way makes
+# when this returns NULL. A spool holds one ring for all threads, which take turns under the ring's lock.
 cdef inline Ring* enter_ring(Intake* intake) noexcept:
     cdef Ring* ring
     if not FREE_THREADED:
@@ -29,7 +29,8 @@ cdef inline Ring* enter_shared_ring(Intake* intake) noexcept:
     return ring
 
 
-# Never taken while detached: a thread that does not come back, because the interpreter ends, would keep it.
+# The lock is never taken while the thread is detached: a thread that cannot attach again, because the interpreter ends, would
+# keep it for ever.
 cdef void take_ring_lock(Intake* intake) noexcept:
     if lock_spin(&intake.ring_lock):
         return

@@ -1,4 +1,4 @@
-# Who forks, and who must wait for that: the list of forks, and the sections in which no other thread may fork.
+# The list of threads that are forking, and the sections in which no other thread may fork.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -13,7 +13,7 @@ from logly.system.event cimport wait_ns
 from logly.system.lock cimport Lock, lock_init, lock_release, lock_take
 
 cdef enum:
-    # How long Python work on other threads waits for a fork to be over.
+    # How long Python work on other threads waits for a fork to end.
     WORK_PATIENCE_NS = 200000000
     # Longer than it takes to open or close a spool.
     SECTION_NS = 5000000000
@@ -21,32 +21,32 @@ cdef enum:
 
 cdef struct Forked:
     PyObject* core
-    bint is_stuck                    # its flusher did not come to rest
-    bint is_quiet                    # it is at rest, and its lock is this thread's
+    bint is_stuck                    # its flusher did not reach the gap between two passes in time
+    bint is_quiet                    # its flusher is between two passes, and this thread holds the engine's lock
     uint32_t post
 
 
-# One thread's fork, from its first hook to its last one.
+# A fork by one thread, from its first hook to its last one.
 cdef struct Fork:
     uint64_t thread
     int depth                        # a signal handler can fork between the hooks of another fork
-    PyObject* cores                  # list that keeps what `forked` names: all that were there when it began
+    PyObject* cores                  # list of all cores when the fork began; it keeps alive those in `forked`
     Forked* forked
     uint32_t count
-    bint is_of_side_thread           # not of the process's main thread
-    bint has_begun                   # this is the child, `begin_child` has reset its engines, and its hook has not run yet
+    bint is_of_side_thread           # the forking thread is not the process's main thread
+    bint has_begun                   # in the child: `begin_child` has reset its engines, and Python's hook has not run yet
     Fork* next
 
 
-cdef bint fork_hook_has_run = True          # that hook has run
-cdef bint is_of_side_thread = False  # this process has been forked by a thread that was not the main one, or is a child of such
+cdef bint fork_hook_has_run = True   # False in a child until Python's hook has run
+cdef bint is_of_side_thread = False  # this process, or one of its ancestors, was forked by a thread that was not the main one
 cdef Fork* forks = NULL
-cdef Lock forks_lock                 # of that list; held over fork() itself by the thread that has an entry
+cdef Lock forks_lock                 # protects the list; the forking thread holds it during fork() itself
 cdef uint64_t forks_holder = 0
 lock_init(&forks_lock)
 
 
-# ---- the list of forks. Its lock is held for some instructions, or over a fork().
+# ---- the list of forks. Its lock is held for some instructions, or during a fork().
 
 cdef Fork* fork_of(uint64_t thread) noexcept nogil:
     cdef Fork* fork = forks
@@ -66,7 +66,7 @@ cdef Fork* own_fork() noexcept:
 
 
 cdef bint somebody_forks() noexcept:
-    """Another thread does."""
+    """Is another thread forking?"""
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef bint found
     if load_pointer(&forks) == NULL:
@@ -99,16 +99,17 @@ cdef void end_fork(Fork* fork) noexcept:
     free(fork)
 
 
-# A thread opens or closes a spool: what a child would inherit of it is in no list for some moments.
+# Number of threads that are opening or closing a spool. During such a section, no list yet names what a forked child would
+# inherit of that spool.
 cdef uint64_t sections = 0
-cdef uint64_t sections_until_ns = 0  # so that one whose end a Ctrl-C has prevented does not count for long
+cdef uint64_t sections_until_ns = 0  # time limit, in case a Ctrl-C prevented the end of a section
 
 
 cdef void begin_section() noexcept:
     await_forks()
     fetch_add(&sections, 1)
     store_relaxed(&sections_until_ns, <uint64_t> (clock_monotonic_ns() + SECTION_NS))
-    if somebody_forks():  # it began in between, and may not have seen this one
+    if somebody_forks():  # the fork began in between and may not have seen this section
         fetch_sub(&sections, 1)
         await_forks()
         fetch_add(&sections, 1)
@@ -119,12 +120,12 @@ cdef void end_section() noexcept:
 
 
 cdef class SpoolSection:
-    """A context in which no other thread forks (but for one that has waited long)."""
+    """A context in which no other thread forks. (One that has waited up to its time limit forks all the same.)"""
 
     def __enter__(self):
         begin_section()
 
-    # No `*_`, for which a tuple would have to be made.
+    # Three named arguments, not `*_`, for which a tuple would have to be made.
     def __exit__(self, kind, error, trace):
         end_section()
 
@@ -140,7 +141,7 @@ cdef void await_sections(int64_t deadline) noexcept:
 
 
 cdef void await_forks() noexcept:
-    """For who is about to do such work: until no other thread forks."""
+    """Called before Python work of a sink or a spool: waits until no other thread forks, for WORK_PATIENCE_NS at most."""
     cdef int64_t deadline
     if load_pointer(&forks) == NULL:
         return

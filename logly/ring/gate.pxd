@@ -1,7 +1,7 @@
 """What a log call may read and wake: the gate of its logger's name, and behind it the intake of the engine.
 
-A call reads the threshold of its gate; mostly that is all. One that goes on finds the ring to write to in the intake, and what
-records must hold, and wakes the flusher where that is due. It sees nothing else of an engine.
+A call reads the threshold of its gate, and most calls that are switched off end there. A call that goes on finds the ring and
+what records must contain in the intake, and wakes the flusher when that is due. The caller sees nothing else of an engine.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -16,40 +16,40 @@ cdef enum Need:                # what producers must put into records
     NEED_THREAD = 2
     NEED_THREAD_NAME = 4
     NEED_CONTEXT = 8
-    NEED_CARE = 16             # a sink's Python code runs: mark the records that come from it
+    NEED_CARE = 16             # Python code of a sink is running: mark the records that it logs
 
 cdef enum Post:                # what producers must do after a commit
     POST_START = 1             # no flusher is running yet
-    POST_SYNC = 2              # a synchronous sink is there
-    POST_DRAIN = 4             # no flusher any more: the caller does its work
+    POST_SYNC = 2              # there is a synchronous sink
+    POST_DRAIN = 4             # the flusher has ended: the caller does its work
     POST_WAKE = 8              # flush interval 0: the flusher is to write at once
 
 
-cdef struct Traffic:           # written by callers and the flusher, in each other's sight; made new in a forked child
+cdef struct Traffic:           # written by callers and by the flusher, read by both; made new in a forked child
     uint32_t asleep            # the flusher is, or is about to be
     uint32_t wake_wanted
     uint64_t waiters           # callers that wait for room
     uint64_t dropped           # records refused because the ring was full
     Event wake                 # the flusher sleeps here
-    Event space                # callers that wait for room, here
+    Event space                # callers that wait for room sleep here
 
 
 cdef struct Intake:            # one per engine
     int32_t flush_level        # a record at or above it wakes the flusher at once
     uint32_t needs             # of `Need`
     uint32_t post              # of `Post`
-    uint32_t drops             # overflow="drop"
-    Ring* ring                 # the one that callers write to; free-threaded builds: a spool's, shared, or NULL
+    uint32_t drops             # 1 with overflow="drop"
+    Ring* ring                 # the ring that callers write to; free-threaded builds: the spool's, or NULL
     Lock ring_lock             # free-threaded builds: held by the caller that writes to `ring`
-    uint32_t shares            # and `ring` is in use, or about to be: no thread makes a ring of its own
+    uint32_t shares            # free-threaded builds: all threads use `ring`, or soon will; none makes its own ring
     uint64_t id                # free-threaded builds: see ring/leases.pxd
-    uint64_t generation        # rings of an older one are given up
+    uint64_t generation        # threads give up their rings of older generations
     uint64_t ring_capacity
-    uint64_t heap_limit        # bytes of records in heap blocks that may wait
+    uint64_t heap_limit        # most bytes of records in heap blocks that may wait for the flusher
     uint64_t max_message_bytes
     int64_t stall_ns           # how long a sink in trouble may hold callers up
-    uint64_t process           # its number: what a record from another one differs in
-    char apart[128]            # the traffic must not take the settings' cache lines along
+    uint64_t process           # the process's id; records of other processes carry their own
+    char apart[128]            # keeps the traffic off the cache lines of the settings
     Traffic traffic
 
 
@@ -61,7 +61,7 @@ cdef struct Gate:              # one per name of a logger
 # Store, fence, load: the flusher stores `asleep`, fences and loads `wake_wanted`, so one of the two sees the other
 # (Dekker). Only urgent records and a ring past its half pay for the fence.
 cdef inline void intake_wake(Intake* intake) noexcept nogil:
-    # Release: who sees it sees the record that was committed before.
+    # Release: a thread that sees `wake_wanted` also sees the record that was committed before.
     store_release32(&intake.traffic.wake_wanted, 1)
     fence_full()
     if load_relaxed32(&intake.traffic.asleep):

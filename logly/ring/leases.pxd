@@ -1,15 +1,16 @@
 """Which ring a thread writes to.
 
-With a GIL there is one ring: `engine.intake.ring`, whose producer is whoever holds the GIL. Without one (free-threaded CPython,
-`FREE_THREADED`) every thread has a ring of its own for every engine, made at its first record and found through a
-thread-local word. `FREE_THREADED` is a constant of the C compiler, so each build has only its own branch.
+With a GIL there is one ring, `engine.intake.ring`, and its producer is the thread that holds the GIL. Without a GIL
+(free-threaded CPython, `FREE_THREADED`) every thread has a ring of its own for every engine. The thread makes it at its first
+record and finds it through a thread-local word. `FREE_THREADED` is a constant for the C compiler, so each build contains only
+its own branch.
 
-A ring of a thread is shared by two that may end in either order, the thread and the engine. Neither may touch what the
-other has freed, so both hold a lease, a word that the last of them frees. A thread that ends says so there; its ring is
-then taken over by the next new thread, or freed by the consumer once it is empty.
+The thread and the engine share the ring and may end in either order. Neither may touch what the other has freed. So both
+refer to a lease, which the last of them frees. A thread that ends marks the lease. The next new thread then takes over its ring,
+or the consumer frees the ring once it is empty.
 
-`generation` names one ring size of one engine and is never used again, so a thread cannot mistake a new engine at an old
-address for the one it knew.
+`generation` identifies one ring size of one engine. Its number is never used again, so a thread cannot mistake a new engine at
+an old address for the engine that it knew.
 """
 
 from libc.stdint cimport uint64_t
@@ -28,14 +29,14 @@ cdef extern from * nogil:
 
     struct LoglyLease {
         std::atomic<uint32_t> owners{2};       // the thread and the engine
-        std::atomic<uint32_t> thread_left{0};  // no record will be written under this lease any more
+        std::atomic<uint32_t> thread_left{0};  // the thread writes no more records to the ring
         std::atomic<uint32_t> engine_left{0};  // the ring is gone
     };
 
     static inline void logly_lease_drop(LoglyLease* lease) {
         if (lease->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete lease;
     }
-    // Release: who takes the ring over sees everything that the thread wrote to it.
+    // Release: the thread that takes over the ring sees everything that this one wrote to it.
     static inline void logly_lease_end_thread(LoglyLease* lease) {
         lease->thread_left.store(1, std::memory_order_release);
         logly_lease_drop(lease);
@@ -51,7 +52,7 @@ cdef extern from * nogil:
         LoglyLease* lease;
     };
 
-    // The ring of the last engine that the thread wrote to: a plain word, so that reading it needs no guard.
+    // The ring of the engine that the thread wrote to last. It has a trivial type, so that reading it needs no guard.
     struct LoglyLatest { uint64_t generation; void* ring; };
     static thread_local LoglyLatest logly_latest = {0, nullptr};
 
@@ -77,7 +78,7 @@ cdef extern from * nogil:
         return nullptr;
     }
 
-    // Gives up the rings of engines that are gone, and this engine's of an older generation.
+    // Gives up the rings of engines that are gone, and the rings of this engine that have an older generation.
     static inline void logly_prune_rings(uint64_t engine) {
         auto& rings = logly_own_rings.rings;
         logly_latest = {0, nullptr};
@@ -90,7 +91,7 @@ cdef extern from * nogil:
         }
     }
 
-    // A lease of this thread on a ring, or NULL without memory.
+    // Makes a lease of this thread on a ring. Returns NULL when there is no memory.
     static inline void* logly_lease_new(uint64_t engine, uint64_t generation, void* ring) {
         LoglyLease* lease = new (std::nothrow) LoglyLease;
         if (lease == nullptr) return nullptr;
@@ -113,7 +114,7 @@ cdef extern from * nogil:
         return static_cast<LoglyLease*>(lease)->thread_left.load(std::memory_order_acquire) != 0;
     }
     static inline void logly_lease_end_engine(void* lease) { logly_lease_end_engine(static_cast<LoglyLease*>(lease)); }
-    // On behalf of a thread that a fork did not take along.
+    // Called in a forked child for a thread that does not exist there.
     static inline void logly_lease_end_thread(void* lease) { logly_lease_end_thread(static_cast<LoglyLease*>(lease)); }
     #else
     #define LOGLY_FREE_THREADED 0
@@ -128,7 +129,7 @@ cdef extern from * nogil:
     #endif
 
     static std::atomic<uint64_t> logly_last_id{0};
-    // A number for an engine or a generation: never 0, never the same twice.
+    // Returns a number for an engine or a generation: never 0, never the same twice.
     static inline uint64_t logly_new_id() { return logly_last_id.fetch_add(1) + 1; }
     #endif
     """

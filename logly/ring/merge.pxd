@@ -1,13 +1,13 @@
 """Records of several rings in the order of their time stamps.
 
-A binary heap of the rings by the stamp of their first record (Knuth, TAOCP 5.4.1). Threads log in bursts, so the ring on top
-usually stays there, and the next record costs two comparisons however many rings there are.
+The rings are in a binary heap, ordered by the stamp of their first record (Knuth, TAOCP 5.4.1). Threads log in bursts, so the
+ring on top usually stays there, and the next record costs two comparisons, however many rings there are.
 
-Right order needs to know that nothing earlier is still to come. A producer takes its stamp first and commits some
-ten nanoseconds later, or, when the system takes its processor away in between, many milliseconds later. So it says beforehand
-that it is about to stamp (`ring.in_flight`: the stamp of its record before), and takes that back after the commit. A
-merge takes records up to its `horizon`: no later than the stamps in flight, and a grace period before the present,
-which is longer than any processor keeps that announcement in its store buffer.
+The merge may take a record only when no earlier one can still come. A producer takes its stamp first and commits some ten
+nanoseconds later, or many milliseconds later when the system takes its processor away in between. So before it takes the stamp
+it announces that (`ring.in_flight`: the stamp of its previous record), and it withdraws the announcement after the commit. A
+merge takes records up to its `horizon`, which is not later than any announced stamp and lies a grace period before the present.
+The grace period is longer than any processor keeps the announcement in its store buffer.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -21,7 +21,7 @@ from logly.system.clock cimport clock_ticks
 
 cdef enum:
     GRACE_TICKS = 1 << 16      # 20 us of a 3 GHz counter, 65 us of a clock in nanoseconds
-    IN_FLIGHT_LOOKS = 200      # a record that is being copied is ready before so many looks
+    IN_FLIGHT_LOOKS = 200      # a record that is being copied is committed before it has been looked at so often
     STEP_TICKS = 1 << 28       # longer than a pass
 
 
@@ -35,8 +35,8 @@ cdef struct Merge:
     uint32_t count
     uint32_t capacity
     uint64_t horizon       # records up to here may be taken
-    uint64_t future        # and from here on: they are from before the clock was set back
-    uint64_t latest        # reading of the clock
+    uint64_t future        # records from here on, too: they were made before the clock was set back
+    uint64_t latest        # highest reading of the clock so far
 
 
 cdef inline const RecordHeader* record_proper(const char* record) noexcept nogil:
@@ -83,8 +83,8 @@ cdef inline char* merge_front(const Merge* merge, Ring* ring, uint64_t* ticks) n
     return record if ticks[0] <= merge.horizon or ticks[0] >= merge.future else NULL
 
 
-# False when there is no memory for the heap. The rings are looked at in two rounds: what is committed after a ring was found
-# not to be in flight has a stamp beyond the horizon.
+# Starts a merge. Returns False when there is no memory for the heap. The rings are read in two rounds, because a record that
+# is committed after its ring was found not to be in flight has a stamp beyond the horizon.
 cdef inline bint merge_begin(Merge* merge, Ring* rings) noexcept nogil:
     cdef Ring* ring = rings
     cdef MergeEntry* grown
@@ -92,7 +92,7 @@ cdef inline bint merge_begin(Merge* merge, Ring* rings) noexcept nogil:
     cdef uint64_t now = clock_ticks()
     cdef uint32_t count = 0
     merge.horizon = now - GRACE_TICKS
-    # Set back, or restarted when the machine slept: stamps from before are not waited for.
+    # The clock was set back, or restarted when the machine slept: the merge does not wait for stamps from before that.
     merge.future = now + STEP_TICKS if now < merge.latest else <uint64_t> -1
     if now > merge.latest:
         merge.latest = now
@@ -127,7 +127,8 @@ cdef inline void merge_fill(Merge* merge, Ring* ring) noexcept nogil:
         merge_sift_down(merge, merge.count // 2 - 1 - i)
 
 
-# The ring with the earliest record; NULL when there is none up to the horizon. The caller consumes that record, or stops.
+# Returns the ring with the earliest record, or NULL when no record is up to the horizon. The caller consumes that record or
+# ends the merge.
 cdef inline Ring* merge_next(Merge* merge, char** found) noexcept nogil:
     cdef Ring* ring
     cdef char* record

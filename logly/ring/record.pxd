@@ -2,9 +2,9 @@
 
     RecordHeader | process? | time? | thread id? | thread name? | inline site? | message or arguments | fields | exception?
 
-Everything is packed (values are read and written with memcpy); `RecordHeader.size` is rounded up to 8.
-A value is one tag byte and its payload; a text is its code units exactly as CPython stores them, so that
-the producer copies and never transcodes. A field is a text value (the key) and a value.
+Everything is packed, so values are read and written with memcpy. `RecordHeader.size` is rounded up to 8.
+A value is one tag byte and its payload. The payload of a text is its code units exactly as CPython stores
+them, so the producer copies and never transcodes. A field is a text value (the key) and a value.
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
@@ -14,7 +14,7 @@ from logly.system.assertions cimport assert_that
 
 cdef enum:
     MAX_FIELD_BYTES = 1 << 26      # of all the fields of one call, bind or context
-    MAX_RECORD_BYTES = 0x7FFFFFFF  # its size is told in 32 bits
+    MAX_RECORD_BYTES = 0x7FFFFFFF  # the size field has 32 bits
 
 cdef enum ValueTag:
     TAG_NONE = 0
@@ -23,12 +23,12 @@ cdef enum ValueTag:
     TAG_INT          # int64
     TAG_UINT         # uint64: an int from 2**63 on
     TAG_FLOAT        # double
-    TAG_UTF8         # uint32 count of bytes, then they: ASCII or UTF-8
-    TAG_LATIN1       # uint32 count of code units, then they
+    TAG_UTF8         # uint32 count, then so many bytes: ASCII or UTF-8
+    TAG_LATIN1       # uint32 count, then so many code units
     TAG_UCS2
     TAG_UCS4
-    TAG_BYTES        # uint32 count, then they
-    TAG_NUMBER       # uint32 count, then the digits of an int that no machine word holds
+    TAG_BYTES        # uint32 count, then so many bytes
+    TAG_NUMBER       # uint32 count, then the digits of an int that does not fit 64 bits
     TAG_JSON         # uint32 count, then JSON text (a nested list or dict, rendered by the caller)
 
 cdef enum RecordFlag:
@@ -36,17 +36,17 @@ cdef enum RecordFlag:
     HAS_THREAD_NAME = 2
     HAS_SITE = 4           # the site is written in the record: module, function, path, line
     HAS_EXCEPTION = 8      # type, message, traceback text
-    MAY_REPEAT = 16        # a field may stand in several of context, bind and call: the last one counts
+    MAY_REPEAT = 16        # context, bind and call may have fields of the same name: the last one counts
     IS_INSIDE = 64         # logged by Python code that the flusher called: a sink's function or filter, or on_error
     IS_ECHO = 128          # logged by the write method of a sink's stream
-    IS_NOTICE = 32         # logly's own ("N records dropped"): not in the books
+    IS_NOTICE = 32         # logly's own record ("N records dropped"): stats() does not count it
     HAS_PROCESS = 256      # the record was made in another process than the one that logs it
     HAS_TIME = 512         # the record has a time of its own, which is shown in place of that of the call
     KNOWN_FLAGS = 1023     # all of them
 
 
-# 32 bytes. `ticks` is the time of the call: it orders records, and rotation goes by it. What is shown is another time
-# where the record has one of its own (HAS_TIME).
+# 32 bytes. `ticks` is the time of the call: it orders records and decides rotation. A record with a time of its own
+# (HAS_TIME) shows that time instead.
 cdef struct RecordHeader:
     uint32_t size          # RecordPrefix begins here
     uint8_t kind
@@ -63,11 +63,10 @@ cdef struct RecordHeader:
 
 
 cdef enum:
-    # The number of a pair of (logger name, set of sinks). There is one pair per engine today: its name and all of its sinks.
-    # When there are more, each gets a number, and a program may make any number of them (a logger per tenant). The pairs
-    # that come after the 65,535 others share one number that is kept for them, with a flag that says that the record
-    # carries its name itself, as HAS_SITE does for call sites. The consumer then finds the set of sinks by that name: this
-    # is slower, and as correct.
+    # `origin` is the number of a pair (logger name, set of sinks). Today an engine has one pair: its name and all of its
+    # sinks. When there are more, each pair gets a number. A program may make any number of pairs (a logger per tenant), so
+    # the pairs after the first 65,535 share one reserved number, and a flag says that the record itself carries the name,
+    # as HAS_SITE does for call sites. The consumer then finds the set of sinks by that name, which is slower but correct.
     ONLY_ORIGIN = 0
 
 
@@ -87,7 +86,7 @@ cdef struct RecordHeap:
     uint16_t flags
     char* block
     uint64_t block_size
-    uint64_t blob          # where in the spool's file a copy of the block is, or 0
+    uint64_t blob          # position of a copy of the block in the spool's file, or 0
 
 
 # A value read from a record; `data` points into the record and may be unaligned.
@@ -180,7 +179,7 @@ cdef inline const char* get_value(const char* at, Value* value) noexcept nogil:
 
 
 cdef inline bint same_text(const Value* a, const Value* b) noexcept nogil:
-    # CPython stores equal strings alike (the narrowest kind), but ASCII may come tagged either way.
+    # CPython stores equal strings alike (in the narrowest kind), but ASCII text may be tagged as UTF-8 or as Latin-1.
     return (
         a.count == b.count
         and unit_size(a.tag) == unit_size(b.tag)
@@ -210,7 +209,7 @@ cdef struct FieldIndex:
     const RecordHeader* of # the record; NULL: none
     uint32_t lookups       # by name, in this record
     bint is_made
-    uint32_t replaced      # fields whose name a later one has
+    uint32_t replaced      # number of fields that a later field of the same name replaces
     uint32_t mask          # of the slots in use
     uint32_t capacity      # of `entry`; there are twice as many slots
     NameEntry* entry       # one for each field, in their order
@@ -231,7 +230,7 @@ cdef struct RecordView:
     const char* body       # the message value, or the first argument
     const char* fields
     const char* exception
-    FieldIndex* index      # whoever renders has one, which is used again for the next record; or NULL
+    FieldIndex* index      # the renderer's, which it uses again for the next record; or NULL
 
 
 cdef inline const char* skip_values(const char* at, uint32_t count) noexcept nogil:

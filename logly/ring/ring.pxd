@@ -2,10 +2,10 @@
 
 A single-producer single-consumer queue of variable-size records over a power-of-two byte array
 (Lamport 1977; the cached copies of the other side's position are Giacomoni's FastForward / Rigtorp's
-SPSCQueue). Positions are 64-bit and only ever grow; offset = position & mask. A record starts on
-8 bytes and never wraps: what is left of a lap is filled with a padding record.
+SPSCQueue). Positions have 64 bits and only ever grow; offset = position & mask. A record starts at a
+multiple of 8 bytes and never wraps around: a padding record fills the rest of a lap (one round of the array).
 
-The two published positions lie in a block of their own (`RingPositions`), because it may belong to
+The two published positions lie in a block of their own (`RingPositions`), because that block may belong to
 a memory-mapped file (the spool).
 """
 
@@ -56,25 +56,25 @@ cdef struct Ring:
     RingPositions* positions
     uint64_t committed     # records ever committed
     uint64_t heap_bytes_in # bytes of heap blocks ever handed over
-    uint64_t wake_at       # position from which a producer looks again whether the flusher must be woken
+    uint64_t wake_at       # position from which a producer checks again whether the flusher must be woken
     uint64_t high_water    # most bytes ever seen in use by the producer
     uint64_t stalled_tail  # where the consumer was stuck when a producer gave up waiting; NOT_STALLED
-    uint64_t last_ticks    # free-threaded builds: stamp of the record before
-    uint64_t in_flight     # and that stamp while a record is being written, else NOT_IN_FLIGHT: see ring/merge.pxd
+    uint64_t last_ticks    # free-threaded builds: stamp of the previous record
+    uint64_t in_flight     # the same stamp while a record is being written, else NOT_IN_FLIGHT: see ring/merge.pxd
     char apart[128]
     # the consumer's lines
     uint64_t tail
     uint64_t cached_head
     uint64_t heap_bytes_out
-    uint32_t retired       # no producer writes to it any more: free it when it is empty
+    uint32_t retired       # no producer writes to the ring any more: free it when it is empty
     void* lease            # free-threaded builds: the producing thread's, see ring/leases.pxd
     Ring* next
-    void* block            # what to free
-    void* spool            # Spool* whose file it lies in, or NULL
+    void* block            # the allocation that this struct lies in
+    void* spool            # the Spool* whose file has the data, or NULL
     bint owns_data
 
 
-# A ring over memory that belongs to someone else (a mapped file), at the positions found there.
+# Makes a ring over memory that it does not own (a mapped file), at the positions found there.
 cdef inline Ring* ring_attach(char* data, RingPositions* positions, uint64_t capacity) noexcept nogil:
     cdef char* block = <char*> malloc(sizeof(Ring) + RING_ALIGN)
     cdef Ring* ring
@@ -98,8 +98,8 @@ cdef inline Ring* ring_attach(char* data, RingPositions* positions, uint64_t cap
     return ring
 
 
-# `start` is the first position: tests use one that overflows soon. The data is touched here, so that
-# no log call meets a page fault.
+# `start` is the first position; tests use one that overflows soon. All data is written here, so that
+# no log call causes a page fault.
 cdef inline Ring* ring_new(uint64_t capacity, uint64_t start) noexcept nogil:
     cdef char* block = <char*> malloc(capacity + sizeof(RingPositions) + RING_ALIGN)
     cdef char* base
@@ -116,7 +116,7 @@ cdef inline Ring* ring_new(uint64_t capacity, uint64_t start) noexcept nogil:
     if ring == NULL:
         free(block)
         return NULL
-    # Aligned down from `positions`, the block is found again when the ring is freed.
+    # The allocated block is remembered in the padding of `positions`, for ring_free.
     ring.owns_data = True
     (<void**> positions.apart2)[0] = block
     return ring
@@ -129,14 +129,14 @@ cdef inline void ring_free(Ring* ring) noexcept nogil:
 
 
 cdef inline uint64_t ring_max_inline(const Ring* ring) noexcept nogil:
-    # At most half would do for progress (padding < size, so padding + size < capacity when it is empty);
-    # a quarter keeps one large record from stalling the small ones.
+    # Half of the ring would be enough for progress (padding < size, so padding + size < capacity in an empty ring).
+    # A quarter keeps one large record from delaying the small ones.
     return ring.capacity >> 2
 
 
 # ---- producer
 
-# Where the next record may be written, and how many contiguous bytes are free there.
+# Returns where the next record may be written. Stores at `room` how many contiguous bytes are free there.
 cdef inline char* ring_window(Ring* ring, uint64_t* room) noexcept nogil:
     cdef uint64_t offset = ring.head & ring.mask
     cdef uint64_t lap_left = ring.capacity - offset
@@ -153,7 +153,7 @@ cdef inline void ring_reload_tail(Ring* ring) noexcept nogil:
         store_relaxed(&ring.high_water, used)
 
 
-# Room for `size` contiguous bytes, padding out the lap when needed; NULL when the ring is too full.
+# Returns room for `size` contiguous bytes, after padding to the end of the lap when needed; NULL when the ring is too full.
 cdef inline char* ring_reserve(Ring* ring, uint64_t size) noexcept nogil:
     cdef uint64_t offset = ring.head & ring.mask
     cdef uint64_t lap_left = ring.capacity - offset
@@ -167,40 +167,40 @@ cdef inline char* ring_reserve(Ring* ring, uint64_t size) noexcept nogil:
         padding = <RecordPrefix*> (ring.data + offset)
         padding.size = <uint32_t> lap_left
         padding.kind = RECORD_PADDING
-        # Not published: it becomes visible with the record that follows it.
+        # The padding is not published yet: it becomes visible with the record that follows.
         ring.head += lap_left
         offset = 0
     return ring.data + offset
 
 
-# Before the stamp of a record is taken, where several producers' records are merged by their stamps. The consumer may see it
-# a little late: ring/merge.pxd allows for that.
+# Called before a producer takes the stamp of a record, where records of several producers are merged by their stamps. The
+# consumer may see this a little late: ring/merge.pxd allows for that.
 cdef inline void ring_begin(Ring* ring) noexcept nogil:
-    # Release: who sees it sees the records before, too.
+    # Release: a consumer that sees this sees the earlier records, too.
     store_release(&ring.in_flight, ring.last_ticks)
     fence_compiler()
 
 
 cdef inline void ring_end(Ring* ring) noexcept nogil:
-    # Release: whoever does not see a record in flight any more sees it committed.
+    # Release: a consumer that no longer sees the record in flight sees it committed.
     store_release(&ring.in_flight, NOT_IN_FLIGHT)
 
 
 cdef inline void ring_commit(Ring* ring, uint64_t size) noexcept nogil:
-    # A record starts on 8 bytes, does not wrap, and lies in what the consumer has released.
+    # A record starts at a multiple of 8, does not wrap around, and lies in what the consumer has released.
     assert_that(size >= PREFIX_SIZE)
     assert_that(size % 8 == 0)
     assert_that((ring.head & ring.mask) + size <= ring.capacity)
     assert_that(ring.head + size - load_acquire(&ring.positions.tail) <= ring.capacity)
     ring.head += size
     store_relaxed(&ring.committed, ring.committed + 1)
-    # Release: whoever sees the new head sees the record's bytes.
+    # Release: a consumer that sees the new head sees the record's bytes.
     store_release(&ring.positions.head, ring.head)
 
 
 # ---- consumer
 
-# The earliest record not consumed yet, or NULL. Padding is passed over.
+# Returns the earliest record that is not consumed yet, or NULL. Padding is skipped.
 cdef inline char* ring_peek(Ring* ring) noexcept nogil:
     cdef RecordPrefix* prefix
     while True:
