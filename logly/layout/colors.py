@@ -1,4 +1,4 @@
-"""Colours: from names or codes to the escape sequence before a text, and whether a sink uses them at all.
+"""Colours: the escape sequence for a name or code, and whether a sink uses colours at all.
 
 An SGR sequence ("select graphic rendition", ECMA-48 8.3.117) is ``ESC [ codes m``.
 """
@@ -62,15 +62,15 @@ def parse_color(text: str, *, field: "str | None" = None) -> str:
             raise error
     if background:
         raise invalid(field, text, _EXPECTED)
-    # styles first: some terminals start "bold" afresh after a colour
+    # Styles come first, because some terminals reset the colour at "bold".
     codes = [code for code in sorted(codes, key=lambda code: code >= 30) if code != COLORS["default"]]
     return f"\x1b[{';'.join(map(str, codes))}m" if codes else ""
 
 
 def _raw_codes(text: str) -> "str | None":
-    """Return the codes of `text` where it is codes or whole SGR sequences, else None.
+    """Return the codes of `text` where it consists of codes or of whole SGR sequences, else None.
 
-    Anything but digits and separators is refused, so that a configured colour cannot bring in other escapes.
+    Anything but digits and separators is refused, so that a configured colour cannot smuggle in other escapes.
     """
     if text.startswith("\x1b["):
         if not text.endswith("m"):
@@ -88,9 +88,9 @@ def use_color(
 ) -> bool:
     """Return whether a sink writes colours.
 
-    The first rule that says something wins: the sink's own `setting`; never in files; ``NO_COLOR`` set and
-    not empty: no; ``FORCE_COLOR`` set and not empty: yes, or no where it is ``"0"``; ``TERM=dumb``: no; else
-    only on a terminal. (https://no-color.org, https://force-color.org)
+    The first rule that applies decides: the sink's own `setting`; never in files; ``NO_COLOR`` set and not
+    empty: no; ``FORCE_COLOR`` set and not empty: yes, or no where it is ``"0"``; ``TERM=dumb``: no; else only
+    on a terminal. (https://no-color.org, https://force-color.org)
 
     Args:
         setting: `SinkConfig.color`; None leaves it to the other rules.

@@ -1,4 +1,4 @@
-# Layouts, from what `layout_template.parse_layout` made of their text to what the flusher runs.
+# Compiles layouts: turns the pieces that `layout_template.parse_layout` returns into what the flusher runs.
 
 import sys
 
@@ -25,7 +25,7 @@ from logly.text.time_pattern cimport (
 
 ORDER = "le" if sys.byteorder == "little" else "be"
 
-# By the names that Python has for them.
+# Keyed by the names that Python code uses.
 cdef dict layout_kinds = {
     "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "pretty_json": LAYOUT_PRETTY_JSON, "logfmt": LAYOUT_LOGFMT,
 }
@@ -40,7 +40,7 @@ PIECES = tuple(map(piece_names.__getitem__, range(len(piece_names))))
 
 
 def spec_kinds(str spec not None):
-    """For which kinds of value a format specification is rendered as str.format would: bits of text/format_spec.pxd; 0: none."""
+    """The kinds of value for which a specification is rendered as by str.format: KIND_ bits of text/format_spec.pxd; 0: none."""
     cdef FormatSpec parsed
     if not parse_native_spec(spec, &parsed):
         return 0
@@ -48,11 +48,11 @@ def spec_kinds(str spec not None):
 
 
 cdef class LayoutProgram:
-    """A layout in C memory.
+    """A compiled layout in C memory.
 
     Args:
         kind: "text", "json", "pretty_json" or "logfmt".
-        pieces: what `layout_template.parse_layout` returned; empty for the others.
+        pieces: what `layout_template.parse_layout` returned; empty for the kinds other than "text".
         newlines: as `SinkConfig.newlines`.
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
     """
@@ -91,7 +91,7 @@ cdef class LayoutProgram:
             after = first
             while after < self.layout.pieces and is_of_run(&piece[after]):
                 after += 1
-            # A literal alone is kept already.
+            # A single literal needs no cache.
             if after > first + 1 or (after > first and piece[first].code != PIECE_LITERAL):
                 piece[first].kept = <RunEntry*> calloc(RUN_ENTRIES, sizeof(RunEntry))
                 if piece[first].kept == NULL:
@@ -119,7 +119,7 @@ cdef class LayoutProgram:
             piece.accepts = spec_accepts(&piece.spec)
 
     cdef build_key(self, Piece* piece, str name):
-        # As CPython stores it, which is how it stands in records.
+        # The key is encoded as CPython stores the str, because records contain it in that form.
         cdef int kind = text_kind_of(<PyObject*> name)
         cdef bytes units = name.encode(("ascii", "latin-1", f"utf-16-{ORDER}", "", f"utf-32-{ORDER}")[kind])
         piece.text = copy_text(units)

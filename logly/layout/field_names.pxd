@@ -1,12 +1,13 @@
 """The fields of a record by their names: which one a name means, and which ones a later field of the same name replaces.
 
-A record with few fields is searched from end to end. For one with many, an index is made: a hash table of the names, once
-per record, whichever sinks and placeholders ask. So the work grows with the number of fields and not with its square,
-whoever chose the names. They may come from outside, so the hash is keyed with random numbers of the process (a strongly
-universal family: Lemire and Kaser, "Strongly universal string hashing is fast", 2014).
+A record with few fields is searched from end to end. For a record with many fields, an index is made: a hash table of the
+names. It is made at most once per record, however many sinks and placeholders look names up. So the work grows with the
+number of fields and not with its square, even for names that somebody chose to collide. Names may come from outside, so the
+hash is keyed with random numbers of the process (a strongly universal family: Lemire and Kaser, "Strongly universal string
+hashing is fast", 2014).
 
-An index is the flusher's, under the engine's lock. Its memory is kept from record to record: at most 768 KiB, for the 65,535
-fields that a record may have. Where there is none to be had, records are searched from end to end.
+The flusher uses the index under the engine's lock. Its memory is reused from record to record: at most 768 KiB, for the 65,535
+fields that a record may have. When there is no memory for it, records are searched from end to end.
 """
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
@@ -19,10 +20,10 @@ from logly.ring.record cimport (
 from logly.text.buffer cimport Buffer, buffer_append, buffer_put
 
 cdef enum:
-    FEW_FIELDS = 4             # up to here, searching from end to end is the faster way
-    FEW_LOOKUPS = 3            # so many by name are searched for before an index is made for them
-    IS_REPLACED = 0x80000000   # in NameEntry.at: a later field has the name
-    PLACE_OF_NAME = 0x7FFFFFFF # a record has less than 2 GiB
+    FEW_FIELDS = 4             # up to so many fields, searching from end to end is faster
+    FEW_LOOKUPS = 3            # so many lookups search from end to end before an index is made
+    IS_REPLACED = 0x80000000   # bit of NameEntry.at: a later field has the same name
+    PLACE_OF_NAME = 0x7FFFFFFF # the other bits: the offset, because a record has less than 2 GiB
 
 cdef extern from * nogil:
     """
@@ -30,8 +31,8 @@ cdef extern from * nogil:
     #define LOGLY_NAMES
     #include <cstdint>
     #include <cstring>
-    /* Pairs of 32-bit words of a name that one round hashes, and the numbers that it takes: two for each pair, two for the
-       round before, and two for the length. */
+    /* How many pairs of 32-bit words of a name one round hashes, and how many keys the hash needs: two for each pair, two for
+       the result of the previous round, and two for the length. */
     #define LOGLY_NAME_PAIRS 16
     #define LOGLY_NAME_KEYS (2 * LOGLY_NAME_PAIRS + 4)
     static uint64_t logly_name_keys[LOGLY_NAME_KEYS];
@@ -75,7 +76,8 @@ cdef extern from * nogil:
             data += 8;
             key += 2;
         }
-        /* The last eight bytes, some of which may have been read: with the length they are the same name only once. */
+        /* The last eight bytes, some of which may have been hashed already. Together with the length they still tell names
+           apart. */
         if (key == fixed) {
             key = logly_name_keys;
             sum = fixed[0] + logly_hash_pair(sum, fixed + 2);
@@ -99,7 +101,7 @@ cdef inline void index_free(FieldIndex* index) noexcept nogil:
     memset(index, 0, sizeof(FieldIndex))
 
 
-# Room for so many names, and twice as many slots: a search ends soon.
+# Makes room for `fields` names and at least twice as many slots, so that a search ends soon.
 cdef inline bint index_reserve(FieldIndex* index, uint32_t fields) noexcept nogil:
     cdef uint32_t capacity = 128
     while capacity < fields:
@@ -116,7 +118,7 @@ cdef inline bint index_reserve(FieldIndex* index, uint32_t fields) noexcept nogi
     return True
 
 
-# The slot of a name: the one that has it, or the empty one where it belongs.
+# Returns the slot of a name: the one that has it, or the empty one where it belongs.
 cdef inline uint16_t* index_slot(
     const FieldIndex* index, const RecordView* view, const Value* name, uint32_t hashed
 ) noexcept nogil:
@@ -133,7 +135,7 @@ cdef inline uint16_t* index_slot(
     return &index.slot[at]
 
 
-# An empty index, with room for the fields of this record. False: there is no memory for it.
+# Makes the index empty, with room for the fields of this record. Returns False when there is no memory.
 cdef inline bint index_begin(FieldIndex* index, const RecordView* view) noexcept nogil:
     cdef uint32_t fields = view.header.fields
     cdef uint32_t mask = 255
@@ -147,7 +149,7 @@ cdef inline bint index_begin(FieldIndex* index, const RecordView* view) noexcept
     return True
 
 
-# Takes in the field of this number, counted from 0, whose name stands at `at`.
+# Adds field `number`, counted from 0, whose name is at `at`.
 cdef inline void index_note(
     FieldIndex* index, const RecordView* view, uint32_t number, const char* at, const Value* name
 ) noexcept nogil:
@@ -176,7 +178,7 @@ cdef inline void index_fill(FieldIndex* index, const RecordView* view) noexcept 
         index_note(index, view, number, start, &name)
 
 
-# The index is for this record from now on, made or not.
+# Assigns the index to this record, if it is not yet, and returns it. It may not be made yet.
 cdef inline FieldIndex* index_of(const RecordView* view) noexcept nogil:
     cdef FieldIndex* index = view.index
     if index.of != view.header:
@@ -186,7 +188,8 @@ cdef inline FieldIndex* index_of(const RecordView* view) noexcept nogil:
     return index
 
 
-# Many fields, and asked for often enough that the index is worth its price? Then it is made, where there is memory for it.
+# Is there an index of this record's names? It is made here when the record has many fields and names have been looked up often
+# enough, provided there is memory.
 cdef inline bint index_made(const RecordView* view) noexcept nogil:
     cdef FieldIndex* index
     if view.header.fields <= FEW_FIELDS or view.index == NULL:
@@ -212,7 +215,7 @@ cdef inline bint index_find(const RecordView* view, const Value* key, Value* fou
     return True
 
 
-# The value of the last field with this key: what the call itself said wins over bind and context.
+# Finds the value of the last field with this key, so that a field of the call wins over one of bind or context.
 cdef inline bint find_field(const RecordView* view, const Value* key, Value* found) noexcept nogil:
     cdef const char* at = view.fields
     cdef Value name, value
@@ -229,16 +232,16 @@ cdef inline bint find_field(const RecordView* view, const Value* key, Value* fou
     return there
 
 
-# ---- the fields that count, one after the other
+# ---- walking over the fields that count: those that no later field replaces
 
-# A walk makes the index on its way, and takes each name for a new one meanwhile: that is nearly always so, and the fields need
-# not be read twice. Where that turns out to be wrong at the end, what was written is taken back and the walk begins anew.
+# A walk makes the index on its way and assumes meanwhile that no name occurs twice. That is nearly always true, and then the
+# fields are read only once. If the assumption was wrong, the written text is taken back at the end and the walk begins anew.
 cdef struct FieldWalk:
-    bint takes_all
+    bint takes_all         # every field counts
     uint32_t number        # of the next field
-    const char* at         # where it stands
+    const char* at         # the next field
     size_t start           # where the text of the fields begins
-    FieldIndex* index      # that is being made, or NULL
+    FieldIndex* index      # the index that this walk is making, or NULL
 
 
 cdef inline void walk_begin(FieldWalk* walk, const RecordView* view, const Buffer* out) noexcept nogil:
@@ -270,18 +273,18 @@ cdef inline bint is_replaced(const RecordView* view, uint32_t number, const char
     return False
 
 
-# Does the field of this number count, which stands from `start` to `after`? To be asked only where not all of them do.
+# Does field `number`, which lies from `start` to `after`, count? Called only when `takes_all` is False.
 cdef inline bint walk_takes(
     FieldWalk* walk, const RecordView* view, uint32_t number, const char* start, const char* after, const Value* key
 ) noexcept nogil:
-    # Somebody may have needed the index in between, and made it.
+    # A lookup by name in between may have made the index.
     if walk.index != NULL and not walk.index.is_made:
         index_note(walk.index, view, number, start, key)
         return True
     return not is_replaced(view, number, after, key)
 
 
-# After the last field: were there some that do not count? Then the walk begins anew, and leaves them out.
+# Called after the last field. Returns True when the walk must begin anew, because it wrote fields that do not count.
 cdef inline bint walk_again(FieldWalk* walk, const RecordView* view) noexcept nogil:
     if walk.index == NULL:
         return False
@@ -290,7 +293,8 @@ cdef inline bint walk_again(FieldWalk* walk, const RecordView* view) noexcept no
     return view.index.replaced != 0
 
 
-# The next field that counts; False after the last. What is written to `out` between two calls is the field's text.
+# Reads the next field that counts; returns False after the last one. Only the text of fields may be written to `out` between
+# two calls.
 cdef inline bint walk_next(FieldWalk* walk, const RecordView* view, Buffer* out, Value* key, Value* value) noexcept nogil:
     cdef const char* begun
     while True:
@@ -319,7 +323,7 @@ cdef inline bint is_text(const char* data, uint32_t size, const char* literal, u
     return True
 
 
-# The keys that every JSON line has: a field of such a name gets underscores appended until it is free.
+# Is this one of the keys that every JSON line has? Underscores are appended to the name of such a field until it is unique.
 cdef inline bint is_reserved_key(const Value* key) noexcept nogil:
     cdef const char* data = key.data
     cdef uint32_t size = key.count
@@ -332,7 +336,7 @@ cdef inline bint is_reserved_key(const Value* key) noexcept nogil:
     )
 
 
-# Appends underscores until no other field has the name; it ends, because there are only so many fields.
+# Writes the key with underscores until no other field has the name. The loop ends, because the number of fields is finite.
 cdef inline void write_free_key(Buffer* out, const Value* key, const RecordView* view, bint quoted) noexcept nogil:
     cdef Value name, ignored
     cdef size_t start

@@ -1,4 +1,4 @@
-"""JSON and logfmt: from a record to one object, or one list of pairs, off the GIL."""
+"""Records as JSON: one object for each record, written without the GIL."""
 
 from libc.stdint cimport uint64_t, uint8_t
 

@@ -1,4 +1,4 @@
-"""Parses layout templates into pieces that the core turns into C programs: when a sink is added."""
+"""Parses layout templates into pieces, from which the core builds layouts. This happens when a sink is added."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def parse_layout(template: str, *, time: str | None = None, field: str = "format
 
     Args:
         template: the template.
-        time: pattern of a ``{time}`` that names none; None: `DEFAULT_TIME`. Checked already.
-        field: what to name in errors.
+        time: the pattern of a ``{time}`` without one, already checked; None: `DEFAULT_TIME`.
+        field: the setting to name in errors.
 
     Raises:
         ConfigError: a mistake in the template, with its position (counted from 0).
@@ -79,7 +79,7 @@ class _Mistake(Exception):
 
 
 def _end_of_placeholder(template: str, start: int) -> int:
-    """Where the placeholder's closing brace is; -1 where there is none. A time pattern may have braces in brackets."""
+    """The index of the placeholder's closing brace, or -1. A time pattern may have braces inside brackets."""
     end = template.find("}", start)
     if template.startswith("{time:", start):
         bracket = template.find("[", start)

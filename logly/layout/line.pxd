@@ -1,6 +1,6 @@
-"""What a line is made of: the layout a sink has, and the record with all that it refers to.
+"""What a line is made of: the layout of a sink, and the record with everything that it refers to.
 
-The layouts themselves are in layout/text_layout.pxd (text) and layout/json.pxd (JSON, logfmt).
+The layouts themselves are in layout/text_layout.pxd, layout/json.pxd and layout/logfmt.pxd.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uint8_t
@@ -35,7 +35,7 @@ cdef enum PieceCode:
 
 cdef enum:
     RUN_ENTRIES = 32
-    RUN_TEXT = 96          # longer ones are not kept
+    RUN_TEXT = 96          # longer texts are not cached
 
 cdef enum LayoutKind:
     LAYOUT_TEXT = 0
@@ -44,8 +44,8 @@ cdef enum LayoutKind:
     LAYOUT_LOGFMT
 
 cdef enum Newlines:
-    NEWLINES_ESCAPE = 0    # one record is one line, whatever is in it
-    NEWLINES_INDENT        # continuation lines are indented: they cannot pass for a record
+    NEWLINES_ESCAPE = 0    # one record is one line, whatever it contains
+    NEWLINES_INDENT        # continuation lines are indented, so that they cannot look like a record
     NEWLINES_KEEP
 
 cdef enum Colouring:
@@ -61,7 +61,7 @@ cdef struct Level:
     Text color             # SGR sequence, or empty
 
 
-# A place in the user's source that logs.
+# A call site: a place in the user's source that logs.
 cdef struct Site:
     uint32_t id
     int32_t line
@@ -70,30 +70,30 @@ cdef struct Site:
     Text path
     Text filename
     bint is_odd            # a name or path has control characters
-    void* code             # PyObject*, owned: keeps the address from being used again
-    uint64_t globals_key   # what the module's dict is known by, see `namespace_key`; 0: by its `__name__` only
-    void* name             # PyObject*, owned: the str that stands in that dict as `__name__`; NULL: none
-    Site* next             # the same instruction, run as code of another module
+    void* code             # PyObject*, owned, so that its address is not used again
+    uint64_t globals_key   # `namespace_key` of the module's globals; 0: only their `__name__` identifies them
+    void* name             # PyObject*, owned: the str that is `__name__` in these globals; NULL: none
+    Site* next             # the site of the same instruction, run as code of another module
 
 
-# Text that many records share, see layout/kept_text.pxd.
+# One entry of the cache in layout/kept_text.pxd.
 cdef struct RunEntry:
     const Site* site
     uint64_t thread
     uint64_t process
     uint32_t level         # its version
-    uint32_t size          # 0: nothing kept here
+    uint32_t size          # 0: the entry is empty
     char text[RUN_TEXT]
 
 
 cdef struct Piece:
     uint8_t code
-    uint32_t run           # how many pieces from here on are one run; 0 where none begins
-    RunEntry* kept         # RUN_ENTRIES of them, where one begins
+    uint32_t run           # number of pieces in the run that begins here; 0: no run begins here
+    RunEntry* kept         # RUN_ENTRIES entries where a run begins
     bint has_spec
     FormatSpec spec
-    uint32_t accepts       # PIECE_FIELD: kinds of value that the specification is made for
-    Value key              # PIECE_FIELD: which
+    uint32_t accepts       # PIECE_FIELD: kinds of value that the specification is for
+    Value key              # PIECE_FIELD: the field's name
     Text text              # PIECE_LITERAL
     TimePattern* time
 
@@ -109,21 +109,21 @@ cdef struct Layout:
     uint32_t pieces
     Piece* piece
     TimePattern* stamp     # JSON's and logfmt's time stamp
-    RunEntry* kept_level   # JSON's runs: up to the message, and the call site; RUN_ENTRIES of each, or NULL
-    RunEntry* kept_site
+    RunEntry* kept_level   # JSON: the run up to the message, RUN_ENTRIES entries; or NULL
+    RunEntry* kept_site    # JSON: the run of the call site, RUN_ENTRIES entries; or NULL
 
 
 # All that a line is made from.
 cdef struct Line:
     RecordView view
-    int64_t logged_ns      # time of the call, since 1970: periods and order go by it
-    int64_t time_ns        # what is shown: the record's own time where it has one
+    int64_t logged_ns      # time of the call, since 1970: it decides the order of records and the period of a file
+    int64_t time_ns        # the time that is shown: the record's own where it has one
     const Level* level
     const Site* site       # NULL: unknown
     const Program* program # NULL: the message is text
     const Text* name       # the logger's
     uint64_t process
-    const Buffer* message  # rendered already, or NULL
+    const Buffer* message  # the rendered message, or NULL: not rendered yet
 
 
 cdef inline void write_message(Buffer* out, const Line* line) noexcept nogil:
@@ -141,8 +141,8 @@ cdef inline const char* base_name(const char* path, uint32_t size, uint32_t* len
     return path + start
 
 
-# The traceback. `safe`: with what is not Python's own in it indented, so that no line of it can pass for a record; the
-# producer sends that text only where it differs.
+# Writes the traceback. `safe`: everything in it that is not Python's own is indented, so that no line can look like a record.
+# The record contains that text only where it differs.
 cdef inline void write_exception(Buffer* out, const RecordView* view, bint safe) noexcept nogil:
     cdef Value stack, indented
     cdef const char* at = get_value(view.exception, &stack)

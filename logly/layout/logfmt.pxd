@@ -1,4 +1,4 @@
-"""Records as logfmt: `key=value`, in quotes where that is needed (https://brandur.org/logfmt)."""
+"""Records as logfmt: `key=value` pairs, with quotes where a value needs them (https://brandur.org/logfmt)."""
 
 from libc.string cimport memset
 
@@ -27,7 +27,8 @@ cdef inline void write_logfmt_field(Buffer* out, const Value* value) noexcept no
     buffer_free(&text)
 
 
-# Bytes of a control or space at `p`, which end a key in some reader: C1 controls are two bytes, U+2028 and U+2029 three.
+# Returns the length of the character at `p` if it would end a key for some reader, else 0: a space, an equals sign, a quote, a
+# control character (C1 controls have two bytes), or U+2028 and U+2029 (three bytes).
 cdef inline size_t key_breaker(const unsigned char* p, size_t n) noexcept nogil:
     if p[0] <= 32 or p[0] == c'=' or p[0] == c'"' or p[0] == 0x7F:
         return 1
@@ -38,7 +39,7 @@ cdef inline size_t key_breaker(const unsigned char* p, size_t n) noexcept nogil:
     return 0
 
 
-# A key must be one word: what would end it becomes an underscore.
+# A key must be one word, so each byte of a character that would end it becomes an underscore.
 cdef inline void write_logfmt_key(Buffer* out, const Value* key, const RecordView* view) noexcept nogil:
     cdef size_t start, length
     buffer_put(out, c' ')

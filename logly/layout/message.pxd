@@ -1,8 +1,8 @@
 """A message template compiled to a program in C memory, and its interpreter.
 
-layout/message_template.py parses the text; the core builds the program; the flusher runs it without the GIL. The
-program also tells the producer which argument kinds it renders exactly as Python would: for anything
-else the caller's thread calls `str.format`, so the text is Python's in every case.
+layout/message_template.py parses the text, the core builds the program, and the flusher runs it without the GIL. The
+program also tells the caller which kinds of argument it renders exactly as Python would. For any other argument the caller
+calls `str.format`, so the text is Python's in every case.
 """
 
 from libc.stdint cimport uint16_t, uint32_t, uint8_t
@@ -31,9 +31,9 @@ cdef struct Step:
     uint8_t code
     uint8_t conversion     # 0, 'r', 's' or 'a'
     bint has_spec
-    uint16_t argument      # which positional argument
-    Value key              # which field
-    const char* text       # literal
+    uint16_t argument      # STEP_ARGUMENT: index of the positional argument
+    Value key              # STEP_FIELD: the field's name
+    const char* text       # STEP_LITERAL
     uint32_t size
     FormatSpec spec
 
@@ -41,7 +41,7 @@ cdef struct Step:
 cdef struct Program:
     uint32_t id
     bint native            # False: always formatted by the caller's thread
-    bint fills             # with fields alone too: it names some, or it has no braces, which would stay as they are
+    bint fills             # native also for calls with fields alone: the template names fields, or has no braces
     uint16_t required      # positional arguments that the template reads
     uint16_t steps
     uint16_t growth        # a message is at most 2 to this power times as long as its arguments in the record
@@ -82,8 +82,8 @@ cdef inline void write_converted(Buffer* out, const Value* value, uint8_t conver
         write_ascii(out, text_kind(value.tag), value.data, value.count)
 
 
-# A conversion and a specification together: rare, so through a buffer of its own. A text that `!s` leaves as it is goes
-# without: in UTF-8, a lone surrogate would be as wide as its escape.
+# A conversion together with a specification is rare, so it is rendered through a temporary buffer. A text with `!s` is formatted
+# directly: in the buffer, which is UTF-8, a lone surrogate would be as wide as its escape.
 cdef inline void format_converted(Buffer* out, const Value* value, const Step* step) noexcept nogil:
     cdef Buffer converted
     if step.conversion == c's' and value.tag >= TAG_UTF8 and value.tag != TAG_BYTES:
@@ -141,7 +141,7 @@ cdef inline void render_program(Buffer* out, const Program* program, const Recor
             run_step(out, step, &field)
 
 
-# The message of a record, whatever made it.
+# Writes the message of a record: a program's, or (with NULL) the text in the record.
 cdef inline void render_message(Buffer* out, const Program* program, const RecordView* view) noexcept nogil:
     cdef Value value
     if program != NULL:

@@ -1,9 +1,9 @@
-# What a message says: the rules for its placeholders, on the caller's thread.
+# The rules for the placeholders of a message. They are applied on the caller's thread.
 #
-# With positional arguments it is a template of the program's own, and str.format's. With fields alone it may be somebody else's
-# text (a request's path, in an f-string), so it gets nothing but what it names of the fields that are given, and otherwise stays
-# as it is. In both, no width and no precision above MAX_WIDTH, and no Decimal with more zeros than that: neither a text nor a
-# number from outside must decide how much memory its rendering takes.
+# A message with positional arguments is a template that the program itself wrote, and str.format formats it. A message with
+# fields alone may be text from outside (a request's path, in an f-string). So only plain names of given fields are filled in,
+# and any other message stays as it is. In both cases no width and no precision may be above MAX_WIDTH, and no Decimal may have
+# more zeros than that: neither a text nor a number from outside may decide how much memory its rendering takes.
 
 from _string import formatter_field_name_split, formatter_parser
 from logly.errors import show
@@ -13,12 +13,12 @@ from logly.errors import show
 #   text/owned_text.pxi: utf8
 
 cdef enum:
-    MAX_USES = 8             # of one argument in one template: a large one is not to be multiplied without bound
+    MAX_USES = 8             # how often one template may read one argument: bounds how often a large one is multiplied
 
 cdef enum:
     MAX_WIDTH = 10000
 
-# Kept in C variables: a __del__ may log when the interpreter has emptied every module.
+# These are C variables because a __del__ may log after the interpreter has cleared every module.
 cdef object parse_template = formatter_parser
 cdef object split_field_name = formatter_field_name_split
 
@@ -32,7 +32,7 @@ cdef bint has_braces(str text) except -1:
 
 # ---- widths
 
-# The number at `at`, which moves on behind it; no more than MAX_WIDTH + 1. Python's formats take any script's digits.
+# Reads the number at `at` and advances `at`. Returns at most MAX_WIDTH + 1. Python's formats accept the digits of any script.
 cdef Py_ssize_t number_at(str spec, Py_ssize_t* at) noexcept:
     cdef Py_ssize_t value = 0
     while at[0] < len(spec) and decimal_of(spec[at[0]]) >= 0:
@@ -47,8 +47,9 @@ cdef Py_ssize_t skip_any(str spec, Py_ssize_t at, str chars) except -1:
     return at
 
 
-# Does the specification begin as Python's own, with a width or a precision above MAX_WIDTH? Whatever kind of value it is for,
-# because a __format__ of somebody's own may hand it on; but not where a directive of strftime's follows ("%Y" in a date's).
+# Does the specification begin like Python's own, with a width or a precision above MAX_WIDTH? This is asked for any kind of
+# value, because a user's __format__ may pass the specification on. It is False where a directive of strftime follows ("%Y" in
+# a date's specification).
 cdef bint is_too_wide(str spec) except -1:
     cdef Py_ssize_t at = 0
     cdef Py_ssize_t width, precision = 0
@@ -69,8 +70,9 @@ cdef bint check_width(str spec) except -1:
     return True
 
 
-# Is the Decimal's first digit so far from its point that what writes all digits would make a gigabyte of zeros? Twelve
-# characters from outside ("1E+999999999") are enough. Other values take at most ten characters for each of their own bytes.
+# Is the first digit of a Decimal so far from its point that a format that writes all digits would make a gigabyte of zeros?
+# Twelve characters from outside ("1E+999999999") are enough for that. Other values take at most ten characters for each byte
+# of theirs.
 cdef bint is_too_long(object value, str spec) except -1:
     if not spec or spec[len(spec) - 1] not in "fF%":
         return False
@@ -86,8 +88,8 @@ cdef bint check_length(object value, str spec) except -1:
     return True
 
 
-# Five digits in a row, or a brace within braces (also "{{", which is none)? Nearly no template has either. Or a format that
-# may be a Decimal's?
+# Could the template make something too wide? Yes where it has five digits in a row, or a brace within braces ("{{" counts, too,
+# although it is a literal brace), or a format that may be a Decimal's. Nearly no template has any of these.
 cdef bint may_be_too_wide(str template) except -1:
     cdef Py_UCS4 char, last = 0
     cdef Py_ssize_t digits = 0
@@ -121,7 +123,7 @@ cdef object converted(object value, object conversion):
 
 
 cdef class Arguments:
-    """What a template's placeholders stand for, as str.format finds it."""
+    """Finds the values of a template's placeholders as str.format does."""
     cdef tuple args
     cdef dict fields
     cdef Py_ssize_t automatic    # placeholders without a name or number so far
@@ -137,7 +139,7 @@ cdef class Arguments:
         return value
 
     cdef str expanded(self, str spec):
-        """A specification with placeholders of its own, filled."""
+        """The specification with its own placeholders filled in."""
         cdef list parts = []
         for literal, field, inner, conversion in parse_template(spec):
             parts.append(literal)
@@ -151,7 +153,7 @@ cdef class Arguments:
         return "".join(parts)
 
     cdef bint check_widths(self, str template) except -1:
-        """Raises where str.format would make something too wide. A mistake that str.format sees is raised here, or there."""
+        """Raises where str.format would make something too wide. It may also raise for mistakes that str.format would report."""
         cdef Py_ssize_t number
         for _, field, spec, conversion in parse_template(template):
             if field is None:
@@ -176,11 +178,11 @@ cdef Arguments arguments_of(tuple args, dict fields):
 
 
 cdef str formatted(str template, tuple args, dict fields):
-    """str.format, within the width."""
+    """What str.format gives; raises where a width is above MAX_WIDTH."""
     cdef object text
     if may_be_too_wide(template):
         arguments_of(args, fields).check_widths(template)
-    # One placeholder alone may give the object itself, also one of a subclass of str.
+    # A template that is one placeholder may return the argument itself, which may be of a subclass of str.
     text = (<object> template).format(*args, **fields)
     return text if type(text) is str else str.__str__(text)
 
@@ -188,7 +190,7 @@ cdef str formatted(str template, tuple args, dict fields):
 # ---- fields alone
 
 cdef bint is_given(str field, object conversion, dict fields) except -1:
-    """Is it a field's plain name: no attribute, no item, no number?"""
+    """Is `field` the plain name of a given field: no attribute, no item, no number?"""
     return (
         field in fields and field.find(".") < 0 and field.find("[") < 0 and not field.isdecimal() and len(field) > 0
         and (not conversion or conversion in "rsa")
@@ -196,7 +198,7 @@ cdef bint is_given(str field, object conversion, dict fields) except -1:
 
 
 cdef bint names_fields_only(str template, dict fields) except -1:
-    """Is there a placeholder, and is each one, those in specifications included, the plain name of a given field?"""
+    """Is there a placeholder, and is each one (also in specifications) the plain name of a given field?"""
     cdef bint found = False
     try:
         for _, field, spec, conversion in parse_template(template):
@@ -218,7 +220,7 @@ cdef bint names_fields_within(str spec, dict fields) except -1:
 
 
 cdef str filled(str template, dict fields, Py_ssize_t limit):
-    """A template that `names_fields_only`, with their values, up to about `limit` characters."""
+    """Fills a template that `names_fields_only` with the values of the fields, up to about `limit` characters."""
     cdef Arguments arguments = arguments_of((), fields)
     cdef list parts = []
     cdef Py_ssize_t size = 0
@@ -227,7 +229,7 @@ cdef str filled(str template, dict fields, Py_ssize_t limit):
         return formatted(template, (), fields)
     for literal, field, spec, conversion in parse_template(template):
         if size > limit:
-            # The same long value, named again and again: what would be cut off in the end is not made first.
+            # The template may name a long value again and again. What would be cut off in the end is not made.
             return cut_front("".join(parts), limit, "[logly: cut, and there is more to come]")
         parts.append(literal)
         size += len(literal)
@@ -244,6 +246,6 @@ cdef str filled(str template, dict fields, Py_ssize_t limit):
 
 
 cdef str cut_front(str text, Py_ssize_t limit, str mark):
-    """Its beginning and the mark, in `limit` bytes of UTF-8 where the mark has room in them."""
+    """The beginning of the text, then the mark, in `limit` bytes of UTF-8 (more if the mark alone needs more)."""
     cdef Py_ssize_t kept = max(limit - len(mark) - 1, 0)
     return utf8(text[:kept])[:kept].decode("utf-8", "ignore") + " " + mark

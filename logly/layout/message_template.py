@@ -1,4 +1,4 @@
-"""Parses message templates into steps that the core turns into C programs: once per template, at its first use."""
+"""Parses message templates into steps, from which the core builds programs: once per template, at its first use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 Step: TypeAlias = "tuple[int | str, str | None, str]"
-"""Of a literal: its text, None, "". Of a placeholder: the argument's number or the field's name, the conversion (""
-where there is none), the specification."""
+"""For a literal: its text, None, "". For a placeholder: the argument's number or the field's name, the conversion (""
+for none), the specification."""
 
 
 def parse_message(template: str) -> list[Step] | None:
     """Steps of a ``str.format`` template; the core gives them their codes (`step_code` in registry/registry.pxi).
 
-    None when the template is not one that the flusher can render (attribute or item access, nested
-    specifications, mistakes): `str.format` on the caller's thread then decides what it means.
+    None when the flusher cannot render the template (attribute or item access, nested specifications, mistakes):
+    `str.format` on the caller's thread then decides what it means.
     """
     steps: list[Step] = []
     automatic = 0

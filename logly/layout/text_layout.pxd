@@ -1,6 +1,6 @@
-"""From a record to the bytes of its line: text layouts, off the GIL.
+"""Text layouts: from a record to the bytes of its line, without the GIL.
 
-A text layout is a list of pieces that layout/layout_template.py parsed; the core builds it, the flusher runs it.
+layout/layout_template.py parses a template into pieces, layout/compile.pxi builds the layout from them, the flusher runs it.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint8_t
@@ -57,7 +57,7 @@ cdef inline void write_unknown(Buffer* out, const Piece* piece) noexcept nogil:
 cdef inline void write_site_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
     cdef size_t start = out.size
     write_site_part(out, piece, line)
-    # Names come from code, and code may be generated: only where one has odd characters is the text looked at.
+    # Names come from code, which may be generated and have odd characters. Only where a name has some is the text made safe.
     if line.site == NULL or line.site.is_odd:
         make_safe(out, start, layout)
 
@@ -106,7 +106,7 @@ cdef inline void write_inline_path(Buffer* out, const Piece* piece, const Record
     buffer_free(&path)
 
 
-# `before` stands before each field, or `between` each two of them.
+# Writes `before` in front of each field, or, with `between`, in front of each but the first.
 cdef inline void write_fields(
     Buffer* out, const RecordView* view, const char* before, size_t size, bint between
 ) noexcept nogil:
@@ -121,7 +121,7 @@ cdef inline void write_fields(
         write_value(out, &value)
 
 
-# What came from outside must not forge a record or drive a terminal.
+# Text from outside must neither look like a record nor control a terminal.
 cdef inline void make_safe(Buffer* out, size_t start, const Layout* layout) noexcept nogil:
     if layout.newlines == NEWLINES_ESCAPE:
         escape_controls(out, start)
@@ -132,8 +132,8 @@ cdef inline void make_safe(Buffer* out, size_t start, const Layout* layout) noex
         escape_terminal(out, start)
 
 
-# A traceback has lines of its own. With "escape" they stay as Python prints them (see `safe_stack` in
-# logly/tracebacks.py for what is not Python's own in it); other control characters go.
+# A traceback has several lines. With newlines="escape" they stay as Python prints them, and other control characters are escaped.
+# caller/tracebacks.py indents what is not Python's own in it (see `exception_text`).
 cdef inline void write_safe_exception(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
     cdef size_t start = out.size
     cdef Buffer stack
@@ -166,7 +166,8 @@ cdef inline uint32_t kind_of_value(const Value* value) noexcept nogil:
     return 0
 
 
-# A field's type is known only now. What the specification is not made for is its str(), aligned to the width.
+# The type of a field's value is known only now. A value that the specification is not for is written as str(), aligned to the
+# width.
 cdef inline void write_field_piece(Buffer* out, const Piece* piece, const Line* line) noexcept nogil:
     cdef Value value
     cdef Buffer text
@@ -191,7 +192,7 @@ cdef inline void write_aligned(Buffer* out, const Piece* piece, const char* data
     spec = piece.spec
     spec.precision = UNSET
     if spec.zero:
-        spec.fill = c' '  # zeros behind a text would be digits of another number
+        spec.fill = c' '  # zeros after a number's text would look like digits of a larger number
     format_text(out, 0, data, size, &spec)
 
 
@@ -298,7 +299,7 @@ cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line
     buffer_put(out, c'\n')
 
 
-# The whole line, its newline included.
+# Writes the whole line, including its newline.
 cdef inline void render_line(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
     if layout.kind == LAYOUT_TEXT:
         render_text(out, layout, line)
