@@ -179,7 +179,7 @@ cdef extern from * nogil:
 
     // A new reference to the frame object of the running function, or NULL. CPython may have to make the object, so only the
     // careful way calls this. The frame on top may be one of the interpreter's own, when C code calls a log method (a weakref's
-    // callback, for one) while a function returns to C code, or before a function's first instruction. Who asks for frame 0 of
+    // callback, for one) while a function returns to C code, or before a function's first instruction. Code asking for frame 0 of
     // the stack would take that frame for a function's and read words that were never filled in. This call skips such frames, as
     // `f_back` does.
     static inline PyObject* logly_frame_of(PyThreadState* thread) { return (PyObject*)PyThreadState_GetFrame(thread); }
