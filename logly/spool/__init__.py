@@ -1,1 +1,1 @@
-"""The spool, a file that outlives its process: its format, names and locks, and the checks of what a dead process left."""
+"""The spool, a file that outlives its process: its format, names, locks, and the checks of what a dead process left."""

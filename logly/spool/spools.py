@@ -231,7 +231,7 @@ def _open_dead(path: str) -> DeadSpool | None:
 
 
 def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[DeadSpool]:
-    """The readable spools of dead processes, one at a time, oldest first. The others stay, and are told to `on_error`."""
+    """The readable spools of dead processes, one at a time, oldest first. The others stay, and `on_error` gets why."""
     for path in finish_writes(names_of(base), on_error):
         try:
             file = open_dead(path)

@@ -58,8 +58,8 @@ def written_part(after: bytes, offset: int, staged: bytes) -> int:
     """How many of the staged bytes are in the file. `after` is the file's content from `offset` on.
 
     Mostly the staged bytes are right at the beginning of `after`, or the file ends within them. Where other processes
-    append to the file too, they begin at some later line. A part of them counts only when the file ends with it, or when
-    it ends where the kernel cuts a write short (at a block's end): another process's line may begin like ours.
+    append to the file too, they begin at some later line. A part of them counts only when the file ends with it, or
+    when it ends where the kernel cuts a write short (at a block's end): another process's line may begin like ours.
     """
     longest = 0
     start = 0
