@@ -44,9 +44,9 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
     The traceback is `traceback.format_exception`'s, byte for byte. In the safe one no text from outside begins a line
     that could pass for a log record: see `_indent_messages`. It is "" where the two do not differ.
 
-    Never raises because of the exception (a ``__str__`` that fails, for example). But two things go up at once: what ends
-    the program, and a RecursionError, because an exception that logs itself while it is shown would be shown again at
-    every level above.
+    Never raises because of the exception (a ``__str__`` that fails, for example). But two things go up at once: what
+    ends the program, and a RecursionError, because an exception that logs itself while it is shown would be shown
+    again at every level above.
     """
     kind = type(error).__name__
     message = _text_of(error)
