@@ -1,5 +1,5 @@
-# The log calls. They are method descriptors made by hand on the class that users see: CPython specializes a
-# call of a descriptor only for exactly its own type, and Cython's `*args, **fields` would build a tuple and a dict per call.
+# The log calls. They are method descriptors that are made by hand on the class that users see. CPython specializes a call of a
+# descriptor only for exactly its own type, and Cython's `*args, **fields` would build a tuple and a dict per call.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
@@ -48,7 +48,7 @@ cdef class Producer:
     """
 
     def __cinit__(self, *args, **kwargs):
-        # Never NULL: a subclass may log before it has called Logger.__init__.
+        # The gate is never NULL, because a subclass may log before it has called Logger.__init__.
         self.gate = &no_gate
 
     def __reduce__(self):
@@ -69,7 +69,7 @@ cdef class Producer:
         return self.owner
 
 
-# What a producer without a core writes to: every level is on, and the careful way is asked for, which says what is wrong.
+# The gate of a producer without a core. Every level is on, and every call takes the careful way, which raises what is wrong.
 cdef Intake no_intake
 cdef Gate no_gate
 no_intake.needs = NEED_THREAD_NAME
@@ -79,7 +79,7 @@ no_gate.intake = &no_intake
 
 # ---- the fast way
 
-# True when a name needs looking at: one of the two that are no fields, or one that cannot be told by identity.
+# True when a name may be one of the two that are no fields (`exc_info`, `stacklevel`): it is, or identity cannot tell.
 cdef inline bint has_special_name(PyObject* names) noexcept:
     cdef Py_ssize_t i, length
     cdef PyObject* name
@@ -111,7 +111,7 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexc
     return True
 
 
-# One message that is ASCII text, nothing bound, nothing else to look up.
+# Puts a message that is ASCII text, without fields or arguments, into the ring.
 cdef inline int put_text_call(
     Intake* intake, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level
 ) noexcept:
@@ -205,7 +205,7 @@ cdef bint follow_up(Producer self) except -1:
     cdef uint32_t post
     if load_relaxed32(&self.gate.intake.post) & POST_START:
         core.ask_for_flusher()
-    # It may not have started: then this thread does its work.
+    # If the flusher could not be started, this thread does its work.
     post = load_relaxed32(&self.gate.intake.post)
     if post & POST_SYNC:
         write_here(core)
@@ -304,8 +304,8 @@ def emit_from(
 ):
     """A record on behalf of a frame, of a traceback's first entry, or of a (module, function, path, line).
 
-    `text` is finished: whatever stands in it, it is written as it is. `origin`: the (thread, thread's name, process,
-    time in seconds since 1970) where and when the record was made; None: the calling ones, now.
+    `text` is finished, and is written as it is, whatever it contains. `origin` says where and when the record was made:
+    (thread, thread's name, process, time in seconds since 1970). None: on this thread, in this process, now.
     """
     cdef bint is_short = False
     try:

@@ -1,4 +1,4 @@
-# The careful way of a call: what may run Python code, on the caller's thread, before the record is begun.
+# The careful way of a call. All that may run Python code runs here, on the caller's thread, before the record is begun.
 
 import sys
 from logly.errors import show
@@ -33,7 +33,7 @@ cdef extern from *:
     Py_ssize_t bytes_size "PyBytes_GET_SIZE"(PyObject*) noexcept nogil
 
 
-# A new reference to the FieldBlock of the current context, or NULL.
+# Returns a new reference to the FieldBlock of the current context, or NULL.
 cdef PyObject* current_context(Core core) noexcept:
     cdef PyObject* block = NULL
     if core.context is None:
@@ -78,7 +78,7 @@ cdef dict fields_of(PyObject** values, PyObject* names):
     cdef str name
     if names != NULL:
         for i in range(tuple_length(names)):
-            # A name may be of a subclass of str, with a __hash__ of its own: never let that run.
+            # A name may be of a subclass of str with a __hash__ of its own, which must never run.
             name = str.__str__(<object> tuple_item(names, i))
             fields[name] = <object> values[i]
     return fields
@@ -98,15 +98,15 @@ cdef bint emit_objects(Producer self, int32_t number, uint8_t level, tuple args,
     return emit_careful(self, number, level, message, args, fields, exc_info, stacklevel)
 
 
-# Would the flusher render exactly what str.format gives, and not more than the limit allows?
+# True when the flusher would render exactly what str.format gives, and not more than the limit allows.
 cdef bint all_native(Program* program, tuple args, uint64_t limit) noexcept:
     if program == NULL or not program.native or len(args) < program.required or len(args) > MAX_ARGS:
         return False
-    # Named placeholders are filled from the call's fields as they were given: that is the fast way's, or str.format's.
+    # Named placeholders are filled from the call's fields as they were given. Only the fast way or str.format does that.
     return program.names == 0 and args_are_native(program, args) and size_of_texts(args) <= (limit // 10) >> (program.growth - 2)
 
 
-# In characters, each of which may become ten bytes: !a shows one as \U0001f600.
+# The size of all texts in characters. Each of them may become ten bytes, because !a shows one as \U0001f600.
 cdef uint64_t size_of_texts(tuple args) noexcept:
     cdef uint64_t size = 0
     for value in args:
@@ -128,7 +128,7 @@ cdef bint args_are_native(Program* program, tuple args) noexcept:
 
 
 cdef uint32_t kind_of(object value) noexcept:
-    """The KIND bit of a value that is copied as bits; 0: none."""
+    """The KIND bit of a value that is copied as bits, or 0 for other values."""
     cdef char room[16]
     cdef Cursor out
     cdef int kind
@@ -142,7 +142,8 @@ cdef uint32_t kind_of(object value) noexcept:
     return <uint32_t> kind if kind > 0 else 0
 
 
-# Is it a template whatever the fields are? With fields alone, one that has braces is so only once they have filled it.
+# True when the message is a template whatever its fields are. With fields alone, a message with braces counts as a template only
+# after its fields have filled it.
 cdef bint is_kept_template(str message, tuple args, dict fields) except -1:
     return bool(args) or (bool(fields) and not has_braces(message))
 
@@ -150,9 +151,10 @@ cdef bint is_kept_template(str message, tuple args, dict fields) except -1:
 cdef bint emit_careful(
     Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel
 ) except -1:
-    """One record, whatever its parts are. Raises only what is the program's own: KeyboardInterrupt, SystemExit, RecursionError.
+    """Makes one record, whatever its parts are. Raises only KeyboardInterrupt, SystemExit and RecursionError, which are the
+    program's own, and MemoryError.
 
-    A MemoryError comes out of here, too, for the callers of this function: the record is not there, and not counted yet.
+    The callers of this function handle the MemoryError. The record was not made, and is not counted yet.
     """
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
@@ -174,7 +176,7 @@ cdef bint emit_careful(
     except (RecursionError, MemoryError):
         raise
     except Exception as error:
-        trouble = error  # what has a way of its own to fail has been dealt with before it comes here
+        trouble = error  # failures of the message, the fields and the exception have been handled before they come here
     if trouble is not None:
         return drop_and_report(core, trouble)
     return commit_careful(self, number, level, program, text, args, block, place, name, exception, NULL)
@@ -183,7 +185,7 @@ cdef bint emit_careful(
 cdef bint emit_text(
     Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin
 ) except -1:
-    """One record of a finished text. It never meets the table of templates, nor `format`: it may be from outside."""
+    """Makes one record of a finished text. The text may come from outside, so it is never registered or formatted."""
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef str text = None
@@ -254,7 +256,7 @@ cdef bint commit_careful(
         call.exception = error
     if context != NULL:
         use_block(context, &call.context, &call.context_size, &call.context_fields)
-    # The call's own fields were encoded too: they go in behind the bound ones as one block.
+    # The call's own fields are encoded too, so they follow the bound ones in one block.
     joined = (bound.data if bound is not None else b"") + own
     call.bound = joined
     call.bound_size = <uint32_t> len(joined)
@@ -266,7 +268,7 @@ cdef bint commit_careful(
             Py_DecRef(context)
 
 
-# The record is in the ring. Without memory for what follows, the next call's turn, or the flusher's, comes to the same work.
+# Called when the record is in the ring. If there is no memory for what follows, the next call or the flusher does it later.
 cdef bint after_emit(Producer self) except -1:
     try:
         follow_up(self)
@@ -276,7 +278,7 @@ cdef bint after_emit(Producer self) except -1:
 
 
 cdef str fallback_text(str message, tuple args, dict fields):
-    """What is written for a message that cannot be formatted: itself, and what was to go into it."""
+    """The text for a message that cannot be formatted: the message itself and the reprs of its arguments and fields."""
     cdef list parts = [message]
     for arg in args:
         parts.append(safe_repr(arg))
@@ -313,8 +315,8 @@ cdef str format_message(Core core, object message, tuple args, dict fields, obje
         core.note_failed_format(located(trouble, template, stacklevel))
         return fallback_text(template, args, fields)
     if template is message and not args and <uint64_t> len(template) <= limit // 4:
-        # Its fields have filled it once: the next call may have that done on the flusher's thread. What stays as it is
-        # (a request's path) gets no place in the table.
+        # Its fields have filled this template, so the next call may leave that to the flusher's thread. A message that stays as
+        # it is (a request's path) is not registered.
         register_template(template)
     return text
 
@@ -322,7 +324,7 @@ cdef str format_message(Core core, object message, tuple args, dict fields, obje
 cdef object located(object error, str template, object stacklevel):
     """The error with a note that says which message it is about, and where that was logged."""
     try:
-        if not hasattr(error, "__notes__"):  # somebody's __format__ may raise the same object each time
+        if not hasattr(error, "__notes__"):  # a __format__ may raise the same object each time
             frame = frame_at(stacklevel)
             place = f", logged at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
             error.add_note(f"in the message {show(template)}{place}")
@@ -334,7 +336,7 @@ cdef object located(object error, str template, object stacklevel):
 
 
 cdef str cut_text(str text, unsigned long long limit_bytes):
-    """At most `limit_bytes` of UTF-8, and then a mark that says that something is missing."""
+    """Cuts a text to `limit_bytes` of UTF-8 and adds a mark that says so. A shorter text is returned as it is."""
     cdef Py_ssize_t limit = <Py_ssize_t> min(limit_bytes, <unsigned long long> MAX_RECORD_BYTES // 8)
     if len(text) <= limit // 6 or (len(text) <= limit and (text.isascii() or len(utf8(text)) <= limit)):
         return text
@@ -342,12 +344,12 @@ cdef str cut_text(str text, unsigned long long limit_bytes):
     return f"{kept} [logly: cut, {len(text)} characters in all]"
 
 
-# Kept in a C variable: a __del__ may log when the interpreter has emptied this module.
+# Kept in a C variable, because a __del__ may log after the interpreter has cleared this module.
 cdef object handled_exception = sys.exc_info
 
 
 cdef object exception_of(object exc_info):
-    """(exception, its traceback) that `exc_info` stands for; None when there is none."""
+    """The (exception, traceback) that `exc_info` stands for, or None."""
     if isinstance(exc_info, BaseException):
         return (exc_info, exc_info.__traceback__)
     if isinstance(exc_info, tuple):
@@ -361,7 +363,7 @@ cdef object exception_of(object exc_info):
 
 
 cdef tuple exception_texts(object exc_info, unsigned long long limit):
-    """(type, message, traceback, the traceback made safe) as text; None when there is no exception."""
+    """(type, message, traceback, traceback made safe) as texts, or None when there is no exception."""
     cdef object trouble
     try:
         found = exception_of(exc_info)
@@ -381,7 +383,7 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit):
 
 
 cdef object exception_renderer():
-    """`tracebacks.exception_text`; None for a late `__del__`: nothing can be imported any more."""
+    """`tracebacks.exception_text`, or None for a late `__del__`, when nothing can be imported any more."""
     try:
         from logly.caller.tracebacks import exception_text
         return exception_text

@@ -1,8 +1,8 @@
-"""The caller's side of a log call: its arguments' bits into the ring.
+"""The caller's side of a log call: copies the bits of its arguments into the ring.
 
-`encode` writes one record at a cursor; it reads C structures only, so nothing between a reservation and its commit can
-run Python code, allocate, block or raise. What it cannot copy as bits it refuses (NOT_NATIVE), and the caller's
-thread renders that first, outside of the reservation.
+`encode` writes one record at a cursor. It reads C structures only, so nothing between a reservation and its commit can run
+Python code, allocate, block or raise. It refuses what it cannot copy as bits (NOT_NATIVE). The caller's thread then renders
+that first, outside of the reservation.
 """
 
 from cpython.object cimport PyObject
@@ -84,7 +84,7 @@ cdef inline int put_int(Cursor* out, PyObject* value) noexcept nogil:
     return KIND_INT if put_word(out, TAG_INT if fits == 1 else TAG_UINT, &bits) else -1
 
 
-# The KIND bit of what was written; 0: not native; -1: no room.
+# Returns the KIND bit of the value that was written; 0: it is not native; -1: there is no room.
 cdef inline int put_value(Cursor* out, PyObject* value) noexcept nogil:
     cdef double real
     if is_str(value):
@@ -114,13 +114,13 @@ cdef inline int encode_args(Cursor* out, const Call* call) noexcept nogil:
         kind = put_value(out, call.args[i])
         if kind <= 0:
             return NOT_NATIVE if kind == 0 else NO_ROOM
-        # An argument that the template does not read is copied too: str.format ignores it, and so does the renderer.
+        # An argument that the template does not use is copied too. The renderer ignores it, as str.format does.
         if i < call.program.required and not call.program.accepts[i] & <uint32_t> kind:
             return NOT_NATIVE
     return ENCODED
 
 
-# Every field that the template names must be among the call's own, of a kind that is rendered natively.
+# True when every field that the template names is among the call's own fields, and of a kind that is rendered natively.
 cdef inline bint names_are_given(const Call* call, uint32_t* kinds) noexcept nogil:
     cdef Py_ssize_t count = tuple_length(call.names) if call.names != NULL else 0
     cdef Py_ssize_t i
@@ -145,7 +145,7 @@ cdef inline int encode_fields(Cursor* out, const Call* call) noexcept nogil:
     cdef int kind
     cdef uint32_t kinds[64]
     for i in range(count):
-        # A name that may hold lone surrogates is made plain first: two names must not become one key.
+        # The careful way escapes lone surrogates in a name first, so that two names do not become one key.
         if text_kind_of(tuple_item(call.names, i)) > 1:
             return NOT_NATIVE
         if not put_text(out, tuple_item(call.names, i)):
@@ -228,7 +228,7 @@ cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept n
             return status
     elif call.program != NULL and call.program.names:
         return NOT_NATIVE
-    # Two of context, bind and call: the same name may stand in both.
+    # Fields come from two of context, bind and call, so the same name may come twice.
     if (call.context_size != 0) + (call.bound_size != 0) + (fields != 0) > 1:
         flags |= MAY_REPEAT
     if call.exception != NULL and not encode_exception(out, call, &flags):
@@ -245,15 +245,15 @@ cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept n
     return ENCODED
 
 
-# The last bytes before a record boundary are left over; the next record starts on 8.
+# Rounds the record's size up, because the next record must start at a multiple of 8. The bytes in between are unused.
 cdef inline uint64_t finish_record(char* record, Cursor* out) noexcept nogil:
     cdef uint64_t size = align_record(<uint64_t> (out.at - record))
     (<RecordHeader*> record).size = <uint32_t> size
     return size
 
 
-# Straight into the ring, when the record fits into what is known to be free at its place. NO_ROOM otherwise: the ring
-# may be full, the lap may end, or the record may be too large; that is sorted out off this path.
+# Encodes straight into the ring when the record fits into the space that is known to be free behind the head. Otherwise returns
+# NO_ROOM: the ring may be full, the lap may end, or the record may be too large. The careful way finds out which.
 cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, uint64_t limit) noexcept nogil:
     cdef uint64_t room
     cdef Cursor out
@@ -264,7 +264,7 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
     if FREE_THREADED:
         ring_begin(ring)
     status = encode(&out, call, needs)
-    # `end` is on 8 like every position, so the rounded size is in the window too.
+    # `end` is a multiple of 8, as every position is, so the rounded size fits into the window, too.
     if status == ENCODED:
         if <uint64_t> (out.at - record) > limit:
             status = NO_ROOM
@@ -275,8 +275,8 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
     return status
 
 
-# The most common call, a message without arguments or fields: what `encode_in_place` would write, without asking for what
-# is not there. `site`: the call's, where one is needed.
+# The most common call, a message without arguments or fields. Writes what `encode_in_place` would write, without checking for
+# anything else. `site`: the id of the call site, where one is needed.
 cdef inline int text_in_place(
     Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint32_t needs, uint64_t limit
 ) noexcept nogil:

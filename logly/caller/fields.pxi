@@ -1,4 +1,4 @@
-# Fields as a record carries them: made once for bind() and contextualize(), per call on the careful way.
+# Fields encoded as a record carries them: once for bind() and contextualize(), and per call on the careful way.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t
@@ -18,8 +18,8 @@ cdef class FieldBlock:
 
     Args:
         fields: names and values; the values are taken as they are now.
-        outer: a block whose fields come first, or None. Where both have a name, `fields` wins.
-        limit: bytes of `fields`; what is longer is cut, with a mark that says so.
+        outer: a block whose fields come first, or None. If a name is in both, `fields` wins.
+        limit: the most bytes of `fields`; longer values are cut, with a mark that says so.
     """
 
     def __init__(self, dict fields not None, FieldBlock outer=None, unsigned long long limit=MAX_FIELD_BYTES):
@@ -47,7 +47,7 @@ cdef class FieldBlock:
 
 
 cdef enum:
-    MAX_FIELDS = 16000       # of one block; three of them, of context, bind and call, fit a record's count
+    MAX_FIELDS = 16000       # of one block; a record's count has room for three blocks (context, bind, call)
 
 
 cdef bint put_object(Cursor* out, object value) except -1:
@@ -81,7 +81,7 @@ cdef bytes encode_block(dict native):
 
 
 cdef str plain_key(object name):
-    """The name as a key; lone surrogates become visible here, so that two names never end as one key."""
+    """The name as a key. Lone surrogates are escaped, so that two names never become the same key."""
     cdef str text = name if type(name) is str else str.__str__(name) if isinstance(name, str) else safe_str(name)
     if text_kind_of(<PyObject*> text) <= 1:
         return text
@@ -89,7 +89,7 @@ cdef str plain_key(object name):
 
 
 cdef class ContextFields(FieldBlock):
-    """A block that knows whose ``with`` it belongs to."""
+    """A block that knows to which ``with`` it belongs."""
     cdef dict own
     cdef object owner
 
@@ -102,7 +102,8 @@ cdef ContextFields context_fields(dict native, ContextFields outer, object owner
     return block
 
 
-# The blocks without `owner`'s innermost: not always the last one, with a generator suspended in a ``with``.
+# The chain of blocks without the innermost one of `owner`. This is not always the last one, because a generator may be suspended
+# inside a ``with``.
 cdef ContextFields without_block(ContextFields block, object owner):
     cdef ContextFields outer
     if block is None:
@@ -116,11 +117,11 @@ cdef ContextFields without_block(ContextFields block, object owner):
 cdef class ContextGuard:
     """Fields for the current context, inside the ``with``. Reusable, and by several threads and tasks at once.
 
-    Compiled, so that no signal handler runs between the change of the context and the ``with``: if that raised there, the
-    fields would stay for ever.
+    It is compiled, so that no signal handler runs between the change of the context and the ``with``. If a handler raised
+    there, the fields would stay for ever.
 
     Args:
-        variable: what holds the context's fields.
+        variable: the ContextVar that holds the context's fields.
         fields: names and values.
     """
     cdef object variable
@@ -136,6 +137,6 @@ cdef class ContextGuard:
         return self
 
     def __exit__(self, kind, error, trace):
-        # What to go back to is in the context itself, so that one object serves several of them. An async generator may be
-        # closed in a context that it never ran in: nothing of ours is there.
+        # The blocks to go back to are in the context itself, so that one object serves several contexts. An async generator may
+        # be closed in a context in which it never ran; that context has no block of ours.
         self.variable.set(without_block(self.variable.get(None), self))

@@ -1,5 +1,5 @@
-# A record that does not go straight into the ring: it is encoded into a block of its own, and waits for room, goes in as a
-# pointer, goes beside the ring, or is dropped and counted.
+# A record that does not go straight into the ring. It is encoded into a block of its own. Then it waits for room, goes into the
+# ring as a pointer, is set aside, or is dropped and counted.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -34,7 +34,7 @@ from logly.system.event cimport event_prepare, event_wait
 
 
 cdef bint encode_and_commit(Producer self, Call* call, bint may_repeat) except -1:
-    """Encodes into a block of its own, then into the ring: in place, or as a pointer when it is large."""
+    """Encodes a record into a block, which then goes into the ring: as a copy, or as a pointer when it is large."""
     cdef Core core = self.core
     cdef size_t size = 1024
     cdef char* block
@@ -68,7 +68,7 @@ cdef bint count_dropped(Core core) except -1:
     return True
 
 
-# The record cannot be made: counted and told, for a log call does not raise.
+# Called when a record cannot be made. It is counted and reported, because a log call does not raise.
 cdef bint drop_and_report(Core core, error) except -1:
     count_dropped(core)
     core.report(error)
@@ -84,9 +84,9 @@ cdef bint drop_without_memory(Producer self) except -1:
 cdef struct EncodedBlock:
     char* block
     uint64_t size
-    Spool* spool                     # that has a copy of it, for it is large, and is kept
-    PyObject* owner                  # its object: a child that a signal handler forks meanwhile lets go of it
-    uint64_t blob                    # where the copy is; 0: it could not be made
+    Spool* spool                     # spool that has a copy of a large record; it is pinned
+    PyObject* owner                  # the spool's Python object, which a child that a signal handler forks meanwhile may close
+    uint64_t blob                    # offset of the copy; 0: it could not be made
 
 
 cdef void pin_spool(EncodedBlock* record, Spool* spool) noexcept:
@@ -104,7 +104,7 @@ cdef void unpin_spool(EncodedBlock* record) noexcept:
         Py_DecRef(record.owner)
 
 
-# Takes over `block`.
+# Puts an encoded block into the ring, or drops it. Takes over `block`.
 cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t number) except -1:
     cdef Core core = self.core
     cdef EncodedBlock record
@@ -143,7 +143,8 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
     return True
 
 
-# Enters the ring when it has room for the record, at `place`. NULL: it does not get any. Raises what a signal handler raises.
+# Enters the ring as soon as it has room for the record, at `place`. NULL: the record gets no room. Raises what a signal handler
+# raises.
 cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except? NULL:
     cdef Intake* intake = core.intake
     cdef Ring* ring
@@ -159,7 +160,7 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
             continue
         large = record.size > ring_max_inline(ring)
         if large and ring.spool != NULL and record.spool == NULL:
-            # A copy that outlives the process, before there is a place in the ring: this gives up the GIL.
+            # The copy that outlives the process is made before there is room in the ring, because this releases the GIL.
             pin_spool(record, <Spool*> ring.spool)
             leave_ring(intake, ring)
             spool_large_record(core, record)
@@ -170,7 +171,7 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
             place[0] = ring_reserve(ring, sizeof(RecordHeap) if large else record.size)
             if place[0] != NULL:
                 return ring
-        # What the reservation saw, not what is there now: if the ring is emptied in between, nobody will move it again.
+        # The tail that the reservation saw, not the present one: if the ring is emptied in between, its tail never moves again.
         tail = ring.cached_tail
         is_stalled = ring.stalled_tail == tail
         leave_ring(intake, ring)
@@ -183,7 +184,7 @@ cdef void commit_block(Intake* intake, Ring* ring, char* place, const EncodedBlo
     cdef bint large = record.size > ring_max_inline(ring)
     if FREE_THREADED:
         ring_begin(ring)
-    # The order in the ring is the order in time, also for one that had to wait.
+    # Stamped again, because the order in the ring must be the order in time, also for a record that had to wait.
     header.ticks = clock_ticks()
     if FREE_THREADED:
         ring.last_ticks = header.ticks
@@ -212,7 +213,7 @@ cdef void commit_heap(Ring* ring, RecordHeap* heap, const EncodedBlock* record) 
 
 
 cdef bint spool_large_record(Core core, EncodedBlock* record) except -1:
-    """Copies it into the spool's file. Where there is no room for that, `on_error` is told: a crash would lose it."""
+    """Copies a large record into the spool's file. Reports it if there is no room, because a crash would lose the record."""
     cdef SpoolFile file
     (<RecordHeader*> record.block).ticks = clock_ticks()
     with nogil:
@@ -228,8 +229,8 @@ cdef bint heap_has_room(Intake* intake, Ring* ring, uint64_t size) noexcept:
     return waiting == 0 or waiting + size <= load_relaxed(&intake.heap_limit)
 
 
-# Whether the ring is still the one that this thread writes to (it is gone if not), and its reader has not moved. `gives_up`: the
-# thread has waited for that long enough.
+# True when the ring is still the one that this thread writes to (otherwise it may be freed already) and its tail has not moved.
+# `gives_up`: the thread has waited long enough, so later calls do not wait again until the tail moves.
 cdef bint is_as_full(Intake* intake, Ring* ring, uint64_t tail, bint gives_up) noexcept:
     cdef Ring* now = <Ring*> own_ring(load_relaxed(&intake.generation))
     cdef bint same
@@ -243,9 +244,9 @@ cdef bint is_as_full(Intake* intake, Ring* ring, uint64_t tail, bint gives_up) n
 
 
 cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) except -1:
-    """Until the ring's tail is not at `tail` any more, or the ring is another one; the caller has left it.
+    """Waits until the ring's tail has left `tail`, or this thread's ring is another one. The caller has left the ring.
 
-    True: try again. False: the record is to be dropped. Releases the GIL; raises what a signal handler raises.
+    True: try again. False: the record is to be dropped. Releases the GIL, and raises what a signal handler raises.
     """
     cdef Intake* intake = core.intake
     cdef int64_t begun = clock_monotonic_ns()
@@ -266,12 +267,13 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
         core.ask_for_flusher()
     while is_as_full(intake, ring, tail, False):
         if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
-            # A recovery takes long: better in another order than lost. The wait begins anew.
+            # A recovery takes long. Records in another order are better than lost ones, so draining goes on, and the wait begins
+            # anew.
             pause_draining(core, 0)
             patient_from = clock_monotonic_ns()
         if clock_monotonic_ns() - patient_from > limit and is_as_full(intake, ring, tail, True):
-            # No progress at all for so long: the flusher is stuck in somebody's code. Later calls do not wait again
-            # until it moves.
+            # There was no progress at all for so long, so the flusher is stuck in user code. Later calls do not wait again until
+            # it moves.
             fetch_add(&core.calls.blocked_ns, clock_monotonic_ns() - begun)
             return False
         if not load_acquire32(&core.threads.has_flusher):

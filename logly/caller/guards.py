@@ -31,7 +31,7 @@ class Contextualized(ContextGuard):
 
 
 class Catcher:
-    """Logs what is raised inside, and keeps it there unless `reraise`. Reusable; it has no state."""
+    """Logs what is raised inside, and swallows it unless `reraise` is set. Reusable, because it has no state."""
 
     def __init__(
         self,
@@ -76,14 +76,14 @@ class Catcher:
 
 
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the decorated function's frame on: the wrapper's tells nobody anything."""
+    """The traceback from the decorated function's frame on, because the wrapper's frame says nothing to anybody."""
     while trace is not None and trace.tb_frame.f_code in _WRAPPERS:
         trace = trace.tb_next
     return trace
 
 
 def _calling_frame() -> FrameType | None:
-    """Who called the decorated function (the call itself failed: wrong arguments)."""
+    """The frame that called the decorated function, for calls that fail themselves (wrong arguments)."""
     frame = sys._getframe(1).f_back  # C code may have called `__exit__`, with no Python below
     while frame is not None and frame.f_code in _WRAPPERS:
         frame = frame.f_back
@@ -97,7 +97,7 @@ def decorate(function: Function, guard: Any, *, default: Any = None, each_step: 
         function: a function, coroutine function, generator function or async generator function.
         guard: a context manager that can be entered many times.
         default: what is returned where the guard swallows an exception.
-        each_step: generators enter the guard for each step, not once for all: it changes the caller's context.
+        each_step: generators enter the guard for each step and not only once, because it changes the caller's context.
     """
     from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 
@@ -169,7 +169,7 @@ def _stepped_generator(function: Callable[..., Any], guard: Any) -> Callable[...
 
 
 def _async_generator(function: Callable[..., Any], guard: Any, each_step: bool) -> Callable[..., Any]:
-    # There is no `yield from` for these: what is sent, thrown and closed is handed on here.
+    # There is no `yield from` in async generators, so what is sent, thrown and closed is passed on by hand.
     whole, each = (nullcontext(), guard) if each_step else (guard, nullcontext())
 
     @functools.wraps(function)

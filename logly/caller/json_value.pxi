@@ -1,15 +1,15 @@
-# Nested values of fields as JSON text, made on the caller's thread: whatever is in them, one valid value comes out.
+# Nested values of fields as JSON text, made on the caller's thread. Whatever is in them, the result is one valid JSON value.
 
 # Of other included files:
 #   caller/values.pxi: int_text, plain_scalar, safe_str
 
 cdef enum:
     MAX_JSON_DEPTH = 32
-    MAX_JSON_ITEMS = 1 << 20     # a few shared lists can stand for more items than there are atoms
+    MAX_JSON_ITEMS = 1 << 20     # because a few lists that contain each other often can have more items than there are atoms
 
-# What json leaves as it is: DEL, C1 controls, line separators, lone surrogates (see json_encode in text/escape.pxd).
+# Escapes for what json leaves as it is: DEL, C1 controls, line separators, lone surrogates (json_encode in text/escape.pxd).
 cdef object late_controls = None
-cdef object quote_text = None    # json's own: imported when a nested value is logged
+cdef object quote_text = None    # json's own function, imported when a nested value is logged
 
 
 cdef class JsonText:
@@ -65,7 +65,7 @@ cdef class JsonText:
 
     cdef bint add_dict(self, object value) except -1:
         cdef str before = "{"
-        # Keys that become the same text: the last one counts, as in a dict.
+        # If several keys become the same text, the last one counts, as in a dict.
         cdef dict items = {json_key_text(name): item for name, item in list(value.items())}
         self.items += len(items)
         for name, item in items.items():
@@ -79,7 +79,7 @@ cdef class JsonText:
 
 
 cdef str json_key_text(object name):
-    """A key of an object: as json.dumps has it for str, None, bool, int and float; str() of anything else."""
+    """A key of an object: as json.dumps writes str, None, bool, int and float, and str() of anything else."""
     if name is None or type(name) is bool:
         return '"null"' if name is None else '"true"' if name else '"false"'
     return json_text(name if type(name) is str else safe_str(name))

@@ -23,10 +23,11 @@ cdef int64_t LAST_SECOND = 9_200_000_000  # after 1970: nanoseconds are held in 
 
 
 cdef Origin origin_of(Core core, object thread, object process, object created) except *:
-    """Of what `logging` says; what is no number (`logging.logThreads` is off) is not known, or is the caller's.
+    """The origin that a record of `logging` names. A thread or process that is no number (`logging.logThreads` is off) is
+    unknown, or is the calling one.
 
-    `created` is kept where the record was made elsewhere, or a while ago. A record that was made here and now has the time of
-    the call, which is more exact, and 8 bytes less.
+    `created` is kept if the record was made elsewhere or a while ago. A record that was made here and now has the time of the
+    call, which is more exact and takes 8 bytes less.
     """
     cdef Origin origin
     origin.process = word_of(process, core.intake.process)
@@ -41,9 +42,9 @@ cdef Origin origin_of(Core core, object thread, object process, object created) 
 
 
 cdef bint seconds_to_ns(object seconds, int64_t* ns) except -1:
-    """Rounded to microseconds, as `datetime.fromtimestamp` does: a float of today's time is no finer.
+    """Converts to nanoseconds, rounded to microseconds as in `datetime.fromtimestamp`: a float of today's time is no finer.
 
-    False: it is no number, or beyond the years 1678 to 2261.
+    Returns False when it is no number, or outside the years 1678 to 2261.
     """
     cdef double value, whole
     if isinstance(seconds, float):
@@ -64,7 +65,7 @@ cdef uint64_t word_of(object value, uint64_t otherwise) except *:
 
 
 cdef int64_t line_number(object value) noexcept:
-    """Of a place that somebody gives: whatever it is, the record is made."""
+    """The line number of a call site that the program gives, or 0 when it is not one: the record is made anyway."""
     return value if type(value) is int and 0 <= value <= INT32_MAX else 0
 
 
@@ -75,15 +76,15 @@ cdef object safe_site(Core core, object stacklevel, object frame):
         raise
     except Exception:
         pass
-    return UNKNOWN_LOCATION  # the interpreter has taken this module apart
+    return UNKNOWN_LOCATION  # the interpreter is ending and has cleared this module
 
 
 cdef object careful_site(Core core, object stacklevel, object frame):
-    """The site's id, or (module, function, path, line) where the registry has no place for it; None: not wanted."""
+    """The call site's id, or (module, function, path, line) if the registry is full, or None if no site is wanted."""
     if not load_relaxed32(&core.intake.needs) & NEED_SITE:
         return None
     if type(frame) is tuple:
-        return frame  # logging's own word for it: see stdlib.py
+        return frame  # the call site as `logging` gave it: see stdlib.py
     if frame is None:
         frame = frame_at(stacklevel)
     if frame is None:
@@ -93,7 +94,7 @@ cdef object careful_site(Core core, object stacklevel, object frame):
 
 
 cdef object frame_at(object stacklevel):
-    """The frame of the call (1) or of its callers (2, ...); the outermost one where there are fewer. None: there is none."""
+    """The frame of the call (1), or of its callers (2, ...), or the outermost one. None: there is no frame."""
     cdef PyObject* found = frame_of(PyThreadState_Get())
     if found == NULL:
         return None
@@ -106,14 +107,14 @@ cdef object frame_at(object stacklevel):
     return frame
 
 
-# Also kept in C variables. eventlet puts another dict in the place of `_active`.
+# Kept in C variables, for a __del__ that logs when this module is empty. eventlet replaces `_active` by another dict.
 cdef object threads = threading
 
 cdef dict active_threads = threading._active
 
 
 cdef str current_thread_name():
-    """The calling thread's name, as `threading` knows it now: that of a greenlet where it has been patched."""
+    """The calling thread's name as `threading` knows it now, which is the greenlet's where `threading` has been patched."""
     number = <uint64_t> PyThread_get_thread_ident()
     active = getattr(threads, "_active", None)
     if type(active) is not dict:
@@ -127,7 +128,7 @@ cdef str current_thread_name():
 
 
 cdef object greenlet_ident(object number):
-    """What `threading.get_ident` says where gevent or eventlet has replaced it; else `number`."""
+    """The id that `threading.get_ident` returns if gevent or eventlet has replaced it; else `number`."""
     get_ident = getattr(threads, "get_ident", None)
     if get_ident is None or type(get_ident) is type(len):
         return number

@@ -1,4 +1,4 @@
-"""Exceptions as text: as Python prints them, and with what is not Python's own escaped or indented."""
+"""Exceptions as text: as Python prints them, and a safe form in which text from outside is escaped or indented."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["exception_text"]
 
 _INDENTED = "\n    "
 
-#: Names of exception classes as source code writes them. A class that was made from data may have any text there.
+#: Names of exception classes as they are in source code. A class that was made from data may have any text as its name.
 _PLAIN_NAME = re.compile(r"[^\W\d][\w.<>]*")
-#: How text may begin that stands at the margin: not as time stamps, brackets and levels do.
+#: How text at the margin may begin: not like a time stamp, a bracket or a level.
 _PLAIN_WORDS = re.compile(rf"(?!(?:{'|'.join(BUILTIN_LEVELS)})\b)[^\W\d_]")
-#: What the traceback module itself writes at the margin, and the end of the text.
+#: Lines that the traceback module itself writes at the margin, and the empty end of the text.
 _HEADLINES = {
     "",
     "Traceback (most recent call last):",
@@ -29,12 +29,12 @@ _HEADLINES = {
     "During handling of the above exception, another exception occurred:",
 }
 
-#: The text of a traceback's entry, by code object (its id), instruction and line: finding the marks under a line costs
-#: the traceback module a parse of it. The code object is kept with it, so that its id is not used again.
+#: The texts of traceback entries, by id of the code object, instruction and line. They are kept because the traceback
+#: module parses a line to find the marks under it. The code object is kept too, so that its id is not used again.
 _entries: dict[tuple[int, int, int], tuple[CodeType, str]] = {}
 _MOST_ENTRIES = 1024
 
-#: Their message is completed with a guess that looks at the traceback's frames ("Did you mean ...?").
+#: Exceptions to whose message Python adds a guess from the traceback's frames ("Did you mean ...?").
 _GUESSING = (NameError, AttributeError, ImportError, SyntaxError)
 
 
@@ -44,9 +44,9 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
     The traceback is `traceback.format_exception`'s, byte for byte. In the safe one no text from outside begins a line
     that could pass for a log record: see `_indent_messages`. It is "" where the two do not differ.
 
-    Never raises on account of the exception (a ``__str__`` that fails, say), but for what is to go up at once: a
-    RecursionError, because an exception that logs itself while it is shown would be shown again at every level above;
-    and what ends the program.
+    Never raises because of the exception (a ``__str__`` that fails, for example). But two things go up at once: what
+    ends the program, and a RecursionError, because an exception that logs itself while it is shown would be shown
+    again at every level above.
     """
     kind = type(error).__name__
     message = _text_of(error)
@@ -81,7 +81,7 @@ def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str,
 
 
 def _is_plain(error: BaseException) -> bool:
-    """Whether its text is its traceback's entries and its own line: no other exception is shown with it."""
+    """Whether its text consists of its traceback's entries and its own line, without any other exception."""
     return (
         error.__cause__ is None
         and (error.__context__ is None or error.__suppress_context__)
@@ -92,7 +92,7 @@ def _is_plain(error: BaseException) -> bool:
 
 
 def _keys(trace: TracebackType | None) -> list[tuple[int, int, int]] | None:
-    """What the entries are kept under; None when they may be shown in short ("Previous line repeated 5 more times")."""
+    """The keys of the entries. None: entries may be shown in short ("Previous line repeated 5 more times")."""
     keys: list[tuple[int, int, int]] = []
     repeated = 0
     while trace is not None:
@@ -128,8 +128,8 @@ def _remember_entries(rendered: TracebackException, trace: TracebackType | None)
     if len(_entries) + len(keys) > _MOST_ENTRIES:
         _entries.clear()
     for key, text, frame in zip(keys, texts, rendered.stack, strict=True):
-        # Odd names are made safe one by one: see `_indent_message`. A line of source may have line breaks in it where a
-        # program put it into `linecache` itself.
+        # Entries with odd names are not kept; `_indent_message` makes them safe each time. A source line may contain
+        # line breaks where a program has put it into `linecache` itself.
         is_plain = "\n" not in frame.filename + frame.name and text.count("\n") == text.count("\n  ") + 1
         if trace is not None and is_plain:
             _entries[key] = (trace.tb_frame.f_code, text)
@@ -146,9 +146,9 @@ def _text_of(value: object, what: str = "exception") -> str:
 
 
 def _show_others(error: BaseException) -> None:
-    """Make the text of each exception that is shown with this one, and of all notes, for what that raises.
+    """Make the text of each exception that is shown with this one, and of all notes, so that a RecursionError goes up.
 
-    `TracebackException` does it in a bare ``except:``, which keeps a RecursionError and a KeyboardInterrupt.
+    `TracebackException` does the same in a bare ``except:``, which swallows a RecursionError and a KeyboardInterrupt.
     """
     seen = {id(error)}
     left = [error]
@@ -169,7 +169,7 @@ def _items(value: object) -> list[object] | tuple[object, ...]:
 
 
 def _indented(text: str) -> str:
-    """All of it four spaces in, but for the headline: where nothing is known of the lines."""
+    """Indent all lines but the headline by four spaces, for texts whose lines are not known."""
     start = "" if text.startswith("Traceback (") else "    "
     return start + text.replace("\n", _INDENTED)
 
@@ -189,7 +189,7 @@ def _all_shown(top: TracebackException) -> list[TracebackException]:
 
 
 def _indent_messages(top: TracebackException) -> bool:
-    """Make every exception safe that `top` shows; True when something had to be changed.
+    """Make every exception that `top` shows safe. Returns True when something had to be changed.
 
     Line breaks within a message or a note are followed by four spaces, those in names are escaped. The name of a class
     and a note stand at the margin, so they are indented where they begin in a way that a record's line may begin.
@@ -202,8 +202,8 @@ def _indent_messages(top: TracebackException) -> bool:
 
 def _indent_message(one: TracebackException) -> bool:
     is_changed = _escape_type(one)
-    # `_str` is the message. It is private, but stands in every version from 3.5 to 3.14; without it: AttributeError,
-    # and the whole traceback is indented.
+    # `_str` is the message. It is private, but every version from 3.5 to 3.14 has it. Without it, this raises
+    # AttributeError, and the whole traceback is indented.
     one._str  # type: ignore[attr-defined]  # noqa: B018
     for name, instead in (("_str", _INDENTED), ("msg", _INDENTED), ("text", _INDENTED)):
         is_changed = _replace_breaks(one, name, instead) or is_changed
@@ -219,7 +219,7 @@ def _replace_breaks(owner: object, name: str, instead: str) -> bool:
     value = getattr(owner, name, None)
     if value is None or type(value) is int:
         return False
-    text = str(value)  # of an object: SyntaxError takes any for its parts
+    text = str(value)  # may be any object, which SyntaxError accepts for its parts
     end = len(text.rstrip("\n")) if instead == _INDENTED else len(text)
     if "\n" not in text[:end]:
         return False
@@ -273,9 +273,9 @@ def _may_stand_at_the_margin(note: str) -> bool:
 
 
 def _has_only_own_lines(text: str, top: TracebackException) -> bool:
-    """Whether each line at the margin is one that is known to stand there.
+    """Whether each line at the margin is one that is expected there.
 
-    Where a later version of Python, or an object in place of a text, brings in another line, the whole is indented.
+    A later version of Python, or an object in place of a text, may bring in another line. Then the whole is indented.
     """
     lines = [line for line in text.split("\n") if line not in _HEADLINES and line[0] != " "]
     if not lines:

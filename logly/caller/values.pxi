@@ -1,4 +1,4 @@
-# Values of a call that are not copied as bits: what they are in a record. Runs Python code, on the caller's thread.
+# What becomes of values that are not copied as bits. This runs Python code, on the caller's thread.
 
 from libc.stdint cimport uint8_t
 
@@ -27,7 +27,7 @@ cdef Rendition rendition(uint8_t tag, bytes text):
 
 
 cdef str safe_str(object value):
-    """str(value), whatever it does."""
+    """str(value), or a replacement text when that fails."""
     cdef object trouble
     try:
         text = str(value)
@@ -40,17 +40,17 @@ cdef str safe_str(object value):
 
 
 cdef str type_name(object value):
-    # Past a metaclass that has a __name__ of its own.
+    # Read past a metaclass that may have a __name__ of its own.
     return type.__dict__["__name__"].__get__(type(value))
 
 
 cdef str one_word(str name):
-    """A class's name, quoted where it is none: a class made from data may have any text there, also line breaks."""
+    """A class's name, quoted if it is not an identifier: a class made from data may have any text there, also line breaks."""
     return name if name.isidentifier() else repr(name)
 
 
 cdef str safe_repr(object value):
-    """repr(value), whatever it does. An int too long for CPython's decimal conversion is shown in hexadecimal."""
+    """repr(value), or a replacement text when that fails; for an int too long for CPython's decimal conversion, hexadecimal."""
     cdef object trouble
     try:
         return str.__str__(repr(value))
@@ -86,7 +86,7 @@ cdef object native_field(object value):
 
 
 cdef str int_text(object value):
-    """Digits; for an int that is too long for CPython's decimal conversion its hexadecimal text, in quotes."""
+    """The digits of an int, or its hexadecimal text in quotes when it is too long for CPython's decimal conversion."""
     if value.bit_length() < MAX_DECIMAL_BITS:
         try:
             return int.__repr__(value)
@@ -96,7 +96,7 @@ cdef str int_text(object value):
 
 
 cdef object plain_scalar(object value):
-    """A number for what is one (subclasses, numpy's scalars), text for a subclass of str; else `value` itself."""
+    """The plain value behind a subclass of int or float, or one of numpy's scalars; else `value` itself."""
     kind = type(value)
     if isinstance(value, int):
         return int.__int__(value)
@@ -118,7 +118,7 @@ cdef object plain_scalar(object value):
 
 
 cdef dict native_fields(dict fields, Py_ssize_t limit):
-    """The fields as a record carries them, in about `limit` bytes; what is missing is told."""
+    """The fields as a record carries them, in about `limit` bytes. A value that is cut ends with a mark that says so."""
     cdef dict native = {}
     cdef Py_ssize_t left = limit
     cdef Py_ssize_t size
@@ -141,7 +141,7 @@ cdef Py_ssize_t size_of_field(object value):
 
 
 cdef object cut_field(object value, Py_ssize_t limit):
-    # What is cut is no JSON any more, and no number: text.
+    # A value that was cut is no JSON and no number any more, so it becomes text.
     if type(value) is bytes:
         return f"{(<bytes> value)[: limit // 4]!r} [logly: cut, {len(value)} bytes in all]"
     return cut_text((<Rendition> value).text.decode() if type(value) is Rendition else value, limit)

@@ -1,4 +1,4 @@
-# Changes that Python and the core must both see, or neither: made in one step.
+# Makes changes in one step, so that Python and the core either both see a change or both do not.
 
 from libc.stdint cimport int64_t, uint32_t
 
@@ -16,20 +16,22 @@ def change_count(Core core not None):
 
 
 def commit(Core core not None, int64_t seen, list first, list undo, list steps):
-    """Makes a change that has been prepared, in one step: nothing can cut it in half.
+    """Makes a change that has been prepared, in one step that nothing can cut in half.
 
-    A signal handler runs between two bytecodes, on the main thread, and whatever it raises goes up from there. In here no
-    bytecode runs: every step is a call of a compiled function. (Nor is any text of an int made: CPython runs them there, too.)
+    A signal handler runs between two bytecodes of the main thread, and what it raises goes up from there. No bytecode runs in
+    here, because every step is a call of a compiled function. (CPython also runs handlers while it makes the text of an int.
+    No step does that either.)
 
     Args:
         core: whose changes these are.
         seen: `change_count` when it was prepared.
-        first: (function, arguments) of what may fail, for want of memory, say: the rest is left undone then.
-        undo: the same, of what is to be done in that case.
-        steps: the rest, which is done to the end.
+        first: (function, arguments) of the steps that may fail, for want of memory for example. If one fails, `undo` is
+            done and `steps` are not.
+        undo: the same for that case.
+        steps: the rest, which is done to the end even if a step raises.
 
     Returns:
-        False: something else has changed since, and nothing was done.
+        False when something else has changed since; then nothing was done.
     """
     cdef object error = None
     if core.changes != seen:
@@ -61,23 +63,23 @@ cdef uint32_t post_flags(bint start, bint sync, bint drain, bint wake) noexcept:
 def publish(
     Core core not None, int threshold, bint site, bint thread, bint thread_name, bint start, bint sync, bint drain, bint wake,
 ):
-    """What producers go by: the threshold, what records must carry, and what follows a commit."""
-    # Nothing here needs memory: half of it would be worse than none.
+    """Sets what log calls go by: the threshold, what records must carry, and what follows a commit."""
+    # Nothing here needs memory, because a half of this change would be worse than none.
     core.set_needs(site, thread, thread_name)
     store_relaxed32(&core.engine.intake.post, post_flags(start, sync, drain, wake))
     store_relaxed32(<uint32_t*> &core.engine.gate.threshold, <uint32_t> threshold)
 
 
 def define_levels(Core core not None, list levels):
-    """`set_level` of several: (name in capitals, number, colour). A name's new number holds in all its spellings."""
+    """Sets several levels: (name in capitals, number, colour). A new number for a name holds for all of its spellings."""
     cdef dict names = core.level_index
     for name, number, color in levels:
         known = names.get(name)
-        if known is not None and known[0] != number:  # other spellings are looked up again
+        if known is not None and known[0] != number:  # so that other spellings are looked up again
             for spelling, found in list(names.items()):
                 if found == known and spelling != name:
                     del names[spelling]
         core.set_level(name, number, color)
         unnamed = "LEVEL " + decimal(number).decode("ascii")
         if number in names and names[number] == names.get(unnamed):
-            names[number] = names[name]  # it was logged by its number before it had a name
+            names[number] = names[name]  # the number was used before it had a name

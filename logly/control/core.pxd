@@ -8,20 +8,20 @@ from logly.ring.gate cimport Gate, Intake
 from logly.ring.ring cimport Ring
 
 
-cdef struct Threads:                 # which of them does what for a core; 0: none. Made new in a forked child
+cdef struct Threads:                 # which thread does what for a core; 0: none. Reset in a forked child
     uint32_t has_flusher
-    uint64_t flushers                # flushers' threads that are not at their last line
+    uint64_t flushers                # how many flushers' threads have not ended yet
     uint64_t flusher
-    uint64_t drainer                 # does the flusher's Python work
-    uint64_t holder                  # has the engine's lock through `lock`; it may take it again
+    uint64_t drainer                 # the thread that does the sinks' Python work
+    uint64_t holder                  # the thread that holds the engine's lock by `lock`, which it may take again
     int holds
-    uint64_t inside                  # runs Python code for a sink
+    uint64_t inside                  # the thread that runs a sink's function, filter or stream, or on_error
     uint8_t inside_marks             # flags of the records that it logs
 
 
 cdef struct Calls:
     uint64_t failed_formats
-    uint64_t blocked_ns              # that they waited for room
+    uint64_t blocked_ns              # how long calls waited for room
 
 
 cdef class Core:
@@ -31,28 +31,28 @@ cdef class Core:
     cdef object __weakref__
     cdef public object on_work       # called on the flusher's thread when a sink wants Python
     cdef public object start_flusher # called once, at the first record
-    cdef readonly object errors      # deque of exceptions that on_error has not been told yet
+    cdef readonly object errors      # deque of exceptions that have not been reported to on_error yet
     cdef readonly dict sinks         # id -> its Python side, of every sink that `engine` has: changed together with it
-    cdef readonly dict leaving       # the same, of those that were removed and have not written all they hold
+    cdef readonly dict leaving       # the same for removed sinks that have not written all that they hold
     cdef int64_t changes             # made by `commit`
     cdef readonly object spool_base  # (name, is synced) of the spool that records go into, as configured; or None
     cdef list layouts                # keeps what the sinks' C structures point into
     cdef object context              # ContextVar of contextualize(), or None
     cdef public object level_index   # name -> (number, index)
     cdef void* engine_block
-    cdef public object level_resolver # what knows names in any case, and numbers
+    cdef public object level_resolver # function that finds a level by its name in any case, or by number
     cdef Threads threads
     cdef Calls calls
     cdef Tally gone                  # of sinks that were removed
-    cdef bint is_over                # at exit the flusher was stuck: nobody waits for it any more
-    cdef readonly int lives          # forks that this object has been through as the child
+    cdef bint is_over                # the flusher was stuck at exit, so nobody waits for it any more
+    cdef readonly int lives          # in how many forks this object was in the child
 
-    cdef void* kept                  # the same, as they are held
-    cdef list spools                 # of this engine, in use
-    cdef object adopted              # a dead process's spool, whose names the engine goes by
+    cdef void* kept                  # list of the spools that rings point into; each is held by a reference
+    cdef list spools                 # the spools of this engine that are in use
+    cdef object adopted              # a dead process's spool, whose names the engine uses
     cdef public object make_ring     # called by the first record when `ring_wanted`: a forked child's own spool
     cdef uint64_t sharer             # thread that makes a spool (free-threaded builds), or made the latest
-    cdef Ring* stand_in              # full, until the ring is made
+    cdef Ring* stand_in              # a full ring, in use until the real ring is made
     cdef Ring* interim               # a forked child's, until its hook has run
 
     cdef void begin(self) noexcept

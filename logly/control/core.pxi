@@ -1,5 +1,5 @@
-# `Core`: one logger's engine as Python holds it. Whoever touches what the flusher reads takes the engine's lock, and
-# gives up the GIL for the wait; under the lock runs no Python code.
+# `Core`, one logger's engine as a Python object. A method that touches what the flusher reads takes the engine's lock, and
+# releases the GIL while it waits for the lock. No Python code runs under the lock.
 
 cimport cython
 from collections import deque
@@ -107,7 +107,7 @@ cdef class Core:
         free(self.engine_block)
 
     cdef void begin(self) noexcept:
-        """In a new object it changes nothing; one in a forked child forgets what its parent's threads did."""
+        """In a forked child: forgets what the parent's threads did. In a new object it changes nothing."""
         memset(&self.threads, 0, sizeof(Threads))
         memset(&self.calls, 0, sizeof(Calls))
         memset(&self.gone, 0, sizeof(Tally))
@@ -115,7 +115,7 @@ cdef class Core:
     # ---- rings
 
     cdef bint set_ring_size(self, uint64_t capacity) except -1:
-        """With a GIL: a new ring in place of the one before. Else every thread makes itself one at its next record."""
+        """With a GIL, makes a new ring in place of the old one. Without, each thread makes itself one at its next record."""
         cdef Ring* ring = NULL
         if not FREE_THREADED:
             ring = ring_new(capacity, 0)
@@ -124,7 +124,7 @@ cdef class Core:
         return self.use_ring(ring, capacity)
 
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1:
-        """NULL, on free-threaded builds: a ring for each thread."""
+        """Records go into this ring from now on. NULL (on free-threaded builds): each thread has a ring of its own."""
         cdef Engine* engine = self.engine
         self.lock()
         engine.intake.ring_capacity = capacity
@@ -140,26 +140,26 @@ cdef class Core:
         return True
 
     def share_ring(self):
-        """A spool is to be made, whose ring is for all threads. False: on a free-threaded build others have theirs already."""
+        """Called before a spool is made, whose ring all threads share. False: without a GIL, other threads have rings already."""
         return not FREE_THREADED or begin_sharing(self)
 
     def unshare_ring(self):
-        """There is no such spool, after all."""
+        """Takes `share_ring` back when the spool could not be made."""
         store_relaxed32(&self.engine.intake.shares, FREE_THREADED and load_pointer(&self.engine.intake.ring) != NULL)
 
     @property
     def ring_wanted(self):
-        """In a forked child: the first record is to make the ring."""
+        """Whether the next record is to make the ring, as in a forked child."""
         return self.stand_in != NULL and load_pointer(&self.engine.intake.ring) == self.stand_in
 
     # ---- the engine's lock, for a section that runs no Python code
 
     cdef bint lock_until(self, int64_t deadline) noexcept:
-        """False: it was not to be had before `deadline` (monotonic).
+        """Takes the lock. Returns False when that was not possible before `deadline` (monotonic).
 
-        Neither waits for the GIL with the lock in hand, nor for the lock with the GIL in hand: a thread that never gets the
-        GIL again, because the interpreter ends, would keep the lock. The same thread may take it again: the
-        collector can run a __del__ that logs inside a section.
+        A thread never waits for the GIL while it holds the lock, because it would keep the lock if the interpreter ended
+        and it never got the GIL again. Nor does it wait for the lock while it holds the GIL. A thread may take the lock
+        again, because the collector can run a __del__ that logs inside a section.
         """
         cdef uint64_t me = PyThread_get_thread_ident()
         cdef bint taken = True
@@ -182,7 +182,7 @@ cdef class Core:
         return taken
 
     cdef bint lock_patiently(self, int64_t deadline) except -1:
-        """The same; signal handlers run meanwhile, for the flusher may hang in a system call with the lock held."""
+        """The same, with signal handlers running meanwhile, because the flusher may hang in a system call with the lock held."""
         while not self.lock_until(min(deadline, clock_monotonic_ns() + 50000000)):
             if clock_monotonic_ns() >= deadline:
                 return False
@@ -200,7 +200,7 @@ cdef class Core:
             engine_unlock(self.engine)
 
     cdef int pass_here(self) noexcept:
-        """One pass on this thread, which may have the lock already. Runs no Python code."""
+        """Makes one pass on this thread, which may hold the lock already. Runs no Python code."""
         cdef bint has_lock = load_relaxed(&self.threads.holder) == PyThread_get_thread_ident()
         cdef int status
         with nogil:
@@ -220,7 +220,7 @@ cdef class Core:
         self.spool_base = None
 
     cdef keep(self, file):
-        # The rings point into it, also while the collector takes this object apart.
+        # Rings point into the file. So it is held by a reference count too, in case the collector clears `spools` first.
         self.spools.append(file)
         Py_INCREF(file)
         (<SpoolFile> file).spool.owner = <void*> file
@@ -229,23 +229,23 @@ cdef class Core:
         self.kept = <void*> file
 
     def leave_spools(self, bint in_child):
-        """Lets go of every spool as it is; returns them. The buffered lines are still in there.
+        """Gives up every spool as it is, and returns the spools. The lines that sinks have buffered are still in them.
 
-        In a forked child the next record calls `make_ring`. Else this core is not used any more.
+        In a forked child the next record calls `make_ring`. Otherwise this core is not used any more.
         """
         return leave_all_spools(self, in_child)
 
     cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0:
-        """MAX_LEVELS: at the next place; returns which."""
+        """Puts a level at this index (MAX_LEVELS: at the next free one), and returns the index."""
         cdef Text text = copy_text(utf8(name))
         cdef Text sgr = copy_text(utf8(color))
         self.lock()
         if index == MAX_LEVELS:
-            # Under the lock, so that no two get the same; the last place is shared, if need be.
+            # Chosen under the lock, so that no two levels get the same index. The last index is shared when all are in use.
             index = min(self.engine.levels.count, <uint32_t> (MAX_LEVELS - 1))
         if index >= self.engine.levels.count:
             self.engine.levels.count = index + 1
-        # What was there before may still be read by nobody: the flusher looks at it under the lock only.
+        # The old texts can be freed below, because the flusher reads them under the lock only.
         text, self.engine.levels.level[index].name = self.engine.levels.level[index].name, text
         sgr, self.engine.levels.level[index].color = self.engine.levels.level[index].color, sgr
         self.engine.levels.level[index].number = number
@@ -267,7 +267,7 @@ cdef class Core:
         if ring_capacity != engine.intake.ring_capacity:
             self.set_ring_size(ring_capacity)
         self.lock()
-        # Relaxed: producers may go by the old values for a moment.
+        # Relaxed stores, because producers may go by the old values for a moment.
         store_relaxed32(<uint32_t*> &engine.intake.flush_level, <uint32_t> flush_level)
         store_relaxed32(&engine.intake.drops, drops)
         store_relaxed(&engine.intake.max_message_bytes, max_message_bytes)
@@ -286,7 +286,7 @@ cdef class Core:
         self.unlock()
 
     def use_context(self, variable):
-        """Every record from now on looks for fields in this ContextVar, or in the one that was given before: returns which."""
+        """From now on every record takes fields from this ContextVar, or from the one of the first call. Returns that one."""
         if self.context is None:
             self.context = variable
             self.lock()
@@ -326,7 +326,7 @@ cdef class Core:
 
     # ---- sinks
 
-    # Locks the engine and returns the sink: another thread may remove and free it while this one waits for the lock.
+    # Locks the engine and returns the sink. The lookup comes after the lock, because another thread may free the sink meanwhile.
     cdef Sink* lock_sink(self, int sink_id) except NULL:
         cdef Sink* sink = self.lock_and_find_sink(sink_id)
         if sink != NULL:
@@ -334,7 +334,7 @@ cdef class Core:
         self.unlock()
         raise KeyError(sink_id)
 
-    # The same; NULL, and the engine is locked all the same, where it is not there.
+    # The same, but returns NULL when there is no such sink. The engine is locked in that case, too.
     cdef Sink* lock_and_find_sink(self, int sink_id) noexcept:
         cdef Sink* sink
         self.lock()
@@ -346,13 +346,13 @@ cdef class Core:
     # ---- work that Python does on the flusher's thread
 
     def take_work(self):
-        """A `PythonWork` of each sink that wants Python."""
+        """Returns a `PythonWork` for each sink that wants Python."""
         return work_of_sinks(self)
 
-    # ---- the flusher's life
+    # ---- the flusher's thread
 
     cdef bint ask_for_flusher(self) except -1:
-        """What a record does that finds none. Without memory for that, the next record asks again: POST_START is still set."""
+        """Called by a record that finds no flusher. If memory is short, the next record asks again: POST_START is still set."""
         try:
             self.start_flusher()
         except MemoryError as trouble:
@@ -360,7 +360,7 @@ cdef class Core:
         return True
 
     def abandon_flusher(self):
-        """At exit, with a flusher that is stuck: nobody waits for it any more, and what finds no room is dropped."""
+        """Called at exit when the flusher is stuck. Nobody waits for it any more, and records that find no room are dropped."""
         self.is_over = True
         store_relaxed32(&self.engine.intake.drops, 1)
         store_relaxed32(&self.engine.intake.post, 0)
@@ -385,12 +385,12 @@ cdef class Core:
         intake_wake(&self.engine.intake)
 
     def report(self, error):
-        """Has `on_error` told of it, on the flusher's thread. Without memory for that it is not told, but counted anyway."""
+        """Has the error reported to `on_error` on the flusher's thread. Without memory it is not reported, but still counted."""
         self.keep_error(error)
         self.want_python()
 
     cdef void report_if_possible(self, object error) noexcept:
-        """The same, for the flusher's thread, which nothing ends."""
+        """The same, but never raises: for the flusher's thread, which nothing may end."""
         self.keep_error(error)
         store_release32(&self.engine.requests.python, 1)
         intake_wake(&self.engine.intake)
@@ -403,8 +403,8 @@ cdef class Core:
         return True
 
     def want_python(self):
-        """Has `on_work` called on the flusher's thread, soon."""
-        # Release: who sees it sees the error, too.
+        """Has `on_work` called soon on the flusher's thread."""
+        # A release store, so that the thread that sees the request sees the error, too.
         store_release32(&self.engine.requests.python, 1)
         intake_wake(&self.engine.intake)
 
@@ -413,7 +413,7 @@ cdef class Core:
         self.report(error)
 
     cpdef bint must_not_wait(self) except -1:
-        """Whether this thread does the flusher's work, or keeps others from it: it must not wait for that."""
+        """Whether this thread does the flusher's work or holds the engine's lock, so that it would wait for itself."""
         cdef uint64_t me = PyThread_get_thread_ident()
         return (
             load_relaxed(&self.threads.flusher) == me or load_relaxed(&self.threads.drainer) == me
@@ -421,35 +421,35 @@ cdef class Core:
         )
 
     def call_function(self, function, *args):
-        """Calls a sink's function or filter, or on_error. What it logs is for no function and no filter: see IS_INSIDE."""
+        """Calls a sink's function or filter, or on_error. What it logs goes to no function and no filter (IS_INSIDE)."""
         return call_marked(self, IS_INSIDE, function, args)
 
     def call_stream(self, function, *args):
-        """Calls a method of a sink's stream. What it logs is for no Python code at all."""
+        """Calls a method of a sink's stream. What it logs goes to no sink that runs Python code."""
         return call_marked(self, IS_INSIDE | IS_ECHO, function, args)
 
     def work(self):
-        """What sinks want of Python, by one thread at a time. False: another one is at it, and looks again."""
+        """Does the Python work of the sinks, one thread at a time. False: another thread is doing it, and will look again."""
         return work_once(self)
 
     def drain_here(self):
-        """Does the flusher's work on this thread, and at once: there is no flusher (not yet, or not any more)."""
+        """Does the flusher's work on this thread and at once, because there is no flusher (not yet, or not any more)."""
         return drain_on_this_thread(self)
 
     def flush(self, timeout=None, bint gives_way=False):
-        """Waits, GIL released, until what was logged before has left every sink.
+        """Waits, with the GIL released, until every sink has written what was logged before.
 
-        `gives_way`: where that takes longer than some milliseconds, the other greenlets of this thread run meanwhile.
+        `gives_way`: where this takes longer than some milliseconds, the other greenlets of this thread run meanwhile.
 
-        False: `timeout` seconds passed; or a sink has been in trouble for the stall time and still has some of it; or this is
-        the thread that does the flusher's work, in somebody's function, and what is left needs that function.
+        Returns False when `timeout` seconds have passed, or when a sink has been in trouble for the stall time and still holds
+        such records. It also returns False when this thread runs a sink's function, and what is left waits for that function.
         """
         return flush_until(self, timeout, gives_way)
 
     def abandon(self):
-        """Gives up what sinks in trouble have not taken: counted as failed. Returns how many records that were.
+        """Discards what sinks in trouble have not taken. The records count as failed; returns how many they were.
 
-        What another sink holds is of somebody who logs now, and writes it himself.
+        What the other sinks hold is left alone: it comes from threads that log now, and they write it themselves.
         """
         return abandon_sinks_in_trouble(self)
 
@@ -466,6 +466,6 @@ cdef class Core:
         return books_of(self)
 
 
-# Made before it is needed, and the same each time: CPython has 16 of them in reserve, and some versions abort the process when a
-# seventeenth is wanted and there is no memory for it.
+# One MemoryError, made before it is needed and used each time. CPython keeps 16 of them in reserve, and some versions abort the
+# process when a seventeenth is needed and there is no memory for it.
 cdef object no_memory = MemoryError("logly: no memory for a record")

@@ -1,4 +1,4 @@
-# Waits for what was logged before: `flush`, and calls with a synchronous sink.
+# Waits until what was logged before is written: `flush`, and log calls with a synchronous sink.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -64,7 +64,7 @@ cdef bint await_flush(Core core, uint64_t request, int64_t deadline, bint gives_
         elif load_acquire32(&core.threads.has_flusher):
             intake_wake(&engine.intake)
         else:
-            # As often as it takes: a sink in trouble may recover, or be given up.
+            # Repeated until it is done, because a sink in trouble may recover or exceed the stall time.
             core.drain_here()
             longest = 5000000
         left = deadline - clock_monotonic_ns()
@@ -84,7 +84,7 @@ cdef bint await_flush(Core core, uint64_t request, int64_t deadline, bint gives_
 
 
 cdef bint write_here(Core core) except -1:
-    """A synchronous sink is there: its record is written before the call returns."""
+    """Has this thread's record written before the log call returns, because there is a synchronous sink."""
     cdef int status
     if core.is_over:
         return True
@@ -96,7 +96,8 @@ cdef bint write_here(Core core) except -1:
     mine = ring.head if ring != NULL else 0
     while True:
         status = core.pass_here()
-        # Several threads' rings are merged with some patience: once more, if this thread's record is still waiting.
+        # Merging several threads' rings may leave late records for the next pass. So another pass is made while this thread's
+        # record still waits.
         if ring == NULL or status & (PASS_PYTHON | PASS_HELD) or not status & (PASS_MORE | PASS_SOON):
             break
         if load_acquire(&ring.positions.tail) >= mine:
@@ -112,7 +113,7 @@ cdef bint write_here(Core core) except -1:
 
 
 cdef bint await_sync(Core core) except -1:
-    """Not for sinks that are not synchronous: one of these may hang."""
+    """Waits for the synchronous sinks only, because another sink may hang."""
     cdef int64_t limit = clock_monotonic_ns() + 2 * <int64_t> load_relaxed(<uint64_t*> &core.engine.intake.stall_ns)
     while not sync_is_done(core) and clock_monotonic_ns() < limit:
         if not core.flush(0.02):
@@ -122,13 +123,13 @@ cdef bint await_sync(Core core) except -1:
 
 
 cdef bint flusher_is_in_python(Core core) noexcept:
-    """It is in somebody's function. Who waits does meanwhile what needs no Python, or all sinks would wait for that one."""
+    """Whether the flusher is inside user code. Waiting threads make passes themselves then, so that other sinks do not stall."""
     cdef uint64_t thread = load_relaxed(&core.threads.inside)
     return thread != 0 and thread == load_relaxed(&core.threads.flusher)
 
 
 cdef bint sync_is_done(Core core) noexcept:
-    """After one more pass: whether no synchronous sink lacks any of what was logged before."""
+    """Makes one more pass. Returns whether the synchronous sinks have written everything that was logged before it."""
     cdef uint64_t mark
     cdef bint done
     core.lock()

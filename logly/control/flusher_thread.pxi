@@ -1,4 +1,4 @@
-# The flusher's thread, from its start to its last line, and the waits for its end.
+# The flusher's thread from its start to its last line, and how others wait for its end.
 
 from libc.stdint cimport int64_t, uint32_t
 
@@ -19,16 +19,16 @@ from logly.system.event cimport event_prepare, event_signal, event_wait, wait_ns
 #   system/threads.pxi: SLICE_NS, deadline_of, let_greenlets_run, start_call
 
 cdef enum:
-    # Before a flusher whose Python work fails tries again; doubled with each failure in a row, up to 128 times.
+    # The pause before a flusher whose Python work failed tries again. It doubles with each failure in a row, up to 128-fold.
     FAILURE_PAUSE_NS = 1000000
 
 
 def launch_flusher(Core core not None, owner):
-    """Starts the core's flusher unless it runs; `owner` is its `Flusher`. False: no thread can be started now.
+    """Starts the core's flusher unless it runs. `owner` is its `Flusher`. False: no thread can be started now.
 
-    Compiled, so that no signal handler runs between the look and the start, nor is a Ctrl-C raised there.
+    It is compiled, so that no signal handler runs, and no Ctrl-C is raised, between the check and the start.
     """
-    call = (flush_on_thread, (core, owner))  # made before: the collector may run a __del__ that logs
+    call = (flush_on_thread, (core, owner))  # made before the check, because the collector may run a __del__ that logs
     if exchange32(&core.threads.has_flusher, 1):
         return True
     store_release32(&core.engine.requests.stop, 0)
@@ -43,20 +43,20 @@ def launch_flusher(Core core not None, owner):
 def flush_on_thread(tuple core_and_owner):
     """The flusher's thread.
 
-    From the launch on, everybody takes it for granted that somebody drains the rings. So nothing that fails in here ends the
-    loop, not even an allocation: only `set_stop` does, or a fork that makes this thread the child's.
+    From the launch on, all other threads rely on the rings being drained. So no failure in here ends the loop, not even a
+    failed allocation. Only `set_stop` ends it, or a fork in whose child this thread runs on.
     """
     cdef Core core = core_and_owner[0]
     cdef object owner = core_and_owner[1]
     cdef int life = core.lives
-    # It is known for that before any Python code runs on it: a __del__ may log there.
+    # The thread is registered as the flusher before any Python code runs on it, because a __del__ may log there.
     store_relaxed(&core.threads.flusher, PyThread_get_thread_ident())
     try:
         owner.begin()
     except BaseException as trouble:
         core.report_if_possible(trouble)
     flush_until_stopped(core, life)
-    # A function that forked, in the child: there this is no flusher any more.
+    # If a sink's function has forked, this may be the child, where this thread is no flusher any more.
     if core.lives == life:
         retire_flusher(core)
     try:
@@ -79,27 +79,27 @@ cdef void flush_until_stopped(Core core, int life) noexcept:
         try:
             core.work()
             failures = 0
-        except BaseException as trouble:  # SystemExit of somebody's function: the thread must go on
+        except BaseException as trouble:  # also a SystemExit of a sink's function: the thread must go on
             failures += 1
             core.report_if_possible(trouble)
         if failures > 1:
-            # What is wanted is still wanted, so without a pause this would be a busy loop. Each attempt begins with a pass.
+            # The work is still wanted, so this would be a busy loop without a pause. Each attempt begins with a pass.
             with nogil:
                 wait_ns(<int64_t> FAILURE_PAUSE_NS << min(failures - 2, 7))
 
 
 cdef void retire_flusher(Core core) noexcept:
-    """The loop has ended: whoever logs or flushes now does its work, until another flusher is started."""
-    store_relaxed(&core.threads.flusher, 0)  # another thread may get the same number
+    """Called when the loop has ended. Threads that log or flush do its work from now on, until another flusher is started."""
+    store_relaxed(&core.threads.flusher, 0)  # another thread may get the same id
     if not core.is_over:
-        # The next record asks for a flusher. `set_post` tells more exactly what follows a commit, unless that fails.
+        # The next record asks for a flusher. `set_post` later sets exactly what follows a commit, unless it fails.
         fetch_or32(&core.engine.intake.post, POST_START)
     store_release32(&core.threads.has_flusher, 0)
     event_signal(&core.engine.requests.done)
 
 
 def await_flusher_end(Core core not None, timeout=None, bint gives_way=False):
-    """Waits, GIL released, until the loop has ended. False: `timeout` seconds passed, or this is the flusher's own thread.
+    """Waits, with the GIL released, until the loop has ended. False: the time is over, or this is the flusher's own thread.
 
     `gives_way`: the other greenlets of this thread run meanwhile.
     """
@@ -114,7 +114,7 @@ def await_flusher_end(Core core not None, timeout=None, bint gives_way=False):
 
 
 def await_last_line(Core core not None, timeout=None):
-    """Waits, GIL released, until flushers' threads that have stopped hold nothing any more. False: the time passed."""
+    """Waits, with the GIL released, until the threads of stopped flushers hold nothing any more. False: the time is over."""
     cdef int64_t deadline = deadline_of(timeout)
     while load_acquire(&core.threads.flushers):
         if clock_monotonic_ns() >= deadline:
@@ -124,7 +124,7 @@ def await_last_line(Core core not None, timeout=None):
 
 
 cdef bint await_flusher(Core core, bint for_loop, int64_t deadline, bint gives_way) except -1:
-    """A part of one of these waits; the caller looks again."""
+    """Waits for a short part of one of these waits. The caller checks again."""
     cdef uint32_t ticket = event_prepare(&core.engine.requests.done)
     cdef int64_t left = deadline - clock_monotonic_ns()
     if load_acquire32(&core.threads.has_flusher) if for_loop else load_acquire(&core.threads.flushers):
@@ -136,7 +136,7 @@ cdef bint await_flusher(Core core, bint for_loop, int64_t deadline, bint gives_w
 
 
 cdef class Lifeline:
-    """Held by every logger of a controller: when the last one is gone, what was logged is written and the flusher ends."""
+    """Held by every logger of a controller. When the last logger is gone, what was logged is written and the flusher ends."""
     cdef object controller
 
     def __init__(self, controller):
@@ -147,10 +147,11 @@ cdef class Lifeline:
         if controller is None or controller.has_ended:
             return
         try:
-            # Bounded, for the collector runs in any thread; the flusher goes on by itself after that.
+            # The wait is bounded, because the collector runs in any thread. The flusher goes on by itself after that.
             controller.close(controller.patience_s)
         except BaseException as trouble:
-            # Nobody sees a Ctrl-C here, nor closes the logger again. The flusher does it: no signal handler runs on its thread.
+            # Nobody sees a Ctrl-C that is raised here, and nobody else will close the logger. So the flusher closes it, on whose
+            # thread no signal handler runs.
             controller._flusher_closes = True
             controller.flusher.is_stopped = True
             (<Core> controller.core).set_stop(True)

@@ -1,10 +1,10 @@
-# Fork. The child must get every engine between two passes: no lock taken, no buffer half changed, nobody in the C library's
-# localtime_r, whose lock a fork does not reset. So the forking thread holds every engine's lock over fork() itself; in the
-# child, rings and buffers are emptied, for what they hold is the parent's, who will write it.
+# What happens at a fork. The child must get every engine between two passes: no lock taken, no buffer half changed, and no thread
+# in the C library's localtime_r, whose lock a fork does not reset. So the forking thread holds every engine's lock during
+# fork() itself. In the child, rings and buffers are emptied, because the parent will write what they hold.
 #
-# The locks are taken and given back, and the child's engines reset, by handlers that the C library calls (`pthread_atfork`).
-# Between them and Python's hooks run other libraries' hooks and signal handlers: these may log, or wait for a thread that
-# logs. What they log in the child is the child's, and no byte of it goes into the parent's spool.
+# Handlers that the C library calls (`pthread_atfork`) take the locks, release them, and reset the child's engines. Between these
+# handlers and Python's hooks, other libraries' hooks and signal handlers run. They may log, or wait for a thread that logs.
+# What they log in the child belongs to the child, and no byte of it goes into the parent's spool.
 
 from _weakref import ref as weakref
 
@@ -47,11 +47,11 @@ cdef extern from *:
     int call_at_fork "logly_at_fork"(Handler before, Handler parent, Handler child) noexcept
 
 cdef enum:
-    # How long all flushers together may keep a fork waiting: one that is stuck in a write does not stop it.
+    # How long all flushers together may keep a fork waiting. A flusher that is stuck in a write does not prevent the fork.
     FORK_PATIENCE_NS = 1000000000
-    # The same inside fork(), where this thread keeps the GIL: a pass takes some milliseconds.
+    # The same inside fork(), where this thread keeps the GIL. A pass takes some milliseconds.
     LOCK_PATIENCE_NS = 200000000
-    # Of the ring for what a child logs before its spool can be made.
+    # Size of the ring for what a child logs before its spool can be made.
     INTERIM_BYTES = 1 << 16
 
 cdef list all_cores = []             # weak references
@@ -81,10 +81,10 @@ cdef list living_cores():
 # ---- the hooks
 
 def before_fork():
-    """Takes note of all engines, and of the flushers that do not come to rest: those are left alone.
+    """Takes note of all engines, and of those whose flusher does not come to rest, which are left alone.
 
-    Waits, but not for ever, also for the Python work of their threads: a child would find the locks of whatever that uses
-    taken, and half imported modules.
+    It also waits, but not for ever, for the Python work of their threads. Otherwise a child could find half imported modules,
+    or locks taken that this work uses.
     """
     cdef Fork* fork = own_fork()
     cdef Core core
@@ -119,7 +119,7 @@ def before_fork():
         fork.count += 1
 
 
-# What a log call, or a thread of logly's, may be the first to need.
+# Modules that a log call, or a thread of logly's, may be the first to import.
 cdef tuple imported_late = (
     "bz2", "fcntl", "gzip", "json", "logly.caller.tracebacks", "logly.control.file_sink", "logly.control.function_sink",
     "logly.control.recovery", "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile",
@@ -129,9 +129,9 @@ cdef tuple imported_late = (
 
 
 cdef await_imports(int64_t deadline):
-    """Another thread may be importing one: the child would have a half of it, and wait for ever for its lock."""
+    """Waits while another thread imports one of them. The child would have half a module, and wait for its lock for ever."""
     for name in imported_late:
-        # As importlib tells it. Not by an import: that would run signal handlers, whose exceptions nobody sees here.
+        # Reads importlib's own mark. An import would run signal handlers, whose exceptions nobody sees here.
         spec = getattr(loaded_modules.get(name), "__spec__", None)
         while getattr(spec, "_initializing", False) and clock_monotonic_ns() < deadline:
             with nogil:
@@ -139,7 +139,7 @@ cdef await_imports(int64_t deadline):
 
 
 cdef void await_work(Core core, int64_t deadline) noexcept:
-    """Until no other thread does what the sinks want of Python, or it is in somebody's function, which may take long."""
+    """Waits until no other thread does the sinks' Python work, or until that thread is in user code, which may take long."""
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef uint64_t worker
     while True:
@@ -151,7 +151,7 @@ cdef void await_work(Core core, int64_t deadline) noexcept:
 
 
 def after_fork_in_parent():
-    """The fork is over, or did not succeed."""
+    """Called when the fork is over, also when it did not succeed."""
     cdef Fork* fork = own_fork()
     if fork != NULL:
         fork.depth -= 1
@@ -160,26 +160,26 @@ def after_fork_in_parent():
 
 
 def child_is_settled():
-    """Whether `after_fork_in_child` has run in this process; so also in one that is nobody's child."""
+    """False in a forked child in which `after_fork_in_child` has not run yet; else True."""
     return fork_hook_has_run
 
 
 def was_forked_by_side_thread():
-    """By another thread than the main one, as the system has it: the child ends when that thread's function returns."""
+    """Whether a thread forked that is not the system's main thread. The child ends when that thread's function returns."""
     return is_of_side_thread
 
 
 def after_fork_in_child():
-    """No flusher, no lock taken; rings and buffers without what is the parent's."""
+    """Leaves every engine without a flusher, with no lock taken, and without the parent's records."""
     global registry_lock, is_new_child, fork_hook_has_run, is_of_side_thread
     cdef Fork* fork = own_fork()
     cdef Fork* other = forks
     cdef Fork* after
     cdef Core core
     cdef uint32_t i
-    # A thread that is not there any more may have it.
+    # Made new, because a thread that does not exist in the child may hold the old one.
     registry_lock = SystemLock()
-    while other != NULL:  # so are the other forks' threads
+    while other != NULL:  # the threads of the other forks do not exist here either
         after = other.next
         if other != fork:
             end_fork(other)
@@ -190,7 +190,7 @@ def after_fork_in_child():
         for i in range(fork.count):
             (<Core> fork.forked[i].core).engine.intake.post = fork.forked[i].post
     for core in living_cores():
-        # Not what `begin_child` has reset, nor what a hook has made here.
+        # Skips engines that `begin_child` has reset, or that a hook has made in this process.
         if core.engine.intake.process != process_id():
             reset_core(core, False)
         core.errors.clear()
@@ -199,11 +199,11 @@ def after_fork_in_child():
     if fork != NULL:
         fork.has_begun = False
         fork.depth -= 1
-        if fork.depth == 0:  # else the fork in whose hooks this one was made goes on here
+        if fork.depth == 0:  # else this fork was made inside another fork's hooks, which go on here
             end_fork(fork)
 
 
-# ---- inside fork(): no Python code runs, and the GIL is kept. Not for a fork of another thread that is not Python's.
+# ---- handlers inside fork(): no Python code runs, and the GIL is kept. They do nothing for a fork without Python's hooks.
 
 cdef void lock_engines() noexcept:
     cdef uint64_t me = PyThread_get_thread_ident()
@@ -239,7 +239,7 @@ cdef void unlock_engines() noexcept:
 
 
 cdef bint lock_here(Core core, int64_t deadline) noexcept:
-    """`Core.lock_until` for where the GIL cannot be given up: so the holder must not need it, or this thread goes without."""
+    """`Core.lock_until` for where the GIL cannot be released. If the holder needs the GIL, this thread goes on without."""
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef bint taken
     if load_relaxed(&core.threads.holder) == me:
@@ -260,7 +260,7 @@ cdef bint lock_here(Core core, int64_t deadline) noexcept:
 
 
 cdef void begin_child() noexcept:
-    """Not even memory of the parent's that is mapped is looked at."""
+    """Resets the engines in the child, without even reading mapped memory that belongs to the parent."""
     global is_new_child, fork_hook_has_run
     cdef Fork* fork = fork_that_holds_locks()
     cdef Core core
@@ -278,15 +278,15 @@ cdef void begin_child() noexcept:
         if ring != NULL and (ring.spool != NULL or ring == core.stand_in):
             ring = ring_new(INTERIM_BYTES, 0)
             if ring == NULL:
-                return  # the hook does it all
+                return  # `after_fork_in_child` does all of this instead
             detach_spools(core, True)
             link_ring(core.engine, ring)
             core.engine.intake.ring = core.interim = ring
         else:
             detach_spools(core, True)
         reset_core(core, fork.forked[i].is_quiet)
-        # What follows a commit is for later: threads cannot be started yet.
-        if not fork.has_begun:  # else a hook in the child has forked again
+        # `post` is restored by `after_fork_in_child`, because threads cannot be started yet.
+        if not fork.has_begun:  # it has begun if a hook in the child has forked again
             fork.forked[i].post = core.engine.intake.post
         core.engine.intake.post = 0
     fork.has_begun = True
@@ -298,7 +298,10 @@ if call_at_fork(lock_engines, unlock_engines, begin_child):
 
 
 cdef void reset_core(Core core, bint is_quiet) noexcept:
-    """`is_quiet`: the flusher was at rest. If not, its memory may have been copied in the middle of a realloc: it leaks, once."""
+    """Resets an engine in the child. `is_quiet`: its flusher was at rest. If not, its memory is leaked, once.
+
+    Such memory may have been copied in the middle of a realloc.
+    """
     cdef Engine* engine = core.engine
     cdef Sink* sink = engine.sinks
     cdef Ring* ring = engine.rings
@@ -322,7 +325,7 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
 
 
 cdef void reset_ring(Ring* ring, bint is_quiet) noexcept:
-    """Empties it. Blocks on the heap are this process's own copies now."""
+    """Empties a ring. Blocks on the heap are this process's own copies now."""
     ring.cached_head = load_acquire(&ring.positions.head)
     if is_quiet:
         free_ring_records(ring)
@@ -333,7 +336,7 @@ cdef void reset_ring(Ring* ring, bint is_quiet) noexcept:
     ring.committed = 0
     ring.stalled_tail = NOT_STALLED
     ring.in_flight = NOT_IN_FLIGHT
-    # A ring of a thread that is not here any more.
+    # The ring of a thread that does not exist in the child.
     if ring.lease != NULL and not lease_is_over(ring.lease) and not lease_is_mine(ring.lease):
         lease_end_thread(ring.lease)
     ring.heap_bytes_in = 0

@@ -1,4 +1,4 @@
-# Records as Python sees them: for function sinks and Python filters, on the flusher's thread.
+# Records as Python objects, made on the flusher's thread for function sinks and Python filters.
 
 import sys
 
@@ -43,20 +43,20 @@ cdef object value_object(const Value* value):
 
 
 cdef object parsed_object(uint8_t tag, bytes data):
-    # What cannot be parsed (sys.set_int_max_str_digits has changed, or a spool was damaged) is given as text: a record that
-    # raised here would be tried again for ever.
+    # A value that cannot be parsed (sys.set_int_max_str_digits has changed, or a spool was damaged) is returned as text. A record
+    # that raised here would be tried again for ever.
     try:
         if tag == TAG_NUMBER:
             return int(data)
         import json
         return json.loads(data)
-    except (ValueError, RecursionError, ImportError):  # nothing can be imported when the interpreter ends
+    except (ValueError, RecursionError, ImportError):  # ImportError: nothing can be imported when the interpreter ends
         pass
     return data.decode("utf-8", "replace")
 
 
 cdef str text_object(uint8_t tag, bytes data):
-    # The code units are as CPython stores them, so a lone surrogate passes too.
+    # The code units are as CPython stores them, so that lone surrogates are possible.
     if tag == TAG_UTF8:
         return data.decode("utf-8", "replace")
     if tag == TAG_LATIN1:
@@ -113,13 +113,13 @@ cdef object record_object(Core core, const char* record, object kind):
     cdef FieldIndex index
     cdef char level[64]
     cdef uint32_t level_size
-    # Under the lock: another thread may be in a pass (the clock's calibration), or rename the level.
+    # Under the lock, because another thread may make a pass (which changes the clock's calibration) or rename the level.
     core.lock()
     engine_line(core.engine, record, &line)
     level_size = min(line.level.name.size, <uint32_t> sizeof(level))
     memcpy(level, line.level.name.data, level_size)
     core.unlock()
-    # The engine's own is for those who hold its lock.
+    # The engine's own index may be used only under its lock.
     memset(&index, 0, sizeof(FieldIndex))
     line.view.index = &index
     buffer_init(&message)
@@ -139,7 +139,7 @@ cdef object record_object(Core core, const char* record, object kind):
 
 
 def take_records(SinkHandle handle not None, kind):
-    """[(record, its bytes)] that the sink has staged, each record a `kind` and pending until `record_done`."""
+    """The records that the sink has staged, as [(`kind` object, bytes)]. Each is pending until `record_done`."""
     cdef Core core = handle.core
     cdef Sink* sink = core.lock_sink(handle.id)
     cdef const char* at
@@ -162,7 +162,7 @@ def take_records(SinkHandle handle not None, kind):
 
 
 def record_done(SinkHandle handle not None, bytes record, bint render, bint failed):
-    """The oldest staged record has been handled: `render` its line (a filter let it pass), or count it."""
+    """Called when the oldest staged record has been handled. `render`: a filter let it pass, so its line is rendered."""
     cdef Core core = handle.core
     cdef Sink* sink = core.lock_sink(handle.id)
     cdef Line line
@@ -178,7 +178,7 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
             sink.staging.records.size = 0
             buffer_trim(&sink.staging.records, 4 * sink.backlog_limit)
         if sink.target == TARGET_FUNCTION:
-            sink.trouble.since_ns = 0  # it is slow, but does not hang
+            sink.trouble.since_ns = 0  # the function is slow, but does not hang
         if failed:
             engine_fail(core.engine, sequence)
             sink.tally.failed += 1
@@ -191,7 +191,7 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
 
 
 def records_end(SinkHandle handle not None):
-    """What `take_records` returned has been handled, or a SystemExit came in between: then the rest is taken again."""
+    """Called when all records of `take_records` have been handled. After a SystemExit, the rest of them is taken again."""
     cdef Sink* sink = handle.core.lock_sink(handle.id)
     sink.python.busy = NOT_BUSY
     if sink.staging.records.size == 0 and sink.target == TARGET_FUNCTION:

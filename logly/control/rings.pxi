@@ -1,4 +1,4 @@
-# What `Core` does with rings, and which ring a thread writes to: entering, leaving, changing to another.
+# What `Core` does with rings, and which ring a thread writes to: how it enters, leaves and changes rings.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
@@ -31,7 +31,7 @@ from logly.text.buffer cimport buffer_append
 
 
 cdef void free_ring_records(Ring* ring) noexcept:
-    """Heap blocks of records that nobody will read."""
+    """Frees the heap blocks of records that nobody will read."""
     cdef RecordHeap* heap
     cdef uint64_t head = load_acquire(&ring.positions.head)
     while ring.tail != head:
@@ -41,7 +41,8 @@ cdef void free_ring_records(Ring* ring) noexcept:
         ring.tail += heap.size
 
 
-# What `Core.keep` holds: through a list of its own, because the collector may have taken `Core.spools` away.
+# Gives up the reference that `Core.keep` took. It is found by a list of its own, because the collector may have cleared
+# `Core.spools`.
 cdef void release_spool_file(Core core, SpoolFile file) noexcept:
     cdef void** link = &core.kept
     while link[0] != NULL and link[0] != <void*> file:
@@ -60,7 +61,7 @@ cdef void link_ring(Engine* engine, Ring* ring) noexcept nogil:
 
 
 cdef Ring* full_stand_in(Core core) except NULL:
-    """A ring into which the first record does not fit: it comes to `wait_for_room`."""
+    """A full ring. The next record does not fit into it, comes to `wait_for_room`, and makes the real ring there."""
     if core.stand_in == NULL:
         core.stand_in = ring_new(4096, 0)
         if core.stand_in == NULL:
@@ -70,7 +71,7 @@ cdef Ring* full_stand_in(Core core) except NULL:
     return core.stand_in
 
 
-# Rings and sinks do not know any spool any more. Under the engine's lock, or inside fork().
+# Makes rings and sinks forget every spool. Called under the engine's lock, or inside fork().
 cdef void detach_spools(Core core, bint in_child) noexcept:
     cdef Engine* engine = core.engine
     cdef Ring** link = &engine.rings
@@ -89,10 +90,10 @@ cdef void detach_spools(Core core, bint in_child) noexcept:
         if ring.spool == NULL:
             link = &ring.next
             continue
-        # Its bytes are the parent's (or the next recoverer's): they are not even looked at.
+        # Its bytes belong to the parent (or to the next recovery), so they are not even read.
         link[0] = ring.next
         if in_child:
-            # The parent's other thread may be syncing: these are copies of its descriptors.
+            # Another thread of the parent may have been syncing. These are copies of its descriptors.
             close_sync_files(<Spool*> ring.spool)
         if ring == engine.intake.ring:
             engine.intake.ring = core.stand_in
@@ -191,8 +192,8 @@ cdef object books_of(Core core):
     )
 
 
-# A ring whose thread has ended, of the size that is wanted now. What it still holds stays in order: its next producer's
-# records are later.
+# Returns a ring of the present size whose thread has ended, or NULL. The records that it still holds stay in order, because those
+# of its next producer are later.
 cdef Ring* left_ring(Engine* engine) noexcept nogil:
     cdef Ring* ring = engine.rings
     while ring != NULL:
@@ -213,8 +214,8 @@ cdef bint lease_ring(Engine* engine, Ring* ring, uint64_t generation) noexcept n
     return True
 
 
-# Under the engine's lock: a ring for this thread, `made` unless an ended thread has left one; and the size that is wanted now, 0:
-# threads are to make none.
+# Takes the engine's lock and gives this thread a ring: one that an ended thread has left, or else `made`. `capacity` becomes the
+# size that is wanted now, or 0 when threads are to make no rings.
 cdef Ring* claim_ring(Engine* engine, Ring* made, uint64_t* capacity) noexcept nogil:
     cdef Ring* ring = NULL
     engine_lock(engine)
@@ -232,7 +233,7 @@ cdef Ring* claim_ring(Engine* engine, Ring* made, uint64_t* capacity) noexcept n
 
 
 cdef Ring* new_thread_ring(Core core, bint* shares) noexcept:
-    """Free-threaded builds: a ring for the calling thread. NULL: no memory, or (`shares`) the threads share one."""
+    """Free-threaded builds: a ring for the calling thread. NULL: there is no memory, or the threads share a ring (`shares`)."""
     cdef Engine* engine = core.engine
     cdef Ring* ring
     cdef Ring* made = NULL
@@ -240,7 +241,7 @@ cdef Ring* new_thread_ring(Core core, bint* shares) noexcept:
     with nogil:
         prune_rings(engine.intake.id)
         ring = claim_ring(engine, NULL, &capacity)
-        # Again when the size was changed meanwhile.
+        # Tried again when the size was changed meanwhile.
         while ring == NULL and capacity:
             made_for = capacity
             made = ring_new(capacity, 0)
@@ -255,7 +256,7 @@ cdef Ring* new_thread_ring(Core core, bint* shares) noexcept:
     return ring
 
 
-# Enters the calling thread's ring, which is made when it has none yet; NULL without memory for one.
+# Enters the calling thread's ring, and makes it first where the thread has none. Returns NULL when there is no memory for it.
 cdef Ring* enter_ring_of_thread(Core core) noexcept:
     cdef Engine* engine = core.engine
     cdef Ring* ring = enter_ring(core.intake)
@@ -267,7 +268,8 @@ cdef Ring* enter_ring_of_thread(Core core) noexcept:
             ring = new_thread_ring(core, &shares)
         if ring != NULL or not shares:
             break
-        # A spool is being made, whose ring is for all threads: unless by what this thread interrupts, or what waits for it.
+        # A spool is being made, whose ring all threads will share. This thread waits for it, but not when it is itself the thread
+        # that makes the spool (a signal handler may log there), and not for ever.
         if load_relaxed(&core.sharer) == <uint64_t> PyThread_get_thread_ident():
             break
         if deadline == 0:
@@ -280,11 +282,11 @@ cdef Ring* enter_ring_of_thread(Core core) noexcept:
     return ring
 
 
-# Producers write to another ring from now on (NULL, free-threaded builds: each thread to one of its own).
+# Producers write to this ring from now on. NULL (on free-threaded builds): each thread writes to a ring of its own.
 cdef void swap_ring(Core core, Ring* ring) noexcept:
     cdef Engine* engine = core.engine
     cdef Ring* old
-    # With a GIL, no producer is between the two.
+    # With a GIL, no producer can be between the load and the store.
     if FREE_THREADED:
         take_ring_lock(core.intake)
     old = engine.intake.ring
@@ -296,11 +298,11 @@ cdef void swap_ring(Core core, Ring* ring) noexcept:
         store_release32(&old.retired, 1)
 
 
-# Free-threaded builds: no thread makes a ring of its own any more. False: other threads have theirs already.
+# Free-threaded builds: from now on no thread makes a ring of its own. Returns False when other threads have rings already.
 cdef bint begin_sharing(Core core) noexcept:
     cdef Ring* ring
     cdef bint shares = True
-    prune_rings(core.engine.intake.id)  # this thread's own
+    prune_rings(core.engine.intake.id)  # gives up this thread's own ring
     core.lock()
     ring = core.engine.rings
     while ring != NULL:
@@ -313,8 +315,8 @@ cdef bint begin_sharing(Core core) noexcept:
     return shares
 
 
-# The thread that does the flusher's work cannot wait for the flusher: its record goes beside the ring. Not with a spool, whose
-# ring numbers its records: they would not be found again there.
+# Sets aside a record of the thread that does the flusher's work, because that thread cannot wait for room. This is not done with
+# a spool: its records are numbered by their place in its ring, and a record beside the ring would have none.
 cdef bint set_record_aside(Core core, char* block, uint64_t size) except -1:
     cdef Engine* engine = core.engine
     cdef bint taken = False

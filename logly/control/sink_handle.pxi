@@ -1,4 +1,4 @@
-# Sinks as Python holds them. Every method that looks into one locks the engine first; see `Core`.
+# Sinks as Python objects. Every method that reads or changes a sink locks the engine first; see `Core`.
 
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -42,7 +42,8 @@ cdef Text* copy_texts(list names) except? NULL:
     return texts
 
 
-# Somebody may have closed the one before, and the new one got its number, for the same file even.
+# Closes the descriptor before. But the program may have closed that one itself, so that the new one has got the same number,
+# perhaps even for the same file.
 cdef void close_replaced(Descriptor before, Descriptor after) noexcept:
     if before is None or before is after:
         return
@@ -62,7 +63,7 @@ cdef class SinkHandle:
         core: the engine that it belongs to.
         sink_id: its number there.
 
-    Most methods raise KeyError when the sink is not there (any more).
+    Most methods raise KeyError when the core does not know the sink (any more).
     """
     cdef readonly Core core
     cdef readonly int id
@@ -78,9 +79,9 @@ cdef class SinkHandle:
         bint watched, str path, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
         bint enabled, int64_t torn_size=-1,
     ):
-        """The sink gets what is logged from now on, and `Core.sinks` has it; both, or neither.
+        """Adds the sink to the engine, from where it gets what is logged from now on, and to `Core.sinks`; both, or neither.
 
-        `owner` is its Python side, which is kept there: so whatever is raised when, the core knows no sink that Python does not.
+        `owner` is its Python side, which `Core.sinks` holds. So the core never knows a sink that Python does not know.
         """
         cdef bytes encoded = b"" if path is None else path.encode("utf-8", "surrogateescape")
         cdef Sink* sink = <Sink*> calloc(1, sizeof(Sink))
@@ -138,7 +139,7 @@ cdef class SinkHandle:
 
     @property
     def is_registered(self):
-        """Whether the core knows it."""
+        """Whether the core knows the sink."""
         cdef bint is_there = False
         try:
             self.core.lock_sink(self.id)
@@ -150,7 +151,7 @@ cdef class SinkHandle:
         return is_there
 
     def write_out(self):
-        """Does the flusher's work once, on this thread. True: the sink holds nothing that was logged before."""
+        """Makes one pass on this thread. True: the sink holds nothing that was logged before."""
         cdef Engine* engine = self.core.engine
         cdef uint64_t mark
         cdef int status
@@ -168,13 +169,14 @@ cdef class SinkHandle:
         return settled
 
     def begin_to_leave(self):
-        """What of `leave` may fail. Before it, also for a child that is forked meanwhile."""
+        """Called before `leave`: the part that may fail. It also lets a child that is forked meanwhile find the sink."""
         self.core.leaving[self.id] = self.core.sinks[self.id]
 
     def leave(self, double patience_s):
-        """The sink gets what was logged so far, and nothing more; `Core.leaving` has it until `remove`.
+        """The sink gets what was logged so far, and nothing more. It is in `Core.leaving` until `remove`.
 
-        This thread calls that. If it is prevented, `may_leave` is true for others later, and the flusher comes to look.
+        This thread is to call `remove`. If it is interrupted, `may_leave` becomes true for other threads later, and the
+        flusher asks for it.
         """
         cdef Sink* sink = self.core.lock_sink(self.id)
         if sink.selection.enabled:
@@ -186,14 +188,14 @@ cdef class SinkHandle:
         del self.core.sinks[self.id]
 
     def attends(self):
-        """Whether it is this thread that is to call `remove`."""
+        """Whether this thread is the one that is to call `remove`."""
         cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         cdef bint attends = sink != NULL and sink.leaving.attendant == <uint64_t> PyThread_get_thread_ident()
         self.core.unlock()
         return attends
 
     def unattend(self):
-        """If it was this thread's to call `remove`: whoever comes along does, when it has written what it holds."""
+        """If this thread was to call `remove`: now any thread may, when the sink has written what it holds."""
         cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         if sink != NULL and sink.leaving.attendant == <uint64_t> PyThread_get_thread_ident():
             sink.leaving.attendant = 0
@@ -201,7 +203,7 @@ cdef class SinkHandle:
         self.core.want_python()
 
     def may_leave(self):
-        """Whether this thread is to call `remove`: nobody else is about to, and it has written what it holds, or had its time."""
+        """Whether this thread is to call `remove`: no other thread will, and the sink holds nothing more, or its time is over."""
         cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         cdef bint may = True
         if sink != NULL:
@@ -211,7 +213,7 @@ cdef class SinkHandle:
         return may
 
     def remove(self):
-        """Forgets the sink and closes what it has open. What it has not written by now has failed. Idempotent."""
+        """Removes the sink and closes its files. Records that it has not written by now count as failed. Idempotent."""
         cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         if sink != NULL:
             self.unlink(sink)
@@ -243,11 +245,11 @@ cdef class SinkHandle:
                 link = &link[0].next
             link[0] = sink.next
         for file in self.core.spools:
-            if not (<SpoolFile> file).is_finished:  # or another thread may have closed it
+            if not (<SpoolFile> file).is_finished:  # a finished one may have been closed by another thread
                 (<SpoolFile> file).drop_slot(self.id)
 
     def start(self):
-        """The sink gets what is logged from now on."""
+        """Enables the sink: it gets what is logged from now on."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         if not sink.selection.enabled:
             sink.selection.enabled = True
@@ -256,7 +258,7 @@ cdef class SinkHandle:
         self.core.unlock()
 
     def stop(self):
-        """The sink gets what was logged so far, and nothing more."""
+        """Disables the sink: it gets what was logged so far, and nothing more."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         if sink.selection.enabled:
             sink.selection.enabled = False
@@ -285,10 +287,10 @@ cdef class SinkHandle:
         if sink.pending.due_ns > due_ns:
             sink.pending.due_ns = due_ns
         self.core.unlock()
-        intake_wake(&self.core.engine.intake)  # it may have fallen asleep for longer
+        intake_wake(&self.core.engine.intake)  # the flusher may have fallen asleep for longer
 
     def set_echoes(self, bint echoes):
-        """Whether its text goes to an object of somebody's, which may log, and not to a descriptor."""
+        """Sets whether the sink's text goes to a Python object, which may log, and not to a descriptor."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         sink.selection.refuses = IS_ECHO if echoes else 0
         if sink.selection.filtered:
@@ -318,9 +320,9 @@ cdef class SinkHandle:
     # ---- its file
 
     def replace_file(self, Files files not None, Descriptor file, Descriptor lock, str path, int64_t torn_size=-1):
-        """Writes go to `file` from now on, and `files` has it and its lock. None: opened when wanted.
+        """Writes go to `file` from now on, and `files` holds it and its lock. None: it is opened when it is needed.
 
-        The one before is closed, as soon as nobody holds it. `torn_size`: see `files.torn_size`.
+        The file before is closed as soon as nobody holds it. `torn_size`: see `files.torn_size`.
         """
         cdef bytes encoded = path.encode("utf-8", "surrogateescape")
         cdef const char* name = copy_text(encoded).data
@@ -337,19 +339,19 @@ cdef class SinkHandle:
         close_replaced(lock_before, lock)
 
     cdef const char* use_file(self, Sink* sink, int fd, int lock_fd, const char* name, int64_t torn_size) noexcept:
-        """Returns the name before."""
+        """Gives the sink another file and path. Returns the path before, which the caller frees."""
         cdef uint64_t device = sink.file.device, inode = sink.file.inode
         cdef int old = sink.file.fd
         cdef bint is_ours = old >= 0 and fd_is_file(old, device, inode)
         sync_left_file(self.core.engine, sink)
         sink_set_file(sink, fd)
         if fd >= 0 and sink_is_mid_record(sink) and (sink.file.device != device or sink.file.inode != inode):
-            # The new file gets the line from its beginning; in the old one its piece is closed off.
+            # The new file gets the line from its beginning. The piece in the old file is ended with a newline.
             sink_rewind(sink)
             if is_ours:
                 fd_write_raw(old, b"\n", 1, FD_FILE)
         elif fd >= 0 and sink_is_mid_record(sink):
-            torn_size = -1  # it is our own line, which goes on now
+            torn_size = -1  # the torn line is our own, which is continued now
         sink.file.torn_size = torn_size
         sink.file.lock_fd = lock_fd
         name, sink.file.path = sink.file.path, name
@@ -359,12 +361,12 @@ cdef class SinkHandle:
         return name
 
     cdef void write_soon(self, Sink* sink) noexcept:
-        # What waited for the file has waited long enough.
+        # Lines that have waited for the file are due at once.
         if sink.pending.due_ns:
             sink.pending.due_ns = 1
 
     def rotation_due(self):
-        """(time of the record that begins a new period or None, bytes of the next record)."""
+        """Returns (time of the record that begins a new period, or None; bytes of the next record)."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         cdef uint64_t written = sink_written_offset(sink)
         try:
@@ -376,7 +378,7 @@ cdef class SinkHandle:
         return by_time, size
 
     def rotated(self, *, bint by_time, bint renamed, int64_t period_from_ns, int64_t period_end_ns):
-        """The file that `replace_file` was told of, or the present one, is that of the next lines."""
+        """Called after a rotation: the present file is the one for the next lines."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         if by_time:
             sink.rotation.begins_at = NO_ROTATION
@@ -388,7 +390,7 @@ cdef class SinkHandle:
         self.core.unlock()
 
     def postpone_rotation(self, int64_t wait_ns):
-        """It failed: the present file is written on for so long."""
+        """Called when a rotation failed: writes go on to the present file for `wait_ns`."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         sink.rotation.retry_ns = clock_monotonic_ns() + wait_ns
         sink.python.work &= ~<uint32_t> WORK_ROTATE
@@ -396,7 +398,7 @@ cdef class SinkHandle:
         self.core.unlock()
 
     def retry_later(self):
-        """The file could not be opened: tried again after a while; until then its lines wait."""
+        """Called when the file could not be opened. The lines wait until it is tried again after a while."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         self.core.engine.pace.now_ns = clock_monotonic_ns()
         sink_trouble(self.core.engine, sink, WRITE_FAILED)
@@ -406,7 +408,7 @@ cdef class SinkHandle:
     # ---- text for streams
 
     def write_stream(self, int fd):
-        """A stream that is a descriptor today: written to as any other."""
+        """Writes to the descriptor that the stream has at present."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         with nogil:
             sink.file.fd = fd
@@ -420,7 +422,7 @@ cdef class SinkHandle:
             self.core.unlock()
 
     def take_text(self):
-        """What a stream sink has to write, as bytes; it stays in place until `text_done`."""
+        """Returns what a stream sink has to write. The bytes stay in the sink's buffer until `text_done`."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         try:
             pending = &sink.pending
@@ -431,7 +433,7 @@ cdef class SinkHandle:
         return text
 
     def text_done(self, size_t size, int error):
-        """The stream took the first `size` bytes; it failed at the rest where `error` is not 0."""
+        """Called when the stream has taken the first `size` bytes. `error` is not 0 if it failed at the rest."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         self.core.engine.pace.now_ns = clock_monotonic_ns()
         sink.python.busy = NOT_BUSY
@@ -443,14 +445,14 @@ cdef class SinkHandle:
             sink.trouble.error = error
             sink.tally.write_errors += 1
             sink_trouble(self.core.engine, sink, WRITE_FAILED)
-            sink.python.work &= ~<uint32_t> WORK_ERROR  # the exception itself is told
+            sink.python.work &= ~<uint32_t> WORK_ERROR  # the caller reports the exception itself
         else:
             sink.pending.due_ns = 0
             sink_recovered(self.core.engine, sink)
         self.core.unlock()
 
     def back_off(self):
-        """Unexpected error in the sink's Python work: it is tried again after a while, not at once for ever."""
+        """Called after an unexpected error in the sink's Python work, which is tried again only after a while."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         cdef Engine* engine = self.core.engine
         engine.pace.now_ns = clock_monotonic_ns()
@@ -463,7 +465,7 @@ cdef class SinkHandle:
         self.core.unlock()
 
     def pin_stream(self, int fd):
-        """From now on its text goes to this descriptor, without Python."""
+        """From now on the sink's text goes to this descriptor, without Python."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         sink.file.fd = fd
         sink.file.kind = fd_kind(fd)
@@ -472,7 +474,7 @@ cdef class SinkHandle:
         self.core.unlock()
 
     def discard(self):
-        """Nothing that the sink holds will ever be taken: it has failed."""
+        """Counts everything that the sink holds as failed, because it can never be written."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         engine_discard(self.core.engine, sink)
         self.core.unlock()

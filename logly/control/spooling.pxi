@@ -1,4 +1,4 @@
-# A spool and the engine whose records go through it: begun, synced, adopted from a dead process.
+# A spool and the engine whose records go through it: how a spool is begun, synced, and adopted from a dead process.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
@@ -33,7 +33,7 @@ from logly.text.buffer cimport Text
 cdef list level_entries(Core core):
     cdef uint32_t i
     cdef list entries = []
-    if FREE_THREADED:  # or another thread may change one meanwhile
+    if FREE_THREADED:  # another thread may change a level meanwhile
         core.lock()
     try:
         for i in range(core.engine.levels.count):
@@ -45,10 +45,10 @@ cdef list level_entries(Core core):
 
 
 def spool_begin(Core core not None, SpoolFile file not None, publish, base):
-    """The core's records go into the file's ring from now on; those that wait in the ring before it come out first.
+    """The core's records go into the file's ring from now on. Records that wait in the ring before it are delivered first.
 
-    `publish()` gives the file its name, which it returns, when all is in it that a successor needs. `base` is what
-    `Core.spool_base` is to say of it.
+    `publish()` is called when everything that a successor needs is in the file. It gives the file its name, and returns it.
+    `base` becomes `Core.spool_base`.
     """
     cdef Spool* spool = &file.spool
     cdef Sink* sink
@@ -57,12 +57,12 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     if ring == NULL:
         raise MemoryError
     try:
-        core.lock()  # a flusher that is running goes on with it: half of each would be an impossible clock
+        core.lock()  # a running flusher changes the clock: a mixture of two would be impossible
         calibration = core.engine.workspace.calibration
         core.unlock()
         file.begin(text_bytes(&core.engine.name), &calibration, level_entries(core))
         file.path = publish()
-        registry = enter_registry()  # again: one may have been added while the file got its name
+        registry = enter_registry()  # again, because a level may have been added while the file got its name
         try:
             file.store_names(b"".join(level_entries(core)))
         finally:
@@ -83,7 +83,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
             try:
                 file.add_slot(sink.id, <bytes> sink.file.path, 0)
             except MemoryError:
-                pass  # its progress is kept as if there were no slot left
+                pass  # treated as if there were no slot left
         sink = sink.next
     core.unlock()
     core.spool_base = base
@@ -91,7 +91,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
 
 
 def spool_sync_every(Core core not None, int64_t interval_ns):
-    """How often spools that are to survive the loss of power are synced."""
+    """Sets how often spools that are to survive the loss of power are synced."""
     core.lock()
     core.engine.sync.interval_ns = interval_ns
     core.unlock()
@@ -99,7 +99,7 @@ def spool_sync_every(Core core not None, int64_t interval_ns):
 
 
 cpdef pause_draining(Core core, double delivery_s):
-    """Nothing is taken from the core's rings while a dead process's spool is delivered, which may take so long; 0: it is."""
+    """Pauses while a dead process's spool is delivered, for at most `delivery_s` and a second. 0: draining goes on."""
     cdef int64_t until = clock_monotonic_ns() + <int64_t> ((delivery_s + 1) * 1e9) if delivery_s > 0 else 0
     store_relaxed(<uint64_t*> &core.engine.requests.hold_until_ns, <uint64_t> until)
     if until == 0:
@@ -111,7 +111,7 @@ cdef bint core_is_recovering(Core core) noexcept:
 
 
 cdef bint resume_if_recovering_here(Core core) except -1:
-    """Before a wait: of this thread's, which runs a sink's function for a dead process's record, the recovery itself waits."""
+    """Called before a wait. Ends the pause if this thread runs a sink's function for a recovery, which waits for it itself."""
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef Core other
     if core_is_recovering(core):
@@ -124,7 +124,7 @@ cdef bint resume_if_recovering_here(Core core) except -1:
 
 
 def take_sync_error(Core core not None):
-    """The errno of a sync that failed, once; or 0."""
+    """Returns the errno of a sync that failed, once, or 0."""
     core.lock()
     error, core.engine.sync.error = core.engine.sync.error, 0
     core.unlock()
@@ -132,12 +132,12 @@ def take_sync_error(Core core not None):
 
 
 def spool_adopt(Core core not None, DeadSpool file not None, list starts):
-    """Has a core that has not logged deliver what a dead process left (`check` it first). Its sinks are there.
+    """Has a core deliver what a dead process left. The core has its sinks and has not logged; the file has been checked.
 
     Args:
-        starts: (sink id, path or None, is exact): a sink file continues where the dead process's own progress in it
-            ended; another file, or what `is exact`, gets what some file of the dead process lacked; the rest gets all
-            that was not released.
+        starts: where each sink begins: (sink id, path or None, is exact). A file that the dead process wrote to continues
+            where its progress there ended. Another file, or a sink that is exact, begins at the first record that some
+            file of the dead process lacked. All other sinks get everything that was not released.
 
     Returns:
         How many records there are.
@@ -158,7 +158,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     ring = ring_attach(<char*> file.data.buf, &header.positions, header.ring_capacity)
     if ring == NULL:
         raise MemoryError
-    file.owned_from = file.owned_to  # the engine frees them as it goes
+    file.owned_from = file.owned_to  # from now on the engine frees the blocks
     ring.spool = spool
     ring.committed = count
     ring.retired = 1
@@ -168,7 +168,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     spool.blob_end = (<uint64_t> fd_size(file.fd) | 4095) + 1
     if spool.blob_end < header.blobs_offset:
         spool.blob_end = header.blobs_offset
-    # `prepare` made nanoseconds of the stamps. With no anchors here, the dead process's stay in its header.
+    # `prepare` has made nanoseconds of the time stamps. There are no anchors here, so the dead process's stay in its header.
     memset(&engine.workspace.calibration, 0, sizeof(ClockCalibration))
     engine.workspace.calibration.ticks_are_ns = 1
     for i in range(SPOOL_SLOTS):
@@ -213,17 +213,17 @@ cdef adopt_names(Core core, DeadSpool file):
     text = copy_text(file.logger_name)
     text, engine.name = engine.name, text
     free(<void*> text.data)
-    # By index, as the records say it. What could not be written down is shown by its number.
+    # Records name a level by its index. A level that could not be written into the spool is shown by its number.
     for index in range(MAX_LEVELS):
         name, number, color = file.levels.get(index, (f"LEVEL {index}", 0, ""))
         core.place_level(index, name, number, color)
 
 
 def remove_finished_spools(Core core not None, bint with_files=True):
-    """Lets go of the spools of which all was written, and removes their files."""
+    """Gives up the spools of which everything was written, and removes their files."""
     cdef SpoolFile file
     cdef SystemLock registry
-    registry = enter_registry()  # the flusher and who closes the logger may both ask
+    registry = enter_registry()  # the flusher and a thread that closes the logger may both call this
     try:
         for file in list(core.spools):
             if not file.is_finished:

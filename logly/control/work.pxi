@@ -1,4 +1,4 @@
-# What sinks want of Python: done by the flusher's thread, or by a caller where there is no flusher.
+# The work that sinks want of Python. The flusher's thread does it, or a caller where there is no flusher.
 
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free, malloc
@@ -65,7 +65,7 @@ cdef list work_of_sinks(Core core):
         found = <FoundWork*> malloc(count * sizeof(FoundWork))
         collect_work(core.engine.sinks, found)
     core.unlock()
-    # Not under the lock: making a list may run the collector, and with it a __del__ that logs.
+    # The list is made outside the lock, because making it may run the collector, and with it a __del__ that logs.
     work = []
     try:
         for i in range(count if found != NULL else 0):
@@ -103,7 +103,7 @@ cdef bint work_once(Core core) except -1:
     await_forks()
     if not compare_exchange(&core.threads.drainer, 0, me):
         return False
-    if somebody_forks():  # it began in between, and may not have seen this thread
+    if somebody_forks():  # the fork began in between, and may not have seen this thread
         store_release(&core.threads.drainer, 0)
         await_forks()
         if not compare_exchange(&core.threads.drainer, 0, me):
@@ -121,7 +121,7 @@ cdef bint drain_on_this_thread(Core core) except -1:
     while not core.is_over:
         status = core.pass_here()
         if core.must_not_wait():
-            return True  # whoever is further up this thread's stack goes on with it
+            return True  # a caller further up this thread's stack goes on with the work
         if status & PASS_PYTHON:
             if not try_work(core):
                 return True
@@ -131,11 +131,11 @@ cdef bint drain_on_this_thread(Core core) except -1:
 
 
 cdef bint try_work(Core core) except -1:
-    """`work`. False also where it fails: there was no memory, or the interpreter has taken its modules apart."""
+    """Calls `work`. Returns False also when it fails: there is no memory, or the interpreter is ending."""
     cdef bint goes_on = False
     try:
         goes_on = core.work()
     except Exception as error:
-        # Not told at once: who drains would come back here, and again, as long as it fails.
+        # Not `report`: the draining thread would be sent back here again and again as long as it fails.
         core.keep_error(error)
     return goes_on

@@ -1,8 +1,8 @@
 """One record to the sinks that want it: routing, rendering, back-pressure, and a sink in trouble.
 
-Whoever delivers holds the engine's lock. Nothing here needs the interpreter: what does (rotation, Python streams and
-functions, telling of errors) is left as `work` on the sink, and the flusher's thread returns to Python for it after the
-lock is released.
+The thread that delivers holds the engine's lock. Nothing here needs the interpreter. What needs it (rotation, Python streams
+and functions, reports of errors) is set as `work` on the sink, and the flusher's thread returns to Python for it after it
+has released the lock.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -42,7 +42,7 @@ cdef inline void sink_trouble(Engine* engine, Sink* sink, int status) noexcept n
         sink.python.work |= WORK_ERROR
 
 
-# No byte has gone through for the stall time: neither producers nor a flush wait for this sink any longer.
+# True when the sink has taken no byte for the stall time. Neither producers nor a flush wait for it any longer.
 cdef inline bint has_stalled_too_long(Engine* engine, const Sink* sink) noexcept nogil:
     return sink.trouble.since_ns != 0 and engine.pace.now_ns - sink.trouble.since_ns >= engine.intake.stall_ns
 
@@ -51,8 +51,8 @@ cdef inline bint is_stalled(Engine* engine, const Sink* sink) noexcept nogil:
     return sink.trouble.since_ns != 0 and (load_relaxed32(&engine.intake.drops) or has_stalled_too_long(engine, sink))
 
 
-# A line of logly's own in this sink, which tells of so many missing records: composed as a record, so that every layout
-# can render it. False: it is not there.
+# Appends a line of logly's own, which says that `missing` records are missing. The line is composed as a record, so that every
+# layout can render it. Returns False when it could not be appended.
 cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
     cdef char record[512]
     cdef RecordHeader* header = <RecordHeader*> record
@@ -102,7 +102,7 @@ cdef extern from * nogil:
     uint32_t notice_lost(char* out, size_t size, uint64_t count, int error) noexcept
 
 
-# Says in the log how many records are missing at this place of it. Counted as told when that line is written.
+# Says in the log how many records are missing at this place. They count as reported once that line is written.
 cdef inline void append_loss_notice(Engine* engine, Sink* sink) noexcept nogil:
     cdef char text[256]
     cdef uint32_t size
@@ -120,7 +120,7 @@ cdef inline void sink_recovered(Engine* engine, Sink* sink) noexcept nogil:
     sink.trouble.told_error = 0
 
 
-# A sink file that wanted none of the records lacks none of them either.
+# A sink that holds nothing has passed every record, also those that it did not want: its slot in the spool says so.
 cdef inline void spool_note_idle(Engine* engine) noexcept nogil:
     cdef Sink* sink = engine.sinks
     while sink != NULL:
@@ -138,7 +138,7 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
         sink.rotation.retry_ns = 0
     status = sink_write(sink)
     if sink.tally.bytes_written != before:
-        # It moves, so it is slow and not stuck.
+        # Bytes went through, so the sink is slow and not stuck.
         sink.trouble.since_ns = 0
     if status == WRITE_DONE:
         sink.pending.due_ns = 0
@@ -153,13 +153,13 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
     return status
 
 
-# A new file is due, and Python is to make it: what comes next may belong into yet another one.
+# True when Python is to make a new file first. Later records wait for it, because they may even belong into the file after it.
 cdef inline bint sink_awaits_rotation(const Sink* sink) noexcept nogil:
     return sink.rotation.begins_at != NO_ROTATION and sink.rotation.retry_ns == 0
 
 
-# May the sink take one more record? A sink in trouble keeps a bounded backlog. When that is full it
-# holds producers up, but only for the stall time; then records are counted as failed.
+# True when the sink may take one more record. A sink in trouble keeps a bounded backlog. When the backlog is full, producers
+# wait, but only for the stall time. After that, records count as failed.
 cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
     if sink_backlog(sink) < sink.backlog_limit and not sink_awaits_rotation(sink):
         return True
@@ -168,13 +168,14 @@ cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
         if sink_backlog(sink) < sink.backlog_limit and not sink_awaits_rotation(sink):
             return True
     if sink.trouble.since_ns == 0:
-        # Waits for Python (a function, a stream, a rotation): as long as that takes, but no longer than a stall.
+        # The sink waits for Python (a function, a stream, a rotation). The stall time limits this wait, too.
         sink.trouble.since_ns = engine.pace.now_ns
     return False
 
 
-# All records of these marks have failed; returns how many. Several sinks may give up long backlogs, of the same records or
-# of others, so the marks are merged into what has failed already. (One by one, 160,000 lines of two sinks took 5 seconds.)
+# Counts all records of these marks as failed, and returns how many there are. Several sinks may discard long backlogs, of the
+# same records or of others. So the marks are merged into the list of failed records in one step. (Inserted one by one,
+# 160,000 lines of two sinks took 5 seconds.)
 cdef inline uint64_t fail_marks(Engine* engine, const Marks* marks, bint skip_first) noexcept nogil:
     cdef uint32_t first = marks.first + skip_first
     cdef uint32_t last = marks.last
@@ -202,7 +203,7 @@ cdef inline uint64_t fail_marks(Engine* engine, const Marks* marks, bint skip_fi
     return lost
 
 
-# From the end, where there is room. Both are in ascending order.
+# Merges from the end of the list, where the room is. The marks and the list are both in ascending order.
 cdef inline void merge_marks(Engine* engine, const Marks* marks, uint32_t begin, uint32_t fresh) noexcept nogil:
     cdef uint32_t i = marks.last
     cdef uint32_t found = engine.books.failed_count
@@ -223,8 +224,8 @@ cdef inline void merge_marks(Engine* engine, const Marks* marks, uint32_t begin,
             engine.books.failed[to] = sequence
 
 
-# Gives up what the sink has buffered, but for the rest of a line that is partly written: counted, and told in the log
-# in the place of what is missing, when the sink works again.
+# Discards what the sink has buffered, except the rest of a line that is partly written. The records count as failed. When the
+# sink works again, a notice says so at the place in the log where they are missing.
 cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
     cdef bint mid_record = sink_is_mid_record(sink)
     cdef uint64_t lost = fail_marks(engine, &sink.pending.marks, mid_record) + fail_marks(engine, &sink.staging.marks, False)
@@ -251,7 +252,7 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     line.name = &engine.name
     line.process = line.view.process if line.view.process else engine.intake.process
     line.message = NULL
-    # What was made for another record at the same address is not this one's.
+    # The index may have been made for an earlier record at the same address.
     engine.workspace.index.of = NULL
     line.view.index = &engine.workspace.index
 
@@ -276,7 +277,7 @@ cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* he
     sink.python.work |= WORK_RECORDS
 
 
-# What belongs to the old file goes there first; the line to come waits in the buffer for the new one.
+# Writes what belongs to the old file first. The next line waits in the buffer for the new file.
 cdef inline void begin_new_file(Engine* engine, Sink* sink, int64_t logged_ns) noexcept nogil:
     if sink.rotation.begins_at == NO_ROTATION:
         sink.rotation.begins_at = sink.pending.appended
@@ -286,15 +287,15 @@ cdef inline void begin_new_file(Engine* engine, Sink* sink, int64_t logged_ns) n
 
 cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
     cdef size_t start
-    # One comparison tells both a period that is over and a clock that was set back. A record's own time may be of yesterday:
-    # it is shown, and starts no file.
+    # One comparison finds both a period that is over and a clock that was set back. It uses the time of the call: a record's own
+    # time (`HAS_TIME`) may be yesterday's, is only shown, and starts no file.
     if <uint64_t> (line.logged_ns - sink.file.period_from_ns) >= sink.file.period_ns:
         begin_new_file(engine, sink, line.logged_ns)
     start = sink.pending.text.size
     render_line(&sink.pending.text, sink.layout, line, &engine.workspace.scratch)
     sink_finish_line(engine, sink, start, sequence)
     if line.view.header.level_number >= engine.intake.flush_level:
-        # Whoever logged it woke the flusher for this: it does not wait for the interval.
+        # The caller has woken the flusher for this record, so it is written without waiting for the interval.
         sink.pending.due_ns = engine.pace.now_ns
 
 
@@ -307,7 +308,7 @@ cdef inline void deliver(Engine* engine, Sink* sink, const Line* line) noexcept 
 
 cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint64_t sequence) noexcept nogil:
     if sink.pending.text.failed:
-        # No memory for the line: it is incomplete, so it does not stay.
+        # There was no memory for the whole line, so the piece is removed.
         sink.pending.text.size = start
         sink.pending.text.failed = False
         engine_fail(engine, sequence)
@@ -316,13 +317,13 @@ cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint
         return
     sink_mark(sink, start, sequence)
     if sink.pending.due_ns == 0:
-        # The interval counts from when it was logged, not from when the flusher saw it.
+        # The interval begins when the record was logged, not when the flusher saw it.
         sink.pending.due_ns = engine.pace.drained_ns + sink.interval_ns
     if sink.pending.text.size - sink.pending.start >= sink.buffer_size and not sink.python.work:
         engine_write(engine, sink)
 
 
-# False: a sink that wants the record cannot take it now, so it stays in the ring.
+# Returns False when a sink that wants the record cannot take it now. The record then stays in the ring.
 cdef inline bint consume_record(Engine* engine, const char* record) noexcept nogil:
     cdef Line line
     cdef Sink* sink

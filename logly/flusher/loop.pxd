@@ -1,6 +1,7 @@
 """The flusher's side of an engine: a pass takes the earliest records of all rings, delivers them and writes what is due.
 
-Whoever makes a pass holds the engine's lock (the flusher; or the caller of a synchronous sink, with the GIL released).
+The thread that makes a pass holds the engine's lock. It is the flusher, or the caller of a synchronous sink, which has
+released the GIL.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
@@ -34,8 +35,9 @@ from logly.system.event cimport event_prepare, event_signal, event_wait
 from logly.text.buffer cimport buffer_free, buffer_trim
 
 
-# The ring of a spool keeps what was taken from it until every sink has handed it to the operating system. Sinks keep
-# their pace while that takes little of the ring; a producer that waits, or a quarter of the ring, has them write now.
+# A spool's ring keeps the records that were taken from it until every sink has handed them to the operating system. Sinks write
+# at their own pace while this takes little of the ring. They write at once when a producer waits for room, or when it takes
+# more than a quarter of the ring.
 cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nogil:
     cdef Ring* ring = spool.ring
     cdef uint64_t kept = ring.tail - spool.written_to
@@ -46,7 +48,7 @@ cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nog
         while sink != NULL:
             if sink.pending.text.size > sink.pending.start:
                 engine_write(engine, sink)
-            # What waits behind a spool that was left is not to wait for a sink in trouble.
+            # Rings behind a spool that is no longer used must not wait for a sink in trouble.
             if is_stalled(engine, sink) and not sink.python.busy and (
                 kept > ring.capacity >> 1 or (load_acquire32(&ring.retired) and ring.next != NULL)
             ):
@@ -56,7 +58,7 @@ cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nog
         spool_release(spool, engine.books.drained)
 
 
-# Consumption of this spool's ring begins: its records are numbered from here, and its slots keep the sinks' progress.
+# Begins to consume this spool's ring. Its records are numbered from here, and its slots keep the sinks' progress.
 cdef inline void engine_begin_spool(Engine* engine, Spool* spool) noexcept nogil:
     cdef Sink* sink = engine.sinks
     engine.spool = spool
@@ -111,8 +113,8 @@ cdef inline void release_record(Ring* ring, char* record) noexcept nogil:
     ring_consume(ring, size)
 
 
-# Whether the first record from aside comes before this one of a ring (NULL: before what the rings may still get), so that each
-# thread's stay in order.
+# True when the first record that was set aside comes before this record of a ring, so that each thread's records stay in order.
+# `ring` NULL: whether it comes before all that the rings may still get.
 cdef inline bint aside_is_next(const Engine* engine, const Ring* ring, const char* record) noexcept nogil:
     cdef const RecordHeader* first = <const RecordHeader*> (engine.set_aside.records.data + engine.set_aside.start)
     return first.ticks <= (record_proper(record).ticks if ring != NULL else engine.pace.settled_ticks)
@@ -125,7 +127,7 @@ cdef inline void release_aside(Engine* engine) noexcept nogil:
         engine.set_aside.start = 0
 
 
-# A producer looks at what is in use only when the ring gets full: the flusher does at every pass.
+# Measured at every pass, because producers look at how full the ring is only when it gets full.
 cdef inline void note_high_water(Engine* engine) noexcept nogil:
     cdef Ring* ring = engine.rings
     cdef uint64_t used, waiting
@@ -140,8 +142,8 @@ cdef inline void note_high_water(Engine* engine) noexcept nogil:
         ring = ring.next
 
 
-# Drains until the rings are empty, a sink cannot take more, or Python is wanted. Bounded: what comes in
-# meanwhile is left for the next pass after `limit` bytes, so that due writes and flush requests get their turn.
+# Takes records until the rings are empty, a sink cannot take more, or Python is wanted. It stops after `limit` bytes and leaves
+# the rest to the next pass, so that due writes and flush requests get their turn.
 cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
     cdef Ring* ring
     cdef char* record = NULL
@@ -164,7 +166,7 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
                 engine.pace.settled_ticks = <uint64_t> -1
                 ring = NULL
             elif FREE_THREADED and engine.flush.mark == NO_MARK:
-                # This ring's stamps grow, and one that is linked later has later ones.
+                # Time stamps only grow within this ring, and a ring that is linked later has later stamps.
                 engine.pace.settled_ticks = record_proper(record).ticks
         if engine.set_aside.records.size and aside_is_next(engine, ring, record):
             ring = NULL
@@ -222,12 +224,12 @@ cdef inline bint spool_is_released(const Ring* ring) noexcept nogil:
     return spool.begun and not spool.syncing and not load_acquire32(&spool.writers) and ring.positions.tail == ring.tail
 
 
-# What is aside must get its number before the records of a spool behind get theirs.
+# Records that were set aside must be numbered before the records of a spool that comes behind this ring.
 cdef inline bint numbers_wait(const Engine* engine, const Ring* ring) noexcept nogil:
     return engine.set_aside.records.size != 0 and ring.spool == NULL and engine.spooled
 
 
-# Rings that no producer uses any more go once they are empty; their counts stay.
+# Frees the empty rings that no producer uses any more. Their counts are kept in the books.
 cdef inline void free_retired_rings(Engine* engine) noexcept nogil:
     cdef Ring** link = &engine.rings
     cdef Ring* ring
@@ -262,17 +264,17 @@ cdef inline void append_drop_notice(Engine* engine) noexcept nogil:
         if sink.selection.enabled and (
             sink_backlog(sink) >= sink.backlog_limit or not append_notice(engine, sink, text, size, dropped - told)
         ):
-            # It has no room even for this line, and is why they were dropped: told when it works again.
+            # The sink has no room even for this line, and is the reason for the drops. The notice comes when it works again.
             sink.trouble.lost_untold += dropped - told
         sink = sink.next
 
 
-# With the interval 0 every record wakes the flusher (POST_WAKE): in between it may sleep.
+# With the interval 0 every record wakes the flusher (POST_WAKE), so it may sleep between records.
 cdef inline int64_t pace_ns(int64_t interval_ns) noexcept nogil:
     return interval_ns if interval_ns else RETRY_BLOCKED_NS
 
 
-# A sink that was removed has written all that was for it, or its time is over.
+# True when a sink that was removed has written all that was for it, or when its time is over.
 cdef inline bint sink_may_leave(const Engine* engine, const Sink* sink, uint64_t thread) noexcept nogil:
     if engine.pace.now_ns >= sink.leaving.at_ns:
         return True
@@ -284,7 +286,7 @@ cdef inline bint sink_may_leave(const Engine* engine, const Sink* sink, uint64_t
     )
 
 
-# Whoever was to see to its leaving may have been interrupted: Python is told when it may go.
+# The thread that removes a sink may have been interrupted. So Python is called when the sink may go, whoever began it.
 cdef inline void watch_leaving(Engine* engine, const Sink* sink) noexcept nogil:
     if sink_may_leave(engine, sink, 0):
         store_relaxed32(&engine.requests.python, 1)
@@ -300,7 +302,7 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
     while sink != NULL:
         if sink.staging.records.size and not sink.python.work & WORK_RECORDS and not sink.python.busy:
             if engine.pace.now_ns >= sink.trouble.retry_at_ns:
-                sink.python.work |= WORK_RECORDS  # they were set aside
+                sink.python.work |= WORK_RECORDS  # `back_off` had put them off
         if sink.pending.text.size > sink.pending.start or sink.trouble.retry_at_ns or sink.rotation.begins_at != NO_ROTATION:
             if everything or sink.synchronous or engine.pace.now_ns >= sink.pending.due_ns or sink.trouble.retry_at_ns:
                 engine_write(engine, sink)
@@ -321,7 +323,8 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
         engine.pace.sleep_ns = 50000
 
 
-# Free-threaded builds: threads have got rings of their own behind that of a spool, which is left and must be emptied first.
+# Free-threaded builds: true when threads have rings of their own behind a spool's ring. That ring gets no more records and must
+# be emptied first.
 cdef inline bint is_leaving_spool(const Engine* engine) noexcept nogil:
     cdef const Ring* ring = engine.rings
     while FREE_THREADED and engine.spooled and ring != NULL:
@@ -331,8 +334,8 @@ cdef inline bint is_leaving_spool(const Engine* engine) noexcept nogil:
     return False
 
 
-# In one ring the number of records committed is the place in their order. In several, one that was stamped earlier may be
-# committed later: the place is where the rings have been drained past this moment.
+# Sets the mark that a flush waits for. With one ring it is the number of records committed. With several rings, a record with an
+# earlier stamp may be committed later, so the mark is set once the rings have been drained past this moment.
 cdef inline void begin_flush(Engine* engine, uint64_t request) noexcept nogil:
     if is_leaving_spool(engine):
         return
@@ -356,9 +359,9 @@ cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
     return True
 
 
-# A flush is done when every sink is past what had been logged when it was asked for, or has been in trouble for the
-# stall time (then its records still wait, and who asked finds out). Requests that came while one was being served
-# are served together next.
+# Returns True when no flush is left to do. A flush is done when every sink has passed what had been logged when the flush was
+# requested, or has been in trouble for the stall time. (Then its records still wait, and the thread that asked finds out.)
+# Requests that come while a flush is being served are served together by the next one.
 cdef inline bint complete_flushes(Engine* engine) noexcept nogil:
     cdef uint64_t request = load_acquire(&engine.requests.flush)
     while True:
@@ -377,7 +380,8 @@ cdef inline bint complete_flushes(Engine* engine) noexcept nogil:
         event_signal(&engine.requests.done)
 
 
-# Nobody may put new lines before those of the dead. By the clock, so that whatever becomes of who recovers, it ends.
+# While a dead process's records are delivered, no new lines may be written before them. Bounded by time, in case the recovering
+# thread dies.
 cdef inline bint is_recovering(const Engine* engine) noexcept nogil:
     return engine.pace.now_ns < <int64_t> load_relaxed(<uint64_t*> &engine.requests.hold_until_ns)
 
@@ -395,7 +399,7 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     append_drop_notice(engine)
     note_high_water(engine)
     drained = not is_recovering(engine) and engine_drain(engine, 4 * engine.intake.ring_capacity)
-    # Without a flusher nobody comes back for what is not due yet.
+    # Without a flusher everything is written now, because nobody would come back for what is not due yet.
     engine_write_due(engine, flushing or load_relaxed32(&engine.intake.post) & POST_DRAIN != 0)
     if engine.spool != NULL:
         spool_save_clock(engine.spool, &engine.workspace.calibration)
@@ -422,8 +426,8 @@ cdef inline void look_for_retired_rings(Engine* engine) noexcept nogil:
         free_retired_rings(engine)
 
 
-# How long a ring takes to a quarter, at the pace at which it has filled in `slept_ns`: a flusher that sleeps no longer is not
-# woken by a producer, whose call would pay for the system call.
+# How long a ring takes to fill to a quarter, at the pace at which it has filled during `slept_ns`. A flusher that sleeps no
+# longer than that does not have to be woken by a producer, whose call would pay for the system call.
 cdef inline int64_t quarter_ns(const Engine* engine, int64_t slept_ns) noexcept nogil:
     cdef int64_t quarter = <int64_t> engine.intake.ring_capacity >> 2
     cdef int64_t limit
@@ -433,7 +437,7 @@ cdef inline int64_t quarter_ns(const Engine* engine, int64_t slept_ns) noexcept 
     return limit if limit > LEAST_SLEEP_NS else LEAST_SLEEP_NS
 
 
-# The flusher's thread, without the GIL: returns when Python is wanted or the engine is to stop.
+# The loop of the flusher's thread, without the GIL. It returns when Python is wanted or when the engine is to stop.
 cdef inline int engine_run(Engine* engine) noexcept nogil:
     cdef uint32_t ticket
     cdef int64_t sleep_ns, now_ns
@@ -442,7 +446,7 @@ cdef inline int engine_run(Engine* engine) noexcept nogil:
     cdef int status
     while True:
         ticket = event_prepare(&engine.intake.traffic.wake)
-        # Not a store: who takes a wish back must see what it was for.
+        # An exchange and not a store: the thread that clears `wake_wanted` must see the records for which it was set.
         exchange32(&engine.intake.traffic.wake_wanted, 0)
         fence_full()
         engine_lock(engine)

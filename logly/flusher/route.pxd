@@ -13,7 +13,7 @@ from logly.text.buffer cimport Buffer, Text, buffer_free, buffer_init
 
 # ---- routing
 
-# `name` is `wanted` itself or something below it ("app.db" for "app").
+# True when `name` is `wanted` itself or something below it ("app.db" is below "app").
 cdef inline bint is_below(const Text* name, const Text* wanted) noexcept nogil:
     return (
         name.size >= wanted.size
@@ -50,7 +50,7 @@ cdef inline bint route_grow(Sink* sink, uint32_t site) noexcept nogil:
     return True
 
 
-# Names in a record are as CPython stores them, the sink's are UTF-8.
+# For a record that carries its call site itself. Its names are stored as in CPython, so they are converted to UTF-8 first.
 cdef inline bint inline_site_is_wanted(const Sink* sink, const RecordView* view) noexcept nogil:
     cdef Text module = Text(b"", 0)
     cdef Text function = module
@@ -69,7 +69,7 @@ cdef inline bint inline_site_is_wanted(const Sink* sink, const RecordView* view)
     return wanted
 
 
-# Decided once per call site, then one load.
+# Asks whether the sink wants this call site. The answer is decided once per site, and afterwards costs one load.
 cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
     cdef const Site* site = line.site
     if sink.selection.module_count == 0 and sink.selection.function_count == 0:
@@ -83,8 +83,8 @@ cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
     return sink.route.answer[site.id] == 2
 
 
-# `sequence`: a sink gets what was logged after it was added. What Python code logs that was called for a record is for no
-# sink that would call such code again, for ever.
+# `sequence` is compared because a sink gets only what was logged after it was added. `refuses` is there because a sink's Python
+# function may log: a record from there is not for sinks that would call Python code again, or that would never end.
 cdef inline bint is_wanted(Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
     cdef int32_t level = line.view.header.level_number
     return (

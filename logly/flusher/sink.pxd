@@ -1,7 +1,7 @@
 """A sink as the flusher sees it: what it wants, and a buffer of whole lines.
 
-`out.data[start:out.size]` has not been written. A mark per record tells where its line ends, so that a
-short write or a discarded backlog still counts records exactly.
+The bytes of `pending.text` from `pending.start` on have not been written yet. A mark per record says where its line ends, so
+that records are counted exactly even after a short write or a discarded backlog.
 """
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_t
@@ -18,7 +18,7 @@ cdef enum Target:
     TARGET_STREAM          # text for a Python object (or whatever descriptor sys.stderr has today)
     TARGET_FUNCTION        # records for a Python callable
 
-cdef enum Busy:            # Python has a copy of what is at the front of a buffer: it must stay there
+cdef enum Busy:            # Python has a copy of the front of a buffer, which must stay there
     NOT_BUSY = 0
     BUSY_TEXT              # and nothing is written meanwhile
     BUSY_RECORDS
@@ -34,7 +34,7 @@ cdef enum WriteStatus:
     WRITE_DONE = 0
     WRITE_BLOCKED          # nobody reads at the other end: try again soon
     WRITE_FAILED           # see last_error
-    WRITE_PYTHON           # `work` says what must come first
+    WRITE_PYTHON           # Python must do what `work` says first
 
 cdef extern from * nogil:
     """
@@ -57,13 +57,13 @@ cdef struct Marks:
     uint32_t capacity
 
 
-# The parts of a sink, by how long what is in them lasts. `sink_begin` makes each new that a forked child must not take over from
-# its parent; a field belongs into one of these, and so is reset with it.
+# The parts of a sink, grouped by how long their contents last. `sink_begin` resets each part that a forked child must not take
+# over from its parent. Each new field belongs into one of the parts, so that it is reset with it.
 
 cdef struct Selection:     # which records are for it
     bint enabled
     bint filtered          # a Python filter decides: records are staged for it
-    uint8_t refuses        # records with one of these flags are not: its own Python code may have logged them
+    uint8_t refuses        # records with one of these flags are not for it: its own Python code may have logged them
     int32_t min_level
     int32_t max_level
     Text* modules          # each also matches what is below it
@@ -72,9 +72,9 @@ cdef struct Selection:     # which records are for it
     uint32_t function_count
 
 
-cdef struct Window:        # and of these, by when they were logged
+cdef struct Window:        # which of these records are for it, by when they were logged
     uint64_t from_sequence # records below were logged before the sink was there, or enabled
-    uint64_t count         # so many records from there on are for it: INT64_MAX (earlier ones: no) until it is disabled
+    uint64_t count         # this many records from there on are for it. INT64_MAX until it is disabled: earlier ones are not
 
 
 cdef struct Route:         # per call site: 0 undecided, 1 no, 2 yes
@@ -91,9 +91,9 @@ cdef struct File:          # what is open; also where it is not a file
     uint64_t inode
     int lock_fd            # -1: no other process rotates this file
     int64_t size
-    int64_t torn_size      # the file had this length and no newline at its end when it was opened; -1: it had one
+    int64_t torn_size      # length of the file when it was opened without a newline at its end; -1: it had one
     int64_t size_limit     # 0: none
-    int64_t period_from_ns # record times of this file: outside of them, the schedule is asked
+    int64_t period_from_ns # begin of this file's period of record times; outside of it the schedule is asked
     uint64_t period_ns
 
 
@@ -101,7 +101,7 @@ cdef struct Pending:       # lines that are not written yet
     Buffer text
     size_t start           # those before it are
     uint64_t appended      # bytes ever put into `text`
-    uint64_t boundary      # up to here whole records have been written, in the same count
+    uint64_t boundary      # whole records have been written up to here, counted as `appended`
     Marks marks
     int64_t due_ns         # monotonic: write at the latest then
 
@@ -120,21 +120,21 @@ cdef struct PythonSide:
 cdef struct Rotation:      # that is due
     uint64_t begins_at     # what is appended from here on belongs into the next file; NO_ROTATION
     int64_t begins_ns      # time of the first record behind it
-    int64_t retry_ns       # rotation failed: not tried before (0: it did not)
+    int64_t retry_ns       # the rotation failed and is not tried before this; 0: it did not fail
 
 
 cdef struct Trouble:
     int error
     int64_t since_ns
     int64_t retry_at_ns
-    int told_error         # what on_error has been told of, and when
+    int told_error         # the error that was reported last, and when
     int64_t told_at_ns
-    uint64_t lost_untold   # records that no line in the log tells of yet
-    Marks told             # per notice in the buffer: of how many missing records it tells (as `sequence`)
+    uint64_t lost_untold   # lost records of which no notice in the log tells yet
+    Marks told             # one mark per notice in the buffer; `sequence` is the number of missing records that it tells of
 
 
 cdef struct Progress:      # as a spool keeps it
-    Spool* spool           # the one that is being consumed, when it keeps this sink's progress
+    Spool* spool           # the spool that is being consumed, where it keeps this sink's progress
     SpoolSlot* slot        # where
     uint64_t until         # the write that the slot tells of ends here, in bytes ever appended
 
@@ -149,8 +149,8 @@ cdef struct Tally:         # for `stats()`
 
 
 cdef struct Leaving:
-    int64_t at_ns          # 0: it stays; else it is being removed, and goes then (monotonic), whatever it has not written
-    uint64_t attendant     # thread that sees to that; 0: whoever comes along
+    int64_t at_ns          # 0: the sink stays; else it is being removed, and goes at this time (monotonic) at the latest
+    uint64_t attendant     # the thread that is to remove it; 0: any thread may
 
 
 # What the next writes of a sink do, in tests: see `inject_outcomes` in control/probe.pxi.
@@ -184,8 +184,8 @@ cdef struct Sink:
     Sink* next
 
 
-# A new sink begins with it; one in a forked child, too: what was pending is the parent's, who writes it. What is in its memory is
-# forgotten, not freed: see `sink_free_memory`.
+# Called for a new sink, and for each sink in a forked child, where pending lines belong to the parent, which writes them. Memory
+# that the sink holds is forgotten, not freed: `sink_free_memory` frees it.
 cdef inline void sink_begin(Sink* sink) noexcept nogil:
     memset(&sink.window, 0, sizeof(Window))
     memset(&sink.route, 0, sizeof(Route))
@@ -246,7 +246,7 @@ cdef inline bint marks_push(Marks* marks, uint64_t sequence, uint64_t end) noexc
     return True
 
 
-# NULL: there is none.
+# Returns NULL when there is no mark.
 cdef inline Mark* marks_first(const Marks* marks) noexcept nogil:
     return &marks.mark[marks.first] if marks.first != marks.last else NULL
 
@@ -269,7 +269,7 @@ cdef inline bint synchronous_are_behind(const Sink* sink) noexcept nogil:
     return False
 
 
-# The line just composed at the end of `out` belongs to the record with this sequence number.
+# Marks the line that was just rendered at the end of `pending.text` as that of the record with this sequence number.
 cdef inline void sink_mark(Sink* sink, size_t line_start, uint64_t sequence) noexcept nogil:
     sink.pending.appended += sink.pending.text.size - line_start
     marks_push(&sink.pending.marks, sequence, sink.pending.appended)
@@ -290,8 +290,8 @@ cdef inline uint64_t sink_written_offset(const Sink* sink) noexcept nogil:
     return sink.pending.appended - (sink.pending.text.size - sink.pending.start)
 
 
-# Written bytes at the front of the buffer go, but for the beginning of a line that is partly written: a sink that is
-# always a little behind must not make its buffer grow.
+# Removes written bytes from the front of the buffer, except the beginning of a line that is partly written. Otherwise the buffer
+# of a sink that is always a little behind would grow.
 cdef inline void sink_compact(Sink* sink) noexcept nogil:
     cdef size_t keep = <size_t> (sink_written_offset(sink) - sink.pending.boundary)
     cdef size_t gone = sink.pending.start - keep
@@ -330,26 +330,26 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
     sink_compact(sink)
 
 
-# Before the rest of a staged write is given up, or goes to another file.
+# Called before the rest of a staged write is discarded, or goes to another file.
 cdef inline void sink_unstage(Sink* sink) noexcept nogil:
     if sink.progress.slot != NULL and sink.pending.marks.first != sink.pending.marks.last:
         slot_cancel(sink.progress.spool, sink.progress.slot, marks_first(&sink.pending.marks).sequence & ~NOTICE_BIT)
     sink.progress.until = 0
 
 
-# Is a record partly in the file? Then its rest must follow before anything else.
+# True when a record is partly in the file. Its rest must then be written before anything else.
 cdef inline bint sink_is_mid_record(const Sink* sink) noexcept nogil:
     return sink.pending.marks.first != sink.pending.marks.last and sink_written_offset(sink) != sink.pending.boundary
 
 
-# The file is another one now: a line that is partly in the old one is written to it from its beginning.
+# Called when the file has been replaced: a line that is partly in the old file is written to the new one from its beginning.
 cdef inline void sink_rewind(Sink* sink) noexcept nogil:
     if sink_is_mid_record(sink):
         sink.pending.start -= <size_t> (sink_written_offset(sink) - sink.pending.boundary)
 
 
-# Forgets the records that are buffered; the rest of one that is partly written stays. The caller has counted them; what
-# notices among them would have told is untold again.
+# Forgets the buffered records, except the rest of one that is partly written. The caller has counted them. Missing records of
+# which a forgotten notice would have told need a new notice.
 cdef inline void sink_forget(Sink* sink, bint mid_record) noexcept nogil:
     cdef uint64_t keep_to
     cdef uint32_t kept = sink.trouble.told.first

@@ -1,20 +1,21 @@
-"""What was committed to a spool is made durable: it survives the loss of power, too.
+"""Makes durable what was committed to a spool, so that it also survives the loss of power.
 
-A disk gets the pages of a file whenever the kernel likes, in any order. What was synced is there; what was changed since may be
-there or not, page by page. So, in this order (`engine_sync`):
+The kernel writes the pages of a file to the disk whenever it likes, in any order. What was synced is on the disk. Of what was
+changed since then, each page may be there or not. So `engine_sync` does this, in this order:
 
 1. With the engine's lock: note the ring's head, and how far every sink has written (`written_to`).
 2. Sync the sinks' files: what is below `written_to` is in them for good.
-3. Sync the spool's file: ring, names and blobs below the head are on the disk.
+3. Sync the spool's file: now the ring, the names and the blobs below the head are on the disk.
 4. Write both positions, with a checksum, into the older one of two places (`Synced`), and sync that.
 5. Only now give the ring's space below `written_to` back to the producer (`positions.tail`): until then the disk says that the
    records there count, so nothing may be stored over them.
 
-A successor that finds the machine started again believes the newest `Synced` that is whole, and nothing else of the header.
-Everything between its two positions is delivered. A line may be in a file already (it got there after the last sync), so
-that is at least once.
+A successor that finds that the machine has been started again believes the newest `Synced` that is whole, and nothing else of
+the header. It delivers everything between the two positions. A line that was written after the last sync may be in a file
+already, so this is delivery at least once.
 
-Whoever makes passes does this between two of them, without the engine's lock: the flusher; a caller only in its place.
+The thread that makes passes does this between two passes, without the engine's lock. It is the flusher, or a caller that makes
+passes in its place.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -49,7 +50,8 @@ cdef extern from * nogil:
     int memory_sync(void* start, uint64_t size) noexcept
 
 
-# Which spool's turn it is, or NULL. Callers do it only where nothing else gives them room, or there is no flusher.
+# Returns the spool that is to be synced now, or NULL. A caller syncs only where nothing else gives it room, or where there is no
+# flusher.
 cdef inline Spool* spool_to_sync(Engine* engine, bint is_flusher) noexcept nogil:
     cdef int64_t now = clock_monotonic_ns()
     cdef bint by_time = is_flusher or load_relaxed32(&engine.intake.post) & POST_DRAIN != 0
@@ -75,7 +77,8 @@ cdef inline Spool* spool_to_sync(Engine* engine, bint is_flusher) noexcept nogil
     return NULL
 
 
-# The sinks' files as they are now, which others may close meanwhile. (One that is replaced is synced there: `sync_left_file`.)
+# Keeps copies of the descriptors of the sinks' files, because other threads may close the files meanwhile. (A file that is
+# replaced is synced by `sync_left_file`.)
 cdef inline int hold_files(Engine* engine, Spool* spool) noexcept nogil:
     cdef Sink* sink = engine.sinks
     cdef int copy
@@ -101,7 +104,7 @@ cdef inline int sync_held_files(Spool* spool) noexcept nogil:
         fd = spool.sync_fd[i]
         failed = fd_sync(fd)
         error = error or failed
-        # In this order: a child that is forked now must not close the number twice.
+        # Cleared before the close: a child that is forked in between must not close the number twice.
         spool.sync_fd[i] = -1
         fd_close(fd)
     spool.sync_files = 0
@@ -124,7 +127,7 @@ cdef inline void sync_failed(Engine* engine, Spool* spool, int error) noexcept n
         store_relaxed32(&engine.requests.python, 1)
 
 
-# True: something was synced, and the ring may have room that it had not before.
+# Returns True when something was synced, so that the ring may have got room.
 cdef inline bint engine_sync(Engine* engine, bint is_flusher) noexcept nogil:
     cdef Spool* spool
     cdef uint64_t head, position, sequence
@@ -165,8 +168,9 @@ cdef inline bint engine_sync(Engine* engine, bint is_flusher) noexcept nogil:
     return True
 
 
-# With a spool that survives the loss of power: what was written here counts as delivered at the next sync, which does not know
-# this file any more. Its Python side has synced it just before, so that the lock is not held for long.
+# Syncs a file that a sink is about to leave, for a spool that survives the loss of power. What was written to the file counts as
+# delivered at the next sync, which does not know the file any more. The sink's Python side has synced the file just before,
+# so that the lock is not held for long here.
 cdef inline void sync_left_file(Engine* engine, Sink* sink) noexcept nogil:
     if engine.sync.interval_ns and sink.file.fd >= 0 and sink.file.kind == FD_FILE:
         fd_sync(sink.file.fd)

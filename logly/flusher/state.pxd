@@ -29,10 +29,10 @@ cdef enum:
     KEPT_BYTES = 1 << 20       # of a buffer for one message, between two messages
     SOON_NS = 50000
     LEAST_SLEEP_NS = 200000    # of a flusher that keeps pace with its producers
-    TURN_NS = 10000000         # how long the flusher leaves the lock to somebody who waits for it, and for the GIL
+    TURN_NS = 10000000         # how long the flusher leaves the lock to a thread that waits for it, and for the GIL
     RETRY_BLOCKED_NS = 10000000
     RETRY_FAILED_NS = 50000000
-    TELL_NS = 1000000000       # the same trouble is told once in this time
+    TELL_NS = 1000000000       # the same error is reported once in this time
 
 cdef extern from * nogil:
     """
@@ -44,54 +44,54 @@ cdef enum PassStatus:
     PASS_MORE = 1              # there is work now
     PASS_PYTHON = 2            # a sink wants Python
     PASS_HELD = 4              # something is left that cannot be written yet
-    PASS_SOON = 8              # there is work in some microseconds: see ring/merge.pxd
+    PASS_SOON = 8              # there is work in some microseconds (ring/merge.pxd)
 
 cdef enum RunStatus:
     RUN_STOPPED = 0
     RUN_PYTHON = 1
 
 
-# The parts of an engine, by how long what is in them lasts. `engine_begin` makes each new that a forked child must not take
-# over from its parent; a field belongs into one of these, and so is reset with it.
+# The parts of an engine, grouped by how long their contents last. `engine_begin` resets each part that a forked child must not
+# take over from its parent. Each new field belongs into one of them, so that it is reset with it.
 
 cdef struct Requests:          # what other threads ask of the flusher
     uint32_t stop
-    uint32_t python            # there is something to tell: it returns to Python
-    int64_t hold_until_ns      # what dead processes left is being written (monotonic): nothing is taken from the rings
+    uint32_t python            # the flusher is to return to Python, for a report for example
+    int64_t hold_until_ns      # until then (monotonic) nothing is taken from the rings: dead processes' records come first
     uint64_t flush             # number of the latest flush that was asked for
-    uint64_t flush_done        # and of the latest one that is done
-    Event done                 # signalled then
+    uint64_t flush_done        # number of the latest flush that is done
+    Event done                 # signalled when a flush is done
 
 
-cdef struct Flush:             # the one that is being served
+cdef struct Flush:             # the flush that is being served
     uint64_t request
     uint64_t mark              # it is done when every sink is past this record
-    uint64_t ticks             # free-threaded builds: when it was asked for; the mark is set when the rings are past that
+    uint64_t ticks             # free-threaded builds: when it was requested; the mark is set when the rings are drained past that
 
 
 cdef struct Pace:              # of the flusher's passes
     int64_t now_ns             # monotonic, as the pass began
     int64_t sleep_ns           # how long it may sleep after it
-    int64_t drained_ns         # the rings were empty then: what is taken from them now was logged later
+    int64_t drained_ns         # when the rings were last empty: what is taken from them now was logged later
     uint64_t settled_ticks     # up to here everything has been taken from the rings
     uint64_t waiting_bytes     # most that a ring held when the pass began
-    bint gives_way             # the flusher's own pass: it ends early where somebody waits for the lock
+    bint gives_way             # this is the flusher's own pass, which ends early when another thread waits for the lock
 
 
 cdef struct Books:
     uint64_t drained           # records taken from rings: the sequence number of the next one
-    uint64_t* failed           # sequence numbers of failed records that are not below every sink's position
+    uint64_t* failed           # sequence numbers of the failed records that some sink has not passed yet
     uint32_t failed_count
     uint32_t failed_capacity
     uint64_t failed_total
-    uint64_t past_committed    # of rings that are gone
+    uint64_t past_committed    # records committed to rings that are gone
     uint64_t past_high_water
     uint64_t told_dropped
 
 
 cdef struct SetAside:          # records for which the thread that does the flusher's work found no room in its ring
     Buffer records
-    size_t start               # those before it have been taken
+    size_t start               # records before this offset have been taken
 
 
 cdef struct Workspace:         # memory that the flusher keeps from record to record
@@ -103,9 +103,9 @@ cdef struct Workspace:         # memory that the flusher keeps from record to re
 
 
 cdef struct Sync:              # of spools that are to survive the loss of power
-    int64_t interval_ns        # how often they are made durable; 0: none ever was to be
+    int64_t interval_ns        # how often they are made durable; 0: no spool ever had to be
     int64_t wait_ns            # until the next time
-    int error                  # that it failed with, and nobody has been told yet
+    int error                  # errno of a failed sync that has not been reported yet
 
 
 cdef struct Levels:
@@ -121,12 +121,12 @@ cdef struct Engine:
     # other threads'
     Requests requests
     Lock lock                  # held for one pass
-    Event lock_passed          # signalled when somebody who waited for it has got it
+    Event lock_passed          # signalled when a thread that waited for the lock has got it
     char apart[128]
     # the flusher's, under `lock`
     Ring* rings                # every ring that may hold records
     Sink* sinks
-    Spool* spool               # the one that the ring being consumed lies in, or NULL
+    Spool* spool               # the spool whose ring is being consumed, or NULL
     bint spooled               # rings are consumed one after the other, oldest first
     Workspace workspace
     SetAside set_aside
@@ -141,7 +141,7 @@ cdef struct Engine:
     Site** sites
 
 
-# A new engine begins with it; one in a forked child, too: what was asked, counted and set aside is the parent's.
+# Called for a new engine, and for each engine in a forked child, where requests, counts and records set aside are the parent's.
 cdef inline void engine_begin(Engine* engine) noexcept nogil:
     memset(&engine.intake.traffic, 0, sizeof(Traffic))
     memset(&engine.requests, 0, sizeof(Requests))
@@ -159,7 +159,7 @@ cdef inline void engine_begin(Engine* engine) noexcept nogil:
     engine.pace.now_ns = engine.pace.drained_ns = clock_monotonic_ns()
 
 
-# What `engine_begin` would forget.
+# Frees the memory that `engine_begin` would forget.
 cdef inline void engine_free_memory(Engine* engine) noexcept nogil:
     free(engine.books.failed)
     buffer_free(&engine.set_aside.records)
@@ -188,8 +188,8 @@ cdef inline void engine_unlock(Engine* engine) noexcept nogil:
     lock_release(&engine.lock)
 
 
-# Between two passes of a busy flusher the lock is free for an instant only: who has been woken for it comes too late every
-# time. So the flusher waits until that one has had it.
+# Between two passes of a busy flusher the lock is free for an instant only, and a thread that is woken for it comes too late
+# every time. So the flusher waits until that thread has had the lock.
 cdef inline void engine_give_way(Engine* engine) noexcept nogil:
     cdef uint32_t ticket
     if load_relaxed(&engine.lock.waiters) == 0:
@@ -226,14 +226,14 @@ cdef inline void engine_prune_failed(Engine* engine, uint64_t position) noexcept
         memmove(engine.books.failed, engine.books.failed + below, 8 * <size_t> engine.books.failed_count)
 
 
-# Room for so many more, the first of them this one. False: there is no memory for it.
+# Makes room for `more` failed records, of which `sequence` is the first. Returns False when there is no memory.
 cdef inline bint failed_reserve(Engine* engine, uint32_t more, uint64_t sequence) noexcept nogil:
     cdef uint64_t* grown
     cdef uint64_t position
     cdef uint32_t capacity
     if engine.books.failed_capacity - engine.books.failed_count >= more:
         return True
-    # Nobody may ask for the counts, and a disk may stay full.
+    # Pruned here too, because the list would grow for ever where nobody asks for the counts and a disk stays full.
     position = engine_position(engine)
     engine_prune_failed(engine, position if position < sequence else sequence)
     if engine.books.failed_capacity - engine.books.failed_count >= more:
@@ -247,7 +247,7 @@ cdef inline bint failed_reserve(Engine* engine, uint32_t more, uint64_t sequence
     return True
 
 
-# The index of the first one that is not below.
+# Returns the index of the first failed record whose number is not below `sequence`.
 cdef inline uint32_t failed_place(const Engine* engine, uint64_t sequence) noexcept nogil:
     cdef uint32_t low = 0
     cdef uint32_t high = engine.books.failed_count

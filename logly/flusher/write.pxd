@@ -1,4 +1,4 @@
-"""The lines of a sink, and their way into a descriptor: whole lines, with the progress that a spool keeps of them."""
+"""Writes a sink's buffer to its descriptor, in whole lines, and notes the progress in a spool."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -29,8 +29,8 @@ cdef inline int64_t sink_write_once(Sink* sink, const char* data, size_t size) n
     return fd_write_raw(sink.file.fd, data, size, sink.file.kind)
 
 
-# How much to hand over in one call: everything, but to a pipe or terminal at most what cannot block, in whole lines; and to a
-# socket of packets one record.
+# How many bytes to write in one call. A file gets everything. A pipe or terminal gets at most what cannot block, in whole lines.
+# A datagram socket gets one record.
 cdef inline size_t sink_chunk(const Sink* sink) noexcept nogil:
     cdef size_t pending = sink.pending.text.size - sink.pending.start
     cdef uint64_t written, last
@@ -50,7 +50,7 @@ cdef inline size_t sink_chunk(const Sink* sink) noexcept nogil:
     return <size_t> last if last else PIPE_CHUNK
 
 
-# The sink's progress is kept in the slot that was made for it there; without one, in nothing finer than whole releases.
+# From now on the sink's progress is kept in its slot of this spool. Without a slot, only what every sink has written is known.
 cdef inline void sink_use_spool(Sink* sink, Spool* spool) noexcept nogil:
     cdef int i
     sink.progress.spool = NULL
@@ -68,7 +68,7 @@ cdef inline uint64_t sequence_after(const Mark* mark) noexcept nogil:
     return mark.sequence + 1
 
 
-# With a spool: as many whole lines before `limit` as fit into its staging (one at least), staged before they are written.
+# With a spool: stages as many whole lines before `limit` as fit into the slot (one at least) before they are written.
 cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
     cdef uint64_t written = sink_written_offset(sink)
     cdef uint64_t place[3]
@@ -97,12 +97,13 @@ cdef inline int sink_note_error(Sink* sink, int error) noexcept nogil:
     sink.trouble.error = error
     sink.tally.write_errors += 1
     if error == EBADF and sink.file.path[0]:
-        # Somebody closed our descriptor, and the number may become another file's any moment.
+        # The program closed our descriptor, and the number may become another file's at any moment.
         sink.file.fd = -1
     return WRITE_FAILED
 
 
-# A record that is too large for one packet: its beginning is better than nothing. It is told, and counts as written.
+# Sends the beginning of a record that is too large for one packet, which is better than nothing. The error is reported, and the
+# record counts as written.
 cdef inline int64_t sink_shorten(Sink* sink, size_t size) noexcept nogil:
     cdef int64_t sent = fd_send_shortened(sink.file.fd, sink.pending.text.data + sink.pending.start, size)
     if sent <= 0:
@@ -112,7 +113,7 @@ cdef inline int64_t sink_shorten(Sink* sink, size_t size) noexcept nogil:
     return <int64_t> size
 
 
-# Writes up to this offset, in bytes ever appended.
+# Writes up to the offset `end`, counted in bytes ever appended.
 cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
     cdef int64_t result
     cdef size_t size
@@ -139,8 +140,8 @@ cdef inline int sink_write_to(Sink* sink, uint64_t end) noexcept nogil:
     return WRITE_DONE
 
 
-# The end of the last whole record that lies within `room` bytes, or of the first one: a line is not split, so one that
-# alone is larger than the limit has a file of its own.
+# The end of the last whole record that fits into `room` bytes. In an empty file, or within a record, it is at least the end of
+# the first record: a line is not split, so a line that is larger than the limit has a file of its own.
 cdef inline uint64_t sink_fitting(const Sink* sink, int64_t room) noexcept nogil:
     cdef uint64_t written = sink_written_offset(sink)
     cdef uint64_t within = written + <uint64_t> (room if room > 0 else 0)
@@ -160,7 +161,7 @@ cdef inline uint64_t sink_fitting(const Sink* sink, int64_t room) noexcept nogil
     return written
 
 
-# How far the present file may be written, in bytes ever appended.
+# How far the present file may be written, counted in bytes ever appended.
 cdef inline uint64_t sink_file_end(const Sink* sink) noexcept nogil:
     cdef uint64_t end = sink.pending.appended
     cdef uint64_t fitting
@@ -175,8 +176,8 @@ cdef inline uint64_t sink_file_end(const Sink* sink) noexcept nogil:
     return end
 
 
-# What somebody left without a newline at the file's end (killed in the middle of a write) gets one before the first line. If
-# the file has grown since, he lives, or another one has seen to it.
+# Ends a torn line, which a process that was killed in the middle of a write left without a newline, before our first line is
+# written. If the file has grown since it was opened, that process lives, or another one has ended the line.
 cdef inline int sink_end_torn_line(Sink* sink) noexcept nogil:
     cdef int64_t result
     if fd_size(sink.file.fd) == sink.file.torn_size:
@@ -198,7 +199,7 @@ cdef inline int sink_write_file(Sink* sink) noexcept nogil:
         if status != WRITE_DONE:
             return status
     if sink.file.size_limit:
-        # Others may write to it too, or truncate it.
+        # Other processes may write to the file too, or truncate it.
         sink.file.size = fd_size(sink.file.fd)
     status = sink_write_to(sink, sink_file_end(sink))
     if status != WRITE_DONE or sink.rotation.retry_ns:
@@ -210,8 +211,8 @@ cdef inline int sink_write_file(Sink* sink) noexcept nogil:
     return WRITE_DONE
 
 
-# Several processes rotate this file: hold the lock that keeps it in place, and see that it is still ours. Exclusively,
-# so that all see what the others have written, and nobody exceeds the limit.
+# For a file that several processes rotate. The lock keeps the file in place while we check that the path still names it and
+# write. It is exclusive, so that each process sees what the others have written, and none exceeds the limit.
 cdef inline int sink_write_shared(Sink* sink) noexcept nogil:
     cdef int status
     cdef int error = fd_lock_briefly(sink.file.lock_fd)

@@ -1,1 +1,1 @@
-"""One file that outlives its process: its format, the checks of what a dead process left, names and locks."""
+"""The spool, a file that outlives its process: its format, names, locks, and the checks of what a dead process left."""

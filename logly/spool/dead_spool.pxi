@@ -1,4 +1,4 @@
-# A spool whose process has died: its names and records, checked before anything of it is believed.
+# A spool whose process has died. Its names and records are checked before any of them is believed.
 
 import sys
 
@@ -27,21 +27,21 @@ from logly.system.fd cimport fd_size
 
 
 cdef bint calibration_is_sound(const ClockCalibration* calibration) noexcept:
-    # Wide, because a clock that is corrected between two anchors makes a strange slope; but no NaN.
+    # The limits are wide, because a clock that is corrected between two anchors makes a strange slope. They exclude NaN.
     cdef const ClockLine* line = &calibration.lines[calibration.current]
     return calibration.ticks_are_ns or (-1e6 < line.ns_per_tick < 1e6 and -1e6 < line.ns_per_tick_long < 1e6)
 
 
 cdef class DeadSpool(SpoolFile):
-    """Its ring is private memory here and is prepared for reading; the file stays as it was found."""
+    """A dead process's spool. Its ring is a private copy, which is prepared for reading; the file stays as it was found."""
     cdef Names names
-    cdef uint64_t records            # of a dead one, once they have been checked
-    cdef bint is_sound               # and that they are fit to be rendered
-    cdef uint64_t owned_from         # between these positions, blocks of large records are to be freed here
+    cdef uint64_t records            # how many there are, once `check` has run
+    cdef bint is_sound               # `check` has found all of them fit to be rendered
+    cdef uint64_t owned_from         # this object frees the blocks of large records between these positions
     cdef uint64_t owned_to
     cdef dict levels                 # index -> (name, number, colour)
     cdef bytes logger_name
-    cdef Synced* durable             # the machine was started again since: this is what counts
+    cdef Synced* durable             # set when the machine was started again since: then only this counts
 
     def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0):
         self.durable = NULL
@@ -72,7 +72,7 @@ cdef class DeadSpool(SpoolFile):
     cdef check_header(self, int fd):
         cdef bytes data = pread(fd, offset_of_live_part(), 0)
         cdef bytearray copy
-        cdef SpoolHeader* header  # its fixed part only: the whole is too much for the small stack of a thread on musl
+        cdef SpoolHeader* header  # a copy of its fixed part only: the whole is too large for the small stack of a thread on musl
         cdef uint32_t said
         if len(data) < <Py_ssize_t> offset_of_live_part() or not data.startswith(b"LOGLYSPL"):
             raise spool_error(self.path, "not a spool of logly")
@@ -118,7 +118,7 @@ cdef class DeadSpool(SpoolFile):
                 break
             body = pread(self.fd, size, at + 16)
             if checksum != checksum_of(front[:12] + body):
-                break  # the process died while it was written: no record refers to it
+                break  # the process died while it wrote this name, so no record refers to it
             try:
                 self.read_name(kind, number, name_parts(body))
             except (ValueError, IndexError):
@@ -128,7 +128,7 @@ cdef class DeadSpool(SpoolFile):
     cdef read_name(self, int kind, uint32_t number, list parts):
         cdef Program* program
         cdef Site* site
-        # Lists are not checked for their bounds here.
+        # Checked here, because Cython does not check the bounds of lists in this file.
         if len(parts) < (4 if kind == NAME_SITE else 3 if kind == NAME_LEVEL else 1):
             raise ValueError
         if kind == NAME_TEMPLATE and 0 < number < MAX_TEMPLATES:
@@ -142,11 +142,11 @@ cdef class DeadSpool(SpoolFile):
                 parts[2].decode("utf-8", "replace"), int(parts[3]),
             ))
             free_site(self.names.sites[number])
-            self.names.sites[number] = site  # its id stays 0: no routing is remembered for it
+            self.names.sites[number] = site  # its id stays 0, so that no routing is remembered for it
         elif kind == NAME_LEVEL and number < MAX_LEVELS:
             name = parts[0].decode("utf-8", "replace")
             color = parts[2].decode("utf-8", "replace")
-            # Written into lines as they are; a live logger's are checked where they are set.
+            # Names and colours are written into lines as they are. A live logger's are checked where they are set.
             if not name.isprintable() or not color.removeprefix("\x1b[").isprintable():
                 raise ValueError
             self.levels[number] = (name, int(parts[1]), color)
@@ -200,7 +200,7 @@ cdef class DeadSpool(SpoolFile):
         cdef int i
         begun = []
         if self.durable != NULL:
-            return begun  # their pages may be of any time
+            return begun  # the slots' pages may be of any time before the loss of power
         for i in range(SPOOL_SLOTS):
             slot = &self.spool.header.slot[i]
             if slot.name_size and slot.state == SLOT_WRITING:
@@ -212,20 +212,20 @@ cdef class DeadSpool(SpoolFile):
         return begun
 
     def mark_write(self, int index, bint is_written):
-        """The write that had begun there is complete, or none of its bytes is in the file."""
+        """Says in the slot that its unfinished write is complete now (`is_written`), or that none of its bytes is in the file."""
         store_release32(&self.spool.header.slot[index].state, SLOT_WRITTEN if is_written else SLOT_IDLE)
 
     def check(self):
-        """Makes sure that all records of a dead one can be rendered, before anything is changed or delivered.
+        """Makes sure that all records can be rendered, before anything is changed or delivered.
 
         Raises:
-            SpoolError: one is damaged.
+            SpoolError: a record is damaged.
         """
         self.records = self.prepare()
         self.is_sound = True
 
     cdef uint64_t prepare(self) except? 0:
-        """Makes the ring (private memory here) fit to be consumed; returns how many records there are. Once only."""
+        """Makes the ring (private memory here) fit to be consumed, and returns how many records there are. Called once only."""
         cdef SpoolHeader* header = self.spool.header
         cdef uint64_t at = header.released[header.released_current & 1].position
         cdef uint64_t head = header.positions.head
@@ -258,7 +258,7 @@ cdef class DeadSpool(SpoolFile):
                 continue
             else:
                 raise self.damaged(f"record {count} is of no known kind")
-            # Stamps become plain time here: the clock they were taken by may be gone.
+            # Time stamps become nanoseconds here, because the clock that made them may be gone.
             time_ns = calibration_ns(&calibration, record.ticks)
             if not 0 <= time_ns < LATEST_NS:
                 raise self.damaged(f"record {count} has an impossible time")
@@ -269,7 +269,7 @@ cdef class DeadSpool(SpoolFile):
         return count
 
     cdef void free_large(self) noexcept:
-        """Blocks of large records that no engine took over."""
+        """Frees the blocks of large records that no engine has taken over."""
         cdef RecordHeap* heap
         while self.owned_from != self.owned_to:
             heap = <RecordHeap*> (<char*> self.data.buf + (self.owned_from & (self.spool.header.ring_capacity - 1)))
@@ -278,7 +278,7 @@ cdef class DeadSpool(SpoolFile):
             self.owned_from += heap.size
 
     cdef believe_durable(self):
-        """Makes the header say what was synced. The last store is that of `boot`: until then the next one begins here, too."""
+        """Makes the header say what was synced. `boot` is stored last: until then, another recovery would begin here again."""
         cdef SpoolHeader* header = self.spool.header
         cdef int i
         if self.durable == NULL:
@@ -312,7 +312,7 @@ cdef class DeadSpool(SpoolFile):
         return <RecordHeader*> heap.block
 
     cdef uint64_t undelivered(self):
-        """Number of the first record that some sink file lacked; with no sink files, of the first that is there."""
+        """Number of the first record that some sink file lacked. Without sink files it is the first record that is there."""
         cdef uint64_t first = <uint64_t> -1
         cdef int i
         for i in range(SPOOL_SLOTS):

@@ -2,16 +2,16 @@
 
     header | staging, one piece per sink file | ring | names (appended) | blobs (records too large for the ring)
 
-A store to a shared mapping survives the death of its process, and a process dies between two instructions; so what
-counts is the order of stores, and every change here takes effect by one store at its end (a release store: it keeps the
-compiler, and other processors, from moving earlier ones behind it).
+A store to a shared mapping survives the death of its process, and a process dies between two instructions. So the order of
+stores is what counts. Every change here takes effect by one store at its end. This is a release store, which keeps the
+compiler and other processors from moving earlier stores behind it.
 
-Exactly once, per sink file: before the bytes of some records go to `write(2)`, they are staged in the file together with
-where they will land (`slot_begin`); afterwards one store says that they have landed (`slot_written`). A successor that
-finds a write begun compares the log file with the staged bytes and finishes what is missing. The ring's space, and with
-it the records, is released only when every sink has handed them over.
+Each sink file gets each record exactly once. Before the bytes of some records go to `write(2)`, they are staged in the spool,
+together with the place in the log file where they will land (`slot_begin`). Afterwards one store says that they have landed
+(`slot_written`). A successor that finds a write begun compares the log file with the staged bytes and writes what is missing.
+The ring's space, and with it the records, is released only when every sink has written them.
 
-That is the order of stores, which a killed process keeps. What it takes to survive the loss of power: `flusher/spool_sync.pxd`.
+A killed process keeps this order of stores. `flusher/spool_sync.pxd` says what it takes to survive the loss of power.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -23,13 +23,13 @@ from logly.system.clock cimport ClockCalibration
 
 cdef enum:
     SPOOL_VERSION = 4            # of this layout, and of the records' (ring/record.pxd)
-    SPOOL_SLOTS = 16             # sink files with exact progress; further ones get records at least once
+    SPOOL_SLOTS = 16             # sink files with exact progress; further files get records at least once
     SLOT_NAME_BYTES = 1980
-    HEADER_BYTES = 65536         # also the alignment of the parts: the largest page in use
+    HEADER_BYTES = 65536         # also the alignment of the parts, because it is the largest page size in use
     SYNCED_OFFSET = 57344        # two `Synced`, in disk blocks of their own
     SYNCED_APART = 4096
     MAX_SYNC_FILES = 64
-    STAGE_BYTES = 131072         # per slot: more than a sink's buffer and one line, mostly
+    STAGE_BYTES = 131072         # per slot; mostly more than a sink's buffer and one line
     RING_OFFSET = HEADER_BYTES + SPOOL_SLOTS * STAGE_BYTES
     NAMES_BYTES = 1 << 28        # room for names, never allocated in advance; blobs are beyond
     MAX_DEAD_BLOBS = 64
@@ -46,11 +46,11 @@ cdef struct SpoolSlot:
     int32_t sink_id              # 0: the slot is free
     uint64_t done
     uint64_t end
-    uint64_t device              # the file that the staged bytes go to, and its length before
+    uint64_t device              # the file that the staged bytes go to; `offset` is its length before
     uint64_t inode
     uint64_t offset
     uint64_t length              # staged bytes
-    uint64_t blob                # where they are when they are too many for the slot's piece, or 0
+    uint64_t blob                # offset of the staged bytes when they are too many for the slot's piece, or 0
     uint32_t name_size
     char name[1980]              # path of the sink's file
 
@@ -72,7 +72,7 @@ cdef struct SpoolHeader:
     uint64_t ring_offset
     uint64_t names_offset
     uint64_t blobs_offset
-    # from here on it changes all the time
+    # the fields from here on change all the time
     char apart[56]
     RingPositions positions
     Released released[2]
@@ -80,15 +80,15 @@ cdef struct SpoolHeader:
     uint32_t spare
     ClockCalibration calibration
     SpoolSlot slot[16]
-    uint64_t boot                # the machine's start in which all this holds; 0: it was never synced
+    uint64_t boot                # the start of the machine for which all this holds; 0: the spool is not synced
 
 
-# What is known to be on the disk. After the machine has started again nothing else in the header says anything: its pages were
-# written at moments of the kernel's choice. Of the two copies the newest that is whole counts.
+# What is known to be on the disk. After the machine has been started again, nothing else in the header can be believed, because
+# the kernel wrote its pages at moments of its own choice. Of the two copies, the newest one that is whole counts.
 cdef struct Synced:
     uint64_t generation
     uint64_t head                # records before it are in the ring
-    uint64_t position            # records before it are in the sinks' files: position in the ring, and number
+    uint64_t position            # records before it are in the sinks' files; `sequence` is the number of the record there
     uint64_t sequence
     ClockCalibration calibration
     uint64_t checksum            # of all the others
@@ -99,31 +99,31 @@ cdef struct DeadBlob:
     uint64_t size
 
 
-# A mapped spool, as its live process (or the one that recovers it) holds it.
+# A mapped spool in the process that writes it, or in the one that recovers it.
 cdef struct Spool:
     SpoolHeader* header
     char* stage
     Ring* ring
     void* owner                  # the Python object (SpoolFile) that unmaps it
     int fd
-    bint begun                   # its ring is the one that is being consumed
-    uint32_t finished            # all was written and released: the file may go
+    bint begun                   # the engine has begun to consume its ring
+    uint32_t finished            # everything was written and released, so the file may be removed
     uint64_t base                # the engine's sequence number of this ring's record 0 (modulo 2**64)
     uint64_t blob_end            # atomic: the next blob goes here
-    uint32_t writers             # atomic: threads that write a blob: the ring and the file must stay
+    uint32_t writers             # atomic: threads that write a blob; meanwhile the ring and the file must stay
     uint64_t anchor_ticks        # latest clock anchor that the header has
     uint32_t dead_blobs
-    DeadBlob dead_blob[64]       # of records that were consumed; to go when they are released
+    DeadBlob dead_blob[64]       # blobs of consumed records, to be removed when the records are released
     uint64_t written_to          # position in the ring, and number, of the first record that some sink still has
     uint64_t written_sequence
-    bint keeps_blobs             # being recovered: should power be lost meanwhile, the next one needs them
-    # for what is made durable
+    bint keeps_blobs             # while it is recovered: should power be lost meanwhile, the next recovery needs the blobs
+    # used by flusher/spool_sync.pxd
     bint syncs
-    uint32_t syncing             # somebody is at it: the ring and the file must stay
+    uint32_t syncing             # a thread is syncing it; meanwhile the ring and the file must stay
     uint64_t synced_head
     uint64_t generation
     int64_t sync_due_ns
-    uint32_t written_blobs       # of `dead_blob`, those of records that every sink has written
+    uint32_t written_blobs       # how many in `dead_blob` are of records that every sink has written
     uint32_t sync_files
     int sync_fd[64]
     int64_t sync_told_ns
@@ -162,7 +162,8 @@ cdef extern from * nogil:
     void spool_punch(int fd, uint64_t offset, uint64_t size) noexcept
 
 
-# Called while its ring cannot be retired: holding the GIL, or the lock of the shared ring.
+# Keeps the ring and the file in place until `spool_unpin`. Called while the ring cannot be retired: with the GIL, or with the
+# lock of the shared ring.
 cdef inline void spool_pin(Spool* spool) noexcept nogil:
     fetch_add32(&spool.writers, 1)
 
@@ -171,21 +172,22 @@ cdef inline void spool_unpin(Spool* spool) noexcept nogil:
     fetch_sub32(&spool.writers, 1)
 
 
-# Bytes of any size, outside of the mapping, so that a full disk is an error and no SIGBUS. 0: there is no room.
+# Writes bytes of any size behind the mapping, so that a full disk is an error and no SIGBUS. Returns their offset, or 0 when
+# there is no room.
 cdef inline uint64_t spool_put_blob(Spool* spool, const char* data, uint64_t size) noexcept nogil:
     cdef uint64_t offset = fetch_add(&spool.blob_end, (size + 4095) & ~<uint64_t> 4095)
     return offset if spool_pwrite(spool.fd, data, size, offset) else 0
 
 
 cdef inline void spool_drop_blob_later(Spool* spool, uint64_t offset, uint64_t size) noexcept nogil:
-    # Beyond the table's size the space comes back with the file's end.
+    # Blobs beyond the table's size give their space back when the file is removed.
     if offset and spool.dead_blobs < MAX_DEAD_BLOBS and not spool.keeps_blobs:
         spool.dead_blob[spool.dead_blobs].offset = offset
         spool.dead_blob[spool.dead_blobs].size = (size + 4095) & ~<uint64_t> 4095
         spool.dead_blobs += 1
 
 
-# The producer may overwrite what is below `position`, so from before this a successor does not begin there.
+# Lets the producer overwrite what is below `position`. A successor must no longer begin below it when this is called.
 cdef inline void spool_give_back(Spool* spool, uint64_t position, uint32_t blobs) noexcept nogil:
     cdef uint32_t i
     store_release(&spool.header.positions.tail, position)
@@ -197,7 +199,7 @@ cdef inline void spool_give_back(Spool* spool, uint64_t position, uint32_t blobs
         spool.written_blobs -= blobs
 
 
-# Everything consumed so far has left every sink.
+# Called when every sink has written everything that was consumed so far.
 cdef inline void spool_release(Spool* spool, uint64_t sequence) noexcept nogil:
     cdef SpoolHeader* header = spool.header
     cdef uint32_t other = 1 - header.released_current
@@ -211,7 +213,7 @@ cdef inline void spool_release(Spool* spool, uint64_t sequence) noexcept nogil:
         spool_give_back(spool, spool.written_to, spool.written_blobs)
 
 
-# What a successor converts time stamps by. The line that is current there is never touched.
+# Saves the clock by which a successor converts time stamps. The line that is current in the header is never touched.
 cdef inline void spool_save_clock(Spool* spool, const ClockCalibration* calibration) noexcept nogil:
     cdef ClockCalibration* saved = &spool.header.calibration
     cdef uint32_t other = 1 - saved.current
@@ -232,7 +234,7 @@ cdef inline char* slot_stage(Spool* spool, const SpoolSlot* slot) noexcept nogil
     return spool.stage + (slot - &spool.header.slot[0]) * STAGE_BYTES
 
 
-# `end`: the engine's number of the first record that is not in these bytes.
+# Stages bytes before they are written. `end` is the engine's number of the first record that is not in these bytes.
 cdef inline void slot_begin(
     Spool* spool, SpoolSlot* slot, const char* data, uint64_t size, uint64_t end, const uint64_t* place
 ) noexcept nogil:
@@ -242,10 +244,10 @@ cdef inline void slot_begin(
         blob = spool_put_blob(spool, data, size)
     slot.done = done
     store_release32(&slot.state, SLOT_IDLE)
-    fence_compiler()  # a release store keeps earlier ones before it, not later ones behind it
+    fence_compiler()  # a release store keeps earlier stores before it, but not later stores behind it
     if size > STAGE_BYTES and blob == 0:
-        return  # no room: should the process die in this write, its records are written once more
-    # A record from before this ring (plain memory) has no number in it.
+        return  # no room for staging: should the process die in this write, its records are written once more
+    # A record that was logged before this ring was used (into plain memory) has no number in it.
     slot.end = end - spool.base if <int64_t> (end - spool.base) >= 0 else 0
     if slot.end < done:
         slot.end = done
@@ -267,7 +269,7 @@ cdef inline void slot_written(Spool* spool, SpoolSlot* slot) noexcept nogil:
         spool_punch(spool.fd, slot.blob, slot.length)
 
 
-# The rest of the staged bytes will not be written; records below `done` have been.
+# Called when the rest of the staged bytes will not be written. Records below `done` have been written.
 cdef inline void slot_cancel(Spool* spool, SpoolSlot* slot, uint64_t done) noexcept nogil:
     if slot.state != SLOT_WRITING:
         return
@@ -276,7 +278,7 @@ cdef inline void slot_cancel(Spool* spool, SpoolSlot* slot, uint64_t done) noexc
     store_release32(&slot.state, SLOT_IDLE)
 
 
-# Nothing below `sequence` is left to write.
+# Called when the sink has nothing left to write below `sequence`.
 cdef inline void slot_pass(Spool* spool, SpoolSlot* slot, uint64_t sequence) noexcept nogil:
     if <int64_t> (sequence - spool.base) < 0 or sequence - spool.base <= slot_done(slot):
         return
@@ -311,7 +313,7 @@ cdef inline uint64_t synced_checksum(const Synced* copy) noexcept nogil:
     return words_checksum(copy, <uint64_t> (<const char*> &copy.checksum - <const char*> copy))
 
 
-# The newest that is whole, or NULL.
+# Returns the newest copy that is whole, or NULL.
 cdef inline Synced* synced_latest(SpoolHeader* header) noexcept nogil:
     cdef Synced* best = NULL
     cdef Synced* copy
@@ -323,7 +325,7 @@ cdef inline Synced* synced_latest(SpoolHeader* header) noexcept nogil:
     return best
 
 
-# The copy in memory; the other one stays as it is on the disk.
+# Writes the older one of the two copies in memory. The other one stays as it is on the disk.
 cdef inline void synced_write(
     Spool* spool, uint64_t head, uint64_t position, uint64_t sequence, const ClockCalibration* calibration
 ) noexcept nogil:
@@ -338,8 +340,8 @@ cdef inline void synced_write(
     copy.checksum = synced_checksum(copy)
 
 
-# A sync failed, and the ring's space is used again all the same, or the service would stand still: what the disk says about it
-# is not to be believed until one succeeds.
+# Called when a sync failed. The ring's space is used again nevertheless, because the program would stand still otherwise. So what
+# the disk says must not be believed until a sync succeeds.
 cdef inline void synced_revoke(Spool* spool) noexcept nogil:
     synced_copy(spool.header, 0).generation = 0
     synced_copy(spool.header, 1).generation = 0

@@ -1,8 +1,8 @@
-# Spools as Python holds them: made, given the process's names, closed.
+# Spools as Python objects: how they are made, get the process's names, and are closed.
 #
-# Names are what records refer to by number: templates, call sites, levels. Each is appended to the file before the first
-# record that uses it can be committed, with pwrite: a full disk is an error there (then the name is not registered, and the
-# record carries text and place itself), never a SIGBUS.
+# Names are what records refer to by number: templates, call sites, levels. Each name is appended to the file before the first
+# record that uses it can be committed. It is written with pwrite, so that a full disk is an error and never a SIGBUS. Then the
+# name is not registered, and the record carries its text and call site itself.
 
 import os
 from logly.errors import SpoolError
@@ -30,7 +30,7 @@ from logly.system.fd cimport process_id
 
 cdef int64_t LATEST_NS = 7258118400 * 10**9  # the year 2200
 
-# Weak references: a spool that nobody holds any more closes itself. Those of dead processes are among them.
+# Weak references, so that a spool that nobody holds any more closes itself. Spools of dead processes are in the list, too.
 cdef list open_spools = []
 cdef uint32_t BYTE_ORDER_MARK = 0x01020304
 
@@ -43,7 +43,7 @@ cdef class SpoolFile(NameStore):
     """One spool, open and locked by the caller: this process's, or (`DeadSpool`) one of a process that has died.
 
     Args:
-        path: its name.
+        path: the file's name.
         fd: a `Descriptor`, or a number, open for reading and writing; belongs to this object from now on.
         ring_capacity: bytes of the ring of a new spool, which has `size_for(ring_capacity)` bytes; 0: of a dead one.
         boot: which start of the machine this is; for a new spool, 0: it need not survive the loss of power.
@@ -55,7 +55,7 @@ cdef class SpoolFile(NameStore):
     cdef public str path
     cdef readonly int fd
     cdef Descriptor descriptor
-    cdef void* next_kept             # see `release_spool_file`
+    cdef void* next_kept             # the list that `Core.keep` and `release_spool_file` keep
     cdef bint is_kept                # a core's ring is in it
     cdef object front_map
     cdef object ring_map
@@ -89,7 +89,7 @@ cdef class SpoolFile(NameStore):
     cdef map(self, uint64_t ring_capacity, bint is_live):
         cdef int fd = self.descriptor.fd
         import mmap
-        # A successor's ring is private memory: it is prepared for reading there, and the file stays as it was found.
+        # The ring of a dead process's spool is a private copy, which is prepared for reading. The file stays as it was found.
         self.front_map = mmap.mmap(fd, RING_OFFSET)
         self.ring_map = mmap.mmap(
             fd, ring_capacity, access=mmap.ACCESS_WRITE if is_live else mmap.ACCESS_COPY, offset=RING_OFFSET,
@@ -106,7 +106,7 @@ cdef class SpoolFile(NameStore):
 
     cdef write_header(self, uint64_t ring_capacity):
         cdef SpoolHeader* header = self.spool.header
-        # Touched here, so that no log call meets a page fault.
+        # Every page is touched here, so that no log call meets a page fault.
         memset(self.data.buf, 0, ring_capacity)
         memset(header, 0, sizeof(SpoolHeader))
         memcpy(header.magic, b"LOGLYSPL", 8)
@@ -126,7 +126,7 @@ cdef class SpoolFile(NameStore):
         self.spool.blob_end = header.blobs_offset
 
     cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels):
-        """Writes down all names there are, `levels` being the entries of the engine's; from now on every new one is."""
+        """Writes all present names into the file, and from now on every new one. `levels`: the entries of the engine's levels."""
         cdef uint32_t i
         cdef list entries = [name_entry(NAME_LOGGER, 0, [logger_name])]
         cdef SystemLock registry
@@ -159,7 +159,7 @@ cdef class SpoolFile(NameStore):
         return True
 
     cdef bint add_slot(self, int sink_id, bytes path, uint64_t done) except -1:
-        """Exact progress for a sink's file. False: there is no slot left (or no name that fits)."""
+        """Keeps exact progress for a sink's file from now on. False: there is no slot left, or the path does not fit."""
         cdef SpoolSlot* slot
         cdef int i
         if not path or len(path) > SLOT_NAME_BYTES:
@@ -184,7 +184,7 @@ cdef class SpoolFile(NameStore):
 
     @property
     def is_finished(self):
-        """Whether all that was in it has been written."""
+        """Whether everything that was in it has been written."""
         return bool(load_acquire32(&self.spool.finished))
 
     @property
@@ -198,7 +198,7 @@ cdef class SpoolFile(NameStore):
 
     @property
     def boot(self):
-        """Which start of the machine it says that it is of; 0: it is not synced."""
+        """The start of the machine in which it was written, as its header says; 0: it is not synced."""
         return self.spool.header.boot
 
     @property
@@ -231,14 +231,14 @@ cdef class SpoolFile(NameStore):
     def __enter__(self):
         return self
 
-    # Not left to the last reference: CPython 3.11 and 3.12 lose a reference to each argument of a function with cell variables
-    # when there is no memory for one of the cells. A core that reads from the file closes it itself.
+    # The file is not left open until the last reference goes: CPython 3.11 and 3.12 lose a reference to each argument of a
+    # function with cell variables when there is no memory for one of the cells. A core that reads from the file closes it itself.
     def __exit__(self, kind, error, trace):
         if not self.is_kept:
             self.close()
 
     def close(self):
-        """Lets go of the mapping, the lock and the file. Nobody may use its ring any more."""
+        """Gives up the mapping, the lock and the file. Nobody may use its ring any more."""
         begin_section()
         try:
             self.release()
@@ -247,7 +247,7 @@ cdef class SpoolFile(NameStore):
             end_section()
 
     def remove(self):
-        """All that was in it has been written: the file goes."""
+        """Removes the file. Everything that was in it has been written."""
         try:
             os.unlink(self.path)
         except OSError:
@@ -258,7 +258,7 @@ cdef class SpoolFile(NameStore):
         self.release_buffers()
 
 cdef bint spool_add_sink(SpoolFile file, int sink_id, bytes path) except -1:
-    # It gets what is logged from now on. (Of a spool that is finished the ring is gone.)
+    # The sink gets what is logged from now on. (The ring of a finished spool is gone.)
     return not file.is_finished and file.add_slot(sink_id, path, file.spool.ring.committed)
 
 
@@ -267,7 +267,7 @@ cdef bytes pread(int fd, uint64_t size, uint64_t offset):
 
 
 def abandon_spools():
-    """In a forked child: lets go of all spools, which are the parent's."""
+    """In a forked child: closes its copies of all spools, which are the parent's."""
     for known in list(open_spools):
         file = known()
         if file is not None:

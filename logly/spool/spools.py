@@ -1,7 +1,7 @@
-"""Crash-safe spools: made, and found again after their process died.
+"""Crash-safe spools: how they are made, and found again after their process has died.
 
-A spool is one file per process, ``<name>.<pid>``, held by an exclusive lock for as long as its process lives. The lock,
-and not the process id, says whether it does: ids are used again.
+A spool is one file per process, ``<name>.<pid>``, which its process keeps locked exclusively as long as it lives. The
+lock, and not the process id, says whether the process lives, because ids are used again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ UNFINISHED = ".new"
 
 
 def close_in_child() -> None:
-    """In a forked child, which has copies of all descriptors, and with them the locks: lets go of them."""
+    """In a forked child, which has copies of all descriptors and with them of the locks: closes these copies."""
     abandon_spools()
     close_loose()
 
@@ -48,7 +48,7 @@ def close_in_child() -> None:
 
 
 def _allocate(fd: int, size: int) -> None:
-    """Real blocks for the whole file: writing to a mapped hole on a full disk would be a SIGBUS."""
+    """Allocate disk blocks for the whole file, because writing to a mapped hole on a full disk would be a SIGBUS."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(fd, 0, size)
     else:  # macOS
@@ -109,14 +109,14 @@ def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> Spool
         spool_begin(core, file, lambda: publish(own.fd, made, base, number), (base, syncs))
         return file
     except BaseException as trouble:
-        own.close()  # with it goes the file; without this line when nobody looks at the exception any more
+        own.close()  # removes the file now, and not when the exception, which holds it, is forgotten
         if isinstance(trouble, OSError) and not isinstance(trouble, SpoolError):
             raise _explained(trouble, made) from trouble
         raise
 
 
 def _names(base: str, number: int) -> Iterator[str]:
-    """The names that a process may give its spool: one of the same number (dead, or in another container) has some."""
+    """The names a process may give its spool. A process of the same id (dead, or in another container) may use some."""
     yield f"{base}.{number}"
     for attempt in range(1, 10_000):
         yield f"{base}.{number}.{attempt}"
@@ -124,7 +124,7 @@ def _names(base: str, number: int) -> Iterator[str]:
 
 
 def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
-    """A file that nobody else has, locked: its name and its descriptor, with which it goes unless a spool takes it."""
+    """Make and lock a new file. Returns its name and its descriptor, which removes it unless a spool takes it over."""
     for name in _names(base, number):
         made = name + UNFINISHED
         try:
@@ -134,7 +134,7 @@ def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
             continue
         try:
             fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Before it was locked, somebody who recovers may have taken it for a dead process's.
+            # Before it was locked, a recovery may have taken it for a dead process's file.
             if names_file(made, identity(os.fstat(own.fd))):
                 return made, own
         except BlockingIOError:
@@ -144,7 +144,7 @@ def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
 
 
 def _publish(fd: int, made: str, base: str, number: int) -> str:
-    """Give the whole file its name, unless that is another one's."""
+    """Give the complete file its name: the first one that is not in use."""
     for name in _names(base, number):
         try:
             os.link(made, name)
@@ -180,7 +180,7 @@ def _explained(trouble: OSError, path: str) -> SpoolError:
 
 
 def names_of(base: str) -> list[str]:
-    """The spools there are, of the living and of the dead."""
+    """The spools that there are, of living and of dead processes."""
     folder, name = os.path.split(base)
     try:
         entries = os.listdir(folder or ".")
@@ -195,7 +195,7 @@ def names_of(base: str) -> list[str]:
 
 
 def open_dead(path: str) -> DeadSpool | None:
-    """Lock and read a spool; None when its process lives, or somebody else recovers it.
+    """Lock and read a spool. None: its process lives, or another process recovers it.
 
     Raises:
         SpoolError: it is damaged, foreign or of another version; it is left as it is.
@@ -222,16 +222,16 @@ def _open_dead(path: str) -> DeadSpool | None:
     except (BlockingIOError, FileNotFoundError):
         return None
     except BaseException as trouble:
-        own.close()  # whoever keeps the exception does not keep the lock
+        own.close()  # the lock must not stay as long as somebody keeps the exception
         if isinstance(trouble, (SpoolError, RecursionError, MemoryError)) or not isinstance(trouble, Exception):
-            raise  # the first says it all, the others say nothing of the file
-        if isinstance(trouble, OSError):  # no more descriptors, say: nothing is wrong with the file
+            raise  # a SpoolError says it all already; the others say nothing about the file
+        if isinstance(trouble, OSError):  # no more descriptors, for example: nothing is wrong with the file
             raise _explained(trouble, path) from trouble
         raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
 
 
 def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[DeadSpool]:
-    """The readable spools of dead processes, one at a time, oldest first; `on_error` is told of those that stay."""
+    """The readable spools of dead processes, one at a time, oldest first. The others stay, and `on_error` gets why."""
     for path in finish_writes(names_of(base), on_error):
         try:
             file = open_dead(path)
@@ -243,10 +243,10 @@ def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[De
 
 
 def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> list[str]:
-    """Write what the processes of these spools did not live to write of their last writes.
+    """Complete the last writes of the processes of these spools, which died before the writes ended.
 
-    Before anything of any of them is delivered: several may have died in the middle of a line of the same file. Each is
-    let go of again, so that there is never more than one open here.
+    This comes before any record is delivered, because several processes may have died in the middle of a line of the
+    same file. Each spool is closed again, so that never more than one is open here.
 
     Returns:
         The paths, oldest first, without those that cannot be read, of which `on_error` is told.
@@ -255,7 +255,7 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
     for path in paths:
         try:
             file = open_dead(path)
-            if file is None:  # its process lives: whoever delivers finds that out, too
+            if file is None:  # its process lives, which delivery will find out, too
                 ages[path] = 0
                 continue
             with file:
@@ -271,6 +271,6 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
 
 
 def finish_writes_of(file: DeadSpool) -> None:
-    # `check` has found it sound; it can be called once only.
+    # The caller has called `check`, which can be called once only.
     for slot, path, device, inode, offset, staged in file.begun_writes():
         file.mark_write(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))

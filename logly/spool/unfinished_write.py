@@ -1,4 +1,4 @@
-"""A write that its process did not live to see the end of: how much of it is in the file, and the rest of it."""
+"""Completes a write during which its process died: finds how much of it is in the file, and writes the rest."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["finish_write", "written_part"]
 
 
 def finish_write(path: str, device: int, inode: int, offset: int, staged: bytes) -> bool:
-    """Append what is missing of a write that was begun at `offset`. False: nothing of it is in the file.
+    """Append what is missing of a write that was begun at `offset`. Returns False when nothing of it is in the file.
 
-    The file may have been rotated meanwhile: it is looked for by its inode in the same folder.
+    The file may have been rotated meanwhile, so it is looked for by its inode in the same folder.
     """
     found = _find_file(path, device, inode)
     if found is None:
@@ -55,11 +55,11 @@ def _read_from(fd: int, offset: int) -> bytes:
 
 
 def written_part(after: bytes, offset: int, staged: bytes) -> int:
-    """How many of the staged bytes are in the file, of which `after` is what follows `offset`.
+    """How many of the staged bytes are in the file. `after` is the file's content from `offset` on.
 
-    Mostly they are at once there, or the file ends within them. Where other processes append to the file too, they are
-    at the beginning of some line; a part of them counts only when the file ends with it, or when it ends where the
-    kernel cuts a write short (a block's end): a line of somebody else's may begin like ours.
+    Mostly the staged bytes are right at the beginning of `after`, or the file ends within them. Where other processes
+    append to the file too, they begin at some later line. A part of them counts only when the file ends with it, or
+    when it ends where the kernel cuts a write short (at a block's end): another process's line may begin like ours.
     """
     longest = 0
     start = 0

@@ -1,7 +1,7 @@
-"""Is a record that was found in a file safe to render?
+"""Checks whether a record that was found in a file is safe to render.
 
-The data path trusts its own process and reads records without looking at bounds. A file may be damaged, or be no spool of
-ours at all, so each record of a dead process is walked once with every bound checked before the data path sees it.
+The flusher trusts its own process and reads records without looking at bounds. A file may be damaged, or may not be a spool of
+ours at all. So each record of a dead process is read once with every bound checked before the flusher sees it.
 """
 
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
@@ -16,13 +16,13 @@ from logly.ring.record cimport (
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly.text.unicode cimport utf8_decode
 
-# What the names of a dead process resolve to.
+# What a dead process's records refer to by number.
 cdef struct Names:
     Program** programs
     uint32_t program_limit
     Site** sites
     uint32_t site_limit
-    uint32_t origin_limit      # numbers of origins: the names define one, the logger's name with all of its sinks
+    uint32_t origin_limit      # the names define one origin: the logger's name with all of its sinks
 
 
 cdef struct Reading:
@@ -57,7 +57,7 @@ cdef inline bint units_are_sound(uint8_t tag, const char* data, uint64_t size) n
     return True
 
 
-# The KIND bit of the value that is read, or 0.
+# Reads one value, and returns its KIND bit, or 0 when the value is not sound.
 cdef inline uint32_t read_sound(Reading* source) noexcept nogil:
     cdef uint64_t left = <uint64_t> (source.end - source.at)
     cdef uint32_t count
