@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .rotation import Rotated
     from .schedule import Schedule
 
-__all__ = ["LogFile", "Turn"]
+__all__ = ["LogFile", "RotationResult"]
 
 CLOCK_SLACK_NS = 86_400 * 1_000_000_000
 
 
-class Turn:
+class RotationResult:
     """What `LogFile.rotate` did.
 
     Attributes:
@@ -143,17 +143,17 @@ class LogFile:
         overdue_ns = schedule.ended_before(about.st_mtime_ns, now_ns)
         limit = self.config.size_limit
         if overdue_ns is not None:
-            turn = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
+            result = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
         elif limit is not None and about.st_size >= int(limit):
-            turn = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
+            result = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
         else:
             return
-        if turn.file is not None:
-            self.files.file = turn.file
+        if result.file is not None:
+            self.files.file = result.file
 
     # ---- rotation
 
-    def rotate(self, begins_ns: int | None, next_bytes: int) -> Turn:
+    def rotate(self, begins_ns: int | None, next_bytes: int) -> RotationResult:
         """Begin a new file, unless another process has done so. It can be asked again, until `has_rotated`.
 
         Args:
@@ -171,7 +171,7 @@ class LogFile:
             return self._rotate(end_ns, lambda file: file.st_size + next_bytes > size)
         if not schedule.is_due(begins_ns):
             self._earliest_ns = min(self._earliest_ns, begins_ns)
-            return Turn(None, False)
+            return RotationResult(None, False)
         waited_for_ns, boundary_ns = schedule.next_ns, self._boundary_before(begins_ns)
 
         def is_due(file: os.stat_result) -> bool:
@@ -215,7 +215,7 @@ class LogFile:
         coming_ns = next_boundary(self.schedule.rotation, max(ends) + 999_999_999, utc=self.utc)
         return coming_ns if coming_ns <= begins_ns else None
 
-    def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> Turn:
+    def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> RotationResult:
         from .rotation import rotate
 
         assert self._name is not None
@@ -224,7 +224,7 @@ class LogFile:
         done: Rotated = rotate(self._name, self.path, self.fd, end_ns=end_ns, is_due=is_due, mode=mode, lock_fd=lock)
         if done.path is not None:
             self._housekeep(done.path)
-        return Turn(done.file, done.is_rotated)
+        return RotationResult(done.file, done.is_rotated)
 
     # ---- housekeeping, on a thread of its own: the flusher does not wait for it
 
