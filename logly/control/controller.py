@@ -439,7 +439,7 @@ class Controller:
         for sink in [*self._leaving.values(), *self.sinks.values()]:
             if sink.id in self._leaving or not sink.handle.is_registered:
                 self.sinks.pop(sink.id, None)
-                sink.drop()
+                sink.remove_in_child()
         self._leaving.clear()
         for sink in self.sinks.values():
             sink.after_fork_in_child()

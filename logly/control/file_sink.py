@@ -153,6 +153,6 @@ class FileSink(Sink):
             file.after_fork_in_child()
             self.handle.replace_file(self.files, None, None, file.path)
 
-    def drop(self) -> None:
+    def remove_in_child(self) -> None:
         self._changing_file = SystemLock()
-        super().drop()
+        super().remove_in_child()

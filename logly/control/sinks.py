@@ -307,6 +307,6 @@ class Sink:
     def after_fork_in_child(self) -> None:
         """Makes anew what the child of a fork cannot share with its parent."""
 
-    def drop(self) -> None:
+    def remove_in_child(self) -> None:
         """In a forked child, of a sink that another thread of the parent was adding or removing: it is not there."""
         self.handle.remove()
