@@ -49,7 +49,7 @@ class Controller:
         self.given = config.copy()
         self.core = Core(name, ring_capacity_of(self.config))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
-        self.flusher.is_final = process.is_exiting
+        self.flusher.is_exiting = process.is_exiting
         self._flusher_closes = False
         self.sinks: dict[int, Sink] = self.core.sinks
         """The core's: changed in one step with what its engine has."""
@@ -406,7 +406,7 @@ class Controller:
         with self._changing:
             # At exit they stay open: for a record that is later still, Python could not open them again.
             self._close_leaving(at_once=True)
-            for sink in [] if self.flusher.is_final else list(self.sinks.values()):
+            for sink in [] if self.flusher.is_exiting else list(self.sinks.values()):
                 sink.release_file()
 
     def finish(self) -> None:
@@ -417,7 +417,7 @@ class Controller:
             if now == before:
                 break
             before = now
-        self.flusher.is_final = True
+        self.flusher.is_exiting = True
         if not self.close(self.patience_s) and self.flusher.is_running:
             self.core.abandon_flusher()
         else:

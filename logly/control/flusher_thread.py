@@ -38,11 +38,11 @@ class Flusher:
         self.core = core
         self.name = name
         self.on_end = on_end
-        self.is_final = False
+        self.is_exiting = False
         """The interpreter is ending: no thread is started any more."""
         self.is_stopped = False
         self._retry_at = 0.0
-        self._is_of_thread = False
+        self._was_forked_by_side_thread = False
         self._entry = ThreadEntry()
 
     @property
@@ -53,20 +53,20 @@ class Flusher:
     @property
     def cannot_start(self) -> bool:
         """Whether callers must do the flusher's work themselves for the time being."""
-        return self.is_final or self._retry_at != 0.0 or self._would_outlive
+        return self.is_exiting or self._retry_at != 0.0 or self._would_keep_process_alive
 
     @property
-    def _would_outlive(self) -> bool:
+    def _would_keep_process_alive(self) -> bool:
         """Whether a flusher would keep the process alive: a child that a thread forked ends when that thread returns,
         without any exit code of Python's. One of multiprocessing's ends by itself."""
-        if not self._is_of_thread:
+        if not self._was_forked_by_side_thread:
             return False
         process = sys.modules.get("multiprocessing.process")
         return process is None or process.parent_process() is None
 
     def start(self) -> bool:
         """Start the thread unless it runs; False when none can be started now."""
-        if self.is_final or self.is_stopped or self._would_outlive or (self._retry_at and monotonic() < self._retry_at):
+        if self.is_exiting or self.is_stopped or self._would_keep_process_alive or (self._retry_at and monotonic() < self._retry_at):
             return False
         prepare_threads()
         # This does nothing when a signal handler, or another thread, has started one in the meantime.
@@ -94,10 +94,10 @@ class Flusher:
         self._retry_at = 0.0
         if threading_is_patched():
             # It says which greenlet forked, not which thread.
-            self._is_of_thread = was_forked_by_side_thread()
+            self._was_forked_by_side_thread = was_forked_by_side_thread()
         else:
             # That it is no _MainThread shows which thread forked: `threading` makes it the child's main thread.
-            self._is_of_thread = not isinstance(threading.main_thread(), threading._MainThread)  # type: ignore[attr-defined]
+            self._was_forked_by_side_thread = not isinstance(threading.main_thread(), threading._MainThread)  # type: ignore[attr-defined]
         self._entry = ThreadEntry()
 
     # ---- called by the loop, on the flusher's thread

@@ -118,7 +118,7 @@ class Plan:
         # Also while callers do its work because no thread could be started: one may be to be had by now.
         starts = spooling.is_to_recover(active) or (is_async and not runs)
         return {
-            "start": starts and not self.is_closed and not flusher.is_final,
+            "start": starts and not self.is_closed and not flusher.is_exiting,
             "sync": [sink for sink in active if not sink.config.async_write] != [] and not by_caller,
             "drain": by_caller,
             "wake": is_prompt and not by_caller,
