@@ -163,7 +163,7 @@ class Controller:
         self._publish_post()
         if self._flusher_closes:
             self.core.flush(self.patience_s)
-            self._end(lasts=True)
+            self._end(closes_files=True)
 
     def flush(self, timeout: float | None, *, gives_way: bool = False) -> bool:
         """Waits until every sink has handed over what was logged, or left by the dead, before.
@@ -384,14 +384,14 @@ class Controller:
         if not self.core.must_not_wait():
             left = self.patience_s if deadline is None else max(0.0, deadline - monotonic())
             self.flusher.await_last_line(min(left, self.patience_s))  # it may be syncing the spool
-        self._end(lasts=not self.core.must_not_wait())
+        self._end(closes_files=not self.core.must_not_wait())
         return flushed or self.core.pending() == 0
 
-    def _end(self, *, lasts: bool) -> None:
+    def _end(self, *, closes_files: bool) -> None:
         self.spooling.end()
         self.core.drain_here()
         self.spooling.remove_finished()
-        if lasts:
+        if closes_files:
             self._close_files()
             self.has_ended = True
 
