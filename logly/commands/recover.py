@@ -9,7 +9,7 @@ import sys
 
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.control.recovery import deliver
-from logly.control.reports import visible
+from logly.control.reports import as_one_line
 from logly.errors import LoglyError, SinkError, SpoolError
 from logly.spool.spools import finish_writes, names_of, open_dead
 
@@ -64,4 +64,4 @@ def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
 
 def _print_to_stderr(what: object) -> None:
     # A file's name may hold anything; on a terminal, nothing of it is obeyed.
-    print(visible(f"logly: {what}"), file=sys.stderr)
+    print(as_one_line(f"logly: {what}"), file=sys.stderr)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from logly._core import Core
 
-__all__ = ["ErrorReports", "StderrReports", "visible"]
+__all__ = ["ErrorReports", "StderrReports", "as_one_line"]
 
 INTERVAL_S = 1.0
 
@@ -23,7 +23,7 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
 _ESCAPES |= {0x0A: "\\n", 0x0D: "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
-def visible(text: str) -> str:
+def as_one_line(text: str) -> str:
     """The text as one line: control characters and line separators are escaped, as in the log itself.
 
     What an error says may come from outside: a path, an argument's text, the name of an exception's class.
@@ -66,7 +66,7 @@ class StderrReports:
 
     def _write(self, text: str) -> None:
         try:
-            line = visible(f"logly ({self.name}): {text}").encode()[: PIPE_CHUNK - 1] + b"\n"
+            line = as_one_line(f"logly ({self.name}): {text}").encode()[: PIPE_CHUNK - 1] + b"\n"
             # A full pipe must not stop the flusher.
             if self._fd is not None and is_writable(self._fd):
                 system.write(self._fd, line)
