@@ -46,7 +46,7 @@ class Controller:
     def __init__(self, name: str, config: LoggerConfig) -> None:
         self.name = name
         self.config = _settings(config, LoggerConfig).resolved()
-        self.given = config.copy()
+        self.config_as_given = config.copy()
         self.core = Core(name, ring_capacity_of(self.config))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
         self.flusher.is_exiting = process.is_exiting
@@ -73,7 +73,7 @@ class Controller:
         self.core.level_resolver = self.levels.resolve
         self.core.make_ring = self._make_ring_in_child
         self.spooling.use(self.config)
-        self._change(lambda plan: self._plan_config(plan, self.config, self.given))
+        self._change(lambda plan: self._plan_config(plan, self.config, self.config_as_given))
         process.add(self)
 
     # ---- configuration
@@ -94,7 +94,7 @@ class Controller:
 
     def _plan_config(self, plan: Plan, config: LoggerConfig, given: LoggerConfig) -> None:
         plan.config = config
-        plan.set(self, given=given)
+        plan.set(self, config_as_given=given)
         flush_level = OFF if config.flush_level is None else int(config.flush_level)
         arguments = (
             flush_level,
@@ -182,7 +182,7 @@ class Controller:
 
     def settings(self) -> LoggerConfig:
         """A copy of the settings in force, as they were given."""
-        given = self.given.copy()
+        given = self.config_as_given.copy()
         given.custom_levels = self.levels.spelt_as(given.custom_levels)
         return given
 
