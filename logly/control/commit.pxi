@@ -15,7 +15,7 @@ def change_count(Core core not None):
     return core.changes
 
 
-def commit(Core core not None, int64_t seen, list first, list undo, list steps):
+def commit(Core core not None, int64_t seen, list may_fail, list undo, list steps):
     """Makes a change that has been prepared, in one step: nothing can cut it in half.
 
     A signal handler runs between two bytecodes, on the main thread, and whatever it raises goes up from there. In here no
@@ -24,7 +24,7 @@ def commit(Core core not None, int64_t seen, list first, list undo, list steps):
     Args:
         core: whose changes these are.
         seen: `change_count` when it was prepared.
-        first: (function, arguments) of what may fail, for want of memory, say: the rest is left undone then.
+        may_fail: (function, arguments) of what may fail, for want of memory, say: the rest is left undone then.
         undo: the same, of what is to be done in that case.
         steps: the rest, which is done to the end.
 
@@ -36,7 +36,7 @@ def commit(Core core not None, int64_t seen, list first, list undo, list steps):
         return False
     core.changes += 1
     try:
-        for function, arguments in first:
+        for function, arguments in may_fail:
             function(*arguments)
     except BaseException:
         for function, arguments in undo:

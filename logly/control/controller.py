@@ -104,7 +104,7 @@ class Controller:
             int(config.max_message_bytes),
             int(config.stall_timeout * 1_000_000_000),
         )
-        plan.first.append((self.core.configure, arguments))
+        plan.may_fail.append((self.core.configure, arguments))
         self.levels.plan_config(plan, config)
         plan.set(self.reports, on_error=config.on_error)
         for sink in plan.enabled:

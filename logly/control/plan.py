@@ -32,7 +32,7 @@ class Plan:
         config, is_on, is_closed: as in `Controller`.
         enabled: each sink that is to be there, and whether it is switched on.
         shown: what layouts show that sinks are to get, see `Sink.needs`.
-        first: calls that may fail; then nothing of the change is made, but for `undo`.
+        may_fail: calls that may fail; then nothing of the change is made, but for `undo`.
         steps: the other calls.
     """
 
@@ -44,7 +44,7 @@ class Plan:
         self.is_closed: bool = controller.is_closed
         self.enabled: dict[Sink, bool] = {sink: sink.is_enabled for sink in list(controller.sinks.values())}
         self.shown: dict[Sink, set[str]] = {}
-        self.first: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self.may_fail: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self.undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self.steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
@@ -63,14 +63,14 @@ class Plan:
         """A new sink, which gets what is logged from then on."""
         self.enabled[sink] = True
         is_on = self.is_active(sink)
-        self.first.append((sink.register(is_enabled=is_on), ()))
+        self.may_fail.append((sink.register(is_enabled=is_on), ()))
         self.set(sink, is_on=is_on)
 
     def remove(self, sink: Sink, patience_s: float) -> None:
         """A sink gets nothing more; see `SinkHandle.leave`."""
         self.enabled.pop(sink, None)
         # Before what has no `undo`.
-        self.first.insert(0, (sink.handle.begin_to_leave, ()))
+        self.may_fail.insert(0, (sink.handle.begin_to_leave, ()))
         self.undo.append((self._controller.core.leaving.pop, (sink.id, None)))
         self.steps.append((sink.handle.leave, (patience_s,)))
 
@@ -141,4 +141,4 @@ class Plan:
         gate = self._gate()
         self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed, threshold=gate[0])
         self.steps.append((publish, (controller.core, *gate)))
-        return commit(controller.core, self._seen, self.first, self.undo, self.steps)
+        return commit(controller.core, self._seen, self.may_fail, self.undo, self.steps)
