@@ -233,7 +233,9 @@ class SinkConfig:
         "`level` (or True) colours the level, `line` the whole line, False nothing; None: a terminal yes, a file no, "
         "by [these rules](layouts.md#colours)",
     )
-    date_enabled: "bool | None" = _setting(None, _OPTIONAL_BOOLEAN, "", "time stamp on or off; None: the logger's setting")
+    date_enabled: "bool | None" = _setting(
+        None, _OPTIONAL_BOOLEAN, "", "time stamp on or off; None: the logger's setting"
+    )
     date_style: "str | None" = _setting(
         None, checks.optional(checks.time_pattern), "", "time pattern; None: `YYYY-MM-DD HH:mm:ss.SSS`"
     )
