@@ -1,4 +1,4 @@
-"""``python -m logly recover``: what a process that died had logged and not written."""
+"""``python -m logly recover``: prints or appends what a dead process had logged and not written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["recover"]
 
 
 def recover(options: argparse.Namespace) -> int:
-    """Run the command; returns the process's exit status: 1 when a spool could not be recovered."""
+    """Runs the command. Returns the exit status: 1 if a spool could not be recovered, 2 for wrong options."""
     base = os.path.abspath(options.spool)
     paths = [base] if os.path.isfile(base) else names_of(base)
     if not paths:
@@ -63,5 +63,5 @@ def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
 
 
 def _print_to_stderr(what: object) -> None:
-    # A file's name may hold anything; on a terminal, nothing of it is obeyed.
+    # A file's name may contain control sequences, which a terminal must not obey.
     print(as_one_line(f"logly: {what}"), file=sys.stderr)

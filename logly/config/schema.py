@@ -4,8 +4,8 @@ The objects are plain and mutable; they are checked when they are used (`Logger`
 by `validate()`. Each field carries its check and its documentation in the dataclass field's metadata (keys
 "check", "unit", "doc"), from which docs/configuration.md is generated.
 
-Annotations are text, for type checkers: what they name is not imported at run time, so `typing.get_type_hints` of the
-two classes raises NameError.
+Annotations are text, for type checkers only. The names in them are not imported at run time, so
+`typing.get_type_hints` of the two classes raises NameError.
 """
 
 from logly.errors import ConfigError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logly.record import Record
 
     class TextStream(Protocol):
-        """What `SinkConfig.stream` needs of a file object."""
+        """What a file object must have to serve as `SinkConfig.stream`."""
 
         def write(self, text: str, /) -> object: ...
 
@@ -158,7 +158,7 @@ class LoggerConfig:
         `level_colors` becomes SGR sequences by level number.
 
         Args:
-            added_levels: those of `Logger.add_level`, which the settings may name.
+            added_levels: the levels of `Logger.add_level`, which the settings may name.
 
         Raises:
             ConfigError: as `validate`.
