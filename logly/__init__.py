@@ -52,13 +52,13 @@ _RARELY_NAMED = {
     "StdlibHandler": "stdlib",
     "StdlibSink": "stdlib",
 }
-"""Names that most programs never write, and where they are: not imported before they are asked for."""
+"""Names that most programs do not use, and their modules, which are imported at the first use."""
 
 
 def __getattr__(name: str) -> "Any":
-    # `logly.logger` is made at first use: importing logly starts nothing.
+    # `logly.logger` is made at its first use, because importing logly must not start anything.
     if name == "logger":
-        # Of several threads that ask at the same time, all get the one that came first.
+        # If several threads ask at the same time, all get the logger of the first one.
         return globals().setdefault("logger", Logger())
     if name in _RARELY_NAMED:
         from importlib import import_module

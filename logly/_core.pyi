@@ -1,4 +1,4 @@
-"""The compiled core as the rest of the package sees it. Private: what users need is in `Logger`."""
+"""The types of the compiled core. It is private; what users need is in `Logger`."""
 
 from collections import deque
 from collections.abc import Callable, Collection
@@ -22,21 +22,21 @@ COLOR_LEVEL: int
 COLOR_LINE: int
 COLOR_NONE: int
 KIND_INT: int
-"""Kinds of value, as `spec_kinds` tells them; see text/format_spec.pxd."""
+"""A kind of value, as `spec_kinds` returns it; see text/format_spec.pxd."""
 KIND_STR: int
 MAX_LEVELS: int
-"""The core's places for levels; each has its number, name and colour there."""
+"""How many levels the core's table has room for; it holds the number, name and colour of each."""
 NEVER_NS: int
-"""An instant that does not come."""
+"""An instant that never comes."""
 OFF: int
-"""A threshold that no level reaches."""
+"""A threshold above all levels."""
 PIECE_FIELD: int
 PIECE_LITERAL: int
 PIECE_TIME: int
 PIECES: tuple[str, ...]
-"""Names of the pieces of a layout; a piece's code is its place."""
+"""Names of the pieces of a layout; a piece's code is its index here."""
 PIPE_CHUNK: int
-"""Bytes that a pipe takes as one piece, and has room for where it is writable (PIPE_BUF)."""
+"""Bytes that a pipe takes as one piece, and has room for if it is writable (PIPE_BUF)."""
 
 @disjoint_base
 class SystemThread:
@@ -108,7 +108,7 @@ class Descriptor:
     def __index__(self) -> int: ...
     def fileno(self) -> int: ...
     def close(self) -> None: ...
-    def spare(self) -> None: ...
+    def close_and_keep_file(self) -> None: ...
 
 @disjoint_base
 class Files:
@@ -129,12 +129,12 @@ class Lifeline:
     def __init__(self, controller: Controller) -> None: ...
 
 def open_descriptor(
-    path: str, flags: int, mode: int = ..., *, is_loose: bool = ..., is_doomed: bool = ...
+    path: str, flags: int, mode: int = ..., *, closes_in_child: bool = ..., removes_file: bool = ...
 ) -> Descriptor: ...
 def open_shared(name: str, flags: int, mode: int) -> Descriptor: ...
-def close_loose() -> None: ...
+def close_descriptors_in_child() -> None: ...
 def change_count(core: Core) -> int: ...
-def commit(core: Core, seen: int, first: list[_Step], undo: list[_Step], steps: list[_Step]) -> bool: ...
+def commit(core: Core, seen: int, may_fail: list[_Step], undo: list[_Step], steps: list[_Step]) -> bool: ...
 def publish(
     core: Core,
     threshold: int,
@@ -203,7 +203,7 @@ class Core:
 
 @disjoint_base
 class PythonWork:
-    """What one sink wants of Python."""
+    """The work for which one sink needs Python."""
 
     sink_id: Final[int]
     error: Final[int]

@@ -1,4 +1,4 @@
-"""`Logger`: what users hold. The log methods are compiled (see `caller/calls.pxi`); the rest is here."""
+"""`Logger`, the class that users work with. Its log methods are compiled (`caller/calls.pxi`); the rest is here."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Logger(Producer):
     def __repr__(self) -> str:
         return f"<Logger {self._controller.name!r}, {len(self._controller.user_sinks())} sinks>"
 
-    # It stands for something that is there once, like a file: a copy of what holds a logger has the same one.
+    # A logger stands for a thing that exists once, like a file. So a copy of an object that has a logger shares it.
     def __copy__(self) -> Self:
         return self
 
@@ -61,7 +61,7 @@ class Logger(Producer):
         return self
 
     if TYPE_CHECKING:
-        # The log calls are compiled: `install_methods` below puts them here. This is how type checkers see them.
+        # The log methods are compiled, and `install_methods` below adds them. These are for type checkers.
 
         def trace(self, message: object, /, *args: Any, **fields: Any) -> None:
             """Log a message at TRACE (5); see `info`."""
@@ -76,11 +76,11 @@ class Logger(Producer):
 
             Args:
                 message: any object. With `args` a template of `str.format`'s; alone it is written as it is.
-                args: values for the placeholders, put byte for byte as `str.format` would. A width or a precision
+                args: values for the placeholders, formatted byte for byte as by `str.format`. A width or a precision
                     above 10,000 cannot be formatted.
                 fields: structured fields. They also fill ``{name}``, ``{name!r}`` and ``{name:spec}``; without `args`
-                    only where each placeholder is such a name, or the message is written as it is. Two names are not
-                    fields: ``exc_info`` (True, or an exception) adds a traceback, ``stacklevel`` (2: the caller's
+                    only if every placeholder is such a name; otherwise the message is written as it is. Two names are
+                    not fields: ``exc_info`` (True, or an exception) adds a traceback, ``stacklevel`` (2: the caller's
                     caller) moves the call site up.
             """
 
@@ -116,7 +116,7 @@ class Logger(Producer):
 
     @property
     def config(self) -> LoggerConfig:
-        """A copy of the settings in force; its levels are all of the logger's own, also those of `add_level`."""
+        """A copy of the settings in force. Its `custom_levels` include those of `add_level`."""
         return self._controller.settings()
 
     @classmethod
@@ -124,8 +124,8 @@ class Logger(Producer):
         """A logger configured by a TOML file: table ``[logly]`` and an array of tables ``[[logly.sinks]]``.
 
         Raises:
-            ConfigError: unknown key or wrong value; names file, key, value and the nearest valid name. Also when the
-                file cannot be read.
+            ConfigError: an unknown key, a wrong value, or a file that cannot be read. The message names the file, the
+                key, the value and the nearest valid name.
             SinkError: a sink's file cannot be opened.
         """
         from .config.toml import load_file
@@ -158,7 +158,7 @@ class Logger(Producer):
     # ---- sinks
 
     def add_sink(self, config: SinkConfig) -> int:
-        """Add a sink; it gets what is logged from now on.
+        """Add a sink, which gets what is logged from now on.
 
         Returns:
             The sink's id, for `remove_sink` and the like.
@@ -170,7 +170,7 @@ class Logger(Producer):
         return self._controller.add_sink(config)
 
     def remove_sink(self, sink_id: int) -> bool:
-        """Write out what a sink holds and close it. False when there is no such sink."""
+        """Write out what a sink holds and close it. Returns False when there is no such sink."""
         return self._controller.remove_sink(sink_id)
 
     def remove_all_sinks(self) -> int:
@@ -182,11 +182,11 @@ class Logger(Producer):
         return self._controller.user_sinks()
 
     def enable_sink(self, sink_id: int) -> bool:
-        """Switch a sink on again. False when there is no such sink."""
+        """Switch a sink on again. Returns False when there is no such sink."""
         return self._controller.set_sink_enabled(sink_id, True)
 
     def disable_sink(self, sink_id: int) -> bool:
-        """Switch a sink off; what was logged before is still written. False when there is no such sink."""
+        """Switch a sink off; what was logged before is still written. Returns False when there is no such sink."""
         return self._controller.set_sink_enabled(sink_id, False)
 
     def sink_stats(self, sink_id: int) -> SinkStats:
@@ -200,9 +200,9 @@ class Logger(Producer):
     # ---- settings and life
 
     def configure(self, config: LoggerConfig) -> None:
-        """Apply settings at run time; no record is lost, also while the ring is replaced.
+        """Apply settings at run time. No record is lost, not even while the ring is replaced.
 
-        This replaces all settings. To change one, change it in the copy that `config` gives.
+        This replaces all settings. To change one of them, change it in the copy that `config` returns.
 
         Raises:
             ConfigError: a setting is wrong; nothing has changed then.
@@ -210,7 +210,7 @@ class Logger(Producer):
         self._controller.configure(config)
 
     def is_enabled_for(self, level: Level | int | str) -> bool:
-        """Whether a record of this level would be taken.
+        """Whether a record of this level would be logged.
 
         Raises:
             ConfigError: there is no such level.
@@ -220,29 +220,29 @@ class Logger(Producer):
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was logged before this call has been handed to the operating system by every sink.
 
-        In a greenlet of gevent's or eventlet's, others run when that takes longer than two milliseconds.
+        In a greenlet of gevent or eventlet, other greenlets run if this takes longer than two milliseconds.
 
         Args:
-            timeout: seconds; None: no limit. Give one where a sink's function or a file system may hang.
+            timeout: seconds; None: no limit. Set one if a sink's function or a file system may hang.
 
         Returns:
-            True when that is done. False, and the records still wait, when `timeout` passed first, when a sink fails
-            or blocks and has taken nothing for `stall_timeout`, and inside a sink's function, a filter or `on_error`
-            while anything is left (there it does not wait).
+            True when all is written. False if records still wait: because `timeout` passed first, or because a sink
+            fails or blocks and has taken nothing for `stall_timeout`. Inside a sink's function, a filter or `on_error`
+            it does not wait, and returns False while anything is left.
         """
         return self._controller.flush(timeout, gives_way=True)
 
     def close(self, timeout: float | None = None) -> bool:
         """Flush, stop the flusher, close the files. Idempotent.
 
-        Logging afterwards still works: each call then writes its own record before it returns. Records that a sink in
-        trouble has not taken count as failed, and `on_error` is called.
+        Logging afterwards still works: each call then writes its own record before it returns. Records that a failing
+        sink has not written count as failed, and `on_error` is called.
 
         Args:
             timeout: seconds to wait at most; None: no limit.
 
         Returns:
-            Whether nothing waits any more: False when `timeout` passed first, or inside a sink's function. See
+            Whether no record waits any more: False when `timeout` passed first, or inside a sink's function. See
             `stats().failed` for losses.
         """
         return self._controller.close(timeout, gives_way=True)
@@ -269,7 +269,7 @@ class Logger(Producer):
         Args:
             name: matched in any case.
             number: its rank among the others (INFO is 20, WARNING 30).
-            color: such as ``"bold yellow"`` or ``"31;1"``; None: none.
+            color: such as ``"bold yellow"`` or ``"31;1"``; None: no colour.
 
         Raises:
             ConfigError: a built-in name, a number out of range, an unknown colour.
@@ -289,13 +289,13 @@ class Logger(Producer):
     def bind(self, /, **fields: Any) -> Self:
         """A logger with the same sinks that puts these fields on every record.
 
-        They are encoded here, once, as they are now. A field of the call wins over a bound one, and that over the
-        context's; binding a name again replaces its value.
+        Their values are encoded once, now. A field of the call wins over a bound field of the same name, and a bound
+        field over the context's. Binding a name again replaces its value.
         """
         return self._with_fields(FieldBlock(fields, self._bound))
 
     def unbind(self, *names: str) -> Self:
-        """A logger without these bound fields; names that are not bound are ignored."""
+        """A logger without these bound fields. Names that are not bound are ignored."""
         bound = self._bound
         return self._with_fields(bound.without(names) if bound is not None else None)
 
@@ -311,10 +311,11 @@ class Logger(Producer):
     def contextualize(self, /, **fields: Any) -> Contextualized:
         """Fields for every record of the current context (thread, asyncio task) inside the ``with``.
 
-        Nested contexts add up; the inner one's fields win. Also a decorator, of functions, async functions and
-        generators: a generator has the fields while it runs, and its consumer does not have them.
+        Nested contexts add up, and the inner one's fields win. This is also a decorator of functions, async functions
+        and generators: a generator has the fields while it runs, and its consumer does not have them.
 
-        A thread starts without the fields of the one that started it; a task has those of the code that created it.
+        A new thread does not have the fields of the thread that started it. A task has those of the code that created
+        it.
         """
         from .caller.guards import Contextualized
 
@@ -344,7 +345,7 @@ class Logger(Producer):
         message: str = "An error has been caught in function '{function}'",
         default: Any = None,
     ) -> Any:
-        """Log what is raised inside: a context manager, and a decorator of functions, async functions and generators.
+        """Log exceptions: a context manager, and a decorator of functions, async functions and generators.
 
         Args:
             exception: what to catch.
@@ -353,11 +354,12 @@ class Logger(Producer):
             message: text of the record; ``{function}`` is the decorated function's name, or that of the ``with``.
             default: what a decorated function returns instead.
 
-        The record's call site is the line that failed in the decorated function, or in the ``with``. What ends
-        programs and tasks (KeyboardInterrupt, SystemExit, asyncio's CancelledError) passes unless `exception` says so.
+        The record's call site is the line that failed in the decorated function or in the ``with``. Exceptions that end
+        programs and tasks (KeyboardInterrupt, SystemExit, asyncio's CancelledError) are caught only if `exception`
+        names them.
 
         Raises:
-            ConfigError: `exception` is no exception class, or there is no such level.
+            ConfigError: `exception` is not an exception class, or there is no such level.
 
         Example:
             >>> @logger.catch(default=0)

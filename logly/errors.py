@@ -1,10 +1,10 @@
-"""The exceptions that users can catch, and the one way in which a wrong value is told.
+"""The exceptions that users can catch, and the function that describes a wrong value.
 
-A log call never raises because of its message or a sink's trouble; these come from configuration and from
+A log call never raises because of its message or a failing sink. These exceptions come from configuration and from
 opening files.
 """
 
-TYPE_CHECKING = False  # the typing module itself would cost a third of the import budget
+TYPE_CHECKING = False  # importing `typing` would take a third of the time that importing logly may take
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
@@ -24,7 +24,7 @@ class ConfigError(LoglyError, ValueError):
     The message names the field, the value and what is valid.
 
     Attributes:
-        field: name of the configuration field, or None where the value belongs to none.
+        field: name of the configuration field; None if the value belongs to no field.
         value: the value that was refused.
     """
 
@@ -40,21 +40,21 @@ class ConfigError(LoglyError, ValueError):
 class SinkError(LoglyError, OSError):
     """A sink that cannot be opened, renamed or written.
 
-    Built like `OSError`: ``SinkError(errno, text, filename)``; so ``errno``, ``strerror`` and ``filename``
-    are those of the system call that failed.
+    It is made like an `OSError`, ``SinkError(errno, text, filename)``, so it has ``errno``, ``strerror`` and
+    ``filename``. The errno is that of the system call that failed.
     """
 
 
 class SpoolError(LoglyError, OSError):
-    """A spool that cannot be made, or one that cannot be read: damaged, foreign, or of another version.
+    """A spool that cannot be made or cannot be read: damaged, not a spool, or of another version.
 
-    Built like `OSError`. A file that is not understood is left as it is.
+    It is made like an `OSError`. A file that logly does not understand is left as it is.
     """
 
 
 def nearest(word: str, choices: "Iterable[str]") -> "str | None":
-    """Return the choice that `word` was most likely meant to be, in any case; None where none is close."""
-    import difflib  # only a mistake pays for it
+    """Return the choice that `word` was most likely meant to be, in any case; None if no choice is close."""
+    import difflib  # imported only after a mistake
 
     by_lower = {choice.lower(): choice for choice in choices}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
@@ -76,9 +76,9 @@ def invalid(field: "str | None", value: object, expected: str, choices: "Iterabl
     """Return (not raise) the error for a wrong value.
 
     Args:
-        field: name of the field, or of an item of it (``level_colors['info']``); None where the value stands
-            alone.
-        value: what was given.
+        field: name of the field, or of an item in it (``level_colors['info']``); None if the value belongs to no
+            field.
+        value: the wrong value.
         expected: what is valid, as the end of the sentence "use ...".
         choices: valid names; the one nearest to `value` is suggested.
     """

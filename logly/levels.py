@@ -17,8 +17,8 @@ MAX_LEVEL = 0x7FFF
 class Level(IntEnum):
     """Severity of a record; the numbers agree with the standard library's where both have the level."""
 
-    # The one list of levels. The core is built with these numbers, which setup.py reads here, and with their order. A
-    # test keeps the page equal to it.
+    # The only list of levels. setup.py reads it, and the core is built with these numbers in this order. A test
+    # compares the list in the docs with it.
 
     TRACE = 5
     DEBUG = 10
@@ -64,7 +64,7 @@ def level_number(
         field: the field to name in the error.
 
     Raises:
-        ConfigError: no such level; the message lists the names and suggests the nearest.
+        ConfigError: there is no such level. The message lists the names and suggests the nearest one.
 
     Example:
         >>> level_number("warn"), level_number(Level.SUCCESS), level_number("notice", {"NOTICE": 22})

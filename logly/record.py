@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class RecordException(NamedTuple):
-    """The exception of a record, as text: it was rendered when the record was logged."""
+    """The exception of a record, as text that was made when the record was logged."""
 
     type: str
     message: str
@@ -17,7 +17,7 @@ class RecordException(NamedTuple):
 
 
 class Record:
-    """One log record, made on the flusher's thread for one sink: changing it changes no line.
+    """One log record, made on the flusher's thread for one sink. Changing it does not change any line.
 
     Attributes:
         time_ns: nanoseconds since the epoch. A record that came through `StdlibHandler` may have a time of its own.
@@ -26,9 +26,9 @@ class Record:
         message: the formatted message.
         name: the logger's name.
         module, function, path, lineno: the call site; ``filename`` is the last part of the path.
-        thread: number of the calling thread, the system's; ``thread_name``: its name then.
+        thread: the operating system's number of the calling thread; ``thread_name``: its name at the call.
         process: the process id. A record that came through `StdlibHandler` has the thread and process that made it.
-        fields: the structured fields; the call's win over bound ones, those over the context's.
+        fields: the structured fields. Fields of the call win over bound ones, and bound ones over the context's.
         exception: `RecordException`, or None.
     """
 

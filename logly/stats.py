@@ -7,9 +7,9 @@ class Stats(NamedTuple):
     """A logger's counts, which always add up: ``emitted == written + dropped + failed + pending``.
 
     A record is *written* when every sink that wants it has handed it to the operating system (or no sink wants it).
-    It has *failed* when at least one sink had to give it up, and counts once, also where other sinks have it. It is
-    *dropped* when the ring was full and ``overflow="drop"``, or when its call gave up waiting. It is *pending* before
-    any of that.
+    It has *failed* when at least one sink had to discard it; it counts once, even if other sinks have written it. It is
+    *dropped* when the ring was full and ``overflow="drop"``, or when its call stopped waiting for room. It is *pending*
+    before any of that.
     """
 
     emitted: int
@@ -18,7 +18,7 @@ class Stats(NamedTuple):
     failed: int
     pending: int
     failed_formats: int
-    """Messages that could not be formatted: written raw, with their arguments' reprs."""
+    """Messages that could not be formatted. They are written raw, with their arguments' reprs."""
     bytes_written: int
     writes: int
     """Calls of ``write(2)`` (or of a stream's ``write``) that took something."""
@@ -27,7 +27,7 @@ class Stats(NamedTuple):
     blocked_ns: int
     """Nanoseconds that log calls have waited for room in the ring."""
     ring_high_water: int
-    """Most bytes of the ring seen in use."""
+    """The most bytes of the ring that were seen in use."""
     ring_size: int
     """Bytes of one ring."""
 

@@ -1,4 +1,4 @@
-"""The standard library's `logging` and logly, each into the other."""
+"""From the standard library's `logging` to logly (`StdlibHandler`), and from logly to `logging` (`StdlibSink`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["StdlibHandler", "StdlibSink"]
 
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every `logging.LogRecord` has: the rest is what `extra=` put there."""
+"""Attributes that every `logging.LogRecord` has. All others come from `extra=`."""
 
 _DEFAULT_FORMATS = {
     "%(message)s",
@@ -27,12 +27,12 @@ _DEFAULT_FORMATS = {
     "{levelname}:{name}:{message}",
     "${levelname}:${name}:${message}",
 }
-"""Of a `logging.Formatter` that nobody gave a format, and of the one that `logging.basicConfig` puts into every handler
-that has none."""
+"""Formats that count as no format: those of a `logging.Formatter` that was given none, and those that
+`logging.basicConfig` gives to handlers without a formatter."""
 
 
 class _NoLock:
-    """Stands where `logging` expects a handler's lock: nobody ever waits for it."""
+    """An object in the place of a handler's lock, which `logging` expects. It locks nothing."""
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         return True
@@ -76,11 +76,11 @@ class StdlibHandler(logging.Handler):
     no ``format``, and one of ``%(message)s`` alone, count as none.
 
     The handler has no lock, because a logly logger may be used by many threads at once. So a thread that waits for room
-    in the ring keeps nobody else from logging.
+    in the ring does not keep other threads from logging.
 
     Args:
-        logger: where records go.
-        level: `logging` level below which this handler takes none; the logly logger's own threshold applies too.
+        logger: the logly logger that gets the records.
+        level: the `logging` level below which this handler takes no records. The logly logger's threshold applies too.
 
     Example:
         >>> logging.basicConfig(handlers=[logly.StdlibHandler(logger)], level=logging.INFO)
@@ -95,18 +95,18 @@ class StdlibHandler(logging.Handler):
 
     @property  # type: ignore[override]
     def lock(self) -> _NoLock:
-        """No lock: a thread that waits for room in the ring would hold it, and stop a sink that uses `logging`."""
+        """No lock: a thread that waits for room in the ring would hold it and stop a sink that uses `logging`."""
         return _NO_LOCK
 
     @lock.setter
     def lock(self, _: object) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Ignored: `gevent.monkey` puts a lock of its own into every handler that there is."""
+        """Does nothing. `gevent.monkey` puts its own lock into every handler that exists."""
 
     def createLock(self) -> None:
         """Make no lock, and leave nothing for `logging` to do in a forked child."""
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Ask the filters (from CPython 3.12 on they may give another record), and emit: without a lock."""
+        """Ask the filters and emit, without a lock. From CPython 3.12 on, a filter may return another record."""
         passed = self.filter(record)
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
@@ -115,7 +115,7 @@ class StdlibHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Give one record to the logly logger; trouble goes to `handleError`, as in every handler."""
         try:
-            # Before a formatter leaves things of its own on the record.
+            # The fields are taken first, because a formatter may put its own attributes on the record.
             own = vars(record)
             fields = {key: own[key] for key in own if key not in _OWN_ATTRIBUTES}
             if record.process not in (None, os.getpid()) and record.processName is not None:
@@ -124,7 +124,7 @@ class StdlibHandler(logging.Handler):
                 message, error = self.format(record), None
             else:
                 message, error = record.getMessage(), record.exc_info
-                if not error and record.exc_text:  # it has come through a QueueHandler or a socket
+                if not error and record.exc_text:  # the record came through a QueueHandler or a socket
                     message = f"{message}\n{record.exc_text}"
                 if record.stack_info:
                     fields["stack_info"] = record.stack_info
@@ -146,9 +146,9 @@ class StdlibHandler(logging.Handler):
     def flush(self) -> None:
         """Flush the logly logger (for at most five seconds: `logging.shutdown` calls this for every handler).
 
-        Returns at once where the calling thread holds the lock of the `logging` module, as `dictConfig` does while it
-        closes the old handlers: a sink that uses `logging` would wait for that lock, and this thread for the sink. The
-        logly logger goes on, and writes its records soon all the same.
+        Returns at once if the calling thread holds the lock of the `logging` module, as `dictConfig` does while it
+        closes the old handlers. A sink that uses `logging` would wait for that lock, and this thread would wait for the
+        sink. The logly logger goes on and writes its records soon nevertheless.
         """
         if not _holds_the_lock_of_logging():
             self.logger.flush(5.0)
@@ -162,7 +162,7 @@ def _holds_the_lock_of_logging() -> bool:
 class StdlibSink:
     """A function for `SinkConfig.function` that gives logly's records to a `logging` handler or logger.
 
-    It runs on the flusher's thread, so what a test looks for in pytest's ``caplog`` is there after `Logger.flush`.
+    It runs on the flusher's thread, so a test finds the records in pytest's ``caplog`` after `Logger.flush`.
 
     Args:
         target: a `logging.Handler`, or a `logging.Logger` (whose level, filters and propagation then apply).
@@ -189,7 +189,7 @@ class StdlibSink:
             self.target.handle(made)
 
     def _attributes(self, record: Record) -> dict[str, Any]:
-        # A field never replaces what logging itself says of the record.
+        # A field never replaces an attribute that `logging` itself sets.
         fields = record.fields
         attributes = {key: fields[key] for key in fields if key not in _OWN_ATTRIBUTES}
         filename = record.filename
@@ -214,6 +214,6 @@ class StdlibSink:
         if record.process != os.getpid():
             attributes["processName"] = attributes.pop("process_name", None)
         if record.exception is not None:
-            # Rendered already; logging's formatters print `exc_text` as it is.
+            # The traceback is text already. `logging`'s formatters print `exc_text` as it is.
             attributes["exc_text"] = record.exception.stack.rstrip("\n")
         return attributes

@@ -1,4 +1,4 @@
-"""Sizes and ages as people write them, "10 MB", "30 days" or a `timedelta`, into bytes and nanoseconds."""
+"""Converts sizes and ages as people write them ("10 MB", "30 days", a `timedelta`) to bytes and nanoseconds."""
 
 import sys
 
@@ -17,7 +17,7 @@ for _power, _letter in enumerate(_PREFIXES, 1):
     SIZE_UNITS[_letter] = SIZE_UNITS[_letter + "b"] = 1000**_power
     SIZE_UNITS[_letter + "i"] = SIZE_UNITS[_letter + "ib"] = 1024**_power
 
-_NUMBER_CHARS = 40  # far below the length that int() refuses
+_NUMBER_CHARS = 40  # far below the length from which on int() refuses a number
 
 _SECOND_NS = 1_000_000_000
 _DAY_NS = 86_400 * _SECOND_NS
@@ -88,13 +88,13 @@ def parse_age(value: "timedelta | str", *, field: "str | None" = None) -> int:
 
 
 def is_timedelta(value: object) -> "TypeGuard[timedelta]":
-    """Return whether `value` is a `timedelta`, without importing datetime: who has one has imported it."""
+    """Return whether `value` is a `timedelta`. Only if datetime has been imported already can there be one."""
     datetime = sys.modules.get("datetime")
     return datetime is not None and isinstance(value, datetime.timedelta)
 
 
 def _numbers_and_units(text: str) -> "list[tuple[str, str]] | None":
-    """Split "1 week 2.5d" into [("1", "week"), ("2.5", "d")]; None where it is not of that form."""
+    """Split "1 week 2.5d" into [("1", "week"), ("2.5", "d")]; return None if the text does not have that form."""
     pairs: list[tuple[str, str]] = []
     rest = text.strip().lower()
     while rest:
@@ -111,7 +111,7 @@ def _numbers_and_units(text: str) -> "list[tuple[str, str]] | None":
 
 
 def _times(number: str, unit: int) -> int:
-    """Multiply a decimal text by a unit exactly, rounding half up to a whole."""
+    """Multiply a decimal text by a unit exactly, and round half up to a whole number."""
     whole, _, fraction = number.partition(".")
     scale: int = 10 ** len(fraction)
     return (int(whole + fraction) * unit * 2 + scale) // (2 * scale)

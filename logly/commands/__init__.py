@@ -1,1 +1,1 @@
-"""`python -m logly`: the commands."""
+"""The commands of `python -m logly`."""

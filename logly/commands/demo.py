@@ -1,4 +1,4 @@
-"""`python -m logly demo`: the main job on a real file, beside the standard library on the same lines."""
+"""`python -m logly demo`: logs many lines to a real file, with logly and with the standard library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BURST = 5_000
 
 
 class Result(NamedTuple):
-    """What one contestant did."""
+    """The figures of one library."""
 
     name: str
     calls: int
@@ -32,7 +32,7 @@ class Result(NamedTuple):
 
 
 PATH = "logs/async.log"
-"""The file that is made anew each time; no other file is written over."""
+"""The default file, which is made anew each time. The demo never overwrites another file."""
 
 
 def run(*, lines: int, threads: int, path: str) -> int:
@@ -54,7 +54,7 @@ def run(*, lines: int, threads: int, path: str) -> int:
         return 2
     print(f"logly: {per_thread * threads:,} lines from {threads} threads to {path}")
     logly = _run_logly(per_thread, threads, path)
-    # The standard library needs so much longer that a tenth of the lines tells its pace.
+    # The standard library needs much longer. A tenth of the lines is enough to measure its speed.
     stdlib_lines = max(per_thread // 10, 1)
     print(f"logging (standard library): {stdlib_lines * threads:,} lines, for comparison")
     stdlib = _run_stdlib(stdlib_lines, threads, stdlib_path)
@@ -115,7 +115,7 @@ def _run_stdlib(per_thread: int, threads: int, path: str) -> Result:
 
 
 def _logly_call_ns(path: str) -> float:
-    """What the calling thread pays, in bursts that fit the ring, as a service logs."""
+    """Nanoseconds of one call on the calling thread, in bursts that fit into the ring, as a service logs."""
     with Logger(LoggerConfig(auto_sink=False), name="demo") as logger:
         logger.add_sink(SinkConfig(path=path))
 
@@ -131,7 +131,7 @@ def _logly_call_ns(path: str) -> float:
 
 
 def _call_ns(burst: Callable[[], int], between: Callable[[], object], times: int) -> float:
-    """Median of several bursts, the loop's own cost taken off."""
+    """Nanoseconds of one call: the median of several bursts, without the cost of the loop itself."""
     begun = time.perf_counter_ns()
     for _ in range(BURST):
         pass

@@ -1,4 +1,4 @@
-"""``python -m logly recover``: what a process that died had logged and not written."""
+"""``python -m logly recover``: prints or appends what a dead process had logged and not written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.control.recovery import deliver
-from logly.control.reports import visible
+from logly.control.reports import as_one_line
 from logly.errors import LoglyError, SinkError, SpoolError
 from logly.spool.spools import finish_writes, names_of, open_dead
 
@@ -17,18 +17,18 @@ __all__ = ["recover"]
 
 
 def recover(options: argparse.Namespace) -> int:
-    """Run the command; returns the process's exit status: 1 when a spool could not be recovered."""
+    """Runs the command. Returns the exit status: 1 if a spool could not be recovered, 2 for wrong options."""
     base = os.path.abspath(options.spool)
     paths = [base] if os.path.isfile(base) else names_of(base)
     if not paths:
-        _tell(f"no spool {options.spool}: nothing to recover")
+        _print_to_stderr(f"no spool {options.spool}: nothing to recover")
         return 1
     try:
         sink = _sink(options)
     except (LoglyError, OSError) as mistake:
-        _tell(mistake)
+        _print_to_stderr(mistake)
         return 2
-    readable = finish_writes(paths, _tell)
+    readable = finish_writes(paths, _print_to_stderr)
     results = [_recover_one(path, sink, options.timeout) for path in readable]
     return 0 if len(readable) == len(paths) and all(results) else 1
 
@@ -49,19 +49,19 @@ def _recover_one(path: str, sink: SinkConfig, timeout: float) -> bool:
     try:
         file = open_dead(path)
         if file is None:
-            _tell(f"{path}: its process lives (or somebody recovers it now); left alone")
+            _print_to_stderr(f"{path}: its process lives (or somebody recovers it now); left alone")
             return False
         with file:
             process = file.process
-            count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, _tell)
+            count, is_complete, _ = deliver(file, LoggerConfig(), [sink], timeout, _print_to_stderr)
     except (SpoolError, LoglyError, OSError) as trouble:
-        _tell(trouble)
+        _print_to_stderr(trouble)
         return False
     how = "recovered" if is_complete else "not everything could be written; the spool stays:"
-    _tell(f"{how} {path} (process {process}, {count} records held)")
+    _print_to_stderr(f"{how} {path} (process {process}, {count} records held)")
     return is_complete
 
 
-def _tell(what: object) -> None:
-    # A file's name may hold anything; on a terminal, nothing of it is obeyed.
-    print(visible(f"logly: {what}"), file=sys.stderr)
+def _print_to_stderr(what: object) -> None:
+    # A file's name may contain control sequences, which a terminal must not obey.
+    print(as_one_line(f"logly: {what}"), file=sys.stderr)

@@ -1,6 +1,6 @@
 """Settings and their checks.
 
-Any thread, with the GIL, when something is configured; never during a log call.
+This code runs on any thread with the GIL held, when something is configured. It never runs during a log call.
 """
 
 from .schema import LoggerConfig, SinkConfig

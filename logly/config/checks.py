@@ -1,6 +1,6 @@
-"""Checks of single configuration values: each returns the value in its plain form, or raises `ConfigError`.
+"""Checks of single configuration values. Each returns the value in its plain form, or raises `ConfigError`.
 
-A check is called with the field's name, the value, and the custom levels' numbers by name.
+A check is called with the field's name, the value, and the numbers of the custom levels by name.
 """
 
 from logly.errors import invalid
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_SIZE_BYTES = 1 << 40
 MAX_DESCRIPTOR = 0x7FFFFFFF
-CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # as `inspect` has them, which costs too much at import
+CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # as in `inspect`, whose import takes too long
 
 
 def boolean(field: str, value: "Any", levels: "Mapping[str, int]") -> bool:
@@ -26,7 +26,7 @@ def boolean(field: str, value: "Any", levels: "Mapping[str, int]") -> bool:
 
 
 def color(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
-    """A switch, or what to colour."""
+    """True, False or None, or a word that says what to colour."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in ("level", "line"):
@@ -82,7 +82,7 @@ def _is_coroutine_function(value: "Any") -> bool:
         return isinstance(flags, int) and bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
     except RecursionError:
         raise
-    except Exception:  # noqa: BLE001  # a proxy, say, that looks for its object at each access
+    except Exception:  # noqa: BLE001  # an access may fail, for example on a proxy without its object
         return False
 
 
@@ -124,7 +124,7 @@ def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dic
 
 
 def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[int, str]":
-    """Numbers of levels to SGR sequences."""
+    """SGR sequences by level number."""
     if not _is_mapping(value):
         raise invalid(field, value, "a dict of colours by level, like {'INFO': 'bold green'}")
     if not value:
@@ -211,7 +211,7 @@ def size(minimum: int, maximum: int = MAX_SIZE_BYTES) -> "Check":
 
 
 def number(minimum: float, maximum: float, unit: str) -> "Check":
-    """An int or float in a range; nan is in none."""
+    """An int or float in a range; nan is in no range."""
 
     def number_check(field: str, value: "Any", levels: "Mapping[str, int]") -> float:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and minimum <= value <= maximum:

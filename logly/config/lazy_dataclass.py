@@ -1,7 +1,7 @@
-"""Keyword-only dataclasses with slots, without importing `dataclasses`: that was half of what importing logly cost.
+"""Keyword-only dataclasses with slots, without importing `dataclasses`, which took half of the time to import logly.
 
-The classes behave like ``@dataclass(kw_only=True, slots=True)``. What `dataclasses`, `inspect` and other tools look at
-(``__dataclass_fields__``, ``__signature__``) is made by the real module when somebody asks for it.
+The classes behave like ``@dataclass(kw_only=True, slots=True)``. The attributes that `dataclasses`, `inspect` and other
+tools read (``__dataclass_fields__``, ``__signature__``) are made by the real module at their first use.
 """
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ _UNSET = object()
 
 
 class Field:
-    """One field: its default or what makes it, and what `checks` and the documentation know of it."""
+    """One field: its default or the factory of that, and the metadata that checks and documentation use."""
 
     __slots__ = ("default", "factory", "metadata", "name")
 
@@ -48,7 +48,7 @@ def replace(config: "Any", **changes: "Any") -> "Any":
 
 
 def dataclass(*, kw_only: bool, slots: bool) -> "Callable[[type], type]":
-    """Like `dataclasses.dataclass`, for this one combination; the arguments are for type checkers to see."""
+    """Like `dataclasses.dataclass` with these two arguments set. They are there for type checkers only."""
     return _make
 
 

@@ -4,8 +4,8 @@ The objects are plain and mutable; they are checked when they are used (`Logger`
 by `validate()`. Each field carries its check and its documentation in the dataclass field's metadata (keys
 "check", "unit", "doc"), from which docs/configuration.md is generated.
 
-Annotations are text, for type checkers: what they name is not imported at run time, so `typing.get_type_hints` of the
-two classes raises NameError.
+Annotations are text, for type checkers only. The names in them are not imported at run time, so
+`typing.get_type_hints` of the two classes raises NameError.
 """
 
 from logly.errors import ConfigError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logly.record import Record
 
     class TextStream(Protocol):
-        """What `SinkConfig.stream` needs of a file object."""
+        """What a file object must have to serve as `SinkConfig.stream`."""
 
         def write(self, text: str, /) -> object: ...
 
@@ -35,8 +35,8 @@ __all__ = ["LoggerConfig", "SinkConfig"]
 
 MIB = 1 << 20
 _MAX_MS = 86_400_000
-_YES: "checks.Check" = checks.boolean
-_MAYBE = checks.optional(checks.boolean)
+_BOOLEAN: "checks.Check" = checks.boolean
+_OPTIONAL_BOOLEAN = checks.optional(checks.boolean)
 _MS = checks.number(0, _MAX_MS, "milliseconds")
 
 
@@ -92,20 +92,20 @@ class LoggerConfig:
         "bytes",
         "a longer message is cut, with a mark that says so; up to 4 KiB of a template's own text is not counted",
     )
-    auto_sink: bool = _setting(True, _YES, "", "a console sink until a sink is added")
-    global_console_display: bool = _setting(True, _YES, "", "master switch of all console sinks")
-    global_file_storage: bool = _setting(True, _YES, "", "master switch of all file sinks")
-    global_color_display: bool = _setting(True, _YES, "", "master switch of all colours")
-    json: bool = _setting(False, _YES, "", "JSON lines from sinks that name no layout")
+    auto_sink: bool = _setting(True, _BOOLEAN, "", "a console sink until a sink is added")
+    global_console_display: bool = _setting(True, _BOOLEAN, "", "master switch of all console sinks")
+    global_file_storage: bool = _setting(True, _BOOLEAN, "", "master switch of all file sinks")
+    global_color_display: bool = _setting(True, _BOOLEAN, "", "master switch of all colours")
+    json: bool = _setting(False, _BOOLEAN, "", "JSON lines from sinks that name no layout")
     pretty_json: bool = _setting(
-        False, _YES, "", "JSON over several indented lines, for people, from sinks that name no layout"
+        False, _BOOLEAN, "", "JSON over several indented lines, for people, from sinks that name no layout"
     )
-    log_compact: bool = _setting(False, _YES, "", "the short layout for sinks that name none")
-    show_time: bool = _setting(True, _YES, "", "time stamp in the default text layout")
-    show_module: bool = _setting(True, _YES, "", "module in the default text layout")
-    show_function: bool = _setting(True, _YES, "", "function in the default text layout")
-    show_lineno: bool = _setting(True, _YES, "", "line number in the default text layout")
-    show_filename: bool = _setting(False, _YES, "", "file name in the default text layout")
+    log_compact: bool = _setting(False, _BOOLEAN, "", "the short layout for sinks that name none")
+    show_time: bool = _setting(True, _BOOLEAN, "", "time stamp in the default text layout")
+    show_module: bool = _setting(True, _BOOLEAN, "", "module in the default text layout")
+    show_function: bool = _setting(True, _BOOLEAN, "", "function in the default text layout")
+    show_lineno: bool = _setting(True, _BOOLEAN, "", "line number in the default text layout")
+    show_filename: bool = _setting(False, _BOOLEAN, "", "file name in the default text layout")
     level_colors: "Mapping[Any, str]" = _table(
         checks.level_colors,
         "colour by level: names (`bold yellow`, `bright_red`, `red on white`) or SGR codes (`31;1`)",
@@ -158,7 +158,7 @@ class LoggerConfig:
         `level_colors` becomes SGR sequences by level number.
 
         Args:
-            added_levels: those of `Logger.add_level`, which the settings may name.
+            added_levels: the levels of `Logger.add_level`, which the settings may name.
 
         Raises:
             ConfigError: as `validate`.
@@ -202,7 +202,7 @@ class SinkConfig:
     function: "Callable[[Record], object] | None" = _setting(
         None, checks.optional(checks.function), "", "called with each `Record` on the flusher's thread"
     )
-    async_write: bool = _setting(True, _YES, "", "False: the record is in the kernel when the call returns")
+    async_write: bool = _setting(True, _BOOLEAN, "", "False: the record is in the kernel when the call returns")
     buffer_size: "int | str" = _setting(64 * 1024, checks.size(1, 1 << 30), "bytes", "collected before a write")
     flush_interval: "float | None" = _setting(
         None, checks.optional(_MS), "ms", "None: the logger's `async_flush_interval`"
@@ -225,7 +225,7 @@ class SinkConfig:
     format: "str | None" = _setting(
         None, checks.optional(checks.layout), "", "layout template, `json` or `logfmt`; None: the default layout"
     )
-    json: "bool | None" = _setting(None, _MAYBE, "", "JSON lines; None: the logger's setting")
+    json: "bool | None" = _setting(None, _OPTIONAL_BOOLEAN, "", "JSON lines; None: the logger's setting")
     color: "bool | Literal['level', 'line'] | None" = _setting(
         None,
         checks.color,
@@ -233,7 +233,9 @@ class SinkConfig:
         "`level` (or True) colours the level, `line` the whole line, False nothing; None: a terminal yes, a file no, "
         "by [these rules](layouts.md#colours)",
     )
-    date_enabled: "bool | None" = _setting(None, _MAYBE, "", "time stamp on or off; None: the logger's setting")
+    date_enabled: "bool | None" = _setting(
+        None, _OPTIONAL_BOOLEAN, "", "time stamp on or off; None: the logger's setting"
+    )
     date_style: "str | None" = _setting(
         None, checks.optional(checks.time_pattern), "", "time pattern; None: `YYYY-MM-DD HH:mm:ss.SSS`"
     )
@@ -270,7 +272,7 @@ class SinkConfig:
         "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
         "backports.zstd or zstandard installed)",
     )
-    watch: bool = _setting(False, _YES, "", "notice that the file was renamed or deleted from outside, and reopen")
+    watch: bool = _setting(False, _BOOLEAN, "", "notice that the file was renamed or deleted from outside, and reopen")
     mode: int = _setting(
         0o644,
         checks.integer(0, 0o7777, "permission bits, like 0o640"),

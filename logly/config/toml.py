@@ -18,7 +18,7 @@ __all__ = ["load_dict", "load_file"]
 _TABLE = "logly"
 _SINKS = "sinks"
 _ONLY_IN_CODE = {"on_error", "function", "filter"}
-"""Fields whose values are functions: a file cannot hold one."""
+"""Fields whose values are functions, which a file cannot hold."""
 
 
 def load_file(path: "str | PathLike[str]") -> "tuple[LoggerConfig, list[SinkConfig]]":
@@ -26,14 +26,14 @@ def load_file(path: "str | PathLike[str]") -> "tuple[LoggerConfig, list[SinkConf
 
     Args:
         path: the file. Tables: ``[logly]`` with the fields of `LoggerConfig`, ``[[logly.sinks]]`` with those
-            of `SinkConfig`, one table for each sink. Other tables are refused, so that a misspelt one is
-            noticed. Paths in it are relative to the working directory.
+            of `SinkConfig`, one table for each sink. Other tables are refused, so that a misspelt name is
+            noticed. Paths in the file are relative to the working directory.
 
     Returns:
-        The logger's configuration and its sinks', in the file's order; all checked.
+        The logger's configuration and those of its sinks, in the file's order; all are checked.
 
     Raises:
-        ConfigError: the file cannot be read or is no TOML; an unknown key or a wrong value. The message
+        ConfigError: the file cannot be read or is not TOML; an unknown key or a wrong value. The message
             names the file, the key, the value and the nearest valid name.
     """
     import os
@@ -61,12 +61,12 @@ def load_dict(mapping: "Mapping[str, Any]") -> "tuple[LoggerConfig, list[SinkCon
     """Read a configuration from a mapping.
 
     Args:
-        mapping: as a TOML file's content, ``{"logly": {..., "sinks": [{...}]}}``, or what is in the table
+        mapping: shaped like a TOML file, ``{"logly": {..., "sinks": [{...}]}}``, or the content of the table
             ``logly`` alone, ``{"level": "debug", "sinks": [{...}]}``. Values may also be what a file cannot
             hold (functions, streams, `timedelta`).
 
     Returns:
-        The logger's configuration and its sinks', in order; all checked.
+        The logger's configuration and those of its sinks, in order; all are checked.
 
     Raises:
         ConfigError: an unknown key or a wrong value; names the key, the value and the nearest valid name.
@@ -107,7 +107,7 @@ def _known(
     is_file: bool,
     further: "list[str] | None" = None,
 ) -> "dict[str, Any]":
-    """Return the table after making sure that each key is a field."""
+    """Return the table as a dict. Raise ConfigError if a key is not a field of `kind`."""
     names = [one.name for one in fields(kind)]
     for key in table:
         value = table[key]
@@ -122,7 +122,7 @@ def _known(
 
 
 def _with_place(place: str, check: "Any") -> None:
-    """Run a check, and put the table's name before the field's in what it raises."""
+    """Run a check. If it raises a ConfigError, put the table's name before the field's."""
     try:
         check()
     except ConfigError as trouble:

@@ -1,5 +1,5 @@
-"""Python's hand on one engine: configure, start, report, stop, fork, recover.
+"""What Python does to one engine: it configures, starts, reports, stops, forks and recovers.
 
-Any thread with the GIL, never during a log call. What the flusher reads is changed under the engine's lock, which
-nobody waits for with the GIL held.
+This code runs on any thread with the GIL held, and never during a log call. It changes what the flusher reads under
+the engine's lock. No thread waits for that lock with the GIL held.
 """

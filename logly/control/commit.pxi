@@ -15,7 +15,7 @@ def change_count(Core core not None):
     return core.changes
 
 
-def commit(Core core not None, int64_t seen, list first, list undo, list steps):
+def commit(Core core not None, int64_t seen, list may_fail, list undo, list steps):
     """Makes a change that has been prepared, in one step that nothing can cut in half.
 
     A signal handler runs between two bytecodes of the main thread, and what it raises goes up from there. No bytecode runs in
@@ -25,7 +25,7 @@ def commit(Core core not None, int64_t seen, list first, list undo, list steps):
     Args:
         core: whose changes these are.
         seen: `change_count` when it was prepared.
-        first: (function, arguments) of the steps that may fail, for want of memory for example. If one fails, `undo` is
+        may_fail: (function, arguments) of the steps that may fail, for want of memory for example. If one fails, `undo` is
             done and `steps` are not.
         undo: the same for that case.
         steps: the rest, which is done to the end even if a step raises.
@@ -38,7 +38,7 @@ def commit(Core core not None, int64_t seen, list first, list undo, list steps):
         return False
     core.changes += 1
     try:
-        for function, arguments in first:
+        for function, arguments in may_fail:
             function(*arguments)
     except BaseException:
         for function, arguments in undo:

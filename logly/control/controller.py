@@ -1,6 +1,6 @@
-"""What stands behind a logger and its bound children: its settings, its sinks, flush, close, fork.
+"""The controller of a logger and its bound children: settings, sinks, flush, close, fork.
 
-All of this runs rarely (configuration, start, exit, fork); nothing of it runs per log call.
+All of this runs rarely (configuration, start, exit, fork). None of it runs per log call.
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ __all__ = ["Controller"]
 
 
 class Controller:
-    """One engine with everything that Python owns of it.
+    """One engine, and everything that Python keeps for it.
 
     Args:
         name: the logger's name.
-        config: its settings; checked here.
+        config: the logger's settings; they are checked here.
     """
 
     def __init__(self, name: str, config: LoggerConfig) -> None:
         self.name = name
         self.config = _settings(config, LoggerConfig).resolved()
-        self.given = config.copy()
+        self.config_as_given = config.copy()
         self.core = Core(name, ring_capacity_of(self.config))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
-        self.flusher.is_final = process.is_exiting
+        self.flusher.is_exiting = process.is_exiting
         self._flusher_closes = False
         self.sinks: dict[int, Sink] = self.core.sinks
-        """The core's: changed in one step with what its engine has."""
+        """The core's own dict: it changes in one step with the engine's sinks."""
         self.auto_sink_id: int | None = None
         self.is_on = True
         self.is_closed = False
         self.has_ended = False
-        """`close` has come to its end."""
+        """`close` has finished."""
         self.threshold = OFF
         self._leaving: dict[int, Sink] = self.core.leaving
         self._had_sinks = False
         self._ids = count(1)
         self._changing = SystemLock()
-        # For what producers go by. A log call may take it, so nobody waits for anything with it held.
+        # Guards what producers read. A log call may take this lock, so no thread waits for anything while it holds it.
         self._publishing = SystemLock()
         self.reports = ErrorReports(self.core, name, self.config.on_error)
         self.spooling = Spooling(self)
@@ -73,13 +73,13 @@ class Controller:
         self.core.level_resolver = self.levels.resolve
         self.core.make_ring = self._make_ring_in_child
         self.spooling.use(self.config)
-        self._change(lambda plan: self._plan_config(plan, self.config, self.given))
+        self._change(lambda plan: self._plan_config(plan, self.config, self.config_as_given))
         process.add(self)
 
     # ---- configuration
 
     def configure(self, config: LoggerConfig) -> None:
-        """Takes over new settings; raises ConfigError before anything is changed."""
+        """Applies new settings. Raises ConfigError before anything is changed."""
         plain = _settings(config, LoggerConfig).resolved(self.levels.added)
         given = config.copy()
 
@@ -94,7 +94,7 @@ class Controller:
 
     def _plan_config(self, plan: Plan, config: LoggerConfig, given: LoggerConfig) -> None:
         plan.config = config
-        plan.set(self, given=given)
+        plan.set(self, config_as_given=given)
         flush_level = OFF if config.flush_level is None else int(config.flush_level)
         arguments = (
             flush_level,
@@ -104,7 +104,7 @@ class Controller:
             int(config.max_message_bytes),
             int(config.stall_timeout * 1_000_000_000),
         )
-        plan.first.append((self.core.configure, arguments))
+        plan.may_fail.append((self.core.configure, arguments))
         self.levels.plan_config(plan, config)
         plan.set(self.reports, on_error=config.on_error)
         for sink in plan.enabled:
@@ -117,23 +117,29 @@ class Controller:
             self._plan_without_auto_sink(plan)
 
     def _change(self, fill: Callable[[Plan], None]) -> None:
-        """Makes a change, in one step; `fill` puts it into a plan, again when something else was changed meanwhile."""
+        """Makes a change in one step. `fill` puts the change into a plan.
+
+        If something else was changed meanwhile, `fill` is called again, with a new plan.
+        """
         with self._changing:
             is_made = False
             while not is_made:
                 plan = Plan(self)
                 fill(plan)
                 for sink, on in plan.switched():
-                    if on:  # or what it was to have from before it was switched off would be forgotten
+                    if on:  # else records that it should have, from before it was switched off, would be lost
                         self._await_written(sink)
                 is_made = plan.commit()
         self._publish_post()
 
     def _publish_post(self) -> None:
-        """Tells producers what follows a commit. Start and close may meet: the last word is what holds then."""
+        """Tells producers what a log call does after the commit of its record.
+
+        Start and close may run at the same time. The lock makes the last call here publish what holds by then.
+        """
         with self._publishing:
             published = None
-            # Again when a signal handler in here has changed something.
+            # Repeated when a signal handler that ran in here has changed something.
             while published != (post := self._wanted_post()):
                 self.core.set_post(**post)
                 published = post
@@ -142,31 +148,31 @@ class Controller:
         return Plan(self).wanted_post()
 
     def active_sinks(self) -> list[Sink]:
-        """The sinks that get anything."""
+        """The sinks that get records at present."""
         return Plan(self).active
 
     def _make_ring_in_child(self) -> None:
-        """A forked child's first record: its ring is made now."""
+        """Makes the ring of a forked child, when the child logs its first record."""
         with self._changing:
             self.spooling.make_ring_in_child(self.config)
 
     def start_flusher(self) -> None:
         """Called by the first record that finds no flusher."""
         if self.spooling.is_to_recover() and (self.core.must_not_wait() or not self.spooling.recover()):
-            return  # another thread is at it, or will be, and starts the flusher after that
+            return  # another thread recovers, or will, and then starts the flusher
         if not self.is_closed:
             self.flusher.start()
         self._publish_post()
 
     def after_flusher(self) -> None:
-        """The flusher's loop has ended; on its own thread."""
+        """Called on the flusher's thread when its loop has ended."""
         self._publish_post()
         if self._flusher_closes:
             self.core.flush(self.patience_s)
-            self._end(lasts=True)
+            self._end(closes_files=True)
 
     def flush(self, timeout: float | None, *, gives_way: bool = False) -> bool:
-        """Waits until every sink has handed over what was logged, or left by the dead, before.
+        """Waits until every sink has handed over what was logged before, and what dead processes left in the spool.
 
         `gives_way`: the other greenlets of the calling thread run meanwhile.
         """
@@ -182,19 +188,19 @@ class Controller:
 
     def settings(self) -> LoggerConfig:
         """A copy of the settings in force, as they were given."""
-        given = self.given.copy()
+        given = self.config_as_given.copy()
         given.custom_levels = self.levels.spelt_as(given.custom_levels)
         return given
 
     def add_level(self, name: str, number: int, color: str | None) -> None:
-        """Adds a level of the user's own."""
+        """Adds a custom level."""
         with self._changing:
             self._change(self.levels.addition(name, number, color))
 
     # ---- sinks
 
     def add_sink(self, config: SinkConfig) -> int:
-        """Opens a sink and gives it what is logged from now on; the automatic console sink goes."""
+        """Opens a sink, which gets what is logged from now on. The automatic console sink is removed."""
         plain = _settings(config, SinkConfig).resolved(self.levels.custom)
         return self._change_and_close_removed(lambda: self._add(plain))
 
@@ -224,7 +230,7 @@ class Controller:
             plan.remove(auto_sink, self._removal_s)
 
     def _remove(self, sink_id: int) -> bool:
-        """Removes a sink, which writes what it holds before it is closed. The lock is not held meanwhile."""
+        """Removes a sink. The sink first writes what it holds; no lock is held during that."""
 
         def change() -> bool:
             sink = self.sinks.get(sink_id)
@@ -235,7 +241,7 @@ class Controller:
         return self._change_and_close_removed(change)
 
     def _change_and_close_removed(self, change: Callable[[], Result]) -> Result:
-        """Makes a change. The sinks that it removes then write what they hold, and are closed."""
+        """Makes a change. Then the sinks that it removed write what they hold and are closed."""
         try:
             with self._changing:
                 result = change()
@@ -243,22 +249,25 @@ class Controller:
                 if sink.handle.attends():
                     self._close_removed(sink)
             return result
-        except BaseException:  # Ctrl-C: the flusher does the rest
+        except BaseException:  # Ctrl-C: the flusher closes these sinks
             for sink in list(self._leaving.values()):
                 sink.handle.unattend()
             raise
 
     def _close_removed(self, sink: Sink) -> None:
-        """Has a removed sink write what it holds, and closes it; inside of its own function others do so later."""
+        """Has a removed sink write what it holds, and closes it.
+
+        A sink that is removed inside its own function is closed later, by another thread.
+        """
         needs_python = sink.needs_flusher or sink.gets_records
         try:
             if self.core.must_not_wait() and not sink.handle.write_out() and needs_python:
-                # Its own function, say: what was logged before is still to come to it.
+                # This may be the sink's own function, which must still get what was logged before.
                 sink.handle.unattend()
                 return
             self._await_written(sink)
         except KeyError:
-            return  # another thread has removed it, or its own function has forked, and this is the child
+            return  # another thread has removed it; or the sink's function has forked, and this is the child
         self._close_sink(sink)
 
     def _close_sink(self, sink: Sink) -> None:
@@ -268,26 +277,26 @@ class Controller:
         sink.handle.remove()
 
     def _close_leaving(self, *, at_once: bool = False) -> None:
-        """Removes the sinks whose removal was left to others, once they have written what they hold."""
+        """Closes removed sinks that the removing thread has left to others, once they have written what they hold."""
         for sink in list(self._leaving.values()):
             if at_once or sink.handle.may_leave():
                 self._close_sink(sink)
 
     def _await_written(self, sink: Sink) -> None:
-        """Waits, but not for ever, until the sink has written what was logged before."""
+        """Waits until the sink has written what was logged before; gives up after `patience_s`."""
         if not self.core.must_not_wait() and not sink.handle.write_out():
             self.core.flush(self.patience_s)
 
     @property
     def patience_s(self) -> float:
-        """How long a sink in trouble is given to take what it holds."""
+        """How long to wait for a sink in trouble to write what it holds."""
         return float(self.config.stall_timeout) + 0.5
 
     @property
     def _removal_s(self) -> float:
-        """How long the closing of a removed sink is left to the thread that removes it, which may be interrupted.
+        """How long the thread that removes a sink has to close it.
 
-        Whoever comes along closes the sink after that.
+        That thread may be interrupted. After this time, any other thread closes the sink.
         """
         return 2 * self.patience_s + 5
 
@@ -317,11 +326,11 @@ class Controller:
             return True
 
     def switch(self, is_on: bool) -> None:
-        """All output on or off."""
+        """Switches all output on or off."""
         self._change(lambda plan: setattr(plan, "is_on", is_on))
 
     def reopen(self) -> None:
-        """Opens every file by its name again, after what was logged before has been written."""
+        """Writes what was logged before, then opens every file by its name again."""
         self.core.flush(self.patience_s)
         with self._changing:
             for sink in list(self.sinks.values()) if not self.is_closed else ():
@@ -330,7 +339,7 @@ class Controller:
     # ---- context
 
     def context_variable(self) -> ContextVar[Any]:
-        """The variable that holds the current context's fields; from the first use on, records look at it."""
+        """The variable that holds the current context's fields. Log calls read it from the first use on."""
         from _contextvars import ContextVar  # the compiled one, which the core reads
 
         return self.core.use_context(ContextVar(f"logly-{self.name}"))
@@ -338,12 +347,15 @@ class Controller:
     # ---- the flusher's Python work
 
     def do_work(self) -> None:
-        """What sinks want of Python; runs on the flusher's thread (or the caller's, when there is none any more)."""
+        """Does the work that sinks need Python for.
+
+        Runs on the flusher's thread, or on the caller's after the flusher has ended.
+        """
         self.reports.report_waiting()
         self.spooling.remove_finished()
         life = self.core.lives
         for work in self.core.take_work():
-            if self.core.lives != life:  # a function has forked, and this is the child
+            if self.core.lives != life:  # a sink's function has forked, and this is the child
                 return
             sink = self.sinks.get(work.sink_id) or self._leaving.get(work.sink_id)
             if sink is None:
@@ -353,7 +365,7 @@ class Controller:
                     sink.report(OSError(work.error, os.strerror(work.error), sink.path))
                 sink.do_work(work)
             except KeyError:
-                continue  # removed in the meantime
+                continue  # the sink was removed meanwhile
             except Exception as trouble:  # noqa: BLE001  # one sink's trouble must not keep the others waiting
                 self.report(trouble)
                 sink.handle.back_off()
@@ -362,7 +374,7 @@ class Controller:
         self.reports.report_waiting()
 
     def report(self, error: BaseException) -> None:
-        """Has `on_error` called, on the flusher's thread."""
+        """Leaves an error for `on_error`, which the flusher's thread calls."""
         self.core.report(error)
 
     # ---- end
@@ -370,33 +382,35 @@ class Controller:
     def close(self, timeout: float | None = None, *, gives_way: bool = False) -> bool:
         """Flushes, stops the flusher, closes the files. Later records are written by their callers.
 
-        `gives_way`: as for `flush`. Not where the program does not expect it: from a ``__del__``, at the exit.
+        `gives_way`: as for `flush`. A ``__del__`` and the exit leave it off, because a program does not expect its
+        greenlets to run there.
         """
         deadline = None if timeout is None else monotonic() + timeout
         flushed = self.core.flush(timeout) if self.core.must_not_wait() else self.flush(timeout, gives_way=gives_way)
         self._change(lambda plan: setattr(plan, "is_closed", True))
-        # Not under the lock: a sink's function may want it, and the flusher ends after that.
+        # Without the lock: a sink's function may need it, and the flusher does not end before that function returns.
         if not self.flusher.stop(None if deadline is None else deadline - monotonic(), gives_way=gives_way):
-            # It takes longer, or this is its own thread (a function, the collector): `after_flusher` does the rest.
+            # The flusher takes longer, or this is its own thread (a sink's function, the garbage collector).
+            # `after_flusher` completes the close.
             self._flusher_closes = True
             if self.flusher.is_running:
                 return False
         if not self.core.must_not_wait():
             left = self.patience_s if deadline is None else max(0.0, deadline - monotonic())
             self.flusher.await_last_line(min(left, self.patience_s))  # it may be syncing the spool
-        self._end(lasts=not self.core.must_not_wait())
+        self._end(closes_files=not self.core.must_not_wait())
         return flushed or self.core.pending() == 0
 
-    def _end(self, *, lasts: bool) -> None:
+    def _end(self, *, closes_files: bool) -> None:
         self.spooling.end()
         self.core.drain_here()
         self.spooling.remove_finished()
-        if lasts:
+        if closes_files:
             self._close_files()
             self.has_ended = True
 
     def _close_files(self) -> None:
-        """Gives up what sinks in trouble have not taken, and closes what was opened."""
+        """Discards the records that sinks in trouble have not written, and closes what was opened."""
         lost = self.core.abandon()
         self.reports.report_waiting()
         if lost:
@@ -404,20 +418,20 @@ class Controller:
             self.reports.report_now(error, at_once=True)
         self.reports.report_rest()
         with self._changing:
-            # At exit they stay open: for a record that is later still, Python could not open them again.
+            # At exit the files stay open, because Python could not open them again for an even later record.
             self._close_leaving(at_once=True)
-            for sink in [] if self.flusher.is_final else list(self.sinks.values()):
+            for sink in [] if self.flusher.is_exiting else list(self.sinks.values()):
                 sink.release_file()
 
     def finish(self) -> None:
-        """At exit: waits as long as sinks take something, but not for one that does not."""
+        """Closes the logger at exit. Waits as long as some sink makes progress."""
         before = None
         while not self.core.flush(self.patience_s):
             now = self.core.progress()
             if now == before:
                 break
             before = now
-        self.flusher.is_final = True
+        self.flusher.is_exiting = True
         if not self.close(self.patience_s) and self.flusher.is_running:
             self.core.abandon_flusher()
         else:
@@ -428,23 +442,23 @@ class Controller:
     # ---- fork
 
     def after_fork_in_child(self) -> None:
-        """The child has no flusher and empty rings; its own flusher starts with its first record."""
+        """Prepares a forked child, which has no flusher and empty rings. Its first record starts a flusher."""
         self._changing = SystemLock()
         self._publishing = SystemLock()
         self.levels.after_fork_in_child()
         self.spooling.after_fork_in_child()
         self.reports.after_fork_in_child()
         self.flusher.reset_after_fork()
-        # What other threads of the parent were about to add or to remove at that moment is not there.
+        # Sinks that other threads of the parent were adding or removing at the fork are removed here.
         for sink in [*self._leaving.values(), *self.sinks.values()]:
             if sink.id in self._leaving or not sink.handle.is_registered:
                 self.sinks.pop(sink.id, None)
-                sink.drop()
+                sink.remove_in_child()
         self._leaving.clear()
         for sink in self.sinks.values():
             sink.after_fork_in_child()
         self._change(lambda plan: None)
-        if self.core.pending():  # what other libraries' hooks have logged before this one
+        if self.core.pending():  # other libraries' fork hooks have logged before this one ran
             if self._wanted_post()["start"]:
                 self.start_flusher()
             else:
@@ -452,7 +466,7 @@ class Controller:
 
 
 def _kind_of(config: SinkConfig) -> type[Sink]:
-    """The class of the sink that these settings (resolved) are for."""
+    """The class of sink that these resolved settings describe."""
     if config.path is not None:
         from .file_sink import FileSink
 
@@ -465,7 +479,7 @@ def _kind_of(config: SinkConfig) -> type[Sink]:
 
 
 def _settings(config: Settings, kind: type[Settings]) -> Settings:
-    """Returns `config`. Raises ConfigError where it is something else, a path or a dict say."""
+    """Returns `config`. Raises ConfigError if it has another type, such as a path or a dict."""
     if isinstance(config, kind):
         return config
     raise invalid("config", config, f"a {kind.__name__}")

@@ -1,4 +1,4 @@
-"""A sink with a file of its own: opened, rotated and reopened here; the core writes to its descriptor."""
+"""A sink with its own file. Python opens, rotates and reopens the file; the core writes to its descriptor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FileSink"]
 
 ROTATION_RETRY_NS = 1_000_000_000
-"""How long a rotation that failed is put off."""
+"""How long to wait before a failed rotation is tried again."""
 
 
 class FileSink(Sink):
@@ -39,7 +39,7 @@ class FileSink(Sink):
         on_error: Callable[[Exception], None],
     ) -> None:
         super().__init__(core, sink_id, config, logger_config, on_error)
-        # The flusher rotates and reopens; so does `Logger.reopen`, on its caller's thread.
+        # The flusher rotates and reopens the file. `Logger.reopen` also does, on the thread that calls it.
         self._changing_file = SystemLock()
         self.file = LogFile(config, utc=logger_config.timezone == "utc", on_error=on_error, files=self.files)
         self.make_durable()
@@ -53,7 +53,10 @@ class FileSink(Sink):
         return bool(logger_config.global_file_storage)
 
     def for_recovery(self) -> SinkConfig:
-        """Its settings for what a dead process left: the same file, also where its name has the time in it."""
+        """Its settings for delivering what a dead process left.
+
+        The path is the present file's, so that a template with ``{time}`` does not make another file.
+        """
         from dataclasses import replace
 
         return replace(self.config, path=self.path.replace("{", "{{").replace("}", "}}"))
@@ -80,10 +83,10 @@ class FileSink(Sink):
         super().do_work(work)
 
     def rotate(self) -> None:
-        """The core found that a new file is due; all that belongs into the old one is in it."""
+        """Begins a new file. The core has found that one is due, and has written all that belongs into the old one."""
         file = self.file
         if sys.is_finalizing():
-            # Nothing can be imported any more, and no thread be started: the next start rotates the file.
+            # Nothing can be imported now, and no thread can be started. The next start rotates the file.
             self.handle.postpone_rotation(ROTATION_RETRY_NS)
             return
         with self._changing_file:
@@ -123,11 +126,11 @@ class FileSink(Sink):
             self.handle.replace_file(self.files, new, lock, file.path, torn_size(new.fd, file.path))
 
     def make_durable(self) -> bool:
-        """Where that is wanted: syncs its file and the file's name. False: that failed."""
+        """Syncs its file and the file's name if `is_durable`. Returns False if that failed."""
         return self._sync(-1)
 
     def _sync(self, coming: int) -> bool:
-        """`make_durable`; also for the descriptor of the file that is to follow, where `coming` is not -1."""
+        """Does `make_durable`, and also syncs the next file if `coming`, its descriptor, is not -1."""
         if not self.is_durable:
             return True
         try:
@@ -146,13 +149,16 @@ class FileSink(Sink):
             self.handle.replace_file(self.files, None, None, self.file.path)
 
     def after_fork_in_child(self) -> None:
-        """A file that rotates is opened anew, with a lock of its own; so is one whose name has the process id in it."""
+        """Closes the inherited file if it rotates or has the process id in its name; the next write opens it again.
+
+        A file that rotates needs its own lock in the child.
+        """
         self._changing_file = SystemLock()
         file = self.file
         if file.is_rotating or "{pid}" in str(self.config.path):
             file.after_fork_in_child()
             self.handle.replace_file(self.files, None, None, file.path)
 
-    def drop(self) -> None:
+    def remove_in_child(self) -> None:
         self._changing_file = SystemLock()
-        super().drop()
+        super().remove_in_child()

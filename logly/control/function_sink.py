@@ -1,4 +1,4 @@
-"""A sink that hands each record, as a `Record`, to a function of the user's."""
+"""A sink that calls the user's function with each record, as a `Record`."""
 
 from __future__ import annotations
 

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["LevelTable"]
 
 MAX_NAMED_LEVELS = MAX_LEVELS - 16
-"""Of these places, so many for numbers that are logged without having a name; the rest is for levels added later."""
+"""A number that is logged without a name of its own gets one while the table has fewer levels than this.
+
+The remaining places are kept for levels that are added later.
+"""
 
 
 class LevelTable:
-    """Names, numbers and colours of a logger's levels, and their places in the core.
+    """Names, numbers and colours of a logger's levels, and their indices in the core's table.
 
     Args:
         core: the logger's engine.
@@ -45,7 +48,7 @@ class LevelTable:
         self.config = config
         self.added: dict[str, int] = {}
         self._added_colors: dict[str, str] = {}
-        # A log call may take this lock, so nobody waits for anything with it held.
+        # A log call may take this lock, so no thread waits for anything while it holds it.
         self._resolving = SystemLock()
         self.check_room({**{level.name: int(level) for level in Level}, **config.custom_levels})
         define_levels(core, self._levels(config))
@@ -59,7 +62,7 @@ class LevelTable:
         return {**custom, **self.added}
 
     def spelt_as(self, given: Mapping[str, int]) -> dict[str, int]:
-        """`custom`, with the names in the spelling of `given`."""
+        """Returns `custom` with each name spelt as in `given`."""
         spelling = {}
         for name in given:
             spelling[name.strip().upper()] = name
@@ -69,7 +72,7 @@ class LevelTable:
         return spelt
 
     def check_room(self, wanted: Mapping[str, int]) -> None:
-        """Raises ConfigError where the core has too few places for these levels, beside those that it knows."""
+        """Raises ConfigError if the core's table has no room for these levels beside those that it has."""
         known = self.core.level_index
         new = {name.upper() for name in wanted} - set(known)
         if len({index for _, index in known.values()} | new) > MAX_LEVELS:
@@ -82,7 +85,7 @@ class LevelTable:
         plan.set(self, config=config)
 
     def addition(self, name: str, number: int, color: str | None) -> Callable[[Plan], None]:
-        """Checks a level of the user's own; returns what puts it into a plan. Raises ConfigError."""
+        """Checks a custom level. Returns the function that puts it into a plan. Raises ConfigError."""
         checked = custom_levels("custom_levels", {name: number}, {})
         sgr = parse_color(color, field="color") if color is not None else ""
         self.check_room(checked)
@@ -99,7 +102,7 @@ class LevelTable:
         return fill
 
     def resolve(self, level: Any) -> tuple[int, int]:
-        """(number, index) of a level that the core does not know by this spelling. Raises ConfigError."""
+        """Returns (number, index) of a level that the core does not know by this spelling. Raises ConfigError."""
         number = level_number(level, self.custom)
         names = self.core.level_index
         with self._resolving:
@@ -107,7 +110,7 @@ class LevelTable:
             if isinstance(level, str):
                 found = names.get(level.strip().upper(), found)
             if found is None:
-                # The core's table is bounded; what finds no place in it any more shares a name.
+                # The core's table is bounded. When it is full, all further numbers share the name LEVEL.
                 name = _unnamed(number) if len(set(names.values())) < MAX_NAMED_LEVELS else "LEVEL"
                 found = (number, self.core.set_level(name, number, self.config.level_colors.get(number, "")))
             if len(names) < 2000:
@@ -115,7 +118,7 @@ class LevelTable:
         return found
 
     def after_fork_in_child(self) -> None:
-        """The lock may be one that another thread of the parent held."""
+        """Makes a new lock: another thread of the parent may have held the old one."""
         self._resolving = SystemLock()
 
     def _colors(self, config: LoggerConfig) -> dict[int, str]:
@@ -137,5 +140,5 @@ class LevelTable:
 
 
 def _unnamed(number: int) -> str:
-    """The name of a level that has none, as the standard library has it."""
+    """The standard library's name for a level that has no name."""
     return f"LEVEL {number}"

@@ -1,9 +1,9 @@
-"""A change of a logger's settings or sinks: prepared here at leisure, then made in one step.
+"""A change of a logger's settings or sinks: first prepared, then made in one step.
 
-Python and the core both hold the state that is changed. A signal handler may raise between any two bytecodes (Ctrl-C).
-So what must change together is not written as one Python statement after the other. All of it is collected as calls of
-compiled functions, and `commit` runs these without a bytecode in between. What comes before the commit may be cut short
-anywhere: nothing has changed then.
+Python and the core both hold the state that is changed, and a signal handler may raise between any two bytecodes
+(Ctrl-C). So things that must change together are not changed by one Python statement after the other. Instead, they are
+collected as calls of compiled functions, and `commit` makes these calls without a bytecode in between. An exception
+that comes before the commit leaves everything unchanged.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 __all__ = ["Plan"]
 
 
-# No function here has a cell variable, as a comprehension makes one of what it uses. Where there is no memory for the
-# cell, CPython 3.11 and 3.12 never give back the function's arguments, and a plan holds the sinks and their files.
+# No function here has a cell variable. (A comprehension makes a cell of each outer variable that it uses.) If there is
+# no memory for the cell, CPython 3.11 and 3.12 never release the function's arguments. A plan refers to the sinks and
+# their files, so these files would stay open.
 class Plan:
-    """What the controller is to be after the change; at first, what it is.
+    """The state of the controller after the change. A new plan holds the present state.
 
     Attributes:
         config, is_on, is_closed: as in `Controller`.
-        enabled: each sink that is to be there, and whether it is switched on.
-        shown: what layouts show that sinks are to get, see `Sink.needs`.
-        first: calls that may fail; then nothing of the change is made, but for `undo`.
-        steps: the other calls.
+        enabled: each sink after the change, and whether it is switched on.
+        shown: for each sink that gets a new layout, the names that the layout shows; see `Sink.needs`.
+        may_fail: calls that may fail, which come first. If one fails, `undo` runs and nothing has changed.
+        undo: calls that take back what those in `may_fail` did.
+        steps: the calls that do not fail.
     """
 
     def __init__(self, controller: Controller) -> None:
@@ -44,49 +46,49 @@ class Plan:
         self.is_closed: bool = controller.is_closed
         self.enabled: dict[Sink, bool] = {sink: sink.is_enabled for sink in list(controller.sinks.values())}
         self.shown: dict[Sink, set[str]] = {}
-        self.first: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self.may_fail: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self.undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self.steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
     # ---- what is to change
 
     def set(self, owner: object, **values: object) -> None:
-        """Attributes of an object, which it has already."""
+        """Sets attributes that the object already has."""
         for name in values:
             self.steps.append((setattr, (owner, name, values[name])))
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
-        """A compiled function that does not fail."""
+        """Calls a compiled function that does not fail."""
         self.steps.append((function, arguments))
 
     def add(self, sink: Sink) -> None:
-        """A new sink, which gets what is logged from then on."""
+        """Adds a sink, which gets what is logged from the commit on."""
         self.enabled[sink] = True
         is_on = self.is_active(sink)
-        self.first.append((sink.register(is_enabled=is_on), ()))
+        self.may_fail.append((sink.register(is_enabled=is_on), ()))
         self.set(sink, is_on=is_on)
 
     def remove(self, sink: Sink, patience_s: float) -> None:
-        """A sink gets nothing more; see `SinkHandle.leave`."""
+        """Removes a sink, which gets nothing more from the commit on; see `SinkHandle.leave`."""
         self.enabled.pop(sink, None)
-        # Before what has no `undo`.
-        self.first.insert(0, (sink.handle.begin_to_leave, ()))
+        # At the front, so that no call without an `undo` comes before this one.
+        self.may_fail.insert(0, (sink.handle.begin_to_leave, ()))
         self.undo.append((self._controller.core.leaving.pop, (sink.id, None)))
         self.steps.append((sink.handle.leave, (patience_s,)))
 
     # ---- what follows from that
 
     def is_active(self, sink: Sink) -> bool:
-        """Whether the sink gets anything."""
+        """Whether the sink gets records."""
         return sink.is_allowed(self.config) and self.enabled[sink]
 
     @property
     def active(self) -> list[Sink]:
-        """The sinks that get anything."""
+        """The sinks that get records."""
         return list(filter(self.is_active, self.enabled))
 
     def switched(self) -> list[tuple[Sink, bool]]:
-        """The present sinks that begin (True) or cease to get anything."""
+        """The present sinks that begin (True) or cease (False) to get records."""
         changed = []
         for sink in self.enabled:
             is_on = self.is_active(sink)
@@ -96,7 +98,7 @@ class Plan:
 
     @property
     def threshold(self) -> int:
-        """The level below which no sink wants anything."""
+        """The level below which no sink wants a record."""
         lowest = [sink.config.filter_min_level for sink in self.active]
         if not lowest or not self.is_on:
             return OFF
@@ -105,20 +107,21 @@ class Plan:
         return max(int(self.config.level), min(int(level) for level in lowest if level is not None))
 
     def wanted_post(self) -> dict[str, bool]:
-        """What is to follow the commit of a record, see `Core.set_post`."""
+        """What a log call does after the commit of its record; see `Core.set_post`."""
         controller, active = self._controller, self.active
         flusher, spooling = controller.flusher, controller.spooling
         runs = flusher.is_running
         by_caller = self.is_closed or (flusher.cannot_start and not runs)
-        # No generator expressions on the way of a log call: without memory for one, CPython 3.12.1 and 3.13.0 crash.
+        # A log call may run this. It has no generator expressions: without memory for one, CPython 3.12.1 and 3.13.0
+        # crash.
         is_async = self.config.spool_fsync is not None or [sink for sink in active if sink.is_asynchronous] != []
         is_prompt = False
         for sink in active:
             is_prompt = is_prompt or sink.interval_ms(self.config) == 0
-        # Also while callers do its work because no thread could be started: one may be to be had by now.
+        # Also while callers do the flusher's work because no thread could be started: one may start by now.
         starts = spooling.is_to_recover(active) or (is_async and not runs)
         return {
-            "start": starts and not self.is_closed and not flusher.is_final,
+            "start": starts and not self.is_closed and not flusher.is_exiting,
             "sync": [sink for sink in active if not sink.config.async_write] != [] and not by_caller,
             "drain": by_caller,
             "wake": is_prompt and not by_caller,
@@ -133,7 +136,10 @@ class Plan:
         return self.threshold, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
 
     def commit(self) -> bool:
-        """Makes the change. False: another one, a signal handler's say, came in between: it must be planned anew."""
+        """Makes the change. Returns False if another change came first, from a signal handler for example.
+
+        Then this change must be planned anew.
+        """
         controller = self._controller
         for sink, on in self.switched():
             self.steps.append((sink.handle.start if on else sink.handle.stop, ()))
@@ -141,4 +147,4 @@ class Plan:
         gate = self._gate()
         self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed, threshold=gate[0])
         self.steps.append((publish, (controller.core, *gate)))
-        return commit(controller.core, self._seen, self.first, self.undo, self.steps)
+        return commit(controller.core, self._seen, self.may_fail, self.undo, self.steps)

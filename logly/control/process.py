@@ -1,4 +1,4 @@
-"""What happens to all loggers of a process at once: its exit, and its fork."""
+"""What all loggers of a process do at its exit and at a fork."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["add", "is_exiting"]
 
 HOUSEKEEPING_AT_EXIT_S = 10.0
-"""How long the exit waits for compression that has begun."""
+"""How long the exit waits for compression that is under way."""
 
 is_exiting = False
 _controllers: weakref.WeakSet[Controller] = weakref.WeakSet()
-_finalizer: Any = None  # multiprocessing's, in a child process of its own
+_finalizer: Any = None  # a multiprocessing.util.Finalize, in a child process of multiprocessing
 _finalizer_pid = 0
 
 
 def add(controller: Controller) -> None:
-    """Have it finished at exit and begin anew in a forked child, for as long as somebody else holds it."""
+    """Register a controller for the exit and for forks. Only a weak reference to it is kept."""
     _controllers.add(controller)
     _finish_with_multiprocessing()
 
@@ -40,7 +40,7 @@ def _finish_all() -> None:
     for controller in list(_controllers):
         try:
             controller.finish()
-        except BaseException as trouble:  # noqa: BLE001  # Ctrl-C while one is waited for: the others are written, too
+        except BaseException as trouble:  # noqa: BLE001  # after Ctrl-C during one logger, the others are written too
             interrupt = trouble
     module = sys.modules.get("logly.files.housekeeper")
     if module is not None:
@@ -51,25 +51,27 @@ def _finish_all() -> None:
 
 def _after_fork_in_child() -> None:
     if child_is_settled():
-        # A hook has forked, and here all has been done: what is logged since then is this process's own.
+        # Another library's fork hook has forked. This process has been prepared already, and what was logged since
+        # then is its own.
         after_fork_in_child()
         return
     controllers = list(_controllers)
-    # First of all: where the engines are not reset yet, their rings are in the parent's file, and must not be emptied.
+    # This comes first: while the engines are not reset, their rings are in the parent's file and must not be emptied.
     for controller in controllers:
         controller.core.leave_spools(True)
     after_fork_in_child()
     spools = sys.modules.get("logly.spool.spools")
-    if spools is not None and hasattr(spools, "close_in_child"):  # not while it is being imported
+    if spools is not None and hasattr(spools, "close_in_child"):  # the module may be half imported
         spools.close_in_child()
     for controller in controllers:
         try:
             controller.after_fork_in_child()
-        except Exception as trouble:  # noqa: BLE001  # the others must work
+        except Exception as trouble:  # noqa: BLE001  # the other loggers must work nevertheless
             controller.report(trouble)
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
-        # Its children end by os._exit, without atexit; and it clears its finalizers before it calls this.
+        # Children of multiprocessing end by os._exit, without atexit. multiprocessing clears its finalizers before it
+        # calls this hook.
         util.register_after_fork(_finish_all, lambda _: _finish_with_multiprocessing())
 
 

@@ -1,4 +1,4 @@
-"""What dead processes left in their spools, delivered by a logger's sinks or by `python -m logly recover`."""
+"""Delivery of what dead processes left in their spools, by a logger's sinks or by `python -m logly recover`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["Recovered", "deliver", "recover_dead"]
 
 LOOK_S = 0.2
-"""How often a delivery looks whether anybody still takes it."""
+"""How often a delivery checks whether its only reader is gone, and whether its time is over."""
 
 
 class Recovered(NamedTuple):
-    """How a delivery went."""
+    """The result of a delivery."""
 
     records: int
     is_complete: bool
     has_moved: bool
-    """Whether any sink has taken anything."""
+    """Whether any sink has written anything."""
 
 
 def deliver(
@@ -39,25 +39,26 @@ def deliver(
     timeout: float,
     on_error: Callable[[Exception], None],
 ) -> Recovered:
-    """Have sinks write what a dead process left, each from where that process's own sink was; then remove the spool.
+    """Have sinks write what a dead process left, then remove the spool.
 
-    Progress is kept in the spool itself as it was by its process, so that to be killed in here is no different.
+    Each sink begins where the dead process's own sink stopped. Progress is kept in the spool, as the dead
+    process did it, so this process may be killed in here without harm.
 
     Args:
         file: the spool, locked.
         config: settings of the logger; layouts and time zone follow from them.
         sinks: settings of the sinks (resolved).
-        timeout: seconds after which the rest is left for the next time.
+        timeout: seconds after which the rest is left for the next recovery.
         on_error: called with each error.
 
     Raises:
-        SpoolError: a record in it is damaged; nothing was delivered then.
+        SpoolError: a record in the spool is damaged, and nothing was delivered.
     """
     is_gone = False
 
     def report(trouble: Exception) -> None:
         nonlocal is_gone
-        # The only one who reads: nobody will take the rest, however long that is tried.
+        # If the only reader is gone, nobody will read the rest, however long this tries.
         is_alone = len(sinks) == 1 and sinks[0].fd is not None
         is_gone = is_gone or (is_alone and isinstance(trouble, BrokenPipeError))
         on_error(trouble)
@@ -80,7 +81,7 @@ def deliver(
             on_error=report,
         ),
     )
-    lifeline = Lifeline(controller)  # closes it, whatever prevents that below
+    lifeline = Lifeline(controller)  # closes the controller if the code below does not get that far
     is_safe = False
     deadline = monotonic() + timeout
     try:
@@ -98,13 +99,13 @@ def deliver(
             if is_gone or monotonic() >= deadline:
                 break
         has_moved = any(added.handle.stats().written for added in controller.sinks.values())
-        # Before the spool goes.
+        # The files are synced before the spool is removed.
         is_safe = True
         for added in controller.sinks.values():
             is_safe = added.make_durable() and is_safe
     finally:
         remove_finished_spools(controller.core, False)
-        controller.core.leave_spools(False)  # what was not written is given up here, and stays there
+        controller.core.leave_spools(False)  # unwritten records are discarded here; the spool still has them
         controller.close(max(0.0, deadline - monotonic()))
         is_done = file.is_finished and is_safe
         if file.fd >= 0:
@@ -114,16 +115,16 @@ def deliver(
 
 
 def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], deadline: float | None) -> bool:
-    """Have a logger's sinks write what dead processes left; False where more time than there was may help.
+    """Have a logger's sinks write what dead processes left. Return False if another try with more time may help.
 
     Args:
-        controller: the logger's; its own records wait meanwhile.
-        base: the configured path.
+        controller: the logger's controller; the logger's own records wait meanwhile.
+        base: the configured path of the spool.
         sinks: settings of the sinks.
-        deadline: of `system.monotonic`; None: as long as a sink in trouble is given.
+        deadline: as `system.unpatched.monotonic` counts; None: each spool gets `Controller.patience_s`.
     """
     patience_s = controller.patience_s
-    given = controller.settings()  # its level may have the name of one that was added
+    given = controller.settings()  # unresolved: a level in them may be the name of an added level
     is_cut_short = False
     try:
         pause_draining(controller.core, patience_s)
@@ -133,12 +134,12 @@ def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], dea
             try:
                 with file:
                     done = deliver(file, given, sinks, min(left, patience_s), controller.report)
-                # Again soon, but not where some sink has had a part: it would have that again and again.
+                # Try again soon, but not if a sink has got a part: the sink would get that part again and again.
                 is_unmoved = not done.is_complete and not done.has_moved
                 is_cut_short = is_cut_short or (is_unmoved and left < patience_s)
             except RecursionError:  # the next record tries again
                 raise
-            except Exception as trouble:  # noqa: BLE001  # the other spools are recovered nevertheless
+            except Exception as trouble:  # noqa: BLE001  # go on with the other spools
                 controller.report(trouble)
     finally:
         pause_draining(controller.core, 0)

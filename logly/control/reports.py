@@ -1,4 +1,4 @@
-"""How a logger reports its own trouble: to `on_error`, or where that is not set, as few lines on stderr."""
+"""How a logger reports its errors: to `on_error`, or if that is not set, in a few lines on stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from logly._core import Core
 
-__all__ = ["ErrorReports", "StderrReports", "visible"]
+__all__ = ["ErrorReports", "StderrReports", "as_one_line"]
 
 INTERVAL_S = 1.0
 
@@ -23,30 +23,30 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
 _ESCAPES |= {0x0A: "\\n", 0x0D: "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
-def visible(text: str) -> str:
-    """The text as one line: control characters and line separators are escaped, as in the log itself.
+def as_one_line(text: str) -> str:
+    """Returns the text as one line: control characters and line separators are escaped, as in the log itself.
 
-    What an error says may come from outside: a path, an argument's text, the name of an exception's class.
+    The text of an error may come from outside: a path, an argument's text, the name of an exception's class.
     """
     return text.translate(_ESCAPES).encode(errors="backslashreplace").decode()
 
 
 class StderrReports:
-    """Writes errors to the process's stderr, at most one line a second; the next line says how many came between.
+    """Writes errors to the process's stderr, at most one line a second. Each line counts the errors since the last one.
 
     Args:
-        name: the logger's, which each line begins with.
+        name: the logger's name, with which each line begins.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        # In a process that was started without stderr, descriptor 2 is a file that was opened for something else.
+        # If the process was started without stderr, descriptor 2 belongs to something else.
         self._fd = 2 if sys.__stderr__ is not None else None
         self._reported_at: float | None = None
         self._unreported = 0
 
     def report(self, error: BaseException, *, at_once: bool = False) -> None:
-        """Report it now or, unless `at_once`, not at all when a line has just been written."""
+        """Write the error now. If a line was written less than a second ago, only count it, unless `at_once`."""
         now = monotonic()
         if not at_once and self._reported_at is not None and now - self._reported_at < INTERVAL_S:
             self._unreported += 1
@@ -59,23 +59,23 @@ class StderrReports:
         self._write("; ".join(parts))
 
     def report_rest(self) -> None:
-        """At the end: say that there were errors after the last line."""
+        """Say how many errors came after the last line. Called at the end."""
         if self._unreported:
             unreported, self._unreported = self._unreported, 0
             self._write(_more(unreported))
 
     def _write(self, text: str) -> None:
         try:
-            line = visible(f"logly ({self.name}): {text}").encode()[: PIPE_CHUNK - 1] + b"\n"
+            line = as_one_line(f"logly ({self.name}): {text}").encode()[: PIPE_CHUNK - 1] + b"\n"
             # A full pipe must not stop the flusher.
             if self._fd is not None and is_writable(self._fd):
                 system.write(self._fd, line)
         except (OSError, TypeError, AttributeError):
-            pass  # there is nobody left to tell, or the interpreter has taken this module apart
+            pass  # stderr cannot be written, or the interpreter is shutting down and has emptied this module
 
 
 def _texts_of(error: BaseException) -> list[str]:
-    """What the error says, and its notes; it may be one of the program's own, whose text fails."""
+    """The error's text and its notes. An error of the program's own may fail to give a text."""
     try:
         return [f"{type(error).__name__}: {error}", *map(str, getattr(error, "__notes__", ()))]
     except RecursionError:
@@ -89,12 +89,12 @@ def _more(count: int) -> str:
 
 
 class ErrorReports:
-    """The errors of one logger, on their way to `on_error` or to stderr.
+    """Reports the errors of one logger to `on_error` or on stderr.
 
     Args:
-        core: the logger's engine; `Core.report` leaves there what is to be reported on the flusher's thread.
-        name: the logger's.
-        on_error: the function of the logger's settings; None: lines on stderr.
+        core: the logger's engine. `Core.report` leaves errors in it, which the flusher's thread reports.
+        name: the logger's name.
+        on_error: the function from the logger's settings; None: lines on stderr.
     """
 
     def __init__(self, core: Core, name: str, on_error: Callable[[Any], object] | None) -> None:
@@ -105,7 +105,7 @@ class ErrorReports:
 
     def report_waiting(self) -> None:
         """Reports the errors that wait in the core."""
-        for _ in range(len(self.core.errors)):  # what on_error itself brings up is reported the next time
+        for _ in range(len(self.core.errors)):  # errors that come from on_error are reported the next time
             try:
                 error = self.core.errors.popleft()
             except IndexError:  # another thread has reported it
@@ -123,9 +123,9 @@ class ErrorReports:
             self._stderr.report(trouble)
 
     def report_rest(self) -> None:
-        """At the end: says how many errors came after the last line."""
+        """Says on stderr how many errors came after the last line. Called at the end."""
         self._stderr.report_rest()
 
     def after_fork_in_child(self) -> None:
-        """The child's errors are counted from 0."""
+        """Makes the child count its errors from 0."""
         self._stderr = StderrReports(self.name)

@@ -1,6 +1,6 @@
-"""What all sinks have in common, as Python holds them. Each kind of sink is a class of its own; see `open_sink`.
+"""The Python side of a sink: what all kinds of sink have in common. Each kind is a subclass.
 
-A sink's Python work is done on the flusher's thread, with the GIL and outside of the engine's lock.
+A sink's Python work runs on the flusher's thread, with the GIL and without the engine's lock.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["Sink"]
 
 MIB = 1 << 20
 REPORT_INTERVAL_S = 1.0
-"""Trouble that goes on is reported once in so many seconds."""
+"""An error that repeats is reported at most once in this time."""
 
 
 class Sink:
@@ -49,24 +49,28 @@ class Sink:
 
     Args:
         core: the logger's engine.
-        sink_id: its number.
+        sink_id: the sink's number.
         config: the sink's settings, checked (`SinkConfig.resolved`).
-        logger_config: the logger's, checked.
+        logger_config: the logger's settings, checked.
         on_error: called with each error, on the flusher's thread.
 
     Raises:
-        ConfigError: its layout is wrong.
-        SinkError: its target cannot be opened.
+        ConfigError: the layout is wrong.
+        SinkError: the target cannot be opened.
     """
 
     target: ClassVar[str] = "fd"
     """How the core hands over its lines: ``"fd"``, ``"stream"`` or ``"function"``, see `SinkHandle.register`."""
     needs_flusher: ClassVar[bool] = False
-    """The core cannot hand over its lines without Python, not even where `async_write` is off."""
+    """Whether the core needs Python to hand over the sink's lines, so that a flusher is needed even without
+    `async_write`."""
     is_file: ClassVar[bool] = False
-    """It has a file of its own."""
+    """Whether it has its own file."""
     is_exactly_recovered: ClassVar[bool] = False
-    """It gets of a dead process's records what some file lacked; others get all that are still in the spool."""
+    """Whether it gets only those of a dead process's records that some file lacked.
+
+    Sinks where this is False get all records that are still in the spool.
+    """
 
     def __init__(
         self,
@@ -85,9 +89,9 @@ class Sink:
         self.is_enabled = True
         self.is_on = True  # enabled, and not switched off by one of the `global_*` settings
         self.is_durable = logger_config.spool_fsync is not None
-        """What it writes is to survive the loss of power."""
+        """Whether what it writes must survive a loss of power."""
         self.files = Files()
-        """What it has open: closed by `SinkHandle.remove`, and when this object goes."""
+        """The files that it has open. `SinkHandle.remove` closes them, at the latest the end of this object."""
         self._reported_at: float | None = None
         self.layout: LayoutProgram | None
         self._shown: set[str]
@@ -95,13 +99,13 @@ class Sink:
         if self.gets_records:
             from logly.record import Record
 
-            self._record_type = Record  # kept: a late `__del__` can import nothing any more
+            self._record_type = Record  # kept, because nothing can be imported any more in a late `__del__`
 
     # ---- what kind of sink it is
 
     @property
     def path(self) -> str | None:
-        """Its file's name; None: it has no file of its own."""
+        """Its file's name; None: it does not have its own file."""
         return None
 
     @property
@@ -111,20 +115,23 @@ class Sink:
 
     @property
     def gets_records(self) -> bool:
-        """Whether Python code, a function or a filter, is called with each `Record`."""
+        """Whether Python code (a function or a filter) is called with each `Record`."""
         return self.config.filter is not None
 
     def is_allowed(self, _logger_config: LoggerConfig) -> bool:
-        """Whether these settings of the logger let it write at all; it may be disabled nevertheless."""
+        """Whether these settings of the logger let this kind of sink write. It may be disabled nevertheless."""
         return True
 
     def interval_ms(self, logger_config: LoggerConfig) -> float:
-        """Milliseconds that a line may wait in its buffer, with these settings of the logger."""
+        """Milliseconds that a line may wait in the sink's buffer, with these settings of the logger."""
         interval = self.config.flush_interval
         return logger_config.async_flush_interval if interval is None else interval
 
     def needs(self, shown: set[str] | None = None) -> tuple[bool, bool, bool]:
-        """Whether records must carry call site, thread, and thread name for it; `shown`: by a layout to come."""
+        """Whether this sink needs a record's call site, thread, and thread name.
+
+        `shown`: the names that a coming layout shows; None: those of the present one.
+        """
         if self.gets_records:
             return True, True, True
         config = self.config
@@ -134,13 +141,13 @@ class Sink:
         return site, "thread" in names, "thread_name" in names
 
     def for_recovery(self) -> SinkConfig:
-        """Its settings for what a dead process left."""
+        """Its settings for delivering what a dead process left."""
         return self.config
 
     # ---- its layout
 
     def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
-        """The layout with the logger's settings, and the names of what it shows."""
+        """Returns the layout that follows from the logger's settings, and the names that it shows."""
         config = self.config
         pieces: list[layout_template.Piece] = []
         kind, text, is_default = "text", config.format, config.format is None
@@ -197,10 +204,10 @@ class Sink:
     def _is_terminal(self) -> bool:
         return False
 
-    # ---- its place in the core
+    # ---- its registration in the core
 
     def register(self, *, is_enabled: bool) -> Callable[[], None]:
-        """What makes it known to the core, so that it gets records; a function that is compiled, for `Core.commit`."""
+        """Returns the call that registers the sink with the core, for a `Plan`: it runs compiled code only."""
         config = self.config
         buffer_size = int(config.buffer_size)
         return partial(
@@ -222,7 +229,7 @@ class Sink:
         )
 
     def _destination(self) -> dict[str, Any]:
-        """Where its lines go: the arguments of `SinkHandle.register` that each kind of sink has its own values for."""
+        """Where its lines go: those arguments of `SinkHandle.register` that differ between kinds of sink."""
         return {
             "fd": -1,
             "path": None,
@@ -235,7 +242,7 @@ class Sink:
         }
 
     def plan_update(self, plan: Plan, logger_config: LoggerConfig) -> None:
-        """The logger's settings are to change: the layout and the interval may follow from them."""
+        """Puts into a plan what a change of the logger's settings means here: a new layout, a new interval."""
         is_durable = self.is_durable or logger_config.spool_fsync is not None
         plan.set(self, logger_config=logger_config, is_durable=is_durable)
         plan.call(self.handle.set_interval, int(self.interval_ms(logger_config) * 1_000_000))
@@ -251,7 +258,7 @@ class Sink:
         """Opens the file by its name again: somebody renamed or removed it, or it was closed."""
 
     def make_durable(self) -> bool:
-        """Where that is wanted: syncs its file and the file's name. False: that failed."""
+        """Syncs its file and the file's name if `is_durable`. Returns False if that failed."""
         return True
 
     def release_file(self) -> None:
@@ -260,7 +267,7 @@ class Sink:
     # ---- the flusher's work for it
 
     def do_work(self, work: PythonWork) -> None:
-        """Does what the core wants of Python for this sink."""
+        """Does the Python work that the core has asked for."""
         if work.has_records:
             self.handle_records()
 
@@ -278,19 +285,19 @@ class Sink:
                 finally:
                     if core.lives == life:
                         record_done(handle, raw, render, failed)
-                if core.lives != life:  # it has forked, and this is the child: the records are the parent's
+                if core.lives != life:  # the function has forked and this is the child: the records are the parent's
                     return
         finally:
             if core.lives == life:
                 records_end(handle)
 
     def _is_to_render(self, record: Record) -> bool:
-        """Calls the sink's Python code with the record; whether the core is to render its line."""
+        """Calls the sink's Python code with the record. Returns whether the core renders the line."""
         keep = self.config.filter
         return keep is None or bool(self.core.call_function(keep, record))
 
     def report(self, trouble: Exception) -> None:
-        """Has `on_error` called, but not at each of many attempts."""
+        """Reports an error, at most one in `REPORT_INTERVAL_S`."""
         now = monotonic()
         if self._reported_at is None or now - self._reported_at >= REPORT_INTERVAL_S:
             self._reported_at = now
@@ -299,14 +306,15 @@ class Sink:
     # ---- exit and fork
 
     def outlive_modules(self) -> None:
-        """At exit: what is logged later still reaches its target.
+        """Called at exit. Makes sure that what is logged later still reaches the target.
 
-        Without a GIL, CPython empties modules before the last ``__del__`` has run: this code is of no use then.
+        Without a GIL, CPython empties modules before the last ``__del__`` has run, so this module's code does not work
+        by then.
         """
 
     def after_fork_in_child(self) -> None:
-        """Makes anew what the child of a fork cannot share with its parent."""
+        """Makes anew what a forked child cannot share with its parent."""
 
-    def drop(self) -> None:
-        """In a forked child, of a sink that another thread of the parent was adding or removing: it is not there."""
+    def remove_in_child(self) -> None:
+        """Removes, in a forked child, a sink that another thread of the parent was adding or removing."""
         self.handle.remove()

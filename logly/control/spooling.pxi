@@ -73,7 +73,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
         file.release()
         raise
     # From here on nothing can fail.
-    file.descriptor.settle()
+    file.descriptor.give_to_spool()
     ring.spool = spool
     spool.ring = ring
     core.lock()

@@ -1,4 +1,4 @@
-"""The spool of one logger: which one its records go into, and what dead processes left in theirs."""
+"""A logger's spool: where its records go, and the delivery of what dead processes left."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ __all__ = ["Spooling", "ring_capacity_of"]
 
 
 def ring_capacity_of(config: LoggerConfig) -> int:
-    """Bytes of a ring with these settings (resolved): a power of two."""
+    """Bytes of a ring with these resolved settings: a power of two."""
     return 1 << max(int(config.async_buffer_size) - 1, 4095).bit_length()
 
 
 class Spooling:
-    """A logger's use of spools; without the setting it does nothing.
+    """A logger's use of spools. It does nothing unless the logger's settings name a spool.
 
     Args:
-        controller: the logger's.
+        controller: the logger's controller.
     """
 
     def __init__(self, controller: Controller) -> None:
         self.controller = controller
         self.core = controller.core
         self.is_recovery_pending = False
-        """Dead processes may have left something that no sink has been given yet."""
+        """Whether dead processes may have left records that no sink has got yet."""
         self._recovering = TryLock()
 
     @property
     def path(self) -> str | None:
-        """The configured name of the spool that records go into."""
+        """The configured path of the spool that records go into; None: they go into plain memory."""
         base = self.core.spool_base
         return base[0] if base is not None else None
 
     def use(self, config: LoggerConfig) -> None:
-        """Has records go where the settings say: into a spool, or into plain memory. Raises SpoolError, ConfigError."""
+        """Makes records go where the settings say: into a spool or plain memory. Raises SpoolError, ConfigError."""
         path = None if config.spool is None else os.path.abspath(os.fspath(config.spool))
         capacity = ring_capacity_of(config)
         syncs = config.spool_fsync is not None
@@ -57,14 +57,14 @@ class Spooling:
                 raise ConfigError("spool is not available on Windows: leave it out", field="spool", value=path)
             from logly.spool.spools import open_spool
 
-            # Before, because nobody could say it if an interrupt came after.
+            # Set before the spool is opened: an interrupt right after the opening could prevent it.
             self.is_recovery_pending = self.is_recovery_pending or path != self.path
             open_spool(self.core, path, capacity, syncs=syncs)
         if config.spool_fsync is not None:
             spool_sync_every(self.core, int(config.spool_fsync * 1_000_000))
 
     def make_ring_in_child(self, config: LoggerConfig) -> None:
-        """A forked child's first record: it gets a spool of its own, or, where that fails, plain memory."""
+        """Gives a forked child its own spool, or plain memory if that fails. Called at the child's first record."""
         if not self.core.ring_wanted:
             return
         capacity = ring_capacity_of(config)
@@ -74,15 +74,15 @@ class Spooling:
             assert self.core.spool_base is not None
             path, syncs = self.core.spool_base
             open_spool(self.core, path, capacity, syncs=syncs)
-        except RecursionError:  # it says nothing about the spool: the next record tries again
+        except RecursionError:  # this says nothing about the spool; the next record tries again
             raise
-        except Exception as trouble:  # noqa: BLE001  # whatever it is, the child logs without a spool
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, the child can log without a spool
             self.core.use_memory(capacity)
             self.core.report(trouble)
 
     def is_to_recover(self, active: list[Sink] | None = None) -> bool:
-        """Whether what dead processes left is to be written now. `active`: the sinks that get anything."""
-        # A sink that is switched off takes nothing: without another one, what was left is to stay where it is.
+        """Whether what dead processes left should be written now. `active`: the sinks that get records."""
+        # A sink that is switched off writes nothing. If there is no other sink, the records stay in the spool.
         if not self.is_recovery_pending or self.path is None:
             return False
         return self._sinks_for_recovery(active) != []
@@ -95,10 +95,10 @@ class Spooling:
         return found
 
     def recover(self, timeout: float | None = None) -> bool:
-        """Has the sinks write what dead processes left in their spools; False while another thread does.
+        """Has the sinks write what dead processes left in their spools. Returns False while another thread does that.
 
-        On the thread of whoever logs or flushes first once there is a sink, so that it has all that are added at the
-        start; and before there is a flusher, so that nothing new is written earlier.
+        This runs on the thread that first logs or flushes, so that all sinks that a program adds at its start get it.
+        It runs before the flusher starts, so that old records are written before new ones.
         """
         deadline = None if timeout is None else monotonic() + timeout
         with self._recovering as is_mine:
@@ -110,7 +110,7 @@ class Spooling:
             return is_mine
 
     def remove_finished(self) -> None:
-        """Removes the files of spools of which all was written, and reports where a spool could not be synced."""
+        """Removes the files of spools whose records are all written. Reports it if a spool could not be synced."""
         remove_finished_spools(self.core)
         error = take_sync_error(self.core)
         if error:
@@ -118,10 +118,10 @@ class Spooling:
             self.core.report(OSError(error, f"{text}: {os.strerror(error)}", self.path))
 
     def end(self) -> None:
-        """The logger is closed: what is logged later is written before the call returns, and needs no spool."""
+        """Stops using the spool. Once the logger is closed, each call writes its own record and needs no spool."""
         if self.path is not None:
             self.core.use_memory(self.core.ring_capacity)
 
     def after_fork_in_child(self) -> None:
-        """Another thread of the parent may have been recovering."""
+        """Makes a new lock: another thread of the parent may have held the old one while it recovered."""
         self._recovering = TryLock()

@@ -1,4 +1,4 @@
-"""Sinks whose target is open already when they are made: a stream of Python's, or a descriptor."""
+"""Sinks whose target is already open when they are made: a Python stream or a descriptor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["DescriptorSink", "StreamSink"]
 
 
 class StreamSink(Sink):
-    """A sink whose settings have a `stream`, or no target at all: that is the console. See `Sink`."""
+    """A sink whose settings have a `stream`, or no target at all, which means the console. See `Sink`."""
 
     target = "stream"
     needs_flusher = True
@@ -43,7 +43,7 @@ class StreamSink(Sink):
 
     @property
     def is_console(self) -> bool:
-        """Whether it shows on the console."""
+        """Whether it writes to the console."""
         return self.config.stream is None or self.config.stream in ("stdout", "stderr")
 
     def is_allowed(self, logger_config: LoggerConfig) -> bool:
@@ -57,7 +57,7 @@ class StreamSink(Sink):
             return False
 
     def _stream(self) -> Any:
-        """What `sys.stderr` or `sys.stdout` is now, not what it was when the sink was made; or the user's stream."""
+        """Returns the user's stream, or what `sys.stderr` or `sys.stdout` is now: a program may replace these."""
         stream = self.config.stream
         if stream is None or stream == "stderr":
             return sys.stderr
@@ -79,7 +79,7 @@ class StreamSink(Sink):
             self.handle.write_stream(self._terminal.nonblocking(fd))
             return
         data, life = self.handle.take_text(), self.core.lives
-        if stream is None:  # pythonw, or a service without a console
+        if stream is None:  # under pythonw, or in a service without a console
             self.handle.text_done(len(data), 0)
             return
         taken, error = 0, errno.EIO
@@ -90,7 +90,7 @@ class StreamSink(Sink):
             error = getattr(trouble, "errno", None) or errno.EIO
             self.report(trouble)
         finally:
-            if self.core.lives == life:  # else it has forked, and this is the child: the text is the parent's
+            if self.core.lives == life:  # else the stream has forked and this is the child: the text is the parent's
                 self.handle.text_done(taken, error)
         if self.core.lives != life:
             return
@@ -116,7 +116,7 @@ class StreamSink(Sink):
 
 
 class DescriptorSink(Sink):
-    """A sink whose settings have an `fd`, which the core writes to and nobody closes. See `Sink`."""
+    """A sink whose settings have an `fd`. The core writes to it, and logly does not close it. See `Sink`."""
 
     is_exactly_recovered = True
 
@@ -170,15 +170,15 @@ def _write_text(stream: Any, text: str) -> None:
 
 
 def _plain_descriptor(stream: Any) -> int | None:
-    """The descriptor of the process's own stdout or stderr, which the core can write to without waiting.
+    """The descriptor, if the stream is the process's original stdout or stderr, to which the core can write directly.
 
-    None for anything that somebody put in its place: its `write` must see the text.
+    None for any other stream: its `write` method must get the text.
     """
     own: tuple[Any, ...] = (sys.__stdout__, sys.__stderr__)
     if not [one for one in own if stream is one]:  # no generator expression: see `Plan.wanted_post`
         return None
     try:
-        stream.flush()  # what was printed before comes first
+        stream.flush()  # text that was printed earlier comes first
         if sys.platform == "win32" and stream.isatty():
             return None  # its console takes text, not bytes in UTF-8
         return int(stream.fileno())

@@ -1,4 +1,4 @@
-"""Terminals: writing to one without ever waiting for it, and whether it understands colours."""
+"""Terminals: how to write to one without waiting for it, and whether it understands colours."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["Terminal", "understands_colors"]
 
 _PTMX = (5, 2)
-"""Device of the multiplexer: opening it again makes a new terminal."""
+"""Device number of the pseudo-terminal multiplexer. Opening it again would make a new terminal."""
 
 
 class Terminal:
-    """A sink's own way to a terminal, through which writes do not block.
+    """A sink's own descriptor of a terminal, to which writes do not block.
 
     Args:
-        files: the sink's, which holds what is opened here.
+        files: the sink's files; they hold the descriptor that is opened here.
     """
 
     def __init__(self, files: Files) -> None:
@@ -29,7 +29,7 @@ class Terminal:
         self._key: tuple[int, ...] | None = None
 
     def nonblocking(self, fd: int) -> int:
-        """A descriptor of the same terminal whose writes do not block; `fd` itself where it is no terminal."""
+        """Return a descriptor of the same terminal whose writes do not block, or `fd` if it is no terminal."""
         if sys.platform == "win32":
             return fd
         try:
@@ -39,18 +39,18 @@ class Terminal:
         key = (fd, about.st_dev, about.st_ino, about.st_rdev)
         if key != self._key:
             opened = _open_nonblocking(fd)
-            # Nothing can come between the two assignments; the descriptor before is closed with its object.
+            # No signal handler can run between the two assignments. The old descriptor's object closes it.
             self._files.terminal, self._key = opened, key
         opened = self._files.terminal
         return fd if opened is None or opened.fd < 0 else opened.fd
 
 
 def _open_nonblocking(fd: int) -> Descriptor | None:
-    """Return a descriptor of the same terminal whose writes never block; None where there is none to be had.
+    """Return a descriptor of the same terminal whose writes never block, or None if that is not possible.
 
-    A terminal that poll calls writable may still block a write: poll only says that there is some room. So it needs
-    `O_NONBLOCK`, which belongs to the open file, and the one behind `fd` is shared with the shell and other
-    processes: it must stay as it is. Linux opens the terminal anew by its name in /proc.
+    A write may block even if poll calls the terminal writable: poll only says that there is some room. So `O_NONBLOCK`
+    is needed. That flag belongs to the open file, and the open file behind `fd` is shared with the shell and other
+    processes, so it must not be changed. On Linux the terminal can be opened once more by its name in /proc.
     """
     try:
         if not os.isatty(fd):
@@ -65,9 +65,9 @@ def _open_nonblocking(fd: int) -> Descriptor | None:
 
 
 def understands_colors(terminal: int | Any) -> bool:
-    """Return whether a terminal (its descriptor or stream) takes escape sequences.
+    """Return whether a terminal (its descriptor or stream) understands escape sequences.
 
-    All do, but a Windows console must be told to, and may refuse.
+    Every terminal does, except that a Windows console must be switched to it first, and may refuse.
     """
     if sys.platform != "win32":
         return True

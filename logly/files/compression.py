@@ -1,8 +1,8 @@
-"""Compressing a rotated file so that a crash leaves the plain file or the whole compressed one, never less.
+"""Compressing a rotated file. A crash leaves the plain file or the whole compressed one, never less.
 
-The compressed text goes to ``NAME.gz.part`` in the same folder, is synced, renamed to ``NAME.gz``, and only
-then is the plain file removed. Whoever writes a ``.part`` holds an advisory lock (flock) on it, so a
-leftover of a crash can be told from the work of another process.
+The compressed text goes to ``NAME.gz.part`` in the same folder. That file is synced and renamed to ``NAME.gz``, and
+only then is the plain file removed. A process that writes a ``.part`` holds an advisory lock (flock) on it. So the
+leftover of a crash can be told from a file that another process is writing.
 """
 
 import os
@@ -32,7 +32,7 @@ SUFFIXES = {"gzip": ".gz", "bz2": ".bz2", "xz": ".xz", "zstd": ".zst"}
 _ALIASES = {"gz": "gzip", "bzip2": "bz2", "lzma": "xz", "zst": "zstd", "zstandard": "zstd"}
 
 _CHUNK_BYTES = 1 << 20
-"""Each chunk is compressed without the GIL, so large ones take it rarely."""
+"""Each chunk is compressed without the GIL, so with large chunks the thread takes the GIL rarely."""
 
 
 def find_method(value: str, *, field: str = "compression") -> str:
@@ -94,15 +94,15 @@ def compress(path: str, method: str) -> "str | None":
     """Replace a file by its compressed copy, atomically; mode and time stamps are kept.
 
     Args:
-        path: a rotated file, to which nobody writes any more.
+        path: a rotated file, to which no process writes any more.
         method: as `find_method` returned it.
 
     Returns:
         The compressed file's path; None where there was nothing to do: the file is gone, or another process
-        is at it.
+        is compressing it.
 
     Raises:
-        OSError: no space, no permission; the plain file is still there, and no ``.part``.
+        OSError: no space, no permission. The plain file is still there, and the ``.part`` is removed.
     """
     target = path + SUFFIXES[method]
     part = target + PART_SUFFIX
@@ -118,12 +118,12 @@ def compress(path: str, method: str) -> "str | None":
             try:
                 _copy(source, raw, method, os.path.basename(path))
                 if not os.path.exists(path):
-                    # another process was done with it while we waited for the lock, or retention removed it
+                    # Another process has compressed the file meanwhile, or retention has removed it.
                     os.unlink(part)
                     return None
                 if fcntl is None:
                     raw.close()
-                    own.close()  # Windows renames no file that is open; and there is no lock to keep
+                    own.close()  # Windows cannot rename an open file, and there is no lock to keep
                 os.replace(part, target)
             except BaseException:
                 _unlink(part)
@@ -148,7 +148,7 @@ def _copy(source: "IO[bytes]", raw: "IO[bytes]", method: str, name: str) -> None
 def _own_part(part: str) -> "Descriptor | None":
     """Open, lock and empty a ``.part``; None where another process holds it."""
     own = open_descriptor(part, os.O_RDWR | os.O_CREAT, 0o600)
-    # It may have been renamed before the lock was taken.
+    # Another process may have renamed the file before the lock was taken.
     if not _lock(own.fd) or not names_file(part, identity(os.fstat(own.fd))):
         return None
     os.ftruncate(own.fd, 0)
@@ -171,7 +171,7 @@ def _unlink(path: str) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the rename durable before the plain file goes; folders cannot be opened everywhere."""
+    """Make the rename durable before the plain file is removed. Does nothing where folders cannot be opened."""
     try:
         with open_descriptor(folder or ".", os.O_RDONLY) as own:
             os.fsync(own.fd)
@@ -182,7 +182,7 @@ def _sync_folder(folder: str) -> None:
 def sweep(name: RotatedName) -> "list[str]":
     """Clean up after a crash; return the paths removed.
 
-    Removes each ``.part`` that no process works on, and each plain file whose compressed copy is complete.
+    Removes each ``.part`` that no process is writing, and each plain file whose compressed copy is complete.
 
     Raises:
         OSError: the folder cannot be read, or a file not be removed.
@@ -207,5 +207,5 @@ def sweep(name: RotatedName) -> "list[str]":
 
 
 def leftovers(name: RotatedName) -> "list[str]":
-    """Return the rotated files that are still plain, oldest first: work that an exit or a crash cut off."""
+    """Return the rotated files that are not compressed, oldest first: an exit or a crash came before that."""
     return [file.path for file in name.files() if not file.suffix]

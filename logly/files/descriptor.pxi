@@ -1,6 +1,6 @@
-# Descriptors that belong to objects. What `os.open` returns is lost when a signal handler raises between that call and the
-# assignment: the file stays open for ever. Here the object is there before the file is opened, no bytecode runs in between, and
-# the object closes the file when nobody holds it any more. So whatever exception comes whenever, nothing stays open.
+# File descriptors that belong to objects. If a signal handler raises between a call of `os.open` and the assignment of its
+# result, the descriptor is lost and the file stays open for ever. Here the object is made before the file is opened, no bytecode
+# runs in between, and the object closes the file when nothing refers to it any more. So no exception leaves a file open.
 
 import os
 import sys
@@ -9,7 +9,7 @@ from libc.stdint cimport uint64_t
 
 from logly.system.fd cimport fd_close, fd_identity, fd_is_file, fd_unlink, process_id
 
-# `os.open` may be eventlet's, which needs a hub on each thread that calls it.
+# eventlet replaces `os.open` by a function that needs a hub on each thread that calls it, so the original is used.
 if sys.platform == "win32":
     import nt as system_calls
 else:
@@ -21,20 +21,20 @@ cdef extern from "Python.h":
     void PyErr_SetObject(object, object) noexcept
     void PyErr_WriteUnraisable(object) noexcept
 
-cdef set loose_descriptors = set()   # of spools that are being opened: in a forked child their locks must go
+cdef set descriptors_to_close_in_child = set()   # of spools that are being opened: in a forked child their locks must go
 
 
 cdef class Descriptor:
     """An open file, closed with this object at the latest.
 
-    Where somebody else has closed the descriptor, and its number is another file's by now, it is left alone.
+    If other code has closed the descriptor and its number belongs to another file by now, that file is left alone.
     """
     cdef readonly int fd             # -1: closed
-    cdef bint is_loose
+    cdef bint closes_in_child
     cdef uint64_t device
     cdef uint64_t inode
     cdef uint64_t process            # that opened it
-    cdef bytes doomed                # name of a file that goes with this object
+    cdef bytes file_to_remove        # name of a file that is removed with this object
 
     def __cinit__(self):
         self.fd = -1
@@ -59,70 +59,70 @@ cdef class Descriptor:
         """Closes the file. Idempotent."""
         self.shut()
 
-    cdef bint take(self, int fd) except -1:
+    cdef bint adopt(self, int fd) except -1:
         self.fd = fd
         fd_identity(fd, &self.device, &self.inode)
         self.process = process_id()
-        if self.is_loose:
-            loose_descriptors.add(fd)
+        if self.closes_in_child:
+            descriptors_to_close_in_child.add(fd)
         return True
 
-    def spare(self):
-        """Closes it; its file stays."""
-        self.doomed = None
+    def close_and_keep_file(self):
+        """Closes the file and does not remove it."""
+        self.file_to_remove = None
         self.shut()
 
-    cdef void settle(self) noexcept:
-        """It belongs to a spool that is known: a forked child finds it there. And its file stays."""
-        if self.is_loose:
-            self.is_loose = False
-            loose_descriptors.discard(self.fd)
-        self.doomed = None
+    cdef void give_to_spool(self) noexcept:
+        """The descriptor belongs to a spool from now on. A forked child closes it with the spool; its file is not removed."""
+        if self.closes_in_child:
+            self.closes_in_child = False
+            descriptors_to_close_in_child.discard(self.fd)
+        self.file_to_remove = None
 
     cdef void shut(self) noexcept:
         cdef int fd = self.fd
-        cdef const char* doomed = NULL
+        cdef const char* file_to_remove = NULL
         if fd < 0:
             return
-        if self.doomed is not None and self.process == process_id():
-            doomed = self.doomed
+        if self.file_to_remove is not None and self.process == process_id():
+            file_to_remove = self.file_to_remove
         self.fd = -1
         with nogil:
-            if doomed != NULL:
-                fd_unlink(doomed)
+            if file_to_remove != NULL:
+                fd_unlink(file_to_remove)
             if fd_is_file(fd, self.device, self.inode):
                 fd_close(fd)
-        self.settle_number(fd)
+        self.forget_number(fd)
 
-    cdef void settle_number(self, int fd) noexcept:
-        if self.is_loose:
-            loose_descriptors.discard(fd)
-        self.is_loose = False
+    cdef void forget_number(self, int fd) noexcept:
+        if self.closes_in_child:
+            descriptors_to_close_in_child.discard(fd)
+        self.closes_in_child = False
 
 
-def open_descriptor(path, int flags, int mode=0o777, *, bint is_loose=False, bint is_doomed=False):
+def open_descriptor(path, int flags, int mode=0o777, *, bint closes_in_child=False, bint removes_file=False):
     """`os.open`, for a descriptor that cannot be lost; not inheritable.
 
     Args:
         path: the file's name.
         flags: as for `os.open`; O_CLOEXEC and O_BINARY are added.
         mode: permission bits of a file that is made, before umask.
-        is_loose: a forked child is to close it: it is, or will be, locked, and the lock is this process's.
-        is_doomed: the file is removed when the descriptor is closed, unless a spool has taken it.
+        closes_in_child: a forked child closes the descriptor, because the file is or will be locked by this process.
+        removes_file: the file is removed when the descriptor is closed, unless the descriptor was given to a spool.
 
     Raises:
         OSError: as `os.open`.
     """
     cdef Descriptor made = Descriptor()
-    made.is_loose = is_loose
-    if is_doomed:
-        made.doomed = PyUnicode_EncodeFSDefault(path)
-    made.take(system_calls.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), mode))
+    made.closes_in_child = closes_in_child
+    if removes_file:
+        made.file_to_remove = PyUnicode_EncodeFSDefault(path)
+    made.adopt(system_calls.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), mode))
     return made
 
 
 def open_shared(str name, int flags, int mode):
-    """`open_descriptor`, so that the file can be renamed while it is open: Windows must be asked for that."""
+    """Like `open_descriptor`, for a file that may be renamed while it is open: Windows must be asked for that."""
     cdef Descriptor made
     if sys.platform != "win32":
         return open_descriptor(name, flags, mode)
@@ -132,12 +132,12 @@ def open_shared(str name, int flags, int mode):
     access = append_only | read_attributes | synchronize
     made = Descriptor()
     handle = _winapi.CreateFile(name, access, share_all, _winapi.NULL, open_or_make, 0, _winapi.NULL)
-    made.take(msvcrt.open_osfhandle(handle, flags | os.O_NOINHERIT))
+    made.adopt(msvcrt.open_osfhandle(handle, flags | os.O_NOINHERIT))
     return made
 
 
 cdef class Files:
-    """What one sink has open: its file, the lock file beside it, its own way to a terminal."""
+    """What one sink has open: its file, the lock file beside it, its own descriptor of a terminal."""
     cdef public Descriptor file
     cdef public Descriptor lock
     cdef public Descriptor terminal
@@ -153,7 +153,7 @@ cdef class Files:
         return descriptor_of(self.lock)
 
     def put(self, Descriptor file, Descriptor lock):
-        """These are the file and its lock from now on; those before are closed when nobody holds them."""
+        """Replaces the file and its lock. The old ones are closed when nothing refers to them any more."""
         self.file = file
         self.lock = lock
 
@@ -168,7 +168,7 @@ cdef int descriptor_of(Descriptor one) noexcept:
     return one.fd if one is not None else -1
 
 
-def close_loose():
-    """In a forked child, which has copies of all descriptors, and with them the locks: lets go of those."""
-    while loose_descriptors:
-        fd_close(loose_descriptors.pop())
+def close_descriptors_in_child():
+    """Called in a forked child, which has copies of all descriptors and shares their locks: closes the locked ones."""
+    while descriptors_to_close_in_child:
+        fd_close(descriptors_to_close_in_child.pop())

@@ -1,7 +1,7 @@
-"""The worker for what takes long and nobody waits for: compressing rotated files, removing old ones.
+"""The worker thread for slow jobs that nothing waits for: compressing rotated files, removing old ones.
 
-One thread per process, started by the first job and gone after the last, so that an idle service has none. It does
-not keep a process alive. It runs at lower priority where the system knows priorities of threads (Linux).
+There is one thread per process. The first job starts it, and it ends after the last one, so that an idle service has no
+such thread. It does not keep a process alive. It runs at lower priority where threads have priorities (Linux).
 """
 
 import os
@@ -23,13 +23,13 @@ __all__ = ["Housekeeper", "housekeeper"]
 _NICENESS = 10
 
 LOOK_S = 1.0
-"""How often `drain` looks whether the worker has ended without telling."""
+"""How often `drain` checks whether the worker has ended without a signal."""
 
 
 class Housekeeper:
-    """A queue of jobs and the thread that does them, one after the other, in the order of submission.
+    """A queue of jobs, and the thread that does them one after the other, in the order of submission.
 
-    After a fork the child has no jobs and no thread; the parent's go on in the parent.
+    After a fork the child has no jobs and no thread. The parent's jobs go on in the parent.
     """
 
     def __init__(self, name: str = "logly-housekeeper") -> None:
@@ -48,7 +48,7 @@ class Housekeeper:
             os.register_at_fork(after_in_child=after_in_child)
 
     def _reset(self) -> None:
-        # The inherited lock may be held by a thread that the child does not have: a new one, never the old.
+        # In a forked child the old lock may be held by a thread that does not exist there, so a new one is made.
         self._lock = SystemLock()
         self._ended = EventCount()
         self._jobs: deque[tuple[Job, OnError | None]] = deque()
@@ -64,8 +64,8 @@ class Housekeeper:
                 exception goes to `sys.excepthook`.
 
         Returns:
-            False where no thread can be started (the interpreter is shutting down): the job is not done. What
-            housekeeping leaves undone, the next start does.
+            False if no thread can be started (the interpreter is shutting down). The job is not done then; the next
+            start of a program does what housekeeping has left undone.
         """
         with self._lock:
             self._jobs.append((job, on_error))
@@ -84,7 +84,7 @@ class Housekeeper:
             timeout: seconds; None: as long as it takes.
 
         Returns:
-            False where the time passed first; the jobs go on. From within a job: False at once.
+            False if the time passed first; the jobs go on. When called by a job: False at once.
         """
         if self._worker_ident == thread_ident():
             return False
@@ -106,7 +106,7 @@ class Housekeeper:
 
     @property
     def _has_worker(self) -> bool:
-        # One that failed, for lack of memory say, is none, and the next job gets another.
+        # A worker that failed, for lack of memory for example, does not count. The next job starts another one.
         return self._worker is not None and self._worker.is_running
 
     def _work(self) -> None:
@@ -119,7 +119,7 @@ class Housekeeper:
                 pass
         finally:
             if self._worker_ident == thread_ident():
-                self._worker_ident = 0  # it failed, and another thread may get this number
+                self._worker_ident = 0  # the worker failed, and another thread may get its number
             entry.remove()
 
     def _do_next(self, lock: SystemLock) -> bool:
@@ -127,13 +127,13 @@ class Housekeeper:
             if lock is not self._lock:
                 return False  # a job has forked, and this is the child
             if not self._jobs:
-                # In one section, so that no job comes to a worker that has just decided to go.
+                # Still under the lock, so that no job is given to a worker that has just decided to end.
                 self._worker, self._worker_ident = None, 0
                 self._ended.signal()
                 return False
             job, on_error = self._jobs.popleft()
         _run(job, on_error)
-        return True  # and an idle or blocked worker keeps nothing alive
+        return True  # the job's references end here: a waiting worker must not keep its objects alive
 
 
 def _run(job: "Job", on_error: "OnError | None") -> None:
@@ -150,7 +150,7 @@ def _run(job: "Job", on_error: "OnError | None") -> None:
 
 
 def _lower_priority() -> None:
-    """Lower this thread's priority, where a thread has one of its own: Linux, which takes 0 for the calling thread."""
+    """Lower this thread's priority on Linux, where threads have their own and 0 means the calling thread."""
     if sys.platform != "linux":
         return
     with suppress(OSError, MemoryError):
@@ -158,4 +158,4 @@ def _lower_priority() -> None:
 
 
 housekeeper = Housekeeper()
-"""The process's own; every sink uses it."""
+"""The process's housekeeper, which all sinks use."""

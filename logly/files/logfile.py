@@ -1,4 +1,4 @@
-"""A sink's log file: opened, reopened, rotated and closed here. The core writes to its descriptor."""
+"""A sink's log file. It is opened, reopened, rotated and closed here; the core writes to its descriptor."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from .rotation import Rotated
     from .schedule import Schedule
 
-__all__ = ["LogFile", "Turn"]
+__all__ = ["LogFile", "RotationResult"]
 
 CLOCK_SLACK_NS = 86_400 * 1_000_000_000
+"""A rotated file whose name is later than now by more than this is ignored."""
 
 
-class Turn:
+class RotationResult:
     """What `LogFile.rotate` did.
 
     Attributes:
-        file: what is to be written to from now on; None: the file is the same.
-        is_renamed: whether this call renamed the file, and not another process.
+        file: the file to write to from now on; None: the present file stays.
+        is_renamed: whether this call renamed the old file. Another process may have done it instead.
     """
 
     __slots__ = ("file", "is_renamed")
@@ -41,7 +42,7 @@ class Turn:
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> str:
-    """The path template as seen from the present folder: a process may change it before it forks."""
+    """The path template made absolute. A process may change its folder before it forks and opens the file again."""
     assert path is not None
     template = os.fspath(path)
     if os.path.isabs(template):
@@ -52,17 +53,17 @@ def _absolute(path: str | os.PathLike[str] | None) -> str:
 class LogFile:
     """The file of one sink.
 
-    What it opens later (`rotate`, `reopen`) it hands out: what the core writes to and what `files` holds is changed in
-    one step, `SinkHandle.replace_file`, and until then the present file is the one.
+    `rotate` and `reopen` return the file that they open. The caller puts it in place by `SinkHandle.replace_file`,
+    which changes the core's descriptor and `files` in one step. Until then the present file stays in use.
 
     Args:
         config: the sink's settings, checked; `path` is set.
         utc: whether boundaries and rotated names go by UTC.
-        on_error: told of trouble in housekeeping, on the housekeeper's thread.
-        files: where to put what is opened here.
+        on_error: called with errors in housekeeping, on the housekeeper's thread.
+        files: the object that holds what is opened here.
 
     Raises:
-        SinkError: it cannot be opened, or what was left of the period before cannot be rotated.
+        SinkError: the file cannot be opened, or the file of an earlier period cannot be rotated.
     """
 
     def __init__(
@@ -88,12 +89,12 @@ class LogFile:
 
     @property
     def fd(self) -> int:
-        """The descriptor of the present file; -1: it is closed."""
+        """The descriptor of the present file; -1: the file is closed."""
         return self.files.fd
 
     @property
     def lock_fd(self) -> int:
-        """The descriptor of the file whose lock keeps the present one in its place; -1: there is none."""
+        """The descriptor of the lock file, whose lock prevents other processes from rotating; -1: there is none."""
         return self.files.lock_fd
 
     @property
@@ -102,7 +103,10 @@ class LogFile:
 
     @property
     def period_ns(self) -> tuple[int, int]:
-        """Record times that belong into the present file: from, and before. Outside of them `rotate` is asked."""
+        """The times of records that belong into the present file: (from, before).
+
+        For a record outside of them the core asks for `rotate`.
+        """
         schedule = self.schedule
         if schedule is None or schedule.rotation is None:
             return 0, NEVER_NS
@@ -110,7 +114,7 @@ class LogFile:
 
         end = schedule.next_ns
         span = next_boundary(schedule.rotation, end, utc=self.utc) - end
-        # A clock that goes back by less than a period is nothing to act on.
+        # If the clock goes back by less than a period, nothing is done.
         return max(0, min(end - 2 * span, self._earliest_ns)), end
 
     def _rendered_path(self) -> str:
@@ -122,7 +126,7 @@ class LogFile:
         from .schedule import Schedule, parse_rotation
 
         config = self.config
-        # It is the file that is renamed, not a link to it.
+        # Rotation renames the file itself, not a symbolic link to it.
         self.path = os.path.realpath(self.path)
         self._name = RotatedName(self.path, utc=self.utc)
         rotation = parse_rotation(config.rotation) if config.rotation is not None else None
@@ -131,37 +135,38 @@ class LogFile:
         if config.retention is not None:
             self.retention = parse_retention(config.retention)
         if config.retention is not None or config.compression is not None:
-            # What their thread needs is imported here: a process that forks meanwhile would have a half of it.
+            # The housekeeper's modules are imported here, not on its thread: if the process forked during that import,
+            # the child would have half a module.
             from . import compression, housekeeper  # noqa: F401
         self.files.lock = open_lock(self.path, config.mode)
         self._rotate_leftover(self.schedule, now_ns)
         self._housekeep_at_start()
 
     def _rotate_leftover(self, schedule: Schedule, now_ns: int) -> None:
-        """A file of an earlier period, or one that is full already, is not written to any more."""
+        """Rotates a file that was found at start and belongs to an earlier period, or is full already."""
         about = os.fstat(self.fd)
         overdue_ns = schedule.ended_before(about.st_mtime_ns, now_ns)
         limit = self.config.size_limit
         if overdue_ns is not None:
-            turn = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
+            result = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
         elif limit is not None and about.st_size >= int(limit):
-            turn = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
+            result = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
         else:
             return
-        if turn.file is not None:
-            self.files.file = turn.file
+        if result.file is not None:
+            self.files.file = result.file
 
     # ---- rotation
 
-    def rotate(self, begins_ns: int | None, next_bytes: int) -> Turn:
-        """Begin a new file, unless another process has done so. It can be asked again, until `has_rotated`.
+    def rotate(self, begins_ns: int | None, next_bytes: int) -> RotationResult:
+        """Begin a new file, unless another process has done so. It may be called again until `has_rotated` is called.
 
         Args:
             begins_ns: time of the record that lies outside of the present period; None: rotation by size.
             next_bytes: length of the line that would exceed the limit.
 
         Raises:
-            SinkError: it cannot be renamed, or no new one be made; the file is as it was.
+            SinkError: the file cannot be renamed, or no new one can be made. The present file is as it was.
         """
         schedule, limit = self.schedule, self.config.size_limit
         assert schedule is not None
@@ -171,33 +176,36 @@ class LogFile:
             return self._rotate(end_ns, lambda file: file.st_size + next_bytes > size)
         if not schedule.is_due(begins_ns):
             self._earliest_ns = min(self._earliest_ns, begins_ns)
-            return Turn(None, False)
+            return RotationResult(None, False)
         waited_for_ns, boundary_ns = schedule.next_ns, self._boundary_before(begins_ns)
 
         def is_due(file: os.stat_result) -> bool:
             if boundary_ns is None or self._boundary_before(begins_ns) != boundary_ns:
                 return False
-            # Several boundaries have passed: whoever came first may have begun the file since the last of them.
+            # Several boundaries have passed. Another process may have begun the present file after the last of them.
             return boundary_ns == waited_for_ns or file.st_mtime_ns < boundary_ns
 
         return self._rotate(waited_for_ns if boundary_ns is None else boundary_ns, is_due)
 
     def has_rotated(self, begins_ns: int | None) -> None:
-        """What `rotate` returned is in use. Only now the schedule goes on: a rotation that failed is still due."""
+        """Moves the schedule on. Called once the result of `rotate` is in use: a rotation that failed is still due."""
         schedule = self.schedule
         if schedule is not None and begins_ns is not None and schedule.is_due(begins_ns):
             schedule.advance(begins_ns)
             self._earliest_ns = NEVER_NS
 
     def _end_of_part(self, now_ns: int) -> int:
-        """The end of a file that is full: all in it is of the present period, though the clock may be past its end."""
+        """The end of a full file: now, or just before the boundary.
+
+        All records in the file belong to the present period, though the clock may be past its end.
+        """
         assert self.schedule is not None
         return min(now_ns, self.schedule.next_ns - 1)
 
     def _boundary_before(self, begins_ns: int) -> int | None:
-        """The end of the period that the file's lines are of, where a record of a later one is the next; else None.
+        """The boundary that ends the file's period, if a record at `begins_ns` belongs to a later one; else None.
 
-        That is the one this process waits for, unless another process has rotated at that or a later one.
+        This is the boundary that this process waits for, unless another process has rotated at that one or a later one.
         """
         from .schedule import next_boundary
 
@@ -206,16 +214,16 @@ class LogFile:
         assert self.schedule.rotation is not None
         boundary_ns = self.schedule.next_ns
         from_ns = boundary_ns // 1_000_000_000 * 1_000_000_000
-        # A name from the far future is of a clock that was wrong, or nobody's: it says nothing about now.
+        # A name from the far future was made with a wrong clock, or not by logly. It says nothing about now.
         until_ns = wall_ns() + CLOCK_SLACK_NS
         ends = [end for file in self._name.files() if from_ns <= (end := self._name.end_ns(file)) <= until_ns]
         if not ends:
             return boundary_ns
-        # A name is to a second.
+        # Names are exact to a second.
         coming_ns = next_boundary(self.schedule.rotation, max(ends) + 999_999_999, utc=self.utc)
         return coming_ns if coming_ns <= begins_ns else None
 
-    def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> Turn:
+    def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> RotationResult:
         from .rotation import rotate
 
         assert self._name is not None
@@ -224,12 +232,12 @@ class LogFile:
         done: Rotated = rotate(self._name, self.path, self.fd, end_ns=end_ns, is_due=is_due, mode=mode, lock_fd=lock)
         if done.path is not None:
             self._housekeep(done.path)
-        return Turn(done.file, done.is_rotated)
+        return RotationResult(done.file, done.is_rotated)
 
-    # ---- housekeeping, on a thread of its own: the flusher does not wait for it
+    # ---- housekeeping, on the housekeeper's thread: the flusher does not wait for it
 
     def _housekeep(self, rotated: str) -> None:
-        """Compress a file that was rotated, and remove what is beyond retention."""
+        """Have a rotated file compressed, and files beyond retention removed."""
         name, method, retention = self._name, self.config.compression, self.retention
         if name is None or (method is None and retention is None):
             return
@@ -238,18 +246,18 @@ class LogFile:
             from . import compression
             from .rotated import prune
 
-            # First what goes: it need not be compressed before.
+            # Files beyond retention are removed first, so that they are not compressed in vain.
             if retention is not None:
                 prune(name, retention, wall_ns())
             if method is not None:
                 compression.compress(rotated, method)
-                for path in compression.leftovers(name):  # an earlier one that failed: the disk was full, say
+                for path in compression.leftovers(name):  # compressing these failed, because of a full disk for example
                     compression.compress(path, method)
 
         _submit(keep_house, self.on_error)
 
     def _housekeep_at_start(self) -> None:
-        """Finish what an exit or a crash cut off."""
+        """Have the housekeeping finished that an exit or a crash interrupted."""
         name, method, retention = self._name, self.config.compression, self.retention
         if name is None or (method is None and retention is None):
             return
@@ -270,10 +278,10 @@ class LogFile:
     # ---- opening and closing
 
     def reopen(self) -> tuple[Descriptor, Descriptor | None]:
-        """Open the file by its name, for the caller to put in the place of the present one; and its lock file.
+        """Open the file by its name, and its lock file. The caller puts them in the place of the present ones.
 
         Raises:
-            SinkError: it cannot be opened.
+            SinkError: the file cannot be opened.
         """
         file = open_append(self.path, self.config.mode)
         lock = self.files.lock
@@ -284,13 +292,13 @@ class LogFile:
         return file, lock
 
     def close(self) -> None:
-        """Close it; `reopen` opens it again."""
+        """Close the file; `reopen` opens it again."""
         self.files.close()
 
     def after_fork_in_child(self) -> None:
-        """Forget the parent's lock, which belongs to the open file that both have; reopening makes one of its own.
+        """Close the lock file that the child shares with its parent. `reopen` opens one that the child has alone.
 
-        A path with ``{pid}`` is another file here.
+        A path with ``{pid}`` names another file in the child.
         """
         self.close()
         path = self._rendered_path()

@@ -1,4 +1,4 @@
-"""Opening a sink's file: folders made, append mode, and a clear error where it cannot be."""
+"""Opening a sink's file for appending, with its folders made, and a clear error if that fails."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["identity", "names_file", "open_append", "sync_file", "sync_name", "torn_size"]
 
 APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-"""Append, because a write then lands whole at the end of the file, whoever else writes to it."""
+"""With O_APPEND each write lands whole at the end of the file, even if other processes write to it."""
 
 _REASONS = {
     errno.EISDIR: "cannot log to a folder: name a file in it",
@@ -34,14 +34,14 @@ _REASONS = {
 
 
 def open_append(path: "str | PathLike[str]", mode: int = 0o644) -> Descriptor:
-    """Open a file for appending, and make it and its parent folders where they are missing.
+    """Open a file for appending. Make the file and its parent folders if they are missing.
 
     Args:
         path: the file. A symbolic link is followed; a device is allowed; a FIFO needs a reader.
         mode: permission bits of a file that is made, before umask. Folders get 0o777 before umask.
 
     Returns:
-        A descriptor: ``O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC``, blocking. It is closed when nobody holds it.
+        A descriptor: ``O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC``, blocking. It is closed when nothing refers to it.
 
     Raises:
         SinkError: with the errno of what failed, the file's name and a text that says what to do about a
@@ -71,7 +71,7 @@ def _open(name: str, mode: int) -> Descriptor:
         kind = os.stat(name).st_mode
     except FileNotFoundError:
         if os.path.islink(name):
-            # O_CREAT would quietly make the file at the far end, which is hardly what the link was for
+            # O_CREAT would silently make the link's target, which is hardly what the link was meant for.
             target = os.readlink(name)
             raise SinkError(errno.ENOENT, f"a symbolic link to {target!r}, which does not exist", name) from None
         return open_shared(name, APPEND_FLAGS, mode)
@@ -85,27 +85,27 @@ def _open(name: str, mode: int) -> Descriptor:
 
 
 def make_parents(name: str) -> None:
-    """Make the folder that `name` lies in, and those above it, where they are missing."""
+    """Make the folder of the file `name`, and the folders above it, if they are missing."""
     parent = os.path.dirname(name)
     if not parent or os.path.isdir(parent):
         return
     try:
         os.makedirs(parent, exist_ok=True)
-    except FileExistsError as trouble:  # a file, or a dangling link, stands where the folder should be
+    except FileExistsError as trouble:  # a file or a dangling link has the folder's name
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), parent) from trouble
 
 
 def torn_size(fd: int, path: str) -> int:
-    """The length of a log file that does not end with a newline; -1 where it does, or that cannot be seen.
+    """Return the length of a log file that does not end with a newline; -1 if it does, or if that cannot be found out.
 
-    Whoever wrote it was killed in the middle of a large write, which Linux may cut between two pages (or the disk was
-    full, or it lost power). Or he is writing now: then the file grows.
+    Such a file was left by a process that was killed in the middle of a large write, which Linux may cut between two
+    pages; or the disk was full, or the power failed. Or another process is writing now, and then the file grows.
     """
     try:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode) or about.st_size == 0:
             return -1
-        # The descriptor is for appending only.
+        # `fd` is open for appending only, so the file is opened again to read its last byte.
         with open_descriptor(path, os.O_RDONLY) as reader:
             if identity(os.fstat(reader.fd)) != identity(about):
                 return -1
@@ -116,15 +116,15 @@ def torn_size(fd: int, path: str) -> int:
 
 
 def identity(about: os.stat_result) -> "tuple[int, int]":
-    """Return what tells a file from all others, whatever it is called: its device and inode."""
+    """Return what identifies a file whatever its name is: its device and inode."""
     return about.st_dev, about.st_ino
 
 
 def names_file(path: str, file: "tuple[int, int]") -> bool:
-    """Return whether `path` still names the file of this `identity`, and not a newer one or none.
+    """Return whether `path` still names the file of this `identity`, and not a newer file or none.
 
     Raises:
-        OSError: that cannot be seen: a folder of the path cannot be searched, say.
+        OSError: this cannot be found out, for example because a folder of the path cannot be searched.
     """
     try:
         return identity(os.stat(path)) == file
@@ -133,7 +133,7 @@ def names_file(path: str, file: "tuple[int, int]") -> bool:
 
 
 def sync_file(fd: int) -> None:
-    """What was written to it survives the loss of power from now on. Nothing to do for what is no file."""
+    """Sync a file, so that its content survives a loss of power. Does nothing for what is not a file."""
     try:
         os.fsync(fd)
     except OSError as trouble:
@@ -142,13 +142,13 @@ def sync_file(fd: int) -> None:
 
 
 def sync_name(path: str) -> None:
-    """The same for the file's name: it is in its folder, which is synced."""
+    """Sync the file's folder, so that the file's name survives a loss of power."""
     with open_descriptor(os.path.dirname(path) or ".", os.O_RDONLY) as folder:
         sync_file(folder.fd)
 
 
 def _open_fifo(name: str) -> Descriptor:
-    """Open a FIFO without waiting for a reader, which a blocking open would do forever."""
+    """Open a FIFO without waiting for a reader. A blocking open would wait for ever."""
     try:
         pipe = open_descriptor(name, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as trouble:

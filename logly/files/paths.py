@@ -1,7 +1,7 @@
 """Path templates: ``logs/app-{time:YYYY-MM-DD}.{pid}.log``.
 
-A path is rendered once, when the sink is opened. `re` is imported only for paths with a brace in them: it takes a fifth
-of the memory of a logger with one file.
+A path is rendered once, when the sink is opened. `re` is imported only for paths with a brace in them, because it takes
+a fifth of the memory of a logger with one file.
 """
 
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["check_path", "format_time", "render_path"]
 
 DEFAULT_PATH_TIME = "YYYYMMDD_HHmmss"
-"""Pattern of a bare ``{time}`` in a path: sorts by time and needs no quoting in a shell."""
+"""Pattern of a bare ``{time}`` in a path. Such names sort by time and need no quoting in a shell."""
 
 _PLACEHOLDER = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 
@@ -26,8 +26,8 @@ def check_path(path: "str | os.PathLike[str]", *, field: str = "path") -> str:
     """Return a path template as text, after checking it.
 
     Raises:
-        ConfigError: empty, not text, a NUL in it, a lone brace, or a placeholder other than ``{pid}``,
-            ``{time}`` and ``{time:PATTERN}``.
+        ConfigError: the path is empty, is not text, or contains a NUL, a lone brace or a placeholder other than
+            ``{pid}``, ``{time}`` and ``{time:PATTERN}``.
     """
     try:
         template = os.fspath(path)

@@ -1,13 +1,13 @@
 """Names of rotated files, and which of them retention removes.
 
-``app.log`` is renamed to ``app_20240101_120000.log``; a second one of the same second to
-``app_20240101_120000_0001.log``; compressed, ``.gz`` and the like are appended. The time is the end of what
-the file holds: the boundary, where it was rotated by time, else the moment of rotation. So a daily file of 1
-January ends, and is named, ``20240102_000000``; and the age of a file is the age of its newest line,
-whatever was done to the file's own time stamps since.
+``app.log`` is renamed to ``app_20240101_120000.log``, and a second file of the same second to
+``app_20240101_120000_0001.log``. A compressed file's name ends with ``.gz`` or the like. The time in a name is the end
+of what the file holds: the boundary, if the file was rotated by time, else the moment of rotation. So a daily file of
+1 January is named ``20240102_000000``. The age of a file is the age of its newest line, whatever happened to the file's
+own time stamps since.
 
-Names sort by time as bytes do (``LC_ALL=C ls``, ``sorted()``), also where local time runs through an hour
-twice.
+Names sort by time when they are compared as bytes (``LC_ALL=C ls``, ``sorted()``), even where local time passes through
+an hour twice.
 """
 
 import os
@@ -26,7 +26,7 @@ __all__ = ["Retention", "RotatedFile", "RotatedName", "expired", "parse_retentio
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 PART_SUFFIX = ".part"
-"""Ends the name of a compressed file that is not complete yet."""
+"""End of the name of a compressed file that is not complete yet."""
 
 _STAMP_PATTERN = "YYYYMMDD_HHmmss"
 _SECOND_NS = 1_000_000_000
@@ -34,12 +34,12 @@ _CLOCK_SLACK = timedelta(days=1)
 
 
 class RotatedFile(NamedTuple):
-    """A file that the pattern made. Tuples of one pattern sort by age, oldest first."""
+    """A rotated file, as its name describes it. Tuples of one pattern sort by age, oldest first."""
 
     stamp: str
     """End of what the file holds, ``YYYYMMDD_HHMMSS``."""
     number: int
-    """0, or the number behind the stamp that tells files of the same second apart."""
+    """0, or the number after the stamp, which distinguishes files of the same second."""
     suffix: str
     """"", or the compressed file's suffix, ``".gz"``."""
     path: str
@@ -65,7 +65,7 @@ class RotatedName:
         self._pattern = re.compile(f"{stem}_({stamp})(?:_({number}))?{extension}({suffixes})?({part})?")
 
     def match(self, name: str) -> "RotatedFile | None":
-        """Return what a file name (without folder) says, or None where this pattern did not make it."""
+        """Return what a file name (without folder) describes, or None if the name does not fit this pattern."""
         found = self._pattern.fullmatch(name)
         return None if found is None or found[4] else self._file(found, name)
 
@@ -96,10 +96,10 @@ class RotatedName:
         return sorted(path for path in paths if _is_regular(path))
 
     def choose(self, end_ns: int) -> str:
-        """Return a name that does not exist and sorts behind all that do.
+        """Return a name that does not exist and sorts after all that do.
 
-        A clock that went back (by less than a day, as at the end of daylight saving) is held at the newest
-        file's stamp, with the next number. The caller sees to it that nobody else chooses at the same time.
+        If the clock went back (by less than a day, as at the end of daylight saving), the newest file's stamp is used,
+        with the next number. The caller makes sure that no other process chooses a name at the same time.
 
         Args:
             end_ns: end of what the file holds, nanoseconds since the epoch.
@@ -110,7 +110,7 @@ class RotatedName:
         stamp = format_time(_STAMP_PATTERN, end_ns, utc=self.utc)
         latest = _date(stamp)
         number = 0
-        # by name, whatever kind of thing has it: nothing may be renamed over
+        # Every existing name counts, also that of a folder or a link: a rename must not replace anything.
         for taken in filter(None, map(self.match, os.listdir(self.folder or "."))):
             when = _date(taken.stamp)
             if when is None or latest is None or when - latest > _CLOCK_SLACK:
@@ -123,14 +123,14 @@ class RotatedName:
         return os.path.join(self.folder, f"{self.stem}_{stamp}{counted}{self.extension}")
 
     def end_ns(self, file: RotatedFile) -> int:
-        """Return the end of what a file holds, nanoseconds since the epoch (to a second)."""
+        """Return the end of what a file holds, in nanoseconds since the epoch, exact to a second."""
         when = _date(file.stamp)
         assert when is not None, "a RotatedFile's stamp was checked when it was matched"
         return first_instant(when, self.utc) * _SECOND_NS
 
 
 def _date(stamp: str) -> "datetime | None":
-    # Not by strptime: it takes a lock of the process's, which a forked child would find taken for ever.
+    # Not by strptime, which takes a lock of the process. In a forked child that lock could stay locked for ever.
     day, _, clock = stamp.partition("_")
     if len(day) != 8 or len(clock) != 6 or not (day + clock).isdigit() or not stamp.isascii():
         return None
@@ -148,12 +148,12 @@ def _is_regular(path: str) -> bool:
 
 
 class Retention(NamedTuple):
-    """A parsed `SinkConfig.retention`: one of the two is set."""
+    """A parsed `SinkConfig.retention`; one of the two fields is set."""
 
     files: "int | None" = None
-    """Rotated files to keep; the current file is not one of them."""
+    """Number of rotated files to keep; the current file does not count."""
     age_ns: "int | None" = None
-    """Age of a file's newest line, in nanoseconds, beyond which the file goes."""
+    """Age of a file's newest line, in nanoseconds, beyond which the file is removed."""
 
 
 def parse_retention(value: "int | str | timedelta", *, field: str = "retention") -> Retention:
@@ -197,10 +197,10 @@ def expired(name: RotatedName, retention: Retention, now_ns: int) -> "list[Rotat
 
 
 def prune(name: RotatedName, retention: Retention, now_ns: int) -> "list[str]":
-    """Remove what is beyond retention; return the paths of the files removed.
+    """Remove the files beyond retention; return their paths.
 
-    Only regular files whose names this pattern made are touched, and never the current file. A file that
-    somebody else removed first is no error.
+    Only regular files whose names fit this pattern are touched, and never the current file. A file that another process
+    has removed first is no error.
 
     Raises:
         OSError: a file cannot be removed; the others have been.

@@ -1,23 +1,23 @@
-"""Rotating a log file, alone or among several processes that write to it.
+"""Rotating a log file that one process or several processes write to.
 
-**The protocol of processes that share a file.** Beside ``app.log`` lies ``.app.log.lock``; every writer
-holds an open descriptor of it (`open_lock`) and
+**The protocol of processes that share a file.** Beside ``app.log`` lies the lock file ``.app.log.lock``. Each process
+that writes has it open (`open_lock`) and does the following:
 
-1. takes ``flock`` exclusively (``LOCK_EX``) around each batch of writes, and, holding it, compares device and
-   inode of its open file with those of the path: where they differ, somebody has rotated, and it reopens
-   before it writes. It also looks at the size, so that the limit is kept exactly whoever writes;
-2. where rotation is due, lets go of the lock and calls `rotate`, which takes it again, looks again whether the
-   path still names the caller's file and rotation is still due, and only then renames.
+1. It takes ``flock`` exclusively (``LOCK_EX``) around each batch of writes. While it holds the lock, it compares the
+   device and inode of its open file with those of the path. If they differ, another process has rotated, and this one
+   reopens the file before it writes. It also checks the size, so that the limit is exact whichever process writes.
+2. If rotation is due, it releases the lock and calls `rotate`. That takes the lock again, checks again whether the path
+   still names the caller's file and rotation is still due, and only then renames the file.
 
-Nobody waits for the lock for long: a process that is stopped while it holds it must not stop the others' other
-sinks. A batch that cannot have it is tried again.
+No process waits long for the lock, because a process that is stopped while it holds the lock must not stop the other
+processes' other sinks. A batch that cannot have the lock is tried again later.
 
-So exactly one process rotates, the others follow, and nobody writes into a file that was renamed. A process
-that dies lets go of its locks. The lock file is never removed: removing it would let two processes lock two
+So exactly one process rotates, the others follow, and no process writes into a file that was renamed. The locks of a
+process that dies are released. The lock file is never removed, because then two processes could lock two different
 files.
 
-An ``flock`` belongs to the open file, which a forked child shares with its parent: the child must open its
-own.
+An ``flock`` belongs to the open file, which a forked child shares with its parent. So the child must open the lock file
+anew.
 """
 
 import errno
@@ -51,42 +51,42 @@ class Rotated(NamedTuple):
     """What `rotate` did."""
 
     file: "Descriptor | None"
-    """What to write to from now on; None: the caller's own, nothing changed."""
+    """The file to write to from now on; None: the caller's own file, nothing has changed."""
     path: "str | None"
-    """Where the old file went; None where this call renamed nothing."""
+    """New name of the old file; None if this call renamed nothing."""
 
     @property
     def is_rotated(self) -> bool:
-        """Whether this call renamed the file (and so owes retention and compression)."""
+        """Whether this call renamed the file. If so, its caller also starts retention and compression."""
         return self.path is not None
 
 
 def lock_path(path: str) -> str:
     """Return the lock file's path, ``.app.log.lock`` in the log file's folder.
 
-    In the same folder, because all who share the file see that folder, also across containers.
+    It is in the same folder, because all processes that share the file see that folder, even across containers.
     """
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}.lock")
 
 
 def open_lock(path: str, mode: int = 0o644) -> Descriptor:
-    """Open the lock file of a log file; make it where it is missing.
+    """Open the lock file of a log file. Make it if it is missing.
 
     Args:
         path: the log file.
-        mode: permission bits of a new lock file, before umask: the log file's, so that who may write the one
-            may lock the other.
+        mode: permission bits of a new lock file, before umask. They are the log file's, so that a user who may write
+            the log file may also lock it.
 
     Returns:
-        A descriptor for ``flock``; it never wants to be written to. One per process and sink.
+        A descriptor for ``flock``, which is never written to. Each sink of each process has its own.
 
     Raises:
-        SinkError: it cannot be opened.
+        SinkError: the lock file cannot be opened.
     """
     name = lock_path(path)
     try:
-        # reading is enough to lock, so also a process that may not write the lock file can take part
+        # Reading is enough for a lock, so a process without permission to write the lock file can also take part.
         return open_descriptor(name, os.O_RDONLY | os.O_CREAT, mode)
     except OSError as trouble:
         raise sink_error(trouble, name) from trouble
@@ -102,45 +102,46 @@ def rotate(
     mode: int = 0o644,
     lock_fd: "int | None" = None,
 ) -> Rotated:
-    """Rename a log file away and begin a new one, unless somebody else has done it.
+    """Rename a log file and begin a new one, unless another process has done it.
 
     Args:
         name: the pattern of the rotated names.
         path: the log file.
-        fd: the caller's open descriptor of it. Stays open: the caller closes it when there is a new one.
+        fd: the caller's open descriptor of the file. It stays open; the caller closes it when it has the new one.
         end_ns: end of what the file holds, nanoseconds since the epoch: the boundary that was passed, or now.
-        is_due: asked again once the lock is held, with the file's `os.stat_result`. A file without content is
-            never rotated.
+        is_due: called with the file's `os.stat_result` once the lock is held; returns whether rotation is still due.
+            An empty file is never rotated.
         mode: permission bits of the new file, before umask.
-        lock_fd: from `open_lock`; the caller must not hold the lock through another descriptor. On return it
-            is unlocked. Waiting for it can take as long as another process's write. None: no other process
-            writes this file.
+        lock_fd: from `open_lock`. The caller must not hold the lock through another descriptor. On return it is
+            unlocked. Waiting for the lock can take as long as another process's write. None: no other process writes
+            this file.
 
     Returns:
-        See `Rotated`. Where the path no longer names the caller's file (rotated or removed by another
-        process, or from outside), it is only reopened.
+        See `Rotated`. If the path no longer names the caller's file (because another process has rotated or removed
+        it), the file is only reopened.
 
     Raises:
-        SinkError: the file cannot be renamed, or no new one be made; the old one is in its place, and `fd`
-            still good.
+        SinkError: the file cannot be renamed, or no new one can be made. The old file is in its place, and `fd` is
+            still usable.
     """
     if lock_fd is None or fcntl is None:
         return _rotate_locked(name, path, fd, end_ns, is_due, mode)
     try:
-        # Inside the `try`: nothing can come between the lock and its release. A release without a lock does no harm.
+        # The lock is taken inside the `try`, so that no exception can prevent its release. A release without a lock
+        # does no harm.
         _lock(lock_fd, path)
         return _rotate_locked(name, path, fd, end_ns, is_due, mode)
     finally:
-        try:  # noqa: SIM105 -- a function of Python's could be interrupted before it does anything
+        try:  # noqa: SIM105 -- `suppress` is Python code, which a signal could interrupt before the release
             fcntl.flock(lock_fd, fcntl.LOCK_UN)
-        except OSError:  # no locks here
+        except OSError:  # the file system has no locks
             pass
 
 
 def _lock(lock_fd: int, path: str) -> None:
-    """Take the lock, exclusively; give up when another process has not let go of it for `_LOCK_PATIENCE_S`.
+    """Take the lock exclusively. Raise SinkError if another process holds it for longer than `_LOCK_PATIENCE_S`.
 
-    Where the file system knows no locks, files rotate without one, as lines are written without one.
+    If the file system has no locks, files are rotated without a lock, just as lines are written without one.
     """
     assert fcntl is not None
     deadline = monotonic() + _LOCK_PATIENCE_S

@@ -1,11 +1,11 @@
-"""When a file's period ends: calendar boundaries and intervals, right across clock changes.
+"""When a file's period ends: calendar boundaries and intervals, correct across clock changes.
 
 One rule covers daylight saving, moved time zones and skipped days: **a boundary is the first instant at which
 the wall clock reaches it.** So a boundary that falls into a gap (a day of 23 hours) is the instant of the
-jump, and one that the clock passes twice (a day of 25 hours) counts once; the repeated hour belongs to the
+jump. A boundary that the clock passes twice (a day of 25 hours) counts once, and the repeated hour belongs to the
 hour before.
 
-Imported only where a sink rotates by time.
+This module is imported only if a sink rotates.
 """
 
 import time
@@ -96,14 +96,14 @@ def next_boundary(rotation: Rotation, after_ns: int, *, utc: bool = False) -> in
         while True:
             boundary = _next_wall(rotation, boundary)
             boundary_s = first_instant(boundary, utc)
-            if boundary_s * _SECOND_NS > after_ns:  # else the clock passes it for the second time
+            if boundary_s * _SECOND_NS > after_ns:  # else the clock passes this boundary for the second time
                 return min(boundary_s * _SECOND_NS, NEVER_NS)
     except (OverflowError, ValueError, OSError):
         return NEVER_NS
 
 
 def _next_wall(rotation: Rotation, wall: datetime) -> datetime:
-    """Return the first boundary after `wall` on the clock's dial, whether or not the clock ever shows it."""
+    """Return the first boundary after `wall` in wall-clock time, even if the clock skips it."""
     midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
     if rotation.kind == "at":
         today = midnight + timedelta(seconds=rotation.amount)
@@ -130,8 +130,8 @@ def wall_clock(instant_s: int, utc: bool) -> datetime:
 def first_instant(wall: datetime, utc: bool) -> int:
     """Return the first instant, in seconds since the epoch, at which the wall clock has reached `wall`.
 
-    The candidates are `wall` under each offset from UTC in force around it (PEP 495's method). Where the
-    clock never shows `wall`, the jump over it is found by bisection.
+    The candidates are `wall` under each offset from UTC that is in force around it (PEP 495's method). If the
+    clock never shows `wall`, the instant at which it jumps over `wall` is found by bisection.
     """
     dial_s = (wall - _EPOCH) // _SECOND
     if utc:
@@ -155,15 +155,15 @@ def _east_of_utc(instant_s: int) -> int:
 
 
 class Schedule:
-    """The present period of one file: when it ends, and what a clock that is set does to it.
+    """The present period of one file: when it ends, and how it changes when somebody sets the clock.
 
-    A clock set back by less than a period changes nothing: the boundary that was passed is not passed again.
-    A clock set back further (a wrong date put right) would stop rotation until the old date comes, so the
-    period is then reckoned anew, without rotating.
+    If the clock is set back by less than a period, nothing changes: the boundary that was passed does not count again.
+    If it is set back further (a wrong date was corrected), rotation would stop until the old date comes. So the
+    period is then computed anew, without a rotation.
 
     Attributes:
-        next_ns: end of the present period, nanoseconds since the epoch. The core compares a time stamp with
-            it; `NEVER_NS` without a rotation by time.
+        next_ns: end of the present period, in nanoseconds since the epoch. The core compares time stamps with
+            it. `NEVER_NS` if the file does not rotate by time.
     """
 
     __slots__ = ("next_ns", "rotation", "utc")
@@ -174,7 +174,7 @@ class Schedule:
         self.next_ns = NEVER_NS if rotation is None else next_boundary(rotation, now_ns, utc=utc)
 
     def is_due(self, now_ns: int) -> bool:
-        """Return whether the period is over; also takes note of a clock that was set far back."""
+        """Return whether the period is over. If the clock was set far back, compute the period anew."""
         if now_ns >= self.next_ns:
             return True
         if self.rotation is not None:
@@ -184,16 +184,16 @@ class Schedule:
         return False
 
     def advance(self, now_ns: int) -> None:
-        """Begin the period that `now_ns` lies in; nothing changes before the present one's end."""
+        """Begin the period that `now_ns` lies in. Does nothing before the present period's end."""
         if self.rotation is not None and now_ns >= self.next_ns:
             self.next_ns = next_boundary(self.rotation, now_ns, utc=self.utc)
 
     def ended_before(self, last_write_ns: int, now_ns: int) -> "int | None":
         """Return the boundary that a file found at start should have been rotated at, or None.
 
-        A file belongs to the period of its last write (its mtime): one whose last line is of yesterday is
-        rotated before today's first. Birth is not asked for, since a file that is older than its period and
-        was written in it had its rotation at the boundary; and Linux tells no birth time to Python.
+        A file belongs to the period of its last write (its mtime). So a file whose last line is from yesterday is
+        rotated before today's first line. The file's time of creation is not needed: a file that was made before this
+        period and written in it was rotated at the boundary. Besides, Python cannot read that time on Linux.
         """
         if self.rotation is None:
             return None

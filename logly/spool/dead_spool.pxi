@@ -51,7 +51,7 @@ cdef class DeadSpool(SpoolFile):
         self.names.origin_limit = ONLY_ORIGIN + 1
         self.check_header(self.descriptor.fd)
         self.map(int.from_bytes(pread(self.descriptor.fd, 8, offset_of_capacity()), sys.byteorder), False)
-        self.descriptor.settle()
+        self.descriptor.give_to_spool()
         self.read_names()
         self.check_live_part()
 

@@ -76,7 +76,7 @@ cdef class SpoolFile(NameStore):
             self.descriptor = fd
         else:
             self.descriptor = Descriptor()
-            self.descriptor.take(fd)
+            self.descriptor.adopt(fd)
         if ring_capacity:
             self.map(ring_capacity, True)
             self.write_header(ring_capacity)

@@ -17,7 +17,7 @@ from logly._core import (
     SpoolFile,
     SpoolSection,
     abandon_spools,
-    close_loose,
+    close_descriptors_in_child,
     open_descriptor,
     spool_begin,
 )
@@ -41,7 +41,7 @@ UNFINISHED = ".new"
 def close_in_child() -> None:
     """In a forked child, which has copies of all descriptors and with them of the locks: closes these copies."""
     abandon_spools()
-    close_loose()
+    close_descriptors_in_child()
 
 
 # ---- one's own
@@ -129,7 +129,7 @@ def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
         made = name + UNFINISHED
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
-            own = open_descriptor(made, flags, 0o600, is_loose=True, is_doomed=True)
+            own = open_descriptor(made, flags, 0o600, closes_in_child=True, removes_file=True)
         except FileExistsError:
             continue
         try:
@@ -139,7 +139,7 @@ def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
                 return made, own
         except BlockingIOError:
             pass
-        own.spare()
+        own.close_and_keep_file()
     raise AssertionError
 
 
@@ -206,7 +206,7 @@ def open_dead(path: str) -> DeadSpool | None:
 
 def _open_dead(path: str) -> DeadSpool | None:
     try:
-        own = open_descriptor(path, os.O_RDWR, is_loose=True)
+        own = open_descriptor(path, os.O_RDWR, closes_in_child=True)
     except FileNotFoundError:
         return None
     except OSError as trouble:

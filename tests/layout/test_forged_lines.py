@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from logly import LoggerConfig, StdlibHandler
 from logly.caller.tracebacks import exception_text
-from logly.control.reports import StderrReports, visible
+from logly.control.reports import StderrReports, as_one_line
 from tests.support.lines import Lines, parse
 from tests.support.programs import run_program
 from tests.support.spooling import run_recover
@@ -351,7 +351,7 @@ def test_a_report_of_an_error_whose_text_fails(capfd):
 def test_visible_text_is_what_a_line_shows(text):
     lines = test_visible_text_is_what_a_line_shows.lines
     lines.logger.info(text)
-    assert lines.text() == visible(text) + "\n"
+    assert lines.text() == as_one_line(text) + "\n"
 
 
 test_visible_text_is_what_a_line_shows.lines = Lines(format="{message}")
