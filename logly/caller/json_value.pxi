@@ -14,9 +14,6 @@ cdef object quote_text = None    # json's own function, imported when a nested v
 
 cdef class JsonText:
     """A nested value's JSON, piece by piece."""
-    cdef list parts
-    cdef list path               # ids of the containers that the current value is in
-    cdef long items
 
     cdef bint add(self, object value) except -1:
         kind = type(value)

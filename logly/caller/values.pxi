@@ -15,8 +15,7 @@ cdef enum:
 
 cdef class Rendition:
     """A value whose text was made on the caller's thread: JSON, or the digits of an int beyond 64 bits."""
-    cdef uint8_t tag
-    cdef bytes text
+    pass
 
 
 cdef Rendition rendition(uint8_t tag, bytes text):

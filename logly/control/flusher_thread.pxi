@@ -137,7 +137,6 @@ cdef bint await_flusher(Core core, bint for_loop, int64_t deadline, bint gives_w
 
 cdef class Lifeline:
     """Held by every logger of a controller. When the last logger is gone, what was logged is written and the flusher ends."""
-    cdef object controller
 
     def __init__(self, controller):
         self.controller = controller

@@ -65,9 +65,6 @@ cdef class SinkHandle:
 
     Most methods raise KeyError when the core does not know the sink (any more).
     """
-    cdef readonly Core core
-    cdef readonly int id
-    cdef LayoutProgram layout    # what the C structure points into
 
     def __init__(self, Core core not None, int sink_id):
         self.core = core

@@ -21,12 +21,7 @@ cdef struct FoundWork:
 
 cdef class PythonWork:
     """What one sink wants of Python."""
-    cdef readonly int sink_id
-    cdef readonly int error          # errno that is to be reported, or 0
-    cdef readonly bint rotates       # its file
-    cdef readonly bint reopens       # its file
-    cdef readonly bint writes        # to its stream
-    cdef readonly bint has_records   # for its function or filter
+    pass
 
 
 cdef PythonWork python_work(const FoundWork* found):

@@ -5,8 +5,6 @@
 import os
 import sys
 
-from libc.stdint cimport uint64_t
-
 from logly.system.fd cimport fd_close, fd_identity, fd_is_file, fd_unlink, process_id
 
 # eventlet replaces `os.open` by a function that needs a hub on each thread that calls it, so the original is used.
@@ -29,12 +27,6 @@ cdef class Descriptor:
 
     If other code has closed the descriptor and its number belongs to another file by now, that file is left alone.
     """
-    cdef readonly int fd             # -1: closed
-    cdef bint closes_in_child
-    cdef uint64_t device
-    cdef uint64_t inode
-    cdef uint64_t process            # that opened it
-    cdef bytes file_to_remove        # name of a file that is removed with this object
 
     def __cinit__(self):
         self.fd = -1
@@ -138,9 +130,6 @@ def open_shared(str name, int flags, int mode):
 
 cdef class Files:
     """What one sink has open: its file, the lock file beside it, its own descriptor of a terminal."""
-    cdef public Descriptor file
-    cdef public Descriptor lock
-    cdef public Descriptor terminal
 
     @property
     def fd(self):

@@ -124,9 +124,6 @@ cdef object converted(object value, object conversion):
 
 cdef class Arguments:
     """Finds the values of a template's placeholders as str.format does."""
-    cdef tuple args
-    cdef dict fields
-    cdef Py_ssize_t automatic    # placeholders without a name or number so far
 
     cdef object value_of(self, str field):
         first, rest = split_field_name(field)

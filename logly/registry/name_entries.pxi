@@ -54,7 +54,6 @@ cdef bytes level_entry(uint32_t index, const Level* level):
 
 cdef class NameStore:
     """Stores all names that exist when it joins `name_stores`, and from then on each new one."""
-    cdef object __weakref__
 
     cdef bint store_names(self, bytes entries) except -1:
         """Called with the registry's lock held. Returns False when there is no space: the names must not be used then."""

@@ -121,7 +121,6 @@ cdef void end_section() noexcept:
 
 cdef class SpoolSection:
     """A context in which no other thread forks. (One that has waited up to its time limit forks all the same.)"""
-
     def __enter__(self):
         begin_section()
 

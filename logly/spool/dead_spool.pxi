@@ -12,7 +12,7 @@ from logly.ring.record cimport ONLY_ORIGIN, RecordHeader, RecordHeap
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
 from logly.spool.format cimport (
     NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS, SPOOL_VERSION,
-    STAGE_BYTES, Released, SpoolHeader, SpoolSlot, Synced, slot_done, slot_stage, synced_latest,
+    STAGE_BYTES, Released, SpoolHeader, SpoolSlot, slot_done, slot_stage, synced_latest,
 )
 from logly.spool.validate cimport Names, record_is_sound
 from logly.system.atomic cimport store_release, store_release32
@@ -34,14 +34,6 @@ cdef bint calibration_is_sound(const ClockCalibration* calibration) noexcept:
 
 cdef class DeadSpool(SpoolFile):
     """A dead process's spool. Its ring is a private copy, which is prepared for reading; the file stays as it was found."""
-    cdef Names names
-    cdef uint64_t records            # how many there are, once `check` has run
-    cdef bint is_sound               # `check` has found all of them fit to be rendered
-    cdef uint64_t owned_from         # this object frees the blocks of large records between these positions
-    cdef uint64_t owned_to
-    cdef dict levels                 # index -> (name, number, colour)
-    cdef bytes logger_name
-    cdef Synced* durable             # set when the machine was started again since: then only this counts
 
     def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0):
         self.durable = NULL

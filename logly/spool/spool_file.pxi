@@ -51,19 +51,6 @@ cdef class SpoolFile(NameStore):
     Raises:
         SpoolError: the file is no spool, or a damaged one. It is left as it is.
     """
-    cdef Spool spool
-    cdef public str path
-    cdef readonly int fd
-    cdef Descriptor descriptor
-    cdef void* next_kept             # the list that `Core.keep` and `release_spool_file` keep
-    cdef bint is_kept                # a core's ring is in it
-    cdef object front_map
-    cdef object ring_map
-    cdef Py_buffer front
-    cdef Py_buffer data
-    cdef int open_buffers
-    cdef uint64_t names_end
-    cdef uint64_t this_boot
 
     def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0):
         self.path = path

@@ -16,9 +16,9 @@ from logly.system.cpython cimport (
     PyErr_CheckSignals, PyInterpreterState, PyThreadState, PyThread_get_thread_ident, Py_DecRef, Py_IncRef,
     interpreter_ends, new_thread_state, tuple_item,
 )
-from logly.system.event cimport Event, event_destroy, event_init, event_prepare, event_signal, event_wait, wait_ns
+from logly.system.event cimport event_destroy, event_init, event_prepare, event_signal, event_wait, wait_ns
 from logly.system.fd cimport fd_writable
-from logly.system.lock cimport Lock, lock_await, lock_init, lock_release, lock_try
+from logly.system.lock cimport lock_await, lock_init, lock_release, lock_try
 
 cdef extern from *:
     """
@@ -106,8 +106,6 @@ cdef bint start_call(tuple call) noexcept:
 
 cdef class SystemThread:
     """A thread of the operating system. An exit does not wait for it. Each `start` calls `function` once, without arguments."""
-    cdef object function
-    cdef uint32_t runs
 
     def __init__(self, function):
         self.function = function
@@ -147,9 +145,6 @@ cdef class SystemLock:
     All greenlets of a thread count as one holder: if one of them had to wait for another one, their thread would wait for
     itself. logly never lets other greenlets run while it holds such a lock.
     """
-    cdef Lock lock
-    cdef uint64_t holder
-    cdef int holds
 
     def __cinit__(self):
         lock_init(&self.lock)
@@ -197,8 +192,6 @@ cdef class TryLock:
 
     The thread that has the lock also gets False when it enters again.
     """
-    cdef uint64_t owner
-    cdef int depth
 
     def __enter__(self):
         cdef uint64_t me = PyThread_get_thread_ident()
@@ -220,7 +213,6 @@ cdef class TryLock:
 
 cdef class EventCount:
     """An eventcount (system/event.pxd): take a ticket, check whether there is anything to wait for, wait. `signal` ends waits."""
-    cdef Event event
 
     def __cinit__(self):
         event_init(&self.event)

@@ -1,0 +1,5 @@
+"""The class of control/flusher_thread.pxi; included by logly/_core.pxd."""
+
+
+cdef class Lifeline:
+    cdef object controller

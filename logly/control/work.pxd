@@ -1,0 +1,10 @@
+"""The class of control/work.pxi; included by logly/_core.pxd."""
+
+
+cdef class PythonWork:
+    cdef readonly int sink_id
+    cdef readonly int error          # errno that is to be reported, or 0
+    cdef readonly bint rotates       # its file
+    cdef readonly bint reopens       # its file
+    cdef readonly bint writes        # to its stream
+    cdef readonly bint has_records   # for its function or filter

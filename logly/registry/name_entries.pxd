@@ -1,0 +1,7 @@
+"""The class of registry/name_entries.pxi; included by logly/_core.pxd."""
+
+
+cdef class NameStore:
+    cdef object __weakref__
+
+    cdef bint store_names(self, bytes entries) except -1

@@ -1,0 +1,31 @@
+"""The class of spool/dead_spool.pxi; included by logly/_core.pxd."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from logly.ring.record cimport RecordHeader, RecordHeap
+from logly.spool.format cimport SpoolSlot, Synced
+from logly.spool.validate cimport Names
+
+
+cdef class DeadSpool(SpoolFile):
+    cdef Names names
+    cdef uint64_t records            # how many there are, once `check` has run
+    cdef bint is_sound               # `check` has found all of them fit to be rendered
+    cdef uint64_t owned_from         # this object frees the blocks of large records between these positions
+    cdef uint64_t owned_to
+    cdef dict levels                 # index -> (name, number, colour)
+    cdef bytes logger_name
+    cdef Synced* durable             # set when the machine was started again since: then only this counts
+
+    cdef void release_buffers(self) noexcept
+    cdef check_header(self, int fd)
+    cdef damaged(self, str what)
+    cdef read_names(self)
+    cdef read_name(self, int kind, uint32_t number, list parts)
+    cdef check_live_part(self)
+    cdef bint has_staged(self, const SpoolSlot* slot) except -1
+    cdef uint64_t prepare(self) except? 0
+    cdef void free_large(self) noexcept
+    cdef believe_durable(self)
+    cdef RecordHeader* load_large(self, RecordHeap* heap, uint64_t number) except NULL
+    cdef uint64_t undelivered(self)

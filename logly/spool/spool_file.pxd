@@ -1,0 +1,31 @@
+"""The class of spool/spool_file.pxi; included by logly/_core.pxd."""
+
+from libc.stdint cimport uint64_t
+
+from logly.spool.format cimport Spool
+from logly.system.clock cimport ClockCalibration
+
+
+cdef class SpoolFile(NameStore):
+    cdef Spool spool
+    cdef public str path
+    cdef readonly int fd
+    cdef Descriptor descriptor
+    cdef void* next_kept             # the list that `Core.keep` and `release_spool_file` keep
+    cdef bint is_kept                # a core's ring is in it
+    cdef object front_map
+    cdef object ring_map
+    cdef Py_buffer front
+    cdef Py_buffer data
+    cdef int open_buffers
+    cdef uint64_t names_end
+    cdef uint64_t this_boot
+
+    cdef map(self, uint64_t ring_capacity, bint is_live)
+    cdef write_header(self, uint64_t ring_capacity)
+    cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels)
+    cdef bint store_names(self, bytes entries) except -1
+    cdef bint add_slot(self, int sink_id, bytes path, uint64_t done) except -1
+    cdef drop_slot(self, int sink_id)
+    cdef void release_buffers(self) noexcept
+    cdef release(self)
