@@ -23,7 +23,7 @@ class FunctionSink(Sink):
     def gets_records(self) -> bool:
         return True
 
-    def _make_layout(self, _logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
+    def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
         return None, set()
 
     def _is_to_render(self, record: Record) -> bool:
