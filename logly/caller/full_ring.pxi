@@ -7,7 +7,6 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, encode, finish_record
-from logly.flusher.deliver cimport is_stalled
 from logly.ring.gate cimport POST_START, Intake, after_commit, intake_wake
 from logly.ring.leases cimport FREE_THREADED, own_ring
 from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
@@ -149,7 +148,7 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
     cdef Intake* intake = core.intake
     cdef Ring* ring
     cdef uint64_t tail
-    cdef bint large, is_stalled
+    cdef bint large, was_stalled
     while True:
         ring = enter_ring_of_thread(core)
         if ring == NULL:
@@ -173,9 +172,9 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
                 return ring
         # The tail that the reservation saw, not the present one: if the ring is emptied in between, its tail never moves again.
         tail = ring.cached_tail
-        is_stalled = ring.stalled_tail == tail
+        was_stalled = ring.stalled_tail == tail
         leave_ring(intake, ring)
-        if not wait_for_room(core, ring, tail, is_stalled):
+        if not wait_for_room(core, ring, tail, was_stalled):
             return NULL
 
 
@@ -243,7 +242,7 @@ cdef bint is_as_full(Intake* intake, Ring* ring, uint64_t tail, bint gives_up) n
     return same
 
 
-cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) except -1:
+cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint was_stalled) except -1:
     """Waits until the ring's tail has left `tail`, or this thread's ring is another one. The caller has left the ring.
 
     True: try again. False: the record is to be dropped. Releases the GIL, and raises what a signal handler raises.
@@ -261,7 +260,7 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint is_stalled) e
         return not is_as_full(intake, ring, tail, False)
     if load_relaxed32(&intake.drops):
         return False
-    if is_stalled:
+    if was_stalled:
         return False
     if load_relaxed32(&intake.post) & POST_START:
         core.ask_for_flusher()
