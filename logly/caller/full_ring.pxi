@@ -8,15 +8,13 @@ from libc.string cimport memcpy
 
 from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, encode, finish_record
 from logly.ring.gate cimport POST_START, Intake, after_commit, intake_wake
-from logly.ring.leases cimport FREE_THREADED, own_ring
+from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
 from logly.ring.ring cimport (
     RECORD_HEAP, Ring, ring_begin, ring_commit, ring_end, ring_max_inline, ring_reload_tail, ring_reserve,
 )
 from logly.spool.format cimport Spool, spool_pin, spool_put_blob, spool_unpin
-from logly.system.atomic cimport (
-    fence_full, fetch_add, fetch_sub, load_acquire, load_acquire32, load_relaxed, load_relaxed32,
-)
+from logly.system.atomic cimport fence_full, fetch_add, fetch_sub, load_acquire32, load_relaxed, load_relaxed32
 from logly.system.clock cimport clock_monotonic_ns, clock_ticks
 from logly.system.cpython cimport PyErr_CheckSignals, PyThread_get_thread_ident, Py_DecRef, Py_IncRef
 from logly.system.event cimport event_prepare, event_wait
@@ -28,7 +26,7 @@ from logly.system.event cimport event_prepare, event_wait
 #   control/flush.pxi: flusher_is_in_python
 #   control/rings.pxi: enter_ring_of_thread, set_record_aside
 #   control/spooling.pxi: core_is_recovering, pause_draining
-#   ring/enter.pxi: enter_ring, leave_ring
+#   ring/enter.pxi: is_as_full, leave_ring
 #   spool/spool_file.pxi: SpoolFile, spool_error
 
 
@@ -147,7 +145,7 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
 cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except? NULL:
     cdef Intake* intake = core.intake
     cdef Ring* ring
-    cdef uint64_t tail
+    cdef uint64_t ring_id, tail
     cdef bint large, was_stalled
     while True:
         ring = enter_ring_of_thread(core)
@@ -172,9 +170,10 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
                 return ring
         # The tail that the reservation saw, not the present one: if the ring is emptied in between, its tail never moves again.
         tail = ring.cached_tail
+        ring_id = ring.id
         was_stalled = ring.stalled_tail == tail
         leave_ring(intake, ring)
-        if not wait_for_room(core, ring, tail, was_stalled):
+        if not wait_for_room(core, ring, ring_id, tail, was_stalled):
             return NULL
 
 
@@ -228,21 +227,7 @@ cdef bint heap_has_room(Intake* intake, Ring* ring, uint64_t size) noexcept:
     return waiting == 0 or waiting + size <= load_relaxed(&intake.heap_limit)
 
 
-# True when the ring is still the one that this thread writes to (otherwise it may be freed already) and its tail has not moved.
-# `gives_up`: the thread has waited long enough, so later calls do not wait again until the tail moves.
-cdef bint is_as_full(Intake* intake, Ring* ring, uint64_t tail, bint gives_up) noexcept:
-    cdef Ring* now = <Ring*> own_ring(load_relaxed(&intake.generation))
-    cdef bint same
-    if now == NULL:
-        now = enter_ring(intake)
-    same = now == ring and load_acquire(&ring.positions.tail) == tail
-    if same and gives_up:
-        ring.stalled_tail = tail
-    leave_ring(intake, now)
-    return same
-
-
-cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint was_stalled) except -1:
+cdef bint wait_for_room(Core core, Ring* ring, uint64_t ring_id, uint64_t tail, bint was_stalled) except -1:
     """Waits until the ring's tail has left `tail`, or this thread's ring is another one. The caller has left the ring.
 
     True: try again. False: the record is to be dropped. Releases the GIL, and raises what a signal handler raises.
@@ -257,20 +242,20 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint was_stalled) 
         return True
     if core.must_not_wait():
         core.pass_here()
-        return not is_as_full(intake, ring, tail, False)
+        return not is_as_full(intake, ring_id, tail, False)
     if load_relaxed32(&intake.drops):
         return False
     if was_stalled:
         return False
     if load_relaxed32(&intake.post) & POST_START:
         core.ask_for_flusher()
-    while is_as_full(intake, ring, tail, False):
+    while is_as_full(intake, ring_id, tail, False):
         if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
             # A recovery takes long. Records in another order are better than lost ones, so draining goes on, and the wait begins
             # anew.
             pause_draining(core, 0)
             patient_from = clock_monotonic_ns()
-        if clock_monotonic_ns() - patient_from > limit and is_as_full(intake, ring, tail, True):
+        if clock_monotonic_ns() - patient_from > limit and is_as_full(intake, ring_id, tail, True):
             # There was no progress at all for so long, so the flusher is stuck in user code. Later calls do not wait again until
             # it moves.
             fetch_add(&core.calls.blocked_ns, clock_monotonic_ns() - begun)
@@ -282,7 +267,7 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t tail, bint was_stalled) 
         fetch_add(&intake.traffic.waiters, 1)
         fence_full()
         ticket = event_prepare(&intake.traffic.space)
-        if is_as_full(intake, ring, tail, False):
+        if is_as_full(intake, ring_id, tail, False):
             intake_wake(intake)
             with nogil:
                 event_wait(&intake.traffic.space, ticket, 50000000)

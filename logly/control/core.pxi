@@ -17,9 +17,9 @@ from logly.flusher.state cimport (
 )
 from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, intake_wake
-from logly.ring.leases cimport FREE_THREADED, lease_end_engine, new_id
+from logly.ring.leases cimport FREE_THREADED, lease_end_engine
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
-from logly.ring.ring cimport RING_ALIGN, Ring, ring_free, ring_new
+from logly.ring.ring cimport RING_ALIGN, Ring, new_id, ring_free, ring_new
 from logly.system.atomic cimport (
     fetch_add, fetch_sub, load_acquire32, load_pointer, load_relaxed, store_relaxed, store_relaxed32, store_release32,
 )

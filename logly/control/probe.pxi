@@ -1,18 +1,19 @@
 # What tests alone ask of the core and have it do. Nothing of this is in a build without LOGLY_BUILD=probe.
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from logly.flusher.sink cimport Sink, WriteScript
 from logly.ring.gate cimport NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
 from logly.ring.ring cimport Ring
-from logly.system.atomic cimport load_relaxed32
+from logly.system.atomic cimport load_acquire, load_relaxed32
 from logly.system.probe cimport IS_PROBE
 
 # Of other included files:
 #   control/core.pxi: Core
 #   control/sink_handle.pxi: SinkHandle
 #   registry/registry.pxi: MAX_SITES, MAX_TEMPLATES, program_count, site_count, site_limit, template_limit
+#   ring/enter.pxi: is_as_full
 
 if IS_PROBE:
 
@@ -65,6 +66,22 @@ if IS_PROBE:
         global template_limit, site_limit
         template_limit = MAX_TEMPLATES if templates is None else min(1 + <uint32_t> templates, MAX_TEMPLATES)
         site_limit = MAX_SITES if sites is None else min(1 + <uint32_t> sites, MAX_SITES)
+
+    def new_ring_passes_for_full(Core core not None):
+        """A caller waits for room in a ring that is replaced and freed meanwhile, and a later ring gets its memory.
+
+        Returns whether the caller would go on waiting; None: no ring got that memory.
+        """
+        cdef Ring* freed = core.intake.ring
+        cdef uint64_t ring_id = freed.id
+        cdef uint64_t tail = load_acquire(&freed.positions.tail)
+        cdef int i
+        for i in range(1000):
+            core.set_ring_size(core.intake.ring_capacity)
+            core.pass_here()
+            if core.intake.ring == freed:
+                return is_as_full(core.intake, ring_id, tail, False)
+        return None
 
     def published(Core core not None):
         """The arguments of the `publish` that holds now."""

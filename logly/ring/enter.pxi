@@ -1,9 +1,11 @@
 # Which ring the calling thread writes to. A caller enters the ring before it writes a record and leaves it afterwards.
 
+from libc.stdint cimport uint64_t
+
 from logly.ring.gate cimport Intake
-from logly.ring.leases cimport FREE_THREADED, latest_ring
+from logly.ring.leases cimport FREE_THREADED, latest_ring, own_ring
 from logly.ring.ring cimport Ring
-from logly.system.atomic cimport fetch_add, fetch_sub, load_pointer, load_relaxed
+from logly.system.atomic cimport fetch_add, fetch_sub, load_acquire, load_pointer, load_relaxed
 from logly.system.lock cimport lock_await, lock_release, lock_spin, lock_try
 
 
@@ -44,3 +46,18 @@ cdef void take_ring_lock(Intake* intake) noexcept:
 cdef inline void leave_ring(Intake* intake, const Ring* ring) noexcept nogil:
     if FREE_THREADED and ring != NULL and load_pointer(&intake.ring) == ring:
         lock_release(&intake.ring_lock)
+
+
+# True when the ring is still the one that this thread writes to (otherwise it may be freed already, and another one may have its
+# memory and be empty) and its tail has not moved. `gives_up`: the thread has waited long enough, so later calls do not wait again
+# until the tail moves.
+cdef bint is_as_full(Intake* intake, uint64_t ring_id, uint64_t tail, bint gives_up) noexcept:
+    cdef Ring* ring = <Ring*> own_ring(load_relaxed(&intake.generation))
+    cdef bint same
+    if ring == NULL:
+        ring = enter_ring(intake)
+    same = ring != NULL and ring.id == ring_id and load_acquire(&ring.positions.tail) == tail
+    if same and gives_up:
+        ring.stalled_tail = tail
+    leave_ring(intake, ring)
+    return same

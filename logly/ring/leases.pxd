@@ -127,10 +127,6 @@ cdef extern from * nogil:
     static inline void logly_lease_end_engine(void*) {}
     static inline void logly_lease_end_thread(void*) {}
     #endif
-
-    static std::atomic<uint64_t> logly_last_id{0};
-    // Returns a number for an engine or a generation: never 0, never the same twice.
-    static inline uint64_t logly_new_id() { return logly_last_id.fetch_add(1) + 1; }
     #endif
     """
     bint FREE_THREADED "LOGLY_FREE_THREADED"
@@ -142,4 +138,3 @@ cdef extern from * nogil:
     bint lease_is_over "logly_lease_is_over"(void* lease) noexcept
     void lease_end_engine "logly_lease_end_engine"(void* lease) noexcept
     void lease_end_thread "logly_lease_end_thread"(void* lease) noexcept
-    uint64_t new_id "logly_new_id"() noexcept

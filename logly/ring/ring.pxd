@@ -25,10 +25,21 @@ cdef enum:
 
 cdef extern from * nogil:
     """
+    #ifndef LOGLY_RING
+    #define LOGLY_RING
+    #include <atomic>
+    #include <cstdint>
     #define LOGLY_NONE (~0ull)
+    // Returns a number for an engine, a ring or a generation of rings: never 0, never the same twice.
+    static inline uint64_t logly_new_id() {
+        static std::atomic<uint64_t> last{0};
+        return last.fetch_add(1) + 1;
+    }
+    #endif
     """
     const uint64_t NOT_IN_FLIGHT "LOGLY_NONE"
     const uint64_t NOT_STALLED "LOGLY_NONE"
+    uint64_t new_id "logly_new_id"() noexcept
 
 
 # The first 8 bytes of every record, padding included.
@@ -56,6 +67,7 @@ cdef struct Ring:
     RingPositions* positions
     uint64_t committed     # records ever committed
     uint64_t heap_bytes_in # bytes of heap blocks ever handed over
+    uint64_t id            # tells it from a ring that has its memory later
     uint64_t wake_at       # position from which a producer checks again whether the flusher must be woken
     uint64_t high_water    # most bytes ever seen in use by the producer
     uint64_t stalled_tail  # where the consumer was stuck when a producer gave up waiting; NOT_STALLED
@@ -83,6 +95,7 @@ cdef inline Ring* ring_attach(char* data, RingPositions* positions, uint64_t cap
     memset(block, 0, sizeof(Ring) + RING_ALIGN)
     ring = <Ring*> ((<uint64_t> block + RING_ALIGN - 1) & ~(<uint64_t> RING_ALIGN - 1))
     ring.block = block
+    ring.id = new_id()
     ring.data = data
     ring.capacity = capacity
     ring.mask = capacity - 1

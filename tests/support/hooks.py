@@ -37,3 +37,8 @@ def registry_counts() -> tuple[int, int]:
 def limit_registry(templates: int | None = None, sites: int | None = None) -> None:
     """How many templates and call sites find a place from now on; None: as many as there is room for."""
     hook("limit_registry")(templates, sites)
+
+
+def new_ring_passes_for_full(logger: Logger) -> bool | None:
+    """Whether a caller that waits for room in a ring goes on waiting when another ring has got its memory."""
+    return hook("new_ring_passes_for_full")(logger._controller.core)  # type: ignore[no-any-return]
