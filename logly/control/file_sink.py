@@ -13,10 +13,9 @@ from .sinks import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from logly._core import Core, PythonWork
+    from logly._core import PythonWork
     from logly.config.schema import LoggerConfig, SinkConfig
 
 __all__ = ["FileSink"]
@@ -30,18 +29,11 @@ class FileSink(Sink):
 
     is_file = True
 
-    def __init__(
-        self,
-        core: Core,
-        sink_id: int,
-        config: SinkConfig,
-        logger_config: LoggerConfig,
-        on_error: Callable[[Exception], None],
-    ) -> None:
-        super().__init__(core, sink_id, config, logger_config, on_error)
+    def _prepare(self) -> None:
         # The flusher rotates and reopens the file. `Logger.reopen` also does, on the thread that calls it.
         self._changing_file = SystemLock()
-        self.file = LogFile(config, utc=logger_config.timezone == "utc", on_error=on_error, files=self.files)
+        is_utc = self.logger_config.timezone == "utc"
+        self.file = LogFile(self.config, utc=is_utc, on_error=self.on_error, files=self.files)
         self.make_durable()
 
     @property

@@ -100,6 +100,10 @@ class Sink:
             from logly.record import Record
 
             self._record_type = Record  # kept, because nothing can be imported any more in a late `__del__`
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What only this kind of sink needs, before it is registered: files that it opens, for example."""
 
     # ---- what kind of sink it is
 

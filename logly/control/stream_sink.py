@@ -14,11 +14,10 @@ from .terminal import Terminal, understands_colors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from logly._core import Core, PythonWork
-    from logly.config.schema import LoggerConfig, SinkConfig
+    from logly._core import PythonWork
+    from logly.config.schema import LoggerConfig
 
 __all__ = ["DescriptorSink", "StreamSink"]
 
@@ -29,15 +28,7 @@ class StreamSink(Sink):
     target = "stream"
     needs_flusher = True
 
-    def __init__(
-        self,
-        core: Core,
-        sink_id: int,
-        config: SinkConfig,
-        logger_config: LoggerConfig,
-        on_error: Callable[[Exception], None],
-    ) -> None:
-        super().__init__(core, sink_id, config, logger_config, on_error)
+    def _prepare(self) -> None:
         self._terminal = Terminal(self.files)
         self._echoes = False
 
@@ -120,15 +111,7 @@ class DescriptorSink(Sink):
 
     is_exactly_recovered = True
 
-    def __init__(
-        self,
-        core: Core,
-        sink_id: int,
-        config: SinkConfig,
-        logger_config: LoggerConfig,
-        on_error: Callable[[Exception], None],
-    ) -> None:
-        super().__init__(core, sink_id, config, logger_config, on_error)
+    def _prepare(self) -> None:
         self._terminal = Terminal(self.files)
         _check_descriptor(self._fd)
 
