@@ -3,6 +3,7 @@
 
 from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memchr
 
 from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, text_in_place
 from logly.layout.levels cimport (
@@ -21,7 +22,7 @@ from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
     METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_DecRef, Py_IncRef,
-    is_interned, is_str, text_kind_of, text_length_of, tuple_item, tuple_length,
+    is_interned, is_str, text_data, text_kind_of, text_length_of, tuple_item, tuple_length,
 )
 
 # Of other included files:
@@ -31,7 +32,8 @@ from logly.system.cpython cimport (
 #   caller/full_ring.pxi: drop_without_memory
 #   control/core.pxi: Core
 #   control/flush.pxi: write_here
-#   registry/registry.pxi: site_table, template_table
+#   registry/sites.pxi: site_table
+#   registry/templates.pxi: may_become_template, template_table
 #   ring/enter.pxi: enter_ring, leave_ring
 
 cdef enum:
@@ -91,6 +93,13 @@ cdef inline bint has_special_name(PyObject* names) noexcept:
     return False
 
 
+# True when a text has no braces. (In texts that are stored in two or four bytes a character, the careful way looks.)
+cdef bint is_plain_text(PyObject* text) noexcept:
+    cdef size_t length = <size_t> text_length_of(text)
+    cdef const void* data = text_data(text)
+    return text_kind_of(text) <= 1 and memchr(data, c'{', length) == NULL and memchr(data, c'}', length) == NULL
+
+
 cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexcept:
     if names != NULL and tuple_length(names):
         if has_special_name(names) or tuple_length(names) > MAX_NATIVE_NAMES:
@@ -98,11 +107,13 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexc
         call.names = names
     if call.arg_count or call.names != NULL:
         call.program = <Program*> table_find(&template_table, <uint64_t> call.message, 1)
-        if call.program == NULL or not (call.program.native if call.arg_count else call.program.fills):
+        if call.program == NULL:
+            # Without placeholders it stays as it is: many messages with fields are texts that the program makes for each call.
+            if call.arg_count or not is_plain_text(call.message) or may_become_template(call.message):
+                return False
+        elif not (call.program.native if call.arg_count else call.program.fills):
             return False
-        if call.arg_count < call.program.required:
-            return False
-        if call.arg_count > MAX_ARGS:
+        elif call.arg_count < call.program.required or call.arg_count > MAX_ARGS:
             return False
     if needs & NEED_SITE:
         call.site = site_of_caller(&site_table)

@@ -25,7 +25,8 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 #   caller/values.pxi: one_word, safe_repr, safe_str, type_name
 #   control/core.pxi: Core
 #   layout/message_rules.pxi: filled, formatted, has_braces, names_fields_only
-#   registry/registry.pxi: register_template
+#   registry/retired.pxi: Pins, pin_program, unpin
+#   registry/templates.pxi: register_template
 #   text/owned_text.pxi: utf8
 
 cdef extern from *:
@@ -142,12 +143,6 @@ cdef uint32_t kind_of(object value) noexcept:
     return <uint32_t> kind if kind > 0 else 0
 
 
-# True when the message is a template whatever its fields are. With fields alone, a message with braces counts as a template only
-# after its fields have filled it.
-cdef bint is_kept_template(str message, tuple args, dict fields) except -1:
-    return bool(args) or (bool(fields) and not has_braces(message))
-
-
 cdef bint emit_careful(
     Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel
 ) except -1:
@@ -156,6 +151,18 @@ cdef bint emit_careful(
 
     The callers of this function handle the MemoryError. The record was not made, and is not counted yet.
     """
+    cdef Pins pins = Pins(NULL, NULL)
+    try:
+        emit_pinned(self, number, level, message, args, fields, exc_info, stacklevel, &pins)
+    finally:
+        unpin(&pins)
+    return True
+
+
+cdef bint emit_pinned(
+    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel,
+    Pins* pins
+) except -1:
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef Program* program = NULL
@@ -165,12 +172,17 @@ cdef bint emit_careful(
     try:
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit)
-        if type(message) is str and is_kept_template(message, args, fields) and <uint64_t> len(message) <= limit // 4:
-            program = register_template(message)
+        if type(message) is str and <uint64_t> len(message) <= limit // 4:
+            if args:
+                program = register_template(message, False)
+            elif fields and not has_braces(message):
+                # It stays as it is, and may be text from outside. One with braces is a template only after fields have filled it.
+                program = register_template(message, True)
+            pin_program(pins, program)
         if not all_native(program, args, limit):
             program = NULL
             text = cut_text(format_message(core, message, args, fields, stacklevel, limit), limit)
-        place = safe_site(core, stacklevel, None)
+        place = safe_site(core, stacklevel, None, pins)
         name = current_thread_name() if load_relaxed32(&core.intake.needs) & NEED_THREAD_NAME else None
         block = FieldBlock(fields, None, limit) if fields else None
     except (RecursionError, MemoryError):
@@ -186,6 +198,18 @@ cdef bint emit_text(
     Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin
 ) except -1:
     """Makes one record of a finished text. The text may come from outside, so it is never registered or formatted."""
+    cdef Pins pins = Pins(NULL, NULL)
+    try:
+        emit_text_pinned(self, number, level, message, fields, exc_info, frame, origin, &pins)
+    finally:
+        unpin(&pins)
+    return True
+
+
+cdef bint emit_text_pinned(
+    Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin,
+    Pins* pins
+) except -1:
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef str text = None
@@ -197,7 +221,7 @@ cdef bint emit_text(
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit)
         text = cut_text(message if type(message) is str else safe_str(message), limit)
-        place = safe_site(core, 1, frame)
+        place = safe_site(core, 1, frame, pins)
         name = None
         if load_relaxed32(&core.intake.needs) & NEED_THREAD_NAME:
             name = current_thread_name() if origin is None else safe_str(origin[1])
@@ -317,7 +341,7 @@ cdef str format_message(Core core, object message, tuple args, dict fields, obje
     if template is message and not args and <uint64_t> len(template) <= limit // 4:
         # Its fields have filled this template, so the next call may leave that to the flusher's thread. A message that stays as
         # it is (a request's path) is not registered.
-        register_template(template)
+        register_template(template, False)
     return text
 
 

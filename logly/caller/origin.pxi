@@ -5,7 +5,7 @@ import threading
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.object cimport PyObject
 from libc.math cimport floor, rint
-from libc.stdint cimport INT32_MAX, int64_t, uint64_t
+from libc.stdint cimport INT32_MAX, int64_t, uint32_t, uint64_t
 
 from logly.caller.encode cimport Origin
 from logly.ring.gate cimport NEED_SITE
@@ -15,7 +15,8 @@ from logly.system.cpython cimport PyThreadState_Get, PyThread_get_thread_ident, 
 
 # Of other included files:
 #   control/core.pxi: Core
-#   registry/registry.pxi: UNKNOWN_LOCATION, describe_location, location_of, register_site
+#   registry/retired.pxi: Pins, pin_site
+#   registry/sites.pxi: UNKNOWN_LOCATION, describe_location, location_of, register_site
 
 cdef int64_t SAME_TIME_NS = 1_000_000
 
@@ -69,9 +70,9 @@ cdef int64_t line_number(object value) noexcept:
     return value if type(value) is int and 0 <= value <= INT32_MAX else 0
 
 
-cdef object safe_site(Core core, object stacklevel, object frame):
+cdef object safe_site(Core core, object stacklevel, object frame, Pins* pins):
     try:
-        return careful_site(core, stacklevel, frame)
+        return careful_site(core, stacklevel, frame, pins)
     except (RecursionError, MemoryError):
         raise
     except Exception:
@@ -79,8 +80,9 @@ cdef object safe_site(Core core, object stacklevel, object frame):
     return UNKNOWN_LOCATION  # the interpreter is ending and has cleared this module
 
 
-cdef object careful_site(Core core, object stacklevel, object frame):
-    """The call site's id, or (module, function, path, line) if the registry is full, or None if no site is wanted."""
+cdef object careful_site(Core core, object stacklevel, object frame, Pins* pins):
+    """The call site's number, or (module, function, path, line) if it has none, or None if no site is wanted."""
+    cdef uint32_t number
     if not load_relaxed32(&core.intake.needs) & NEED_SITE:
         return None
     if type(frame) is tuple:
@@ -90,7 +92,11 @@ cdef object careful_site(Core core, object stacklevel, object frame):
     if frame is None:
         return UNKNOWN_LOCATION
     location = location_of(frame)
-    return register_site(location) or describe_location(location)
+    number = register_site(location)
+    if number == 0:
+        return describe_location(location)
+    pin_site(pins, number)
+    return number
 
 
 cdef object frame_at(object stacklevel):

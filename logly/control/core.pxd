@@ -24,11 +24,10 @@ cdef struct Calls:
     uint64_t blocked_ns              # how long calls waited for room
 
 
-cdef class Core:
+cdef class Core(RecordReader):
     cdef Engine* engine
     cdef Gate* gate                  # of `engine`, and its intake: all that a log call sees of it
     cdef Intake* intake
-    cdef object __weakref__
     cdef public object on_work       # called on the flusher's thread when a sink wants Python
     cdef public object start_flusher # called once, at the first record
     cdef readonly object errors      # deque of exceptions that have not been reported to on_error yet

@@ -13,7 +13,7 @@ from libc.string cimport memset
 from logly.flusher.loop cimport engine_pass
 from logly.flusher.sink cimport Sink, Tally, sink_free
 from logly.flusher.state cimport (
-    Engine, engine_begin, engine_free_memory, engine_unlock, workspace_begin, workspace_free,
+    Engine, engine_begin, engine_free_memory, engine_has_passed, engine_unlock, workspace_begin, workspace_free,
 )
 from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, intake_wake
@@ -32,18 +32,17 @@ from logly.text.buffer cimport Text
 # Of other included files:
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
-#   control/fork.pxi: remember_core
 #   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, link_ring, pass_once, progress_of,
 #       release_spool_file, swap_ring
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
 #   registry/name_entries.pxi: level_entry
-#   registry/registry.pxi: all_programs, all_sites, enter_registry
+#   registry/retired.pxi: RecordReader, all_programs, all_sites, enter_registry, remember_reader
 #   spool/spool_file.pxi: SpoolFile
 #   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text, utf8
 
 
-cdef class Core:
+cdef class Core(RecordReader):
     """One logger's engine: rings, sinks, books."""
 
     def __cinit__(self, str name, uint64_t ring_capacity):
@@ -75,7 +74,7 @@ cdef class Core:
         self.spools = []
         self.engine.intake.id = new_id()
         self.set_ring_size(ring_capacity)
-        remember_core(self)
+        remember_reader(self)
 
     def __dealloc__(self):
         cdef Ring* ring
@@ -111,6 +110,9 @@ cdef class Core:
         memset(&self.threads, 0, sizeof(Threads))
         memset(&self.calls, 0, sizeof(Calls))
         memset(&self.gone, 0, sizeof(Tally))
+
+    cdef bint has_passed(self, uint64_t* mark) noexcept:
+        return engine_has_passed(self.engine, mark)
 
     # ---- rings
 

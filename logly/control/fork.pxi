@@ -6,8 +6,6 @@
 # handlers and Python's hooks, other libraries' hooks and signal handlers run. They may log, or wait for a thread that logs.
 # What they log in the child belongs to the child, and no byte of it goes into the parent's spool.
 
-from _weakref import ref as weakref
-
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -27,7 +25,7 @@ from logly.system.lock cimport lock_await, lock_init, lock_release, lock_take, l
 # Of other included files:
 #   control/core.pxi: Core
 #   control/rings.pxi: detach_spools, free_ring_records, link_ring
-#   registry/registry.pxi: enter_registry, is_new_child, registry_lock
+#   registry/retired.pxi: forget_marks, is_new_child, living_readers, registry_lock
 #   ring/forks.pxi: Fork, Forked, await_sections, end_fork, fork_hook_has_run, fork_of, forks, forks_holder, forks_lock,
 #       is_of_side_thread, link_fork, own_fork, sections
 #   system/threads.pxi: SystemLock, is_side_thread, loaded_modules
@@ -54,29 +52,6 @@ cdef enum:
     # Size of the ring for what a child logs before its spool can be made.
     INTERIM_BYTES = 1 << 16
 
-cdef list all_cores = []             # weak references
-
-
-cdef remember_core(Core core):
-    cdef SystemLock registry
-    registry = enter_registry()
-    try:
-        for known in list(all_cores):
-            if known() is None:
-                all_cores.remove(known)
-        all_cores.append(weakref(core))
-    finally:
-        registry.give()
-
-
-cdef list living_cores():
-    cdef list living = []
-    for known in list(all_cores):
-        core = known()
-        if core is not None:
-            living.append(core)
-    return living
-
 
 # ---- the hooks
 
@@ -93,7 +68,7 @@ def before_fork():
     if fork != NULL:
         fork.depth += 1
         return
-    cores = living_cores()
+    cores = living_readers()
     fork = <Fork*> calloc(1, sizeof(Fork))
     if fork == NULL:
         return
@@ -189,7 +164,8 @@ def after_fork_in_child():
     if fork != NULL and fork.has_begun:
         for i in range(fork.count):
             (<Core> fork.forked[i].core).engine.intake.post = fork.forked[i].post
-    for core in living_cores():
+    forget_marks()
+    for core in living_readers():
         # Skips engines that `begin_child` has reset, or that a hook has made in this process.
         if core.engine.intake.process != process_id():
             reset_core(core, False)

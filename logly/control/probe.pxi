@@ -1,9 +1,13 @@
 # What tests alone ask of the core and have it do. Nothing of this is in a build without LOGLY_BUILD=probe.
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from logly.flusher.sink cimport Sink, WriteScript
+from logly.layout.line cimport MAX_SITES
+from logly.layout.message cimport MAX_TEMPLATES
+from logly.registry.numbers cimport numbers_given
 from logly.ring.gate cimport NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
 from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_acquire, load_relaxed32
@@ -12,8 +16,12 @@ from logly.system.probe cimport IS_PROBE
 # Of other included files:
 #   control/core.pxi: Core
 #   control/sink_handle.pxi: SinkHandle
-#   registry/registry.pxi: MAX_SITES, MAX_TEMPLATES, program_count, site_count, site_limit, template_limit
+#   registry/retired.pxi: awaited_marks, collect_retired, enter_registry, next_look_ns, retired_programs, retired_sites,
+#       site_numbers, template_numbers
+#   registry/sites.pxi: code_watches
+#   registry/templates.pxi: alias_count, templates_by_text
 #   ring/enter.pxi: is_as_full
+#   system/threads.pxi: SystemLock
 
 if IS_PROBE:
 
@@ -58,14 +66,36 @@ if IS_PROBE:
         return count
 
     def registry_counts():
-        """(templates, call sites) that have a place."""
-        return (program_count - 1, site_count - 1)
+        """(templates, call sites) that have a number."""
+        return (numbers_given(&template_numbers), numbers_given(&site_numbers))
 
     def limit_registry(templates=None, sites=None):
         """How many templates and call sites find a place from now on; None: as many as there is room for."""
-        global template_limit, site_limit
-        template_limit = MAX_TEMPLATES if templates is None else min(1 + <uint32_t> templates, MAX_TEMPLATES)
-        site_limit = MAX_SITES if sites is None else min(1 + <uint32_t> sites, MAX_SITES)
+        template_numbers.limit = MAX_TEMPLATES if templates is None else min(1 + <uint32_t> templates, MAX_TEMPLATES)
+        site_numbers.limit = MAX_SITES if sites is None else min(1 + <uint32_t> sites, MAX_SITES)
+
+    def alias_counts():
+        """(str objects by which templates are found, code objects that have call sites)"""
+        return (alias_count, len(code_watches))
+
+    def has_template(str text):
+        """Whether the message has a number."""
+        return text in templates_by_text
+
+    def has_site(code):
+        """Whether a call site of the code object has a number."""
+        return <uint64_t> <PyObject*> code in code_watches
+
+    def collect_names():
+        """Gives back the numbers of retired names, if every engine has passed their records. Returns whether none is left."""
+        global next_look_ns
+        cdef SystemLock registry = enter_registry()
+        try:
+            next_look_ns = 0
+            collect_retired()
+            return awaited_marks is None and retired_programs == NULL and retired_sites == NULL
+        finally:
+            registry.give()
 
     def new_ring_passes_for_full(Core core not None):
         """A caller waits for room in a ring that is replaced and freed meanwhile, and a later ring gets its memory.

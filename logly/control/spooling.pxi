@@ -20,10 +20,9 @@ from logly.text.buffer cimport Text
 # Of other included files:
 #   control/commit.pxi: publish
 #   control/core.pxi: Core
-#   control/fork.pxi: living_cores
 #   control/rings.pxi: release_spool_file
 #   registry/name_entries.pxi: level_entry, text_bytes
-#   registry/registry.pxi: enter_registry
+#   registry/retired.pxi: enter_registry, living_readers
 #   spool/dead_spool.pxi: DeadSpool
 #   spool/spool_file.pxi: SpoolFile
 #   system/threads.pxi: SystemLock
@@ -115,7 +114,7 @@ cdef bint resume_if_recovering_here(Core core) except -1:
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef Core other
     if core_is_recovering(core):
-        for other in living_cores():
+        for other in living_readers():
             if other.adopted is None:
                 continue
             if load_relaxed(&other.threads.inside) == me or load_relaxed(&other.threads.flusher) == me:

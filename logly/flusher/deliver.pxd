@@ -18,12 +18,14 @@ from logly.flusher.state cimport (
 )
 from logly.flusher.write cimport sink_write
 from logly.layout.levels cimport LEVEL_WARNING, PLACE_WARNING
-from logly.layout.line cimport Line, write_message
+from logly.layout.line cimport Line, Site, site_of, write_message
+from logly.layout.message cimport Program, program_of
 from logly.layout.text_layout cimport render_line
 from logly.ring.record cimport HAS_TIME, IS_NOTICE, TAG_UTF8, RecordHeader, align_record, put_record_end, record_view
 from logly.ring.ring cimport RECORD_INLINE
 from logly.spool.format cimport slot_pass
-from logly.system.atomic cimport load_pointer, load_relaxed32
+from logly.system.assertions cimport assert_that
+from logly.system.atomic cimport load_relaxed32, store_relaxed32
 from logly.system.clock cimport calibration_is_due, calibration_ns, calibration_refresh, clock_ticks
 from logly.text.buffer cimport buffer_append
 
@@ -238,6 +240,23 @@ cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
 
 # ---- one record
 
+# Returns what the number stands for, and marks it as used, so that the registry does not give it to something else soon.
+cdef inline Site* see_site(Engine* engine, uint32_t number) noexcept nogil:
+    cdef Site* site = site_of(engine.sites, number)
+    assert_that(site != NULL)
+    if load_relaxed32(&site.used) == 0:
+        store_relaxed32(&site.used, 1)
+    return site
+
+
+cdef inline Program* see_program(Engine* engine, uint32_t number) noexcept nogil:
+    cdef Program* program = program_of(engine.programs, number)
+    assert_that(program != NULL)
+    if load_relaxed32(&program.used) == 0:
+        store_relaxed32(&program.used, 1)
+    return program
+
+
 cdef inline void engine_line(Engine* engine, const char* record, Line* line) noexcept nogil:
     cdef const RecordHeader* header
     record_view(record, &line.view)
@@ -247,8 +266,9 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     line.logged_ns = calibration_ns(&engine.workspace.calibration, header.ticks)
     line.time_ns = line.view.time_ns if header.flags & HAS_TIME else line.logged_ns
     line.level = &engine.levels.level[header.level]
-    line.site = load_pointer(&engine.sites[header.site]) if header.site else NULL
-    line.program = load_pointer(&engine.programs[header.template_id]) if header.template_id else NULL
+    line.site = see_site(engine, header.site) if header.site else NULL
+    line.site_serial = line.site.serial if line.site != NULL else 0
+    line.program = see_program(engine, header.template_id) if header.template_id else NULL
     line.name = &engine.name
     line.process = line.view.process if line.view.process else engine.intake.process
     line.message = NULL

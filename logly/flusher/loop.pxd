@@ -13,7 +13,7 @@ from logly.flusher.deliver cimport (
 from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
 from logly.flusher.spool_sync cimport engine_sync
 from logly.flusher.state cimport (
-    KEPT_BYTES, LEAST_SLEEP_NS, NO_MARK, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, RELEASE_BYTES, RETRY_BLOCKED_NS,
+    KEPT_BYTES, LEAST_SLEEP_NS, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, RELEASE_BYTES, RETRY_BLOCKED_NS,
     RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock, engine_position,
     engine_unlock,
 )
@@ -23,7 +23,7 @@ from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over
 from logly.ring.merge cimport merge_begin, merge_next, record_proper
 from logly.ring.record cimport RecordHeader, RecordHeap
 from logly.ring.ring cimport (
-    RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used,
+    NO_MARK, RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used,
 )
 from logly.spool.format cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
 from logly.system.atomic cimport (

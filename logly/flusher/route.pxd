@@ -1,11 +1,11 @@
 """Which sinks want a record: decided once per call site, then one bit test."""
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memset
 
 from logly.flusher.sink cimport Sink
-from logly.layout.line cimport Line, Site
+from logly.layout.line cimport MAX_SITES, Line, Site
 from logly.layout.message cimport write_value
 from logly.ring.record cimport HAS_SITE, RecordView
 from logly.text.buffer cimport Buffer, Text, buffer_free, buffer_init
@@ -39,12 +39,12 @@ cdef inline bint site_is_wanted(const Sink* sink, const Text* module, const Text
     return False
 
 
-cdef inline bint route_grow(Sink* sink, uint32_t site) noexcept nogil:
-    cdef uint32_t size = 2 * site + 64
-    cdef uint8_t* grown = <uint8_t*> realloc(sink.route.answer, size)
+cdef inline bint route_grow(Sink* sink, uint32_t place) noexcept nogil:
+    cdef uint32_t size = min(<uint32_t> MAX_SITES, 2 * place + 64)
+    cdef uint64_t* grown = <uint64_t*> realloc(sink.route.answer, 8 * <size_t> size)
     if grown == NULL:
         return False
-    memset(grown + sink.route.size, 0, size - sink.route.size)
+    memset(grown + sink.route.size, 0, 8 * <size_t> (size - sink.route.size))
     sink.route.answer = grown
     sink.route.size = size
     return True
@@ -72,15 +72,20 @@ cdef inline bint inline_site_is_wanted(const Sink* sink, const RecordView* view)
 # Asks whether the sink wants this call site. The answer is decided once per site, and afterwards costs one load.
 cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
     cdef const Site* site = line.site
+    cdef uint32_t place
+    cdef uint64_t answer
     if sink.selection.module_count == 0 and sink.selection.function_count == 0:
         return True
     if site == NULL:
         return inline_site_is_wanted(sink, &line.view)
-    if site.id >= sink.route.size and not route_grow(sink, site.id):
+    place = site.id & (MAX_SITES - 1)
+    if place >= sink.route.size and not route_grow(sink, place):
         return site_is_wanted(sink, &site.module, &site.function)
-    if sink.route.answer[site.id] == 0:
-        sink.route.answer[site.id] = 2 if site_is_wanted(sink, &site.module, &site.function) else 1
-    return sink.route.answer[site.id] == 2
+    answer = sink.route.answer[place]
+    if answer >> 1 != site.serial:
+        answer = site.serial << 1 | site_is_wanted(sink, &site.module, &site.function)
+        sink.route.answer[place] = answer
+    return answer & 1
 
 
 # `sequence` is compared because a sink gets only what was logged after it was added. `refuses` is there because a sink's Python

@@ -77,8 +77,8 @@ cdef struct Window:        # which of these records are for it, by when they wer
     uint64_t count         # this many records from there on are for it. INT64_MAX until it is disabled: earlier ones are not
 
 
-cdef struct Route:         # per call site: 0 undecided, 1 no, 2 yes
-    uint8_t* answer
+cdef struct Route:         # by a call site's place: twice its serial, and 1 if its records are wanted
+    uint64_t* answer
     uint32_t size
 
 

@@ -12,16 +12,17 @@ from logly.flusher.sink cimport Sink, sink_oldest
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
 from logly.layout.message cimport Program
-from logly.ring.gate cimport Gate, Intake, Traffic
+from logly.ring.gate cimport Gate, Intake, Traffic, intake_wake
+from logly.ring.leases cimport FREE_THREADED
 from logly.ring.merge cimport Merge, merge_free
 from logly.ring.record cimport FieldIndex
-from logly.ring.ring cimport Ring
+from logly.ring.ring cimport NO_MARK, Ring
 from logly.spool.format cimport Spool
 from logly.system.atomic cimport load_relaxed
 from logly.system.clock cimport ClockCalibration, calibration_init, clock_monotonic_ns
 from logly.system.event cimport Event, event_init, event_prepare, event_signal, event_wait, wait_ns
 from logly.system.fd cimport process_id
-from logly.system.lock cimport Lock, lock_init, lock_release, lock_take
+from logly.system.lock cimport Lock, lock_init, lock_release, lock_take, lock_try
 from logly.text.buffer cimport Buffer, Text, buffer_free
 
 cdef enum:
@@ -33,12 +34,6 @@ cdef enum:
     RETRY_BLOCKED_NS = 10000000
     RETRY_FAILED_NS = 50000000
     TELL_NS = 1000000000       # the same error is reported once in this time
-
-cdef extern from * nogil:
-    """
-    #define LOGLY_NO_MARK (~0ull)
-    """
-    const uint64_t NO_MARK "LOGLY_NO_MARK"
 
 cdef enum PassStatus:
     PASS_MORE = 1              # there is work now
@@ -290,3 +285,30 @@ cdef inline uint64_t engine_committed(const Engine* engine) noexcept nogil:
         total += load_relaxed(&ring.committed)
         ring = ring.next
     return total
+
+
+# ---- what the registry asks
+
+# True when no record is left of those that there were when `mark` was set. The mark is set here, if it is not yet: without a GIL
+# that must wait for a moment at which the rings are empty, because they are read in the order of time. Called with the GIL, so it
+# does not wait for the lock. A flusher that sleeps is woken, because its interval may be long.
+cdef inline bint engine_has_passed(Engine* engine, uint64_t* mark) noexcept nogil:
+    cdef Sink* sink
+    cdef bint passed
+    if not lock_try(&engine.lock):
+        return False
+    if mark[0] == NO_MARK:
+        if not FREE_THREADED:
+            mark[0] = engine_committed(engine)
+        elif engine_committed(engine) == engine.books.drained:
+            mark[0] = engine.books.drained
+    passed = engine.books.drained >= mark[0]
+    sink = engine.sinks
+    while sink != NULL:
+        if sink.staging.marks.first != sink.staging.marks.last:
+            passed = passed and sink.staging.marks.mark[sink.staging.marks.first].sequence >= mark[0]
+        sink = sink.next
+    engine_unlock(engine)
+    if not passed:
+        intake_wake(&engine.intake)
+    return passed

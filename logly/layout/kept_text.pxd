@@ -15,7 +15,7 @@ from logly.text.buffer cimport Buffer, buffer_reserve
 # Returns the entry that has the text for this record, if the text is cached.
 cdef inline RunEntry* run_entry(RunEntry* kept, const Line* line) noexcept nogil:
     cdef uint64_t mixed = (
-        (<uint64_t> line.site >> 5) ^ line.view.thread >> 12 ^ line.view.thread ^ line.level.version
+        line.site_serial ^ line.view.thread >> 12 ^ line.view.thread ^ line.level.version
     )
     return &kept[(mixed * 0x9E3779B97F4A7C15u) >> 59]
 
@@ -24,7 +24,7 @@ cdef inline RunEntry* run_entry(RunEntry* kept, const Line* line) noexcept nogil
 # part of the key.
 cdef inline bint run_write(Buffer* out, const RunEntry* entry, const Line* line) noexcept nogil:
     if (
-        entry.site != line.site or entry.thread != line.view.thread or entry.level != line.level.version
+        entry.site != line.site_serial or entry.thread != line.view.thread or entry.level != line.level.version
         or entry.process != line.process or entry.size == 0 or line.view.site_path.data != NULL
     ):
         return False
@@ -39,7 +39,7 @@ cdef inline bint run_write(Buffer* out, const RunEntry* entry, const Line* line)
 cdef inline void run_keep(RunEntry* entry, const Buffer* out, size_t start, const Line* line) noexcept nogil:
     if out.size - start > RUN_TEXT or out.failed or line.view.site_path.data != NULL:
         return
-    entry.site = line.site
+    entry.site = line.site_serial
     entry.thread = line.view.thread
     entry.level = line.level.version
     entry.process = line.process

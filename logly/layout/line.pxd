@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uint8_t
 
 from logly.layout.message cimport Program, render_message
 from logly.ring.record cimport RecordView, Value, get_value, text_kind
+from logly.system.atomic cimport load_pointer
 from logly.text.buffer cimport Buffer, Text, buffer_append
 from logly.text.format_spec cimport FormatSpec
 from logly.text.time_pattern cimport TimePattern
@@ -14,6 +15,7 @@ from logly.text.unicode cimport write_text
 
 cdef enum:
     MAX_LEVELS = 256
+    MAX_SITES = 1 << 16    # that have a number at the same time
 
 cdef enum PieceCode:
     PIECE_LITERAL = 0
@@ -63,22 +65,38 @@ cdef struct Level:
 
 # A call site: a place in the user's source that logs.
 cdef struct Site:
-    uint32_t id
+    uint32_t id            # the number by which records name it
     int32_t line
+    uint64_t serial        # no other site of this process ever has it
+    uint32_t used          # a record with it has been seen since the registry last looked
+    uint32_t pins          # calls on the careful way that are about to use it
     Text module
     Text function
     Text path
     Text filename
     bint is_odd            # a name or path has control characters
-    void* code             # PyObject*, owned, so that its address is not used again
+    void* watch            # the registry's object that hears of the end of the code (PyObject*, borrowed)
+    uint64_t code          # address of the code object, and the instruction in it
+    uint64_t instruction
     uint64_t globals_key   # `namespace_key` of the module's globals; 0: only their `__name__` identifies them
     void* name             # PyObject*, owned: the str that is `__name__` in these globals; NULL: none
     Site* next             # the site of the same instruction, run as code of another module
+    Site* of_code          # the next site of the same code object
+    Site* retired          # the next one that the registry gave up
+    Site* older            # another one at the same place, of a dead process's spool
+
+
+# Returns the call site that has this number, or NULL.
+cdef inline Site* site_of(Site** sites, uint32_t number) noexcept nogil:
+    cdef Site* site = load_pointer(&sites[number & (MAX_SITES - 1)])
+    while site != NULL and site.id != number:
+        site = site.older
+    return site
 
 
 # One entry of the cache in layout/kept_text.pxd.
 cdef struct RunEntry:
-    const Site* site
+    uint64_t site          # its serial; 0: none
     uint64_t thread
     uint64_t process
     uint32_t level         # its version
@@ -120,6 +138,7 @@ cdef struct Line:
     int64_t time_ns        # the time that is shown: the record's own where it has one
     const Level* level
     const Site* site       # NULL: unknown
+    uint64_t site_serial   # 0: unknown
     const Program* program # NULL: the message is text
     const Text* name       # the logger's
     uint64_t process

@@ -12,6 +12,7 @@ from logly.ring.record cimport (
     TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_NONE, TAG_TRUE, TAG_UINT, TAG_UTF8, RecordView, Value, get_value,
     text_kind,
 )
+from logly.system.atomic cimport load_pointer
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly.text.format_spec cimport FormatSpec, format_bool, format_float, format_int, format_text, format_uint
 from logly.text.number cimport write_float, write_int, write_uint
@@ -19,6 +20,7 @@ from logly.text.unicode cimport write_ascii, write_bytes_repr, write_repr, write
 
 cdef enum:
     MAX_ARGS = 64              # positional arguments rendered natively
+    MAX_TEMPLATES = 1 << 13    # that have a number at the same time
     MAX_TEMPLATE_BYTES = 4096  # longer templates are formatted by the caller
 
 cdef enum StepCode:
@@ -39,7 +41,9 @@ cdef struct Step:
 
 
 cdef struct Program:
-    uint32_t id
+    uint32_t id            # the number by which records name it
+    uint32_t used          # a record with it has been seen since the registry last looked
+    uint32_t pins          # calls on the careful way that are about to use it
     bint native            # False: always formatted by the caller's thread
     bint fills             # native also for calls with fields alone: the template names fields, or has no braces
     uint16_t required      # positional arguments that the template reads
@@ -50,6 +54,17 @@ cdef struct Program:
     uint32_t* accepts      # per positional argument: bit mask of the kinds rendered natively
     void** name            # interned str objects (PyObject*, owned), compared by identity
     uint32_t* name_accepts
+    void* owner            # the registry's object for the template (PyObject*, borrowed)
+    Program* older         # another one at the same place, of a dead process's spool
+    Program* retired       # the next one that the registry gave up
+
+
+# Returns the program that has this number, or NULL.
+cdef inline Program* program_of(Program** programs, uint32_t number) noexcept nogil:
+    cdef Program* program = load_pointer(&programs[number & (MAX_TEMPLATES - 1)])
+    while program != NULL and program.id != number:
+        program = program.older
+    return program
 
 
 # str(value), as UTF-8.

@@ -39,6 +39,7 @@ cdef extern from * nogil:
     """
     const uint64_t NOT_IN_FLIGHT "LOGLY_NONE"
     const uint64_t NOT_STALLED "LOGLY_NONE"
+    const uint64_t NO_MARK "LOGLY_NONE"        # the number of a record that is not known yet
     uint64_t new_id "logly_new_id"() noexcept
 
 

@@ -6,8 +6,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcpy, memset
 
-from logly.layout.line cimport MAX_LEVELS, Site
-from logly.layout.message cimport Program
+from logly.layout.line cimport MAX_LEVELS, MAX_SITES, Site
+from logly.layout.message cimport MAX_TEMPLATES, Program
 from logly.ring.record cimport ONLY_ORIGIN, RecordHeader, RecordHeap
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
 from logly.spool.format cimport (
@@ -21,7 +21,8 @@ from logly.system.fd cimport fd_size
 
 # Of other included files:
 #   registry/name_entries.pxi: NAME_LEVEL, NAME_LOGGER, NAME_SITE, NAME_TEMPLATE, checksum_of
-#   registry/registry.pxi: MAX_SITES, MAX_TEMPLATES, compile_program, free_program, free_site, new_site
+#   registry/program.pxi: compile_program, free_programs
+#   registry/sites.pxi: free_sites, new_site
 #   spool/spool_file.pxi: BYTE_ORDER_MARK, LATEST_NS, SpoolFile, names_offset_for, offset_of_capacity,
 #       offset_of_live_part, pread, spool_error
 
@@ -50,10 +51,12 @@ cdef class DeadSpool(SpoolFile):
     def __dealloc__(self):
         cdef uint32_t i
         self.release_buffers()
-        for i in range(self.names.program_limit):
-            free_program(self.names.programs[i])
-        for i in range(self.names.site_limit):
-            free_site(self.names.sites[i])
+        if self.names.programs != NULL:
+            for i in range(<uint32_t> MAX_TEMPLATES):
+                free_programs(self.names.programs[i])
+        if self.names.sites != NULL:
+            for i in range(<uint32_t> MAX_SITES):
+                free_sites(self.names.sites[i])
         free(self.names.programs)
         free(self.names.sites)
 
@@ -98,8 +101,6 @@ cdef class DeadSpool(SpoolFile):
         self.names.sites = <Site**> calloc(MAX_SITES, sizeof(void*))
         if self.names.programs == NULL or self.names.sites == NULL:
             raise MemoryError
-        self.names.program_limit = MAX_TEMPLATES
-        self.names.site_limit = MAX_SITES
         while at < self.spool.header.blobs_offset:
             front = pread(self.fd, 16, at)
             size = int.from_bytes(front[:4], "little")
@@ -123,18 +124,20 @@ cdef class DeadSpool(SpoolFile):
         # Checked here, because Cython does not check the bounds of lists in this file.
         if len(parts) < (4 if kind == NAME_SITE else 3 if kind == NAME_LEVEL else 1):
             raise ValueError
-        if kind == NAME_TEMPLATE and 0 < number < MAX_TEMPLATES:
+        if kind == NAME_TEMPLATE and number:
             program = compile_program(parts[0].decode("utf-8", "surrogatepass"))
             program.id = number
-            free_program(self.names.programs[number])
-            self.names.programs[number] = program
-        elif kind == NAME_SITE and 0 < number < MAX_SITES:
+            # In front of those that had the place before. Of two with the same number the later one counts.
+            program.older = self.names.programs[number & (MAX_TEMPLATES - 1)]
+            self.names.programs[number & (MAX_TEMPLATES - 1)] = program
+        elif kind == NAME_SITE and number:
             site = new_site((
                 parts[0].decode("utf-8", "replace"), parts[1].decode("utf-8", "replace"),
                 parts[2].decode("utf-8", "replace"), int(parts[3]),
             ))
-            free_site(self.names.sites[number])
-            self.names.sites[number] = site  # its id stays 0, so that no routing is remembered for it
+            site.id = number
+            site.older = self.names.sites[number & (MAX_SITES - 1)]
+            self.names.sites[number & (MAX_SITES - 1)] = site
         elif kind == NAME_LEVEL and number < MAX_LEVELS:
             name = parts[0].decode("utf-8", "replace")
             color = parts[2].decode("utf-8", "replace")

@@ -11,7 +11,6 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from logly.layout.message cimport Program
 from logly.spool.format cimport (
     HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SPOOL_SLOTS, SPOOL_VERSION, SYNCED_APART,
     SYNCED_OFFSET, Spool, SpoolHeader, SpoolSlot, Synced, spool_pwrite, synced_write,
@@ -24,7 +23,8 @@ from logly.system.fd cimport process_id
 #   files/descriptor.pxi: Descriptor
 #   registry/name_entries.pxi: NAME_LOGGER, NameStore, checksum_of, forget_weakly, name_entry, name_stores,
 #       remember_weakly, site_entry, template_entry
-#   registry/registry.pxi: all_sites, enter_registry, programs_by_text, site_count
+#   registry/retired.pxi: all_programs, all_sites, enter_registry, site_numbers, template_numbers
+#   registry/templates.pxi: Template
 #   ring/forks.pxi: begin_section, end_section
 #   system/threads.pxi: SystemLock
 
@@ -122,9 +122,10 @@ cdef class SpoolFile(NameStore):
             synced_write(&self.spool, 0, 0, 0, &self.spool.header.calibration)
         registry = enter_registry()
         try:
-            for text, (address, _) in programs_by_text.items():
-                entries.append(template_entry((<Program*> <uint64_t> address).id, text))
-            for i in range(1, site_count):
+            for i in range(1, template_numbers.begun):
+                if all_programs[i] != NULL and all_programs[i].owner != NULL:
+                    entries.append(template_entry(all_programs[i].id, (<Template> all_programs[i].owner).text))
+            for i in range(1, site_numbers.begun):
                 if all_sites[i] != NULL:
                     entries.append(site_entry(all_sites[i]))
             entries += levels

@@ -7,8 +7,8 @@ ours at all. So each record of a dead process is read once with every bound chec
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
-from logly.layout.line cimport Site
-from logly.layout.message cimport MAX_ARGS, Program
+from logly.layout.line cimport Site, site_of
+from logly.layout.message cimport MAX_ARGS, Program, program_of
 from logly.ring.record cimport (
     EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, KNOWN_FLAGS,
     TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, unit_size,
@@ -18,10 +18,8 @@ from logly.text.unicode cimport utf8_decode
 
 # What a dead process's records refer to by number.
 cdef struct Names:
-    Program** programs
-    uint32_t program_limit
-    Site** sites
-    uint32_t site_limit
+    Program** programs         # MAX_TEMPLATES places
+    Site** sites               # MAX_SITES places
     uint32_t origin_limit      # the names define one origin: the logger's name with all of its sinks
 
 
@@ -96,9 +94,9 @@ cdef inline bint args_are_sound(Reading* source, const RecordHeader* header, con
     cdef const Program* program
     cdef uint32_t kind
     cdef uint32_t i
-    if header.template_id >= names.program_limit or header.args > MAX_ARGS:
+    if header.args > MAX_ARGS:
         return False
-    program = names.programs[header.template_id]
+    program = program_of(names.programs, header.template_id)
     if program == NULL or not program.native or header.args < program.required:
         return False
     for i in range(header.args):
@@ -123,7 +121,7 @@ cdef inline bint record_is_sound(const char* record, uint64_t room, const Names*
         return False
     source.at = record + sizeof(RecordHeader)
     source.end = record + header.size
-    if header.site and (header.site >= names.site_limit or names.sites[header.site] == NULL):
+    if header.site and site_of(names.sites, header.site) == NULL:
         return False
     if header.flags & ~<uint32_t> KNOWN_FLAGS or header.origin >= names.origin_limit or header.level_number < 0:
         return False

@@ -242,6 +242,18 @@ cdef extern from * nogil:
     #define logly_new_thread_state PyThreadState_New
     #endif
 
+    // Whether `value` is one of the constants of the code that runs now. Those of a literal in the calling code are.
+    static inline int logly_is_constant(PyThreadState* thread, PyObject* value) {
+        int32_t instruction;
+        PyObject* globals;
+        PyObject* code = logly_caller(thread, &instruction, &globals);
+        if (code == nullptr) return 0;
+        PyObject* constants = ((PyCodeObject*)code)->co_consts;
+        for (Py_ssize_t i = PyTuple_GET_SIZE(constants); i-- > 0;)
+            if (PyTuple_GET_ITEM(constants, i) == value) return 1;
+        return 0;
+    }
+
     static inline int logly_interned(PyObject* text) { return PyUnicode_CHECK_INTERNED(text) != 0; }
     // 0 for ASCII, else the bytes of a code unit (1, 2, 4).
     static inline int logly_text_kind(PyObject* text) {
@@ -266,6 +278,7 @@ cdef extern from * nogil:
     bint interpreter_ends "logly_finalizes"() noexcept
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
+    bint is_constant "logly_is_constant"(PyThreadState* thread, PyObject* value) noexcept
     bint is_interned "logly_interned"(PyObject* text) noexcept
     int text_kind_of "logly_text_kind"(PyObject* text) noexcept
     void* text_data "PyUnicode_DATA"(PyObject* text) noexcept
@@ -279,6 +292,8 @@ cdef extern from * nogil:
     Py_ssize_t bytes_length "PyBytes_GET_SIZE"(PyObject* value) noexcept
     PyObject* tuple_item "PyTuple_GET_ITEM"(PyObject* tuple_, Py_ssize_t i) noexcept
     Py_ssize_t tuple_length "PyTuple_GET_SIZE"(PyObject* tuple_) noexcept
+    PyObject* list_item "PyList_GET_ITEM"(PyObject* list_, Py_ssize_t i) noexcept
+    Py_ssize_t reference_count "Py_REFCNT"(PyObject* value) noexcept
     PyObject* PY_NONE "Py_None"
     PyObject* PY_TRUE "Py_True"
     PyObject* PY_FALSE "Py_False"
@@ -298,5 +313,7 @@ cdef extern from *:
         PyCFunction ml_meth
         int ml_flags
         const char* ml_doc
+    object PyCFunction_New(PyMethodDef* definition, object self)
     int METH_FASTCALL
+    int METH_O
     int METH_KEYWORDS

@@ -17,6 +17,7 @@ cdef class SystemLock:
     cdef int holds
 
     cdef bint take(self) except -1
+    cdef void take_without_signals(self) noexcept
     cdef void give(self) noexcept
 
 

@@ -172,6 +172,19 @@ cdef class SystemLock:
         self.holds = 1
         return True
 
+    cdef void take_without_signals(self) noexcept:
+        """For where an exception of a signal handler could not be raised."""
+        cdef uint64_t me = PyThread_get_thread_ident()
+        if load_relaxed(&self.holder) != me:
+            while not lock_try(&self.lock):
+                fetch_add(&self.lock.waiters, 1)
+                with nogil:
+                    lock_await(&self.lock)
+                fetch_sub(&self.lock.waiters, 1)
+            store_relaxed(&self.holder, me)
+            self.holds = 0
+        self.holds += 1
+
     cdef void give(self) noexcept:
         self.holds -= 1
         if self.holds == 0:

@@ -36,7 +36,9 @@ def test_a_full_registry_only_costs_speed(shown: Output, full_registry: None) ->
     for i, line in enumerate(shown.text().splitlines()):
         assert line.split("|")[:5] == ["INFO", f"made{i}", "<module>", "1", f"fresh {i} {i} 0.50"]
         assert f"own={i}" in line
-    assert registry_counts() == counts
+    templates, sites = registry_counts()
+    assert templates <= counts[0]
+    assert sites <= counts[1]
     shown.has_failed(0)
 
 

@@ -9,6 +9,8 @@ import pytest
 from logly import _core
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from logly import Logger
 
 
@@ -42,3 +44,23 @@ def limit_registry(templates: int | None = None, sites: int | None = None) -> No
 def new_ring_passes_for_full(logger: Logger) -> bool | None:
     """Whether a caller that waits for room in a ring goes on waiting when another ring has got its memory."""
     return hook("new_ring_passes_for_full")(logger._controller.core)  # type: ignore[no-any-return]
+
+
+def alias_counts() -> tuple[int, int]:
+    """(str objects by which templates are found, code objects that have call sites)."""
+    return hook("alias_counts")()  # type: ignore[no-any-return]
+
+
+def collect_names() -> bool:
+    """Gives back the numbers of names that were given up. Returns whether all of them are back."""
+    return hook("collect_names")()  # type: ignore[no-any-return]
+
+
+def has_template(text: str) -> bool:
+    """Whether the message has a number."""
+    return hook("has_template")(text)  # type: ignore[no-any-return]
+
+
+def has_site(code: CodeType) -> bool:
+    """Whether a call site of the code object has a number."""
+    return hook("has_site")(code)  # type: ignore[no-any-return]

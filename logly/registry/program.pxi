@@ -1,0 +1,145 @@
+# A message template compiled to a program: steps in C memory, which the flusher runs without the GIL (layout/message.pxd).
+
+from logly.layout.message_template import parse_message
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint16_t, uint32_t, uint8_t
+from libc.stdlib cimport calloc, free
+
+from logly.layout.message cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_FIELD, STEP_LITERAL, Program, Step
+from logly.ring.record cimport TAG_UTF8
+from logly.system.cpython cimport Py_DecRef
+from logly.text.buffer cimport Text
+from logly.text.format_spec cimport KIND_ALL, KIND_STR, spec_accepts
+
+# Of other included files:
+#   layout/message_rules.pxi: MAX_USES, has_braces
+#   text/owned_text.pxi: copy_text, parse_native_spec, utf8
+
+
+cdef uint32_t accepted_kinds(const Step* step) noexcept:
+    cdef uint32_t kinds = spec_accepts(&step.spec) if step.has_spec else KIND_ALL
+    if step.conversion:
+        # A conversion makes a str of any value, and the str is formatted.
+        return KIND_ALL if kinds & KIND_STR else 0
+    return kinds
+
+
+# What a step of `message_template.parse_message` is.
+cdef uint8_t step_code(object what, object conversion) noexcept:
+    if conversion is None:
+        return STEP_LITERAL
+    return STEP_ARGUMENT if type(what) is int else STEP_FIELD
+
+
+cdef Py_ssize_t most_uses(list steps):
+    """How often the template reads the argument that it reads most."""
+    uses = {}
+    for what, conversion, _ in steps:
+        if conversion is not None:
+            uses[what] = uses.get(what, 0) + 1
+    return max(uses.values(), default=0)
+
+
+cdef bint compile_steps(Program* program, list steps) except -1:
+    """False when a step is not native."""
+    cdef Step* step
+    cdef dict names = {}         # field name -> its number; a dict, because there may be hundreds
+    cdef Py_ssize_t i
+    cdef Text text
+    program.step = <Step*> calloc(len(steps) + 1, sizeof(Step))
+    program.steps = <uint16_t> len(steps)
+    program.accepts = <uint32_t*> calloc(MAX_ARGS, sizeof(uint32_t))
+    program.name = <void**> calloc(len(steps) + 1, sizeof(void*))
+    program.name_accepts = <uint32_t*> calloc(len(steps) + 1, sizeof(uint32_t))
+    if program.step == NULL or program.accepts == NULL or program.name == NULL or program.name_accepts == NULL:
+        raise MemoryError
+    for i in range(MAX_ARGS):
+        program.accepts[i] = KIND_ALL
+    uses = most_uses(steps)
+    if uses > MAX_USES:
+        return False
+    # A text that is shown once grows at most fourfold, because each byte may become \xNN.
+    program.growth = 2 + (max(uses, 1) - 1).bit_length()
+    for i, (what, conversion, spec) in enumerate(steps):
+        step = &program.step[i]
+        step.code = step_code(what, conversion)
+        if step.code == STEP_LITERAL:
+            text = copy_text(utf8(what))
+            step.text = text.data
+            step.size = text.size
+            continue
+        step.conversion = ord(conversion) if conversion else 0
+        step.has_spec = bool(spec)
+        if spec and not parse_native_spec(spec, &step.spec):
+            return False
+        if step.code == STEP_ARGUMENT:
+            if what >= MAX_ARGS:
+                return False
+            step.argument = what
+            program.accepts[what] &= accepted_kinds(step)
+            program.required = max(program.required, <uint16_t> (what + 1))
+            continue
+        text = copy_text(utf8(what))
+        step.key.tag = TAG_UTF8
+        step.key.data = text.data
+        step.key.count = text.size
+        if not what.isascii():
+            return False  # keys are compared as CPython stores them, so only ASCII names are native
+        if what not in names:
+            names[what] = program.names
+            program.name_accepts[program.names] = KIND_ALL
+            program.name[program.names] = <void*> what
+            Py_INCREF(what)
+            program.names += 1
+        program.name_accepts[<int> names[what]] &= accepted_kinds(step)
+    return True
+
+
+cdef void free_program(Program* program) noexcept:
+    cdef uint32_t i
+    if program == NULL:
+        return
+    if program.step != NULL:
+        for i in range(program.steps):
+            free(<void*> program.step[i].text)
+            free(<void*> program.step[i].key.data)
+    if program.name != NULL:
+        for i in range(program.names):
+            Py_DecRef(<PyObject*> program.name[i])
+    free(program.step)
+    free(program.accepts)
+    free(program.name)
+    free(program.name_accepts)
+    free(program)
+
+
+cdef void free_programs(Program* program) noexcept:
+    """Frees all programs of one place."""
+    cdef Program* older
+    while program != NULL:
+        older = program.older
+        free_program(program)
+        program = older
+
+
+cdef Program* compile_program(str message) except NULL:
+    cdef Program* program = <Program*> calloc(1, sizeof(Program))
+    cdef list steps = None
+    if program == NULL:
+        raise MemoryError
+    try:
+        try:
+            if len(message) <= MAX_TEMPLATE_BYTES:
+                steps = parse_message(message)
+        except (RecursionError, MemoryError):
+            raise  # says nothing about the message: the next call tries again
+        except Exception:
+            pass  # the ending interpreter has cleared the parser's module: str.format formats the message
+        program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
+        program.fills = program.native and (program.names or not has_braces(message))
+    except BaseException:
+        free_program(program)
+        raise
+    return program

@@ -1,0 +1,9 @@
+"""The class of registry/sites.pxi; included by logly/_core.pxd."""
+
+from logly.layout.line cimport Site
+
+
+cdef class CodeWatch:
+    cdef object key          # address of the code object
+    cdef object reference    # weak reference to it
+    cdef Site* first         # its call sites, linked by `of_code`

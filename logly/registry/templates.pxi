@@ -1,0 +1,216 @@
+# The process's message templates. Calls find them by the address of the str. A message without a place here is formatted by the
+# caller.
+#
+# Many messages are texts that the program makes, often with a name or a path in them that came from outside. So a message gets
+# a place only if it is a constant of the calling code, or if it comes a second time while it is remembered.
+
+import sys
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t, uint64_t
+
+from logly.layout.message cimport MAX_TEMPLATES, MAX_TEMPLATE_BYTES, Program
+from logly.registry.numbers cimport number_return, number_take, numbers_are_left
+from logly.registry.table cimport Table, table_find, table_insert, table_remove
+from logly.ring.leases cimport FREE_THREADED
+from logly.system.atomic cimport load_relaxed32, store_pointer, store_relaxed32
+from logly.system.cpython cimport PyThreadState_Get, Py_DecRef, Py_IncRef, is_constant, list_item, reference_count
+
+# Of other included files:
+#   registry/name_entries.pxi: template_is_stored
+#   registry/program.pxi: compile_program, free_program
+#   registry/retired.pxi: Hand, all_programs, collect_retired, enter_registry, hand_looks, hand_moves, is_crowded,
+#       is_new_child, retire_program, template_numbers
+#   system/threads.pxi: SystemLock
+
+cdef enum:
+    MAX_ALIASES = 1 << 16    # str objects by which templates are found, all together
+    CANDIDATES = 64          # messages that are remembered in case they come again; a power of two
+
+cdef enum Seen:
+    NOT_SEEN
+    SEEN_TEXT                # another str with the same text
+    SEEN_OBJECT
+
+cdef Table template_table
+cdef dict templates_by_text = {}
+cdef uint32_t alias_count = 0
+cdef PyObject* candidates[CANDIDATES]     # owned, so that no other str gets the address
+cdef Hand template_hand
+
+cdef object intern_text = sys.intern  # in a C variable: a __del__ may log after the interpreter has cleared this module
+
+
+cdef class Template:
+    """A message template, and the str objects by which calls find it."""
+
+
+cdef bint may_become_template(PyObject* message) noexcept:
+    """Whether the fast way leaves a message that it does not know to the careful way, which will register it."""
+    return numbers_are_left(&template_numbers) and is_constant(PyThreadState_Get(), message)
+
+
+cdef Seen remember_candidate(str message) except *:
+    cdef Py_hash_t place = hash(message) & (CANDIDATES - 1)
+    cdef PyObject* before = candidates[place]
+    cdef Seen seen = NOT_SEEN
+    if before == <PyObject*> message:
+        return SEEN_OBJECT
+    if before != NULL and <str> <object> before == message:
+        seen = SEEN_TEXT
+    Py_IncRef(<PyObject*> message)
+    candidates[place] = <PyObject*> message
+    if before != NULL:
+        Py_DecRef(before)
+    return seen
+
+
+cdef Program* register_template(str message, bint only_constants) except? NULL:
+    """The program of a message that the calling code logs; NULL when it has none.
+
+    `only_constants`: a message that may be text from outside, which gets no place if it comes twice.
+    """
+    cdef Template template
+    cdef Seen seen = NOT_SEEN
+    if is_new_child or len(message) > MAX_TEMPLATE_BYTES:
+        return NULL  # in a new child Python's hook has not run yet, and a thread that is gone may hold the lock
+    if is_constant(PyThreadState_Get(), <PyObject*> message):
+        seen = SEEN_OBJECT
+    elif not only_constants:
+        seen = remember_candidate(message)
+    template = templates_by_text.get(message)
+    if template is None and seen != NOT_SEEN:
+        template = new_template(message)
+    if template is None:
+        return NULL
+    if seen == SEEN_OBJECT:
+        add_alias(template, message)
+    return template.program
+
+
+cdef Template new_template(str message):
+    cdef Template template
+    cdef Program* program
+    cdef SystemLock registry
+    registry = enter_registry()
+    try:
+        collect_retired()
+        look_at_templates(hand_looks(&template_hand, &template_numbers))
+    finally:
+        registry.give()
+    if not numbers_are_left(&template_numbers):
+        return None
+    program = compile_program(message)
+    registry = enter_registry()
+    try:
+        template = templates_by_text.get(message)
+        if template is None:
+            template = place_template(message, program)
+        else:
+            free_program(program)  # another thread was first
+    finally:
+        registry.give()
+    return template
+
+
+cdef Template place_template(str message, Program* program):
+    """Called with the registry's lock held. Takes over the program. None: there is no place."""
+    cdef Template template = None
+    cdef bint is_placed = False
+    try:
+        template = Template()
+        template.text = message
+        template.aliases = []
+        program.id = number_take(&template_numbers)
+        if program.id:
+            store_pointer(&all_programs[program.id & (MAX_TEMPLATES - 1)], program)
+            if template_is_stored(program.id, message):
+                templates_by_text[message] = template
+                is_placed = True
+    finally:
+        if is_placed:
+            template.program = program
+            program.owner = <void*> template
+        else:
+            discard_program(program)
+    if is_placed and FREE_THREADED:
+        # Interning makes the caller's constant immortal. Else all threads would contend for its reference count.
+        intern_text(message)
+    return template if is_placed else None
+
+
+cdef void discard_program(Program* program) noexcept:
+    """Frees a program that no record has named."""
+    if program.id:
+        all_programs[program.id & (MAX_TEMPLATES - 1)] = NULL
+        number_return(&template_numbers, program.id)
+    free_program(program)
+
+
+cdef bint add_alias(Template template, str message) except -1:
+    """Has calls with this str object find the template."""
+    global alias_count
+    cdef SystemLock registry
+    registry = enter_registry()
+    try:
+        drop_dead_aliases(template)
+        if (
+            template.program != NULL and alias_count < MAX_ALIASES
+            and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL
+        ):
+            template.aliases.append(message)
+            if table_insert(&template_table, <uint64_t> <PyObject*> message, 1, template.program):
+                alias_count += 1
+            else:
+                template.aliases.pop()
+    finally:
+        registry.give()
+    return True
+
+
+cdef bint is_let_go(Template template, PyObject* alias) noexcept:
+    """Whether only the registry still holds the str: as the template's text and key, and as an alias."""
+    return not FREE_THREADED and reference_count(alias) == (3 if alias == <PyObject*> template.text else 1)
+
+
+cdef bint drop_dead_aliases(Template template) except -1:
+    global alias_count
+    cdef Py_ssize_t i = len(template.aliases)
+    cdef PyObject* alias
+    while i > 0:
+        i -= 1
+        alias = list_item(<PyObject*> template.aliases, i)
+        if is_let_go(template, alias):
+            table_remove(&template_table, <uint64_t> alias, 1)
+            alias_count -= 1
+            del template.aliases[i]
+    return True
+
+
+cdef bint look_at_templates(uint32_t looks) except -1:
+    """Gives up templates whose str objects are gone, or, where the table gets full, which no record has named for a while."""
+    cdef Program* program
+    cdef Template template
+    cdef uint32_t i
+    for i in range(min(looks, template_numbers.begun)):
+        program = all_programs[hand_moves(&template_hand, &template_numbers)]
+        if program == NULL or program.owner == NULL:
+            continue
+        template = <Template> program.owner
+        drop_dead_aliases(template)
+        if load_relaxed32(&program.used):
+            store_relaxed32(&program.used, 0)
+        elif program.pins == 0 and (not template.aliases or is_crowded(&template_numbers)):
+            give_up_template(template)
+    return True
+
+
+cdef bint give_up_template(Template template) except -1:
+    global alias_count
+    for alias in template.aliases:
+        table_remove(&template_table, <uint64_t> <PyObject*> alias, 1)
+        alias_count -= 1
+    retire_program(template.program)
+    template.program = NULL
+    templates_by_text.pop(template.text, None)
+    return True
