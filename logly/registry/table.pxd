@@ -1,9 +1,12 @@
 """A hash table from two words to a pointer: lock-free to read, written by one thread at a time.
 
 Open addressing with linear probing and Fibonacci hashing (Knuth, TAOCP 6.4). With a GIL nobody reads the table while it is
-changed. So an entry is removed by moving those behind it forward (Algorithm R), and a smaller array is freed when the table has
-grown. Without a GIL a reader may be anywhere at any time: an entry that was removed keeps its key and has no value, and the
-smaller arrays stay.
+changed. So an entry is removed by moving those behind it forward (Algorithm R), and an array is freed when the table has got
+another one.
+
+Without a GIL a reader may be anywhere at any time. An entry that was removed keeps its slot, without a value, until another entry
+takes the slot; a reader looks at the key again after it has read the value. Arrays that were replaced stay, because a reader may
+still be in one, up to REPLACED_BYTES; then the table takes no more entries.
 """
 
 from libc.stdint cimport uint64_t
@@ -11,7 +14,11 @@ from libc.stdlib cimport calloc, free
 
 from logly.ring.leases cimport FREE_THREADED
 from logly.system.assertions cimport assert_that
-from logly.system.atomic cimport load_acquire, load_pointer, store_pointer, store_release
+from logly.system.atomic cimport load_acquire, load_pointer, load_relaxed, store_pointer, store_relaxed, store_release
+
+cdef enum:
+    REPLACED_BYTES = 1 << 25
+
 
 cdef struct Slot:
     uint64_t key           # 0: empty. Published after the other two
@@ -23,12 +30,14 @@ cdef struct Slots:
     uint64_t mask
     int shift
     Slot* slot
-    Slots* before          # without a GIL: the smaller array that this one replaced
+    Slots* before          # without a GIL: the array that this one replaced
 
 
 cdef struct Table:
     Slots* slots           # replaced as a whole when the table grows
-    uint64_t count         # entries, without a GIL also removed ones
+    uint64_t count         # slots in use, without a GIL also those of removed entries
+    uint64_t live          # entries
+    uint64_t replaced      # bytes of arrays that were replaced and stay
 
 
 cdef inline uint64_t slot_index(const Slots* slots, uint64_t key, uint64_t extra) noexcept nogil:
@@ -44,11 +53,20 @@ cdef inline void* table_find(Table* table, uint64_t key, uint64_t extra) noexcep
     while True:
         # Acquire: pairs with the release in slots_put, so that `extra` and `value` are visible.
         found = load_acquire(&slots.slot[i].key)
-        if found == key and slots.slot[i].extra == extra:
-            return load_pointer(&slots.slot[i].value)
+        if found == key and load_relaxed(&slots.slot[i].extra) == extra:
+            return slot_value(&slots.slot[i], key)
         if found == 0:
             return NULL
         i = (i + 1) & slots.mask
+
+
+# Without a GIL the slot may have been given to another key since. That key is stored before its value.
+cdef inline void* slot_value(const Slot* slot, uint64_t key) noexcept nogil:
+    cdef void* value
+    if not FREE_THREADED:
+        return slot.value
+    value = load_pointer(&slot.value)
+    return value if load_relaxed(&slot.key) == key else NULL
 
 
 cdef inline Slots* slots_new(int bits) noexcept nogil:
@@ -61,54 +79,68 @@ cdef inline Slots* slots_new(int bits) noexcept nogil:
     return slots if slots.slot != NULL else NULL
 
 
-cdef inline void slots_put(Slots* slots, uint64_t key, uint64_t extra, void* value) noexcept nogil:
+# Returns whether the entry took a slot that was empty.
+cdef inline bint slots_put(Slots* slots, uint64_t key, uint64_t extra, void* value) noexcept nogil:
     cdef uint64_t i = slot_index(slots, key, extra)
+    cdef Slot* removed = NULL
     assert_that(key != 0)
     while slots.slot[i].key != 0:
         if slots.slot[i].key == key and slots.slot[i].extra == extra:
             store_pointer(&slots.slot[i].value, value)
-            return
+            return False
+        if removed == NULL and slots.slot[i].value == NULL:
+            removed = &slots.slot[i]
         i = (i + 1) & slots.mask
-    slots.slot[i].extra = extra
+    if removed != NULL:
+        store_relaxed(&removed.extra, extra)
+        store_release(&removed.key, key)
+        store_pointer(&removed.value, value)
+        return False
+    store_relaxed(&slots.slot[i].extra, extra)
     store_pointer(&slots.slot[i].value, value)
     store_release(&slots.slot[i].key, key)
+    return True
 
 
 # Returns False when there is no memory. The caller has made sure that the key is not in the table, and holds the writers'
 # lock (or the GIL).
 cdef inline bint table_insert(Table* table, uint64_t key, uint64_t extra, void* value) noexcept nogil:
-    cdef Slots* old = table.slots
-    cdef Slots* slots = old
-    cdef uint64_t i
-    # The table is at most half full, so that a search for a missing key ends soon.
-    if old == NULL or 2 * (table.count + 1) > old.mask + 1:
-        slots = slots_new(8 if old == NULL else 64 - old.shift + 1)
-        if slots == NULL:
-            return False
-        if old != NULL:
-            for i in range(old.mask + 1):
-                if old.slot[i].key != 0 and old.slot[i].value != NULL:
-                    slots_put(slots, old.slot[i].key, old.slot[i].extra, old.slot[i].value)
     assert_that(table_find(table, key, extra) == NULL)
-    slots_put(slots, key, extra, value)
-    table.count += 1
-    if slots != old:
-        table.count = slots_count(slots)
-        store_pointer(&table.slots, slots)
-        if FREE_THREADED:
-            slots.before = old
-        elif old != NULL:
-            free(old.slot)
-            free(old)
+    # The table is at most half full, so that a search for a missing key ends soon.
+    if (table.slots == NULL or 2 * (table.count + 1) > table.slots.mask + 1) and not table_renew(table):
+        return False
+    table.count += slots_put(table.slots, key, extra, value)
+    table.live += 1
     return True
 
 
-cdef inline uint64_t slots_count(const Slots* slots) noexcept nogil:
+# Gives the table an array of a size that fits its entries.
+cdef inline bint table_renew(Table* table) noexcept nogil:
+    cdef Slots* old = table.slots
+    cdef Slots* slots
+    cdef int bits = 8
     cdef uint64_t i
-    cdef uint64_t count = 0
-    for i in range(slots.mask + 1):
-        count += slots.slot[i].key != 0
-    return count
+    while <uint64_t> 1 << bits < 3 * (table.live + 1):
+        bits += 1
+    if FREE_THREADED and old != NULL:
+        if table.replaced > REPLACED_BYTES:
+            return False
+        table.replaced += (old.mask + 1) * sizeof(Slot)
+    slots = slots_new(bits)
+    if slots == NULL:
+        return False
+    table.count = 0
+    if old != NULL:
+        for i in range(old.mask + 1):
+            if old.slot[i].key != 0 and old.slot[i].value != NULL:
+                table.count += slots_put(slots, old.slot[i].key, old.slot[i].extra, old.slot[i].value)
+    slots.before = old
+    store_pointer(&table.slots, slots)
+    if not FREE_THREADED and old != NULL:
+        slots.before = NULL
+        free(old.slot)
+        free(old)
+    return True
 
 
 # Gives an entry another value. Does nothing when there is no such entry.
@@ -126,6 +158,7 @@ cdef inline void table_remove(Table* table, uint64_t key, uint64_t extra) noexce
     hole = slot_index(slots, key, extra)
     while slots.slot[hole].key != key or slots.slot[hole].extra != extra:
         hole = (hole + 1) & slots.mask
+    table.live -= 1
     if FREE_THREADED:
         store_pointer(&slots.slot[hole].value, <void*> NULL)
         return

@@ -125,12 +125,13 @@ def test_a_template_that_the_program_lets_go_is_let_go(shown: Output) -> None:
     before, aliases = registry_counts()[0], alias_counts()[0]
     for i in range(1, 2000):
         log_made(i)
-    assert alias_counts()[0] < aliases + 300
+    assert alias_counts()[0] < aliases + 1000
     assert registry_counts()[0] < before + 2000
     lines = shown.text().splitlines()
     assert [line.split("|")[3] for line in lines] == [f"let go {i} {j}" for i in range(2000) for j in (1, 2)]
 
 
+@pytest.mark.skipif(_core.IS_FREE_THREADED, reason="CPython without a GIL keeps the constants of code itself")
 def test_code_is_not_kept_alive(shown: Output) -> None:
     gc.collect()
     rules = [rule(shown.logger, i, size=1000) for i in range(100)]
@@ -140,8 +141,7 @@ def test_code_is_not_kept_alive(shown: Output) -> None:
     watched = [weakref.ref(one.__code__) for one in rules]
     with_sites = alias_counts()[1]
     del rules, one
-    gc.collect()
-    assert [one() for one in watched] == [None] * 100
+    wait_until(lambda: gc.collect() >= 0 and [one() for one in watched] == [None] * 100, "the end of the code")
     assert alias_counts()[1] == with_sites - 100
     assert [line.split("|")[1:4:2] for line in shown.text().splitlines()] == [
         [f"rule{i}", f"rule {j}"] for i in range(100) for j in (1, 2)
