@@ -153,8 +153,8 @@ cdef CodeWatch watch_code(object code):
 cdef void forget_code(CodeWatch watch) noexcept:
     global ended_code
     cdef Site* site
-    # Without a GIL the garbage collector tells of code that is to be cleared before it runs the last __del__s, which may log. When
-    # the interpreter ends, they could not even learn the names of their modules again.
+    # Without a GIL the garbage collector tells of code that is to be cleared before it runs the last __del__s, which may log. At
+    # the end of the interpreter they could not even learn the names of their modules again.
     if FREE_THREADED and interpreter_ends():
         return
     # With a GIL nothing is in the middle of a change here. Without one the lock is needed, but signal handlers must not run.
