@@ -409,6 +409,19 @@ def test_catch_of_an_async_generator(lines):
     assert lines.text().count("ValueError: plain") == 1
 
 
+def test_an_async_generator_that_ends_ends_for_its_caller_too(lines):
+    @lines.logger.catch
+    async def numbers():
+        yield 1
+        yield 2
+
+    async def main():
+        return [number async for number in numbers()]
+
+    assert asyncio.run(main()) == [1, 2]
+    assert lines.text() == ""
+
+
 def test_catch_of_a_method_a_partial_and_recursion(lines):
     import functools
 
