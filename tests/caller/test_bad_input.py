@@ -64,6 +64,17 @@ def test_an_argument_that_cannot_be_shown(output: Output, error: Exception) -> N
     assert note.startswith(f"in the message 'value {{}}', logged at {__file__}:")
 
 
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [("{:{!z}}", "unknown conversion 'z'"), ("{:{:{}}}", "a placeholder within a placeholder within a placeholder")],
+)
+def test_a_specification_that_cannot_be_filled_in(output: Output, template: str, why: str) -> None:
+    output.logger.info(template, 1, 2, 3)
+    assert output.last() == f"{template} 1 2 3"
+    output.has_failed(1, ValueError)
+    assert str(output.told[0]) == why
+
+
 def test_a_message_that_cannot_be_shown(output: Output) -> None:
     output.logger.info(Raising(ValueError("v")))
     assert output.last() == "<Raising whose str fails: ValueError>"

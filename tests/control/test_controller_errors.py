@@ -114,7 +114,8 @@ def test_a_removal_that_is_interrupted_is_completed_by_the_flusher(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with make_logger() as logger:
+    # So long a stall time that the flusher does not close the sink because its remover has had time enough.
+    with make_logger(stall_timeout=300) as logger:
         controller = logger._controller
         sink = logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}", buffer_size=1 << 20))
         logger.info("line")
