@@ -8,6 +8,7 @@ import traceback
 import weakref
 from functools import partial
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -178,6 +179,29 @@ def test_a_message_of_several_lines_is_exact_in_json_and_indented_in_text(lines,
     assert json_lines.object()["exception"]["stack"] == expected
     safe = expected.replace("first\nsecond\n\n  third", "first\n    second\n    \n      third")
     assert lines.text().partition("\n")[2] == safe
+
+
+def test_an_exception_whose_parts_cannot_be_read_is_shown_without_its_traceback():
+    class Closed(Exception):
+        @property
+        def exceptions(self):
+            raise RuntimeError("no parts")
+
+    error = Closed("two\nlines")
+    expected = "Closed: two\nlines <traceback could not be rendered: RuntimeError>\n"
+    assert exception_text(error, None) == ("Closed", "two\nlines", expected, ANY)
+    assert exception_text(error, None)[3].splitlines()[1].startswith("    ")
+
+
+def test_a_part_that_recurs_goes_up():
+    class Deep:
+        def __str__(self):
+            raise RecursionError
+
+    error = SyntaxError("bad", ("file", 1, 2, "text"))
+    error.filename = Deep()
+    with pytest.raises(RecursionError):
+        exception_text(error, None)
 
 
 @pytest.mark.parametrize("given", ["true", "exception", "tuple", "one"])

@@ -86,6 +86,29 @@ def test_an_unexpected_error_in_a_rotation_is_told_and_it_is_tried_again(
     assert {type(error) for error in told} == {ZeroDivisionError}
 
 
+def test_work_for_a_sink_that_was_removed_meanwhile_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Exception] = []
+    seen: list[str] = []
+    asked: list[object] = []
+    with make_logger(on_error=told.append) as logger:
+        removed = logger.add_sink(SinkConfig(function=lambda record: seen.append(record.message)))
+        logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))
+
+        def do_work(work: object) -> None:
+            asked.append(work)
+            raise KeyError(removed)  # as every method of its handle does from then on
+
+        with monkeypatch.context() as patch:
+            patch.setattr(logger._controller.sinks[removed], "do_work", do_work)
+            logger.info("line")
+            wait_until(lambda: bool(asked))
+            wait_until(lambda: lines_of(tmp_path / "app.log") == ["line"])
+        assert logger.flush(30)
+    assert told == []
+
+
 # ---- sinks that come and go
 
 
@@ -125,6 +148,24 @@ def test_a_removal_that_is_interrupted_is_completed_by_the_flusher(
                 logger.remove_sink(sink)
         assert logger.list_sinks() == []
         wait_until(lambda: logger.flush(30) and not controller._leaving)
+        assert lines_of(tmp_path / "app.log") == ["line"]
+
+
+def test_two_threads_that_remove_a_sink_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make_logger() as logger:
+        controller = logger._controller
+        sink = logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))
+        logger.info("line")
+        real = controller._await_written
+
+        def await_while_another_closes(sink: Any) -> None:
+            logger.flush(30)
+            controller._close_leaving(at_once=True)
+            real(sink)
+
+        monkeypatch.setattr(controller, "_await_written", await_while_another_closes)
+        assert logger.remove_sink(sink)
+        assert not logger.remove_sink(sink)
         assert lines_of(tmp_path / "app.log") == ["line"]
 
 
