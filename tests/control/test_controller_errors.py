@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import Logger, SinkConfig
 from logly.control import plan
 from logly.control.reports import ErrorReports, StderrReports
 from tests.support.log_files import all_lines, lines_of, rotated_files
@@ -278,8 +278,8 @@ os.wait()
 
 
 def test_what_a_logger_is_and_that_it_can_be_switched_off_and_on(tmp_path: Path) -> None:
-    with Logger(LoggerConfig(auto_sink=False), name="app") as logger:
-        assert repr(logger) == "<Logger 'app', 0 sinks>"
+    with Logger(name="app") as logger:
+        assert repr(logger) == "<Logger 'app', 0 sinks>"  # the console is not one of those that were added
         logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))
         assert repr(logger) == "<Logger 'app', 1 sinks>"
         logger.disable()

@@ -63,7 +63,7 @@ def test_a_file_whose_end_cannot_be_read_gets_no_line_break_before_the_first_lin
     if how == "unreadable":
         replaced = fails(errno.EACCES)
     else:
-        (tmp_path / "other").write_text("torn")
+        (tmp_path / "other").write_text("longer and torn")
 
         def replaced(name: str, flags: int) -> Any:
             return real(str(tmp_path / "other"), flags)
@@ -98,6 +98,12 @@ def test_a_rotating_file_whose_lock_file_cannot_be_made_is_refused_and_closed(
 def test_what_cannot_be_synced_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(opening.os, "fsync", fails(number))
     opening.sync_name(str(tmp_path / "app.log"))
+
+
+def test_a_folder_that_cannot_be_synced_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening.os, "fsync", fails(errno.EIO))
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        opening.sync_name(str(tmp_path / "app.log"))
 
 
 def test_a_file_that_cannot_be_synced_is_told_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

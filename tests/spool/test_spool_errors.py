@@ -118,6 +118,18 @@ os.wait()
     assert lines_of(tmp_path / "app.log") == ["parent", "child"]
 
 
+def test_more_names_than_a_spool_has_room_for(tmp_path: Path) -> None:
+    """What a record refers to is then in the record itself."""
+    program = r"""
+for i in range(300):
+    text = f"def f():\n logger.info('template {i} {{}}', {i})\nf()"
+    exec(compile(text, "p" * 5000 + str(i), "exec"), {"logger": logger, "__name__": f"m{i}"})
+"""
+    dies(tmp_path, program)
+    assert revive(tmp_path, layout="{module} {function} {message}") == []
+    assert lines_of(tmp_path / "app.log") == [f"m{i} f template {i} {i}" for i in range(300)]
+
+
 # ---- found again
 
 
@@ -152,6 +164,7 @@ def test_a_spool_that_another_process_recovers_at_this_moment_is_not_told(tmp_pa
     monkeypatch.setattr(spool.fcntl, "flock", flock)
     assert revive(tmp_path) == []
     assert spools(tmp_path) == []
+    assert lines_of(tmp_path / "app.log") == []  # the other one delivers it
 
 
 @pytest.mark.parametrize(
