@@ -194,14 +194,28 @@ def test_an_exception_whose_parts_cannot_be_read_is_shown_without_its_traceback(
 
 
 def test_a_part_that_recurs_goes_up():
-    class Deep:
-        def __str__(self):
-            raise RecursionError
+    """Also where the traceback has been rendered, and only its safe form is still to be made."""
 
-    error = SyntaxError("bad", ("file", 1, 2, "text"))
-    error.filename = Deep()
-    with pytest.raises(RecursionError):
-        exception_text(error, None)
+    class Deep:
+        def __init__(self, sound):
+            self.sound = sound
+
+        def __str__(self):
+            self.sound -= 1
+            if self.sound < 0:
+                raise RecursionError
+            return "file"
+
+    went_up = 0
+    for sound in range(9):
+        error = SyntaxError("bad", ("file", 1, 2, "text"))
+        error.filename = Deep(sound)
+        try:
+            exception_text(error, None)
+        except RecursionError:
+            went_up += 1
+        assert (error.filename.sound < 0) == (went_up > sound)
+    assert 1 < went_up < 9
 
 
 @pytest.mark.parametrize("given", ["true", "exception", "tuple", "one"])
