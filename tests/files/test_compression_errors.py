@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from logly import ConfigError, SinkConfig
 from logly.files import compression
 from logly.files.rotated import RotatedName
 from tests.support.log_files import rotated_files
@@ -66,6 +67,22 @@ def test_a_part_that_goes_while_the_folder_is_swept_does_not_end_the_sweep(
     Path(left).touch()
     monkeypatch.setattr(RotatedName, "parts", lambda self: [gone, left])
     assert compression.sweep(name) == [left]
+
+
+@pytest.mark.parametrize(
+    ("method", "modules", "way_out"),
+    [
+        ("zstd", ["compression.zstd", "backports.zstd", "zstandard"], "install 'backports.zstd' or 'zstandard'"),
+        ("bz2", ["bz2"], "this Python was built without it"),
+    ],
+)
+def test_a_method_that_is_not_installed_is_refused_with_a_way_out(
+    monkeypatch: pytest.MonkeyPatch, method: str, modules: list[str], way_out: str
+) -> None:
+    for name in modules:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match=f"compression = '{method}' is not available: .*{way_out}"):
+        SinkConfig(compression=method).resolved()
 
 
 def test_the_other_library_for_zstd(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
