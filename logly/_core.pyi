@@ -88,7 +88,6 @@ class LayoutProgram:
 
 @disjoint_base
 class FieldBlock:
-    outer: Final[FieldBlock | None]
     def __init__(self, fields: dict[str, Any], outer: FieldBlock | None = None, limit: int = ...) -> None: ...
     def without(self, names: Collection[str]) -> FieldBlock: ...
 
@@ -218,7 +217,6 @@ def await_last_line(core: Core, timeout: float | None = None) -> bool: ...
 
 @disjoint_base
 class SinkHandle:
-    core: Final[Core]
     id: Final[int]
     def __init__(self, core: Core, sink_id: int) -> None: ...
     def register(
@@ -312,7 +310,6 @@ def spool_adopt(core: Core, file: DeadSpool, starts: list[tuple[int, bytes | Non
 
 @disjoint_base
 class Producer:
-    core: Final[Core]
     @property
     def _bound(self) -> FieldBlock | None: ...
     @property

@@ -22,10 +22,18 @@ PACKAGES = "@PACKAGES@"
 SETTINGS = "@SETTINGS@"
 """Path of coverage.py's configuration."""
 
+UNTRACED = ("tests.support.interrupts", "set_nomemory")
+"""Words in the commands of programs that coverage.py does not run in.
+
+These programs are cut at each instant, or their allocations fail one by one. coverage.py has instants and allocations
+of its own: the first would take hours, and the second make coverage.py fail. Their Cython lines are counted.
+"""
+
 
 def write_counts() -> None:
     """Write what has been counted so far: the lines of Python by coverage.py, those of Cython by gcov."""
-    measured = sys.modules["coverage"].Coverage.current()
+    coverage = sys.modules.get("coverage")
+    measured = coverage.Coverage.current() if coverage is not None else None
     if measured is not None:
         measured.save()
     for module in list(sys.modules.values()):
@@ -65,17 +73,23 @@ def trace_all_threads() -> None:
 
 
 def install() -> None:
-    os.environ["COVERAGE_PROCESS_START"] = SETTINGS
+    is_traced = not any(word in argument for word in UNTRACED for argument in sys.orig_argv)
+    if is_traced:
+        os.environ["COVERAGE_PROCESS_START"] = SETTINGS
+    else:
+        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+            os.environ.pop(name, None)
     for folder in PACKAGES.split(os.pathsep):
         site.addsitedir(folder)
-    import coverage
+    if is_traced:
+        import coverage
 
-    coverage.process_startup()
+        coverage.process_startup()
     for name in ("_exit", "abort", "execv", "execve"):
         setattr(os, name, writing_first(getattr(os, name)))
     os.kill = writing_first(os.kill, is_for_itself)
     signal.raise_signal = writing_first(signal.raise_signal)
-    if sys.version_info < (3, 12):
+    if is_traced and sys.version_info < (3, 12):
         trace_all_threads()
 
 

@@ -5,7 +5,7 @@ from logly.ring.gate cimport Gate
 
 cdef class Producer:
     cdef Gate* gate
-    cdef readonly Core core
+    cdef Core core
     cdef FieldBlock bound
     cdef object owner                # closes the engine when the last logger on it is gone
     cdef object __weakref__

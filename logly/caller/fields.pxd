@@ -7,7 +7,7 @@ cdef class FieldBlock:
     """Fields encoded once, to be copied into every record."""
     cdef bytes data
     cdef dict values                 # what `data` is made from: plain values and renditions
-    cdef readonly FieldBlock outer
+    cdef FieldBlock outer
     cdef uint16_t count
 
     cdef fill(self, dict native, FieldBlock outer)

@@ -6,7 +6,7 @@ from logly.flusher.sink cimport Sink
 
 
 cdef class SinkHandle:
-    cdef readonly Core core
+    cdef Core core
     cdef readonly int id
     cdef LayoutProgram layout    # what the C structure points into
 

@@ -69,15 +69,15 @@ def understands_colors(terminal: int | Any) -> bool:
 
     Every terminal does, except that a Windows console must be switched to it first, and may refuse.
     """
-    if sys.platform != "win32":
-        return True
-    import ctypes
-    import msvcrt
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
 
-    kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-    virtual_terminal_processing = 0x4
-    handle = ctypes.c_void_p(msvcrt.get_osfhandle(terminal if isinstance(terminal, int) else terminal.fileno()))
-    mode = ctypes.c_uint32()
-    if not kernel32.GetConsoleMode(handle, ctypes.byref(mode)):
-        return False
-    return bool(kernel32.SetConsoleMode(handle, mode.value | virtual_terminal_processing))
+        kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+        virtual_terminal_processing = 0x4
+        handle = ctypes.c_void_p(msvcrt.get_osfhandle(terminal if isinstance(terminal, int) else terminal.fileno()))
+        mode = ctypes.c_uint32()
+        if not kernel32.GetConsoleMode(handle, ctypes.byref(mode)):
+            return False
+        return bool(kernel32.SetConsoleMode(handle, mode.value | virtual_terminal_processing))
+    return True

@@ -116,16 +116,16 @@ def open_descriptor(path, int flags, int mode=0o777, *, bint closes_in_child=Fal
 def open_shared(str name, int flags, int mode):
     """Like `open_descriptor`, for a file that may be renamed while it is open: Windows must be asked for that."""
     cdef Descriptor made
-    if sys.platform != "win32":
-        return open_descriptor(name, flags, mode)
-    import _winapi
-    import msvcrt
-    append_only, read_attributes, synchronize, share_all, open_or_make = 0x4, 0x80, 0x100000, 0x7, 4
-    access = append_only | read_attributes | synchronize
-    made = Descriptor()
-    handle = _winapi.CreateFile(name, access, share_all, _winapi.NULL, open_or_make, 0, _winapi.NULL)
-    made.adopt(msvcrt.open_osfhandle(handle, flags | os.O_NOINHERIT))
-    return made
+    if sys.platform == "win32":
+        import _winapi
+        import msvcrt
+        append_only, read_attributes, synchronize, share_all, open_or_make = 0x4, 0x80, 0x100000, 0x7, 4
+        access = append_only | read_attributes | synchronize
+        made = Descriptor()
+        handle = _winapi.CreateFile(name, access, share_all, _winapi.NULL, open_or_make, 0, _winapi.NULL)
+        made.adopt(msvcrt.open_osfhandle(handle, flags | os.O_NOINHERIT))
+        return made
+    return open_descriptor(name, flags, mode)
 
 
 cdef class Files:

@@ -132,8 +132,6 @@ class RotatedName:
 def _date(stamp: str) -> "datetime | None":
     # Not by strptime, which takes a lock of the process. In a forked child that lock could stay locked for ever.
     day, _, clock = stamp.partition("_")
-    if len(day) != 8 or len(clock) != 6 or not (day + clock).isdigit() or not stamp.isascii():
-        return None
     try:
         return datetime(int(day[:4]), int(day[4:6]), int(day[6:]), int(clock[:2]), int(clock[2:4]), int(clock[4:]))
     except ValueError:

@@ -120,7 +120,10 @@ def _names(base: str, number: int) -> Iterator[str]:
     yield f"{base}.{number}"
     for attempt in range(1, 10_000):
         yield f"{base}.{number}.{attempt}"
-    raise SpoolError(errno.EEXIST, "too many spools of dead processes: recover or remove them", base)
+
+
+def _too_many(base: str) -> SpoolError:
+    return SpoolError(errno.EEXIST, "too many spools of dead processes: recover or remove them", base)
 
 
 def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
@@ -140,7 +143,7 @@ def _new_file(base: str, number: int) -> tuple[str, Descriptor]:
         except BlockingIOError:
             pass
         own.close_and_keep_file()
-    raise AssertionError
+    raise _too_many(base)
 
 
 def _publish(fd: int, made: str, base: str, number: int) -> str:
@@ -157,7 +160,7 @@ def _publish(fd: int, made: str, base: str, number: int) -> str:
             return name
         os.unlink(made)
         return name
-    raise AssertionError
+    raise _too_many(base)
 
 
 def _publish_synced(fd: int, made: str, base: str, number: int) -> str:

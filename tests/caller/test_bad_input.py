@@ -64,6 +64,42 @@ def test_an_argument_that_cannot_be_shown(output: Output, error: Exception) -> N
     assert note.startswith(f"in the message 'value {{}}', logged at {__file__}:")
 
 
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [("{:{!z}}", "unknown conversion 'z'"), ("{:{:{}}}", "a placeholder within a placeholder within a placeholder")],
+)
+def test_a_specification_that_cannot_be_filled_in(output: Output, template: str, why: str) -> None:
+    output.logger.info(template, 1, 2, 3)
+    assert output.last() == f"{template} 1 2 3"
+    output.has_failed(1, ValueError)
+    assert str(output.told[0]) == why
+
+
+def test_texts_and_numbers_of_their_own_kind_are_plain_ones(output: Output) -> None:
+    class Text(str):
+        def __str__(self) -> str:
+            return self
+
+    class Own:
+        def __str__(self) -> str:
+            return Text("own {}")
+
+    class Celsius(float):
+        pass
+
+    output.logger.info(Own())
+    assert output.last() == "own {}"
+    output.logger.info(Own(), 1)
+    assert output.last() == "own 1"
+    output.logger.info("{} {}", [Celsius(20.5)], Text("warm"))
+    assert output.last() == "[20.5] warm"
+    output.has_failed(0)
+    fields = Output(output.path.parent / "fields", "{message} {fields}")
+    fields.logger.info("cold", outside=Celsius(-3.5), all=[Celsius(1.5)])
+    assert fields.last() == "cold outside=-3.5, all=[1.5]"
+    fields.logger.close()
+
+
 def test_a_message_that_cannot_be_shown(output: Output) -> None:
     output.logger.info(Raising(ValueError("v")))
     assert output.last() == "<Raising whose str fails: ValueError>"

@@ -8,6 +8,7 @@ import traceback
 import weakref
 from functools import partial
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -178,6 +179,43 @@ def test_a_message_of_several_lines_is_exact_in_json_and_indented_in_text(lines,
     assert json_lines.object()["exception"]["stack"] == expected
     safe = expected.replace("first\nsecond\n\n  third", "first\n    second\n    \n      third")
     assert lines.text().partition("\n")[2] == safe
+
+
+def test_an_exception_whose_parts_cannot_be_read_is_shown_without_its_traceback():
+    class Closed(Exception):
+        @property
+        def exceptions(self):
+            raise RuntimeError("no parts")
+
+    error = Closed("two\nlines")
+    expected = "Closed: two\nlines <traceback could not be rendered: RuntimeError>\n"
+    assert exception_text(error, None) == ("Closed", "two\nlines", expected, ANY)
+    assert exception_text(error, None)[3].splitlines()[1].startswith("    ")
+
+
+def test_a_part_that_recurs_goes_up():
+    """Also where the traceback has been rendered, and only its safe form is still to be made."""
+
+    class Deep:
+        def __init__(self, sound):
+            self.sound = sound
+
+        def __str__(self):
+            self.sound -= 1
+            if self.sound < 0:
+                raise RecursionError
+            return "file"
+
+    went_up = 0
+    for sound in range(9):
+        error = SyntaxError("bad", ("file", 1, 2, "text"))
+        error.filename = Deep(sound)
+        try:
+            exception_text(error, None)
+        except RecursionError:
+            went_up += 1
+        assert (error.filename.sound < 0) == (went_up > sound)
+    assert 1 < went_up < 9
 
 
 @pytest.mark.parametrize("given", ["true", "exception", "tuple", "one"])
@@ -407,6 +445,19 @@ def test_catch_of_an_async_generator(lines):
     assert asyncio.run(main()) == [1, "x"]
     assert closed == [1, 1]
     assert lines.text().count("ValueError: plain") == 1
+
+
+def test_an_async_generator_that_ends_ends_for_its_caller_too(lines):
+    @lines.logger.catch
+    async def numbers():
+        yield 1
+        yield 2
+
+    async def main():
+        return [number async for number in numbers()]
+
+    assert asyncio.run(main()) == [1, 2]
+    assert lines.text() == ""
 
 
 def test_catch_of_a_method_a_partial_and_recursion(lines):

@@ -188,6 +188,25 @@ def test_what_ends_the_program_comes_out_of_an_exception_that_is_shown(logger: L
             logger.error("x", exc_info=error)
 
 
+class Endless:
+    """A proxy that looks for its own attributes in itself."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self, name)
+
+    def __repr__(self) -> str:
+        return repr(self)
+
+    def __call__(self, record: Record) -> None:
+        pass
+
+
+@pytest.mark.parametrize("setting", [{"function": Endless()}, {"format": Endless()}], ids=list)
+def test_a_setting_that_recurs_is_no_setting_that_is_wrong(setting: dict[str, Any]) -> None:
+    with pytest.raises(RecursionError):
+        SinkConfig(**setting).resolved()
+
+
 def test_a_handler_of_logging_does_as_loggings_own(logger: Logger) -> None:
     import logging
 

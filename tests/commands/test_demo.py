@@ -1,6 +1,8 @@
 """`python -m logly demo`: it counts its lines, and writes over nothing."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,21 @@ def test_the_demo_wants_a_line_for_each_thread(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert done.stderr == "demo: at least one thread, and a line for each\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_the_demo_shows_its_progress_on_a_terminal(tmp_path: Path) -> None:
+    master, terminal = os.openpty()
+    run_module("logly", "demo", "--lines", 2000, cwd=tmp_path, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    while not shown.endswith(b" of 200\r\n"):
+        shown += os.read(master, 1 << 16)
+    os.close(master)
+    ends = {line.rpartition("\r")[2] for line in shown.decode().split("\r\n")}
+    bar = f"[{'#' * 30}]"
+    assert ends == {
+        f"{bar}        2,000 of 2,000",
+        f"{bar}          200 of 200",
+        "",
+    }  # 200 lines of the standard library

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from logly.__main__ import main
 from tests.support.programs import run_program, start_python
 from tests.support.spooling import dies, run_recover, spools
 
@@ -74,5 +75,23 @@ def test_recover_with_stdout_closed_says_so(tmp_path: Path) -> None:
     done = run_program(closing, "-m", "logly", "recover", tmp_path / "app.spool", returncode=2)
     assert done.stdout == ""
     assert "stdout is closed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(spools(tmp_path)) == 1
+
+
+def test_recover_into_a_stdout_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch, capsys) -> None:
+    """Python was started without descriptor 1, as by a service manager."""
+    dies(tmp_path, "logger.info('line')")
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["recover", str(tmp_path / "app.spool")]) == 2
+    assert "stdout is closed: name a file with --append" in capsys.readouterr().err
+    assert len(spools(tmp_path)) == 1
+
+
+def test_recover_with_a_wrong_layout_keeps_the_spool(tmp_path: Path) -> None:
+    dies(tmp_path, "logger.info('line')")
+    done = run_recover(tmp_path / "app.spool", "--format", "{message", returncode=2)
+    assert done.stdout == ""
+    assert done.stderr.startswith("logly: format = '{message': a '{' that is never closed")
     assert "Traceback" not in done.stderr
     assert len(spools(tmp_path)) == 1

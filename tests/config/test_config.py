@@ -62,6 +62,7 @@ def test_every_field_is_documented_and_the_page_is_up_to_date():
         ("level_colors", {"inof": "red"}, "did you mean 'INFO'"),
         ("level_colors", {"info": "rde"}, "did you mean 'red'"),
         ("spool", "", "name of a file"),
+        ("spool", 3, "name of a file"),
     ],
 )
 def test_a_wrong_logger_setting_names_field_value_and_way_out(name, value, told):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import Logger, LoggerConfig, Record, SinkConfig
 from tests.support.loggers import make_logger
 from tests.support.programs import run_program
 from tests.support.waiting import wait_until
@@ -189,3 +189,44 @@ def test_a_slow_stream_is_not_cut_short_when_the_backlog_is_given_up() -> None:
     logger.close()
     for fd in (*entered, *may_go):
         os.close(fd)
+
+
+def test_what_the_filter_of_a_stream_logs_is_not_given_to_it(tmp_path: Path) -> None:
+    stream, seen = io.StringIO(), []
+
+    def keep(record: Record) -> bool:
+        seen.append(record.message)
+        logger.info("seen by the filter")
+        return record.message != "unwanted"
+
+    with make_logger() as logger:
+        logger.add_sink(SinkConfig(stream=stream, format="{message}", filter=keep))
+        logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))
+        for text in ("first", "unwanted", "last"):
+            logger.info(text)
+            assert logger.flush(20)
+    assert seen == ["first", "unwanted", "last"]
+    assert stream.getvalue() == "first\nlast\n"
+    assert (tmp_path / "app.log").read_text().count("seen by the filter\n") == 3
+
+
+@pytest.mark.parametrize("kind", ["function", "stream"])
+def test_a_synchronous_sink_of_python_s_after_close(kind: str) -> None:
+    stream, seen = io.StringIO(), []
+    logger = make_logger()
+    if kind == "stream":
+        logger.add_sink(SinkConfig(stream=stream, format="{message}", async_write=False))
+    else:
+        logger.add_sink(SinkConfig(function=lambda record: seen.append(record.message), async_write=False))
+    logger.close()
+    logger.info("late")
+    assert (seen, stream.getvalue()) in [(["late"], ""), ([], "late\n")]
+
+
+def test_a_call_inside_a_sink_s_function_does_not_wait_for_a_synchronous_sink(tmp_path: Path) -> None:
+    with make_logger() as logger:
+        logger.add_sink(SinkConfig(function=lambda record: logger.info("inside")))
+        logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}", async_write=False))
+        logger.info("outside")
+        assert logger.flush(20)
+    assert sorted((tmp_path / "app.log").read_text().splitlines()) == ["inside", "outside"]

@@ -224,6 +224,27 @@ def test_the_housekeeper_works_in_order_tells_errors_and_leaves_no_thread():
     assert keeper.is_idle
 
 
+def test_where_no_thread_can_be_started_a_job_is_not_done_and_nobody_waits_for_it(monkeypatch):
+    class NoThread:
+        is_running = False
+
+        def __init__(self, function):
+            pass
+
+        def start(self):
+            return False
+
+    keeper = Housekeeper("test-keeper")
+    done = []
+    with monkeypatch.context() as patch:
+        patch.setattr("logly.files.housekeeper.SystemThread", NoThread)
+        assert not keeper.submit(lambda: done.append("early"))
+    assert keeper.drain(0)
+    assert keeper.submit(lambda: done.append("late"))
+    assert keeper.drain(60)
+    assert done == ["late"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_starts_with_an_idle_housekeeper_of_its_own():

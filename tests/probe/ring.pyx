@@ -328,7 +328,17 @@ def record_roundtrip(
         raise AssertionError("the header says what nobody wrote")
     if (view.header.flags & HAS_PROCESS != 0) != (process != 0):
         raise AssertionError("a process is told of, or is not")
-    return view_objects(&view)
+    found = view_objects(&view)
+    # Where there is less room, the record is refused, and nothing is written behind the room.
+    for i in range(out.at - block):
+        memset(block, 0xEE, sizeof(block))
+        out.at = block
+        out.end = block + i
+        if encode(&out, &call, NEED_THREAD) != NO_ROOM:
+            raise AssertionError("encoded without room")
+        if block[i : i + 64] != b"\xee" * 64:
+            raise AssertionError("written behind the room")
+    return found
 
 
 cdef tuple view_objects(RecordView* view):

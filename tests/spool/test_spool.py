@@ -281,7 +281,11 @@ def test_a_full_disk_is_told_at_the_start(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fills_up_later_breaks_no_log_call(tmp_path: Path) -> None:
-    with small_disk(tmp_path, "4m") as disk, Logger(LoggerConfig(spool=disk / "app.spool")) as logger:
+    told: list[Exception] = []
+    with (
+        small_disk(tmp_path, "4m") as disk,
+        Logger(LoggerConfig(spool=disk / "app.spool", on_error=told.append)) as logger,
+    ):
         logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))
         with contextlib.suppress(OSError), (disk / "filler").open("wb") as filler:
             while True:
@@ -293,9 +297,10 @@ def test_a_disk_that_fills_up_later_breaks_no_log_call(tmp_path: Path) -> None:
             code = compile(f"logger.info('template {i} {{}}', {i})", f"file{i}.py", "exec")
             exec(code, {"logger": logger})
             expected.append(f"template {i} {i}")
-        logger.info("x" * 1_000_000)
+        logger.info("x" * 3_000_000)  # larger than the ring: a copy would be in the spool
         assert logger.flush()
         lines = (tmp_path / "app.log").read_text().splitlines()
         assert lines[:300] == expected
-        assert len(lines[300]) == 1_000_000
+        assert len(lines[300]) == 3_000_000
         (disk / "filler").unlink()
+    assert any("no space for a record of 3000040 bytes: it is in memory only" in str(error) for error in told)
