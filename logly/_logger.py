@@ -60,6 +60,27 @@ class Logger(Producer):
     def __deepcopy__(self, memo: object) -> Self:
         return self
 
+    if not TYPE_CHECKING:  # type checkers would take any attribute for right
+
+        def __setattr__(self, name, value):
+            # For tests that replace a method of one logger, as `mock.patch.object(logger, "warning")` does.
+            try:
+                super().__setattr__(name, value)
+            except AttributeError:
+                from .caller.replaced import replace
+
+                if not replace(self, name, value):
+                    raise
+
+        def __delattr__(self, name):
+            try:
+                super().__delattr__(name)
+            except AttributeError:
+                from .caller.replaced import put_back
+
+                if not put_back(self, name):
+                    raise
+
     if TYPE_CHECKING:
         # The log methods are compiled, and `install_methods` below adds them. These are for type checkers.
 
@@ -299,10 +320,10 @@ class Logger(Producer):
         bound = self._bound
         return self._with_fields(bound.without(names) if bound is not None else None)
 
-    def _with_fields(self, fields: FieldBlock | None) -> Self:
-        child = type(self).__new__(type(self))
-        child._controller = self._controller
-        own = getattr(self, "__dict__", None)
+    def _with_fields(self, fields: FieldBlock | None, kind: type[Self] | None = None) -> Self:
+        child = (kind or type(self)).__new__(kind or type(self))
+        _set_controller(child, self._controller)
+        own = getattr(self, "__dict__", None) if kind is None else None
         if own:  # a subclass with attributes of its own
             child.__dict__.update(own)
         child._attach(self._controller.core, fields, self._owner)
@@ -378,3 +399,5 @@ class Logger(Producer):
 
 
 install_methods(Logger)
+_set_controller = vars(Logger)["_controller"].__set__
+"""Sets the slot without `Logger.__setattr__`, which is slower."""
