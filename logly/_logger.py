@@ -100,9 +100,9 @@ class Logger(Producer):
                 args: values for the placeholders, formatted byte for byte as by `str.format`. A width or a precision
                     above 10,000 cannot be formatted.
                 fields: structured fields. They also fill ``{name}``, ``{name!r}`` and ``{name:spec}``; without `args`
-                    only if every placeholder is such a name; otherwise the message is written as it is. Two names are
-                    not fields: ``exc_info`` (True, or an exception) adds a traceback, ``stacklevel`` (2: the caller's
-                    caller) moves the call site up.
+                    only if every placeholder is such a name; otherwise the message is written as it is. Three names
+                    are not fields: ``exc_info`` (True, or an exception) adds a traceback, ``stack_info`` (True) the
+                    stack of the call, and ``stacklevel`` (2: the caller's caller) moves the call site up.
             """
 
         def success(self, message: object, /, *args: Any, **fields: Any) -> None:

@@ -1,6 +1,6 @@
 # What becomes of values that are not copied as bits. This runs Python code, on the caller's thread.
 
-import enum
+from enum import Enum
 
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport uint8_t
@@ -16,7 +16,7 @@ cdef enum:
     MAX_DECIMAL_BITS = 14000  # 4,215 digits: within the 4,300 that CPython converts and reads by default
     MAX_ENUM_STEPS = 4        # from a member to the member that is its value
 
-cdef object enum_class = enum.Enum  # in a C variable: a __del__ may log after the interpreter has cleared this module
+cdef object enum_class = Enum  # in a C variable: a __del__ may log after the interpreter has cleared this module
 
 
 cdef class Rendition:

@@ -242,7 +242,7 @@ cdef extern from * nogil:
     #define logly_new_thread_state PyThreadState_New
     #endif
 
-    static inline int logly_interned(PyObject* text) { return PyUnicode_CHECK_INTERNED(text) != 0; }
+    static inline PyObject** logly_tuple_items(PyObject* tuple) { return &PyTuple_GET_ITEM(tuple, 0); }
     // 0 for ASCII, else the bytes of a code unit (1, 2, 4).
     static inline int logly_text_kind(PyObject* text) {
         return PyUnicode_IS_ASCII(text) ? 0 : (int)PyUnicode_KIND(text);
@@ -266,7 +266,6 @@ cdef extern from * nogil:
     bint interpreter_ends "logly_finalizes"() noexcept
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
-    bint is_interned "logly_interned"(PyObject* text) noexcept
     int text_kind_of "logly_text_kind"(PyObject* text) noexcept
     void* text_data "PyUnicode_DATA"(PyObject* text) noexcept
     Py_ssize_t text_length_of "PyUnicode_GET_LENGTH"(PyObject* text) noexcept
@@ -277,6 +276,7 @@ cdef extern from * nogil:
     double float_bits "PyFloat_AS_DOUBLE"(PyObject* value) noexcept
     char* bytes_data "PyBytes_AS_STRING"(PyObject* value) noexcept
     Py_ssize_t bytes_length "PyBytes_GET_SIZE"(PyObject* value) noexcept
+    PyObject** tuple_items "logly_tuple_items"(PyObject* tuple_) noexcept
     PyObject* tuple_item "PyTuple_GET_ITEM"(PyObject* tuple_, Py_ssize_t i) noexcept
     Py_ssize_t tuple_length "PyTuple_GET_SIZE"(PyObject* tuple_) noexcept
     PyObject* PY_NONE "Py_None"
