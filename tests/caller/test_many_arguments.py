@@ -1,4 +1,4 @@
-"""Calls with many arguments and many fields: the same text and fields as with few, and the fast way as long as it goes."""
+"""Calls with many arguments and fields: the same text and fields as with few, and the fast way as far as it goes."""
 
 import json
 
