@@ -76,7 +76,7 @@ class StderrReports:
 
 
 def _encoded(text: str) -> bytes:
-    """The text in the encoding of the process's stderr, in which the program's own output is. What it lacks is escaped."""
+    """The text in the encoding of the process's stderr, as the program's own output. What it lacks is escaped."""
     encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
     try:
         mark = "".encode(encoding)  # UTF-16 begins with one; the stream writes it once

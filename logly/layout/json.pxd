@@ -72,20 +72,22 @@ cdef inline void write_json_kept_site(Buffer* out, const Layout* layout, const L
 cdef inline void write_json_site(Buffer* out, const Line* line, bint pretty) noexcept nogil:
     cdef const Site* site = line.site
     cdef const RecordView* view = &line.view
-    if site == NULL and not view.site_path.data:
-        return
     json_key(out, b'"module":', 9, pretty)
     if site != NULL:
         write_json_utf8(out, site.module.data, site.module.size)
+    elif not view.site_path.data:
+        buffer_append(out, b'"?"', 3)  # a line of logly's own has all keys, too
     else:
         write_json_value(out, &view.site_module)
     json_key(out, b'"function":', 11, pretty)
     if site != NULL:
         write_json_utf8(out, site.function.data, site.function.size)
+    elif not view.site_path.data:
+        buffer_append(out, b'"?"', 3)
     else:
         write_json_value(out, &view.site_function)
     json_key(out, b'"lineno":', 9, pretty)
-    write_int(out, site.line if site != NULL else view.site_line)
+    write_int(out, site.line if site != NULL else view.site_line if view.site_path.data else 0)
 
 
 cdef inline void write_json_fields(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:

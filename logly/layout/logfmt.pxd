@@ -77,6 +77,8 @@ cdef inline void write_logfmt_site(Buffer* out, const Line* line) noexcept nogil
         write_logfmt_field(out, &line.view.site_function)
         buffer_append(out, b" lineno=", 8)
         write_int(out, line.view.site_line)
+    else:
+        buffer_append(out, b" module=? function=? lineno=0", 29)
 
 
 cdef inline void write_logfmt_fields(Buffer* out, const RecordView* view) noexcept nogil:

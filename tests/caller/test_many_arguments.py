@@ -1,11 +1,10 @@
-"""Calls with many arguments and fields: the same text and fields as with few, and the fast way as far as it goes."""
+"""Calls with many arguments and fields: the same text and fields as with few."""
 
 import json
 
 import pytest
 
 from tests.support.lines import Lines
-from tests.support.programs import run_program
 
 COUNTS = (1, 63, 64, 65, 66, 100, 498, 499, 500, 501, 999, 1000, 1001, 1024, 1025, 1500)
 
@@ -95,39 +94,3 @@ def test_names_of_fields_that_are_not_interned(lines):
         json_lines.logger.info("m", **given)
         found = json_lines.object()
     assert {name: found[name] for name in given} == given
-
-
-FAST = """
-from logly import Logger, SinkConfig
-from tests.probe.interrupts import remove_mem_hooks, set_nomemory
-import os, sys
-logger = Logger()
-logger.add_sink(SinkConfig(fd=1, format="{message} {fields}"))
-count = int(sys.argv[1])
-template = "{}" * count
-numbers = ", ".join(map(str, range(count)))
-fields = ", ".join(f"f{i}={i}" for i in range(count))
-space = {"logger": logger}
-source = f"def call():\\n logger.info({template!r}, {numbers})\\ndef with_fields():\\n logger.info('m', {fields})\\n"
-exec(source, space)
-for call in (space["call"], space["with_fields"]):
-    call()
-    call()
-    assert logger.flush(30)
-    # The fast way makes no object, so it needs no memory.
-    set_nomemory(0, 0)
-    call()
-    remove_mem_hooks()
-    assert logger.flush(30)
-stats = logger.stats()
-assert (stats.written, stats.dropped, stats.failed) == (6, 0, 0), stats
-"""
-
-
-@pytest.mark.parametrize("count", [64, 65, 200])
-def test_the_65th_is_not_another_way(count):
-    pytest.importorskip("tests.probe.interrupts", reason="built with LOGLY_BUILD=probe only")
-    text = run_program(FAST, count).stdout.splitlines()
-    assert len(text) == 6
-    assert text[2].strip() == "".join(map(str, range(count)))
-    assert text[5] == text[3]

@@ -21,7 +21,8 @@ with Logger() as logger:
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 @pytest.mark.parametrize(
-    "encoding", ["latin-1", "ascii:backslashreplace", "utf-16", "utf-16-le", "cp1252", "utf-8", "UTF8", "utf-8-sig", "cp037"]
+    "encoding",
+    ["latin-1", "ascii:backslashreplace", "utf-16", "utf-16-le", "cp1252", "utf-8", "UTF8", "utf-8-sig", "cp037"],
 )
 def test_the_log_has_the_encoding_of_the_stream(name: str, encoding: str) -> None:
     options = {name: -1, "text": False, "env": environment(PYTHONIOENCODING=encoding), "may_complain": True}
