@@ -60,6 +60,27 @@ class Logger(Producer):
     def __deepcopy__(self, memo: object) -> Self:
         return self
 
+    if not TYPE_CHECKING:  # type checkers would take any attribute for right
+
+        def __setattr__(self, name, value):
+            # For tests that replace a method of one logger, as `mock.patch.object(logger, "warning")` does.
+            try:
+                super().__setattr__(name, value)
+            except AttributeError:
+                from .caller.replaced import replace
+
+                if not replace(self, name, value):
+                    raise
+
+        def __delattr__(self, name):
+            try:
+                super().__delattr__(name)
+            except AttributeError:
+                from .caller.replaced import put_back
+
+                if not put_back(self, name):
+                    raise
+
     if TYPE_CHECKING:
         # The log methods are compiled, and `install_methods` below adds them. These are for type checkers.
 
@@ -79,9 +100,9 @@ class Logger(Producer):
                 args: values for the placeholders, formatted byte for byte as by `str.format`. A width or a precision
                     above 10,000 cannot be formatted.
                 fields: structured fields. They also fill ``{name}``, ``{name!r}`` and ``{name:spec}``; without `args`
-                    only if every placeholder is such a name; otherwise the message is written as it is. Two names are
-                    not fields: ``exc_info`` (True, or an exception) adds a traceback, ``stacklevel`` (2: the caller's
-                    caller) moves the call site up.
+                    only if every placeholder is such a name; otherwise the message is written as it is. Three names
+                    are not fields: ``exc_info`` (True, or an exception) adds a traceback, ``stack_info`` (True) the
+                    stack of the call, and ``stacklevel`` (2: the caller's caller) moves the call site up.
             """
 
         def success(self, message: object, /, *args: Any, **fields: Any) -> None:
@@ -299,10 +320,10 @@ class Logger(Producer):
         bound = self._bound
         return self._with_fields(bound.without(names) if bound is not None else None)
 
-    def _with_fields(self, fields: FieldBlock | None) -> Self:
-        child = type(self).__new__(type(self))
-        child._controller = self._controller
-        own = getattr(self, "__dict__", None)
+    def _with_fields(self, fields: FieldBlock | None, kind: type[Self] | None = None) -> Self:
+        child = (kind or type(self)).__new__(kind or type(self))
+        _set_controller(child, self._controller)
+        own = getattr(self, "__dict__", None) if kind is None else None
         if own:  # a subclass with attributes of its own
             child.__dict__.update(own)
         child._attach(self._controller.core, fields, self._owner)
@@ -378,3 +399,5 @@ class Logger(Producer):
 
 
 install_methods(Logger)
+_set_controller = vars(Logger)["_controller"].__set__
+"""Sets the slot without `Logger.__setattr__`, which is slower."""

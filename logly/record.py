@@ -30,6 +30,7 @@ class Record:
         process: the process id. A record that came through `StdlibHandler` has the thread and process that made it.
         fields: the structured fields. Fields of the call win over bound ones, and bound ones over the context's.
         exception: `RecordException`, or None.
+        stack: the stack of the call as text, where the call had ``stack_info=True``; or None.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Record:
         "name",
         "path",
         "process",
+        "stack",
         "thread",
         "thread_name",
         "time_ns",
@@ -62,6 +64,7 @@ class Record:
         process: int,
         fields: dict[str, Any],
         exception: tuple[str, str, str] | None,
+        stack: str | None = None,
     ) -> None:
         self.time_ns = time_ns
         self.level = level
@@ -74,6 +77,7 @@ class Record:
         self.process = process
         self.fields = fields
         self.exception = RecordException(*exception) if exception is not None else None
+        self.stack = stack
 
     @property
     def filename(self) -> str:

@@ -121,17 +121,16 @@ class StdlibHandler(logging.Handler):
             if record.process not in (None, os.getpid()) and record.processName is not None:
                 fields.setdefault("process_name", record.processName)
             if self._makes_text():
-                message, error = self.format(record), None
+                message, error, stack = self.format(record), None, None
             else:
                 message, error = record.getMessage(), record.exc_info
                 if not error and record.exc_text:  # the record came through a QueueHandler or a socket
                     message = f"{message}\n{record.exc_text}"
-                if record.stack_info:
-                    fields["stack_info"] = record.stack_info
+                stack = record.stack_info or None
             module = record.module if record.name == "root" else record.name
             place = (module, record.funcName or "?", record.pathname, record.lineno)
             origin = (record.thread, record.threadName, record.process, record.created)
-            emit_from(self.logger, record.levelno, message, fields, error, place, origin)
+            emit_from(self.logger, record.levelno, message, fields, error, place, origin, stack)
         except RecursionError:  # as in logging's own handlers
             raise
         except Exception:  # noqa: BLE001  # as in logging's own handlers
@@ -216,4 +215,6 @@ class StdlibSink:
         if record.exception is not None:
             # The traceback is text already. `logging`'s formatters print `exc_text` as it is.
             attributes["exc_text"] = record.exception.stack.rstrip("\n")
+        if record.stack is not None:
+            attributes["stack_info"] = record.stack
         return attributes

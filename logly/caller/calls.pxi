@@ -3,7 +3,7 @@
 
 from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
-from libc.string cimport memchr
+from libc.string cimport memchr, memcmp
 
 from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, text_in_place
 from logly.layout.levels cimport (
@@ -22,25 +22,19 @@ from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
     METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_DecRef, Py_IncRef,
-    is_interned, is_str, text_data, text_kind_of, text_length_of, tuple_item, tuple_length,
+    is_str, text_data, text_kind_of, text_length_of, tuple_item, tuple_length,
 )
 
 # Of other included files:
 #   caller/careful.pxi: after_emit, bytes_address, bytes_size, current_context, emit_objects, emit_slow, emit_text,
 #       fields_of, tuple_of
-#   caller/fields.pxi: FieldBlock
+#   caller/fields.pxi: MAX_FIELDS, FieldBlock
 #   caller/full_ring.pxi: drop_without_memory
 #   control/core.pxi: Core
 #   control/flush.pxi: write_here
 #   registry/sites.pxi: site_table
 #   registry/templates.pxi: may_become_template, template_table
 #   ring/enter.pxi: enter_ring, leave_ring
-
-cdef enum:
-    MAX_NATIVE_NAMES = 64
-
-cdef PyObject* EXC_INFO = <PyObject*> "exc_info"
-cdef PyObject* STACKLEVEL = <PyObject*> "stacklevel"
 
 
 cdef class Producer:
@@ -81,14 +75,14 @@ no_gate.intake = &no_intake
 
 # ---- the fast way
 
-# True when a name may be one of the two that are no fields (`exc_info`, `stacklevel`): it is, or identity cannot tell.
+# True when a name is one of those that are no fields. Names are compared as texts: those of `**json.loads(...)` are not interned.
 cdef inline bint has_special_name(PyObject* names) noexcept:
     cdef Py_ssize_t i, length
     cdef PyObject* name
     for i in range(tuple_length(names)):
         name = tuple_item(names, i)
         length = text_length_of(name)
-        if (length == 8 or length == 10) and (name == EXC_INFO or name == STACKLEVEL or not is_interned(name)):
+        if (length == 8 or length == 10) and is_special_name(name, length):
             return True
     return False
 
@@ -100,9 +94,18 @@ cdef bint is_plain_text(PyObject* text) noexcept:
     return text_kind_of(text) <= 1 and memchr(data, c'{', length) == NULL and memchr(data, c'}', length) == NULL
 
 
+cdef inline bint is_special_name(PyObject* name, Py_ssize_t length) noexcept:
+    cdef const char* text = <const char*> text_data(name)
+    if text_kind_of(name) != 0:
+        return False
+    if length == 8:
+        return memcmp(text, b"exc_info", 8) == 0
+    return memcmp(text, b"stacklevel", 10) == 0 or memcmp(text, b"stack_info", 10) == 0
+
+
 cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexcept:
     if names != NULL and tuple_length(names):
-        if has_special_name(names) or tuple_length(names) > MAX_NATIVE_NAMES:
+        if has_special_name(names) or tuple_length(names) > MAX_FIELDS:
             return False
         call.names = names
     if call.arg_count or call.names != NULL:
@@ -157,7 +160,7 @@ cdef inline int put_call(
     call.site = 0
     call.inline_site = NULL
     call.thread_name = NULL
-    call.exception = NULL
+    call.traces = NULL
     call.origin = NULL
     if bound != <PyObject*> None:
         use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
@@ -312,17 +315,19 @@ cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObj
 
 def emit_from(
     Producer self, object level, object text, dict fields not None, object exc_info, object frame, tuple origin=None,
+    object stack=None,
 ):
     """A record on behalf of a frame, of a traceback's first entry, or of a (module, function, path, line).
 
     `text` is finished, and is written as it is, whatever it contains. `origin` says where and when the record was made:
-    (thread, thread's name, process, time in seconds since 1970). None: on this thread, in this process, now.
+    (thread, thread's name, process, time in seconds since 1970). None: on this thread, in this process, now. `stack`: the text
+    of a stack, or None.
     """
     cdef bint is_short = False
     try:
         number, index = self.core.resolve_level(level)
         if number >= load_threshold(self.gate):
-            emit_text(self, number, index, text, fields, exc_info, frame, origin)
+            emit_text(self, number, index, text, fields, exc_info, frame, origin, stack)
     except MemoryError:
         is_short = True
     if is_short:
@@ -361,9 +366,9 @@ cdef extern from *:
         "    message: any object. With `args` a template of str.format's; alone it is written as it is.\\n" \\
         "    args: values for the placeholders, byte for byte as str.format would put them.\\n" \\
         "    fields: structured fields. They also fill `{name}`, `{name!r}` and `{name:spec}`; without `args` only where\\n" \\
-        "        each placeholder is such a name, or the message is written as it is. Two names are not fields:\\n" \\
-        "        `exc_info` (True, or an exception) adds a traceback, `stacklevel` (2: the caller's caller) moves\\n" \\
-        "        the call site up.\\n\\n" \\
+        "        each placeholder is such a name, or the message is written as it is. Three names are not\\n" \\
+        "        fields: `exc_info` (True, or an exception) adds a traceback, `stack_info` (True) the stack of the\\n" \\
+        "        call, and `stacklevel` (2: the caller's caller) moves the call site up.\\n\\n" \\
         "Raises nothing because of a sink's trouble, and because of its arguments only a RecursionError."
     static const char TRACE_DOC[] = LOGLY_DOC("trace", "TRACE (" LOGLY_TEXT(LOGLY_LEVEL_TRACE) ")");
     static const char DEBUG_DOC[] = LOGLY_DOC("debug", "DEBUG (" LOGLY_TEXT(LOGLY_LEVEL_DEBUG) ")");

@@ -12,9 +12,11 @@ from libc.string cimport memset
 from logly.caller.encode cimport Call, Origin, put_value
 from logly.layout.message cimport MAX_ARGS, Program
 from logly.ring.gate cimport NEED_CONTEXT, NEED_THREAD_NAME
-from logly.ring.record cimport EXCEPTION_TEXTS, MAX_RECORD_BYTES, Cursor
+from logly.ring.record cimport EXCEPTION_TEXTS, MAX_RECORD_BYTES, STACK_TEXTS, TRACE_TEXTS, Cursor
 from logly.system.atomic cimport load_relaxed, load_relaxed32
-from logly.system.cpython cimport PyContextVar_Get, PyErr_Clear, Py_DecRef, Py_IncRef, tuple_item, tuple_length
+from logly.system.cpython cimport (
+    PyContextVar_Get, PyErr_Clear, Py_DecRef, Py_IncRef, tuple_item, tuple_items, tuple_length,
+)
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
@@ -95,8 +97,9 @@ cdef bint emit_objects(Producer self, int32_t number, uint8_t level, tuple args,
     else:
         raise TypeError("a log call needs a message")
     exc_info = fields.pop("exc_info", None)
+    stack_info = fields.pop("stack_info", None)
     stacklevel = fields.pop("stacklevel", 1)
-    return emit_careful(self, number, level, message, args, fields, exc_info, stacklevel)
+    return emit_careful(self, number, level, message, args, fields, exc_info, stack_info, stacklevel)
 
 
 # True when the flusher would render exactly what str.format gives, and not more than the limit allows.
@@ -144,7 +147,8 @@ cdef uint32_t kind_of(object value) noexcept:
 
 
 cdef bint emit_careful(
-    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel
+    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stack_info,
+    object stacklevel
 ) except -1:
     """Makes one record, whatever its parts are. Raises only KeyboardInterrupt, SystemExit and RecursionError, which are the
     program's own, and MemoryError.
@@ -153,25 +157,28 @@ cdef bint emit_careful(
     """
     cdef Pins pins = Pins(NULL, NULL)
     try:
-        emit_pinned(self, number, level, message, args, fields, exc_info, stacklevel, &pins)
+        emit_pinned(self, number, level, message, args, fields, exc_info, stack_info, stacklevel, &pins)
     finally:
         unpin(&pins)
     return True
 
 
 cdef bint emit_pinned(
-    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stacklevel,
-    Pins* pins
+    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object stack_info,
+    object stacklevel, Pins* pins
 ) except -1:
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef Program* program = NULL
     cdef str text = None
     cdef tuple exception = None
+    cdef tuple stack = None
     cdef object trouble = None
     try:
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit)
+        if stack_info is not None and stack_info:
+            stack = stack_texts(frame_at(stacklevel), limit)
         if type(message) is str and <uint64_t> len(message) <= limit // 4:
             if args:
                 program = register_template(message, False)
@@ -191,16 +198,17 @@ cdef bint emit_pinned(
         trouble = error  # failures of the message, the fields and the exception have been handled before they come here
     if trouble is not None:
         return drop_and_report(core, trouble)
-    return commit_careful(self, number, level, program, text, args, block, place, name, exception, NULL)
+    return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, NULL)
 
 
 cdef bint emit_text(
-    Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin
+    Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin,
+    object stack_text
 ) except -1:
     """Makes one record of a finished text. The text may come from outside, so it is never registered or formatted."""
     cdef Pins pins = Pins(NULL, NULL)
     try:
-        emit_text_pinned(self, number, level, message, fields, exc_info, frame, origin, &pins)
+        emit_text_pinned(self, number, level, message, fields, exc_info, frame, origin, stack_text, &pins)
     finally:
         unpin(&pins)
     return True
@@ -208,18 +216,21 @@ cdef bint emit_text(
 
 cdef bint emit_text_pinned(
     Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin,
-    Pins* pins
+    object stack_text, Pins* pins
 ) except -1:
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef str text = None
     cdef tuple exception = None
+    cdef tuple stack = None
     cdef Origin numbers
     cdef const Origin* own = NULL
     cdef object trouble = None
     try:
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit)
+        if stack_text is not None:
+            stack = stack_texts(stack_text, limit)
         text = cut_text(message if type(message) is str else safe_str(message), limit)
         place = safe_site(core, 1, frame, pins)
         name = None
@@ -235,18 +246,17 @@ cdef bint emit_text_pinned(
         trouble = error
     if trouble is not None:
         return drop_and_report(core, trouble)
-    return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, own)
+    return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, stack, own)
 
 
 cdef bint commit_careful(
     Producer self, int32_t number, uint8_t level, Program* program, str text, tuple args, FieldBlock fields, object place,
-    str name, tuple exception, const Origin* origin
+    str name, tuple exception, tuple stack, const Origin* origin
 ) except -1:
     cdef Core core = self.core
     cdef Call call
-    cdef PyObject* arguments[MAX_ARGS]
     cdef PyObject* site[4]
-    cdef PyObject* error[EXCEPTION_TEXTS]
+    cdef PyObject* traces[TRACE_TEXTS]
     cdef PyObject* context = NULL
     cdef FieldBlock bound = self.bound
     cdef bytes own = fields.data if fields is not None else b""
@@ -259,9 +269,7 @@ cdef bint commit_careful(
     call.message = <PyObject*> text
     if program != NULL:
         call.arg_count = len(args)
-        for i in range(len(args)):
-            arguments[i] = <PyObject*> args[i]
-        call.args = arguments
+        call.args = tuple_items(<PyObject*> args)
     if load_relaxed32(&core.intake.needs) & NEED_CONTEXT:
         context = current_context(core)
     if type(place) is tuple:
@@ -274,10 +282,12 @@ cdef bint commit_careful(
     call.origin = origin
     if name is not None:
         call.thread_name = <PyObject*> name
-    if exception is not None:
+    if exception is not None or stack is not None:
         for i in range(EXCEPTION_TEXTS):
-            error[i] = <PyObject*> exception[i]
-        call.exception = error
+            traces[i] = <PyObject*> exception[i] if exception is not None else NULL
+        for i in range(STACK_TEXTS):
+            traces[EXCEPTION_TEXTS + i] = <PyObject*> stack[i] if stack is not None else NULL
+        call.traces = traces
     if context != NULL:
         use_block(context, &call.context, &call.context_size, &call.context_fields)
     # The call's own fields are encoded too, so they follow the bound ones in one block.
@@ -404,6 +414,32 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit):
     except Exception as error:
         trouble = error
     return ("?", "", f"<exception could not be rendered: {one_word(type_name(trouble))}>", "")
+
+
+cdef tuple stack_texts(object stack, unsigned long long limit):
+    """(stack, stack made safe) as texts, of a frame's stack, or of a stack that is a text already; None where there is none."""
+    cdef object trouble
+    try:
+        render = stack_renderer()
+        if stack is None or render is None:
+            return None
+        text, safe = render(stack)
+        return (cut_text(text, limit), cut_text(safe, limit))
+    except RecursionError:
+        raise
+    except Exception as error:
+        trouble = error
+    return (f"<stack could not be rendered: {one_word(type_name(trouble))}>", "")
+
+
+cdef object stack_renderer():
+    """`tracebacks.stack_text`, or None for a late `__del__`, when nothing can be imported any more."""
+    try:
+        from logly.caller.tracebacks import stack_text
+        return stack_text
+    except ImportError:
+        pass
+    return None
 
 
 cdef object exception_renderer():

@@ -13,9 +13,9 @@ from logly.layout.message cimport Program
 from logly.ring.gate cimport NEED_THREAD
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport (
-    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, MAY_REPEAT, TAG_BYTES,
-    TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8, Cursor,
-    RecordHeader, align_record, put_counted, put_raw, put_record_end, put_tag, put_word,
+    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, MAY_REPEAT,
+    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8,
+    TRACE_TEXTS, Cursor, RecordHeader, align_record, put_counted, put_raw, put_record_end, put_tag, put_word,
 )
 from logly.ring.ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_window
 from logly.system.clock cimport clock_ticks
@@ -25,6 +25,9 @@ from logly.system.cpython cimport (
 )
 from logly.text.buffer cimport copy_text
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
+
+cdef enum:
+    MAX_NAME_STEPS = 4096      # comparisons of names until `str.format` is asked instead, for templates in a strange order
 
 cdef enum Encoded:
     ENCODED = 0
@@ -59,7 +62,7 @@ cdef struct Call:
     uint32_t site
     PyObject** inline_site     # module, function, path (str) and line (int) where `site` is 0, or NULL
     PyObject* thread_name
-    PyObject** exception       # EXCEPTION_TEXTS str, or NULL
+    PyObject** traces          # EXCEPTION_TEXTS str or a first NULL, then STACK_TEXTS str or a first NULL; or NULL
     const Origin* origin       # or NULL: the calling thread, this process
 
 
@@ -123,20 +126,38 @@ cdef inline int encode_args(Cursor* out, const Call* call) noexcept nogil:
 # True when every field that the template names is among the call's own fields, and of a kind that is rendered natively.
 cdef inline bint names_are_given(const Call* call, uint32_t* kinds) noexcept nogil:
     cdef Py_ssize_t count = tuple_length(call.names) if call.names != NULL else 0
-    cdef Py_ssize_t i
+    cdef Py_ssize_t left = MAX_NAME_STEPS + 8 * count
+    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t tried
     cdef uint16_t n
-    cdef bint found
     if call.program.names > count:
         return False
     for n in range(call.program.names):
-        found = False
-        for i in range(count):
-            if <void*> tuple_item(call.names, i) == call.program.name[n]:
-                found = i < 64 and call.program.name_accepts[n] & kinds[i] != 0
-                break
-        if not found:
+        # The search begins behind the last field, because a template mostly names the fields in the order of the call.
+        tried = 0
+        while <void*> tuple_item(call.names, i) != call.program.name[n]:
+            tried += 1
+            if tried == count:
+                return False
+            i = i + 1 if i + 1 < count else 0
+        left -= tried
+        if left < 0 or not call.program.name_accepts[n] & (kinds[i] if i < 64 else kind_of_copied(call.values[i])):
             return False
+        i = i + 1 if i + 1 < count else 0
     return True
+
+
+# The KIND bit of a value that `put_value` has copied.
+cdef inline uint32_t kind_of_copied(PyObject* value) noexcept nogil:
+    if is_str(value):
+        return KIND_STR
+    if is_int(value):
+        return KIND_INT
+    if is_float(value):
+        return KIND_FLOAT
+    if value == PY_NONE:
+        return KIND_NONE
+    return KIND_BYTES if is_bytes(value) else KIND_BOOL
 
 
 cdef inline int encode_fields(Cursor* out, const Call* call) noexcept nogil:
@@ -190,12 +211,18 @@ cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uin
     return True
 
 
-cdef inline bint encode_exception(Cursor* out, const Call* call, uint16_t* flags) noexcept nogil:
+cdef inline bint encode_traces(Cursor* out, const Call* call, uint16_t* flags) noexcept nogil:
     cdef int i
-    flags[0] |= HAS_EXCEPTION
-    for i in range(EXCEPTION_TEXTS):
-        if not put_text(out, call.exception[i]):
-            return False
+    if call.traces[0] != NULL:
+        flags[0] |= HAS_EXCEPTION
+        for i in range(EXCEPTION_TEXTS):
+            if not put_text(out, call.traces[i]):
+                return False
+    if call.traces[EXCEPTION_TEXTS] != NULL:
+        flags[0] |= HAS_STACK
+        for i in range(EXCEPTION_TEXTS, TRACE_TEXTS):
+            if not put_text(out, call.traces[i]):
+                return False
     return True
 
 
@@ -231,7 +258,7 @@ cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept n
     # Fields come from two of context, bind and call, so the same name may come twice.
     if (call.context_size != 0) + (call.bound_size != 0) + (fields != 0) > 1:
         flags |= MAY_REPEAT
-    if call.exception != NULL and not encode_exception(out, call, &flags):
+    if call.traces != NULL and not encode_traces(out, call, &flags):
         return NO_ROOM
     header.kind = RECORD_INLINE
     header.level = call.level

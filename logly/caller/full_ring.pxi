@@ -7,7 +7,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, encode, finish_record
-from logly.ring.gate cimport POST_START, Intake, after_commit, intake_wake
+from logly.ring.gate cimport DROP_FAILED, DROP_FULL, DROP_MEMORY, POST_START, Drop, Intake, after_commit, intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
 from logly.ring.ring cimport (
@@ -60,14 +60,14 @@ cdef bint encode_and_commit(Producer self, Call* call, bint may_repeat) except -
     return commit_or_drop(self, block, finish_record(block, &out), call.level_number)
 
 
-cdef bint count_dropped(Core core) except -1:
-    fetch_add(&core.intake.traffic.dropped, 1)
+cdef bint count_dropped(Core core, Drop reason) except -1:
+    fetch_add(&core.intake.traffic.dropped[<int> reason], 1)
     return True
 
 
 # Called when a record cannot be made. It is counted and reported, because a log call does not raise.
 cdef bint drop_and_report(Core core, error) except -1:
-    count_dropped(core)
+    count_dropped(core, DROP_MEMORY if isinstance(error, MemoryError) else DROP_FAILED)
     core.report(error)
     return True
 
@@ -119,7 +119,7 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
     except BaseException:
         unpin_spool(&record)
         free(block)
-        count_dropped(core)
+        count_dropped(core, DROP_FULL)
         raise
     if is_short:
         unpin_spool(&record)
@@ -127,7 +127,7 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
         return drop_and_report(core, no_memory)
     if ring == NULL:
         if not (core.must_not_wait() and set_record_aside(core, block, size)):
-            count_dropped(core)
+            count_dropped(core, DROP_FULL)
         unpin_spool(&record)
         free(block)
         intake_wake(core.intake)

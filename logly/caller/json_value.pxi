@@ -1,7 +1,7 @@
 # Nested values of fields as JSON text, made on the caller's thread. Whatever is in them, the result is one valid JSON value.
 
 # Of other included files:
-#   caller/values.pxi: int_text, plain_scalar, safe_str
+#   caller/values.pxi: int_text, is_enum, plain_scalar, safe_str
 
 cdef enum:
     MAX_JSON_DEPTH = 32
@@ -25,16 +25,16 @@ cdef class JsonText:
             self.parts.append(int_text(value))
         elif kind is float:
             self.parts.append(float.__repr__(value) if value - value == 0 else "null")
-        elif isinstance(value, (dict, list, tuple, set, frozenset)):
-            self.add_container(value)
-        elif isinstance(value, bytes):
+        elif kind is bytes:
             self.parts.append(json_text(bytes.decode(value, "utf-8", "backslashreplace")))
+        elif not is_enum(kind) and isinstance(value, (dict, list, tuple, set, frozenset)):
+            self.add_container(value)
         else:
             plain = plain_scalar(value)
-            if type(plain) in (int, float, bool):
-                self.add(plain)
-            else:
+            if plain is value:
                 self.parts.append(json_text(safe_str(value)))
+            else:
+                self.add(plain)
         return True
 
     cdef bint add_container(self, object value) except -1:
@@ -76,10 +76,20 @@ cdef class JsonText:
 
 
 cdef str json_key_text(object name):
-    """A key of an object: as json.dumps writes str, None, bool, int and float, and str() of anything else."""
+    """A key of an object: as json.dumps writes str, None, bool, int and float, an enum's member as its value, and str() of
+    anything else.
+    """
+    cdef str text
+    if type(name) is not str and type(name) is not bool:
+        name = plain_scalar(name)
+    if type(name) is str:
+        return json_text(name)
     if name is None or type(name) is bool:
         return '"null"' if name is None else '"true"' if name else '"false"'
-    return json_text(name if type(name) is str else safe_str(name))
+    if type(name) is int:
+        text = int_text(name)
+        return text if text[0] == '"' else f'"{text}"'
+    return json_text(safe_str(name))
 
 
 cdef str json_text(str text):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from traceback import TracebackException
+from traceback import TracebackException, extract_stack
+from types import FrameType
 
 from logly.levels import BUILTIN_LEVELS
 
@@ -13,9 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, TracebackType
 
-__all__ = ["exception_text"]
+__all__ = ["exception_text", "stack_text"]
 
 _INDENTED = "\n    "
+_STACK = "Stack (most recent call last):\n"
+"""What `logging` writes above a stack."""
 
 #: Names of exception classes as they are in source code. A class that was made from data may have any text as its name.
 _PLAIN_NAME = re.compile(r"[^\W\d][\w.<>]*")
@@ -58,6 +61,33 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
         stack = f"{kind}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
         safe = _indented(stack)
     return kind, message, stack, safe
+
+
+def stack_text(stack: object) -> tuple[str, str]:
+    """Return the stack of a frame as `logging` prints it for ``stack_info=True``, and the stack made safe.
+
+    `stack` may also be a text: a stack that `logging` has made. As with exceptions, the safe text is "" where it does
+    not differ, and no text from outside begins a line of it.
+    """
+    if not isinstance(stack, FrameType):
+        text = _text_of(stack, "stack")
+        return text, "" if _is_stack(text) else _indented(text)
+    entries = extract_stack(stack)
+    text = safe = _STACK + "".join(entries.format()).rstrip("\n")
+    for entry in entries:
+        for name in ("filename", "name"):
+            if _replace_breaks(entry, name, "\\n"):
+                safe = ""
+    if not safe:
+        safe = _STACK + "".join(entries.format()).rstrip("\n")
+    if not _is_stack(safe):
+        safe = _indented(text)
+    return text, safe if safe != text else ""
+
+
+def _is_stack(text: str) -> bool:
+    """Whether only the headline stands at the margin."""
+    return text.startswith(_STACK) and all(line[:1] == " " for line in text[len(_STACK) :].split("\n"))
 
 
 def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:

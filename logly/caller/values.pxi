@@ -1,5 +1,8 @@
 # What becomes of values that are not copied as bits. This runs Python code, on the caller's thread.
 
+from enum import Enum
+
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport uint8_t
 
 from logly.ring.record cimport TAG_JSON, TAG_NUMBER
@@ -11,6 +14,9 @@ from logly.ring.record cimport TAG_JSON, TAG_NUMBER
 
 cdef enum:
     MAX_DECIMAL_BITS = 14000  # 4,215 digits: within the 4,300 that CPython converts and reads by default
+    MAX_ENUM_STEPS = 4        # from a member to the member that is its value
+
+cdef object enum_class = Enum  # in a C variable: a __del__ may log after the interpreter has cleared this module
 
 
 cdef class Rendition:
@@ -73,7 +79,7 @@ cdef object native_field(object value):
         digits = int_text(value)
         return rendition(TAG_NUMBER, digits.encode()) if digits[0] != '"' else digits.strip("\"")
     try:
-        if isinstance(value, (dict, list, tuple, set, frozenset)):
+        if not is_enum(kind) and isinstance(value, (dict, list, tuple, set, frozenset)):
             return rendition(TAG_JSON, json_bytes(value))
         plain = plain_scalar(value)
         return safe_str(value) if plain is value else native_field(plain)
@@ -94,21 +100,45 @@ cdef str int_text(object value):
     return f'"{hex(value)}"'
 
 
+cdef inline bint is_enum(object kind) except -1:
+    return type(kind) is not type and issubclass(kind, enum_class)
+
+
+cdef object enum_value(object member):
+    """The value of an enum's member. The member itself, if its value is such a member again and again."""
+    cdef object value = member
+    cdef int step
+    for step in range(MAX_ENUM_STEPS):
+        value = value.value
+        if not is_enum(type(value)):
+            return value
+    return member
+
+
 cdef object plain_scalar(object value):
-    """The plain value behind a subclass of int or float, or one of numpy's scalars; else `value` itself."""
+    """What stands behind an enum's member, a subclass of int, float, str or bytes, or one of numpy's scalars; else `value`
+    itself. The value of a member may be any object that is no member. All others are exactly of a built-in type, so that a
+    caller which asks again about the result comes to an end.
+    """
     kind = type(value)
-    if isinstance(value, int):
-        return int.__int__(value)
-    if isinstance(value, float):
-        return float.__float__(value)
-    if isinstance(value, (str, bytes)):
-        return value
     try:
+        if is_enum(kind):
+            plain = enum_value(value)
+            if plain is not value:
+                return plain
+        if isinstance(value, int):
+            return int.__int__(value)
+        if isinstance(value, float):
+            return float.__float__(value)
+        if isinstance(value, str):
+            return str.__str__(value)  # its content, as json.dumps writes it, and not what its own __str__ says
+        if isinstance(value, bytes):
+            return value if kind is bytes else bytes.__getitem__(value, slice(None))
         if hasattr(kind, "item") and hasattr(kind, "ndim") and value.ndim == 0:
             item = value.item()
             return item if type(item) in (bool, int, float, str, bytes) else value
         if hasattr(kind, "__index__"):
-            return value.__index__()
+            return int.__int__(PyNumber_Index(value))
     except RecursionError:
         raise
     except Exception:

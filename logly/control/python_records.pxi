@@ -92,6 +92,14 @@ cdef object exception_object(const RecordView* view):
     return (value_object(&kind), value_object(&message), value_object(&stack))
 
 
+cdef object stack_object(const RecordView* view):
+    cdef Value stack
+    if view.stack == NULL:
+        return None
+    get_value(view.stack, &stack)
+    return value_object(&stack)
+
+
 cdef tuple site_objects(const Line* line):
     """(module, function, path, line number)"""
     if line.site != NULL:
@@ -134,7 +142,7 @@ cdef object record_object(Core core, const char* record, object kind):
     return kind(
         line.time_ns, level[:level_size].decode("utf-8", "replace"), line.view.header.level_number, text, text_str(line.name),
         site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
-        field_objects(&line.view), exception_object(&line.view),
+        field_objects(&line.view), exception_object(&line.view), stack_object(&line.view),
     )
 
 

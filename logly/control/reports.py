@@ -66,12 +66,23 @@ class StderrReports:
 
     def _write(self, text: str) -> None:
         try:
-            line = as_one_line(f"logly ({self.name}): {text}").encode()[: PIPE_CHUNK - 1] + b"\n"
+            end = _encoded("\n")
+            line = _encoded(as_one_line(f"logly ({self.name}): {text}"))[: PIPE_CHUNK - len(end)] + end
             # A full pipe must not stop the flusher.
             if self._fd is not None and is_writable(self._fd):
                 system.write(self._fd, line)
         except (OSError, TypeError, AttributeError):
             pass  # stderr cannot be written, or the interpreter is shutting down and has emptied this module
+
+
+def _encoded(text: str) -> bytes:
+    """The text in the encoding of the process's stderr, as the program's own output. What it lacks is escaped."""
+    encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
+    try:
+        mark = "".encode(encoding)  # UTF-16 begins with one; the stream writes it once
+        return text.encode(encoding, "backslashreplace").removeprefix(mark)
+    except (LookupError, UnicodeError):
+        return text.encode()
 
 
 def _texts_of(error: BaseException) -> list[str]:

@@ -11,6 +11,7 @@ from logly.flusher.spool_sync cimport close_sync_files, engine_sync
 from logly.flusher.state cimport (
     PASS_SOON, SOON_NS, Engine, engine_committed, engine_lock, engine_unlock, engine_written,
 )
+from logly.ring.gate cimport all_dropped
 from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over, lease_new, own_ring, prune_rings
 from logly.ring.record cimport RecordHeader, RecordHeap
 from logly.ring.ring cimport RECORD_HEAP, Ring, ring_free, ring_new, ring_used
@@ -159,7 +160,7 @@ cdef object books_of(Core core):
     core.lock()
     written = engine_written(core.engine)
     failed = core.engine.books.failed_total
-    dropped = load_relaxed(&core.engine.intake.traffic.dropped)
+    dropped = all_dropped(&core.engine.intake)
     committed = engine_committed(core.engine)
     high = core.engine.books.past_high_water
     capacity = core.engine.intake.ring_capacity

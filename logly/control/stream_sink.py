@@ -152,13 +152,21 @@ def _write_text(stream: Any, text: str) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def _is_utf8(stream: Any) -> bool:
+    encoding = getattr(stream, "encoding", None)
+    return isinstance(encoding, str) and encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+
+
 def _plain_descriptor(stream: Any) -> int | None:
     """The descriptor, if the stream is the process's original stdout or stderr, to which the core can write directly.
 
-    None for any other stream: its `write` method must get the text.
+    None for any other stream: its `write` method must get the text. None also if the stream is not UTF-8
+    (`PYTHONIOENCODING`, another locale): what the program prints there would have another encoding than the log.
     """
     own: tuple[Any, ...] = (sys.__stdout__, sys.__stderr__)
     if not [one for one in own if stream is one]:  # no generator expression: see `Plan.wanted_post`
+        return None
+    if not _is_utf8(stream):
         return None
     try:
         stream.flush()  # text that was printed earlier comes first

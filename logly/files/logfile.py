@@ -216,7 +216,7 @@ class LogFile:
         from_ns = boundary_ns // 1_000_000_000 * 1_000_000_000
         # A name from the far future was made with a wrong clock, or not by logly. It says nothing about now.
         until_ns = wall_ns() + CLOCK_SLACK_NS
-        ends = [end for file in self._name.files() if from_ns <= (end := self._name.end_ns(file)) <= until_ns]
+        ends = [end for file in self._name.files(from_ns) if from_ns <= (end := self._name.end_ns(file)) <= until_ns]
         if not ends:
             return boundary_ns
         # Names are exact to a second.
@@ -283,6 +283,8 @@ class LogFile:
         Raises:
             SinkError: the file cannot be opened.
         """
+        if self._name is not None:
+            self._name.forget()
         file = open_append(self.path, self.config.mode)
         lock = self.files.lock
         if self.is_rotating and self.lock_fd < 0:

@@ -53,12 +53,15 @@ class RotatedName:
         utc: stamps in UTC instead of local time.
     """
 
-    __slots__ = ("_pattern", "extension", "folder", "stem", "utc")
+    __slots__ = ("_newest", "_pattern", "extension", "folder", "stem", "utc")
 
     def __init__(self, path: str, *, utc: bool = False) -> None:
         self.folder, name = os.path.split(path)
         self.stem, self.extension = os.path.splitext(name)
         self.utc = utc
+        #: The newest name, or None. As long as it is known, the folder needs no listing, which takes the longer the more
+        #: files there are.
+        self._newest: tuple[str, int] | None = None
         suffixes = "|".join(map(re.escape, COMPRESSED_SUFFIXES))
         stem, extension, part = map(re.escape, (self.stem, self.extension, PART_SUFFIX))
         stamp, number = "[0-9]{8}_[0-9]{6}", "[0-9]{4,}"
@@ -80,14 +83,29 @@ class RotatedName:
             return None
         return RotatedFile(found[1], int(number), found[3] or "", os.path.join(self.folder, name))
 
-    def files(self) -> "list[RotatedFile]":
+    def files(self, since_ns: "int | None" = None) -> "list[RotatedFile]":
         """Return the rotated files that exist, oldest first: regular files only, no links, no folders.
+
+        Args:
+            since_ns: files that ended before this time may be left out; nanoseconds since the epoch.
 
         Raises:
             OSError: the folder cannot be read.
         """
-        matches = map(self.match, os.listdir(self.folder or "."))
+        # A day earlier, because local time may go back.
+        since = "" if since_ns is None else format_time(_STAMP_PATTERN, since_ns - 86_400 * _SECOND_NS, utc=self.utc)
+        matches = map(self.match, self._names_since(since))
         return sorted(file for file in matches if file is not None and _is_regular(file.path))
+
+    def _names_since(self, stamp: str) -> "list[str]":
+        """The names in the folder that may fit this pattern and have this stamp or a later one.
+
+        Only names that pass are looked at closely: a folder may hold tens of thousands of files.
+        """
+        start = len(self.stem) + 1
+        end = start + len("YYYYMMDD_HHMMSS")
+        names = os.listdir(self.folder or ".")
+        return [name for name in names if name[start:end] >= stamp and name.startswith(self.stem)]
 
     def parts(self) -> "list[str]":
         """Return the paths of unfinished compressed files."""
@@ -96,7 +114,7 @@ class RotatedName:
         return sorted(path for path in paths if _is_regular(path))
 
     def choose(self, end_ns: int) -> str:
-        """Return a name that does not exist and sorts after all that do.
+        """Return a name that does not exist and sorts after all that do. The caller renames the file, or calls `forget`.
 
         If the clock went back (by less than a day, as at the end of daylight saving), the newest file's stamp is used,
         with the next number. The caller makes sure that no other process chooses a name at the same time.
@@ -108,17 +126,26 @@ class RotatedName:
             OSError: the folder cannot be read.
         """
         stamp = format_time(_STAMP_PATTERN, end_ns, utc=self.utc)
-        latest = _date(stamp)
-        number = 0
+        newest, self._newest = self._newest, None
+        if newest is not None and _is_near(newest[0], stamp):
+            chosen = _after(stamp, [newest])
+            path = self._path_of(*chosen)
+            if not any(os.path.lexists(path + suffix) for suffix in ("", *COMPRESSED_SUFFIXES)):
+                self._newest = chosen
+                return path
         # Every existing name counts, also that of a folder or a link: a rename must not replace anything.
-        for taken in filter(None, map(self.match, os.listdir(self.folder or "."))):
-            when = _date(taken.stamp)
-            if when is None or latest is None or when - latest > _CLOCK_SLACK:
-                continue
-            if taken.stamp > stamp:
-                stamp, number = taken.stamp, taken.number + 1
-            elif taken.stamp == stamp:
-                number = max(number, taken.number + 1)
+        taken = [(file.stamp, file.number) for file in filter(None, map(self.match, self._names_since(stamp)))]
+        near = [one for one in taken if _is_near(one[0], stamp)]
+        chosen = _after(stamp, near)
+        if len(near) == len(taken):  # else a name of the far future counts once the clock has come near
+            self._newest = chosen
+        return self._path_of(*chosen)
+
+    def forget(self) -> None:
+        """Have the next `choose` look at the folder: another process may have rotated, or the rename has failed."""
+        self._newest = None
+
+    def _path_of(self, stamp: str, number: int) -> str:
         counted = f"_{number:04}" if number else ""
         return os.path.join(self.folder, f"{self.stem}_{stamp}{counted}{self.extension}")
 
@@ -127,6 +154,17 @@ class RotatedName:
         when = _date(file.stamp)
         assert when is not None, "a RotatedFile's stamp was checked when it was matched"
         return first_instant(when, self.utc) * _SECOND_NS
+
+
+def _after(stamp: str, taken: "list[tuple[str, int]]") -> "tuple[str, int]":
+    """Return the stamp and the number that sort after all that are taken: those of `stamp`, if they do."""
+    latest = max(taken, default=("", 0))
+    return (stamp, 0) if latest[0] < stamp else (latest[0], latest[1] + 1)
+
+
+def _is_near(taken: str, stamp: str) -> bool:
+    when, latest = _date(taken), _date(stamp)
+    return when is not None and latest is not None and when - latest <= _CLOCK_SLACK
 
 
 def _date(stamp: str) -> "datetime | None":

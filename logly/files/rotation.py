@@ -170,6 +170,7 @@ def _rotate_locked(
 ) -> Rotated:
     ours = os.fstat(fd)
     if not names_file(path, identity(ours)):
+        name.forget()
         return Rotated(open_append(path, mode), None)
     if ours.st_size == 0 or not is_due(ours):
         return Rotated(None, None)
@@ -177,10 +178,12 @@ def _rotate_locked(
         target = name.choose(end_ns)
         os.rename(path, target)
     except OSError as trouble:
+        name.forget()
         raise sink_error(trouble, path) from trouble
     try:
         file = open_shared(path, APPEND_FLAGS, mode)
     except OSError as trouble:
+        name.forget()
         os.rename(target, path)
         raise sink_error(trouble, path) from trouble
     return Rotated(file, target)

@@ -90,9 +90,10 @@ cdef extern from * nogil:
     #define LOGLY_NOTICES
     #include <cstdio>
     #include <cstring>
-    static inline uint32_t notice_dropped(char* out, size_t size, uint64_t count) {
-        return (uint32_t)snprintf(out, size, "logly: %llu record%s dropped: the ring was full",
-                                  (unsigned long long)count, count == 1 ? "" : "s");
+    static inline uint32_t notice_dropped(char* out, size_t size, uint64_t count, int reason) {
+        static const char* const reasons[] = {"the ring was full", "there was no memory", "an error, which is reported"};
+        return (uint32_t)snprintf(out, size, "logly: %llu record%s dropped: %s",
+                                  (unsigned long long)count, count == 1 ? "" : "s", reasons[reason]);
     }
     static inline uint32_t notice_lost(char* out, size_t size, uint64_t count, int error) {
         return (uint32_t)snprintf(out, size, "logly: %llu record%s lost: %s", (unsigned long long)count,
@@ -100,7 +101,7 @@ cdef extern from * nogil:
     }
     #endif
     """
-    uint32_t notice_dropped(char* out, size_t size, uint64_t count) noexcept
+    uint32_t notice_dropped(char* out, size_t size, uint64_t count, int reason) noexcept
     uint32_t notice_lost(char* out, size_t size, uint64_t count, int error) noexcept
 
 

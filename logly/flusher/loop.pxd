@@ -18,7 +18,7 @@ from logly.flusher.state cimport (
     engine_unlock,
 )
 from logly.flusher.write cimport sink_use_spool
-from logly.ring.gate cimport POST_DRAIN
+from logly.ring.gate cimport DROP_REASONS, POST_DRAIN
 from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over
 from logly.ring.merge cimport merge_begin, merge_next, record_proper
 from logly.ring.record cimport RecordHeader, RecordHeap
@@ -250,16 +250,22 @@ cdef inline void free_retired_rings(Engine* engine) noexcept nogil:
             link = &ring.next
 
 
-cdef inline void append_drop_notice(Engine* engine) noexcept nogil:
+cdef inline void append_drop_notices(Engine* engine) noexcept nogil:
+    cdef int reason
+    for reason in range(DROP_REASONS):
+        append_drop_notice(engine, reason)
+
+
+cdef inline void append_drop_notice(Engine* engine, int reason) noexcept nogil:
     cdef char text[128]
-    cdef uint64_t dropped = load_relaxed(&engine.intake.traffic.dropped)
-    cdef uint64_t told = engine.books.told_dropped
+    cdef uint64_t dropped = load_relaxed(&engine.intake.traffic.dropped[reason])
+    cdef uint64_t told = engine.books.told_dropped[reason]
     cdef Sink* sink = engine.sinks
     cdef uint32_t size
     if dropped == told:
         return
-    size = notice_dropped(text, sizeof(text), dropped - told)
-    engine.books.told_dropped = dropped
+    size = notice_dropped(text, sizeof(text), dropped - told, reason)
+    engine.books.told_dropped[reason] = dropped
     while sink != NULL:
         if sink.selection.enabled and (
             sink_backlog(sink) >= sink.backlog_limit or not append_notice(engine, sink, text, size, dropped - told)
@@ -396,7 +402,7 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     if FREE_THREADED and flushing and engine.flush.request == 0:
         begin_flush(engine, request)
     calibration_refresh(&engine.workspace.calibration)
-    append_drop_notice(engine)
+    append_drop_notices(engine)
     note_high_water(engine)
     drained = not is_recovering(engine) and engine_drain(engine, 4 * engine.intake.ring_capacity)
     # Without a flusher everything is written now, because nobody would come back for what is not due yet.

@@ -12,7 +12,7 @@ from logly.flusher.sink cimport Sink, sink_oldest
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
 from logly.layout.message cimport Program
-from logly.ring.gate cimport Gate, Intake, Traffic, intake_wake
+from logly.ring.gate cimport DROP_REASONS, Gate, Intake, Traffic, intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.merge cimport Merge, merge_free
 from logly.ring.record cimport FieldIndex
@@ -81,7 +81,7 @@ cdef struct Books:
     uint64_t failed_total
     uint64_t past_committed    # records committed to rings that are gone
     uint64_t past_high_water
-    uint64_t told_dropped
+    uint64_t told_dropped[DROP_REASONS]
 
 
 cdef struct SetAside:          # records for which the thread that does the flusher's work found no room in its ring

@@ -353,3 +353,17 @@ cdef inline void write_free_key(Buffer* out, const Value* key, const RecordView*
             break
     if quoted:
         buffer_put(out, c'"')
+
+
+# Writes the key of the call's stack: "stack", which fields may have as a name, too. The field keeps it then.
+cdef inline void write_stack_key(Buffer* out, const RecordView* view, bint quoted) noexcept nogil:
+    cdef Value key, ignored
+    key.tag = TAG_UTF8
+    key.data = b"stack"
+    key.count = 5
+    if find_field(view, &key, &ignored):
+        write_free_key(out, &key, view, quoted)
+    elif quoted:
+        buffer_append(out, b'"stack"', 7)
+    else:
+        buffer_append(out, b"stack", 5)

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t, uint8_t
 
-from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key
+from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key, write_stack_key
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, write_message
 from logly.ring.record cimport (
@@ -72,20 +72,22 @@ cdef inline void write_json_kept_site(Buffer* out, const Layout* layout, const L
 cdef inline void write_json_site(Buffer* out, const Line* line, bint pretty) noexcept nogil:
     cdef const Site* site = line.site
     cdef const RecordView* view = &line.view
-    if site == NULL and not view.site_path.data:
-        return
     json_key(out, b'"module":', 9, pretty)
     if site != NULL:
         write_json_utf8(out, site.module.data, site.module.size)
+    elif not view.site_path.data:
+        buffer_append(out, b'"?"', 3)  # a line of logly's own has all keys, too
     else:
         write_json_value(out, &view.site_module)
     json_key(out, b'"function":', 11, pretty)
     if site != NULL:
         write_json_utf8(out, site.function.data, site.function.size)
+    elif not view.site_path.data:
+        buffer_append(out, b'"?"', 3)
     else:
         write_json_value(out, &view.site_function)
     json_key(out, b'"lineno":', 9, pretty)
-    write_int(out, site.line if site != NULL else view.site_line)
+    write_int(out, site.line if site != NULL else view.site_line if view.site_path.data else 0)
 
 
 cdef inline void write_json_fields(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
@@ -118,6 +120,15 @@ cdef inline void write_json_exception(Buffer* out, const RecordView* view, bint 
     buffer_put(out, c'}')
 
 
+cdef inline void write_json_stack(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
+    cdef Value value
+    buffer_append(out, b",\n  ", 4 if pretty else 1)
+    write_stack_key(out, view, True)
+    buffer_append(out, b": ", 2 if pretty else 1)
+    get_value(view.stack, &value)
+    write_json_value(out, &value)
+
+
 cdef inline void write_json_message(Buffer* out, const Line* line, Buffer* scratch) noexcept nogil:
     cdef Value value
     if line.message == NULL and line.program == NULL:
@@ -146,6 +157,8 @@ cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line
     write_json_fields(out, &line.view, pretty)
     if line.view.exception != NULL:
         write_json_exception(out, &line.view, pretty)
+    if line.view.stack != NULL:
+        write_json_stack(out, &line.view, pretty)
     if pretty:
         buffer_append(out, b"\n}\n", 3)
     else:

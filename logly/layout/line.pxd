@@ -6,9 +6,9 @@ The layouts themselves are in layout/text_layout.pxd, layout/json.pxd and layout
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uint8_t
 
 from logly.layout.message cimport Program, render_message
-from logly.ring.record cimport RecordView, Value, get_value, text_kind
+from logly.ring.record cimport HAS_EXCEPTION, HAS_STACK, RecordView, Value, get_value, skip_values, text_kind
 from logly.system.atomic cimport load_pointer
-from logly.text.buffer cimport Buffer, Text, buffer_append
+from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_put
 from logly.text.format_spec cimport FormatSpec
 from logly.text.time_pattern cimport TimePattern
 from logly.text.unicode cimport write_text
@@ -160,12 +160,28 @@ cdef inline const char* base_name(const char* path, uint32_t size, uint32_t* len
     return path + start
 
 
-# Writes the traceback. `safe`: everything in it that is not Python's own is indented, so that no line can look like a record.
-# The record contains that text only where it differs.
+cdef inline bint has_trace(const RecordView* view) noexcept nogil:
+    return view.header.flags & (HAS_EXCEPTION | HAS_STACK) != 0
+
+
+# Writes the traceback and the stack of the call, as `logging` does: each of them where there is one.
+cdef inline void write_traces(Buffer* out, const RecordView* view, bint safe) noexcept nogil:
+    if view.exception != NULL:
+        write_exception(out, view, safe)
+    if view.exception != NULL and view.stack != NULL:
+        buffer_put(out, c'\n')
+    if view.stack != NULL:
+        write_trace(out, view.stack, safe)
+
+
 cdef inline void write_exception(Buffer* out, const RecordView* view, bint safe) noexcept nogil:
+    write_trace(out, skip_values(view.exception, 2), safe)
+
+
+# Writes a traceback or a stack. `safe`: everything in it that is not Python's own is indented, so that no line can look like a
+# record. The record contains that text only where it differs.
+cdef inline void write_trace(Buffer* out, const char* at, bint safe) noexcept nogil:
     cdef Value stack, indented
-    cdef const char* at = get_value(view.exception, &stack)
-    at = get_value(at, &stack)
     at = get_value(at, &stack)
     get_value(at, &indented)
     if safe and indented.count:

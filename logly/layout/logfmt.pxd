@@ -2,8 +2,8 @@
 
 from libc.string cimport memset
 
-from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key
-from logly.layout.line cimport Layout, Line, Site, write_exception, write_message
+from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key, write_stack_key
+from logly.layout.line cimport Layout, Line, Site, write_exception, write_message, write_trace
 from logly.layout.message cimport write_value
 from logly.ring.record cimport TAG_UCS4, TAG_UTF8, RecordView, Value, text_kind
 from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init, buffer_put
@@ -77,6 +77,8 @@ cdef inline void write_logfmt_site(Buffer* out, const Line* line) noexcept nogil
         write_logfmt_field(out, &line.view.site_function)
         buffer_append(out, b" lineno=", 8)
         write_int(out, line.view.site_line)
+    else:
+        buffer_append(out, b" module=? function=? lineno=0", 29)
 
 
 cdef inline void write_logfmt_fields(Buffer* out, const RecordView* view) noexcept nogil:
@@ -103,5 +105,12 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
         scratch.size = 0
         write_exception(scratch, view, False)
         buffer_append(out, b" exception=", 11)
+        write_logfmt_value(out, 0, scratch.data, scratch.size)
+    if view.stack != NULL:
+        scratch.size = 0
+        write_trace(scratch, view.stack, False)
+        buffer_put(out, c' ')
+        write_stack_key(out, view, False)
+        buffer_put(out, c'=')
         write_logfmt_value(out, 0, scratch.data, scratch.size)
     buffer_put(out, c'\n')

@@ -6,6 +6,7 @@ calls `str.format`, so the text is Python's in every case.
 """
 
 from libc.stdint cimport uint16_t, uint32_t, uint8_t
+from libc.stdlib cimport free, malloc
 
 from logly.layout.field_names cimport find_field
 from logly.ring.record cimport (
@@ -19,7 +20,8 @@ from logly.text.number cimport write_float, write_int, write_uint
 from logly.text.unicode cimport write_ascii, write_bytes_repr, write_repr, write_text
 
 cdef enum:
-    MAX_ARGS = 64              # positional arguments rendered natively
+    MAX_ARGS = 1024            # positional arguments rendered natively: more than a native template can name
+    FEW_ARGS = 64              # so many are rendered without an allocation
     MAX_TEMPLATES = 1 << 13    # that have a number at the same time
     MAX_TEMPLATE_BYTES = 4096  # longer templates are formatted by the caller
 
@@ -139,7 +141,19 @@ cdef inline void run_step(Buffer* out, const Step* step, const Value* value) noe
 
 
 cdef inline void render_program(Buffer* out, const Program* program, const RecordView* view) noexcept nogil:
-    cdef Value values[MAX_ARGS]
+    cdef Value few[FEW_ARGS]
+    cdef Value* values = few
+    if view.header.args > FEW_ARGS:
+        values = <Value*> malloc(view.header.args * sizeof(Value))
+    if values == NULL:
+        out.failed = True
+        return
+    run_steps(out, program, view, values)
+    if values != few:
+        free(values)
+
+
+cdef inline void run_steps(Buffer* out, const Program* program, const RecordView* view, Value* values) noexcept nogil:
     cdef Value field
     cdef const char* at = view.body
     cdef const Step* step

@@ -12,7 +12,7 @@ from logly.layout.line cimport (
     COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
     PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
     PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME, PIECE_TIME,
-    Layout, Line, Piece, RunEntry, Site, base_name, write_exception, write_message,
+    Layout, Line, Piece, RunEntry, Site, base_name, has_trace, write_message, write_traces,
 )
 from logly.layout.logfmt cimport render_logfmt
 from logly.layout.message cimport format_value, write_value
@@ -137,16 +137,16 @@ cdef inline void make_safe(Buffer* out, size_t start, const Layout* layout) noex
 cdef inline void write_safe_exception(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
     cdef size_t start = out.size
     cdef Buffer stack
-    if line.view.exception == NULL:
+    if not has_trace(&line.view):
         write_spec_text(out, piece, b"", 0)
         return
     if piece.has_spec:
         buffer_init(&stack)
-        write_exception(&stack, &line.view, layout.newlines != NEWLINES_KEEP)
+        write_traces(&stack, &line.view, layout.newlines != NEWLINES_KEEP)
         write_spec_text(out, piece, stack.data, stack.size)
         buffer_free(&stack)
     else:
-        write_exception(out, &line.view, layout.newlines != NEWLINES_KEEP)
+        write_traces(out, &line.view, layout.newlines != NEWLINES_KEEP)
     if layout.newlines == NEWLINES_INDENT:
         indent_newlines(out, start)
     if layout.terminal or layout.newlines != NEWLINES_KEEP:
@@ -292,7 +292,7 @@ cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line
         start = out.size
         write_fields(out, &line.view, b" | ", 3, False)
         make_safe(out, start, layout)
-    if layout.ends_with_exception and line.view.exception != NULL:
+    if layout.ends_with_exception and has_trace(&line.view):
         write_last_exception(out, line, layout)
     if colored:
         buffer_append(out, b"\x1b[0m", 4)

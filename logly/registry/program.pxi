@@ -42,6 +42,15 @@ cdef Py_ssize_t most_uses(list steps):
     return max(uses.values(), default=0)
 
 
+cdef Py_ssize_t most_args(list steps) except -1:
+    """How many positional arguments the template reads, up to MAX_ARGS."""
+    cdef Py_ssize_t most = 0
+    for what, _, _ in steps:
+        if type(what) is int and what < MAX_ARGS:
+            most = max(most, <Py_ssize_t> what + 1)
+    return most
+
+
 cdef bint compile_steps(Program* program, list steps) except -1:
     """False when a step is not native."""
     cdef Step* step
@@ -50,12 +59,12 @@ cdef bint compile_steps(Program* program, list steps) except -1:
     cdef Text text
     program.step = <Step*> calloc(len(steps) + 1, sizeof(Step))
     program.steps = <uint16_t> len(steps)
-    program.accepts = <uint32_t*> calloc(MAX_ARGS, sizeof(uint32_t))
+    program.accepts = <uint32_t*> calloc(most_args(steps) + 1, sizeof(uint32_t))
     program.name = <void**> calloc(len(steps) + 1, sizeof(void*))
     program.name_accepts = <uint32_t*> calloc(len(steps) + 1, sizeof(uint32_t))
     if program.step == NULL or program.accepts == NULL or program.name == NULL or program.name_accepts == NULL:
         raise MemoryError
-    for i in range(MAX_ARGS):
+    for i in range(most_args(steps)):
         program.accepts[i] = KIND_ALL
     uses = most_uses(steps)
     if uses > MAX_USES:

@@ -7,7 +7,7 @@ what records must contain in the intake, and wakes the flusher when that is due.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from logly.ring.ring cimport Ring, ring_reload_tail
-from logly.system.atomic cimport fence_full, load_relaxed32, store_release32
+from logly.system.atomic cimport fence_full, load_relaxed, load_relaxed32, store_release32
 from logly.system.event cimport Event, event_signal
 from logly.system.lock cimport Lock
 
@@ -25,11 +25,18 @@ cdef enum Post:                # what producers must do after a commit
     POST_WAKE = 8              # flush interval 0: the flusher is to write at once
 
 
+cdef enum Drop:                # why a record was dropped
+    DROP_FULL = 0              # the ring had no room for it
+    DROP_MEMORY                # there was no memory to make it
+    DROP_FAILED                # it could not be made for another reason, which is reported
+    DROP_REASONS
+
+
 cdef struct Traffic:           # written by callers and by the flusher, read by both; made new in a forked child
     uint32_t asleep            # the flusher is, or is about to be
     uint32_t wake_wanted
     uint64_t waiters           # callers that wait for room
-    uint64_t dropped           # records refused because the ring was full
+    uint64_t dropped[DROP_REASONS]
     Event wake                 # the flusher sleeps here
     Event space                # callers that wait for room sleep here
 
@@ -51,6 +58,14 @@ cdef struct Intake:            # one per engine
     uint64_t process           # the process's id; records of other processes carry their own
     char apart[128]            # keeps the traffic off the cache lines of the settings
     Traffic traffic
+
+
+cdef inline uint64_t all_dropped(Intake* intake) noexcept nogil:
+    cdef uint64_t count = 0
+    cdef int reason
+    for reason in range(DROP_REASONS):
+        count += load_relaxed(&intake.traffic.dropped[reason])
+    return count
 
 
 cdef struct Gate:              # one per name of a logger

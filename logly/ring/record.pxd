@@ -1,6 +1,7 @@
 """Layout of a record in the ring, and tagged values in and out of it.
 
     RecordHeader | process? | time? | thread id? | thread name? | inline site? | message or arguments | fields | exception?
+    | stack?
 
 Everything is packed, so values are read and written with memcpy. `RecordHeader.size` is rounded up to 8.
 A value is one tag byte and its payload. The payload of a text is its code units exactly as CPython stores
@@ -42,7 +43,8 @@ cdef enum RecordFlag:
     IS_NOTICE = 32         # logly's own record ("N records dropped"): stats() does not count it
     HAS_PROCESS = 256      # the record was made in another process than the one that logs it
     HAS_TIME = 512         # the record has a time of its own, which is shown in place of that of the call
-    KNOWN_FLAGS = 1023     # all of them
+    HAS_STACK = 1024       # the stack of the call (stack_info=True)
+    KNOWN_FLAGS = 2047     # all of them
 
 
 # 32 bytes. `ticks` is the time of the call: it orders records and decides rotation. A record with a time of its own
@@ -230,6 +232,7 @@ cdef struct RecordView:
     const char* body       # the message value, or the first argument
     const char* fields
     const char* exception
+    const char* stack
     FieldIndex* index      # the renderer's, which it uses again for the next record; or NULL
 
 
@@ -281,12 +284,23 @@ cdef inline void record_view(const char* record, RecordView* view) noexcept nogi
     view.body = at
     view.fields = NULL
     view.exception = NULL
-    if header.fields or header.flags & HAS_EXCEPTION:
+    view.stack = NULL
+    if header.fields or header.flags & (HAS_EXCEPTION | HAS_STACK):
         at = skip_values(at, header.args if header.template_id else 1)
         view.fields = at
-        if header.flags & HAS_EXCEPTION:
-            view.exception = skip_values(at, 2 * <uint32_t> header.fields)
+        if header.flags & (HAS_EXCEPTION | HAS_STACK):
+            view_traces(view, skip_values(at, 2 * <uint32_t> header.fields))
+
+
+cdef inline void view_traces(RecordView* view, const char* at) noexcept nogil:
+    if view.header.flags & HAS_EXCEPTION:
+        view.exception = at
+        at = skip_values(at, EXCEPTION_TEXTS)
+    if view.header.flags & HAS_STACK:
+        view.stack = at
 
 
 cdef enum:
     EXCEPTION_TEXTS = 4        # type, message, traceback, the traceback made safe ("": it is already)
+    STACK_TEXTS = 2            # the stack, the stack made safe ("": it is already)
+    TRACE_TEXTS = 6            # both

@@ -22,7 +22,7 @@ from logly.system.atomic cimport fence_compiler, fetch_add, fetch_add32, fetch_s
 from logly.system.clock cimport ClockCalibration
 
 cdef enum:
-    SPOOL_VERSION = 4            # of this layout, and of the records' (ring/record.pxd)
+    SPOOL_VERSION = 5            # of this layout, and of the records' (ring/record.pxd)
     SPOOL_SLOTS = 16             # sink files with exact progress; further files get records at least once
     SLOT_NAME_BYTES = 1980
     HEADER_BYTES = 65536         # also the alignment of the parts, because it is the largest page size in use

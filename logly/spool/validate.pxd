@@ -10,8 +10,9 @@ from libc.string cimport memcpy
 from logly.layout.line cimport Site, site_of
 from logly.layout.message cimport MAX_ARGS, Program, program_of
 from logly.ring.record cimport (
-    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, KNOWN_FLAGS,
-    TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, unit_size,
+    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME,
+    KNOWN_FLAGS, STACK_TEXTS, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8,
+    RecordHeader, unit_size,
 )
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly.text.unicode cimport utf8_decode
@@ -143,4 +144,6 @@ cdef inline bint record_is_sound(const char* record, uint64_t room, const Names*
     for _ in range(header.fields):
         if not read_sound_texts(&source, 1) or read_sound(&source) == 0:
             return False
-    return not header.flags & HAS_EXCEPTION or read_sound_texts(&source, EXCEPTION_TEXTS)
+    if header.flags & HAS_EXCEPTION and not read_sound_texts(&source, EXCEPTION_TEXTS):
+        return False
+    return not header.flags & HAS_STACK or read_sound_texts(&source, STACK_TEXTS)

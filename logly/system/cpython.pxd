@@ -254,7 +254,7 @@ cdef extern from * nogil:
         return 0;
     }
 
-    static inline int logly_interned(PyObject* text) { return PyUnicode_CHECK_INTERNED(text) != 0; }
+    static inline PyObject** logly_tuple_items(PyObject* tuple) { return &PyTuple_GET_ITEM(tuple, 0); }
     // 0 for ASCII, else the bytes of a code unit (1, 2, 4).
     static inline int logly_text_kind(PyObject* text) {
         return PyUnicode_IS_ASCII(text) ? 0 : (int)PyUnicode_KIND(text);
@@ -279,7 +279,6 @@ cdef extern from * nogil:
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
     bint is_constant "logly_is_constant"(PyThreadState* thread, PyObject* value) noexcept
-    bint is_interned "logly_interned"(PyObject* text) noexcept
     int text_kind_of "logly_text_kind"(PyObject* text) noexcept
     void* text_data "PyUnicode_DATA"(PyObject* text) noexcept
     Py_ssize_t text_length_of "PyUnicode_GET_LENGTH"(PyObject* text) noexcept
@@ -290,6 +289,7 @@ cdef extern from * nogil:
     double float_bits "PyFloat_AS_DOUBLE"(PyObject* value) noexcept
     char* bytes_data "PyBytes_AS_STRING"(PyObject* value) noexcept
     Py_ssize_t bytes_length "PyBytes_GET_SIZE"(PyObject* value) noexcept
+    PyObject** tuple_items "logly_tuple_items"(PyObject* tuple_) noexcept
     PyObject* tuple_item "PyTuple_GET_ITEM"(PyObject* tuple_, Py_ssize_t i) noexcept
     Py_ssize_t tuple_length "PyTuple_GET_SIZE"(PyObject* tuple_) noexcept
     PyObject* list_item "PyList_GET_ITEM"(PyObject* list_, Py_ssize_t i) noexcept

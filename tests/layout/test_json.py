@@ -29,7 +29,7 @@ keys = st.one_of(
     st.sampled_from(RESERVED),
     st.sampled_from(RESERVED).map(lambda key: key + "_"),
     st.sampled_from(["a", "b", "self", "args", "msg", "größe", "名"]),
-).filter(lambda key: key not in ("exc_info", "stacklevel"))
+).filter(lambda key: key not in ("exc_info", "stacklevel", "stack_info"))
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.integers(-(2**70), 2**70), st.floats(), any_text, st.binary(max_size=20)
 )

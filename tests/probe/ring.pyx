@@ -280,7 +280,7 @@ def record_roundtrip(
     cdef Origin origin
     cdef PyObject* values[64]
     cdef PyObject* place[4]
-    cdef PyObject* error[4]
+    cdef PyObject* error[6]
     cdef char block[16384]
     cdef Cursor out
     cdef RecordView view
@@ -303,7 +303,8 @@ def record_roundtrip(
     if exception is not None:
         for i in range(4):
             error[i] = <PyObject*> exception[i]
-        call.exception = error
+        error[4] = NULL  # no stack
+        call.traces = error
     call.level_number = level_number
     call.site = 7
     call.level = 3

@@ -177,10 +177,10 @@ def test_a_traceback_that_another_handler_has_rendered_is_not_said_twice(bridge:
     assert record["exception"]["type"] == "KeyError"
 
 
-def test_stack_info_is_a_field(bridge: Bridge) -> None:
+def test_stack_info_is_the_stack(bridge: Bridge) -> None:
     bridge.std.info("here", stack_info=True)
     (record,) = bridge.records()
-    assert record["stack_info"].startswith("Stack (most recent call last):\n")
+    assert record["stack"].startswith("Stack (most recent call last):\n")
 
 
 def test_a_recursion_error_goes_up_as_from_loggings_own_handlers(bridge: Bridge) -> None:
@@ -209,7 +209,7 @@ def test_a_formatter_makes_the_message_with_its_traceback(bridge: Bridge) -> Non
     assert record["message"].count("Traceback") == 1
     assert "Stack (most recent call last):" in rest
     assert record["order"] == 7
-    assert not {"exception", "stack_info"} & record.keys(), "what the text says is not said twice"
+    assert not {"exception", "stack"} & record.keys(), "what the text says is not said twice"
 
 
 def test_what_a_formatter_hides_stays_hidden(bridge: Bridge) -> None:

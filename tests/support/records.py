@@ -17,6 +17,8 @@ try:
     1 / 0
 except ZeroDivisionError:
     logger.exception("it failed: {}", "here")
+    logger.exception("it failed, with the stack of the call", stack_info=True)
+logger.info("how it came here", stack_info=True)
 far = logging.makeLogRecord({"msg": "of yesterday, of another process", "levelno": 30, "created": 1700000000.25})
 far.process, far.thread, far.threadName = 4242, 77, "far"
 StdlibHandler(logger).handle(far)
