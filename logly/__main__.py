@@ -37,19 +37,25 @@ def main(arguments: list[str] | None = None) -> int:
 def _add_recover(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "recover",
-        help="print what a process that died had logged and not written",
+        help="print what a process that died had logged and not written, or append it to a file",
         description=(
-            "Print, or append to a file, the records that a dead process had logged with LoggerConfig(spool=...) and "
-            "not written, each once; then remove its spool. A write that the process did not live to see the end of "
-            "is finished in its log file first. The spool of a process that lives is not touched, and a damaged file "
-            "is left as it is."
+            "Print the records that a dead process had logged with LoggerConfig(spool=...) and not written. Printing "
+            "changes nothing: the spool stays. With --append, append them to a file, each once, then remove the spool; "
+            "a write that the process did not live to see the end of is finished in its log file first. The spool of "
+            "a process that lives is not touched, and a damaged file is left as it is."
         ),
     )
     parser.add_argument("spool", metavar="SPOOL", help="the configured path, or one file (SPOOL.<pid>)")
-    parser.add_argument("--append", metavar="FILE", help="append to this file instead of printing")
+    parser.add_argument("--append", metavar="FILE", help="append to this file, then remove the spool")
     layout = parser.add_mutually_exclusive_group()
     layout.add_argument("--format", metavar="LAYOUT", help="layout of the lines, as in SinkConfig(format=...)")
     layout.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--any-owner",
+        action="store_true",
+        help="with --append: also spools of other users, and those that others may write to. What such a spool says "
+        "about writes to log files is ignored, so a line that is appended may be in its log file already",
+    )
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="per spool (default: 60)")
 
 

@@ -189,6 +189,9 @@ cdef PyObject* emit_enabled(
     ring = enter_ring(intake)
     if FREE_THREADED and ring == NULL:
         return emit_slow(self, number, level, args, count, names)
+    if FREE_THREADED:
+        # A spool may have begun since `needs` was read, and its records have sites.
+        needs |= load_relaxed32(&intake.needs) & NEED_SITE
     if (
         count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
         and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0

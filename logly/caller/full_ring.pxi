@@ -9,11 +9,11 @@ from libc.string cimport memcpy
 from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, encode, finish_record
 from logly.ring.gate cimport DROP_FAILED, DROP_FULL, DROP_MEMORY, POST_START, Drop, Intake, after_commit, intake_wake
 from logly.ring.leases cimport FREE_THREADED
-from logly.ring.record cimport MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
+from logly.ring.record cimport HAS_NO_SITE, HAS_SITE, MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
 from logly.ring.ring cimport (
     RECORD_HEAP, Ring, ring_begin, ring_commit, ring_end, ring_max_inline, ring_reload_tail, ring_reserve,
 )
-from logly.spool.format cimport Spool, spool_pin, spool_put_blob, spool_unpin
+from logly.spool.format cimport Spool, spool_has_file, spool_pin, spool_put_blob, spool_unpin
 from logly.system.atomic cimport fence_full, fetch_add, fetch_sub, load_acquire32, load_relaxed, load_relaxed32
 from logly.system.clock cimport clock_monotonic_ns, clock_ticks
 from logly.system.cpython cimport PyErr_CheckSignals, PyThread_get_thread_ident, Py_DecRef, Py_IncRef
@@ -177,6 +177,12 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
             return NULL
 
 
+# In a spool, each record has a site or says that it has none. A record that was made before the spool began may lack one.
+cdef inline void mark_without_site(RecordHeader* header) noexcept nogil:
+    if header.site == 0 and not header.flags & HAS_SITE:
+        header.flags |= HAS_NO_SITE
+
+
 cdef void commit_block(Intake* intake, Ring* ring, char* place, const EncodedBlock* record, int32_t number) noexcept:
     cdef RecordHeader* header = <RecordHeader*> record.block
     cdef bint large = record.size > ring_max_inline(ring)
@@ -189,6 +195,8 @@ cdef void commit_block(Intake* intake, Ring* ring, char* place, const EncodedBlo
     if large:
         commit_heap(ring, <RecordHeap*> place, record)
     else:
+        if ring.spool != NULL:
+            mark_without_site(header)
         memcpy(place, record.block, record.size)
         ring_commit(ring, record.size)
         free(record.block)
@@ -206,6 +214,7 @@ cdef void commit_heap(Ring* ring, RecordHeap* heap, const EncodedBlock* record) 
     heap.block = record.block
     heap.block_size = record.size
     heap.blob = record.blob
+    heap.checksum = 0
     ring.heap_bytes_in += record.size
     ring_commit(ring, sizeof(RecordHeap))
 
@@ -214,11 +223,15 @@ cdef bint spool_large_record(Core core, EncodedBlock* record) except -1:
     """Copies a large record into the spool's file. Reports it if there is no room, because a crash would lose the record."""
     cdef SpoolFile file
     (<RecordHeader*> record.block).ticks = clock_ticks()
+    mark_without_site(<RecordHeader*> record.block)
     with nogil:
         record.blob = spool_put_blob(record.spool, record.block, record.size)
     if record.blob == 0:
         file = <SpoolFile> <object> record.spool.owner
-        core.report(spool_error(file.path, f"no space for a record of {record.size} bytes: it is in memory only", 28))
+        has_file = spool_has_file(record.spool)
+        reason = "no space" if has_file else "the file is gone: no place"
+        text = f"{reason} for a record of {record.size} bytes, which is in memory only"
+        core.report(spool_error(file.path, text, 28 if has_file else 2))
     return True
 
 

@@ -11,7 +11,7 @@ from itertools import count
 from logly._core import OFF, Core
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import LoglyError, invalid
-from logly.system.unpatched import SystemLock, monotonic
+from logly.system.unpatched import Attempt, SystemLock, monotonic
 
 from . import process
 from .flusher_thread import Flusher
@@ -353,6 +353,11 @@ class Controller:
         """
         self.reports.report_waiting()
         self.spooling.remove_finished()
+        if self.core.spool_base is not None:
+            # A thread that changes settings may be waiting for this one. Then the spool is looked for a second later.
+            with Attempt(self._changing) as is_mine:
+                if is_mine:
+                    self.spooling.renew_lost()
         life = self.core.lives
         for work in self.core.take_work():
             if self.core.lives != life:  # a sink's function has forked, and this is the child

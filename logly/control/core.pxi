@@ -136,7 +136,10 @@ cdef class Core(RecordReader):
             store_relaxed32(&engine.intake.shares, ring != NULL)
         if ring != NULL:
             link_ring(engine, ring)
-            engine.spooled = engine.spooled or ring.spool != NULL
+        if ring != NULL and ring.spool != NULL:
+            engine.spooled = True
+            # Whoever recovers the spool may show the call site, whatever the present layouts show.
+            store_relaxed32(&engine.intake.needs, engine.intake.needs | NEED_SITE)
         self.unlock()
         swap_ring(self, ring)
         return True
@@ -247,6 +250,8 @@ cdef class Core(RecordReader):
             index = min(self.engine.levels.count, <uint32_t> (MAX_LEVELS - 1))
         if index >= self.engine.levels.count:
             self.engine.levels.count = index + 1
+        elif self.engine.levels.level[index].number != number:
+            self.engine.levels.are_renumbered = True
         # The old texts can be freed below, because the flusher reads them under the lock only.
         text, self.engine.levels.level[index].name = self.engine.levels.level[index].name, text
         sgr, self.engine.levels.level[index].color = self.engine.levels.level[index].color, sgr
@@ -284,6 +289,8 @@ cdef class Core(RecordReader):
             (NEED_SITE if site else 0) | (NEED_THREAD if thread else 0) | (NEED_THREAD_NAME if thread_name else 0)
         )
         self.lock()
+        if self.engine.intake.ring != NULL and self.engine.intake.ring.spool != NULL:
+            needs |= NEED_SITE
         store_relaxed32(&self.engine.intake.needs, needs | (self.engine.intake.needs & (NEED_CONTEXT | NEED_CARE)))
         self.unlock()
 
@@ -312,7 +319,8 @@ cdef class Core(RecordReader):
         registry = enter_registry()
         try:
             for file in self.spools:
-                (<SpoolFile> file).store_names(level_entry(i, &self.engine.levels.level[i]))
+                if not (<SpoolFile> file).store_names(level_entry(i, &self.engine.levels.level[i])):
+                    (<SpoolFile> file).spool.header.lacks_levels = 1
         finally:
             registry.give()
         self.level_index[name] = (number, i)

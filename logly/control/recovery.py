@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from logly._core import DeadSpool, Lifeline, pause_draining, remove_finished_spools, spool_adopt
-from logly.spool.spools import dead_spools, finish_writes_of
+from logly.spool.spools import dead_spools, finish_writes_of, unlock
 from logly.system.unpatched import monotonic
 
 from .controller import Controller
@@ -38,11 +38,14 @@ def deliver(
     sinks: list[SinkConfig],
     timeout: float,
     on_error: Callable[[Exception], None],
+    *,
+    keeps: bool = False,
 ) -> Recovered:
     """Have sinks write what a dead process left, then remove the spool.
 
     Each sink begins where the dead process's own sink stopped. Progress is kept in the spool, as the dead
-    process did it, so this process may be killed in here without harm.
+    process did it, so this process may be killed in here without harm. (Of a copy, nothing is kept: a recovery that is
+    killed begins anew.)
 
     Args:
         file: the spool, locked.
@@ -50,6 +53,7 @@ def deliver(
         sinks: settings of the sinks (resolved).
         timeout: seconds after which the rest is left for the next recovery.
         on_error: called with each error.
+        keeps: the spool stays, and others may recover it meanwhile; it has been opened as a copy.
 
     Raises:
         SpoolError: a record in the spool is damaged, and nothing was delivered.
@@ -65,10 +69,13 @@ def deliver(
 
     try:
         file.check()
+        if keeps:
+            unlock(file)
         finish_writes_of(file)
     except BaseException:
         file.close()
         raise
+    file.stays = True  # the flusher must not remove it before the files are synced
     controller = Controller(
         "recovery",
         replace(
@@ -108,8 +115,8 @@ def deliver(
         controller.core.leave_spools(False)  # unwritten records are discarded here; the spool still has them
         controller.close(max(0.0, deadline - monotonic()))
         is_done = file.is_finished and is_safe
-        if file.fd >= 0:
-            (DeadSpool.remove if is_done else DeadSpool.close)(file)
+        file.stays = keeps
+        (DeadSpool.remove if is_done and not keeps else DeadSpool.close)(file)
         del lifeline
     return Recovered(count, is_done, has_moved)
 

@@ -11,7 +11,7 @@ from logly.ring.gate cimport intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport Ring, ring_attach, ring_free
 from logly.spool.format cimport SPOOL_SLOTS, Spool, SpoolHeader, SpoolSlot, slot_done
-from logly.system.atomic cimport load_relaxed, store_relaxed
+from logly.system.atomic cimport load_relaxed, load_relaxed32, store_relaxed
 from logly.system.clock cimport ClockCalibration, clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
 from logly.system.fd cimport fd_size
@@ -59,11 +59,12 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
         core.lock()  # a running flusher changes the clock: a mixture of two would be impossible
         calibration = core.engine.workspace.calibration
         core.unlock()
-        file.begin(text_bytes(&core.engine.name), &calibration, level_entries(core))
-        file.path = publish()
+        file.begin(text_bytes(&core.engine.name), &calibration, level_entries(core), core.engine.levels.are_renumbered)
+        file.use_path(publish())
         registry = enter_registry()  # again, because a level may have been added while the file got its name
         try:
-            file.store_names(b"".join(level_entries(core)))
+            if not file.store_names(b"".join(level_entries(core))):
+                spool.header.lacks_levels = 1
         finally:
             registry.give()
         core.keep(file)
@@ -120,6 +121,20 @@ cdef bint resume_if_recovering_here(Core core) except -1:
             if load_relaxed(&other.threads.inside) == me or load_relaxed(&other.threads.flusher) == me:
                 pause_draining(core, 0)
     return True
+
+
+def lost_spool(Core core not None):
+    """Returns the path of the spool that records go into when its file is gone, else None."""
+    cdef SpoolFile file
+    cdef void* in_use = NULL
+    core.lock()
+    if core.engine.intake.ring != NULL:
+        in_use = core.engine.intake.ring.spool
+    core.unlock()
+    for file in core.spools:
+        if <void*> &file.spool == in_use and load_relaxed32(&file.spool.is_lost):
+            return file.path
+    return None
 
 
 def take_sync_error(Core core not None):

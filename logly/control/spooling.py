@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
-from logly._core import remove_finished_spools, spool_sync_every, take_sync_error
-from logly.errors import ConfigError
+from logly._core import lost_spool, remove_finished_spools, spool_sync_every, take_sync_error
+from logly.errors import ConfigError, SpoolError
 from logly.system.unpatched import TryLock, monotonic
 
 TYPE_CHECKING = False
@@ -37,6 +38,7 @@ class Spooling:
         self.is_recovery_pending = False
         """Whether dead processes may have left records that no sink has got yet."""
         self._recovering = TryLock()
+        self._told_lost: str | None = None
 
     @property
     def path(self) -> str | None:
@@ -116,6 +118,33 @@ class Spooling:
         if error:
             text = "not synced, the loss of power would lose records (spool_fsync)"
             self.core.report(OSError(error, f"{text}: {os.strerror(error)}", self.path))
+
+    def renew_lost(self) -> None:
+        """Makes the spool anew if its file is gone.
+
+        What is logged from now on goes there, and what waits in the old one is written.
+        Called on the thread that does the sinks' Python work, about once a second as long as the file is gone.
+        """
+        path = lost_spool(self.core)
+        base = self.core.spool_base
+        if path is None or base is None:
+            return
+        what = "its file is gone (removed, renamed, replaced, or its descriptor closed) while this process uses it"
+        try:
+            from logly.spool.spools import open_spool
+
+            file = open_spool(self.core, base[0], self.core.ring_capacity, syncs=base[1])
+        except RecursionError:  # this says nothing about the spool; the next look tries again
+            raise
+        except Exception as trouble:  # noqa: BLE001  # the old one is used on
+            if self._told_lost != path:
+                self._told_lost = path
+                text = f"{what}, and it cannot be made anew: a kill would lose what waits to be written ({trouble})"
+                self.core.report(SpoolError(errno.ENOENT, text, path))
+        else:
+            self._told_lost = None
+            text = f"{what}; it has been made anew: {file.path}"
+            self.core.report(SpoolError(errno.ENOENT, text, path))
 
     def end(self) -> None:
         """Stops using the spool. Once the logger is closed, each call writes its own record and needs no spool."""

@@ -12,6 +12,7 @@ from logly.flusher.deliver cimport (
 )
 from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
 from logly.flusher.spool_sync cimport engine_sync
+from logly.flusher.spool_watch cimport watch_spool
 from logly.flusher.state cimport (
     KEPT_BYTES, LEAST_SLEEP_NS, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, RELEASE_BYTES, RETRY_BLOCKED_NS,
     RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock, engine_position,
@@ -411,6 +412,8 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
         spool_save_clock(engine.spool, &engine.workspace.calibration)
         engine_release_rings(engine)
     look_for_retired_rings(engine)
+    if engine.spooled:
+        watch_spool(engine)
     if flushing and not complete_flushes(engine):
         status |= PASS_HELD
     if engine_wants_python(engine):

@@ -5,9 +5,10 @@ changed since then, each page may be there or not. So `engine_sync` does this, i
 
 1. With the engine's lock: note the ring's head, and how far every sink has written (`written_to`).
 2. Sync the sinks' files: what is below `written_to` is in them for good.
-3. Sync the spool's file: now the ring, the names and the blobs below the head are on the disk.
-4. Write both positions, with a checksum, into the older one of two places (`Synced`), and sync that.
-5. Only now give the ring's space below `written_to` back to the producer (`positions.tail`): until then the disk says that the
+3. Sum up the records between `written_to` and the head, so that a bit that is flipped later is known to be (`spool_sum`).
+4. Sync the spool's file: now the ring, the names and the blobs below the head are on the disk.
+5. Write both positions and the sum, with a checksum, into the older one of two places (`Synced`), and sync that.
+6. Only now give the ring's space below `written_to` back to the producer (`positions.tail`): until then the disk says that the
    records there count, so nothing may be stored over them.
 
 A successor that finds that the machine has been started again believes the newest `Synced` that is whole, and nothing else of
@@ -24,11 +25,13 @@ from logly.flusher.sink cimport Sink
 from logly.flusher.state cimport TELL_NS, Engine, engine_lock, engine_unlock
 from logly.ring.gate cimport POST_DRAIN
 from logly.ring.ring cimport Ring
-from logly.spool.format cimport HEADER_BYTES, MAX_SYNC_FILES, Spool, spool_give_back, synced_revoke, synced_write
+from logly.spool.format cimport (
+    HEADER_BYTES, MAX_SYNC_FILES, Spool, spool_give_back, spool_has_file, spool_sum, synced_revoke, synced_write,
+)
 from logly.system.atomic cimport load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed32
 from logly.system.clock cimport ClockCalibration, clock_monotonic_ns
 from logly.system.event cimport event_signal
-from logly.system.fd cimport FD_FILE, fd_close, fd_copy, fd_sync
+from logly.system.fd cimport EBADF, FD_FILE, fd_close, fd_copy, fd_sync
 
 cdef extern from * nogil:
     """
@@ -48,6 +51,8 @@ cdef extern from * nogil:
     #endif
     """
     int memory_sync(void* start, uint64_t size) noexcept
+    enum:
+        EIO
 
 
 # Returns the spool that is to be synced now, or NULL. A caller syncs only where nothing else gives it room, or where there is no
@@ -130,7 +135,7 @@ cdef inline void sync_failed(Engine* engine, Spool* spool, int error) noexcept n
 # Returns True when something was synced, so that the ring may have got room.
 cdef inline bint engine_sync(Engine* engine, bint is_flusher) noexcept nogil:
     cdef Spool* spool
-    cdef uint64_t head, position, sequence
+    cdef uint64_t head, position, sequence, names_end
     cdef uint32_t blobs
     cdef ClockCalibration calibration
     cdef int file_error = 0, error
@@ -151,9 +156,15 @@ cdef inline bint engine_sync(Engine* engine, bint is_flusher) noexcept nogil:
     engine_unlock(engine)
     error = sync_held_files(spool)
     file_error = file_error or error
-    error = fd_sync(spool.fd)
+    # After the head was read: a name is in the file before the record that uses it is committed.
+    names_end = load_acquire(&spool.header.names_end)
+    error = 0 if spool_sum(spool, position, head) else EIO
+    if not spool_has_file(spool):
+        error = EBADF
     if error == 0:
-        synced_write(spool, head, position, sequence, &calibration)
+        error = fd_sync(spool.fd)
+    if error == 0:
+        synced_write(spool, head, position, sequence, names_end, &calibration)
         error = memory_sync(spool.header, HEADER_BYTES)
     engine_lock(engine)
     if error:

@@ -107,6 +107,7 @@ cdef struct Levels:
     Level level[MAX_LEVELS]
     uint32_t count
     uint32_t versions
+    bint are_renumbered        # some level had another number before, which records may still have
 
 
 cdef struct Engine:

@@ -44,7 +44,8 @@ cdef enum RecordFlag:
     HAS_PROCESS = 256      # the record was made in another process than the one that logs it
     HAS_TIME = 512         # the record has a time of its own, which is shown in place of that of the call
     HAS_STACK = 1024       # the stack of the call (stack_info=True)
-    KNOWN_FLAGS = 2047     # all of them
+    HAS_NO_SITE = 2048     # in a spool: its site is unknown. Else it has one there, by number or with HAS_SITE
+    KNOWN_FLAGS = 4095     # all of them
 
 
 # 32 bytes. `ticks` is the time of the call: it orders records and decides rotation. A record with a time of its own
@@ -89,6 +90,7 @@ cdef struct RecordHeap:
     char* block
     uint64_t block_size
     uint64_t blob          # position of a copy of the block in the spool's file, or 0
+    uint64_t checksum      # BLOB_CHECKED and the copy's CRC-32C, once a synced spool has been synced; or 0
 
 
 # A value read from a record; `data` points into the record and may be unaligned.
@@ -98,6 +100,13 @@ cdef struct Value:
     int64_t integer        # also the bits of a TAG_UINT
     double real
     const char* data
+
+
+cdef extern from * nogil:
+    """
+    #define LOGLY_BLOB_CHECKED (1ull << 32)
+    """
+    const uint64_t BLOB_CHECKED "LOGLY_BLOB_CHECKED"
 
 
 # Where a producer writes. `at` never passes `end`.

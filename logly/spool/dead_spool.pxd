@@ -13,12 +13,15 @@ cdef class DeadSpool(SpoolFile):
     cdef bint is_sound               # `check` has found all of them fit to be rendered
     cdef uint64_t owned_from         # this object frees the blocks of large records between these positions
     cdef uint64_t owned_to
+    cdef public bint stays           # it is not removed as soon as everything was written: see control/recovery.py
+    cdef public bint is_foreign      # another user owns the file, or others may write to it
     cdef dict levels                 # index -> (name, number, colour)
     cdef bytes logger_name
     cdef Synced* durable             # set when the machine was started again since: then only this counts
 
     cdef void release_buffers(self) noexcept
-    cdef check_header(self, int fd)
+    cdef bytes check_header(self, int fd)
+    cdef check_synced(self)
     cdef damaged(self, str what)
     cdef read_names(self)
     cdef read_name(self, int kind, uint32_t number, list parts)

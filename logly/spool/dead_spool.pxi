@@ -8,15 +8,17 @@ from libc.string cimport memchr, memcpy, memset
 
 from logly.layout.line cimport MAX_LEVELS, MAX_SITES, Site
 from logly.layout.message cimport MAX_TEMPLATES, Program
-from logly.ring.record cimport ONLY_ORIGIN, RecordHeader, RecordHeap
+from logly.ring.record cimport BLOB_CHECKED, ONLY_ORIGIN, RecordHeader, RecordHeap
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
 from logly.spool.format cimport (
     NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS, SPOOL_VERSION,
-    STAGE_BYTES, Released, SpoolHeader, SpoolSlot, slot_done, slot_stage, synced_latest,
+    STAGE_BYTES, Released, SpoolHeader, SpoolSlot, Synced, clock_line_checksum, ring_checksum, slot_done, slot_stage,
+    synced_latest,
 )
-from logly.spool.validate cimport Names, record_is_sound
+from logly.spool.validate cimport KnownLevel, Names, record_is_sound
 from logly.system.atomic cimport store_release, store_release32
 from logly.system.clock cimport ClockCalibration, ClockLine, calibration_ns
+from logly.system.crc32c cimport crc32c
 from logly.system.fd cimport fd_size
 
 # Of other included files:
@@ -36,14 +38,18 @@ cdef bint calibration_is_sound(const ClockCalibration* calibration) noexcept:
 cdef class DeadSpool(SpoolFile):
     """A dead process's spool. Its ring is a private copy, which is prepared for reading; the file stays as it was found."""
 
-    def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0):
+    def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0, bint is_copy=False):
+        cdef bytes fixed
         self.durable = NULL
         self.levels = {}
         self.logger_name = b""
         memset(&self.names, 0, sizeof(Names))
         self.names.origin_limit = ONLY_ORIGIN + 1
-        self.check_header(self.descriptor.fd)
-        self.map(int.from_bytes(pread(self.descriptor.fd, 8, offset_of_capacity()), sys.byteorder), False)
+        fixed = self.check_header(self.descriptor.fd)
+        at = offset_of_capacity()
+        self.map(int.from_bytes(fixed[at : at + 8], sys.byteorder), False)
+        if (<char*> self.spool.header)[: len(fixed)] != fixed:
+            raise self.damaged("it changes while it is read")
         self.descriptor.give_to_spool()
         self.read_names()
         self.check_live_part()
@@ -64,7 +70,7 @@ cdef class DeadSpool(SpoolFile):
         self.free_large()
         SpoolFile.release_buffers(self)
 
-    cdef check_header(self, int fd):
+    cdef bytes check_header(self, int fd):
         cdef bytes data = pread(fd, offset_of_live_part(), 0)
         cdef bytearray copy
         cdef SpoolHeader* header  # a copy of its fixed part only: the whole is too large for the small stack of a thread on musl
@@ -91,6 +97,7 @@ cdef class DeadSpool(SpoolFile):
             raise spool_error(self.path, "damaged: the header contradicts itself")
         if fd_size(fd) < <int64_t> header.names_offset:
             raise spool_error(self.path, "damaged: the file is too short")
+        return data
 
     cdef damaged(self, str what):
         return spool_error(self.path, f"damaged: {what}")
@@ -117,10 +124,12 @@ cdef class DeadSpool(SpoolFile):
             except (ValueError, IndexError):
                 raise self.damaged(f"name {number} of kind {kind}") from None
             at += 16 + size
+        self.names_end = at
 
     cdef read_name(self, int kind, uint32_t number, list parts):
         cdef Program* program
         cdef Site* site
+        cdef KnownLevel* level
         # Checked here, because Cython does not check the bounds of lists in this file.
         if len(parts) < (4 if kind == NAME_SITE else 3 if kind == NAME_LEVEL else 1):
             raise ValueError
@@ -145,6 +154,10 @@ cdef class DeadSpool(SpoolFile):
             if not name.isprintable() or not color.removeprefix("\x1b[").isprintable():
                 raise ValueError
             self.levels[number] = (name, int(parts[1]), color)
+            level = &self.names.level[number]
+            level.varies = level.varies or (level.is_known and level.number != int(parts[1]))
+            level.is_known = True
+            level.number = int(parts[1])
         elif kind == NAME_LOGGER:
             self.logger_name = parts[0]
 
@@ -164,11 +177,19 @@ cdef class DeadSpool(SpoolFile):
                 or self.durable.calibration.current > 1 or not calibration_is_sound(&self.durable.calibration)
             ):
                 raise self.damaged("the synced positions are impossible")
+            if self.names_end < self.durable.names_end:
+                raise self.damaged("a name of a template, call site or level")
+            self.names.lacks_levels = self.durable.lacks_levels != 0
             return
+        if self.names_end < header.names_end:
+            raise self.damaged("a name of a template, call site or level")
+        self.names.lacks_levels = header.lacks_levels != 0
         if header.released_current > 1 or header.calibration.current > 1:
             raise self.damaged("an index is out of range")
         released = &header.released[header.released_current]
-        if not calibration_is_sound(&header.calibration):
+        i = header.calibration.current
+        sum_fits = header.clock_checksum[i] == clock_line_checksum(&header.calibration, i)
+        if not sum_fits or not calibration_is_sound(&header.calibration):
             raise self.damaged("the clock is impossible")
         if head - released.position > header.ring_capacity or (head | released.position) & 7:
             raise self.damaged("the ring's positions are impossible")
@@ -203,6 +224,8 @@ cdef class DeadSpool(SpoolFile):
                     staged = pread(self.fd, slot.length, slot.blob)
                 else:
                     staged = slot_stage(&self.spool, slot)[: slot.length]
+                if slot.checksum and slot.checksum != crc32c(0, <const char*> <bytes> staged, len(staged)):
+                    raise self.damaged("the bytes of an unfinished write")
                 begun.append((i, slot.name[: slot.name_size], slot.device, slot.inode, slot.offset, staged))
         return begun
 
@@ -210,14 +233,37 @@ cdef class DeadSpool(SpoolFile):
         """Says in the slot that its unfinished write is complete now (`is_written`), or that none of its bytes is in the file."""
         store_release32(&self.spool.header.slot[index].state, SLOT_WRITTEN if is_written else SLOT_IDLE)
 
+    def remove(self):
+        """Removes the file, unless it `stays` for the time being: then whoever recovers it closes or removes it."""
+        if not self.stays:
+            SpoolFile.remove(self)
+
     def check(self):
         """Makes sure that all records can be rendered, before anything is changed or delivered.
 
         Raises:
             SpoolError: a record is damaged.
         """
+        self.check_synced()
         self.records = self.prepare()
         self.is_sound = True
+
+    cdef check_synced(self):
+        """Compares what was synced with its checksum. What was logged after that has none."""
+        cdef SpoolHeader* header = self.spool.header
+        cdef const Released* released = &header.released[header.released_current & 1]
+        cdef const Synced* synced = synced_latest(header)
+        if header.boot == 0 or synced == NULL:
+            return
+        if self.durable == NULL and (
+            <int64_t> (header.positions.head - synced.head) < 0 or <int64_t> (released.position - synced.position) < 0
+            or self.names_end < synced.names_end or synced.head - synced.position > header.ring_capacity
+        ):
+            raise self.damaged("it is older than its last sync")
+        if synced.ring_checksum != ring_checksum(
+            <const char*> self.data.buf, header.ring_capacity, synced.position, synced.head, 0
+        ):
+            raise self.damaged("a record that was synced has changed")
 
     cdef uint64_t prepare(self) except? 0:
         """Makes the ring (private memory here) fit to be consumed, and returns how many records there are. Called once only."""
@@ -284,7 +330,11 @@ cdef class DeadSpool(SpoolFile):
         header.released[0].sequence = self.durable.sequence
         header.released_current = 0
         header.positions.head = self.durable.head
+        header.names_end = self.durable.names_end
+        header.lacks_levels = self.durable.lacks_levels != 0
         header.calibration = self.durable.calibration
+        for i in range(2):
+            header.clock_checksum[i] = clock_line_checksum(&header.calibration, i)
         store_release(&header.boot, self.this_boot)
         self.durable = NULL
 
@@ -300,6 +350,8 @@ cdef class DeadSpool(SpoolFile):
         data = pread(self.fd, size, heap.blob)
         if <uint64_t> len(data) != size or not record_is_sound(<const char*> data, size, &self.names):
             raise self.damaged(f"record {number} is not one")
+        if heap.checksum and heap.checksum != BLOB_CHECKED | crc32c(0, <const char*> data, size):
+            raise self.damaged(f"record {number} has changed")
         heap.block = <char*> malloc(size)
         if heap.block == NULL:
             raise MemoryError

@@ -12,19 +12,27 @@ together with the place in the log file where they will land (`slot_begin`). Aft
 The ring's space, and with it the records, is released only when every sink has written them.
 
 A killed process keeps this order of stores. `flusher/spool_sync.pxd` says what it takes to survive the loss of power.
+
+Checksums. The header's fixed part and each name have one, and so has each line of the clock. Records have none when they are
+logged, because it would cost the caller a third of the call, and SIGKILL flips no bits. Where the spool is synced, each sync
+sums up the ring between its two positions (`Synced.ring_checksum`), and each large record's copy (`RecordHeap.checksum`). So
+what was synced is either as it was or known to be damaged. What was logged later is checked for its structure only.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from logly.ring.ring cimport Ring, RingPositions
+from logly.ring.record cimport BLOB_CHECKED, RecordHeap
+from logly.ring.ring cimport RECORD_HEAP, Ring, RingPositions
 from logly.system.atomic cimport fence_compiler, fetch_add, fetch_add32, fetch_sub32, store_release, store_release32
-from logly.system.clock cimport ClockCalibration
+from logly.system.clock cimport ClockCalibration, ClockLine
+from logly.system.crc32c cimport crc32c
+from logly.system.fd cimport fd_is_file
 
 cdef enum:
     SPOOL_VERSION = 5            # of this layout, and of the records' (ring/record.pxd)
     SPOOL_SLOTS = 16             # sink files with exact progress; further files get records at least once
-    SLOT_NAME_BYTES = 1980
+    SLOT_NAME_BYTES = 1976
     HEADER_BYTES = 65536         # also the alignment of the parts, because it is the largest page size in use
     SYNCED_OFFSET = 57344        # two `Synced`, in disk blocks of their own
     SYNCED_APART = 4096
@@ -51,8 +59,9 @@ cdef struct SpoolSlot:
     uint64_t offset
     uint64_t length              # staged bytes
     uint64_t blob                # offset of the staged bytes when they are too many for the slot's piece, or 0
+    uint32_t checksum            # of the staged bytes, where the spool is synced; else 0
     uint32_t name_size
-    char name[1980]              # path of the sink's file
+    char name[1976]              # path of the sink's file
 
 
 cdef struct Released:
@@ -77,7 +86,9 @@ cdef struct SpoolHeader:
     RingPositions positions
     Released released[2]
     uint32_t released_current
-    uint32_t spare
+    uint32_t lacks_levels        # the names may lack levels that records refer to, because the disk was full; or their numbers
+    uint64_t names_end           # the names before it are whole
+    uint64_t clock_checksum[2]   # of the two lines of `calibration`
     ClockCalibration calibration
     SpoolSlot slot[16]
     uint64_t boot                # the start of the machine for which all this holds; 0: the spool is not synced
@@ -90,6 +101,9 @@ cdef struct Synced:
     uint64_t head                # records before it are in the ring
     uint64_t position            # records before it are in the sinks' files; `sequence` is the number of the record there
     uint64_t sequence
+    uint64_t names_end           # names before it are in the file; `lacks_levels` is as in the header
+    uint64_t lacks_levels
+    uint64_t ring_checksum       # CRC-32C of the ring's bytes between `position` and `head`
     ClockCalibration calibration
     uint64_t checksum            # of all the others
 
@@ -106,6 +120,11 @@ cdef struct Spool:
     Ring* ring
     void* owner                  # the Python object (SpoolFile) that unmaps it
     int fd
+    uint64_t device              # of the file that `fd` was opened on: the program may close the number and use it for another
+    uint64_t inode
+    const char* path             # the file's name, in the process that writes it
+    int64_t look_due_ns          # when to look next whether the path still names the file: flusher/spool_watch.pxd
+    uint32_t is_lost             # it did not
     bint begun                   # the engine has begun to consume its ring
     uint32_t finished            # everything was written and released, so the file may be removed
     uint64_t base                # the engine's sequence number of this ring's record 0 (modulo 2**64)
@@ -121,6 +140,10 @@ cdef struct Spool:
     bint syncs
     uint32_t syncing             # a thread is syncing it; meanwhile the ring and the file must stay
     uint64_t synced_head
+    uint64_t summed_from         # `sum` is of the ring's bytes between these two positions
+    uint64_t summed_to
+    uint32_t sum
+    uint64_t summed_heap_bytes   # of the large records below `summed_to`
     uint64_t generation
     int64_t sync_due_ns
     uint32_t written_blobs       # how many in `dead_blob` are of records that every sink has written
@@ -138,6 +161,7 @@ cdef extern from * nogil:
     #ifdef _WIN32
     static inline int spool_pwrite(int, const char*, uint64_t, uint64_t) { return 0; }
     static inline void spool_punch(int, uint64_t, uint64_t) {}
+    static inline int64_t spool_pread(int, char*, uint64_t, uint64_t) { return -1; }
     #else
     #include <fcntl.h>
     #include <unistd.h>
@@ -149,6 +173,11 @@ cdef extern from * nogil:
         }
         return 1;
     }
+    static inline int64_t spool_pread(int fd, char* out, uint64_t size, uint64_t offset) {
+        ssize_t n;
+        do n = pread(fd, out, size, (off_t)offset); while (n < 0 && errno == EINTR);
+        return n;
+    }
     // Gives the disk space back; the file keeps its length.
     static inline void spool_punch(int fd, uint64_t offset, uint64_t size) {
     #ifdef FALLOC_FL_PUNCH_HOLE
@@ -159,7 +188,13 @@ cdef extern from * nogil:
     #endif
     """
     bint spool_pwrite(int fd, const char* data, uint64_t size, uint64_t offset) noexcept
+    int64_t spool_pread(int fd, char* out, uint64_t size, uint64_t offset) noexcept
     void spool_punch(int fd, uint64_t offset, uint64_t size) noexcept
+
+
+# False when the program has closed the descriptor, as programs that become daemons do. The number may be another file's now.
+cdef inline bint spool_has_file(const Spool* spool) noexcept nogil:
+    return fd_is_file(spool.fd, spool.device, spool.inode)
 
 
 # Keeps the ring and the file in place until `spool_unpin`. Called while the ring cannot be retired: with the GIL, or with the
@@ -176,7 +211,7 @@ cdef inline void spool_unpin(Spool* spool) noexcept nogil:
 # there is no room.
 cdef inline uint64_t spool_put_blob(Spool* spool, const char* data, uint64_t size) noexcept nogil:
     cdef uint64_t offset = fetch_add(&spool.blob_end, (size + 4095) & ~<uint64_t> 4095)
-    return offset if spool_pwrite(spool.fd, data, size, offset) else 0
+    return offset if spool_has_file(spool) and spool_pwrite(spool.fd, data, size, offset) else 0
 
 
 cdef inline void spool_drop_blob_later(Spool* spool, uint64_t offset, uint64_t size) noexcept nogil:
@@ -191,7 +226,7 @@ cdef inline void spool_drop_blob_later(Spool* spool, uint64_t offset, uint64_t s
 cdef inline void spool_give_back(Spool* spool, uint64_t position, uint32_t blobs) noexcept nogil:
     cdef uint32_t i
     store_release(&spool.header.positions.tail, position)
-    for i in range(blobs):
+    for i in range(blobs if blobs and spool_has_file(spool) else 0):
         spool_punch(spool.fd, spool.dead_blob[i].offset, spool.dead_blob[i].size)
     if blobs:
         memmove(&spool.dead_blob[0], &spool.dead_blob[blobs], (spool.dead_blobs - blobs) * sizeof(DeadBlob))
@@ -213,6 +248,27 @@ cdef inline void spool_release(Spool* spool, uint64_t sequence) noexcept nogil:
         spool_give_back(spool, spool.written_to, spool.written_blobs)
 
 
+cdef extern from * nogil:
+    """
+    #ifndef LOGLY_WORDS_CHECKSUM
+    #define LOGLY_WORDS_CHECKSUM
+    #include <cstdint>
+    // FNV-1a, by words.
+    static inline uint64_t words_checksum(const void* data, uint64_t size) {
+        const uint64_t* word = static_cast<const uint64_t*>(data);
+        uint64_t sum = 0xcbf29ce484222325ull;
+        for (uint64_t i = 0; i < size / 8; ++i) sum = (sum ^ word[i]) * 0x100000001b3ull;
+        return sum;
+    }
+    #endif
+    """
+    uint64_t words_checksum(const void* data, uint64_t size) noexcept
+
+
+cdef inline uint64_t clock_line_checksum(const ClockCalibration* calibration, uint32_t line) noexcept nogil:
+    return words_checksum(&calibration.lines[line], sizeof(ClockLine)) ^ (2 * calibration.ticks_are_ns + line)
+
+
 # Saves the clock by which a successor converts time stamps. The line that is current in the header is never touched.
 cdef inline void spool_save_clock(Spool* spool, const ClockCalibration* calibration) noexcept nogil:
     cdef ClockCalibration* saved = &spool.header.calibration
@@ -220,6 +276,7 @@ cdef inline void spool_save_clock(Spool* spool, const ClockCalibration* calibrat
     if spool.anchor_ticks == calibration.lines[calibration.current].latest.ticks:
         return
     saved.lines[other] = calibration.lines[calibration.current]
+    spool.header.clock_checksum[other] = clock_line_checksum(saved, other)
     store_release32(&saved.current, other)
     spool.anchor_ticks = calibration.lines[calibration.current].latest.ticks
 
@@ -256,6 +313,7 @@ cdef inline void slot_begin(
     slot.offset = place[2]
     slot.length = size
     slot.blob = blob
+    slot.checksum = crc32c(0, data, size) if spool.syncs else 0
     if blob == 0:
         memcpy(slot_stage(spool, slot), data, size)
     store_release32(&slot.state, SLOT_WRITING)
@@ -265,7 +323,7 @@ cdef inline void slot_written(Spool* spool, SpoolSlot* slot) noexcept nogil:
     if slot.state != SLOT_WRITING:
         return
     store_release32(&slot.state, SLOT_WRITTEN)
-    if slot.blob:
+    if slot.blob and spool_has_file(spool):
         spool_punch(spool.fd, slot.blob, slot.length)
 
 
@@ -288,23 +346,6 @@ cdef inline void slot_pass(Spool* spool, SpoolSlot* slot, uint64_t sequence) noe
         store_release(&slot.done, sequence - spool.base)
 
 
-cdef extern from * nogil:
-    """
-    #ifndef LOGLY_WORDS_CHECKSUM
-    #define LOGLY_WORDS_CHECKSUM
-    #include <cstdint>
-    // FNV-1a, by words.
-    static inline uint64_t words_checksum(const void* data, uint64_t size) {
-        const uint64_t* word = static_cast<const uint64_t*>(data);
-        uint64_t sum = 0xcbf29ce484222325ull;
-        for (uint64_t i = 0; i < size / 8; ++i) sum = (sum ^ word[i]) * 0x100000001b3ull;
-        return sum;
-    }
-    #endif
-    """
-    uint64_t words_checksum(const void* data, uint64_t size) noexcept
-
-
 cdef inline Synced* synced_copy(SpoolHeader* header, uint64_t generation) noexcept nogil:
     return <Synced*> (<char*> header + SYNCED_OFFSET + (generation & 1) * SYNCED_APART)
 
@@ -325,9 +366,71 @@ cdef inline Synced* synced_latest(SpoolHeader* header) noexcept nogil:
     return best
 
 
+# The CRC-32C of the ring's bytes between two positions, after those of which `sum` is.
+cdef inline uint32_t ring_checksum(
+    const char* data, uint64_t capacity, uint64_t start, uint64_t end, uint32_t sum
+) noexcept nogil:
+    cdef uint64_t offset = start & (capacity - 1)
+    cdef uint64_t size = end - start
+    cdef uint64_t before = capacity - offset
+    if size <= before:
+        return crc32c(sum, data + offset, size)
+    return crc32c(crc32c(sum, data + offset, before), data, size - before)
+
+
+# Sums up the copy of a large record, as it is in the file. Returns False when it cannot be read.
+cdef inline bint sum_blob(const Spool* spool, RecordHeap* heap) noexcept nogil:
+    cdef char block[8192]
+    cdef uint64_t done = 0
+    cdef uint64_t most
+    cdef int64_t count
+    cdef uint32_t sum = 0
+    while done < heap.block_size:
+        most = heap.block_size - done
+        count = spool_pread(spool.fd, block, most if most < sizeof(block) else sizeof(block), heap.blob + done)
+        if count <= 0:
+            return False
+        sum = crc32c(sum, block, <uint64_t> count)
+        done += <uint64_t> count
+    heap.checksum = BLOB_CHECKED | sum
+    return True
+
+
+# Sums up the copies of the large records below `head`, which the sync before did not know. Returns False when one cannot be read.
+cdef inline bint sum_blobs(Spool* spool, uint64_t position, uint64_t head) noexcept nogil:
+    cdef Ring* ring = spool.ring
+    cdef RecordHeap* heap
+    cdef uint64_t at = spool.summed_to
+    cdef bint is_read = True
+    if ring.heap_bytes_in == spool.summed_heap_bytes:
+        return True
+    while at != head:
+        heap = <RecordHeap*> (ring.data + (at & ring.mask))
+        if heap.kind == RECORD_HEAP:
+            spool.summed_heap_bytes += heap.block_size
+            # Below `position` the copy is not needed any more.
+            if heap.blob and at - position < head - position and not sum_blob(spool, heap):
+                is_read = False
+        at += heap.size
+    return is_read
+
+
+# Sums up the records between `position` and `head` before they are synced. Called for each sync, because afterwards what lies
+# below `position` may be overwritten. Returns False when a large record's copy cannot be read.
+cdef inline bint spool_sum(Spool* spool, uint64_t position, uint64_t head) noexcept nogil:
+    cdef bint is_read = sum_blobs(spool, position, head)
+    if spool.summed_from != position:
+        spool.summed_from = spool.summed_to = position
+        spool.sum = 0
+    # Where sinks do not get on, only what is new is summed up.
+    spool.sum = ring_checksum(spool.ring.data, spool.ring.capacity, spool.summed_to, head, spool.sum)
+    spool.summed_to = head
+    return is_read
+
+
 # Writes the older one of the two copies in memory. The other one stays as it is on the disk.
 cdef inline void synced_write(
-    Spool* spool, uint64_t head, uint64_t position, uint64_t sequence, const ClockCalibration* calibration
+    Spool* spool, uint64_t head, uint64_t position, uint64_t sequence, uint64_t names_end, const ClockCalibration* calibration
 ) noexcept nogil:
     cdef Synced* copy
     spool.generation += 1
@@ -336,6 +439,9 @@ cdef inline void synced_write(
     copy.head = head
     copy.position = position
     copy.sequence = sequence
+    copy.names_end = names_end
+    copy.lacks_levels = spool.header.lacks_levels
+    copy.ring_checksum = spool.sum
     copy.calibration = calibration[0]
     copy.checksum = synced_checksum(copy)
 

@@ -11,6 +11,7 @@ cdef class SpoolFile(NameStore):
     cdef public str path
     cdef readonly int fd
     cdef Descriptor descriptor
+    cdef bytes encoded_path          # what `Spool.path` points into
     cdef void* next_kept             # the list that `Core.keep` and `release_spool_file` keep
     cdef bint is_kept                # a core's ring is in it
     cdef object front_map
@@ -21,9 +22,12 @@ cdef class SpoolFile(NameStore):
     cdef uint64_t names_end
     cdef uint64_t this_boot
 
+    cdef readonly bint is_copy                # of what the file was: nothing here gets into it
     cdef map(self, uint64_t ring_capacity, bint is_live)
+    cdef read_copy(self, uint64_t ring_capacity)
+    cdef use_path(self, str path)
     cdef write_header(self, uint64_t ring_capacity)
-    cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels)
+    cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels, bint lacks_levels)
     cdef bint store_names(self, bytes entries) except -1
     cdef bint add_slot(self, int sink_id, bytes path, uint64_t done) except -1
     cdef drop_slot(self, int sink_id)

@@ -13,11 +13,12 @@ from libc.string cimport memcpy, memset
 
 from logly.spool.format cimport (
     HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SPOOL_SLOTS, SPOOL_VERSION, SYNCED_APART,
-    SYNCED_OFFSET, Spool, SpoolHeader, SpoolSlot, Synced, spool_pwrite, synced_write,
+    SYNCED_OFFSET, Spool, SpoolHeader, SpoolSlot, Synced, clock_line_checksum, spool_has_file, spool_pwrite,
+    synced_write,
 )
-from logly.system.atomic cimport load_acquire32, store_release32
+from logly.system.atomic cimport load_acquire32, store_release, store_release32
 from logly.system.clock cimport ClockCalibration, clock_wall_ns
-from logly.system.fd cimport process_id
+from logly.system.fd cimport path_is_file, process_id
 
 # Of other included files:
 #   files/descriptor.pxi: Descriptor
@@ -47,13 +48,15 @@ cdef class SpoolFile(NameStore):
         fd: a `Descriptor`, or a number, open for reading and writing; belongs to this object from now on.
         ring_capacity: bytes of the ring of a new spool, which has `size_for(ring_capacity)` bytes; 0: of a dead one.
         boot: which start of the machine this is; for a new spool, 0: it need not survive the loss of power.
+        is_copy: of a dead one: reads all of it at once. Nothing is changed in the file, whoever else changes it meanwhile.
 
     Raises:
         SpoolError: the file is no spool, or a damaged one. It is left as it is.
     """
 
-    def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0):
+    def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0, bint is_copy=False):
         self.path = path
+        self.is_copy = is_copy
         self.fd = -1
         self.this_boot = boot
         memset(&self.spool, 0, sizeof(Spool))
@@ -77,19 +80,43 @@ cdef class SpoolFile(NameStore):
         cdef int fd = self.descriptor.fd
         import mmap
         # The ring of a dead process's spool is a private copy, which is prepared for reading. The file stays as it was found.
-        self.front_map = mmap.mmap(fd, RING_OFFSET)
-        self.ring_map = mmap.mmap(
-            fd, ring_capacity, access=mmap.ACCESS_WRITE if is_live else mmap.ACCESS_COPY, offset=RING_OFFSET,
-        )
+        if self.is_copy:
+            self.front_map = mmap.mmap(-1, RING_OFFSET)
+            self.ring_map = mmap.mmap(-1, ring_capacity)
+        else:
+            self.front_map = mmap.mmap(fd, RING_OFFSET)
+            self.ring_map = mmap.mmap(
+                fd, ring_capacity, access=mmap.ACCESS_WRITE if is_live else mmap.ACCESS_COPY, offset=RING_OFFSET,
+            )
         PyObject_GetBuffer(self.front_map, &self.front, PyBUF_WRITABLE)
         self.open_buffers = 1
         PyObject_GetBuffer(self.ring_map, &self.data, PyBUF_WRITABLE)
         self.open_buffers = 2
         self.spool.header = <SpoolHeader*> self.front.buf
         self.spool.stage = <char*> self.front.buf + HEADER_BYTES
-        self.spool.fd = fd
+        # A copy has no file to write to.
+        self.spool.fd = -1 if self.is_copy else fd
+        self.spool.device = self.descriptor.device
+        self.spool.inode = self.descriptor.inode
         remember_weakly(open_spools, self)
         self.fd = fd
+        if self.is_copy:
+            self.read_copy(ring_capacity)
+
+    cdef read_copy(self, uint64_t ring_capacity):
+        for mapping, start in ((self.front_map, 0), (self.ring_map, <uint64_t> RING_OFFSET)):
+            at = 0
+            while at < len(mapping):
+                piece = pread(self.fd, min(1 << 20, len(mapping) - at), start + at)
+                if not piece:
+                    break
+                mapping[at : at + len(piece)] = piece
+                at += len(piece)
+
+    cdef use_path(self, str path):
+        self.encoded_path = os.fsencode(path)
+        self.spool.path = <const char*> self.encoded_path
+        self.path = path
 
     cdef write_header(self, uint64_t ring_capacity):
         cdef SpoolHeader* header = self.spool.header
@@ -110,16 +137,18 @@ cdef class SpoolFile(NameStore):
         self.spool.syncs = self.this_boot != 0
         header.checksum = checksum_of((<char*> header)[: offset_of_live_part()])
         self.names_end = header.names_offset
+        header.names_end = self.names_end
         self.spool.blob_end = header.blobs_offset
 
-    cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels):
+    cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels, bint lacks_levels):
         """Writes all present names into the file, and from now on every new one. `levels`: the entries of the engine's levels."""
         cdef uint32_t i
         cdef list entries = [name_entry(NAME_LOGGER, 0, [logger_name])]
         cdef SystemLock registry
         self.spool.header.calibration = calibration[0]
-        if self.spool.syncs:
-            synced_write(&self.spool, 0, 0, 0, &self.spool.header.calibration)
+        for i in range(2):
+            self.spool.header.clock_checksum[i] = clock_line_checksum(&self.spool.header.calibration, i)
+        self.spool.header.lacks_levels = lacks_levels
         registry = enter_registry()
         try:
             for i in range(1, template_numbers.begun):
@@ -134,16 +163,19 @@ cdef class SpoolFile(NameStore):
             remember_weakly(name_stores, self)
         finally:
             registry.give()
+        if self.spool.syncs:
+            synced_write(&self.spool, 0, 0, 0, self.names_end, &self.spool.header.calibration)
 
     cdef bint store_names(self, bytes entries) except -1:
         cdef uint64_t size = len(entries)
         if self.fd < 0:
             return True
-        if self.names_end + size > self.spool.header.blobs_offset:
+        if self.names_end + size > self.spool.header.blobs_offset or not spool_has_file(&self.spool):
             return False
         if not spool_pwrite(self.fd, <const char*> entries, size, self.names_end):
             return False
         self.names_end += size
+        store_release(&self.spool.header.names_end, self.names_end)
         return True
 
     cdef bint add_slot(self, int sink_id, bytes path, uint64_t done) except -1:
@@ -237,7 +269,9 @@ cdef class SpoolFile(NameStore):
     def remove(self):
         """Removes the file. Everything that was in it has been written."""
         try:
-            os.unlink(self.path)
+            # Another file may have its name by now: the spool that was made anew because this one was gone.
+            if path_is_file(<bytes> os.fsencode(self.path), self.spool.device, self.spool.inode):
+                os.unlink(self.path)
         except OSError:
             pass
         self.close()

@@ -2,6 +2,9 @@
 
 A spool is one file per process, ``<name>.<pid>``, which its process keeps locked exclusively as long as it lives. The
 lock, and not the process id, says whether the process lives, because ids are used again.
+
+A spool says which bytes are to be appended to which files. So a file that another user owns, or may write to, is
+refused. A copy of it may be read, which changes nothing and believes nothing but the records.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from logly._core import (
@@ -25,14 +29,23 @@ from logly.errors import ConfigError, SpoolError
 from logly.files.opening import identity, names_file, sync_name
 from logly.system import unpatched as system
 
-from .unfinished_write import finish_write
+from .unfinished_write import finish_write, is_finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from logly._core import Core
 
-__all__ = ["close_in_child", "dead_spools", "finish_writes", "finish_writes_of", "names_of", "open_dead", "open_spool"]
+__all__ = [
+    "close_in_child",
+    "dead_spools",
+    "finish_writes",
+    "finish_writes_of",
+    "names_of",
+    "open_dead",
+    "open_spool",
+    "unlock",
+]
 
 UNFINISHED = ".new"
 """Ending of a spool's name until it is whole."""
@@ -174,6 +187,7 @@ def _explained(trouble: OSError, path: str) -> SpoolError:
     reasons = {
         errno.ENOSPC: "no space left for the spool",
         errno.EDQUOT: "disk quota exceeded: no room for the spool",
+        errno.ELOOP: "a symbolic link, which could lead to anybody's file: name the spool itself",
     }
     number = trouble.errno or errno.EIO
     return SpoolError(number, reasons.get(number) or trouble.strerror or str(trouble), path)
@@ -197,31 +211,49 @@ def names_of(base: str) -> list[str]:
     return sorted(found)
 
 
-def open_dead(path: str) -> DeadSpool | None:
+def open_dead(path: str, *, is_copy: bool = False, takes_foreign: bool = False) -> DeadSpool | None:
     """Lock and read a spool. None: its process lives, or another process recovers it.
 
+    Args:
+        path: the file.
+        is_copy: read it whole, and change nothing in it; see `unlock`.
+        takes_foreign: read a copy of it also where another user owns it or may write to it.
+
     Raises:
-        SpoolError: it is damaged, foreign or of another version; it is left as it is.
+        SpoolError: it is damaged, of another user, of another version, or no spool; it is left as it is.
     """
     with SpoolSection():
-        return _open_dead(path)
+        return _open_dead(path, is_copy=is_copy, takes_foreign=takes_foreign)
 
 
-def _open_dead(path: str) -> DeadSpool | None:
+def _open_dead(path: str, *, is_copy: bool, takes_foreign: bool) -> DeadSpool | None:
     try:
-        own = open_descriptor(path, os.O_RDWR, closes_in_child=True)
+        # Without O_NONBLOCK, opening a FIFO of this name would wait for ever.
+        flags = (os.O_RDONLY if is_copy else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK
+        own = open_descriptor(path, flags, closes_in_child=True)
     except FileNotFoundError:
         return None
     except OSError as trouble:
         raise _explained(trouble, path) from trouble
     try:
-        fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not names_file(path, identity(os.fstat(own.fd))):
+        about = os.fstat(own.fd)
+        if not stat.S_ISREG(about.st_mode):
+            raise SpoolError(errno.EINVAL, "not a spool of logly: not a regular file", path)
+        distrust = _distrust(about)
+        if distrust and not takes_foreign:
+            raise SpoolError(errno.EPERM, distrust, path)
+        is_copy = is_copy or bool(distrust)
+        # A copy to look at shares the lock with other copies, not with a process that lives.
+        fcntl.flock(own, (fcntl.LOCK_SH if is_copy else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        if not names_file(path, identity(about)):
             return None
         if path.endswith(UNFINISHED):
-            os.unlink(path)  # its process died before a record could be in it
+            if not is_copy:
+                os.unlink(path)  # its process died before a record could be in it
             return None
-        return DeadSpool(path, own, 0, boot_id())
+        file = DeadSpool(path, own, 0, boot_id(), is_copy)
+        file.is_foreign = bool(distrust)
+        return file
     except (BlockingIOError, FileNotFoundError):
         return None
     except BaseException as trouble:
@@ -231,6 +263,22 @@ def _open_dead(path: str) -> DeadSpool | None:
         if isinstance(trouble, OSError):  # no more descriptors, for example: nothing is wrong with the file
             raise _explained(trouble, path) from trouble
         raise SpoolError(errno.EINVAL, f"damaged: {trouble}", path) from trouble
+
+
+def _distrust(about: os.stat_result) -> str:
+    """Return why this file is not to be believed, or ""."""
+    mine = os.geteuid()
+    how = "python -m logly recover prints it, with --append FILE --any-owner it appends the records and removes it"
+    if about.st_uid != mine:
+        return f"of user {about.st_uid}, and this process is of user {mine}: left alone; {how}"
+    if about.st_mode & 0o022:
+        return f"others may write to it (mode {stat.S_IMODE(about.st_mode):04o}): left alone; {how}"
+    return ""
+
+
+def unlock(file: DeadSpool) -> None:
+    """Let others recover a spool of which a copy has been read and checked."""
+    fcntl.flock(file.fd, fcntl.LOCK_UN)
 
 
 def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[DeadSpool]:
@@ -245,11 +293,16 @@ def dead_spools(base: str, on_error: Callable[[Exception], None]) -> Iterator[De
             yield file
 
 
-def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> list[str]:
+def finish_writes(
+    paths: list[str],
+    on_error: Callable[[Exception], None],
+    opens: Callable[[str], DeadSpool | None] = open_dead,
+) -> list[str]:
     """Complete the last writes of the processes of these spools, which died before the writes ended.
 
     This comes before any record is delivered, because several processes may have died in the middle of a line of the
-    same file. Each spool is closed again, so that never more than one is open here.
+    same file. Each spool is closed again, so that never more than one is open here. Where `opens` reads a copy, the
+    writes are left as they are.
 
     Returns:
         The paths, oldest first, without those that cannot be read, of which `on_error` is told.
@@ -257,14 +310,14 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
     ages: dict[str, int] = {}
     for path in paths:
         try:
-            file = open_dead(path)
+            file = opens(path)
             if file is None:  # its process lives, which delivery will find out, too
                 ages[path] = 0
                 continue
             with file:
-                if file.begun_writes():
+                if not file.is_copy and file.begun_writes():
                     file.check()  # before anything is changed
-                finish_writes_of(file)
+                    finish_writes_of(file)
                 ages[path] = file.created_ns
         except RecursionError:
             raise
@@ -274,6 +327,15 @@ def finish_writes(paths: list[str], on_error: Callable[[Exception], None]) -> li
 
 
 def finish_writes_of(file: DeadSpool) -> None:
-    # The caller has called `check`, which can be called once only.
+    """Complete the writes that were cut short, or (of a copy) find out which of them are complete.
+
+    The caller has called `check`, which can be called once only.
+    """
     for slot, path, device, inode, offset, staged in file.begun_writes():
-        file.mark_write(slot, finish_write(os.fsdecode(path), device, inode, offset, staged))
+        if file.is_foreign:
+            is_done = False  # the path may be that of any file, which is not even looked at
+        elif file.is_copy:
+            is_done = is_finished(os.fsdecode(path), device, inode, offset, staged)
+        else:
+            is_done = finish_write(os.fsdecode(path), device, inode, offset, staged)
+        file.mark_write(slot, is_done)

@@ -9,7 +9,7 @@ from logly._core import open_descriptor
 from logly.files.opening import names_file, sync_file
 from logly.system import unpatched as system
 
-__all__ = ["finish_write", "written_part"]
+__all__ = ["finish_write", "is_finished", "written_part"]
 
 
 def finish_write(path: str, device: int, inode: int, offset: int, staged: bytes) -> bool:
@@ -28,6 +28,15 @@ def finish_write(path: str, device: int, inode: int, offset: int, staged: bytes)
             done += system.write(own.fd, staged[done:])
         sync_file(own.fd)
         return True
+
+
+def is_finished(path: str, device: int, inode: int, offset: int, staged: bytes) -> bool:
+    """Return whether all of a write that was begun at `offset` is in the file. Changes nothing."""
+    found = _find_file(path, device, inode)
+    if found is None:
+        return False
+    with open_descriptor(found, os.O_RDONLY) as own:
+        return written_part(_read_from(own.fd, offset), offset, staged) == len(staged)
 
 
 def _find_file(path: str, device: int, inode: int) -> str | None:

@@ -4,24 +4,33 @@ The flusher trusts its own process and reads records without looking at bounds. 
 ours at all. So each record of a dead process is read once with every bound checked before the flusher sees it.
 """
 
-from libc.stdint cimport uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
-from logly.layout.line cimport Site, site_of
-from logly.layout.message cimport MAX_ARGS, Program, program_of
+from logly.layout.line cimport MAX_LEVELS, Site, site_of
+from logly.layout.message cimport MAX_ARGS, STEP_FIELD, Program, program_of
 from logly.ring.record cimport (
-    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME,
-    KNOWN_FLAGS, STACK_TEXTS, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8,
-    RecordHeader, unit_size,
+    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_NO_SITE, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME,
+    HAS_TIME, IS_NOTICE, KNOWN_FLAGS, STACK_TEXTS, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER,
+    TAG_UCS4, TAG_UTF8, RecordHeader, Value, get_value, same_text, unit_size,
 )
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly.text.unicode cimport utf8_decode
+
+# What the file says about one level.
+cdef struct KnownLevel:
+    bint is_known
+    bint varies                # its number has been changed, so records may have either
+    int32_t number
+
 
 # What a dead process's records refer to by number.
 cdef struct Names:
     Program** programs         # MAX_TEMPLATES places
     Site** sites               # MAX_SITES places
     uint32_t origin_limit      # the names define one origin: the logger's name with all of its sinks
+    KnownLevel level[MAX_LEVELS]
+    bint lacks_levels          # the file may lack some levels or numbers of levels: see `SpoolHeader.lacks_levels`
 
 
 cdef struct Reading:
@@ -107,6 +116,54 @@ cdef inline bint args_are_sound(Reading* source, const RecordHeader* header, con
     return True
 
 
+# Every field that the template names must be there: a template that wants others is not the record's own.
+cdef inline bint fields_are_given(const Program* program, const char* fields, uint32_t count) noexcept nogil:
+    cdef const char* at
+    cdef Value name
+    cdef uint32_t i, _
+    cdef bint found
+    for i in range(program.steps):
+        if program.step[i].code != STEP_FIELD:
+            continue
+        found = False
+        at = fields
+        for _ in range(count):
+            at = get_value(at, &name)
+            if same_text(&name, &program.step[i].key):
+                found = True
+                break
+            at = get_value(at, &name)
+        if not found:
+            return False
+    return True
+
+
+cdef inline bint fields_are_sound(Reading* source, const RecordHeader* header, const Names* names) noexcept nogil:
+    cdef const char* fields = source.at
+    cdef uint32_t _
+    for _ in range(header.fields):
+        if not read_sound_texts(source, 1) or read_sound(source) == 0:
+            return False
+    return not header.template_id or fields_are_given(
+        program_of(names.programs, header.template_id), fields, header.fields
+    )
+
+
+# A record has its site by number, or in it, or says that it has none: a number that was damaged contradicts that.
+cdef inline bint site_is_sound(const RecordHeader* header, const Names* names) noexcept nogil:
+    if header.site and site_of(names.sites, header.site) == NULL:
+        return False
+    return (header.site != 0) + ((header.flags & HAS_SITE) != 0) + ((header.flags & HAS_NO_SITE) != 0) == 1
+
+
+# A record names its level twice: by the index that is shown, and by the number that filters compare.
+cdef inline bint level_is_sound(const RecordHeader* header, const Names* names) noexcept nogil:
+    cdef const KnownLevel* level = &names.level[header.level]
+    if header.level_number < 0:
+        return False
+    return names.lacks_levels or (level.is_known and (level.varies or level.number == header.level_number))
+
+
 cdef inline bint skip_sound_word(Reading* source) noexcept nogil:
     if source.end - source.at < 8:
         return False
@@ -117,14 +174,13 @@ cdef inline bint skip_sound_word(Reading* source) noexcept nogil:
 cdef inline bint record_is_sound(const char* record, uint64_t room, const Names* names) noexcept nogil:
     cdef const RecordHeader* header = <const RecordHeader*> record
     cdef Reading source
-    cdef uint32_t _
     if room < sizeof(RecordHeader) or header.size < sizeof(RecordHeader) or header.size > room:
         return False
     source.at = record + sizeof(RecordHeader)
     source.end = record + header.size
-    if header.site and site_of(names.sites, header.site) == NULL:
+    if not site_is_sound(header, names) or not level_is_sound(header, names):
         return False
-    if header.flags & ~<uint32_t> KNOWN_FLAGS or header.origin >= names.origin_limit or header.level_number < 0:
+    if header.flags & (~<uint32_t> KNOWN_FLAGS | IS_NOTICE) or header.origin >= names.origin_limit:
         return False
     if header.flags & HAS_PROCESS and not skip_sound_word(&source):
         return False
@@ -139,11 +195,13 @@ cdef inline bint record_is_sound(const char* record, uint64_t room, const Names*
     if header.template_id:
         if not args_are_sound(&source, header, names):
             return False
-    elif not read_sound_texts(&source, 1):
+    elif header.args or not read_sound_texts(&source, 1):
         return False
-    for _ in range(header.fields):
-        if not read_sound_texts(&source, 1) or read_sound(&source) == 0:
-            return False
+    if not fields_are_sound(&source, header, names):
+        return False
     if header.flags & HAS_EXCEPTION and not read_sound_texts(&source, EXCEPTION_TEXTS):
         return False
-    return not header.flags & HAS_STACK or read_sound_texts(&source, STACK_TEXTS)
+    if header.flags & HAS_STACK and not read_sound_texts(&source, STACK_TEXTS):
+        return False
+    # What follows the last value only rounds the size up: a flag or a count that was damaged leaves more.
+    return source.end - source.at < 8

@@ -34,6 +34,7 @@ cdef extern from * nogil:
         return fd_size(fd) >= 0;
     }
     static inline int fd_is_path(int fd, const char* path) { return 1; }
+    static inline int path_is_file(const char*, uint64_t, uint64_t) { return 1; }
     static inline uint64_t process_id() { return (uint64_t)_getpid(); }
     #else
     #include <fcntl.h>
@@ -123,6 +124,11 @@ cdef extern from * nogil:
         struct stat named;
         return stat(path, &named) == 0 && fd_is_file(fd, (uint64_t)named.st_dev, (uint64_t)named.st_ino);
     }
+    static inline int path_is_file(const char* path, uint64_t device, uint64_t inode) {
+        struct stat named;
+        if (lstat(path, &named) != 0) return errno != ENOENT && errno != ENOTDIR;
+        return (uint64_t)named.st_dev == device && (uint64_t)named.st_ino == inode;
+    }
     static inline uint64_t process_id() { return (uint64_t)getpid(); }
     #endif
     static inline int fd_is_file(int fd, uint64_t device, uint64_t inode) {
@@ -165,4 +171,7 @@ cdef extern from * nogil:
     bint fd_identity(int fd, uint64_t* device, uint64_t* inode) noexcept
     # Is the descriptor still open on the file that had this identity?
     bint fd_is_file(int fd, uint64_t device, uint64_t inode) noexcept
+    # Does the path name the file that had this identity? A symbolic link does not count. True where that cannot be found out, for
+    # example because a folder may not be searched any more.
+    bint path_is_file(const char* path, uint64_t device, uint64_t inode) noexcept
     uint64_t process_id() noexcept

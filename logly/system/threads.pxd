@@ -21,6 +21,11 @@ cdef class SystemLock:
     cdef void give(self) noexcept
 
 
+cdef class Attempt:
+    cdef SystemLock lock
+    cdef bint taken
+
+
 cdef class TryLock:
     cdef uint64_t owner
     cdef int depth

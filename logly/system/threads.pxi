@@ -200,6 +200,26 @@ cdef class SystemLock:
         self.give()
 
 
+cdef class Attempt:
+    """``with Attempt(lock) as taken``: takes the lock if no thread has it, the calling one included, and never waits."""
+
+    def __cinit__(self, SystemLock lock not None):
+        self.lock = lock
+        self.taken = False
+
+    def __enter__(self):
+        if load_relaxed(&self.lock.holder) != PyThread_get_thread_ident() and lock_try(&self.lock.lock):
+            store_relaxed(&self.lock.holder, PyThread_get_thread_ident())
+            self.lock.holds = 1
+            self.taken = True
+        return self.taken
+
+    def __exit__(self, kind, error, trace):
+        if self.taken:
+            self.taken = False
+            self.lock.give()
+
+
 cdef class TryLock:
     """A lock that no thread waits for: ``with lock as taken`` gives True to one thread at a time, and False to the others.
 

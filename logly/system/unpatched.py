@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import BuiltinFunctionType
 
 from logly._core import (
+    Attempt,
     EventCount,
     SystemLock,
     SystemThread,
@@ -30,6 +31,7 @@ else:
     import posix as _calls
 
 __all__ = [
+    "Attempt",
     "EventCount",
     "SystemLock",
     "SystemThread",

@@ -82,7 +82,7 @@ def test_a_record_of_an_impossible_time_is_damaged(sample) -> None:
         pytest.param(40, 2**63 + 5, id="place in the file"),
         pytest.param(48, 1 << 20, id="length"),
         pytest.param(56, 2**64 - 8, id="large bytes elsewhere"),
-        pytest.param(68, 0, id="name"),
+        pytest.param(72, 0, id="name"),
     ],
 )
 def test_a_write_that_cannot_have_begun_is_damaged(sample, offset: int, value: int) -> None:

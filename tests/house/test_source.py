@@ -128,7 +128,6 @@ UNREAD_FIELDS = {
     "RecordPrefix.flags": "where RecordHeader has its own",
     "RecordPrefix.level": "where RecordHeader has its own",
     "Slots.before": "for what looks for lost memory: the tables before are still in use",
-    "SpoolHeader.spare": "room in the format",
 }
 
 

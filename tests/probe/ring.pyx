@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from logly.system.crc32c cimport crc32c, crc32c_by_tables
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init
 from logly.caller.encode cimport (
     ENCODED,
@@ -56,6 +57,11 @@ from logly.ring.ring cimport (
     ring_used,
     ring_window,
 )
+
+
+def crc32c_of(bytes data, uint32_t before=0):
+    """By the processor's instruction (where it has one), and by tables."""
+    return crc32c(before, <const char*> data, len(data)), crc32c_by_tables(before, <const char*> data, len(data))
 
 
 def buffer_roundtrip(bytes data, int times):

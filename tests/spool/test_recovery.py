@@ -38,7 +38,7 @@ if name == "2":
 os.kill(os.getpid(), signal.SIGKILL)
 """
 SLOT_WRITING = 1
-STATE_BEFORE_NAME = 68  # bytes, in a slot of the spool's header
+STATE_BEFORE_NAME = 72  # bytes, in a slot of the spool's header
 
 
 def dead_workers(folder: Path, count: int) -> list[int]:

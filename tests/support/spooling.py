@@ -70,7 +70,7 @@ logger.add_sink(SinkConfig(path=folder / "app.log", buffer_size=1 << 26))
 {program}
 {end}
 """
-    run_program(source, returncode=None)
+    run_program(source, returncode=-signal.SIGKILL if "SIGKILL" in end else None)
 
 
 def revive(folder: Path, *names: str, layout: str | None = None, **settings: object) -> list[Exception]:
@@ -98,6 +98,25 @@ def poke(path: Path, offset: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(data)
+
+
+RING = 65536 + 16 * 131072
+"""Where the ring begins in a spool's file, and with it the first record."""
+
+SLOT, STAGE = 616, 65536
+"""Where the first sink's progress is, and the bytes of its write: see logly/spool/format.pxd."""
+
+
+def begin_write(spool: Path, log: Path, staged: bytes, records: int, *, written: int) -> None:
+    """Makes a spool and a log file look as if their process had been killed in its first write of so many records."""
+    log.write_bytes(staged[:written])
+    about = log.stat()
+    name = os.fsencode(log)
+    with spool.open("rb") as file:
+        sink = struct.unpack_from("<I", file.read(SLOT + 8), SLOT + 4)[0]
+    fields = (1, sink, 0, records, about.st_dev, about.st_ino, 0, len(staged), 0, 0, len(name))
+    poke(spool, SLOT, struct.pack("<II7QII", *fields) + name)
+    poke(spool, STAGE, staged)
 
 
 def assert_each_once(folder: Path, pattern: str, committed: tuple[int, ...], threads: int = 4) -> None:
