@@ -47,6 +47,8 @@ class Logger(Producer):
     _controller: Controller
 
     def __init__(self, config: LoggerConfig | None = None, *, name: str = "root") -> None:
+        from .caller import emergency  # noqa: F401  # not at the top: importing logly would take twice as long
+
         self._controller = Controller(name, config if config is not None else LoggerConfig())
         self._attach(self._controller.core, None, Lifeline(self._controller))
 

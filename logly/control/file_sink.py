@@ -49,9 +49,9 @@ class FileSink(Sink):
 
         The path is the present file's, so that a template with ``{time}`` does not make another file.
         """
-        from dataclasses import replace
-
-        return replace(self.config, path=self.path.replace("{", "{{").replace("}", "}}"))
+        config = self.config.copy()
+        config.path = self.path.replace("{", "{{").replace("}", "}}")
+        return config
 
     def _destination(self) -> dict[str, Any]:
         config, file = self.config, self.file

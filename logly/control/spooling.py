@@ -57,6 +57,8 @@ class Spooling:
                 raise ConfigError("spool is not available on Windows: leave it out", field="spool", value=path)
             from logly.spool.spools import open_spool
 
+            from . import recovery  # noqa: F401  # a log call needs it, which may come when nothing can be imported
+
             # Set before the spool is opened: an interrupt right after the opening could prevent it.
             self.is_recovery_pending = self.is_recovery_pending or path != self.path
             open_spool(self.core, path, capacity, syncs=syncs)
