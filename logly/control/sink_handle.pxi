@@ -18,7 +18,7 @@ from logly.ring.record cimport IS_ECHO, IS_INSIDE
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
 from logly.system.event cimport wait_ns
-from logly.system.fd cimport FD_FILE, fd_is_file, fd_kind, fd_write_raw
+from logly.system.fd cimport fd_is_file, fd_kind, fd_write_raw
 from logly.text.buffer cimport Text
 
 # Of other included files:
@@ -338,7 +338,7 @@ cdef class SinkHandle:
     cdef const char* use_file(self, Sink* sink, int fd, int lock_fd, const char* name, int64_t torn_size) noexcept:
         """Gives the sink another file and path. Returns the path before, which the caller frees."""
         cdef uint64_t device = sink.file.device, inode = sink.file.inode
-        cdef int old = sink.file.fd
+        cdef int old = sink.file.fd, kind = sink.file.kind
         cdef bint is_ours = old >= 0 and fd_is_file(old, device, inode)
         sync_left_file(self.core.engine, sink)
         sink_set_file(sink, fd)
@@ -346,7 +346,7 @@ cdef class SinkHandle:
             # The new file gets the line from its beginning. The piece in the old file is ended with a newline.
             sink_rewind(sink)
             if is_ours:
-                fd_write_raw(old, b"\n", 1, FD_FILE)
+                fd_write_raw(old, b"\n", 1, kind)
         elif fd >= 0 and sink_is_mid_record(sink):
             torn_size = -1  # the torn line is our own, which is continued now
         sink.file.torn_size = torn_size

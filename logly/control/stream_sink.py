@@ -8,6 +8,7 @@ import sys
 
 from logly._core import IS_FREE_THREADED
 from logly.errors import SinkError
+from logly.system.unpatched import NoPipeSignal
 
 from .sinks import Sink
 from .terminal import Terminal, understands_colors
@@ -56,7 +57,8 @@ class StreamSink(Sink):
 
     def do_work(self, work: PythonWork) -> None:
         if work.writes:
-            self.write_stream()
+            with NoPipeSignal():  # the stream may write to a pipe whose reader is gone
+                self.write_stream()
         super().do_work(work)
 
     def write_stream(self) -> None:

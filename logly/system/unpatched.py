@@ -14,6 +14,7 @@ from types import BuiltinFunctionType
 
 from logly._core import (
     EventCount,
+    NoPipeSignal,
     SystemLock,
     SystemThread,
     TryLock,
@@ -22,6 +23,7 @@ from logly._core import (
     pause,
     thread_ident,
     wall_ns,
+    write_once,
 )
 
 if sys.platform == "win32":
@@ -31,6 +33,7 @@ else:
 
 __all__ = [
     "EventCount",
+    "NoPipeSignal",
     "SystemLock",
     "SystemThread",
     "ThreadEntry",
@@ -45,6 +48,7 @@ __all__ = [
     "threading_is_patched",
     "wall_ns",
     "write",
+    "write_once",
 ]
 
 # eventlet's versions wait in a hub. Each thread that calls them gets a hub, and each hub has a descriptor.
