@@ -242,6 +242,7 @@ class Sink:
         return {
             "fd": -1,
             "path": None,
+            "is_ours": False,
             "lock_fd": -1,
             "watched": False,
             "size_limit": 0,

@@ -130,7 +130,14 @@ class DescriptorSink(Sink):
             return False
 
     def _destination(self) -> dict[str, Any]:
-        return {**super()._destination(), "fd": self._terminal.nonblocking(self._fd)}
+        fd = self._terminal.nonblocking(self._fd)
+        return {**super()._destination(), "fd": fd, "is_ours": fd != self._fd}
+
+    def do_work(self, work: PythonWork) -> None:
+        if work.reopens:  # the terminal: other code has closed logly's descriptor of it
+            fd = self._terminal.nonblocking(self._fd)
+            self.handle.use_terminal(fd, fd != self._fd)
+        super().do_work(work)
 
 
 def _check_descriptor(fd: int) -> None:

@@ -98,6 +98,13 @@ class LogFile:
         return self.files.lock_fd
 
     @property
+    def is_intact(self) -> bool:
+        """Whether the file, and its lock if it has one, are open, and no other code has closed them."""
+        file, lock = self.files.file, self.files.lock
+        is_locked = not self.is_rotating or (lock is not None and lock.is_intact)
+        return is_locked and file is not None and file.is_intact
+
+    @property
     def is_rotating(self) -> bool:
         return self.config.rotation is not None or self.config.size_limit is not None
 
@@ -285,7 +292,7 @@ class LogFile:
         """
         file = open_append(self.path, self.config.mode)
         lock = self.files.lock
-        if self.is_rotating and self.lock_fd < 0:
+        if self.is_rotating and (lock is None or not lock.is_intact):
             from .rotation import open_lock
 
             lock = open_lock(self.path, self.config.mode)
