@@ -6,7 +6,7 @@ import os
 import sys
 
 from logly._core import remove_finished_spools, spool_sync_every, take_sync_error
-from logly.errors import ConfigError
+from logly.errors import ConfigError, SpoolError
 from logly.system.unpatched import TryLock, monotonic
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ class Spooling:
 
     def use(self, config: LoggerConfig) -> None:
         """Makes records go where the settings say: into a spool or plain memory. Raises SpoolError, ConfigError."""
-        path = None if config.spool is None else os.path.abspath(os.fspath(config.spool))
+        path = None if config.spool is None else _absolute(os.fspath(config.spool))
         capacity = ring_capacity_of(config)
         syncs = config.spool_fsync is not None
         if path is None:
@@ -127,3 +127,11 @@ class Spooling:
     def after_fork_in_child(self) -> None:
         """Makes a new lock: another thread of the parent may have held the old one while it recovered."""
         self._recovering = TryLock()
+
+
+def _absolute(path: str) -> str:
+    if os.path.isabs(path):
+        return os.path.abspath(path)
+    from logly.files.paths import current_folder
+
+    return os.path.abspath(os.path.join(current_folder(path, SpoolError), path))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 from logly._core import NEVER_NS, Descriptor, Files
+from logly.errors import SinkError
 from logly.system.unpatched import wall_ns
 
 from .opening import open_append
-from .paths import render_path
+from .paths import current_folder, render_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _absolute(path: str | os.PathLike[str] | None) -> str:
     template = os.fspath(path)
     if os.path.isabs(template):
         return template
-    return os.path.join(os.getcwd().replace("{", "{{").replace("}", "}}"), template)
+    return os.path.join(current_folder(template, SinkError).replace("{", "{{").replace("}", "}}"), template)
 
 
 class LogFile:

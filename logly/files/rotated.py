@@ -6,6 +6,9 @@ of what the file holds: the boundary, if the file was rotated by time, else the 
 1 January is named ``20240102_000000``. The age of a file is the age of its newest line, whatever happened to the file's
 own time stamps since.
 
+A name that has no room for that is cut: ``aaa...a.log`` of 240 bytes becomes
+``aaa...~1c2d3e4f_20240101_120000.log``. The eight digits tell files apart whose names begin alike.
+
 Names sort by time when they are compared as bytes (``LC_ALL=C ls``, ``sorted()``), even where local time passes through
 an hour twice.
 """
@@ -19,7 +22,7 @@ from typing import NamedTuple
 from logly.errors import invalid
 from logly.units import parse_age
 
-from .paths import format_time
+from .paths import cut_name, format_time, longest_name
 from .schedule import first_instant
 
 __all__ = ["Retention", "RotatedFile", "RotatedName", "expired", "parse_retention", "prune"]
@@ -27,6 +30,11 @@ __all__ = ["Retention", "RotatedFile", "RotatedName", "expired", "parse_retentio
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 PART_SUFFIX = ".part"
 """End of the name of a compressed file that is not complete yet."""
+
+_MOST_ADDED = len("_20240101_120000_1234567.zst.part")
+"""Most bytes that rotation and compression add to a log file's name."""
+_MOST_EXTENSION = 32
+"""An extension of more bytes is cut with the rest of a name that is too long."""
 
 _STAMP_PATTERN = "YYYYMMDD_HHmmss"
 _SECOND_NS = 1_000_000_000
@@ -53,26 +61,36 @@ class RotatedName:
         utc: stamps in UTC instead of local time.
     """
 
-    __slots__ = ("_pattern", "extension", "folder", "stem", "utc")
+    __slots__ = ("_patterns", "extension", "folder", "stem", "utc")
 
     def __init__(self, path: str, *, utc: bool = False) -> None:
         self.folder, name = os.path.split(path)
         self.stem, self.extension = os.path.splitext(name)
         self.utc = utc
-        suffixes = "|".join(map(re.escape, COMPRESSED_SUFFIXES))
-        stem, extension, part = map(re.escape, (self.stem, self.extension, PART_SUFFIX))
-        stamp, number = "[0-9]{8}_[0-9]{6}", "[0-9]{4,}"
-        self._pattern = re.compile(f"{stem}_({stamp})(?:_({number}))?{extension}({suffixes})?({part})?")
+        self._patterns = [_pattern(self.stem, self.extension)]
+        room = longest_name(self.folder) - _MOST_ADDED
+        if len(os.fsencode(name)) > room:
+            if len(os.fsencode(self.extension)) > _MOST_EXTENSION:
+                self.stem, self.extension = name, ""
+            self.stem = cut_name(self.stem, room - len(os.fsencode(self.extension)), whole=name)
+            # The first pattern stays: it fits files that were rotated before long names were cut.
+            self._patterns.append(_pattern(self.stem, self.extension))
 
     def match(self, name: str) -> "RotatedFile | None":
         """Return what a file name (without folder) describes, or None if the name does not fit this pattern."""
-        found = self._pattern.fullmatch(name)
+        found = self._fullmatch(name)
         return None if found is None or found[4] else self._file(found, name)
 
     def match_part(self, name: str) -> bool:
         """Return whether a name is that of an unfinished compressed file of this pattern."""
-        found = self._pattern.fullmatch(name)
+        found = self._fullmatch(name)
         return bool(found and found[3] and found[4] and self._file(found, name))
+
+    def _fullmatch(self, name: str) -> "re.Match[str] | None":
+        found = None
+        for pattern in self._patterns:
+            found = found or pattern.fullmatch(name)
+        return found
 
     def _file(self, found: "re.Match[str]", name: str) -> "RotatedFile | None":
         number = found[2] or "0"
@@ -119,14 +137,25 @@ class RotatedName:
                 stamp, number = taken.stamp, taken.number + 1
             elif taken.stamp == stamp:
                 number = max(number, taken.number + 1)
+        return os.path.join(self.folder, self.name_for(stamp, number))
+
+    def name_for(self, stamp: str, number: int) -> str:
+        """Return the name (without folder) of a rotated file; see `RotatedFile`."""
         counted = f"_{number:04}" if number else ""
-        return os.path.join(self.folder, f"{self.stem}_{stamp}{counted}{self.extension}")
+        return f"{self.stem}_{stamp}{counted}{self.extension}"
 
     def end_ns(self, file: RotatedFile) -> int:
         """Return the end of what a file holds, in nanoseconds since the epoch, exact to a second."""
         when = _date(file.stamp)
         assert when is not None, "a RotatedFile's stamp was checked when it was matched"
         return first_instant(when, self.utc) * _SECOND_NS
+
+
+def _pattern(stem: str, extension: str) -> "re.Pattern[str]":
+    suffixes = "|".join(map(re.escape, COMPRESSED_SUFFIXES))
+    stem, extension, part = map(re.escape, (stem, extension, PART_SUFFIX))
+    stamp, number = "[0-9]{8}_[0-9]{6}", "[0-9]{4,}"
+    return re.compile(f"{stem}_({stamp})(?:_({number}))?{extension}({suffixes})?({part})?")
 
 
 def _date(stamp: str) -> "datetime | None":
