@@ -1,6 +1,7 @@
 """The compiled logger: what Cython code that cimports logly may use. Each class stands beside the file that defines it."""
 
 include "system/threads.pxd"
+include "system/pipe_signal.pxd"
 include "ring/forks.pxd"
 include "layout/message_rules.pxd"
 include "layout/compile.pxd"

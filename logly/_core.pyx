@@ -36,6 +36,7 @@ cdef bytes random_numbers = urandom(8 * NAME_KEYS)
 memcpy(name_keys, <const char*> random_numbers, 8 * NAME_KEYS)
 
 include "system/threads.pxi"
+include "system/pipe_signal.pxi"
 include "text/owned_text.pxi"
 include "ring/enter.pxi"
 include "text/python_time.pxi"

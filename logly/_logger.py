@@ -47,6 +47,8 @@ class Logger(Producer):
     _controller: Controller
 
     def __init__(self, config: LoggerConfig | None = None, *, name: str = "root") -> None:
+        from .caller import emergency  # noqa: F401  # not at the top: importing logly would take twice as long
+
         self._controller = Controller(name, config if config is not None else LoggerConfig())
         self._attach(self._controller.core, None, Lifeline(self._controller))
 
@@ -271,6 +273,15 @@ class Logger(Producer):
     def reopen(self) -> None:
         """Open every file by its name again, as after logrotate."""
         self._controller.reopen()
+
+    def filenos(self) -> list[int]:
+        """The descriptors that the logger has open: log files, their locks, the spool.
+
+        Code that closes all descriptors, as a daemoniser does, should leave these open (``files_preserve`` of
+        `python-daemon`). A log file that was closed nevertheless is opened again by its name, and `on_error` is told. A
+        descriptor that a sink got as ``fd`` is the program's own, and not in the list.
+        """
+        return self._controller.filenos()
 
     def enable(self) -> None:
         """Switch all output on again."""

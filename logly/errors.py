@@ -54,8 +54,10 @@ class SpoolError(LoglyError, OSError):
 
 def nearest(word: str, choices: "Iterable[str]") -> "str | None":
     """Return the choice that `word` was most likely meant to be, in any case; None if no choice is close."""
-    import difflib  # imported only after a mistake
-
+    try:
+        import difflib  # imported only after a mistake
+    except (ImportError, OSError, MemoryError):  # the error is told without a guess
+        return None
     by_lower = {choice.lower(): choice for choice in choices}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[matches[0]] if matches else None

@@ -92,12 +92,22 @@ cdef str json_key_text(object name):
     return json_text(safe_str(name))
 
 
+cdef object quoting_function():
+    """json's own function. `logly.caller.emergency` has loaded its module."""
+    try:
+        from _json import encode_basestring
+        return encode_basestring
+    except ImportError:  # a Python without the compiled part
+        pass
+    from json.encoder import encode_basestring
+    return encode_basestring
+
+
 cdef str json_text(str text):
     global late_controls, quote_text
     cdef str quoted
     if quote_text is None:
-        from json.encoder import encode_basestring
-        quote_text = encode_basestring
+        quote_text = quoting_function()
     quoted = quote_text(text)
     if quoted.isascii() and "\x7f" not in quoted:
         return quoted

@@ -57,6 +57,10 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
         stack, safe = _stack_text(error, trace)
     except RecursionError:
         raise
+    except (OSError, ImportError):
+        # From 3.13 on `traceback` imports more modules for some source lines. Out of descriptors it cannot.
+        stack = f"{_places(trace)}{kind}: {message}\n"
+        safe = _indented(stack)
     except Exception as trouble:  # noqa: BLE001  # code of the exception's may run here
         stack = f"{kind}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
         safe = _indented(stack)
@@ -108,6 +112,16 @@ def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str,
     except Exception:  # noqa: BLE001  # code of the exception's may run here
         safe = _indented(stack)
     return stack, safe
+
+
+def _places(trace: TracebackType | None) -> str:
+    """The traceback's entries without the source lines, which needs neither a file nor a module."""
+    text = "Traceback (most recent call last):\n" if trace is not None else ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        text += f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n'
+        trace = trace.tb_next
+    return text
 
 
 def _is_plain(error: BaseException) -> bool:

@@ -336,6 +336,11 @@ class Controller:
             for sink in list(self.sinks.values()) if not self.is_closed else ():
                 sink.reopen()
 
+    def filenos(self) -> list[int]:
+        """The open descriptors that belong to the logger, in ascending order."""
+        found = {fd for sink in [*self.sinks.values(), *self._leaving.values()] for fd in sink.files.filenos()}
+        return sorted(found | set(self.core.spool_filenos()))
+
     # ---- context
 
     def context_variable(self) -> ContextVar[Any]:

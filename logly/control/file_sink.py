@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from logly.errors import SinkError
@@ -49,9 +50,9 @@ class FileSink(Sink):
 
         The path is the present file's, so that a template with ``{time}`` does not make another file.
         """
-        from dataclasses import replace
-
-        return replace(self.config, path=self.path.replace("{", "{{").replace("}", "}}"))
+        config = self.config.copy()
+        config.path = self.path.replace("{", "{{").replace("}", "}}")
+        return config
 
     def _destination(self) -> dict[str, Any]:
         config, file = self.config, self.file
@@ -59,6 +60,7 @@ class FileSink(Sink):
         return {
             "fd": file.fd,
             "path": file.path,
+            "is_ours": True,
             "lock_fd": file.lock_fd,
             "watched": config.watch,
             "size_limit": int(config.size_limit or 0),
@@ -68,6 +70,11 @@ class FileSink(Sink):
         }
 
     def do_work(self, work: PythonWork) -> None:
+        if work.is_lost:
+            text = (
+                "other code has closed the log file's descriptor (see Logger.filenos); it is opened again by its name"
+            )
+            self.report(SinkError(errno.EBADF, text, self.path))
         if work.rotates:
             self.rotate()
         if work.reopens:
@@ -82,7 +89,7 @@ class FileSink(Sink):
             self.handle.postpone_rotation(ROTATION_RETRY_NS)
             return
         with self._changing_file:
-            if file.fd < 0:
+            if not file.is_intact:
                 self.reopen()
             begins_ns, next_bytes = self.handle.rotation_due()
             try:

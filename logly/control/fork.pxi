@@ -94,12 +94,13 @@ def before_fork():
         fork.count += 1
 
 
-# Modules that a log call, or a thread of logly's, may be the first to import.
+# Modules that a call of logly's, or a thread of its own, may be the first to import.
 cdef tuple imported_late = (
-    "bz2", "fcntl", "gzip", "json", "logly.caller.tracebacks", "logly.control.file_sink", "logly.control.function_sink",
-    "logly.control.recovery", "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile",
-    "logly.files.opening", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule", "logly.record",
-    "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats", "logly.system.greenlets", "lzma", "mmap",
+    "_json", "bz2", "datetime", "fcntl", "gzip", "json", "logly.caller.emergency", "logly.caller.guards",
+    "logly.caller.tracebacks", "logly.control.file_sink", "logly.control.function_sink", "logly.control.recovery",
+    "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile", "logly.files.opening", "logly.files.rotated",
+    "logly.files.rotation", "logly.files.schedule", "logly.record", "logly.spool.spools", "logly.spool.unfinished_write",
+    "logly.stats", "logly.system.greenlets", "lzma", "mmap",
 )
 
 

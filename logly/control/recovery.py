@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from logly._core import DeadSpool, Lifeline, pause_draining, remove_finished_spools, spool_adopt
+from logly.config.lazy_dataclass import replace
 from logly.spool.spools import dead_spools, finish_writes_of, unlock
 from logly.system.unpatched import monotonic
 

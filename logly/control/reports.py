@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 from logly._core import PIPE_CHUNK
-from logly.system import unpatched as system
-from logly.system.unpatched import is_writable, monotonic
+from logly.system.unpatched import is_writable, monotonic, write_once
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class StderrReports:
             line = _encoded(as_one_line(f"logly ({self.name}): {text}"))[: PIPE_CHUNK - len(end)] + end
             # A full pipe must not stop the flusher.
             if self._fd is not None and is_writable(self._fd):
-                system.write(self._fd, line)
+                write_once(self._fd, line)
         except (OSError, TypeError, AttributeError):
             pass  # stderr cannot be written, or the interpreter is shutting down and has emptied this module
 

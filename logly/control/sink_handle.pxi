@@ -8,7 +8,7 @@ from logly.flusher.loop cimport engine_pass, sink_may_leave
 from logly.flusher.sink cimport (
     BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
     WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, Tally, marks_first, sink_advance, sink_backlog, sink_begin, sink_free,
-    sink_is_mid_record, sink_rewind, sink_set_file, sink_written_offset,
+    sink_is_mid_record, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
 )
 from logly.flusher.spool_sync cimport sync_left_file
 from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed
@@ -18,7 +18,7 @@ from logly.ring.record cimport IS_ECHO, IS_INSIDE
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
 from logly.system.event cimport wait_ns
-from logly.system.fd cimport FD_FILE, fd_is_file, fd_kind, fd_write_raw
+from logly.system.fd cimport fd_is_file, fd_kind, fd_write_raw
 from logly.text.buffer cimport Text
 
 # Of other included files:
@@ -28,6 +28,8 @@ from logly.text.buffer cimport Text
 #   spool/spool_file.pxi: SpoolFile, spool_add_sink
 #   text/owned_text.pxi: copy_text, utf8
 
+cdef enum:
+    TRUST_NS = 1000000     # a file that was opened again so recently is not looked at before it is written
 
 cdef Text* copy_texts(list names) except? NULL:
     cdef Text* texts
@@ -73,7 +75,7 @@ cdef class SinkHandle:
     def register(
         self, *, owner, str target, int fd, LayoutProgram layout, int min_level, int max_level, list modules, list functions,
         size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
-        bint watched, str path, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
+        bint watched, str path, bint is_ours, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
         bint enabled, int64_t torn_size=-1,
     ):
         """Adds the sink to the engine, from where it gets what is logged from now on, and to `Core.sinks`; both, or neither.
@@ -111,10 +113,11 @@ cdef class SinkHandle:
         sink.selection.filtered = filtered
         sink.selection.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
         sink.file.watched = watched
+        sink.file.is_ours = is_ours
         sink.file.size_limit = size_limit
         sink.file.period_from_ns = period_from_ns
         sink.file.period_ns = <uint64_t> (period_end_ns - period_from_ns)
-        sink.file.lock_fd = lock_fd
+        sink_set_lock(sink, lock_fd)
         sink_set_file(sink, fd)
         sink.file.torn_size = torn_size
         self.link(sink, encoded)
@@ -338,7 +341,7 @@ cdef class SinkHandle:
     cdef const char* use_file(self, Sink* sink, int fd, int lock_fd, const char* name, int64_t torn_size) noexcept:
         """Gives the sink another file and path. Returns the path before, which the caller frees."""
         cdef uint64_t device = sink.file.device, inode = sink.file.inode
-        cdef int old = sink.file.fd
+        cdef int old = sink.file.fd, kind = sink.file.kind
         cdef bint is_ours = old >= 0 and fd_is_file(old, device, inode)
         sync_left_file(self.core.engine, sink)
         sink_set_file(sink, fd)
@@ -346,16 +349,27 @@ cdef class SinkHandle:
             # The new file gets the line from its beginning. The piece in the old file is ended with a newline.
             sink_rewind(sink)
             if is_ours:
-                fd_write_raw(old, b"\n", 1, FD_FILE)
+                fd_write_raw(old, b"\n", 1, kind)
         elif fd >= 0 and sink_is_mid_record(sink):
             torn_size = -1  # the torn line is our own, which is continued now
         sink.file.torn_size = torn_size
-        sink.file.lock_fd = lock_fd
+        sink_set_lock(sink, lock_fd)
+        # Where a file system gives an open file another inode each time, the lines get through nevertheless.
+        sink.file.trusted_ns = clock_monotonic_ns() + TRUST_NS
         name, sink.file.path = sink.file.path, name
         sink.trouble.retry_at_ns = 0
         sink.python.work &= ~<uint32_t> WORK_REOPEN
         self.write_soon(sink)
         return name
+
+    def use_terminal(self, int fd, bint is_ours):
+        """Writes go to this descriptor from now on. `is_ours`: logly has opened the terminal once more."""
+        cdef Sink* sink = self.core.lock_sink(self.id)
+        sink_set_file(sink, fd)
+        sink.file.is_ours = is_ours
+        sink.python.work &= ~<uint32_t> WORK_REOPEN
+        self.write_soon(sink)
+        self.core.unlock()
 
     cdef void write_soon(self, Sink* sink) noexcept:
         # Lines that have waited for the file are due at once.

@@ -97,9 +97,14 @@ class Sink:
         self._shown: set[str]
         self.layout, self._shown = self._make_layout(logger_config)
         if self.gets_records:
+            # Loaded and kept now: nothing can be imported in a late `__del__`, or without a free descriptor. A record's
+            # `time` needs `datetime`, and a field that holds a dict needs `json`.
+            import datetime  # noqa: F401
+            import json  # noqa: F401
+
             from logly.record import Record
 
-            self._record_type = Record  # kept, because nothing can be imported any more in a late `__del__`
+            self._record_type = Record
         self._prepare()
 
     def _prepare(self) -> None:
@@ -237,6 +242,7 @@ class Sink:
         return {
             "fd": -1,
             "path": None,
+            "is_ours": False,
             "lock_fd": -1,
             "watched": False,
             "size_limit": 0,

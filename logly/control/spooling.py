@@ -48,7 +48,7 @@ class Spooling:
 
     def use(self, config: LoggerConfig) -> None:
         """Makes records go where the settings say: into a spool or plain memory. Raises SpoolError, ConfigError."""
-        path = None if config.spool is None else os.path.abspath(os.fspath(config.spool))
+        path = None if config.spool is None else _absolute(os.fspath(config.spool))
         capacity = ring_capacity_of(config)
         syncs = config.spool_fsync is not None
         if path is None:
@@ -58,6 +58,8 @@ class Spooling:
             if sys.platform == "win32":
                 raise ConfigError("spool is not available on Windows: leave it out", field="spool", value=path)
             from logly.spool.spools import open_spool
+
+            from . import recovery  # noqa: F401  # a log call needs it, which may come when nothing can be imported
 
             # Set before the spool is opened: an interrupt right after the opening could prevent it.
             self.is_recovery_pending = self.is_recovery_pending or path != self.path
@@ -154,3 +156,11 @@ class Spooling:
     def after_fork_in_child(self) -> None:
         """Makes a new lock: another thread of the parent may have held the old one while it recovered."""
         self._recovering = TryLock()
+
+
+def _absolute(path: str) -> str:
+    if os.path.isabs(path):
+        return os.path.abspath(path)
+    from logly.files.paths import current_folder
+
+    return os.path.abspath(os.path.join(current_folder(path, SpoolError), path))

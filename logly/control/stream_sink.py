@@ -8,6 +8,7 @@ import sys
 
 from logly._core import IS_FREE_THREADED
 from logly.errors import SinkError
+from logly.system.unpatched import NoPipeSignal
 
 from .sinks import Sink
 from .terminal import Terminal, understands_colors
@@ -56,7 +57,8 @@ class StreamSink(Sink):
 
     def do_work(self, work: PythonWork) -> None:
         if work.writes:
-            self.write_stream()
+            with NoPipeSignal():  # the stream may write to a pipe whose reader is gone
+                self.write_stream()
         super().do_work(work)
 
     def write_stream(self) -> None:
@@ -128,7 +130,14 @@ class DescriptorSink(Sink):
             return False
 
     def _destination(self) -> dict[str, Any]:
-        return {**super()._destination(), "fd": self._terminal.nonblocking(self._fd)}
+        fd = self._terminal.nonblocking(self._fd)
+        return {**super()._destination(), "fd": fd, "is_ours": fd != self._fd}
+
+    def do_work(self, work: PythonWork) -> None:
+        if work.reopens:  # the terminal: other code has closed logly's descriptor of it
+            fd = self._terminal.nonblocking(self._fd)
+            self.handle.use_terminal(fd, fd != self._fd)
+        super().do_work(work)
 
 
 def _check_descriptor(fd: int) -> None:

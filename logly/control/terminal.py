@@ -37,7 +37,8 @@ class Terminal:
         except OSError:
             return fd
         key = (fd, about.st_dev, about.st_ino, about.st_rdev)
-        if key != self._key:
+        known = self._files.terminal
+        if key != self._key or (known is not None and not known.is_intact):
             opened = _open_nonblocking(fd)
             # No signal handler can run between the two assignments. The old descriptor's object closes it.
             self._files.terminal, self._key = opened, key

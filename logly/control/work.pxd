@@ -6,5 +6,6 @@ cdef class PythonWork:
     cdef readonly int error          # errno that is to be reported, or 0
     cdef readonly bint rotates       # its file
     cdef readonly bint reopens       # its file
+    cdef readonly bint is_lost       # its file: other code has closed the descriptor
     cdef readonly bint writes        # to its stream
     cdef readonly bint has_records   # for its function or filter

@@ -19,7 +19,8 @@ cdef extern from "Python.h":
     void PyErr_SetObject(object, object) noexcept
     void PyErr_WriteUnraisable(object) noexcept
 
-cdef set descriptors_to_close_in_child = set()   # of spools that are being opened: in a forked child their locks must go
+# By number, with device and inode.
+cdef dict descriptors_to_close_in_child = {}     # of spools that are being opened: in a forked child their locks must go
 
 
 cdef class Descriptor:
@@ -43,6 +44,11 @@ cdef class Descriptor:
     def __index__(self):
         return self.fd
 
+    @property
+    def is_intact(self):
+        """Whether the descriptor is open on the file that was opened. Other code may have closed it, and opened another file."""
+        return self.fd >= 0 and fd_is_file(self.fd, self.device, self.inode)
+
     def fileno(self):
         """The descriptor's number; -1 when it is closed."""
         return self.fd
@@ -56,7 +62,7 @@ cdef class Descriptor:
         fd_identity(fd, &self.device, &self.inode)
         self.process = process_id()
         if self.closes_in_child:
-            descriptors_to_close_in_child.add(fd)
+            descriptors_to_close_in_child[fd] = (self.device, self.inode)
         return True
 
     def close_and_keep_file(self):
@@ -68,7 +74,7 @@ cdef class Descriptor:
         """The descriptor belongs to a spool from now on. A forked child closes it with the spool; its file is not removed."""
         if self.closes_in_child:
             self.closes_in_child = False
-            descriptors_to_close_in_child.discard(self.fd)
+            descriptors_to_close_in_child.pop(self.fd, None)
         self.file_to_remove = None
 
     cdef void shut(self) noexcept:
@@ -88,7 +94,7 @@ cdef class Descriptor:
 
     cdef void forget_number(self, int fd) noexcept:
         if self.closes_in_child:
-            descriptors_to_close_in_child.discard(fd)
+            descriptors_to_close_in_child.pop(fd, None)
         self.closes_in_child = False
 
 
@@ -141,6 +147,14 @@ cdef class Files:
         """The lock file's descriptor; -1: there is none."""
         return descriptor_of(self.lock)
 
+    def filenos(self):
+        """The descriptors that are open, as a list."""
+        found = []
+        for one in (self.file, self.lock, self.terminal):
+            if one is not None and one.is_intact:
+                found.append(one.fd)
+        return found
+
     def put(self, Descriptor file, Descriptor lock):
         """Replaces the file and its lock. The old ones are closed when nothing refers to them any more."""
         self.file = file
@@ -160,4 +174,6 @@ cdef int descriptor_of(Descriptor one) noexcept:
 def close_descriptors_in_child():
     """Called in a forked child, which has copies of all descriptors and shares their locks: closes the locked ones."""
     while descriptors_to_close_in_child:
-        fd_close(descriptors_to_close_in_child.pop())
+        fd, (device, inode) = descriptors_to_close_in_child.popitem()
+        if fd_is_file(fd, device, inode):
+            fd_close(fd)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 from logly._core import NEVER_NS, Descriptor, Files
+from logly.errors import SinkError
 from logly.system.unpatched import wall_ns
 
 from .opening import open_append
-from .paths import render_path
+from .paths import current_folder, render_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _absolute(path: str | os.PathLike[str] | None) -> str:
     template = os.fspath(path)
     if os.path.isabs(template):
         return template
-    return os.path.join(os.getcwd().replace("{", "{{").replace("}", "}}"), template)
+    return os.path.join(current_folder(template, SinkError).replace("{", "{{").replace("}", "}}"), template)
 
 
 class LogFile:
@@ -96,6 +97,13 @@ class LogFile:
     def lock_fd(self) -> int:
         """The descriptor of the lock file, whose lock prevents other processes from rotating; -1: there is none."""
         return self.files.lock_fd
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the file, and its lock if it has one, are open, and no other code has closed them."""
+        file, lock = self.files.file, self.files.lock
+        is_locked = not self.is_rotating or (lock is not None and lock.is_intact)
+        return is_locked and file is not None and file.is_intact
 
     @property
     def is_rotating(self) -> bool:
@@ -287,7 +295,7 @@ class LogFile:
             self._name.forget()
         file = open_append(self.path, self.config.mode)
         lock = self.files.lock
-        if self.is_rotating and self.lock_fd < 0:
+        if self.is_rotating and (lock is None or not lock.is_intact):
             from .rotation import open_lock
 
             lock = open_lock(self.path, self.config.mode)

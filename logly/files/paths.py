@@ -4,6 +4,7 @@ A path is rendered once, when the sink is opened. `re` is imported only for path
 a fifth of the memory of a logger with one file.
 """
 
+import errno
 import os
 
 from logly._core import format_time
@@ -12,14 +13,48 @@ from logly.system.unpatched import wall_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["check_path", "format_time", "render_path"]
+__all__ = ["check_path", "current_folder", "cut_name", "format_time", "longest_name", "render_path"]
+
+USUAL_LONGEST_NAME = 255
 
 DEFAULT_PATH_TIME = "YYYYMMDD_HHmmss"
 """Pattern of a bare ``{time}`` in a path. Such names sort by time and need no quoting in a shell."""
 
 _PLACEHOLDER = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
+
+
+def current_folder(path: str, error: "Callable[[int, str, str], OSError]") -> str:
+    """Return the folder that a relative path begins in. Raise `error`, which names the path, if it has been removed."""
+    try:
+        return os.getcwd()
+    except OSError as trouble:
+        text = f"the current folder is not there any more ({trouble.strerror}): give an absolute path"
+        raise error(trouble.errno or errno.ENOENT, text, path) from trouble
+
+
+def longest_name(folder: str) -> int:
+    """Return how many bytes the name of a file in this folder may have."""
+    try:
+        return os.pathconf(folder or ".", "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows; or the file system does not tell
+        return USUAL_LONGEST_NAME
+
+
+def cut_name(name: str, room: int, *, whole: str) -> str:
+    """Return the beginning of a name, and eight digits that stand for the whole name: at most `room` bytes of UTF-8.
+
+    No character is cut in half.
+    """
+    from binascii import crc32  # only for long names
+
+    mark = b"~%08x" % crc32(os.fsencode(whole))
+    encoded = os.fsencode(name)
+    end = max(0, room - len(mark))
+    while 0 < end < len(encoded) and 0x80 <= encoded[end] < 0xC0:
+        end -= 1
+    return os.fsdecode(encoded[:end] + mark)
 
 
 def check_path(path: "str | os.PathLike[str]", *, field: str = "path") -> str:

@@ -6,6 +6,9 @@ of what the file holds: the boundary, if the file was rotated by time, else the 
 1 January is named ``20240102_000000``. The age of a file is the age of its newest line, whatever happened to the file's
 own time stamps since.
 
+A name that has no room for that is cut: ``aaa...a.log`` of 240 bytes becomes
+``aaa...~1c2d3e4f_20240101_120000.log``. The eight digits tell files apart whose names begin alike.
+
 Names sort by time when they are compared as bytes (``LC_ALL=C ls``, ``sorted()``), even where local time passes through
 an hour twice.
 """
@@ -19,7 +22,7 @@ from typing import NamedTuple
 from logly.errors import invalid
 from logly.units import parse_age
 
-from .paths import format_time
+from .paths import cut_name, format_time, longest_name
 from .schedule import first_instant
 
 __all__ = ["Retention", "RotatedFile", "RotatedName", "expired", "parse_retention", "prune"]
@@ -27,6 +30,11 @@ __all__ = ["Retention", "RotatedFile", "RotatedName", "expired", "parse_retentio
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 PART_SUFFIX = ".part"
 """End of the name of a compressed file that is not complete yet."""
+
+_MOST_ADDED = len("_20240101_120000_1234567.zst.part")
+"""Most bytes that rotation and compression add to a log file's name."""
+_MOST_EXTENSION = 32
+"""An extension of more bytes is cut with the rest of a name that is too long."""
 
 _STAMP_PATTERN = "YYYYMMDD_HHmmss"
 _SECOND_NS = 1_000_000_000
@@ -53,29 +61,41 @@ class RotatedName:
         utc: stamps in UTC instead of local time.
     """
 
-    __slots__ = ("_newest", "_pattern", "extension", "folder", "stem", "utc")
+    __slots__ = ("_newest", "_patterns", "_stems", "extension", "folder", "stem", "utc")
 
     def __init__(self, path: str, *, utc: bool = False) -> None:
         self.folder, name = os.path.split(path)
-        self.stem, self.extension = os.path.splitext(name)
+        stem, self.extension = os.path.splitext(name)
+        self.stem = stem
         self.utc = utc
         #: The newest name, or None. As long as it is known, the folder needs no listing, which takes the longer the more
         #: files there are.
         self._newest: tuple[str, int] | None = None
-        suffixes = "|".join(map(re.escape, COMPRESSED_SUFFIXES))
-        stem, extension, part = map(re.escape, (self.stem, self.extension, PART_SUFFIX))
-        stamp, number = "[0-9]{8}_[0-9]{6}", "[0-9]{4,}"
-        self._pattern = re.compile(f"{stem}_({stamp})(?:_({number}))?{extension}({suffixes})?({part})?")
+        self._patterns = [_pattern(self.stem, self.extension)]
+        room = longest_name(self.folder) - _MOST_ADDED
+        if len(os.fsencode(name)) > room:
+            if len(os.fsencode(self.extension)) > _MOST_EXTENSION:
+                self.stem, self.extension = name, ""
+            self.stem = cut_name(self.stem, room - len(os.fsencode(self.extension)), whole=name)
+            # The first pattern stays: it fits files that were rotated before long names were cut.
+            self._patterns.append(_pattern(self.stem, self.extension))
+        self._stems = {stem, self.stem}
 
     def match(self, name: str) -> "RotatedFile | None":
         """Return what a file name (without folder) describes, or None if the name does not fit this pattern."""
-        found = self._pattern.fullmatch(name)
+        found = self._fullmatch(name)
         return None if found is None or found[4] else self._file(found, name)
 
     def match_part(self, name: str) -> bool:
         """Return whether a name is that of an unfinished compressed file of this pattern."""
-        found = self._pattern.fullmatch(name)
+        found = self._fullmatch(name)
         return bool(found and found[3] and found[4] and self._file(found, name))
+
+    def _fullmatch(self, name: str) -> "re.Match[str] | None":
+        found = None
+        for pattern in self._patterns:
+            found = found or pattern.fullmatch(name)
+        return found
 
     def _file(self, found: "re.Match[str]", name: str) -> "RotatedFile | None":
         number = found[2] or "0"
@@ -102,10 +122,13 @@ class RotatedName:
 
         Only names that pass are looked at closely: a folder may hold tens of thousands of files.
         """
-        start = len(self.stem) + 1
-        end = start + len("YYYYMMDD_HHMMSS")
         names = os.listdir(self.folder or ".")
-        return [name for name in names if name[start:end] >= stamp and name.startswith(self.stem)]
+        kept = []
+        for stem in self._stems:
+            start = len(stem) + 1
+            end = start + len("YYYYMMDD_HHMMSS")
+            kept += [name for name in names if name[start:end] >= stamp and name.startswith(stem)]
+        return kept
 
     def parts(self) -> "list[str]":
         """Return the paths of unfinished compressed files."""
@@ -146,8 +169,12 @@ class RotatedName:
         self._newest = None
 
     def _path_of(self, stamp: str, number: int) -> str:
+        return os.path.join(self.folder, self.name_for(stamp, number))
+
+    def name_for(self, stamp: str, number: int) -> str:
+        """Return the name (without folder) of a rotated file; see `RotatedFile`."""
         counted = f"_{number:04}" if number else ""
-        return os.path.join(self.folder, f"{self.stem}_{stamp}{counted}{self.extension}")
+        return f"{self.stem}_{stamp}{counted}{self.extension}"
 
     def end_ns(self, file: RotatedFile) -> int:
         """Return the end of what a file holds, in nanoseconds since the epoch, exact to a second."""
@@ -165,6 +192,13 @@ def _after(stamp: str, taken: "list[tuple[str, int]]") -> "tuple[str, int]":
 def _is_near(taken: str, stamp: str) -> bool:
     when, latest = _date(taken), _date(stamp)
     return when is not None and latest is not None and when - latest <= _CLOCK_SLACK
+
+
+def _pattern(stem: str, extension: str) -> "re.Pattern[str]":
+    suffixes = "|".join(map(re.escape, COMPRESSED_SUFFIXES))
+    stem, extension, part = map(re.escape, (stem, extension, PART_SUFFIX))
+    stamp, number = "[0-9]{8}_[0-9]{6}", "[0-9]{4,}"
+    return re.compile(f"{stem}_({stamp})(?:_({number}))?{extension}({suffixes})?({part})?")
 
 
 def _date(stamp: str) -> "datetime | None":

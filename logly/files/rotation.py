@@ -29,6 +29,7 @@ from logly.errors import SinkError
 from logly.system.unpatched import monotonic, pause
 
 from .opening import APPEND_FLAGS, identity, names_file, open_append, sink_error
+from .paths import cut_name, longest_name
 from .rotated import RotatedName
 
 try:
@@ -67,6 +68,8 @@ def lock_path(path: str) -> str:
     It is in the same folder, because all processes that share the file see that folder, even across containers.
     """
     folder, name = os.path.split(path)
+    if len(os.fsencode(name)) + len("..lock") > (most := longest_name(folder)):
+        name = cut_name(name, most - len("..lock"), whole=name)
     return os.path.join(folder, f".{name}.lock")
 
 

@@ -139,7 +139,7 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
         return WRITE_BLOCKED
     if sink.rotation.retry_ns and engine.pace.now_ns >= sink.rotation.retry_ns:
         sink.rotation.retry_ns = 0
-    status = sink_write(sink)
+    status = sink_write(sink, engine.pace.now_ns)
     if sink.tally.bytes_written != before:
         # Bytes went through, so the sink is slow and not stuck.
         sink.trouble.since_ns = 0
@@ -148,7 +148,7 @@ cdef inline int engine_write(Engine* engine, Sink* sink) noexcept nogil:
         if sink.trouble.retry_at_ns or sink.trouble.since_ns or sink.trouble.lost_untold:
             sink_recovered(engine, sink)
             if sink.pending.text.size > sink.pending.start:
-                status = sink_write(sink)
+                status = sink_write(sink, engine.pace.now_ns)
         if engine.spool != NULL:
             spool_note_idle(engine)
     if status == WRITE_BLOCKED or status == WRITE_FAILED:

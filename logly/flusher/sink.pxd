@@ -29,6 +29,7 @@ cdef enum SinkWork:        # what a sink wants of Python
     WORK_STREAM = 4
     WORK_RECORDS = 8
     WORK_ERROR = 16
+    WORK_LOST = 32         # its descriptor was closed by other code: to be reported
 
 cdef enum WriteStatus:
     WRITE_DONE = 0
@@ -85,11 +86,17 @@ cdef struct Route:         # by a call site's place: twice its serial, and 1 if 
 cdef struct File:          # what is open; also where it is not a file
     int fd
     int kind               # as `fd_kind` tells it
+    bint is_ours           # logly has opened it: nobody else may close it
     bint watched           # look whether the path still is our file
     const char* path       # for `watched` and shared rotation; owned
     uint64_t device        # of the open file, and its inode: which file a partly written line is in
     uint64_t inode
     int lock_fd            # -1: no other process rotates this file
+    uint64_t lock_device
+    uint64_t lock_inode
+    int64_t used_ns        # monotonic: the last write; 0: none in this process
+    int64_t proven_ns      # when the descriptor was last found to be ours
+    int64_t trusted_ns     # until then it is not looked at: it has just been opened again
     int64_t size
     int64_t torn_size      # length of the file when it was opened without a newline at its end; -1: it had one
     int64_t size_limit     # 0: none
@@ -198,6 +205,8 @@ cdef inline void sink_begin(Sink* sink) noexcept nogil:
     memset(&sink.tally, 0, sizeof(Tally))
     sink.window.count = INT64_MAX if sink.selection.enabled else 0
     sink.rotation.begins_at = NO_ROTATION
+    # A child that becomes a daemon may have closed what it inherited.
+    sink.file.used_ns = sink.file.proven_ns = sink.file.trusted_ns = 0
 
 
 cdef inline void sink_free_memory(Sink* sink) noexcept nogil:
@@ -388,3 +397,9 @@ cdef inline void sink_set_file(Sink* sink, int fd) noexcept nogil:
     sink.file.torn_size = -1
     if fd >= 0:
         fd_identity(fd, &sink.file.device, &sink.file.inode)
+
+
+cdef inline void sink_set_lock(Sink* sink, int fd) noexcept nogil:
+    sink.file.lock_fd = fd
+    if fd >= 0:
+        fd_identity(fd, &sink.file.lock_device, &sink.file.lock_inode)

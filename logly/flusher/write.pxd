@@ -3,18 +3,21 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from logly.flusher.sink cimport (
-    BUSY_TEXT, NOTICE_BIT, NO_ROTATION, TARGET_STREAM, WORK_ERROR, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
-    WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Mark, Sink, WriteScript, marks_first, sink_advance, sink_written_offset,
+    BUSY_TEXT, NOTICE_BIT, NO_ROTATION, TARGET_STREAM, WORK_ERROR, WORK_LOST, WORK_REOPEN, WORK_ROTATE, WORK_STREAM,
+    WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Mark, Sink, WriteScript, marks_first, sink_advance,
+    sink_written_offset,
 )
 from logly.spool.format cimport SPOOL_SLOTS, STAGE_BYTES, Spool, slot_begin, slot_written
 from logly.system.fd cimport (
-    EAGAIN, EBADF, EINTR, EMSGSIZE, EWOULDBLOCK, FD_DATAGRAM, FD_FILE, fd_is_path, fd_lock_briefly, fd_send_shortened,
-    fd_size, fd_stat, fd_unlock, fd_writable, fd_write_raw,
+    EAGAIN, EBADF, EINTR, EMSGSIZE, EWOULDBLOCK, FD_DATAGRAM, FD_FILE, fd_is_file, fd_is_path, fd_lock_briefly,
+    fd_send_shortened, fd_size, fd_stat, fd_unlock, fd_writable, fd_write_raw,
 )
 from logly.system.probe cimport IS_PROBE
 
 cdef enum:
     PIPE_CHUNK = 4096      # PIPE_BUF: written as one piece, and without blocking where poll says writable
+    PAUSE_NS = 20000       # between two synchronous writes, after which the descriptor is looked at, and without a pause:
+    PROOF_NS = 10000000
 
 
 cdef inline int64_t sink_write_once(Sink* sink, const char* data, size_t size) noexcept nogil:
@@ -93,10 +96,37 @@ cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
     return <size_t> (until - written)
 
 
+# Other code may close every descriptor of the process, as a daemoniser does. The program's own files then get the numbers, and with
+# them our lines and our locks. So the descriptor is looked at before a batch is written. A synchronous sink writes each record, so
+# there it is looked at after a pause only: a thread that closes and opens files does not log meanwhile.
+cdef inline bint sink_is_to_be_proven(const Sink* sink, int64_t now_ns) noexcept nogil:
+    if not sink.file.is_ours or now_ns < sink.file.trusted_ns:
+        return False
+    return not sink.synchronous or now_ns - sink.file.used_ns >= PAUSE_NS or now_ns - sink.file.proven_ns >= PROOF_NS
+
+
+cdef inline bint sink_has_its_file(const Sink* sink) noexcept nogil:
+    if not fd_is_file(sink.file.fd, sink.file.device, sink.file.inode):
+        return False
+    return sink.file.lock_fd < 0 or fd_is_file(sink.file.lock_fd, sink.file.lock_device, sink.file.lock_inode)
+
+
+# Returns False when the descriptor is not ours any more. Python then opens the file again by its name.
+cdef inline bint sink_prove_file(Sink* sink, int64_t now_ns) noexcept nogil:
+    if sink_is_to_be_proven(sink, now_ns):
+        if not sink_has_its_file(sink):
+            sink.file.fd = sink.file.lock_fd = -1
+            sink.python.work |= WORK_LOST | WORK_REOPEN
+            return False
+        sink.file.proven_ns = now_ns
+    sink.file.used_ns = now_ns
+    return True
+
+
 cdef inline int sink_note_error(Sink* sink, int error) noexcept nogil:
     sink.trouble.error = error
     sink.tally.write_errors += 1
-    if error == EBADF and sink.file.path[0]:
+    if error == EBADF and sink.file.is_ours:
         # The program closed our descriptor, and the number may become another file's at any moment.
         sink.file.fd = -1
     return WRITE_FAILED
@@ -228,7 +258,7 @@ cdef inline int sink_write_shared(Sink* sink) noexcept nogil:
     return status
 
 
-cdef inline int sink_write(Sink* sink) noexcept nogil:
+cdef inline int sink_write(Sink* sink, int64_t now_ns) noexcept nogil:
     if sink.python.work & (WORK_ROTATE | WORK_REOPEN | WORK_STREAM) or sink.python.busy == BUSY_TEXT:
         return WRITE_PYTHON
     if sink.pending.text.size == sink.pending.start and sink.rotation.begins_at == NO_ROTATION:
@@ -238,6 +268,8 @@ cdef inline int sink_write(Sink* sink) noexcept nogil:
         return WRITE_PYTHON
     if sink.file.fd < 0:
         sink.python.work |= WORK_REOPEN
+        return WRITE_PYTHON
+    if not sink_prove_file(sink, now_ns):
         return WRITE_PYTHON
     if sink.file.lock_fd >= 0:
         return sink_write_shared(sink)

@@ -13,6 +13,9 @@ cdef extern from * nogil:
     #ifdef _WIN32
     #include <io.h>
     #include <process.h>
+    struct PipeSignal { int unused; };
+    static inline void pipe_signal_hold(PipeSignal* held) {}
+    static inline void pipe_signal_release(PipeSignal* held, int is_raised) {}
     static inline int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) {
         int64_t n = _write(fd, data, (unsigned)(size > 0x40000000 ? 0x40000000 : size));
         return n >= 0 ? n : -(int64_t)errno;
@@ -39,6 +42,7 @@ cdef extern from * nogil:
     #else
     #include <fcntl.h>
     #include <poll.h>
+    #include <signal.h>
     #include <sys/file.h>
     #include <sys/socket.h>
     #include <time.h>
@@ -46,12 +50,53 @@ cdef extern from * nogil:
     #ifndef MSG_NOSIGNAL
     #define MSG_NOSIGNAL 0
     #endif
+    // Between `hold` and `release`, this thread's writes to a pipe without a reader fail and raise no signal. A SIGPIPE that
+    // the program itself has pending stays so. Python ignores SIGPIPE unless the program asks for it, so mostly this is one
+    // system call. The mask is the thread's, and is changed for the write only: what user code does on this thread, and what
+    // it starts, keeps the program's own.
+    struct PipeSignal { int is_held; int was_blocked; };
+    static inline int pipe_signal_is_pending() {
+        sigset_t pending;
+        return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
+    }
+    static inline void pipe_signal_hold(PipeSignal* held) {
+        struct sigaction action;
+        sigset_t signals, before;
+        held->is_held = 0;
+        if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN) return;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGPIPE);
+        if (pthread_sigmask(SIG_BLOCK, &signals, &before) != 0) return;
+        held->was_blocked = sigismember(&before, SIGPIPE);
+        held->is_held = !held->was_blocked || !pipe_signal_is_pending();
+    }
+    // `is_raised`: a write has failed with EPIPE, or may have.
+    static inline void pipe_signal_release(PipeSignal* held, int is_raised) {
+        sigset_t signals;
+        if (!held->is_held) return;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGPIPE);
+    #ifdef __APPLE__
+        int taken;
+        if (is_raised && pipe_signal_is_pending()) sigwait(&signals, &taken);
+    #else
+        struct timespec at_once = {0, 0};
+        while (is_raised && sigtimedwait(&signals, NULL, &at_once) < 0 && errno == EINTR) {}
+    #endif
+        if (!held->was_blocked) pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    }
     static inline int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) {
-        // The write to a socket never blocks, whatever the socket's mode, because the other sinks would wait too.
+        const int is_socket = kind == FD_SOCKET || kind == FD_DATAGRAM;
+        const int may_raise = kind == FD_PIPE || (is_socket && MSG_NOSIGNAL == 0);
+        PipeSignal held;
         int64_t n;
-        if (kind != FD_SOCKET && kind != FD_DATAGRAM) n = write(fd, data, size);
-        else n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        return n >= 0 ? n : errno == ENOBUFS ? -(int64_t)EAGAIN : -(int64_t)errno;
+        if (may_raise) pipe_signal_hold(&held);
+        // The write to a socket never blocks, whatever the socket's mode, because the other sinks would wait too.
+        if (is_socket) n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        else n = write(fd, data, size);
+        if (n < 0) n = errno == ENOBUFS ? -(int64_t)EAGAIN : -(int64_t)errno;
+        if (may_raise) pipe_signal_release(&held, n == -EPIPE);
+        return n;
     }
     // Shortens a packet that is too large for the socket until it can be sent. Returns the bytes sent, or minus errno.
     static inline int64_t fd_send_shortened(int fd, const char* data, uint64_t size) {
@@ -149,7 +194,12 @@ cdef extern from * nogil:
         EINTR
         EBADF
         EMSGSIZE
-    # Bytes written, or minus errno.
+    # What `hold` has changed of the thread's signals, for `release`.
+    struct PipeSignal:
+        pass
+    void pipe_signal_hold(PipeSignal* held) noexcept
+    void pipe_signal_release(PipeSignal* held, bint is_raised) noexcept
+    # Bytes written, or minus errno. Raises no SIGPIPE.
     int64_t fd_write_raw(int fd, const char* data, uint64_t size, int kind) noexcept
     int64_t fd_send_shortened(int fd, const char* data, uint64_t size) noexcept
     int fd_kind(int fd) noexcept

@@ -15,6 +15,7 @@ from types import BuiltinFunctionType
 from logly._core import (
     Attempt,
     EventCount,
+    NoPipeSignal,
     SystemLock,
     SystemThread,
     TryLock,
@@ -23,6 +24,7 @@ from logly._core import (
     pause,
     thread_ident,
     wall_ns,
+    write_once,
 )
 
 if sys.platform == "win32":
@@ -33,6 +35,7 @@ else:
 __all__ = [
     "Attempt",
     "EventCount",
+    "NoPipeSignal",
     "SystemLock",
     "SystemThread",
     "ThreadEntry",
@@ -47,6 +50,7 @@ __all__ = [
     "threading_is_patched",
     "wall_ns",
     "write",
+    "write_once",
 ]
 
 # eventlet's versions wait in a hub. Each thread that calls them gets a hub, and each hub has a descriptor.

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logly.errors import ConfigError, SinkError
+from logly import Logger, LoggerConfig, SinkConfig
+from logly.errors import ConfigError, SinkError, SpoolError
 from logly.files.opening import open_append
 from logly.files.paths import format_time, render_path
 
@@ -93,6 +95,23 @@ def test_a_fifo_that_nobody_reads_does_not_hang(tmp_path):
 def test_names_that_no_file_can_have(tmp_path):
     refused(str(tmp_path / "a\0b"), errno.EINVAL)
     assert "too long" in refused(tmp_path / ("x" * 300), errno.ENAMETOOLONG)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody can remove the current folder there")
+@pytest.mark.parametrize("options", [{"path": "app.log"}, {"path": "logs/app.log", "size_limit": 100}])
+def test_a_relative_path_in_a_folder_that_was_removed_is_told(tmp_path, monkeypatch, options):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with Logger(LoggerConfig(auto_sink=False)) as logger:
+        with pytest.raises(SinkError, match=r"current folder.*absolute path.*app\.log") as caught:
+            logger.add_sink(SinkConfig(**options))
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, options["path"])
+        assert logger.list_sinks() == []
+        assert logger.add_sink(SinkConfig(path=tmp_path / "app.log"))
+        with pytest.raises(SpoolError, match=r"current folder.*absolute path.*'spool'"):
+            logger.configure(LoggerConfig(auto_sink=False, spool="spool"))
 
 
 def test_paths_are_filled_in():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,7 +57,6 @@ say(logger)
 
 def unlike_stamps(text: str) -> list[str]:
     """The text without what differs from process to process: times, ids."""
-    import re
 
     # Process and thread ids are masked with the stamps; a process id may be short.
     text = re.sub(r"<string> \d+", "<string> #", text)
@@ -303,4 +303,4 @@ def test_a_disk_that_fills_up_later_breaks_no_log_call(tmp_path: Path) -> None:
         assert lines[:300] == expected
         assert len(lines[300]) == 3_000_000
         (disk / "filler").unlink()
-    assert any("no space for a record of 3000040 bytes: it is in memory only" in str(error) for error in told)
+    assert any(re.search("no space for a record of 30000.. bytes: it is in memory only", str(error)) for error in told)

@@ -1,0 +1,20 @@
+"""Loads what a log call may need in an emergency. Importing this module is all; each `Logger` does it when it is made.
+
+A process without a free descriptor, or without memory, cannot import anything, and neither can a thread while the
+interpreter ends. Just then errors are logged and counts are read. None of this is imported by ``import logly`` itself,
+whose time it would double; `tests/house/test_lazy_imports.py` lists what is imported later than this, and why that may
+fail.
+"""
+
+import _contextvars  # noqa: F401  # `Logger.contextualize`
+
+import logly.stats  # noqa: F401  # `Logger.stats`, `Logger.sink_stats`
+
+from . import guards, tracebacks  # noqa: F401  # `Logger.catch`, `Logger.contextualize`; exceptions
+
+try:
+    import _json  # noqa: F401  # fields that hold dicts and lists; see caller/json_value.pxi
+except ImportError:  # a Python without the compiled part
+    import json.encoder  # noqa: F401
+
+__all__: list[str] = []

@@ -1,0 +1,127 @@
+"""What logly imports later than at its own import, and why that may fail: an emergency may come before it.
+
+Out of descriptors or memory, and while the interpreter ends, nothing can be imported. So a module that a log call, the
+flusher, `stats` or an exit may need is loaded before: by `logly.caller.emergency` when a logger is made, or when the
+sink or the spool that needs it is opened.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+PACKAGE = ROOT / "logly"
+if not (PACKAGE / "_core.pyx").exists():
+    pytest.skip("the sources are not beside the tests: an installed wheel is tested", allow_module_level=True)
+
+CONFIGURING = "the program configures, and is told by an exception"
+LOADED = "logly.caller.emergency has loaded it; only so can it be imported before"
+OPENED = "loaded when the sink was opened"
+SPOOL = "loaded when the spool was opened"
+BUILT_IN = "every Python has loaded it"
+
+PERMITTED = {
+    "__init__.py": {"importlib": CONFIGURING},
+    "__main__.py": {".commands.demo": "a command's start", ".commands.recover": "a command's start"},
+    "_logger.py": {
+        ".caller": "the emergency module itself, when a logger is made",
+        ".caller.guards": LOADED,
+        ".config.toml": CONFIGURING,
+    },
+    "caller/careful.pxi": {"logly.caller.tracebacks": LOADED},
+    "caller/guards.py": {"inspect": "a function is decorated, which modules do while they are imported"},
+    "caller/json_value.pxi": {"_json": LOADED, "json.encoder": LOADED},
+    "commands/demo.py": {"logging": "a command"},
+    "config/checks.py": dict.fromkeys(
+        (
+            "io",
+            "logly.files.compression",
+            "logly.files.paths",
+            "logly.files.rotated",
+            "logly.files.schedule",
+            "logly.layout.colors",
+            "logly.layout.layout_template",
+            "os",
+        ),
+        CONFIGURING,
+    ),
+    "config/lazy_dataclass.py": {"dataclasses": "tools that inspect classes", "inspect": "tools that inspect classes"},
+    "config/toml.py": {"os": BUILT_IN, "tomllib": CONFIGURING},
+    "control/controller.py": {
+        ".file_sink": CONFIGURING,
+        ".function_sink": CONFIGURING,
+        "_contextvars": LOADED,
+    },
+    "control/python_records.pxi": {"json": OPENED},
+    "control/rings.pxi": {"logly.stats": LOADED},
+    "control/sink_handle.pxi": {"logly.stats": LOADED},
+    "control/sinks.py": {"datetime": CONFIGURING, "json": CONFIGURING, "logly.record": CONFIGURING},
+    "control/spooling.py": {
+        ".": CONFIGURING,
+        ".recovery": SPOOL,
+        "logly.files.paths": CONFIGURING,
+        "logly.spool.spools": SPOOL,
+    },
+    "control/stream_sink.py": {"fcntl": "a check that is left out without it"},
+    "control/terminal.py": {"ctypes": "Windows, when a sink is opened", "msvcrt": "Windows, when a sink is opened"},
+    "errors.py": {"difflib": "a guess that the message of an error is left without"},
+    "files/compression.py": {"importlib": BUILT_IN},  # what it imports: `find_method`, when the sink is checked
+    "files/descriptor.pxi": {"_winapi": "Windows has no such limit", "msvcrt": "Windows has no such limit"},
+    "files/housekeeper.py": {"weakref": "logly.control.process has loaded it"},
+    "files/logfile.py": dict.fromkeys((".", ".housekeeper", ".rotated", ".rotation", ".schedule"), OPENED),
+    "files/paths.py": {"binascii": OPENED, "re": CONFIGURING},
+    "layout/colors.py": {"os": BUILT_IN},
+    "registry/name_entries.pxi": {"binascii": SPOOL},
+    "record.py": {"datetime": OPENED},
+    "spool/spool_file.pxi": {"mmap": SPOOL},
+    "system/threads.pxi": {"logly.system.greenlets": "loaded with logly"},
+}
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def late_in_python(node: ast.AST, *, is_late: bool = False) -> Iterator[str]:
+    """The modules that are imported inside functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import) and is_late:
+            yield from (name.name for name in child.names)
+        elif isinstance(child, ast.ImportFrom) and is_late:
+            yield "." * child.level + (child.module or "")
+        elif not is_for_types(child):
+            yield from late_in_python(child, is_late=is_late or isinstance(child, ast.FunctionDef))
+
+
+def late_in_cython(text: str) -> Iterator[str]:
+    """The modules that are imported in indented lines of a function or a class."""
+    is_late = False
+    for line in text.splitlines():
+        if line[:1] not in ("", " ", "#"):
+            is_late = line.startswith(("def ", "cdef ", "cpdef ", "class "))
+        found = re.match(r"\s+(?:import|from) ([\w.]+)", line)
+        if found and is_late and "cimport" not in line:
+            yield found[1]
+
+
+def late_imports(path: Path) -> set[str]:
+    text = path.read_text()
+    return set(late_in_python(ast.parse(text)) if path.suffix == ".py" else late_in_cython(text))
+
+
+def test_each_late_import_has_a_reason() -> None:
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.p*")):
+        if path.suffix in (".py", ".pyx", ".pxi", ".pxd") and (late := late_imports(path)):
+            found[path.relative_to(PACKAGE).as_posix()] = late
+    assert found == {name: set(modules) for name, modules in PERMITTED.items()}
+
+
+def test_the_patterns_find_imports() -> None:
+    assert list(late_in_python(ast.parse("def f():\n    if a:\n        from .b import c"))) == [".b"]
+    assert list(late_in_python(ast.parse("if TYPE_CHECKING:\n    import a\nimport b"))) == []
+    assert list(late_in_cython("if w:\n    import a\ncdef object f():\n    cdef int i\n\n    import b")) == ["b"]
