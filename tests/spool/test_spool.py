@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -303,4 +304,6 @@ def test_a_disk_that_fills_up_later_breaks_no_log_call(tmp_path: Path) -> None:
         assert lines[:300] == expected
         assert len(lines[300]) == 3_000_000
         (disk / "filler").unlink()
-    assert any("no space for a record of 3000040 bytes: it is in memory only" in str(error) for error in told)
+    assert any(
+        re.search(r"no space for a record of 3\d{6} bytes, which is in memory only", str(error)) for error in told
+    ), told
