@@ -13,8 +13,11 @@ without optimization, and each of its lines names the line of Cython that it was
 are compiled into the core and into the tests' own extensions; the counts are added. Cython's own line tracing is not
 used, because it takes the GIL in functions that run without the GIL, also while they hold the engine's lock.
 
-Not counted are the last lines of a process that another process kills, and functions that nothing calls: the compiler
-leaves those out (tests/house/test_source.py looks for them).
+Programs that tests cut at every instant, or whose allocations they make fail, run without coverage.py: it would take
+hours, or fail itself. Of them only the lines of Cython count (UNTRACED in coverage_hooks.py).
+
+Not counted are the last lines of a process that another process kills, blocks for other systems (ELSEWHERE), and
+functions that nothing calls: the compiler leaves those out (tests/house/test_source.py looks for them).
 
 The interpreter is the one that runs this script, or `--python`. It needs cython, setuptools, the dependency group
 `coverage` and the packages of the tests. gcc and gcov must be of one version.

@@ -96,9 +96,9 @@ cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
     return <size_t> (until - written)
 
 
-# Other code may close every descriptor of the process, as a daemoniser does. The program's own files then get the numbers, and with
-# them our lines and our locks. So the descriptor is looked at before a batch is written. A synchronous sink writes each record, so
-# there it is looked at after a pause only: a thread that closes and opens files does not log meanwhile.
+# Other code may close every descriptor of the process, as a daemoniser does. The program's own files then get the numbers, and
+# with them our lines and our locks. So the descriptor is looked at before a batch is written. A synchronous sink writes each
+# record, so there it is looked at after a pause only: a thread that closes and opens files does not log meanwhile.
 cdef inline bint sink_is_to_be_proven(const Sink* sink, int64_t now_ns) noexcept nogil:
     if not sink.file.is_ours or now_ns < sink.file.trusted_ns:
         return False

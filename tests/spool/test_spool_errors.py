@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig, SpoolError
+from tests.support.disks import small_disk
+from tests.support.hooks import registry_counts
 from tests.support.log_files import lines_of
 from tests.support.programs import run_program
 from tests.support.spooling import dies, revive, run_recover, spools
@@ -118,16 +121,22 @@ os.wait()
     assert lines_of(tmp_path / "app.log") == ["parent", "child"]
 
 
-def test_more_names_than_a_spool_has_room_for(tmp_path: Path) -> None:
-    """What a record refers to is then in the record itself."""
-    program = r"""
-for i in range(300):
-    text = f"def f():\n logger.info('template {i} {{}}', {i})\nf()"
-    exec(compile(text, "p" * 5000 + str(i), "exec"), {"logger": logger, "__name__": f"m{i}"})
-"""
-    dies(tmp_path, program)
-    assert revive(tmp_path, layout="{module} {function} {message}") == []
-    assert lines_of(tmp_path / "app.log") == [f"m{i} f template {i} {i}" for i in range(300)]
+def test_new_call_sites_on_a_full_disk_are_in_their_records(tmp_path: Path) -> None:
+    """A record names its place by a number only if the spool says what the number means."""
+    with small_disk(tmp_path, "4m") as disk, make(disk) as logger:
+        logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{module} {function} {message}"))
+        with contextlib.suppress(OSError), (disk / "filler").open("wb") as filler:
+            while True:
+                filler.write(bytes(4096))
+                filler.flush()
+        before = registry_counts()
+        for i in range(300):
+            code = compile(f"def f{i}(): logger.info('known {{}}', {i})\nf{i}()", f"file{i}.py", "exec")
+            exec(code, {"logger": logger, "__name__": f"m{i}"})
+        assert logger.flush(30)
+        (disk / "filler").unlink()
+        assert registry_counts()[1] - before[1] < 300
+    assert lines_of(tmp_path / "app.log") == [f"m{i} f{i} known {i}" for i in range(300)]
 
 
 # ---- found again
