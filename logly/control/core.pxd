@@ -12,6 +12,7 @@ cdef struct Threads:                 # which thread does what for a core; 0: non
     uint32_t has_flusher
     uint64_t flushers                # how many flushers' threads have not ended yet
     uint64_t flusher
+    void* flusher_state              # its PyThreadState
     uint64_t drainer                 # the thread that does the sinks' Python work
     uint64_t holder                  # the thread that holds the engine's lock by `lock`, which it may take again
     int holds

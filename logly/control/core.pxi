@@ -32,6 +32,7 @@ from logly.text.buffer cimport Text
 # Of other included files:
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
+#   control/process_end.pxi: forget_end, watch_end
 #   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, link_ring, pass_once, progress_of,
 #       release_spool_file, swap_ring
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
@@ -75,6 +76,7 @@ cdef class Core(RecordReader):
         self.engine.intake.id = new_id()
         self.set_ring_size(ring_capacity)
         remember_reader(self)
+        watch_end(self.engine)
 
     def __dealloc__(self):
         cdef Ring* ring
@@ -82,6 +84,7 @@ cdef class Core(RecordReader):
         cdef uint32_t i
         if self.engine == NULL:
             return
+        forget_end(self.engine)
         if self.stand_in != NULL:
             ring_free(self.stand_in)
         while self.engine.rings != NULL:
