@@ -123,12 +123,12 @@ class RotatedName:
         Only names that pass are looked at closely: a folder may hold tens of thousands of files.
         """
         names = os.listdir(self.folder or ".")
-        kept = []
+        kept: set[str] = set()  # one stem may be the beginning of the other
         for stem in self._stems:
             start = len(stem) + 1
             end = start + len("YYYYMMDD_HHMMSS")
-            kept += [name for name in names if name[start:end] >= stamp and name.startswith(stem)]
-        return kept
+            kept.update([name for name in names if name[start:end] >= stamp and name.startswith(stem)])
+        return list(kept)
 
     def parts(self) -> "list[str]":
         """Return the paths of unfinished compressed files."""
