@@ -1,7 +1,7 @@
 # The end of the process while a sub-interpreter that has loggers is still alive. CPython before 3.14 either does not end such an
 # interpreter, so that none of its Python code runs; or it ends it so late that a thread which releases the GIL, and takes it
-# again, ends there and then. In both cases what its loggers hold is written here, with the GIL as it is and without Python, by the
-# sinks that the core writes itself: files and descriptors. The first interpreter's loggers never get here.
+# again, ends there. In both cases what its loggers hold is written here, with the GIL as it is and without Python, by the sinks
+# that the core writes itself: files and descriptors. The first interpreter's loggers never get here.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
@@ -67,7 +67,7 @@ cdef void forget_end(Engine* engine) noexcept nogil:
 def end_without_gil():
     """Called at exit when CPython is ending already: writes what all loggers hold, and never releases the GIL.
 
-    Returns True when no thread of logly's is left. CPython aborts when it ends an interpreter in which another thread has a state.
+    Returns True when no thread of logly's is left. CPython aborts where another thread has a state in an interpreter that ends.
     """
     cdef list cores = living_readers()
     cdef list parked = []
