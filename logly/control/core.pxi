@@ -296,11 +296,13 @@ cdef class Core(RecordReader):
         intake_wake(&engine.intake)
 
     cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept:
+        cdef const Ring* ring
         cdef uint32_t needs = (
             (NEED_SITE if site else 0) | (NEED_THREAD if thread else 0) | (NEED_THREAD_NAME if thread_name else 0)
         )
         self.lock()
-        if self.engine.intake.ring != NULL and self.engine.intake.ring.spool != NULL:
+        ring = load_pointer(&self.engine.intake.ring)
+        if ring != NULL and ring.spool != NULL:
             needs |= NEED_SITE
         store_relaxed32(&self.engine.intake.needs, needs | (self.engine.intake.needs & (NEED_CONTEXT | NEED_CARE)))
         self.unlock()
