@@ -43,6 +43,7 @@ cdef class Core(RecordReader):
     cdef public object level_resolver # function that finds a level by its name in any case, or by number
     cdef Threads threads
     cdef Calls calls
+    cdef bint sinks_need_site        # else records have a site only in a spool
     cdef Tally gone                  # of sinks that were removed
     cdef bint is_over                # the flusher was stuck at exit, so nobody waits for it any more
     cdef readonly int lives          # in how many forks this object was in the child

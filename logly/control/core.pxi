@@ -145,6 +145,12 @@ cdef class Core(RecordReader):
             store_relaxed32(&engine.intake.needs, engine.intake.needs | NEED_SITE)
         self.unlock()
         swap_ring(self, ring)
+        if ring == NULL or ring.spool == NULL:
+            # Only now: until the swap, records went into a spool, where each has its site.
+            self.lock()
+            if not self.sinks_need_site:
+                store_relaxed32(&engine.intake.needs, engine.intake.needs & ~<uint32_t> NEED_SITE)
+            self.unlock()
         return True
 
     def share_ring(self):
@@ -301,6 +307,7 @@ cdef class Core(RecordReader):
             (NEED_SITE if site else 0) | (NEED_THREAD if thread else 0) | (NEED_THREAD_NAME if thread_name else 0)
         )
         self.lock()
+        self.sinks_need_site = site
         ring = load_pointer(&self.engine.intake.ring)
         if ring != NULL and ring.spool != NULL:
             needs |= NEED_SITE
