@@ -116,17 +116,17 @@ class RotatedName:
         matches = map(self.match, self._names_since(since))
         return sorted(file for file in matches if file is not None and _is_regular(file.path))
 
-    def _names_since(self, stamp: str) -> "list[str]":
+    def _names_since(self, stamp: str) -> "set[str]":
         """The names in the folder that may fit this pattern and have this stamp or a later one.
 
         Only names that pass are looked at closely: a folder may hold tens of thousands of files.
         """
         names = os.listdir(self.folder or ".")
-        kept = []
+        kept: set[str] = set()  # one stem may be the beginning of the other
         for stem in self._stems:
             start = len(stem) + 1
             end = start + len("YYYYMMDD_HHMMSS")
-            kept += [name for name in names if name[start:end] >= stamp and name.startswith(stem)]
+            kept.update(name for name in names if name[start:end] >= stamp and name.startswith(stem))
         return kept
 
     def parts(self) -> "list[str]":
