@@ -116,7 +116,7 @@ class RotatedName:
         matches = map(self.match, self._names_since(since))
         return sorted(file for file in matches if file is not None and _is_regular(file.path))
 
-    def _names_since(self, stamp: str) -> "set[str]":
+    def _names_since(self, stamp: str) -> "list[str]":
         """The names in the folder that may fit this pattern and have this stamp or a later one.
 
         Only names that pass are looked at closely: a folder may hold tens of thousands of files.
