@@ -242,14 +242,6 @@ cdef class Core(RecordReader):
         (<SpoolFile> file).next_kept = self.kept
         self.kept = <void*> file
 
-    def spool_filenos(self):
-        """The descriptors of its spools, as a list."""
-        found = []
-        for file in self.spools:
-            if (<SpoolFile> file).descriptor.is_intact:
-                found.append((<SpoolFile> file).descriptor.fd)
-        return found
-
     def leave_spools(self, bint in_child):
         """Gives up every spool as it is, and returns the spools. The lines that sinks have buffered are still in them.
 

@@ -235,6 +235,15 @@ cdef adopt_names(Core core, DeadSpool file):
         core.place_level(index, name, number, color)
 
 
+def spool_filenos(Core core not None):
+    """The descriptors of an engine's spools, as a list."""
+    found = []
+    for file in core.spools:
+        if (<SpoolFile> file).descriptor.is_intact:
+            found.append((<SpoolFile> file).descriptor.fd)
+    return found
+
+
 def remove_finished_spools(Core core not None, bint with_files=True):
     """Gives up the spools of which everything was written, and removes their files."""
     cdef SpoolFile file
