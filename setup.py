@@ -16,9 +16,12 @@ import ast
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 
 def level_macros(source: str) -> list[tuple[str, str]]:
@@ -42,6 +45,15 @@ if sys.platform == "darwin":
 msvc = sys.platform == "win32"
 compile_args = ["/std:c++17", "/O2"] if msvc else ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
 link_args = []
+# What makes gcc's code smaller by a seventh, and not slower: -O3 also inlines where next to nothing is gained.
+smaller = [
+    # So many instructions may a function have that is declared inline, as all of a header are (200 at -O3, 70 at -O2).
+    ["--param", "max-inline-insns-single=70"],
+    # By so many percent may inlining lengthen the whole (40). What gains most comes first. 10 makes the flusher slower.
+    ["--param", "inline-unit-growth=20"],
+]
+if sys.platform != "linux" or not switches.isdisjoint({"debug", "quick", "asan", "ubsan", "tsan", "coverage"}):
+    smaller = []
 LEVELS = Path(__file__).parent / "logly" / "levels.py"
 macros = level_macros(LEVELS.read_text())
 # A header-only .pxd does not inherit the directives of the file that cimports it: set them once, here.
@@ -75,6 +87,27 @@ if "coverage" in switches:
     link_args += ["--coverage"]
 
 
+class Build(build_ext):
+    """Gives the compiler those of `smaller` that it knows: it is asked to compile an empty file with each."""
+
+    def build_extensions(self) -> None:
+        known = [word for options in smaller if self.knows(options) for word in options]
+        for one in self.extensions:
+            one.extra_compile_args = [*one.extra_compile_args, *known]
+        super().build_extensions()
+
+    def knows(self, options: list[str]) -> bool:
+        with TemporaryDirectory() as folder:
+            source = Path(folder, "empty.cpp")
+            source.write_text("")
+            try:
+                # -Werror: clang only warns of options of gcc's that it ignores.
+                self.compiler.compile([str(source)], output_dir=folder, extra_postargs=["-Werror", *options])
+            except CompileError:
+                return False
+        return True
+
+
 def extension(name: str, source: str) -> Extension:
     return Extension(
         name,
@@ -98,11 +131,12 @@ Path("build").mkdir(exist_ok=True)
 Path("build/macros.txt").write_text("".join(f"-D{name}={value}\n" for name, value in macros))
 
 setup(
+    cmdclass={"build_ext": Build},
     ext_modules=cythonize(
         extensions,
         compiler_directives=directives,
         annotate="annotate" in switches,
         emit_linenums=not switches.isdisjoint({"coverage", "debug"}),
         build_dir="build/cython",
-    )
+    ),
 )
