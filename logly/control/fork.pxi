@@ -100,7 +100,7 @@ cdef tuple imported_late = (
     "logly.caller.tracebacks", "logly.control.file_sink", "logly.control.function_sink", "logly.control.recovery",
     "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile", "logly.files.opening", "logly.files.rotated",
     "logly.files.rotation", "logly.files.schedule", "logly.record", "logly.spool.spools", "logly.spool.unfinished_write",
-    "logly.stats", "logly.system.greenlets", "lzma", "mmap",
+    "logly.stats", "logly.system.greenlets", "lzma",
 )
 
 

@@ -52,7 +52,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     cdef Spool* spool = &file.spool
     cdef Sink* sink
     cdef SystemLock registry
-    cdef Ring* ring = ring_attach(<char*> file.data.buf, &spool.header.positions, spool.header.ring_capacity)
+    cdef Ring* ring = ring_attach(file.ring_map.start, &spool.header.positions, spool.header.ring_capacity)
     if ring == NULL:
         raise MemoryError
     try:
@@ -171,7 +171,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     file.believe_durable()
     first = header.released[header.released_current].sequence
     header.positions.tail = header.released[header.released_current].position
-    ring = ring_attach(<char*> file.data.buf, &header.positions, header.ring_capacity)
+    ring = ring_attach(file.ring_map.start, &header.positions, header.ring_capacity)
     if ring == NULL:
         raise MemoryError
     file.owned_from = file.owned_to  # from now on the engine frees the blocks

@@ -21,17 +21,18 @@ passes in its place.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from logly.flusher.sink cimport Sink
+from logly.flusher.sink cimport File, Sink
 from logly.flusher.state cimport TELL_NS, Engine, engine_lock, engine_unlock
 from logly.ring.gate cimport POST_DRAIN
 from logly.ring.ring cimport Ring
 from logly.spool.format cimport (
-    HEADER_BYTES, MAX_SYNC_FILES, Spool, spool_give_back, spool_has_file, spool_sum, synced_revoke, synced_write,
+    HEADER_BYTES, MAX_SYNC_FILES, Spool, SyncFile, spool_give_back, spool_has_file, spool_sum, synced_revoke,
+    synced_write,
 )
 from logly.system.atomic cimport load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed32
 from logly.system.clock cimport ClockCalibration, clock_monotonic_ns
 from logly.system.event cimport event_signal
-from logly.system.fd cimport EBADF, FD_FILE, fd_close, fd_copy, fd_sync
+from logly.system.fd cimport EBADF, FD_FILE, fd_close, fd_copy, fd_is_file, fd_open_again, fd_sync
 
 cdef extern from * nogil:
     """
@@ -82,36 +83,61 @@ cdef inline Spool* spool_to_sync(Engine* engine, bint is_flusher) noexcept nogil
     return NULL
 
 
+# False when other code has closed the descriptor. The number may be another file's now: a copy of it, once closed, would take
+# the program's record locks (`fcntl.lockf`) off that file.
+cdef inline bint descriptor_is_its_own(const File* file) noexcept nogil:
+    return not file.is_ours or fd_is_file(file.fd, file.device, file.inode)
+
+
+# Returns another descriptor of a sink's file, or -1. A file whose descriptor was closed is opened by its name: what was written to
+# it counts as delivered after this sync.
+cdef inline int another_descriptor(const File* file) noexcept nogil:
+    return fd_copy(file.fd) if descriptor_is_its_own(file) else fd_open_again(file.path, file.device, file.inode)
+
+
 # Keeps copies of the descriptors of the sinks' files, because other threads may close the files meanwhile. (A file that is
 # replaced is synced by `sync_left_file`.)
 cdef inline int hold_files(Engine* engine, Spool* spool) noexcept nogil:
     cdef Sink* sink = engine.sinks
-    cdef int copy
+    cdef SyncFile* held
+    cdef int copy, failed
     cdef int error = 0
     spool.sync_files = 0
     while sink != NULL:
-        if sink.file.path[0] and sink.file.fd >= 0 and sink.file.kind == FD_FILE:
-            copy = fd_copy(sink.file.fd) if spool.sync_files < MAX_SYNC_FILES else -1
+        if sink.file.path[0] and sink.file.kind == FD_FILE:
+            copy = another_descriptor(&sink.file) if spool.sync_files < MAX_SYNC_FILES else -1
             if copy >= 0:
-                spool.sync_fd[spool.sync_files] = copy
+                held = &spool.sync_file[spool.sync_files]
+                held.fd = copy
+                held.device = sink.file.device
+                held.inode = sink.file.inode
                 spool.sync_files += 1
-            else:
-                error = error or fd_sync(sink.file.fd)
+            elif sink.file.fd >= 0:
+                failed = fd_sync(sink.file.fd) if descriptor_is_its_own(&sink.file) else EBADF
+                error = error or failed
         sink = sink.next
     return error
 
 
+# Closes a copy, unless other code has closed it and the number is another file's.
+cdef inline void let_go(SyncFile* held) noexcept nogil:
+    cdef int fd = held.fd
+    # Cleared before the close: a child that is forked in between must not close the number twice.
+    held.fd = -1
+    if fd >= 0 and fd_is_file(fd, held.device, held.inode):
+        fd_close(fd)
+
+
 cdef inline int sync_held_files(Spool* spool) noexcept nogil:
     cdef int error = 0
-    cdef int fd, failed
+    cdef int failed
+    cdef SyncFile* held
     cdef uint32_t i
     for i in range(spool.sync_files):
-        fd = spool.sync_fd[i]
-        failed = fd_sync(fd)
+        held = &spool.sync_file[i]
+        failed = fd_sync(held.fd) if fd_is_file(held.fd, held.device, held.inode) else EBADF
         error = error or failed
-        # Cleared before the close: a child that is forked in between must not close the number twice.
-        spool.sync_fd[i] = -1
-        fd_close(fd)
+        let_go(held)
     spool.sync_files = 0
     return error
 
@@ -119,8 +145,7 @@ cdef inline int sync_held_files(Spool* spool) noexcept nogil:
 cdef inline void close_sync_files(Spool* spool) noexcept nogil:
     cdef uint32_t i
     for i in range(spool.sync_files):
-        if spool.sync_fd[i] >= 0:
-            fd_close(spool.sync_fd[i])
+        let_go(&spool.sync_file[i])
     spool.sync_files = 0
 
 

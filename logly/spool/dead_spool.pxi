@@ -261,7 +261,7 @@ cdef class DeadSpool(SpoolFile):
         ):
             raise self.damaged("it is older than its last sync")
         if synced.ring_checksum != ring_checksum(
-            <const char*> self.data.buf, header.ring_capacity, synced.position, synced.head, 0
+            self.ring_map.start, header.ring_capacity, synced.position, synced.head, 0
         ):
             raise self.damaged("a record that was synced has changed")
 
@@ -285,7 +285,7 @@ cdef class DeadSpool(SpoolFile):
             room = header.ring_capacity - (at & (header.ring_capacity - 1))
             if room > head - at:
                 room = head - at
-            prefix = <RecordPrefix*> (<char*> self.data.buf + (at & (header.ring_capacity - 1)))
+            prefix = <RecordPrefix*> (self.ring_map.start + (at & (header.ring_capacity - 1)))
             if prefix.size < PREFIX_SIZE or prefix.size & 7 or prefix.size > room:
                 raise self.damaged(f"record {count} has an impossible size")
             if prefix.kind == RECORD_HEAP:
@@ -313,7 +313,7 @@ cdef class DeadSpool(SpoolFile):
         """Frees the blocks of large records that no engine has taken over."""
         cdef RecordHeap* heap
         while self.owned_from != self.owned_to:
-            heap = <RecordHeap*> (<char*> self.data.buf + (self.owned_from & (self.spool.header.ring_capacity - 1)))
+            heap = <RecordHeap*> (self.ring_map.start + (self.owned_from & (self.spool.header.ring_capacity - 1)))
             if heap.kind == RECORD_HEAP:
                 free(heap.block)
             self.owned_from += heap.size

@@ -113,6 +113,13 @@ cdef struct DeadBlob:
     uint64_t size
 
 
+# Another descriptor of a sink's file, which is being synced.
+cdef struct SyncFile:
+    int fd                       # -1: closed
+    uint64_t device              # of the file
+    uint64_t inode
+
+
 # A mapped spool in the process that writes it, or in the one that recovers it.
 cdef struct Spool:
     SpoolHeader* header
@@ -148,7 +155,7 @@ cdef struct Spool:
     int64_t sync_due_ns
     uint32_t written_blobs       # how many in `dead_blob` are of records that every sink has written
     uint32_t sync_files
-    int sync_fd[64]
+    SyncFile sync_file[64]
     int64_t sync_told_ns
 
 

@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 
 from logly.spool.format cimport Spool
 from logly.system.clock cimport ClockCalibration
+from logly.system.mapping cimport Mapping
 
 
 cdef class SpoolFile(NameStore):
@@ -14,17 +15,15 @@ cdef class SpoolFile(NameStore):
     cdef bytes encoded_path          # what `Spool.path` points into
     cdef void* next_kept             # the list that `Core.keep` and `release_spool_file` keep
     cdef bint is_kept                # a core's ring is in it
-    cdef object front_map
-    cdef object ring_map
-    cdef Py_buffer front
-    cdef Py_buffer data
-    cdef int open_buffers
+    cdef Mapping front_map           # the header and the staged bytes
+    cdef Mapping ring_map            # the ring
     cdef uint64_t names_end
     cdef uint64_t this_boot
 
     cdef readonly bint is_copy                # of what the file was: nothing here gets into it
     cdef map(self, uint64_t ring_capacity, bint is_live)
-    cdef read_copy(self, uint64_t ring_capacity)
+    cdef map_part(self, Mapping* mapping, int fd, uint64_t offset, uint64_t size, int kind)
+    cdef read_copy(self, Mapping* mapping, uint64_t start)
     cdef use_path(self, str path)
     cdef write_header(self, uint64_t ring_capacity)
     cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels, bint lacks_levels)

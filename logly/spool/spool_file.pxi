@@ -7,7 +7,6 @@
 import os
 from logly.errors import SpoolError
 
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -18,7 +17,8 @@ from logly.spool.format cimport (
 )
 from logly.system.atomic cimport load_acquire32, store_release, store_release32
 from logly.system.clock cimport ClockCalibration, clock_wall_ns
-from logly.system.fd cimport path_is_file, process_id
+from logly.system.fd cimport fd_size, path_is_file, process_id
+from logly.system.mapping cimport MAPPED_COPY, MAPPED_MEMORY, MAPPED_SHARED, Mapping, mapping_begin, mapping_end
 
 # Of other included files:
 #   files/descriptor.pxi: Descriptor
@@ -78,22 +78,16 @@ cdef class SpoolFile(NameStore):
 
     cdef map(self, uint64_t ring_capacity, bint is_live):
         cdef int fd = self.descriptor.fd
-        import mmap
+        if not self.is_copy and fd_size(fd) < <int64_t> (RING_OFFSET + ring_capacity):
+            raise spool_error(self.path, "the file is too short")
         # The ring of a dead process's spool is a private copy, which is prepared for reading. The file stays as it was found.
-        if self.is_copy:
-            self.front_map = mmap.mmap(-1, RING_OFFSET)
-            self.ring_map = mmap.mmap(-1, ring_capacity)
-        else:
-            self.front_map = mmap.mmap(fd, RING_OFFSET)
-            self.ring_map = mmap.mmap(
-                fd, ring_capacity, access=mmap.ACCESS_WRITE if is_live else mmap.ACCESS_COPY, offset=RING_OFFSET,
-            )
-        PyObject_GetBuffer(self.front_map, &self.front, PyBUF_WRITABLE)
-        self.open_buffers = 1
-        PyObject_GetBuffer(self.ring_map, &self.data, PyBUF_WRITABLE)
-        self.open_buffers = 2
-        self.spool.header = <SpoolHeader*> self.front.buf
-        self.spool.stage = <char*> self.front.buf + HEADER_BYTES
+        self.map_part(&self.front_map, fd, 0, RING_OFFSET, MAPPED_MEMORY if self.is_copy else MAPPED_SHARED)
+        self.map_part(
+            &self.ring_map, fd, RING_OFFSET, ring_capacity,
+            MAPPED_MEMORY if self.is_copy else MAPPED_SHARED if is_live else MAPPED_COPY,
+        )
+        self.spool.header = <SpoolHeader*> self.front_map.start
+        self.spool.stage = self.front_map.start + HEADER_BYTES
         # A copy has no file to write to.
         self.spool.fd = -1 if self.is_copy else fd
         self.spool.device = self.descriptor.device
@@ -101,17 +95,23 @@ cdef class SpoolFile(NameStore):
         remember_weakly(open_spools, self)
         self.fd = fd
         if self.is_copy:
-            self.read_copy(ring_capacity)
+            self.read_copy(&self.front_map, 0)
+            self.read_copy(&self.ring_map, RING_OFFSET)
 
-    cdef read_copy(self, uint64_t ring_capacity):
-        for mapping, start in ((self.front_map, 0), (self.ring_map, <uint64_t> RING_OFFSET)):
-            at = 0
-            while at < len(mapping):
-                piece = pread(self.fd, min(1 << 20, len(mapping) - at), start + at)
-                if not piece:
-                    break
-                mapping[at : at + len(piece)] = piece
-                at += len(piece)
+    cdef map_part(self, Mapping* mapping, int fd, uint64_t offset, uint64_t size, int kind):
+        cdef int error = mapping_begin(mapping, fd, offset, size, kind)
+        if error:
+            raise OSError(error, os.strerror(error), self.path)
+
+    cdef read_copy(self, Mapping* mapping, uint64_t start):
+        cdef bytes piece
+        cdef uint64_t at = 0
+        while at < mapping.size:
+            piece = pread(self.fd, min(<uint64_t> (1 << 20), mapping.size - at), start + at)
+            if not piece:
+                break
+            memcpy(mapping.start + at, <const char*> piece, <size_t> len(piece))
+            at += <uint64_t> len(piece)
 
     cdef use_path(self, str path):
         self.encoded_path = os.fsencode(path)
@@ -121,7 +121,7 @@ cdef class SpoolFile(NameStore):
     cdef write_header(self, uint64_t ring_capacity):
         cdef SpoolHeader* header = self.spool.header
         # Every page is touched here, so that no log call meets a page fault.
-        memset(self.data.buf, 0, ring_capacity)
+        memset(self.ring_map.start, 0, ring_capacity)
         memset(header, 0, sizeof(SpoolHeader))
         memcpy(header.magic, b"LOGLYSPL", 8)
         header.version = SPOOL_VERSION
@@ -227,11 +227,10 @@ cdef class SpoolFile(NameStore):
         return self.spool.header.boot != 0
 
     cdef void release_buffers(self) noexcept:
-        if self.open_buffers > 1:
-            PyBuffer_Release(&self.data)
-        if self.open_buffers > 0:
-            PyBuffer_Release(&self.front)
-        self.open_buffers = 0
+        self.spool.header = NULL
+        self.spool.stage = NULL
+        mapping_end(&self.ring_map)
+        mapping_end(&self.front_map)
 
     cdef release(self):
         cdef SystemLock registry
@@ -243,10 +242,6 @@ cdef class SpoolFile(NameStore):
         finally:
             registry.give()
         self.release_buffers()
-        for mapping in (self.front_map, self.ring_map):
-            if mapping is not None:
-                mapping.close()
-        self.front_map = self.ring_map = None
 
     def __enter__(self):
         return self

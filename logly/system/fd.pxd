@@ -29,6 +29,7 @@ cdef extern from * nogil:
     static inline int fd_stat(int fd, uint64_t* found) { return 0; }
     static inline int fd_sync(int fd) { return _commit(fd) == 0 ? 0 : errno; }
     static inline int fd_copy(int fd) { return -1; }
+    static inline int fd_open_again(const char*, uint64_t, uint64_t) { return -1; }
     static inline void fd_close(int fd) { _close(fd); }
     static inline void fd_unlink(const char* path) { _unlink(path); }
     // Windows has no inodes, so an open descriptor is assumed to be the file that was opened.
@@ -174,6 +175,14 @@ cdef extern from * nogil:
         if (lstat(path, &named) != 0) return errno != ENOENT && errno != ENOTDIR;
         return (uint64_t)named.st_dev == device && (uint64_t)named.st_ino == inode;
     }
+    static inline int fd_open_again(const char* path, uint64_t device, uint64_t inode) {
+        struct stat named;  // a pipe's reader that comes and goes would be noticed, so others' files are not opened
+        if (stat(path, &named) != 0 || (uint64_t)named.st_dev != device || (uint64_t)named.st_ino != inode) return -1;
+        const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0 || fd_is_file(fd, device, inode)) return fd;
+        close(fd);
+        return -1;
+    }
     static inline uint64_t process_id() { return (uint64_t)getpid(); }
     #endif
     static inline int fd_is_file(int fd, uint64_t device, uint64_t inode) {
@@ -215,6 +224,8 @@ cdef extern from * nogil:
     int fd_sync(int fd) noexcept
     # Another descriptor of the same open file, or -1.
     int fd_copy(int fd) noexcept
+    # A descriptor for syncing the file that had this identity, or -1: the path names none or another one.
+    int fd_open_again(const char* path, uint64_t device, uint64_t inode) noexcept
     void fd_close(int fd) noexcept
     void fd_unlink(const char* path) noexcept
     # False when the descriptor is not open.

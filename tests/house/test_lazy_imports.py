@@ -77,7 +77,6 @@ PERMITTED = {
     "layout/colors.py": {"os": BUILT_IN},
     "registry/name_entries.pxi": {"binascii": SPOOL},
     "record.py": {"datetime": OPENED},
-    "spool/spool_file.pxi": {"mmap": SPOOL},
     "system/threads.pxi": {"logly.system.greenlets": "loaded with logly"},
 }
 

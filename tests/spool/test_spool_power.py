@@ -88,6 +88,37 @@ while not released():
     assert synced[:3] == [["sync", log], ["sync", spool], ["header", spool]]
 
 
+def test_a_log_file_whose_descriptor_was_closed_is_synced_by_its_name(tmp_path: Path, disk: Path) -> None:
+    # The number is a stranger's file by then, which is not synced in its place.
+    program = """
+import time
+logger.close()
+told = []
+logger = Logger(LoggerConfig(spool=folder / "app.spool", spool_fsync=200, on_error=told.append))
+logger.add_sink(SinkConfig(path=folder / "app.log"))
+logger.info("a line")
+logger.flush()
+log = (folder / "app.log").stat().st_ino
+(number,) = [fd for fd in logger.filenos() if os.fstat(fd).st_ino == log]
+os.dup2(os.open(folder / "stranger", os.O_RDWR | os.O_CREAT), number)
+spool = next(folder.glob("app.spool.*"))
+def released():
+    with spool.open("rb") as file:
+        file.seek(256)
+        return int.from_bytes(file.read(8), "little")  # positions.tail
+assert not released()
+while not released():
+    time.sleep(0.001)
+assert told == [], told
+"""
+    dies(tmp_path, program)
+    log = str((tmp_path / "app.log").stat().st_ino)
+    stranger = str((tmp_path / "stranger").stat().st_ino)
+    told = [event[:2] for event in events(disk)]
+    assert ["sync", log] in told[told.index(["write", log]) :]
+    assert ["sync", stranger] not in told
+
+
 def test_nothing_is_synced_while_nothing_is_logged(tmp_path: Path, disk: Path) -> None:
     program = """
 import time
