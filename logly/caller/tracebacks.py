@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from traceback import TracebackException, extract_stack
-from types import FrameType
+from traceback import FrameSummary, TracebackException, extract_stack, extract_tb
+from types import FrameType, TracebackType
 
 from logly.levels import BUILTIN_LEVELS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, TracebackType
+    from types import CodeType
 
-__all__ = ["exception_text", "stack_text"]
+__all__ = ["describe_class", "exception_text", "last_lines", "place_text", "stack_text"]
 
 _INDENTED = "\n    "
 _STACK = "Stack (most recent call last):\n"
@@ -65,6 +65,74 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
         stack = f"{kind}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
         safe = _indented(stack)
     return kind, message, stack, safe
+
+
+#: What `describe_class` says of a class; the same numbers are in caller/exceptions.pxi.
+_UNUSUAL, _OWN_LINES, _GROUP = 1, 2, 4
+
+#: Attributes of an exception whose meaning a class may change.
+_ATTRIBUTES = ("__cause__", "__context__", "__suppress_context__", "__traceback__")
+
+
+def describe_class(kind: type[BaseException]) -> tuple[int, str]:
+    """Return how exceptions of this class are shown, as flags, and the class's name in a traceback.
+
+    The flags hold as long as the class and its bases are not changed.
+    """
+    if type(kind) is not type or any(_home_of(kind, name) is not BaseException for name in _ATTRIBUTES):
+        return _UNUSUAL, ""
+    flags = 0
+    if _home_of(kind, "__notes__") is not None:
+        return _UNUSUAL, ""
+    if issubclass(kind, BaseExceptionGroup):
+        flags = _GROUP if _home_of(kind, "exceptions") is BaseExceptionGroup else _UNUSUAL
+    module, name = kind.__module__, kind.__qualname__
+    if module not in ("__main__", "builtins"):
+        name = f"{module if isinstance(module, str) else '<unknown>'}.{name}"
+    if issubclass(kind, SyntaxError) or (issubclass(kind, _GUESSING) and sys.version_info >= (3, 12)):
+        flags |= _OWN_LINES
+    if not _is_plain_name(name):
+        flags |= _OWN_LINES
+    return flags, name
+
+
+def _home_of(kind: type, name: str) -> type | None:
+    """The class in which an attribute is found."""
+    return next((base for base in kind.__mro__ if name in base.__dict__), None)
+
+
+def last_lines(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:
+    """Return an exception's own lines (with suggestions, notes, parts of a syntax error), and these made safe."""
+    _text_of(error)  # `traceback` would swallow a RecursionError
+    for note in _items(getattr(error, "__notes__", None)):
+        if type(note) is not str:
+            _text_of(note)
+    rendered = TracebackException(type(error), error, trace, limit=0, compact=True)
+    text = "".join(rendered.format_exception_only())
+    safe = "".join(rendered.format_exception_only()) if _indent_message(rendered) else ""
+    if not _has_only_own_lines(safe or text, rendered):
+        safe = "    " + text.replace("\n", _INDENTED)
+    return text, safe
+
+
+def place_text(entry: TracebackType) -> tuple[str, int] | None:
+    """Return the text of a traceback's first entry, and a number that is equal where `traceback` sees a repetition.
+
+    None: the text is unusual, and must be made safe where it is shown.
+    """
+    alone = TracebackType(None, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    entries = extract_tb(alone)
+    frame = entries[0]
+    text = entries.format_frame_summary(frame)
+    if frame.lineno is None or text is None or not _is_plain_entry(frame, text):
+        return None
+    return text, hash((frame.filename, frame.lineno, frame.name))
+
+
+def _is_plain_entry(frame: FrameSummary, text: str) -> bool:
+    """Whether each line of an entry's text begins as it should, whatever names and source lines contain."""
+    # A source line may contain line breaks where a program has put it into `linecache` itself.
+    return "\n" not in frame.filename + frame.name and text.count("\n") == text.count("\n  ") + 1
 
 
 def stack_text(stack: object) -> tuple[str, str]:
@@ -285,9 +353,13 @@ def _shown_type(one: TracebackException) -> str:
     return f"{module if isinstance(module, str) else '<unknown>'}.{name}"
 
 
+def _is_plain_name(shown: str) -> bool:
+    return _PLAIN_NAME.fullmatch(shown.removeprefix("<unknown>.")) is not None
+
+
 def _escape_type(one: TracebackException) -> bool:
     shown = _shown_type(one)
-    if _PLAIN_NAME.fullmatch(shown) or (shown.startswith("<unknown>.") and _PLAIN_NAME.fullmatch(shown[10:])):
+    if _is_plain_name(shown):
         return False
     names = {"__module__": "builtins", "__qualname__": "    " + shown.replace("\n", "\\n")}
     if hasattr(one, "exc_type_qualname"):
