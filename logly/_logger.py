@@ -43,14 +43,13 @@ class Logger(Producer):
         ...     logger.info("order {} filled at {:.2f}", 42, 3.14159)
     """
 
-    __slots__ = ("_controller",)
-    _controller: Controller
+    __slots__ = ()
 
     def __init__(self, config: LoggerConfig | None = None, *, name: str = "root") -> None:
         from .caller import emergency  # noqa: F401  # not at the top: importing logly would take twice as long
 
-        self._controller = Controller(name, config if config is not None else LoggerConfig())
-        self._attach(self._controller.core, None, Lifeline(self._controller))
+        controller = Controller(name, config if config is not None else LoggerConfig())
+        self._attach(controller.core, None, Lifeline(controller), controller)
 
     def __repr__(self) -> str:
         return f"<Logger {self._controller.name!r}, {len(self._controller.user_sinks())} sinks>"
@@ -333,11 +332,11 @@ class Logger(Producer):
 
     def _with_fields(self, fields: FieldBlock | None, kind: type[Self] | None = None) -> Self:
         child = (kind or type(self)).__new__(kind or type(self))
-        _set_controller(child, self._controller)
         own = getattr(self, "__dict__", None) if kind is None else None
         if own:  # a subclass with attributes of its own
             child.__dict__.update(own)
-        child._attach(self._controller.core, fields, self._owner)
+        controller = self._controller
+        child._attach(controller.core, fields, self._owner, controller)
         return child
 
     def contextualize(self, /, **fields: Any) -> Contextualized:
@@ -410,5 +409,3 @@ class Logger(Producer):
 
 
 install_methods(Logger)
-_set_controller = vars(Logger)["_controller"].__set__
-"""Sets the slot without `Logger.__setattr__`, which is slower."""

@@ -1,6 +1,7 @@
 """What does a spool cost the caller? The same calls without, with one, and with one that is synced.
 
-The goal for the spool is at most 1.15. `--dir /dev/shm` puts it on a tmpfs; `--fsync` is the synced one's `spool_fsync`
+The goal for the spool is at most 1.15. "No site" is a layout that does not show the call site, which a record has
+nevertheless when there is a spool. `--dir /dev/shm` puts it on a tmpfs; `--fsync` is the synced one's `spool_fsync`
 in milliseconds. The longest single call of each is told, too, and how many calls a second a caller makes that does
 nothing else.
 """
@@ -22,6 +23,8 @@ FIGURES = [
     ratio("text, synced / without", "text, synced", "text, without"),
     ratio("two arguments, spool / without", "two arguments, spool", "two arguments, without", "1.15"),
     ratio("two arguments, synced / without", "two arguments, synced", "two arguments, without"),
+    ratio("text, no site, spool / without", "text, no site, spool", "text, no site, without"),
+    ratio("arguments, no site, spool / without", "two arguments, no site, spool", "two arguments, no site, without"),
     *(most(f"longest call, {kind}: ns", f"longest, {kind}") for kind in ("without", "spool", "synced")),
     *(per_second(f"no pause, {kind}: calls a second", f"no pause, {kind}") for kind in ("without", "spool", "synced")),
 ]
@@ -41,6 +44,11 @@ def subjects(bench: Bench) -> None:
         target = bench.logger({}, async_flush_interval=FLUSH_MS, **config)
         bench.add(f"text, {kind}", target, TEXT)
         bench.add(f"two arguments, {kind}", target, TWO)
+        if kind != "synced":
+            spare = config | ({"spool": bench.path("no-site.spool")} if config else {})
+            target_without = bench.logger({"format": "{message}"}, async_flush_interval=FLUSH_MS, **spare)
+            bench.add(f"text, no site, {kind}", target_without, TEXT)
+            bench.add(f"two arguments, no site, {kind}", target_without, TWO)
         bench.add_slow(f"longest, {kind}", lambda target=target: longest_ns(target), EVERY)
         bench.add_slow(f"no pause, {kind}", lambda target=target: ns_without_a_pause(target), EVERY)
 

@@ -7,5 +7,6 @@ cdef class Producer:
     cdef Gate* gate
     cdef Core core
     cdef FieldBlock bound
+    cdef object controller           # Controller: the engine's Python side
     cdef object owner                # closes the engine when the last logger on it is gone
     cdef object __weakref__

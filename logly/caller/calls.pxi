@@ -50,11 +50,18 @@ cdef class Producer:
     def __reduce__(self):
         raise TypeError(f"a {type(self).__name__} cannot be pickled: make one in the process that is to log")
 
-    def _attach(self, Core core not None, FieldBlock bound, owner):
+    def _attach(self, Core core not None, FieldBlock bound, owner, controller):
         self.core = core
         self.gate = core.gate
         self.bound = bound if bound is not None and bound.count else None
         self.owner = owner
+        self.controller = controller
+
+    @property
+    def _controller(self):
+        if self.controller is None:
+            raise AttributeError(f"{type(self).__name__}: Logger.__init__() has not been called")
+        return self.controller
 
     @property
     def _bound(self):

@@ -7,6 +7,7 @@ fail.
 """
 
 import _contextvars  # noqa: F401  # `Logger.contextualize`
+import sys
 
 import logly.stats  # noqa: F401  # `Logger.stats`, `Logger.sink_stats`
 
@@ -16,5 +17,11 @@ try:
     import _json  # noqa: F401  # fields that hold dicts and lists; see caller/json_value.pxi
 except ImportError:  # a Python without the compiled part
     import json.encoder  # noqa: F401
+
+# What `traceback` imports when it marks a part of a source line.
+if sys.version_info >= (3, 13):
+    import ast  # noqa: F401
+if sys.version_info >= (3, 12):
+    import unicodedata  # noqa: F401
 
 __all__: list[str] = []

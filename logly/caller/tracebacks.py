@@ -58,9 +58,9 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
     except RecursionError:
         raise
     except (OSError, ImportError):
-        # From 3.13 on `traceback` imports more modules for some source lines. Out of descriptors it cannot.
+        # A later `traceback` may import more than `emergency` has loaded. Out of descriptors it cannot.
         stack = f"{_places(trace)}{kind}: {message}\n"
-        safe = _indented(stack)
+        safe = _indented(stack[:-1]) + "\n"
     except Exception as trouble:  # noqa: BLE001  # code of the exception's may run here
         stack = f"{kind}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
         safe = _indented(stack)

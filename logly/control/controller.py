@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from itertools import count
 
-from logly._core import OFF, Core
+from logly._core import OFF, Core, spool_filenos
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import LoglyError, invalid
 from logly.system.unpatched import Attempt, SystemLock, monotonic
@@ -339,7 +339,7 @@ class Controller:
     def filenos(self) -> list[int]:
         """The open descriptors that belong to the logger, in ascending order."""
         found = {fd for sink in [*self.sinks.values(), *self._leaving.values()] for fd in sink.files.filenos()}
-        return sorted(found | set(self.core.spool_filenos()))
+        return sorted(found | set(spool_filenos(self.core)))
 
     # ---- context
 

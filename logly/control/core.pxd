@@ -12,6 +12,7 @@ cdef struct Threads:                 # which thread does what for a core; 0: non
     uint32_t has_flusher
     uint64_t flushers                # how many flushers' threads have not ended yet
     uint64_t flusher
+    void* flusher_state              # its PyThreadState
     uint64_t drainer                 # the thread that does the sinks' Python work
     uint64_t holder                  # the thread that holds the engine's lock by `lock`, which it may take again
     int holds
@@ -42,6 +43,7 @@ cdef class Core(RecordReader):
     cdef public object level_resolver # function that finds a level by its name in any case, or by number
     cdef Threads threads
     cdef Calls calls
+    cdef bint sinks_need_site        # else records have a site only in a spool
     cdef Tally gone                  # of sinks that were removed
     cdef bint is_over                # the flusher was stuck at exit, so nobody waits for it any more
     cdef readonly int lives          # in how many forks this object was in the child

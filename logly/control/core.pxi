@@ -32,6 +32,7 @@ from logly.text.buffer cimport Text
 # Of other included files:
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
+#   control/process_end.pxi: forget_end, watch_end
 #   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, link_ring, pass_once, progress_of,
 #       release_spool_file, swap_ring
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
@@ -76,6 +77,7 @@ cdef class Core(RecordReader):
         self.engine.intake.id = new_id()
         self.set_ring_size(ring_capacity)
         remember_reader(self)
+        watch_end(self.engine)
 
     def __dealloc__(self):
         cdef Ring* ring
@@ -83,6 +85,7 @@ cdef class Core(RecordReader):
         cdef uint32_t i
         if self.engine == NULL:
             return
+        forget_end(self.engine)
         if self.stand_in != NULL:
             ring_free(self.stand_in)
         while self.engine.rings != NULL:
@@ -143,6 +146,12 @@ cdef class Core(RecordReader):
             store_relaxed32(&engine.intake.needs, engine.intake.needs | NEED_SITE)
         self.unlock()
         swap_ring(self, ring)
+        if ring == NULL or ring.spool == NULL:
+            # Only now: until the swap, records went into a spool, where each has its site.
+            self.lock()
+            if not self.sinks_need_site:
+                store_relaxed32(&engine.intake.needs, engine.intake.needs & ~<uint32_t> NEED_SITE)
+            self.unlock()
         return True
 
     def share_ring(self):
@@ -234,14 +243,6 @@ cdef class Core(RecordReader):
         (<SpoolFile> file).next_kept = self.kept
         self.kept = <void*> file
 
-    def spool_filenos(self):
-        """The descriptors of its spools, as a list."""
-        found = []
-        for file in self.spools:
-            if (<SpoolFile> file).descriptor.is_intact:
-                found.append((<SpoolFile> file).descriptor.fd)
-        return found
-
     def leave_spools(self, bint in_child):
         """Gives up every spool as it is, and returns the spools. The lines that sinks have buffered are still in them.
 
@@ -294,11 +295,14 @@ cdef class Core(RecordReader):
         intake_wake(&engine.intake)
 
     cdef void set_needs(self, bint site, bint thread, bint thread_name) noexcept:
+        cdef const Ring* ring
         cdef uint32_t needs = (
             (NEED_SITE if site else 0) | (NEED_THREAD if thread else 0) | (NEED_THREAD_NAME if thread_name else 0)
         )
         self.lock()
-        if self.engine.intake.ring != NULL and self.engine.intake.ring.spool != NULL:
+        self.sinks_need_site = site
+        ring = load_pointer(&self.engine.intake.ring)
+        if ring != NULL and ring.spool != NULL:
             needs |= NEED_SITE
         store_relaxed32(&self.engine.intake.needs, needs | (self.engine.intake.needs & (NEED_CONTEXT | NEED_CARE)))
         self.unlock()

@@ -3,14 +3,14 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from logly.flusher.loop cimport engine_run
-from logly.flusher.state cimport RUN_PYTHON
+from logly.flusher.state cimport RUN_PYTHON, Engine
 from logly.ring.gate cimport POST_START
 from logly.system.atomic cimport (
     exchange32, fetch_add, fetch_or32, fetch_sub, load_acquire, load_acquire32, load_relaxed, store_relaxed,
     store_release32,
 )
 from logly.system.clock cimport clock_monotonic_ns
-from logly.system.cpython cimport PyErr_CheckSignals, PyThread_get_thread_ident
+from logly.system.cpython cimport PyErr_CheckSignals, PyThreadState_Get, PyThread_get_thread_ident
 from logly.system.event cimport event_prepare, event_signal, event_wait, wait_ns
 
 # Of other included files:
@@ -19,6 +19,7 @@ from logly.system.event cimport event_prepare, event_signal, event_wait, wait_ns
 #   system/threads.pxi: SLICE_NS, deadline_of, let_greenlets_run, start_call
 
 cdef enum:
+    PARKED_NS = 10000000
     # The pause before a flusher whose Python work failed tries again. It doubles with each failure in a row, up to 128-fold.
     FAILURE_PAUSE_NS = 1000000
 
@@ -50,6 +51,7 @@ def flush_on_thread(tuple core_and_owner):
     cdef object owner = core_and_owner[1]
     cdef int life = core.lives
     # The thread is registered as the flusher before any Python code runs on it, because a __del__ may log there.
+    core.threads.flusher_state = PyThreadState_Get()
     store_relaxed(&core.threads.flusher, PyThread_get_thread_ident())
     try:
         owner.begin()
@@ -68,12 +70,20 @@ def flush_on_thread(tuple core_and_owner):
         event_signal(&core.engine.requests.done)
 
 
+cdef void park_if_abandoned(Engine* engine) noexcept nogil:
+    """In a process that ends, this thread must not take the GIL any more; see `end_without_gil`."""
+    while load_acquire32(&engine.requests.abandon):
+        store_release32(&engine.requests.is_parked, 1)
+        wait_ns(PARKED_NS)
+
+
 cdef void flush_until_stopped(Core core, int life) noexcept:
     cdef int status
     cdef int failures = 0
     while core.lives == life:
         with nogil:
             status = engine_run(core.engine)
+            park_if_abandoned(core.engine)
         if status != RUN_PYTHON:
             return
         try:

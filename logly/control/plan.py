@@ -96,44 +96,48 @@ class Plan:
                 changed.append((sink, is_on))
         return changed
 
-    @property
-    def threshold(self) -> int:
-        """The level below which no sink wants a record."""
-        lowest = [sink.config.filter_min_level for sink in self.active]
+    def threshold(self, active: list[Sink]) -> int:
+        """The level below which no sink wants a record. `active`: the sinks that get records."""
+        lowest = {sink.config.filter_min_level for sink in active}
         if not lowest or not self.is_on:
             return OFF
         if None in lowest:
             return int(self.config.level)
         return max(int(self.config.level), min(int(level) for level in lowest if level is not None))
 
-    def wanted_post(self) -> dict[str, bool]:
-        """What a log call does after the commit of its record; see `Core.set_post`."""
-        controller, active = self._controller, self.active
+    def wanted_post(self, active: list[Sink] | None = None) -> dict[str, bool]:
+        """What a log call does after the commit of its record; see `Core.set_post`. `active`: as in `threshold`."""
+        controller = self._controller
+        active = self.active if active is None else active
         flusher, spooling = controller.flusher, controller.spooling
         runs = flusher.is_running
         by_caller = self.is_closed or (flusher.cannot_start and not runs)
         # A log call may run this. It has no generator expressions: without memory for one, CPython 3.12.1 and 3.13.0
         # crash.
-        is_async = self.config.spool_fsync is not None or [sink for sink in active if sink.is_asynchronous] != []
-        is_prompt = False
+        is_async = self.config.spool_fsync is not None
+        is_prompt = is_sync = False
         for sink in active:
+            is_async = is_async or sink.is_asynchronous
+            is_sync = is_sync or not sink.config.async_write
             is_prompt = is_prompt or sink.interval_ms(self.config) == 0
         # Also while callers do the flusher's work because no thread could be started: one may start by now.
         starts = spooling.is_to_recover(active) or (is_async and not runs)
         return {
             "start": starts and not self.is_closed and not flusher.is_exiting,
-            "sync": [sink for sink in active if not sink.config.async_write] != [] and not by_caller,
+            "sync": is_sync and not by_caller,
             "drain": by_caller,
             "wake": is_prompt and not by_caller,
         }
 
     def _gate(self) -> tuple[Any, ...]:
-        needs = []
-        for sink in self.active:
-            needs.append(sink.needs(self.shown.get(sink)))  # noqa: PERF401
-        post = self.wanted_post()
-        site, thread, thread_name = map(any, zip((False, False, False), *needs, strict=True))
-        return self.threshold, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
+        active = self.active  # once, because there may be hundreds of sinks
+        needs = {(False, False, False)}
+        for sink in active:
+            needs.add(sink.needs(self.shown.get(sink)))
+        post = self.wanted_post(active)
+        site, thread, thread_name = map(any, zip(*needs, strict=True))
+        lowest = self.threshold(active)
+        return lowest, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
 
     def commit(self) -> bool:
         """Makes the change. Returns False if another change came first, from a signal handler for example.

@@ -7,7 +7,7 @@ import os
 import sys
 import weakref
 
-from logly._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled
+from logly._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled, end_without_gil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ def add(controller: Controller) -> None:
 def _finish_all() -> None:
     global is_exiting
     is_exiting = True
+    # In a sub-interpreter that is still alive at the end of the process. If a thread of logly's is left nevertheless,
+    # this goes on, and ends the process: CPython ends the thread that releases the GIL.
+    if sys.is_finalizing() and end_without_gil():
+        for controller in list(_controllers):
+            controller.has_ended = True
+        return
     interrupt = None
     for controller in list(_controllers):
         try:

@@ -11,7 +11,7 @@ from logly.ring.gate cimport intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport Ring, ring_attach, ring_free
 from logly.spool.format cimport SPOOL_SLOTS, Spool, SpoolHeader, SpoolSlot, slot_done
-from logly.system.atomic cimport load_relaxed, load_relaxed32, store_relaxed
+from logly.system.atomic cimport load_pointer, load_relaxed, load_relaxed32, store_relaxed
 from logly.system.clock cimport ClockCalibration, clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
 from logly.system.fd cimport fd_size
@@ -126,10 +126,12 @@ cdef bint resume_if_recovering_here(Core core) except -1:
 def lost_spool(Core core not None):
     """Returns the path of the spool that records go into when its file is gone, else None."""
     cdef SpoolFile file
+    cdef Ring* ring
     cdef void* in_use = NULL
     core.lock()
-    if core.engine.intake.ring != NULL:
-        in_use = core.engine.intake.ring.spool
+    ring = load_pointer(&core.engine.intake.ring)
+    if ring != NULL:
+        in_use = ring.spool
     core.unlock()
     for file in core.spools:
         if <void*> &file.spool == in_use and load_relaxed32(&file.spool.is_lost):
@@ -232,6 +234,15 @@ cdef adopt_names(Core core, DeadSpool file):
     for index in range(MAX_LEVELS):
         name, number, color = file.levels.get(index, (f"LEVEL {index}", 0, ""))
         core.place_level(index, name, number, color)
+
+
+def spool_filenos(Core core not None):
+    """The descriptors of an engine's spools, as a list."""
+    found = []
+    for file in core.spools:
+        if (<SpoolFile> file).descriptor.is_intact:
+            found.append((<SpoolFile> file).descriptor.fd)
+    return found
 
 
 def remove_finished_spools(Core core not None, bint with_files=True):

@@ -68,8 +68,7 @@ class RotatedName:
         stem, self.extension = os.path.splitext(name)
         self.stem = stem
         self.utc = utc
-        #: The newest name, or None. As long as it is known, the folder needs no listing, which takes the longer the
-        #: more files there are.
+        #: The newest name, or None. While it is known, the folder needs no listing, which takes long beside many files.
         self._newest: tuple[str, int] | None = None
         self._patterns = [_pattern(self.stem, self.extension)]
         room = longest_name(self.folder) - _MOST_ADDED
@@ -123,12 +122,12 @@ class RotatedName:
         Only names that pass are looked at closely: a folder may hold tens of thousands of files.
         """
         names = os.listdir(self.folder or ".")
-        kept = []
+        kept: set[str] = set()  # one stem may be the beginning of the other
         for stem in self._stems:
             start = len(stem) + 1
             end = start + len("YYYYMMDD_HHMMSS")
-            kept += [name for name in names if name[start:end] >= stamp and name.startswith(stem)]
-        return kept
+            kept.update([name for name in names if name[start:end] >= stamp and name.startswith(stem)])
+        return list(kept)
 
     def parts(self) -> "list[str]":
         """Return the paths of unfinished compressed files."""
@@ -137,7 +136,9 @@ class RotatedName:
         return sorted(path for path in paths if _is_regular(path))
 
     def choose(self, end_ns: int) -> str:
-        """Return a name that does not exist and sorts after all that do. The caller renames it, or calls `forget`.
+        """Return a name that does not exist and sorts after all that do.
+
+        The caller renames the file to it, or calls `forget`.
 
         If the clock went back (by less than a day, as at the end of daylight saving), the newest file's stamp is used,
         with the next number. The caller makes sure that no other process chooses a name at the same time.

@@ -52,6 +52,8 @@ cdef enum RunStatus:
 
 cdef struct Requests:          # what other threads ask of the flusher
     uint32_t stop
+    uint32_t abandon           # the flusher is to wait for the end of the process, and `is_parked` says that it does
+    uint32_t is_parked
     uint32_t python            # the flusher is to return to Python, for a report for example
     int64_t hold_until_ns      # until then (monotonic) nothing is taken from the rings: dead processes' records come first
     uint64_t flush             # number of the latest flush that was asked for
@@ -134,6 +136,7 @@ cdef struct Engine:
     int64_t interval_ns        # a line waits no longer than that
     Text name
     Levels levels
+    Engine* next_unended       # control/process_end.pxi
     Program** programs         # by id; the core's registries
     Site** sites
     Place** places             # entries of tracebacks

@@ -134,6 +134,25 @@ logger.info("at once {}", 3)
     assert spools(tmp_path) == []
 
 
+def test_it_is_noticed_by_callers_where_there_is_no_flusher(tmp_path: Path) -> None:
+    told: list[Exception] = []
+    with Logger(LoggerConfig(spool=tmp_path / "app.spool", auto_sink=False, on_error=told.append)) as logger:
+        logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}", async_write=False))
+        logger.info("line")
+        (tmp_path / spools(tmp_path)[0]).unlink()
+
+        def log() -> list[Exception]:
+            logger.info("line")
+            return told
+
+        wait_until(log, "a report")
+        assert len(spools(tmp_path)) == 1
+        count = logger.stats().written
+    assert len(told) == 1
+    assert (tmp_path / "app.log").read_text() == "line\n" * count
+    assert spools(tmp_path) == []
+
+
 def test_a_synced_spool_is_made_anew_synced(tmp_path: Path) -> None:
     told: list[Exception] = []
     config = LoggerConfig(spool=tmp_path / "app.spool", spool_fsync=1, on_error=told.append)

@@ -357,6 +357,48 @@ def test_a_sub_interpreter_works_or_says_clearly_that_it_does_not(tmp_path: Path
     assert lines_of(tmp_path / "log") == ["before", "after"]
 
 
+SUB_INTERPRETER = """
+import sys, {interpreters} as interpreters
+path, state, ends = sys.argv[1:]
+code = '''
+import sys
+sys.path[:] = {path!r}
+from logly import Logger, LoggerConfig, SinkConfig
+kept = []
+logger = Logger(LoggerConfig(auto_sink=False, async_flush_interval=60_000, flush_level=None))
+if {state!r} == "function":
+    logger.add_sink(SinkConfig(function=kept.append))
+logger.add_sink(SinkConfig(path={file!r}, format="{{message}}"))
+if {state!r} == "closed":
+    logger.close()
+for i in range(500):
+    logger.info("line {{}}", i)
+'''.format(path=sys.path, file=path, state=state)
+options = {options}
+one = interpreters.create(*options)
+failed = interpreters.run_string(one, code)
+assert failed is None, failed
+if ends == "ended":
+    interpreters.destroy(one)
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec(INTERPRETERS) is None, reason="no module for sub-interpreters")
+@pytest.mark.parametrize(
+    ("state", "ends"), [("", "alive"), ("closed", "alive"), ("function", "alive"), ("closed", "ended")]
+)
+def test_a_legacy_sub_interpreter_loses_nothing_at_the_end_of_the_process(
+    tmp_path: Path, state: str, ends: str
+) -> None:
+    # Before 3.14 CPython does not end it, or too late for Python code that waits, so a function gets nothing more.
+    options = '("legacy",)' if sys.version_info >= (3, 13) else "()"
+    program = SUB_INTERPRETER.replace("{interpreters}", INTERPRETERS).replace("{options}", options)
+    if sys.version_info < (3, 13):
+        program = program.replace("create(*options)", "create(isolated=False)")
+    run_program(program, tmp_path / "log", state, ends, may_complain=True)
+    assert lines_of(tmp_path / "log") == numbered(500)
+
+
 LATE = """
 import sys
 from logly import Logger, LoggerConfig, SinkConfig

@@ -30,6 +30,8 @@ KINDS = {
     "big int": "logger.info('{} {}', BIG, BIGGER, n=BIG, m=LIST)",
     "bound": "bound.info('bound {}', 1, a=3)",
     "exc_info": "logger.error('e', exc_info=ERROR)",
+    "stack": "logger.info('s', stack_info=True)",
+    "enums": "logger.info('e', status=STATUS, inside=ENUMS)",
     "exception": "logger.exception('e {}', 1)",
     "catch": "catcher.__exit__(ValueError, ERROR, TRACE)",
     "emit_from": "emit_from(logger, 20, 'from', FIELDS, ERROR, PLACE)",
@@ -52,7 +54,7 @@ PROGRAM = r"""
 import faulthandler, os, sys
 faulthandler.enable()
 faulthandler.dump_traceback_later(240, exit=True)
-import ctypes, io
+import ctypes, enum, io
 from tests.probe.interrupts import remove_mem_hooks, set_nomemory
 from logly import Logger, LoggerConfig, SinkConfig
 from logly._core import emit_from
@@ -79,6 +81,9 @@ def open_logger(name, is_warm=True, **sink):
         assert logger.flush(30)
     return logger
 
+class Status(str, enum.Enum): PAID = "paid"
+class Kind(enum.Enum): A = {"b": (1, Status.PAID)}
+STATUS, ENUMS = Status.PAID, [Status.PAID, {Status.PAID: Kind.A}]
 class Shown:
     def __repr__(self): return "shown"
 class Broken:
@@ -103,7 +108,7 @@ SINKS = {
     "stream": dict(stream=type("Stream", (io.StringIO,), {})(), format=LAYOUT),
     "synchronous": dict(async_write=False, filter=lambda record: True),
 }
-MANY = 60 if by_malloc else 200 if kind in ("exc_info", "exception", "catch", "emit_from", *SINKS) else 90
+MANY = 60 if by_malloc else 200 if kind in ("exc_info", "stack", "exception", "catch", "emit_from", *SINKS) else 90
 logger = open_logger("main")
 subject = open_logger(kind, **SINKS[kind]) if kind in SINKS else logger
 bound = logger.bind(a=1, b=[1, 2], c=SHOWN)
@@ -227,7 +232,7 @@ def test_a_call_without_memory(
 ) -> None:
     if not has_sound_lists:
         pytest.skip("this CPython crashes without memory for a list")
-    if kind in ("exc_info", "catch", "emit_from", "first record") and not has_sound_functions:
+    if kind in ("exc_info", "stack", "catch", "emit_from", "first record") and not has_sound_functions:
         pytest.skip("CPython's own modules make functions on the way: traceback generators, threading a closure")
     lives(tmp_path, kind, spool, width, "python")
 

@@ -143,4 +143,4 @@ def test_a_traceback_that_cannot_import_what_it_needs_shows_its_places(monkeypat
     assert (kind, message) == ("ValueError", "invalid literal for int() with base 10: 'no\\nnumber'")
     assert stack.startswith('Traceback (most recent call last):\n  File "')
     assert stack.endswith(f"\nValueError: {message}\n")
-    assert safe.endswith(f"\n    ValueError: {message}\n    ")
+    assert safe.endswith(f"\n    ValueError: {message}\n")
