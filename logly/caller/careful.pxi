@@ -459,11 +459,6 @@ cdef object stack_renderer():
     return None
 
 
-cdef object trace_tools():
-    from logly.caller import tracebacks
-    return tracebacks
-
-
 cdef object exception_renderer():
     """`tracebacks.exception_text`, or None for a late `__del__`, when nothing can be imported any more."""
     try:

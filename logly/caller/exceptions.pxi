@@ -25,8 +25,6 @@ from logly.system.cpython cimport (
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, buffer_reserve
 
 # Of other included files:
-#   caller/careful.pxi: trace_tools
-#   caller/values.pxi: safe_str
 #   registry/places.pxi: find_place, register_place
 #   registry/retired.pxi: Pins, pin_places
 
@@ -54,6 +52,23 @@ cdef str NOTES = sys.intern("__notes__")
 cdef str TRACEBACKLIMIT = sys.intern("tracebacklimit")
 
 
+# Loaded when a logger is made (caller/emergency.py); without them, in a late __del__, the exception is rendered in short.
+
+cdef object class_describer():
+    from logly.caller.tracebacks import describe_class
+    return describe_class
+
+
+cdef object last_lines_maker():
+    from logly.caller.tracebacks import last_lines
+    return last_lines
+
+
+cdef object place_text_maker():
+    from logly.caller.tracebacks import place_text
+    return place_text
+
+
 cdef class Shown:
     """An exception that is to be shown, and those that are shown with it."""
 
@@ -73,7 +88,7 @@ cdef bint learn_class(KnownClass* known, object kind) except -1:
     cdef PyObject* before
     cdef str name
     cdef uint32_t flags
-    flags, name = trace_tools().describe_class(kind)
+    flags, name = class_describer()(kind)
     if not is_simple_type(<PyTypeObject*> kind):
         flags |= CLASS_UNUSUAL
     before = known.name
@@ -104,14 +119,15 @@ cdef Shown look_at(object error, object trace):
         one.others = group_of(error)
         if one.others is None:
             return None
-    attributes = attributes_of(<PyObject*> error)
-    if flags & CLASS_OWN_LINES or (attributes != NULL and PyDict_Contains(<object> attributes, NOTES)):
-        one.lines = trace_tools().last_lines(error, trace)
-        return one
     message = text_of_exception(error)
     if type(message) is not str or has_surrogates(<PyObject*> message):
         return None
     one.message = message
+    attributes = attributes_of(<PyObject*> error)
+    if flags & CLASS_OWN_LINES or (attributes != NULL and PyDict_Contains(<object> attributes, NOTES)):
+        one.lines = last_lines_maker()(error, trace)
+        if has_surrogates(tuple_item(<PyObject*> one.lines, 0)):
+            return None
     return one
 
 
@@ -228,7 +244,7 @@ cdef bint find_places(list nodes) except -1:
 
 
 cdef bint make_place(object entry) except -1:
-    made = trace_tools().place_text(entry)
+    made = place_text_maker()(entry)
     return made is not None and register_place(entry, made[0], made[1])
 
 
@@ -301,8 +317,7 @@ cdef struct Steps:
     uint64_t shown           # bytes of the texts of places
 
 
-cdef inline void put_ascii(Buffer* out, uint8_t step, const char* text, uint32_t size) noexcept:
-    buffer_put(out, <char> step)
+cdef inline void put_ascii(Buffer* out, const char* text, uint32_t size) noexcept:
     buffer_put(out, <char> TAG_UTF8)
     buffer_append(out, <const char*> &size, 4)
     buffer_append(out, text, size)
@@ -311,14 +326,16 @@ cdef inline void put_ascii(Buffer* out, uint8_t step, const char* text, uint32_t
 cdef void put_rule(Steps* steps, const char* front, const char* title) noexcept:
     cdef char text[2 * MAX_DEPTH + 64]
     cdef int size = snprintf(text, sizeof(text), b"%*s%s%s\n", 2 * steps.depth, b"", front, title)
-    put_ascii(&steps.out, TRACE_RULE, text, <uint32_t> size)
+    buffer_put(&steps.out, <char> TRACE_RULE)
+    put_ascii(&steps.out, text, <uint32_t> size)
 
 
 cdef void put_remark(Steps* steps, const char* template, int number, const char* ending) noexcept:
     cdef char text[64]
     cdef int size = snprintf(text, sizeof(text), template, number, ending)
-    put_ascii(&steps.out, TRACE_TEXT, text, <uint32_t> size)
-    put_ascii(&steps.out, TRACE_TEXT, b"", 0)
+    buffer_put(&steps.out, <char> TRACE_TEXT)
+    put_ascii(&steps.out, text, <uint32_t> size)
+    put_ascii(&steps.out, b"", 0)
 
 
 # The functions below are `TracebackException.format`. They return False when an entry has no place any more.
@@ -420,7 +437,7 @@ cdef tuple steps_of_exception(object error, object trace, uint64_t limit, Pins* 
         pin_places(pins)
         steps = put_steps(top, limit)
         if steps is not None:
-            return (type(error).__name__, top.message if top.message is not None else safe_str(error), steps, "")
+            return (type(error).__name__, top.message, steps, "")
     return None
 
 
