@@ -292,7 +292,7 @@ cdef bint commit_careful(
     if context != NULL:
         use_block(context, &call.context, &call.context_size, &call.context_fields)
     # The call's own fields are encoded too, so they follow the bound ones in one block.
-    joined = (bound.data if bound is not None else b"") + own
+    joined = bound.data + own if bound is not None and fields is not None else bound.data if bound is not None else own
     call.bound = joined
     call.bound_size = <uint32_t> len(joined)
     call.bound_fields = (bound.count if bound is not None else 0) + (fields.count if fields is not None else 0)

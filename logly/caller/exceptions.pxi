@@ -20,7 +20,7 @@ from logly.layout.trace cimport (
 from logly.ring.record cimport TAG_UTF8, Cursor
 from logly.system.cpython cimport (
     PyTypeObject, Py_DecRef, Py_IncRef, attributes_of, cause_of, context_of, is_simple_type, list_item, next_traced,
-    suppresses_context, text_data, text_kind_of, text_length_of, trace_of, tuple_item, type_version,
+    qualified_name, suppresses_context, text_data, text_kind_of, text_length_of, trace_of, tuple_item, type_version,
 )
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, buffer_reserve
 
@@ -45,7 +45,8 @@ cdef struct KnownClass:
     PyObject* kind           # borrowed: only its address is compared
     uint32_t version
     uint32_t flags
-    PyObject* name           # str, owned
+    PyObject* name           # str, owned: as a traceback shows it
+    PyObject* qualified      # what `qualified_name` returned, owned
 
 cdef KnownClass known_classes[KNOWN_CLASSES]
 cdef str NOTES = sys.intern("__notes__")
@@ -78,27 +79,37 @@ cdef KnownClass* class_of(object error) except NULL:
     cdef PyObject* kind = <PyObject*> (<PyObject*> error).ob_type
     cdef KnownClass* known = &known_classes[(<uint64_t> kind >> 5) & (KNOWN_CLASSES - 1)]
     cdef uint32_t version = type_version(<PyTypeObject*> kind)
-    if known.kind == kind and known.version == version and version != 0:
+    if (
+        known.kind == kind and known.version == version and version != 0
+        and known.qualified == qualified_name(<PyTypeObject*> kind)
+    ):
         return known
     learn_class(known, type(error))
     return known
 
 
 cdef bint learn_class(KnownClass* known, object kind) except -1:
-    cdef PyObject* before
+    cdef PyObject* name_before
+    cdef PyObject* qualified_before
     cdef str name
     cdef uint32_t flags
     flags, name = class_describer()(kind)
     if not is_simple_type(<PyTypeObject*> kind):
         flags |= CLASS_UNUSUAL
-    before = known.name
+    name_before = known.name
+    qualified_before = known.qualified
+    known.qualified = qualified_name(<PyTypeObject*> kind)
+    if known.qualified != NULL:
+        Py_IncRef(known.qualified)
     Py_IncRef(<PyObject*> name)
     known.kind = <PyObject*> kind
     known.version = type_version(<PyTypeObject*> kind)
     known.flags = flags
     known.name = <PyObject*> name
-    if before != NULL:
-        Py_DecRef(before)
+    if name_before != NULL:
+        Py_DecRef(name_before)
+    if qualified_before != NULL:
+        Py_DecRef(qualified_before)
     return True
 
 

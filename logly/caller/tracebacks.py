@@ -10,10 +10,6 @@ from types import FrameType, TracebackType
 
 from logly.levels import BUILTIN_LEVELS
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import CodeType
-
 __all__ = ["describe_class", "exception_text", "last_lines", "place_text", "stack_text"]
 
 _INDENTED = "\n    "
@@ -32,17 +28,15 @@ _HEADLINES = {
     "During handling of the above exception, another exception occurred:",
 }
 
-#: The texts of traceback entries, by id of the code object, instruction and line. They are kept because the traceback
-#: module parses a line to find the marks under it. The code object is kept too, so that its id is not used again.
-_entries: dict[tuple[int, int, int], tuple[CodeType, str]] = {}
-_MOST_ENTRIES = 1024
-
 #: Exceptions to whose message Python adds a guess from the traceback's frames ("Did you mean ...?").
 _GUESSING = (NameError, AttributeError, ImportError, SyntaxError)
 
 
 def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str, str, str]:
     """Return an exception's type, its message, its traceback, and the traceback made safe.
+
+    For exceptions that the core does not show itself (caller/exceptions.pxi): of classes that change what the
+    attributes of exceptions mean, more than 64 exceptions, with `sys.tracebacklimit`, and others.
 
     The traceback is `traceback.format_exception`'s, byte for byte. In the safe one no text from outside begins a line
     that could pass for a log record: see `_indent_messages`. It is "" where the two do not differ.
@@ -164,15 +158,11 @@ def _is_stack(text: str) -> bool:
 
 def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:
     """The traceback, and the traceback made safe."""
-    if not _is_plain(error) or hasattr(error, "__notes__"):
-        _show_others(error)
-    front = _known_entries(error, trace)
-    rendered = TracebackException(type(error), error, trace if front is None else None, compact=True)
-    stack = (front or "") + "".join(rendered.format())
-    if front is None:
-        _remember_entries(rendered, trace)
+    _show_others(error)
+    rendered = TracebackException(type(error), error, trace, compact=True)
+    stack = "".join(rendered.format())
     try:
-        safe = (front or "") + "".join(rendered.format()) if _indent_messages(rendered) else ""
+        safe = "".join(rendered.format()) if _indent_messages(rendered) else ""
         if not _has_only_own_lines(safe or stack, rendered):
             safe = _indented(stack)
     except RecursionError:
@@ -190,62 +180,6 @@ def _places(trace: TracebackType | None) -> str:
         text += f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n'
         trace = trace.tb_next
     return text
-
-
-def _is_plain(error: BaseException) -> bool:
-    """Whether its text consists of its traceback's entries and its own line, without any other exception."""
-    return (
-        error.__cause__ is None
-        and (error.__context__ is None or error.__suppress_context__)
-        and not isinstance(error, _GUESSING)
-        and not hasattr(error, "exceptions")
-        and not hasattr(sys, "tracebacklimit")
-    )
-
-
-def _keys(trace: TracebackType | None) -> list[tuple[int, int, int]] | None:
-    """The keys of the entries. None: entries may be shown in short ("Previous line repeated 5 more times")."""
-    keys: list[tuple[int, int, int]] = []
-    repeated = 0
-    while trace is not None:
-        line = trace.tb_lineno
-        repeated = repeated + 1 if keys and keys[-1][2] == line else 0
-        if repeated >= 3:
-            return None
-        keys.append((id(trace.tb_frame.f_code), trace.tb_lasti, line))
-        trace = trace.tb_next
-    return keys
-
-
-def _known_entries(error: BaseException, trace: TracebackType | None) -> str | None:
-    """The traceback without the exception's own line, if every entry of it has been rendered before."""
-    keys = _keys(trace) if trace is not None and _is_plain(error) else None
-    if keys is None:
-        return None
-    parts = ["Traceback (most recent call last):\n"]
-    for key in keys:
-        known = _entries.get(key)
-        if known is None:
-            return None
-        parts.append(known[1])
-    return "".join(parts)
-
-
-def _remember_entries(rendered: TracebackException, trace: TracebackType | None) -> None:
-    """Keep the text of each entry that this traceback shows."""
-    keys = _keys(trace)
-    texts = rendered.stack.format() if keys else []
-    if keys is None or len(texts) != len(keys):
-        return
-    if len(_entries) + len(keys) > _MOST_ENTRIES:
-        _entries.clear()
-    for key, text, frame in zip(keys, texts, rendered.stack, strict=True):
-        # Entries with odd names are not kept; `_indent_message` makes them safe each time. A source line may contain
-        # line breaks where a program has put it into `linecache` itself.
-        is_plain = "\n" not in frame.filename + frame.name and text.count("\n") == text.count("\n  ") + 1
-        if trace is not None and is_plain:
-            _entries[key] = (trace.tb_frame.f_code, text)
-        trace = trace.tb_next if trace is not None else None
 
 
 def _text_of(value: object, what: str = "exception") -> str:

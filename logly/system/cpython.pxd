@@ -249,6 +249,11 @@ cdef extern from * nogil:
     #endif
         return (uint32_t)type->tp_version_tag;
     }
+    // The class's qualified name, borrowed; NULL for a class that is not made in Python, whose name does not change. In some versions
+    // another name does not change the version.
+    static inline PyObject* logly_qualified_name(PyTypeObject* type) {
+        return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject*)type)->ht_qualname : nullptr;
+    }
     // Whether attributes of the type's objects are found without any code of the type's own, and whether an object is always true.
     static inline int logly_is_simple_type(PyTypeObject* type) {
         if (type->tp_getattro != PyObject_GenericGetAttr) return 0;
@@ -309,6 +314,7 @@ cdef extern from * nogil:
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
     uint32_t type_version "logly_type_version"(PyTypeObject* type_) noexcept
+    PyObject* qualified_name "logly_qualified_name"(PyTypeObject* type_) noexcept
     bint is_simple_type "logly_is_simple_type"(PyTypeObject* type_) noexcept
     PyObject* traced_code "logly_traced_code"(PyObject* entry, uint64_t* where) noexcept
     PyObject* next_traced "logly_next_traced"(PyObject* entry) noexcept
