@@ -21,6 +21,7 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
 #   caller/calls.pxi: Producer, follow_up, use_block
+#   caller/exceptions.pxi: steps_of_exception
 #   caller/fields.pxi: FieldBlock
 #   caller/full_ring.pxi: drop_and_report, drop_without_memory, encode_and_commit
 #   caller/origin.pxi: current_thread_name, frame_at, line_number, origin_of, safe_site
@@ -155,7 +156,7 @@ cdef bint emit_careful(
 
     The callers of this function handle the MemoryError. The record was not made, and is not counted yet.
     """
-    cdef Pins pins = Pins(NULL, NULL)
+    cdef Pins pins = Pins(NULL, NULL, False)
     try:
         emit_pinned(self, number, level, message, args, fields, exc_info, stack_info, stacklevel, &pins)
     finally:
@@ -176,7 +177,7 @@ cdef bint emit_pinned(
     cdef object trouble = None
     try:
         if exc_info is not None and exc_info is not False:
-            exception = exception_texts(exc_info, limit)
+            exception = exception_texts(exc_info, limit, pins)
         if stack_info is not None and stack_info:
             stack = stack_texts(frame_at(stacklevel), limit)
         if type(message) is str and <uint64_t> len(message) <= limit // 4:
@@ -206,7 +207,7 @@ cdef bint emit_text(
     object stack_text
 ) except -1:
     """Makes one record of a finished text. The text may come from outside, so it is never registered or formatted."""
-    cdef Pins pins = Pins(NULL, NULL)
+    cdef Pins pins = Pins(NULL, NULL, False)
     try:
         emit_text_pinned(self, number, level, message, fields, exc_info, frame, origin, stack_text, &pins)
     finally:
@@ -228,7 +229,7 @@ cdef bint emit_text_pinned(
     cdef object trouble = None
     try:
         if exc_info is not None and exc_info is not False:
-            exception = exception_texts(exc_info, limit)
+            exception = exception_texts(exc_info, limit, pins)
         if stack_text is not None:
             stack = stack_texts(stack_text, limit)
         text = cut_text(message if type(message) is str else safe_str(message), limit)
@@ -291,7 +292,7 @@ cdef bint commit_careful(
     if context != NULL:
         use_block(context, &call.context, &call.context_size, &call.context_fields)
     # The call's own fields are encoded too, so they follow the bound ones in one block.
-    joined = (bound.data if bound is not None else b"") + own
+    joined = bound.data + own if bound is not None and fields is not None else bound.data if bound is not None else own
     call.bound = joined
     call.bound_size = <uint32_t> len(joined)
     call.bound_fields = (bound.count if bound is not None else 0) + (fields.count if fields is not None else 0)
@@ -396,13 +397,19 @@ cdef object exception_of(object exc_info):
     return (error, error.__traceback__) if error is not None else None
 
 
-cdef tuple exception_texts(object exc_info, unsigned long long limit):
-    """(type, message, traceback, traceback made safe) as texts, or None when there is no exception."""
+cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins):
+    """(type, message, traceback, traceback made safe), or None when there is no exception. The traceback is the bytes of its steps,
+    or a text.
+    """
     cdef object trouble
+    cdef tuple steps
     try:
         found = exception_of(exc_info)
         if found is None:
             return None
+        steps = steps_or_none(found[0], found[1], limit, pins)
+        if steps is not None:
+            return steps
         render = exception_renderer()
         if render is None:
             kind, message = type_name(found[0]), cut_text(safe_str(found[0]), limit)
@@ -414,6 +421,16 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit):
     except Exception as error:
         trouble = error
     return ("?", "", f"<exception could not be rendered: {one_word(type_name(trouble))}>", "")
+
+
+cdef tuple steps_or_none(object error, object trace, unsigned long long limit, Pins* pins):
+    try:
+        return steps_of_exception(error, trace, limit, pins)
+    except (RecursionError, MemoryError):
+        raise
+    except Exception:
+        pass
+    return None
 
 
 cdef tuple stack_texts(object stack, unsigned long long limit):

@@ -62,7 +62,8 @@ cdef struct Call:
     uint32_t site
     PyObject** inline_site     # module, function, path (str) and line (int) where `site` is 0, or NULL
     PyObject* thread_name
-    PyObject** traces          # EXCEPTION_TEXTS str or a first NULL, then STACK_TEXTS str or a first NULL; or NULL
+    PyObject** traces          # EXCEPTION_TEXTS str (the third may be bytes) or a first NULL, then STACK_TEXTS str or a first
+                               # NULL; or NULL
     const Origin* origin       # or NULL: the calling thread, this process
 
 
@@ -216,7 +217,7 @@ cdef inline bint encode_traces(Cursor* out, const Call* call, uint16_t* flags) n
     if call.traces[0] != NULL:
         flags[0] |= HAS_EXCEPTION
         for i in range(EXCEPTION_TEXTS):
-            if not put_text(out, call.traces[i]):
+            if put_value(out, call.traces[i]) <= 0:
                 return False
     if call.traces[EXCEPTION_TEXTS] != NULL:
         flags[0] |= HAS_STACK

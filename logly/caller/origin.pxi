@@ -8,6 +8,7 @@ from libc.math cimport floor, rint
 from libc.stdint cimport INT32_MAX, int64_t, uint32_t, uint64_t
 
 from logly.caller.encode cimport Origin
+from logly.registry.call_site cimport site_of_caller
 from logly.ring.gate cimport NEED_SITE
 from logly.system.atomic cimport load_relaxed32
 from logly.system.clock cimport clock_wall_ns
@@ -16,7 +17,7 @@ from logly.system.cpython cimport PyThreadState_Get, PyThread_get_thread_ident, 
 # Of other included files:
 #   control/core.pxi: Core
 #   registry/retired.pxi: Pins, pin_site
-#   registry/sites.pxi: UNKNOWN_LOCATION, describe_location, location_of, register_site
+#   registry/sites.pxi: UNKNOWN_LOCATION, describe_location, location_of, register_site, site_table
 
 cdef int64_t SAME_TIME_NS = 1_000_000
 
@@ -87,6 +88,11 @@ cdef object careful_site(Core core, object stacklevel, object frame, Pins* pins)
         return None
     if type(frame) is tuple:
         return frame  # the call site as `logging` gave it: see stdlib.py
+    if frame is None and type(stacklevel) is int and stacklevel <= 1:
+        number = site_of_caller(&site_table)
+        if number:
+            pin_site(pins, number)
+            return number
     if frame is None:
         frame = frame_at(stacklevel)
     if frame is None:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from traceback import TracebackException, extract_stack
-from types import FrameType
+from traceback import FrameSummary, TracebackException, extract_stack, extract_tb
+from types import FrameType, TracebackType
 
 from logly.levels import BUILTIN_LEVELS
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import CodeType, TracebackType
-
-__all__ = ["exception_text", "stack_text"]
+__all__ = ["describe_class", "exception_text", "last_lines", "place_text", "stack_text"]
 
 _INDENTED = "\n    "
 _STACK = "Stack (most recent call last):\n"
@@ -32,17 +28,15 @@ _HEADLINES = {
     "During handling of the above exception, another exception occurred:",
 }
 
-#: The texts of traceback entries, by id of the code object, instruction and line. They are kept because the traceback
-#: module parses a line to find the marks under it. The code object is kept too, so that its id is not used again.
-_entries: dict[tuple[int, int, int], tuple[CodeType, str]] = {}
-_MOST_ENTRIES = 1024
-
 #: Exceptions to whose message Python adds a guess from the traceback's frames ("Did you mean ...?").
 _GUESSING = (NameError, AttributeError, ImportError, SyntaxError)
 
 
 def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str, str, str]:
     """Return an exception's type, its message, its traceback, and the traceback made safe.
+
+    For exceptions that the core does not show itself (caller/exceptions.pxi): of classes that change what the
+    attributes of exceptions mean, more than 64 exceptions, with `sys.tracebacklimit`, and others.
 
     The traceback is `traceback.format_exception`'s, byte for byte. In the safe one no text from outside begins a line
     that could pass for a log record: see `_indent_messages`. It is "" where the two do not differ.
@@ -65,6 +59,74 @@ def exception_text(error: BaseException, trace: TracebackType | None) -> tuple[s
         stack = f"{kind}: {message} <traceback could not be rendered: {type(trouble).__name__}>\n"
         safe = _indented(stack)
     return kind, message, stack, safe
+
+
+#: What `describe_class` says of a class; the same numbers are in caller/exceptions.pxi.
+_UNUSUAL, _OWN_LINES, _GROUP = 1, 2, 4
+
+#: Attributes of an exception whose meaning a class may change.
+_ATTRIBUTES = ("__cause__", "__context__", "__suppress_context__", "__traceback__")
+
+
+def describe_class(kind: type[BaseException]) -> tuple[int, str]:
+    """Return how exceptions of this class are shown, as flags, and the class's name in a traceback.
+
+    The flags hold as long as the class and its bases are not changed.
+    """
+    if type(kind) is not type or any(_home_of(kind, name) is not BaseException for name in _ATTRIBUTES):
+        return _UNUSUAL, ""
+    flags = 0
+    if _home_of(kind, "__notes__") is not None:
+        return _UNUSUAL, ""
+    if issubclass(kind, BaseExceptionGroup):
+        flags = _GROUP if _home_of(kind, "exceptions") is BaseExceptionGroup else _UNUSUAL
+    module, name = kind.__module__, kind.__qualname__
+    if module not in ("__main__", "builtins"):
+        name = f"{module if isinstance(module, str) else '<unknown>'}.{name}"
+    if issubclass(kind, SyntaxError) or (issubclass(kind, _GUESSING) and sys.version_info >= (3, 12)):
+        flags |= _OWN_LINES
+    if not _is_plain_name(name):
+        flags |= _OWN_LINES
+    return flags, name
+
+
+def _home_of(kind: type, name: str) -> type | None:
+    """The class in which an attribute is found."""
+    return next((base for base in kind.__mro__ if name in base.__dict__), None)
+
+
+def last_lines(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:
+    """Return an exception's own lines (with suggestions, notes, parts of a syntax error), and these made safe."""
+    _text_of(error)  # `traceback` would swallow a RecursionError
+    for note in _items(getattr(error, "__notes__", None)):
+        if type(note) is not str:
+            _text_of(note)
+    rendered = TracebackException(type(error), error, trace, limit=0, compact=True)
+    text = "".join(rendered.format_exception_only())
+    safe = "".join(rendered.format_exception_only()) if _indent_message(rendered) else ""
+    if not _has_only_own_lines(safe or text, rendered):
+        safe = "    " + text.replace("\n", _INDENTED)
+    return text, safe
+
+
+def place_text(entry: TracebackType) -> tuple[str, int] | None:
+    """Return the text of a traceback's first entry, and a number that is equal where `traceback` sees a repetition.
+
+    None: the text is unusual, and must be made safe where it is shown.
+    """
+    alone = TracebackType(None, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    entries = extract_tb(alone)
+    frame = entries[0]
+    text = entries.format_frame_summary(frame)
+    if frame.lineno is None or text is None or not _is_plain_entry(frame, text):
+        return None
+    return text, hash((frame.filename, frame.lineno, frame.name))
+
+
+def _is_plain_entry(frame: FrameSummary, text: str) -> bool:
+    """Whether each line of an entry's text begins as it should, whatever names and source lines contain."""
+    # A source line may contain line breaks where a program has put it into `linecache` itself.
+    return "\n" not in frame.filename + frame.name and text.count("\n") == text.count("\n  ") + 1
 
 
 def stack_text(stack: object) -> tuple[str, str]:
@@ -96,15 +158,11 @@ def _is_stack(text: str) -> bool:
 
 def _stack_text(error: BaseException, trace: TracebackType | None) -> tuple[str, str]:
     """The traceback, and the traceback made safe."""
-    if not _is_plain(error) or hasattr(error, "__notes__"):
-        _show_others(error)
-    front = _known_entries(error, trace)
-    rendered = TracebackException(type(error), error, trace if front is None else None, compact=True)
-    stack = (front or "") + "".join(rendered.format())
-    if front is None:
-        _remember_entries(rendered, trace)
+    _show_others(error)
+    rendered = TracebackException(type(error), error, trace, compact=True)
+    stack = "".join(rendered.format())
     try:
-        safe = (front or "") + "".join(rendered.format()) if _indent_messages(rendered) else ""
+        safe = "".join(rendered.format()) if _indent_messages(rendered) else ""
         if not _has_only_own_lines(safe or stack, rendered):
             safe = _indented(stack)
     except RecursionError:
@@ -122,62 +180,6 @@ def _places(trace: TracebackType | None) -> str:
         text += f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n'
         trace = trace.tb_next
     return text
-
-
-def _is_plain(error: BaseException) -> bool:
-    """Whether its text consists of its traceback's entries and its own line, without any other exception."""
-    return (
-        error.__cause__ is None
-        and (error.__context__ is None or error.__suppress_context__)
-        and not isinstance(error, _GUESSING)
-        and not hasattr(error, "exceptions")
-        and not hasattr(sys, "tracebacklimit")
-    )
-
-
-def _keys(trace: TracebackType | None) -> list[tuple[int, int, int]] | None:
-    """The keys of the entries. None: entries may be shown in short ("Previous line repeated 5 more times")."""
-    keys: list[tuple[int, int, int]] = []
-    repeated = 0
-    while trace is not None:
-        line = trace.tb_lineno
-        repeated = repeated + 1 if keys and keys[-1][2] == line else 0
-        if repeated >= 3:
-            return None
-        keys.append((id(trace.tb_frame.f_code), trace.tb_lasti, line))
-        trace = trace.tb_next
-    return keys
-
-
-def _known_entries(error: BaseException, trace: TracebackType | None) -> str | None:
-    """The traceback without the exception's own line, if every entry of it has been rendered before."""
-    keys = _keys(trace) if trace is not None and _is_plain(error) else None
-    if keys is None:
-        return None
-    parts = ["Traceback (most recent call last):\n"]
-    for key in keys:
-        known = _entries.get(key)
-        if known is None:
-            return None
-        parts.append(known[1])
-    return "".join(parts)
-
-
-def _remember_entries(rendered: TracebackException, trace: TracebackType | None) -> None:
-    """Keep the text of each entry that this traceback shows."""
-    keys = _keys(trace)
-    texts = rendered.stack.format() if keys else []
-    if keys is None or len(texts) != len(keys):
-        return
-    if len(_entries) + len(keys) > _MOST_ENTRIES:
-        _entries.clear()
-    for key, text, frame in zip(keys, texts, rendered.stack, strict=True):
-        # Entries with odd names are not kept; `_indent_message` makes them safe each time. A source line may contain
-        # line breaks where a program has put it into `linecache` itself.
-        is_plain = "\n" not in frame.filename + frame.name and text.count("\n") == text.count("\n  ") + 1
-        if trace is not None and is_plain:
-            _entries[key] = (trace.tb_frame.f_code, text)
-        trace = trace.tb_next if trace is not None else None
 
 
 def _text_of(value: object, what: str = "exception") -> str:
@@ -285,9 +287,13 @@ def _shown_type(one: TracebackException) -> str:
     return f"{module if isinstance(module, str) else '<unknown>'}.{name}"
 
 
+def _is_plain_name(shown: str) -> bool:
+    return _PLAIN_NAME.fullmatch(shown.removeprefix("<unknown>.")) is not None
+
+
 def _escape_type(one: TracebackException) -> bool:
     shown = _shown_type(one)
-    if _PLAIN_NAME.fullmatch(shown) or (shown.startswith("<unknown>.") and _PLAIN_NAME.fullmatch(shown[10:])):
+    if _is_plain_name(shown):
         return False
     names = {"__module__": "builtins", "__qualname__": "    " + shown.replace("\n", "\\n")}
     if hasattr(one, "exc_type_qualname"):

@@ -37,7 +37,7 @@ from logly.text.buffer cimport Text
 #       release_spool_file, swap_ring
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
 #   registry/name_entries.pxi: level_entry
-#   registry/retired.pxi: RecordReader, all_programs, all_sites, enter_registry, remember_reader
+#   registry/retired.pxi: RecordReader, all_places, all_programs, all_sites, enter_registry, remember_reader
 #   spool/spool_file.pxi: SpoolFile
 #   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text, utf8
@@ -64,6 +64,7 @@ cdef class Core(RecordReader):
         self.engine.interval_ns = 100000000
         self.engine.programs = all_programs
         self.engine.sites = all_sites
+        self.engine.places = all_places
         self.engine.name = copy_text(encoded)
         engine_begin(self.engine)
         workspace_begin(&self.engine.workspace)

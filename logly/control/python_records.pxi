@@ -10,6 +10,7 @@ from logly.flusher.sink cimport BUSY_RECORDS, NOT_BUSY, TARGET_FUNCTION, WORK_RE
 from logly.flusher.state cimport engine_fail
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport Line, write_message
+from logly.layout.trace cimport Place, write_steps
 from logly.ring.record cimport (
     TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS2, TAG_UINT,
     TAG_UTF8, FieldIndex, RecordHeader, RecordView, Value, get_value, unit_size,
@@ -81,15 +82,28 @@ cdef dict field_objects(const RecordView* view):
     return fields
 
 
-cdef object exception_object(const RecordView* view):
+cdef object exception_object(const Line* line):
     cdef Value kind, message, stack
     cdef const char* at
-    if view.exception == NULL:
+    if line.view.exception == NULL:
         return None
-    at = get_value(view.exception, &kind)
+    at = get_value(line.view.exception, &kind)
     at = get_value(at, &message)
     get_value(at, &stack)
-    return (value_object(&kind), value_object(&message), value_object(&stack))
+    text = steps_object(&stack, line.places) if stack.tag == TAG_BYTES else value_object(&stack)
+    return (value_object(&kind), value_object(&message), text)
+
+
+cdef str steps_object(const Value* steps, Place** places):
+    cdef Buffer text
+    buffer_init(&text)
+    write_steps(&text, steps.data, steps.count, places, False)
+    try:
+        if text.failed:
+            raise MemoryError
+        return text.data[: text.size].decode("utf-8", "replace") if text.size else ""
+    finally:
+        buffer_free(&text)
 
 
 cdef object stack_object(const RecordView* view):
@@ -142,7 +156,7 @@ cdef object record_object(Core core, const char* record, object kind):
     return kind(
         line.time_ns, level[:level_size].decode("utf-8", "replace"), line.view.header.level_number, text, text_str(line.name),
         site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
-        field_objects(&line.view), exception_object(&line.view), stack_object(&line.view),
+        field_objects(&line.view), exception_object(&line), stack_object(&line.view),
     )
 
 

@@ -225,6 +225,7 @@ cdef adopt_names(Core core, DeadSpool file):
     cdef Text text
     engine.programs = file.names.programs
     engine.sites = file.names.sites
+    engine.places = file.names.places
     engine.intake.process = file.spool.header.process
     text = copy_text(file.logger_name)
     text, engine.name = engine.name, text

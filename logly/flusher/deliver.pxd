@@ -270,6 +270,7 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     line.site = see_site(engine, header.site) if header.site else NULL
     line.site_serial = line.site.serial if line.site != NULL else 0
     line.program = see_program(engine, header.template_id) if header.template_id else NULL
+    line.places = engine.places
     line.name = &engine.name
     line.process = line.view.process if line.view.process else engine.intake.process
     line.message = NULL

@@ -12,6 +12,7 @@ from logly.flusher.sink cimport Sink, sink_oldest
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
 from logly.layout.message cimport Program
+from logly.layout.trace cimport Place
 from logly.ring.gate cimport DROP_REASONS, Gate, Intake, Traffic, intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.merge cimport Merge, merge_free
@@ -138,6 +139,7 @@ cdef struct Engine:
     Engine* next_unended       # control/process_end.pxi
     Program** programs         # by id; the core's registries
     Site** sites
+    Place** places             # entries of tracebacks
 
 
 # Called for a new engine, and for each engine in a forked child, where requests, counts and records set aside are the parent's.

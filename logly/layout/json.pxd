@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t, uint8_t
 from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key, write_stack_key
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, write_message
+from logly.layout.trace cimport write_steps
 from logly.ring.record cimport (
     TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView,
     Value, get_value, text_kind,
@@ -104,9 +105,9 @@ cdef inline void write_json_fields(Buffer* out, const RecordView* view, bint pre
         write_json_value(out, &value)
 
 
-cdef inline void write_json_exception(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
+cdef inline void write_json_exception(Buffer* out, const Line* line, bint pretty, Buffer* scratch) noexcept nogil:
     cdef Value value
-    cdef const char* at = view.exception
+    cdef const char* at = line.view.exception
     json_key(out, b'"exception":', 12, pretty)
     buffer_append(out, b'{"type":', 8)
     at = get_value(at, &value)
@@ -115,8 +116,14 @@ cdef inline void write_json_exception(Buffer* out, const RecordView* view, bint 
     at = get_value(at, &value)
     write_json_value(out, &value)
     buffer_append(out, b',"stack":', 9)
-    at = get_value(at, &value)
-    write_json_value(out, &value)
+    get_value(at, &value)
+    if value.tag == TAG_BYTES:
+        scratch.size = 0
+        write_steps(scratch, value.data, value.count, line.places, False)
+        write_json_utf8(out, scratch.data, scratch.size)
+        out.failed = out.failed or scratch.failed
+    else:
+        write_json_value(out, &value)
     buffer_put(out, c'}')
 
 
@@ -156,7 +163,7 @@ cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line
         write_json_site(out, line, pretty)
     write_json_fields(out, &line.view, pretty)
     if line.view.exception != NULL:
-        write_json_exception(out, &line.view, pretty)
+        write_json_exception(out, line, pretty, scratch)
     if line.view.stack != NULL:
         write_json_stack(out, &line.view, pretty)
     if pretty:

@@ -6,7 +6,8 @@ The layouts themselves are in layout/text_layout.pxd, layout/json.pxd and layout
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uint8_t
 
 from logly.layout.message cimport Program, render_message
-from logly.ring.record cimport HAS_EXCEPTION, HAS_STACK, RecordView, Value, get_value, skip_values, text_kind
+from logly.layout.trace cimport Place, write_steps
+from logly.ring.record cimport HAS_EXCEPTION, HAS_STACK, TAG_BYTES, RecordView, Value, get_value, skip_values, text_kind
 from logly.system.atomic cimport load_pointer
 from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_put
 from logly.text.format_spec cimport FormatSpec
@@ -140,6 +141,7 @@ cdef struct Line:
     const Site* site       # NULL: unknown
     uint64_t site_serial   # 0: unknown
     const Program* program # NULL: the message is text
+    Place** places         # by number
     const Text* name       # the logger's
     uint64_t process
     const Buffer* message  # the rendered message, or NULL: not rendered yet
@@ -165,17 +167,24 @@ cdef inline bint has_trace(const RecordView* view) noexcept nogil:
 
 
 # Writes the traceback and the stack of the call, as `logging` does: each of them where there is one.
-cdef inline void write_traces(Buffer* out, const RecordView* view, bint safe) noexcept nogil:
-    if view.exception != NULL:
-        write_exception(out, view, safe)
-    if view.exception != NULL and view.stack != NULL:
+cdef inline void write_traces(Buffer* out, const Line* line, bint safe) noexcept nogil:
+    if line.view.exception != NULL:
+        write_exception(out, line, safe)
+    if line.view.exception != NULL and line.view.stack != NULL:
         buffer_put(out, c'\n')
-    if view.stack != NULL:
-        write_trace(out, view.stack, safe)
+    if line.view.stack != NULL:
+        write_trace(out, line.view.stack, safe)
 
 
-cdef inline void write_exception(Buffer* out, const RecordView* view, bint safe) noexcept nogil:
-    write_trace(out, skip_values(view.exception, 2), safe)
+cdef inline void write_exception(Buffer* out, const Line* line, bint safe) noexcept nogil:
+    cdef const char* at = skip_values(line.view.exception, 2)
+    cdef Value steps
+    get_value(at, &steps)
+    if steps.tag != TAG_BYTES:
+        write_trace(out, at, safe)
+        return
+    write_steps(out, steps.data, steps.count, line.places, safe)
+    trim_newlines(out)
 
 
 # Writes a traceback or a stack. `safe`: everything in it that is not Python's own is indented, so that no line can look like a
@@ -187,5 +196,9 @@ cdef inline void write_trace(Buffer* out, const char* at, bint safe) noexcept no
     if safe and indented.count:
         stack = indented
     write_text(out, text_kind(stack.tag), stack.data, stack.count)
+    trim_newlines(out)
+
+
+cdef inline void trim_newlines(Buffer* out) noexcept nogil:
     while out.size and out.data[out.size - 1] == c'\n':
         out.size -= 1

@@ -103,7 +103,7 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
     write_logfmt_fields(out, view)
     if view.exception != NULL:
         scratch.size = 0
-        write_exception(scratch, view, False)
+        write_exception(scratch, line, False)
         buffer_append(out, b" exception=", 11)
         write_logfmt_value(out, 0, scratch.data, scratch.size)
     if view.stack != NULL:

@@ -142,11 +142,11 @@ cdef inline void write_safe_exception(Buffer* out, const Piece* piece, const Lin
         return
     if piece.has_spec:
         buffer_init(&stack)
-        write_traces(&stack, &line.view, layout.newlines != NEWLINES_KEEP)
+        write_traces(&stack, line, layout.newlines != NEWLINES_KEEP)
         write_spec_text(out, piece, stack.data, stack.size)
         buffer_free(&stack)
     else:
-        write_traces(out, &line.view, layout.newlines != NEWLINES_KEEP)
+        write_traces(out, line, layout.newlines != NEWLINES_KEEP)
     if layout.newlines == NEWLINES_INDENT:
         indent_newlines(out, start)
     if layout.terminal or layout.newlines != NEWLINES_KEEP:

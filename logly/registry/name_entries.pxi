@@ -3,9 +3,10 @@
 
 from _weakref import ref as weakref
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from logly.layout.line cimport Level, Site
+from logly.layout.trace cimport Place
 from logly.text.buffer cimport Text
 
 # Of other included files:
@@ -16,6 +17,7 @@ cdef enum NameKind:
     NAME_SITE
     NAME_LEVEL
     NAME_LOGGER
+    NAME_PLACE
 
 
 cdef uint32_t checksum_of(bytes data) except? 0:
@@ -46,6 +48,10 @@ cdef bytes site_entry(const Site* site):
     return name_entry(NAME_SITE, site.id, [
         text_bytes(&site.module), text_bytes(&site.function), text_bytes(&site.path), decimal(site.line),
     ])
+
+
+cdef bytes place_entry(const Place* place):
+    return name_entry(NAME_PLACE, place.id, [text_bytes(&place.text), decimal(<int64_t> place.alike)])
 
 
 cdef bytes level_entry(uint32_t index, const Level* level):
@@ -80,6 +86,10 @@ cdef bint template_is_stored(uint32_t number, str message) except -1:
 
 cdef bint site_is_stored(const Site* site) except -1:
     return not name_stores or names_are_stored(site_entry(site))
+
+
+cdef bint place_is_stored(const Place* place) except -1:
+    return not name_stores or names_are_stored(place_entry(place))
 
 
 cdef remember_weakly(list references, object one):

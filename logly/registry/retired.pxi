@@ -8,8 +8,9 @@ from _weakref import ref as weakref
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from logly.layout.line cimport MAX_SITES, Site
+from logly.layout.line cimport MAX_SITES, Site, has_trace
 from logly.layout.message cimport MAX_TEMPLATES, Program
+from logly.layout.trace cimport MAX_PLACES, Place
 from logly.registry.numbers cimport Numbers, number_return, numbers_are_left, numbers_given
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport NO_MARK
@@ -18,6 +19,7 @@ from logly.system.clock cimport clock_monotonic_ns
 
 # Of other included files:
 #   registry/name_entries.pxi: remember_weakly
+#   registry/places.pxi: free_place
 #   registry/program.pxi: free_program
 #   registry/sites.pxi: free_site
 #   system/threads.pxi: SystemLock
@@ -29,8 +31,11 @@ cdef enum:
 cdef Program* all_programs[MAX_TEMPLATES]
 cdef Site* all_sites[MAX_SITES]
 cdef uint32_t next_templates[MAX_TEMPLATES]
+cdef Place* all_places[MAX_PLACES]
 cdef uint32_t next_sites[MAX_SITES]
+cdef uint32_t next_places[MAX_PLACES]
 cdef Numbers template_numbers = Numbers(MAX_TEMPLATES, MAX_TEMPLATES, 0, 0, &next_templates[0])
+cdef Numbers place_numbers = Numbers(MAX_PLACES, MAX_PLACES, 0, 0, &next_places[0])
 cdef Numbers site_numbers = Numbers(MAX_SITES, MAX_SITES, 0, 0, &next_sites[0])
 
 # The lock is reentrant, because the garbage collector may run while it is held, and with it a __del__ that logs.
@@ -84,11 +89,13 @@ cdef list living_readers():
 
 # ---- retired names
 
-# Linked by `retired`. The first two wait for the next look, the others for the marks.
+# Linked by `retired`. The first three wait for the next look, the others for the marks.
 cdef Program* retired_programs
 cdef Site* retired_sites
+cdef Place* retired_places
 cdef Program* leaving_programs
 cdef Site* leaving_sites
+cdef Place* leaving_places
 cdef list awaited_marks = None       # of engines that may still have records which name what is leaving; None: nothing leaves
 cdef int64_t next_look_ns = 0
 
@@ -107,6 +114,13 @@ cdef void retire_site(Site* site) noexcept:
     retired_sites = site
 
 
+cdef void retire_place(Place* place) noexcept:
+    global retired_places
+    place.watch = NULL
+    place.retired = retired_places
+    retired_places = place
+
+
 cdef list marks_of_readers():
     cdef list marks = []
     cdef ReaderMark mark
@@ -120,19 +134,22 @@ cdef list marks_of_readers():
 
 cdef bint collect_retired() except -1:
     """Gives back the numbers of names that no record has any more. Called with the registry's lock held."""
-    global awaited_marks, next_look_ns, leaving_programs, leaving_sites, retired_programs, retired_sites
+    global awaited_marks, next_look_ns
+    global leaving_programs, leaving_sites, leaving_places, retired_programs, retired_sites, retired_places
     cdef int64_t now
     cdef list marks
     cdef ReaderMark mark
     if awaited_marks is None:
-        if retired_programs == NULL and retired_sites == NULL:
+        if retired_programs == NULL and retired_sites == NULL and retired_places == NULL:
             return True
         marks = marks_of_readers()
         awaited_marks = marks
         leaving_programs = retired_programs
         leaving_sites = retired_sites
+        leaving_places = retired_places
         retired_programs = NULL
         retired_sites = NULL
+        retired_places = NULL
         next_look_ns = 0
     now = clock_monotonic_ns()
     if now < next_look_ns:
@@ -150,9 +167,10 @@ cdef bint collect_retired() except -1:
 
 
 cdef void release_leaving() noexcept:
-    global leaving_programs, leaving_sites, retired_programs, retired_sites
+    global leaving_programs, leaving_sites, leaving_places, retired_programs, retired_sites, retired_places
     cdef Program* program
     cdef Site* site
+    cdef Place* place
     while leaving_programs != NULL:
         program = leaving_programs
         leaving_programs = program.retired
@@ -173,11 +191,23 @@ cdef void release_leaving() noexcept:
         store_pointer(&all_sites[site.id & (MAX_SITES - 1)], <Site*> NULL)
         number_return(&site_numbers, site.id)
         free_site(site)
+    while leaving_places != NULL:
+        place = leaving_places
+        leaving_places = place.retired
+        if traces_in_flight:
+            place.retired = retired_places
+            retired_places = place
+            continue
+        store_pointer(&all_places[place.id & (MAX_PLACES - 1)], <Place*> NULL)
+        number_return(&place_numbers, place.id)
+        free_place(place)
 
 
 cdef void forget_marks() noexcept:
-    """In a forked child the engines are empty, and count their records anew."""
+    """In a forked child the engines are empty, and count their records anew. Calls of other threads do not go on."""
+    global traces_in_flight
     cdef ReaderMark mark
+    traces_in_flight = 0
     if awaited_marks is not None:
         for mark in awaited_marks:
             mark.mark = NO_MARK
@@ -188,6 +218,9 @@ cdef void forget_marks() noexcept:
 cdef struct Pins:            # names that a call on the careful way has found and has not put into a record yet
     Program* program
     Site* site
+    bint has_trace           # and places, which are not counted one by one
+
+cdef uint64_t traces_in_flight = 0     # with a GIL: calls that have found places
 
 
 # With a GIL, Python code that the careful way runs may let another thread retire a name that this call has found already. Without
@@ -204,7 +237,17 @@ cdef inline void pin_site(Pins* pins, uint32_t number) noexcept:
         pins.site.pins += 1
 
 
+cdef inline void pin_places(Pins* pins) noexcept:
+    global traces_in_flight
+    if not FREE_THREADED and not pins.has_trace:
+        traces_in_flight += 1
+        pins.has_trace = True
+
+
 cdef inline void unpin(Pins* pins) noexcept:
+    global traces_in_flight
+    if pins.has_trace and traces_in_flight:
+        traces_in_flight -= 1
     if pins.program != NULL:
         pins.program.pins -= 1
     if pins.site != NULL:

@@ -13,6 +13,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from logly.layout.line cimport MAX_SITES, Site, base_name
+from logly.layout.trace cimport Place
 from logly.registry.numbers cimport number_return, number_take
 from logly.registry.table cimport Table, table_find, table_insert, table_remove, table_replace
 from logly.ring.leases cimport FREE_THREADED
@@ -27,6 +28,7 @@ from logly.system.cpython cimport (
 
 # Of other included files:
 #   registry/name_entries.pxi: site_is_stored
+#   registry/places.pxi: let_place_go, place_table
 #   registry/retired.pxi: Hand, all_sites, collect_retired, enter_registry, hand_looks, hand_moves, is_crowded,
 #       is_new_child, registry_lock, retire_site, site_numbers
 #   system/threads.pxi: SystemLock
@@ -153,6 +155,7 @@ cdef CodeWatch watch_code(object code):
 cdef void forget_code(CodeWatch watch) noexcept:
     global ended_code
     cdef Site* site
+    cdef Place* place
     # Without a GIL the garbage collector tells of code that is to be cleared before it runs the last __del__s, which may log. At
     # the end of the interpreter they could not even learn the names of their modules again.
     if FREE_THREADED and interpreter_ends():
@@ -166,6 +169,11 @@ cdef void forget_code(CodeWatch watch) noexcept:
         watch.first = site.of_code
         table_remove(&site_table, site.code, site.instruction)
         retire_site(site)
+    while watch.first_place != NULL:
+        place = watch.first_place
+        watch.first_place = place.of_code
+        table_remove(&place_table, place.code, place.where)
+        let_place_go(place)
     drop_watch(watch)
     if FREE_THREADED and not is_new_child:
         registry_lock.give()
@@ -177,6 +185,11 @@ cdef void drop_watch(CodeWatch watch) noexcept:
     watch.reference = None
     if watches is not None:
         watches.pop(watch.key, None)
+
+
+cdef void drop_empty_watch(CodeWatch watch) noexcept:
+    if watch.first == NULL and watch.first_place == NULL:
+        drop_watch(watch)
 
 
 cdef void give_up_site(Site* site) noexcept:
@@ -196,8 +209,7 @@ cdef void give_up_site(Site* site) noexcept:
         link = &link[0].of_code
     link[0] = site.of_code
     retire_site(site)
-    if watch.first == NULL:
-        drop_watch(watch)
+    drop_empty_watch(watch)
 
 
 cdef void look_at_sites(uint32_t looks) noexcept:
@@ -289,8 +301,7 @@ cdef uint32_t place_site(tuple location, tuple description, object name) except?
             watch.first = site
         else:
             discard_site(site)
-            if watch.first == NULL:
-                drop_watch(watch)
+            drop_empty_watch(watch)
     if not is_placed:
         return 0
     set_site_namespace(site, name, location[1])

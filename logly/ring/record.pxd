@@ -310,6 +310,8 @@ cdef inline void view_traces(RecordView* view, const char* at) noexcept nogil:
 
 
 cdef enum:
-    EXCEPTION_TEXTS = 4        # type, message, traceback, the traceback made safe ("": it is already)
+    # Type, message, traceback, the traceback made safe ("": it is already). Instead of the traceback, bytes: the steps of
+    # layout/trace.pxd.
+    EXCEPTION_TEXTS = 4
     STACK_TEXTS = 2            # the stack, the stack made safe ("": it is already)
     TRACE_TEXTS = 6            # both

@@ -8,6 +8,7 @@ from libc.string cimport memchr, memcpy, memset
 
 from logly.layout.line cimport MAX_LEVELS, MAX_SITES, Site
 from logly.layout.message cimport MAX_TEMPLATES, Program
+from logly.layout.trace cimport MAX_PLACES, Place
 from logly.ring.record cimport BLOB_CHECKED, ONLY_ORIGIN, RecordHeader, RecordHeap
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
 from logly.spool.format cimport (
@@ -22,11 +23,13 @@ from logly.system.crc32c cimport crc32c
 from logly.system.fd cimport fd_size
 
 # Of other included files:
-#   registry/name_entries.pxi: NAME_LEVEL, NAME_LOGGER, NAME_SITE, NAME_TEMPLATE, checksum_of
+#   registry/name_entries.pxi: NAME_LEVEL, NAME_LOGGER, NAME_PLACE, NAME_SITE, NAME_TEMPLATE, checksum_of
+#   registry/places.pxi: free_places
 #   registry/program.pxi: compile_program, free_programs
 #   registry/sites.pxi: free_sites, new_site
 #   spool/spool_file.pxi: BYTE_ORDER_MARK, LATEST_NS, SpoolFile, names_offset_for, offset_of_capacity,
 #       offset_of_live_part, pread, spool_error
+#   text/owned_text.pxi: copy_text
 
 
 cdef bint calibration_is_sound(const ClockCalibration* calibration) noexcept:
@@ -60,6 +63,10 @@ cdef class DeadSpool(SpoolFile):
         if self.names.programs != NULL:
             for i in range(<uint32_t> MAX_TEMPLATES):
                 free_programs(self.names.programs[i])
+        if self.names.places != NULL:
+            for i in range(<uint32_t> MAX_PLACES):
+                free_places(self.names.places[i])
+        free(self.names.places)
         if self.names.sites != NULL:
             for i in range(<uint32_t> MAX_SITES):
                 free_sites(self.names.sites[i])
@@ -106,7 +113,8 @@ cdef class DeadSpool(SpoolFile):
         cdef uint64_t at = self.spool.header.names_offset
         self.names.programs = <Program**> calloc(MAX_TEMPLATES, sizeof(void*))
         self.names.sites = <Site**> calloc(MAX_SITES, sizeof(void*))
-        if self.names.programs == NULL or self.names.sites == NULL:
+        self.names.places = <Place**> calloc(MAX_PLACES, sizeof(void*))
+        if self.names.programs == NULL or self.names.sites == NULL or self.names.places == NULL:
             raise MemoryError
         while at < self.spool.header.blobs_offset:
             front = pread(self.fd, 16, at)
@@ -129,9 +137,10 @@ cdef class DeadSpool(SpoolFile):
     cdef read_name(self, int kind, uint32_t number, list parts):
         cdef Program* program
         cdef Site* site
+        cdef Place* place
         cdef KnownLevel* level
         # Checked here, because Cython does not check the bounds of lists in this file.
-        if len(parts) < (4 if kind == NAME_SITE else 3 if kind == NAME_LEVEL else 1):
+        if len(parts) < (4 if kind == NAME_SITE else 3 if kind == NAME_LEVEL else 2 if kind == NAME_PLACE else 1):
             raise ValueError
         if kind == NAME_TEMPLATE and number:
             program = compile_program(parts[0].decode("utf-8", "surrogatepass"))
@@ -158,6 +167,19 @@ cdef class DeadSpool(SpoolFile):
             level.varies = level.varies or (level.is_known and level.number != int(parts[1]))
             level.is_known = True
             level.number = int(parts[1])
+        elif kind == NAME_PLACE and number:
+            # It is written into lines as it is.
+            text = parts[0].decode("utf-8")
+            if not text.endswith("\n") or not ("\n" + text[:-1]).replace("\n  ", "").isprintable():
+                raise ValueError
+            place = <Place*> calloc(1, sizeof(Place))
+            if place == NULL:
+                raise MemoryError
+            place.older = self.names.places[number & (MAX_PLACES - 1)]
+            self.names.places[number & (MAX_PLACES - 1)] = place
+            place.text = copy_text(parts[0])
+            place.alike = <uint64_t> <int64_t> int(parts[1])
+            place.id = number
         elif kind == NAME_LOGGER:
             self.logger_name = parts[0]
 

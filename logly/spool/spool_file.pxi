@@ -22,9 +22,10 @@ from logly.system.mapping cimport MAPPED_COPY, MAPPED_MEMORY, MAPPED_SHARED, Map
 
 # Of other included files:
 #   files/descriptor.pxi: Descriptor
-#   registry/name_entries.pxi: NAME_LOGGER, NameStore, checksum_of, forget_weakly, name_entry, name_stores,
+#   registry/name_entries.pxi: NAME_LOGGER, NameStore, checksum_of, forget_weakly, name_entry, name_stores, place_entry,
 #       remember_weakly, site_entry, template_entry
-#   registry/retired.pxi: all_programs, all_sites, enter_registry, site_numbers, template_numbers
+#   registry/retired.pxi: all_places, all_programs, all_sites, enter_registry, place_numbers, site_numbers,
+#       template_numbers
 #   registry/templates.pxi: Template
 #   ring/forks.pxi: begin_section, end_section
 #   system/threads.pxi: SystemLock
@@ -157,6 +158,9 @@ cdef class SpoolFile(NameStore):
             for i in range(1, site_numbers.begun):
                 if all_sites[i] != NULL:
                     entries.append(site_entry(all_sites[i]))
+            for i in range(1, place_numbers.begun):
+                if all_places[i] != NULL:
+                    entries.append(place_entry(all_places[i]))
             entries += levels
             if not self.store_names(b"".join(entries)):
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)

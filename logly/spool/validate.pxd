@@ -9,10 +9,14 @@ from libc.string cimport memcpy
 
 from logly.layout.line cimport MAX_LEVELS, Site, site_of
 from logly.layout.message cimport MAX_ARGS, STEP_FIELD, Program, program_of
+from logly.layout.trace cimport (
+    HEADLINES, MAX_DEPTH, TRACE_HEADLINE, TRACE_LAST, TRACE_MARGIN, TRACE_PLACE, TRACE_RULE, TRACE_TEXT, Place,
+    place_of,
+)
 from logly.ring.record cimport (
-    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_NO_SITE, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME,
-    HAS_TIME, IS_NOTICE, KNOWN_FLAGS, STACK_TEXTS, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER,
-    TAG_UCS4, TAG_UTF8, RecordHeader, Value, get_value, same_text, unit_size,
+    HAS_EXCEPTION, HAS_NO_SITE, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, IS_NOTICE,
+    KNOWN_FLAGS, STACK_TEXTS, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8,
+    RecordHeader, Value, get_value, same_text, unit_size,
 )
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly.text.unicode cimport utf8_decode
@@ -28,6 +32,7 @@ cdef struct KnownLevel:
 cdef struct Names:
     Program** programs         # MAX_TEMPLATES places
     Site** sites               # MAX_SITES places
+    Place** places             # MAX_PLACES of them
     uint32_t origin_limit      # the names define one origin: the logger's name with all of its sinks
     KnownLevel level[MAX_LEVELS]
     bint lacks_levels          # the file may lack some levels or numbers of levels: see `SpoolHeader.lacks_levels`
@@ -164,6 +169,54 @@ cdef inline bint level_is_sound(const RecordHeader* header, const Names* names) 
     return names.lacks_levels or (level.is_known and (level.varies or level.number == header.level_number))
 
 
+# Reads the values of an exception: texts, or in place of the traceback its steps.
+cdef inline bint read_sound_exception(Reading* source, const Names* names) noexcept nogil:
+    cdef const char* start
+    cdef uint32_t kind
+    if not read_sound_texts(source, 2):
+        return False
+    start = source.at
+    kind = read_sound(source)
+    if kind == KIND_BYTES and not steps_are_sound(start + 5, source.at, names):
+        return False
+    return (kind == KIND_STR or kind == KIND_BYTES) and read_sound_texts(source, 1)
+
+
+cdef inline bint steps_are_sound(const char* at, const char* end, const Names* names) noexcept nogil:
+    cdef Reading source
+    cdef uint32_t number
+    cdef uint8_t code
+    source.at = at
+    source.end = end
+    while source.at < source.end:
+        code = <uint8_t> source.at[0]
+        source.at += 1
+        if code == TRACE_LAST or code == TRACE_TEXT:
+            if not read_sound_texts(&source, 2):
+                return False
+        elif code == TRACE_RULE:
+            if not read_sound_texts(&source, 1):
+                return False
+        elif code == TRACE_PLACE:
+            if end - source.at < 8:
+                return False
+            memcpy(&number, source.at, 4)
+            source.at += 8
+            if place_of(names.places, number) == NULL:
+                return False
+        elif code == TRACE_HEADLINE:
+            if end - source.at < 1 or <uint8_t> source.at[0] >= HEADLINES:
+                return False
+            source.at += 1
+        elif code == TRACE_MARGIN:
+            if end - source.at < 2 or <uint8_t> source.at[0] > MAX_DEPTH or (source.at[1] != c'|' and source.at[1] != c'+'):
+                return False
+            source.at += 2
+        else:
+            return False
+    return True
+
+
 cdef inline bint skip_sound_word(Reading* source) noexcept nogil:
     if source.end - source.at < 8:
         return False
@@ -199,7 +252,7 @@ cdef inline bint record_is_sound(const char* record, uint64_t room, const Names*
         return False
     if not fields_are_sound(&source, header, names):
         return False
-    if header.flags & HAS_EXCEPTION and not read_sound_texts(&source, EXCEPTION_TEXTS):
+    if header.flags & HAS_EXCEPTION and not read_sound_exception(&source, names):
         return False
     if header.flags & HAS_STACK and not read_sound_texts(&source, STACK_TEXTS):
         return False

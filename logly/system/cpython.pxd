@@ -5,7 +5,7 @@ All of this reads C structures and can neither run Python code nor allocate nor 
 """
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef extern from * nogil:
     """
@@ -242,6 +242,41 @@ cdef extern from * nogil:
     #define logly_new_thread_state PyThreadState_New
     #endif
 
+    // A number that changes whenever the class or one of its bases is changed, and that no other class ever has; 0: it has none now.
+    static inline uint32_t logly_type_version(PyTypeObject* type) {
+    #if PY_VERSION_HEX < 0x030C0000
+        if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
+    #endif
+        return (uint32_t)type->tp_version_tag;
+    }
+    // The class's qualified name, borrowed; NULL for a class that is not made in Python, whose name does not change. In some versions
+    // another name does not change the version.
+    static inline PyObject* logly_qualified_name(PyTypeObject* type) {
+        return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject*)type)->ht_qualname : nullptr;
+    }
+    // Whether attributes of the type's objects are found without any code of the type's own, and whether an object is always true.
+    static inline int logly_is_simple_type(PyTypeObject* type) {
+        if (type->tp_getattro != PyObject_GenericGetAttr) return 0;
+        if (type->tp_as_number != nullptr && type->tp_as_number->nb_bool != nullptr) return 0;
+        if (type->tp_as_mapping != nullptr && type->tp_as_mapping->mp_length != nullptr) return 0;
+        return type->tp_as_sequence == nullptr || type->tp_as_sequence->sq_length == nullptr;
+    }
+    // The code of a traceback's entry (borrowed from its frame), and its instruction and line as one number.
+    static inline PyObject* logly_traced_code(PyObject* entry, uint64_t* where) {
+        PyTracebackObject* trace = (PyTracebackObject*)entry;
+        PyObject* code = (PyObject*)PyFrame_GetCode(trace->tb_frame);
+        *where = (uint64_t)(uint32_t)(trace->tb_lasti + 1) | (uint64_t)(uint32_t)trace->tb_lineno << 32;
+        Py_DECREF(code);
+        return code;
+    }
+    static inline PyObject* logly_next_traced(PyObject* entry) { return (PyObject*)((PyTracebackObject*)entry)->tb_next; }
+    // What the three attributes of an exception are, borrowed, where its class has not changed what they mean; NULL for None.
+    static inline PyObject* logly_cause_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->cause; }
+    static inline PyObject* logly_context_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->context; }
+    static inline PyObject* logly_trace_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->traceback; }
+    static inline int logly_suppresses_context(PyObject* error) { return ((PyBaseExceptionObject*)error)->suppress_context; }
+    static inline PyObject* logly_attributes_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->dict; }
+
     // Whether `value` is one of the constants of the code that runs now. Those of a literal in the calling code are.
     static inline int logly_is_constant(PyThreadState* thread, PyObject* value) {
         int32_t instruction;
@@ -278,6 +313,16 @@ cdef extern from * nogil:
     bint interpreter_ends "logly_finalizes"() noexcept
     uint64_t thread_ident "logly_thread_ident"(PyThreadState* thread) noexcept
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
+    uint32_t type_version "logly_type_version"(PyTypeObject* type_) noexcept
+    PyObject* qualified_name "logly_qualified_name"(PyTypeObject* type_) noexcept
+    bint is_simple_type "logly_is_simple_type"(PyTypeObject* type_) noexcept
+    PyObject* traced_code "logly_traced_code"(PyObject* entry, uint64_t* where) noexcept
+    PyObject* next_traced "logly_next_traced"(PyObject* entry) noexcept
+    PyObject* cause_of "logly_cause_of"(PyObject* error) noexcept
+    PyObject* context_of "logly_context_of"(PyObject* error) noexcept
+    PyObject* trace_of "logly_trace_of"(PyObject* error) noexcept
+    bint suppresses_context "logly_suppresses_context"(PyObject* error) noexcept
+    PyObject* attributes_of "logly_attributes_of"(PyObject* error) noexcept
     bint is_constant "logly_is_constant"(PyThreadState* thread, PyObject* value) noexcept
     int text_kind_of "logly_text_kind"(PyObject* text) noexcept
     void* text_data "PyUnicode_DATA"(PyObject* text) noexcept

@@ -13,7 +13,7 @@ from unittest.mock import ANY
 import pytest
 
 from logly import ConfigError, LoggerConfig
-from logly.caller.tracebacks import _MOST_ENTRIES, _entries, _indent_messages, exception_text
+from logly.caller.tracebacks import _indent_messages, exception_text
 from tests.support.lines import Lines
 
 
@@ -159,14 +159,6 @@ def test_a_limit_of_tracebacks_is_python_s_own(monkeypatch):
         stack = exception_text(caught.value, caught.value.__traceback__)[2]
         assert stack == "".join(traceback.format_exception(caught.value))
         monkeypatch.undo()
-
-
-def test_what_is_kept_of_tracebacks_is_bounded():
-    for i in range(_MOST_ENTRIES + 100):
-        with pytest.raises(ValueError, match=str(i)) as caught:
-            exec(compile(f"raise ValueError({i})", f"made_{i}.py", "exec"), {})
-        exception_text(caught.value, caught.value.__traceback__)
-        assert len(_entries) <= _MOST_ENTRIES
 
 
 def test_a_message_of_several_lines_is_exact_in_json_and_indented_in_text(lines, json_lines):

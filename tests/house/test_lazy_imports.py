@@ -33,6 +33,7 @@ PERMITTED = {
         ".config.toml": CONFIGURING,
     },
     "caller/careful.pxi": {"logly.caller.tracebacks": LOADED},
+    "caller/exceptions.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/guards.py": {"inspect": "a function is decorated, which modules do while they are imported"},
     "caller/json_value.pxi": {"_json": LOADED, "json.encoder": LOADED},
     "commands/demo.py": {"logging": "a command"},

@@ -1,0 +1,144 @@
+# The process's places: entries of tracebacks, whose text has been made once. They are found by the code object, and the
+# instruction and the line that the traceback names.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from logly.layout.trace cimport MAX_PLACES, Place
+from logly.registry.numbers cimport number_return, number_take
+from logly.registry.table cimport Table, table_find, table_insert, table_remove
+from logly.ring.leases cimport FREE_THREADED
+from logly.system.atomic cimport load_relaxed32, store_pointer, store_relaxed32
+from logly.system.cpython cimport traced_code
+
+# Of other included files:
+#   registry/name_entries.pxi: place_is_stored
+#   registry/retired.pxi: Hand, all_places, collect_retired, enter_registry, hand_looks, hand_moves, is_crowded,
+#       is_new_child, place_numbers, retire_place
+#   registry/sites.pxi: CodeWatch, drop_empty_watch, is_first_sight, watch_code
+#   system/threads.pxi: SystemLock
+#   text/owned_text.pxi: copy_text, utf8
+
+cdef enum:
+    MOST_PLACE_BYTES = 1 << 23   # of texts, all together
+
+cdef Table place_table
+cdef Hand place_hand
+cdef uint64_t place_bytes = 0
+
+
+cdef inline Place* find_place(PyObject* entry) noexcept:
+    """The place of a traceback's entry, or NULL."""
+    cdef uint64_t where = 0
+    cdef PyObject* code = traced_code(entry, &where)
+    return <Place*> table_find(&place_table, <uint64_t> code, where)
+
+
+cdef bint register_place(object entry, str text, object alike) except -1:
+    """Gives a traceback's entry a place, if there is room for one. `alike`: equal for entries that `traceback` takes for the same."""
+    cdef uint64_t where = 0
+    cdef PyObject* code = traced_code(<PyObject*> entry, &where)
+    cdef bytes encoded = utf8(text)
+    cdef SystemLock registry
+    if is_new_child:
+        return False  # as in register_template
+    registry = enter_registry()
+    try:
+        collect_retired()
+        look_at_places(hand_looks(&place_hand, &place_numbers))
+        if table_find(&place_table, <uint64_t> code, where) != NULL:
+            return True
+        if place_bytes + len(encoded) > MOST_PLACE_BYTES or is_first_sight(<uint64_t> code, where):
+            return False
+        return put_place(<object> code, where, encoded, <uint64_t> <int64_t> alike)
+    finally:
+        registry.give()
+
+
+cdef bint put_place(object code, uint64_t where, bytes text, uint64_t alike) except -1:
+    """Called with the registry's lock held."""
+    global place_bytes
+    cdef CodeWatch watch = watch_code(code)
+    cdef Place* place = <Place*> calloc(1, sizeof(Place))
+    cdef bint is_placed = False
+    try:
+        if place == NULL:
+            raise MemoryError
+        place.text = copy_text(text)
+        place.alike = alike
+        place.code = <uint64_t> <PyObject*> code
+        place.where = where
+        place.id = number_take(&place_numbers)
+        if place.id:
+            store_pointer(&all_places[place.id & (MAX_PLACES - 1)], place)
+            is_placed = place_is_stored(place) and table_insert(&place_table, place.code, where, place)
+    finally:
+        if is_placed:
+            place.watch = <void*> watch
+            place.of_code = watch.first_place
+            watch.first_place = place
+            place_bytes += place.text.size
+        else:
+            discard_place(place)
+            drop_empty_watch(watch)
+    return is_placed
+
+
+cdef void discard_place(Place* place) noexcept:
+    """Frees a place that no record has named."""
+    if place != NULL and place.id:
+        all_places[place.id & (MAX_PLACES - 1)] = NULL
+        number_return(&place_numbers, place.id)
+    free_place(place)
+
+
+cdef void free_place(Place* place) noexcept:
+    if place != NULL:
+        free(<void*> place.text.data)
+    free(place)
+
+
+cdef void free_places(Place* place) noexcept:
+    """Frees all places of one number's place in the table."""
+    cdef Place* older
+    while place != NULL:
+        older = place.older
+        free_place(place)
+        place = older
+
+
+cdef bint look_at_places(uint32_t looks) except -1:
+    """Gives up places that no record has named for a while, where the table or the memory for texts gets full."""
+    cdef Place* place
+    cdef uint32_t i
+    if not FREE_THREADED and place_bytes > MOST_PLACE_BYTES // 2:
+        looks = max(looks, <uint32_t> 8)
+    for i in range(min(looks, place_numbers.begun)):
+        place = all_places[hand_moves(&place_hand, &place_numbers)]
+        if place == NULL or place.watch == NULL:
+            continue
+        if load_relaxed32(&place.used):
+            store_relaxed32(&place.used, 0)
+        elif is_crowded(&place_numbers) or place_bytes > MOST_PLACE_BYTES // 2:
+            give_up_place(place)
+    return True
+
+
+cdef void give_up_place(Place* place) noexcept:
+    """With a GIL only. The code lives and may fail there again."""
+    cdef CodeWatch watch = <CodeWatch> place.watch
+    cdef Place** link = &watch.first_place
+    table_remove(&place_table, place.code, place.where)
+    while link[0] != place:
+        link = &link[0].of_code
+    link[0] = place.of_code
+    let_place_go(place)
+    drop_empty_watch(watch)
+
+
+cdef void let_place_go(Place* place) noexcept:
+    """The place is in no table any more."""
+    global place_bytes
+    place_bytes -= place.text.size
+    retire_place(place)
