@@ -15,12 +15,13 @@ from logly.system.probe cimport IS_PROBE
 
 # Of other included files:
 #   control/core.pxi: Core
+#   control/rings.pxi: enter_ring_of_thread
 #   control/sink_handle.pxi: SinkHandle
 #   registry/retired.pxi: awaited_marks, collect_retired, enter_registry, next_look_ns, retired_programs, retired_sites,
 #       site_numbers, template_numbers
 #   registry/sites.pxi: code_watches
 #   registry/templates.pxi: alias_count, templates_by_text
-#   ring/enter.pxi: is_as_full
+#   ring/enter.pxi: is_as_full, leave_ring
 #   system/threads.pxi: SystemLock
 
 if IS_PROBE:
@@ -102,14 +103,24 @@ if IS_PROBE:
 
         Returns whether the caller would go on waiting; None: no ring got that memory.
         """
-        cdef Ring* freed = core.intake.ring
-        cdef uint64_t ring_id = freed.id
-        cdef uint64_t tail = load_acquire(&freed.positions.tail)
+        cdef Ring* freed = enter_ring_of_thread(core)
+        cdef Ring* ring
+        cdef uint64_t capacity = core.intake.ring_capacity
+        cdef uint64_t ring_id, tail
         cdef int i
+        if freed == NULL:
+            raise MemoryError
+        ring_id = freed.id
+        tail = load_acquire(&freed.positions.tail)
+        leave_ring(core.intake, freed)
         for i in range(1000):
-            core.set_ring_size(core.intake.ring_capacity)
-            core.pass_here()
-            if core.intake.ring == freed:
+            # Two sizes in turns: a ring of the wanted size that a thread has left is taken over, and it keeps its id.
+            for size in (2 * capacity, capacity):
+                core.set_ring_size(size)
+                ring = enter_ring_of_thread(core)
+                leave_ring(core.intake, ring)
+                core.pass_here()
+            if ring == freed:
                 return is_as_full(core.intake, ring_id, tail, False)
         return None
 

@@ -26,7 +26,8 @@ cdef class DeadSpool(SpoolFile):
     cdef read_names(self)
     cdef read_name(self, int kind, uint32_t number, list parts)
     cdef check_live_part(self)
-    cdef bint has_staged(self, const SpoolSlot* slot) except -1
+    cdef bint has_blob(self, uint64_t offset, uint64_t size) noexcept
+    cdef bint has_staged(self, const SpoolSlot* slot) noexcept
     cdef uint64_t prepare(self) except? 0
     cdef void free_large(self) noexcept
     cdef believe_durable(self)

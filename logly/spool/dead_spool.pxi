@@ -129,7 +129,7 @@ cdef class DeadSpool(SpoolFile):
                 break  # the process died while it wrote this name, so no record refers to it
             try:
                 self.read_name(kind, number, name_parts(body))
-            except (ValueError, IndexError):
+            except (ValueError, IndexError, OverflowError):
                 raise self.damaged(f"name {number} of kind {kind}") from None
             at += 16 + size
         self.names_end = at
@@ -224,13 +224,17 @@ cdef class DeadSpool(SpoolFile):
             if memchr(slot.name, 0, slot.name_size) != NULL:
                 raise self.damaged("a sink's path is none")
 
-    cdef bint has_staged(self, const SpoolSlot* slot) except -1:
-        cdef uint64_t end = <uint64_t> fd_size(self.fd)
+    cdef bint has_blob(self, uint64_t offset, uint64_t size) noexcept:
+        """Whether the file has these bytes behind the names. The numbers may be any: a sum of them could overflow."""
+        cdef int64_t end = fd_size(self.fd)
+        if end < 0 or not self.spool.header.blobs_offset <= offset <= <uint64_t> end:
+            return False
+        return size <= <uint64_t> end - offset
+
+    cdef bint has_staged(self, const SpoolSlot* slot) noexcept:
         if slot.offset >> 62:
             return False
-        if slot.blob == 0:
-            return slot.length <= STAGE_BYTES
-        return self.spool.header.blobs_offset <= slot.blob <= end and slot.length <= end - slot.blob
+        return self.has_blob(slot.blob, slot.length) if slot.blob else slot.length <= STAGE_BYTES
 
     def begun_writes(self):
         """[(slot, path, device, inode, offset, bytes)] of writes that may have been cut short."""
@@ -367,7 +371,7 @@ cdef class DeadSpool(SpoolFile):
             raise self.damaged(f"record {number} is not one")
         size = heap.block_size
         heap.block = NULL
-        if heap.blob < self.spool.header.blobs_offset or size > <uint64_t> fd_size(self.fd):
+        if not self.has_blob(heap.blob, size):
             raise self.damaged(f"record {number} is not one")
         data = pread(self.fd, size, heap.blob)
         if <uint64_t> len(data) != size or not record_is_sound(<const char*> data, size, &self.names):

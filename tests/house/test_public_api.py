@@ -13,6 +13,7 @@ import pytest
 
 import logly
 from logly import Level, Logger, LoggerConfig, SinkConfig
+from tests.support import ROOT
 from tests.support.programs import run_python
 
 pytestmark = pytest.mark.smoke
@@ -234,7 +235,13 @@ def test_errors_are_what_they_say() -> None:
 
 
 def test_the_version_is_the_distributions() -> None:
-    assert logly.__version__ == importlib.metadata.version("logly")
+    try:
+        version = importlib.metadata.version("logly")
+    except importlib.metadata.PackageNotFoundError:
+        if not (ROOT / "logly" / "_core.pyx").exists():
+            raise
+        pytest.skip("logly is built in place for this Python, not installed")
+    assert logly.__version__ == version
 
 
 def test_types_are_shipped() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from binascii import crc32
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,41 @@ def test_a_name_that_was_damaged_is_told_whatever_follows_it(tmp_path: Path) -> 
         poke(path, offset, bytes([byte]))
     assert run_recover(path, "--json").stdout == right
     assert (tmp_path / "app.log").read_text() == ""
+
+
+@pytest.mark.parametrize("end", [1 << 31, 1 << 63, 1 << 64])
+@pytest.mark.parametrize("offset", [pytest.param(16, id="size"), pytest.param(24, id="place")])
+def test_the_place_of_a_large_record_may_be_any_number(tmp_path: Path, offset: int, end: int) -> None:
+    """Around each number that a file's offset may not exceed."""
+    dies(tmp_path, f"logger.info('x' * {1 << 19})")
+    path = tmp_path / spools(tmp_path)[0]
+    large = path.stat().st_size - number_at(path, FIRST + 24, "Q")
+    assert 1 << 19 < number_at(path, FIRST + 16, "Q") <= large
+    for number in (end - (1 << 19), end - 8, end - 1, end):
+        poke(path, FIRST + offset, struct.pack("<Q", number % (1 << 64)))
+        (told,) = revive(tmp_path)
+        assert isinstance(told, SpoolError)
+        assert "damaged: record 0 is not one" in str(told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        pytest.param(1 << 31, [b"logly"], id="kind"),
+        pytest.param(2, [b"file.py", b"module", b"function", str(1 << 31).encode()], id="line"),
+        pytest.param(3, [b"LOUD", str(1 << 63).encode(), b""], id="level"),
+    ],
+)
+def test_a_name_with_a_number_that_is_too_large_is_told(tmp_path: Path, kind: int, body: list[bytes]) -> None:
+    """Its checksum fits, so no write was cut short here."""
+    dies(tmp_path, "logger.info('text')")
+    path = tmp_path / spools(tmp_path)[0]
+    parts = b"".join(struct.pack("<I", len(part)) + part for part in body)
+    front = struct.pack("<III", len(parts), kind, 1)
+    poke(path, RING + (1 << 20), front + struct.pack("<I", crc32(front + parts)) + parts)
+    (told,) = revive(tmp_path)
+    assert isinstance(told, SpoolError)
+    assert "damaged: name 1 of kind" in str(told)
 
 
 def test_numbers_of_levels_may_change(tmp_path: Path) -> None:
