@@ -62,8 +62,7 @@ cdef struct Call:
     uint32_t site
     PyObject** inline_site     # module, function, path (str) and line (int) where `site` is 0, or NULL
     PyObject* thread_name
-    PyObject** traces          # EXCEPTION_TEXTS str (the third may be bytes) or a first NULL, then STACK_TEXTS str or a first
-                               # NULL; or NULL
+    PyObject** traces          # EXCEPTION_TEXTS str (or bytes) or a first NULL, then STACK_TEXTS str or a first NULL; or NULL
     const Origin* origin       # or NULL: the calling thread, this process
 
 

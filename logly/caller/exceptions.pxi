@@ -1,8 +1,9 @@
-# An exception as the steps that a record holds (layout/trace.pxd). This is `traceback.TracebackException` without the texts: which
-# exceptions are shown, in which order, and where their tracebacks went.
+# An exception as the steps that a record holds (layout/trace.pxd). This is `traceback.TracebackException` without the texts:
+# which exceptions are shown, in which order, and where their tracebacks went.
 #
-# Exceptions whose classes change what these attributes mean, and whatever else is unusual, are rendered by `traceback` itself
-# (caller/tracebacks.py). Its lines are made there too for those to which Python adds something: suggestions, notes, syntax errors.
+# Exceptions whose classes change what the attributes of exceptions mean, and whatever else is unusual, are rendered by
+# `traceback` itself (caller/tracebacks.py). So are an exception's own lines where Python adds something: suggestions, notes,
+# the parts of a syntax error.
 
 import sys
 

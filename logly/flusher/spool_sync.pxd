@@ -89,8 +89,8 @@ cdef inline bint descriptor_is_its_own(const File* file) noexcept nogil:
     return not file.is_ours or fd_is_file(file.fd, file.device, file.inode)
 
 
-# Returns another descriptor of a sink's file, or -1. A file whose descriptor was closed is opened by its name: what was written to
-# it counts as delivered after this sync.
+# Returns another descriptor of a sink's file, or -1. A file whose descriptor was closed is opened by its name: what was written
+# to it counts as delivered after this sync.
 cdef inline int another_descriptor(const File* file) noexcept nogil:
     return fd_copy(file.fd) if descriptor_is_its_own(file) else fd_open_again(file.path, file.device, file.inode)
 

@@ -36,7 +36,7 @@ cdef inline Place* find_place(PyObject* entry) noexcept:
 
 
 cdef bint register_place(object entry, str text, object alike) except -1:
-    """Gives a traceback's entry a place, if there is room for one. `alike`: equal for entries that `traceback` takes for the same."""
+    """Gives a traceback's entry a place, if there is room. `alike`: equal for entries that `traceback` takes for the same."""
     cdef uint64_t where = 0
     cdef PyObject* code = traced_code(<PyObject*> entry, &where)
     cdef bytes encoded = utf8(text)

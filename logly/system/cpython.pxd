@@ -242,19 +242,19 @@ cdef extern from * nogil:
     #define logly_new_thread_state PyThreadState_New
     #endif
 
-    // A number that changes whenever the class or one of its bases is changed, and that no other class ever has; 0: it has none now.
+    // A number that changes whenever the class or one of its bases is changed, and that no other class ever has; 0: it has none.
     static inline uint32_t logly_type_version(PyTypeObject* type) {
     #if PY_VERSION_HEX < 0x030C0000
         if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
     #endif
         return (uint32_t)type->tp_version_tag;
     }
-    // The class's qualified name, borrowed; NULL for a class that is not made in Python, whose name does not change. In some versions
-    // another name does not change the version.
+    // The class's qualified name, borrowed; NULL for a class that is not made in Python, whose name does not change. In some
+    // versions of CPython another name does not change the class's version.
     static inline PyObject* logly_qualified_name(PyTypeObject* type) {
         return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject*)type)->ht_qualname : nullptr;
     }
-    // Whether attributes of the type's objects are found without any code of the type's own, and whether an object is always true.
+    // Whether attributes of the type's objects are found without any code of the type's own, and an object is always true.
     static inline int logly_is_simple_type(PyTypeObject* type) {
         if (type->tp_getattro != PyObject_GenericGetAttr) return 0;
         if (type->tp_as_number != nullptr && type->tp_as_number->nb_bool != nullptr) return 0;
