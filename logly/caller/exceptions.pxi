@@ -18,6 +18,7 @@ from logly.layout.trace cimport (
     HEADLINE_CAUSE, HEADLINE_CONTEXT, HEADLINE_GROUP, HEADLINE_TRACEBACK, MAX_DEPTH, SHOWN_REPEATS, TRACE_HEADLINE,
     TRACE_LAST, TRACE_MARGIN, TRACE_PLACE, TRACE_RULE, TRACE_TEXT, Place,
 )
+from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport TAG_UTF8, Cursor
 from logly.system.cpython cimport (
     PyTypeObject, Py_DecRef, Py_IncRef, attributes_of, cause_of, context_of, is_simple_type, list_item, next_traced,
@@ -27,7 +28,8 @@ from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, b
 
 # Of other included files:
 #   registry/places.pxi: find_place, register_place
-#   registry/retired.pxi: Pins, pin_places
+#   registry/retired.pxi: Pins, enter_registry, pin_places
+#   system/threads.pxi: SystemLock
 
 cdef enum:
     MOST_SHOWN = 64          # exceptions of one record; more are rendered by `traceback`
@@ -75,18 +77,29 @@ cdef class Shown:
     """An exception that is to be shown, and those that are shown with it."""
 
 
-cdef KnownClass* class_of(object error) except NULL:
-    """What is known of the error's class. The result holds until Python code runs."""
-    cdef PyObject* kind = <PyObject*> (<PyObject*> error).ob_type
+cdef uint32_t look_at_class(Shown one) except? 0:
+    """Notes the name of the exception's class, and returns what is known of the class."""
+    cdef SystemLock registry = None
+    if not FREE_THREADED:
+        return look_up_class(one)
+    registry = enter_registry()
+    try:
+        return look_up_class(one)
+    finally:
+        registry.give()
+
+
+cdef uint32_t look_up_class(Shown one) except? 0:
+    cdef PyObject* kind = <PyObject*> (<PyObject*> one.error).ob_type
     cdef KnownClass* known = &known_classes[(<uint64_t> kind >> 5) & (KNOWN_CLASSES - 1)]
     cdef uint32_t version = type_version(<PyTypeObject*> kind)
     if (
-        known.kind == kind and known.version == version and version != 0
-        and known.qualified == qualified_name(<PyTypeObject*> kind)
+        known.kind != kind or known.version != version or version == 0
+        or known.qualified != qualified_name(<PyTypeObject*> kind)
     ):
-        return known
-    learn_class(known, type(error))
-    return known
+        learn_class(known, type(one.error))
+    one.kind = <str> <object> known.name
+    return known.flags
 
 
 cdef bint learn_class(KnownClass* known, object kind) except -1:
@@ -116,17 +129,15 @@ cdef bint learn_class(KnownClass* known, object kind) except -1:
 
 cdef Shown look_at(object error, object trace):
     """What is shown of the exception itself. None: `traceback` must render the whole."""
-    cdef KnownClass* known = class_of(error)
-    cdef uint32_t flags = known.flags
-    cdef Shown one
+    cdef Shown one = Shown.__new__(Shown)
+    cdef uint32_t flags
     cdef object message
     cdef PyObject* attributes
-    if flags & CLASS_UNUSUAL:
-        return None
-    one = Shown.__new__(Shown)
     one.error = error
     one.trace = trace
-    one.kind = <str> <object> known.name
+    flags = look_at_class(one)
+    if flags & CLASS_UNUSUAL:
+        return None
     if flags & CLASS_GROUP:
         one.others = group_of(error)
         if one.others is None:
