@@ -27,7 +27,7 @@ from logly.system.cpython cimport (
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, buffer_reserve
 
 # Of other included files:
-#   registry/places.pxi: find_place, register_place
+#   registry/places.pxi: find_place, is_new_place, register_place
 #   registry/retired.pxi: Pins, enter_registry, pin_places
 #   system/threads.pxi: SystemLock
 
@@ -257,16 +257,19 @@ cdef bint find_places(list nodes) except -1:
     """Gives each entry of the tracebacks a place. Returns False when one has none."""
     cdef Shown one
     cdef PyObject* entry
+    cdef bint are_found = True
     for one in nodes:
         entry = <PyObject*> one.trace
         while entry != <PyObject*> None and entry != NULL:
-            if find_place(entry) == NULL and not make_place(<object> entry):
-                return False
+            # All are looked at, because those that come for the second time get a place.
+            are_found = (find_place(entry) != NULL or make_place(<object> entry)) and are_found
             entry = next_traced(entry)
-    return True
+    return are_found
 
 
 cdef bint make_place(object entry) except -1:
+    if is_new_place(<PyObject*> entry):
+        return False
     made = place_text_maker()(entry)
     return made is not None and register_place(entry, made[0], made[1])
 

@@ -35,6 +35,13 @@ cdef inline Place* find_place(PyObject* entry) noexcept:
     return <Place*> table_find(&place_table, <uint64_t> code, where)
 
 
+cdef bint is_new_place(PyObject* entry) noexcept:
+    """Whether the entry is to get a place when it comes again."""
+    cdef uint64_t where = 0
+    cdef PyObject* code = traced_code(entry, &where)
+    return is_first_sight(<uint64_t> code, where)
+
+
 cdef bint register_place(object entry, str text, object alike) except -1:
     """Gives a traceback's entry a place, if there is room. `alike`: equal for entries that `traceback` takes for the same."""
     cdef uint64_t where = 0
@@ -49,7 +56,7 @@ cdef bint register_place(object entry, str text, object alike) except -1:
         look_at_places(hand_looks(&place_hand, &place_numbers))
         if table_find(&place_table, <uint64_t> code, where) != NULL:
             return True
-        if place_bytes + len(encoded) > MOST_PLACE_BYTES or is_first_sight(<uint64_t> code, where):
+        if place_bytes + len(encoded) > MOST_PLACE_BYTES:
             return False
         return put_place(<object> code, where, encoded, <uint64_t> <int64_t> alike)
     finally:

@@ -37,12 +37,14 @@ from logly.system.cpython cimport (
 cdef enum:
     MAX_MODULES = 64         # how many modules one code object may run as code of
     MUCH_CODE = 1024         # more code objects have ended, so the program makes code all the time
-    SEEN_SITES = 256         # a power of two
+    SEEN_SITES = 4096        # a power of two
+    ADMITTED = 16            # one of so many is taken at its first sight, because two may have one slot of `seen_sites`
 
 cdef Table site_table
 cdef Hand site_hand
 cdef dict code_watches = {}                # address of a code object -> its CodeWatch
 cdef uint64_t ended_code = 0
+cdef uint64_t sights = 0
 cdef uint64_t seen_sites[SEEN_SITES]       # hashes of call sites that have logged once
 
 cdef str NAME_KEY = sys.intern("__name__")
@@ -227,11 +229,14 @@ cdef void look_at_sites(uint32_t looks) noexcept:
 
 
 cdef bint is_first_sight(uint64_t code, uint64_t instruction) noexcept:
-    """A program that makes code all the time often runs it once. Then a call site gets a place only when it logs again."""
+    """A program that makes code all the time often runs it once. Then an instruction gets a place only when it comes again."""
+    global sights
     cdef uint64_t mixed = (code ^ instruction << 40) * <uint64_t> 0x9E3779B97F4A7C15
-    cdef uint64_t before = seen_sites[mixed >> 56]
-    seen_sites[mixed >> 56] = mixed
-    return ended_code > MUCH_CODE and before != mixed
+    cdef uint64_t* seen = &seen_sites[mixed >> 52]
+    cdef bint is_first = load_relaxed(seen) != mixed
+    store_relaxed(seen, mixed)
+    sights += 1
+    return is_first and ended_code > MUCH_CODE and sights % ADMITTED != 0
 
 
 cdef uint32_t register_site(tuple location) except? 0:
