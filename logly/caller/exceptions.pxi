@@ -21,8 +21,9 @@ from logly.layout.trace cimport (
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport TAG_UTF8, Cursor
 from logly.system.cpython cimport (
-    PyTypeObject, Py_DecRef, Py_IncRef, attributes_of, cause_of, context_of, is_simple_type, list_item, next_traced,
-    qualified_name, suppresses_context, text_data, text_kind_of, text_length_of, trace_of, tuple_item, type_version,
+    PyTypeObject, Py_DecRef, Py_IncRef, attributes_of, cause_of, context_of, is_exception, is_simple_type, is_trace,
+    list_item, next_traced, qualified_name, suppresses_context, text_data, text_kind_of, text_length_of, trace_of,
+    tuple_item, type_version,
 )
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, buffer_reserve
 
@@ -244,7 +245,7 @@ cdef bint gather_around(Shown one, set seen, list left, list nodes) except -1:
 
 cdef Shown gather_one(object error, set seen, list nodes):
     cdef Shown one = None
-    if len(nodes) < MOST_SHOWN and isinstance(error, BaseException):
+    if len(nodes) < MOST_SHOWN and is_exception(<PyObject*> error):
         seen.add(<uint64_t> <PyObject*> error)
         one = look_at(error, or_none(trace_of(<PyObject*> error)))
         nodes.append(one)
@@ -452,7 +453,9 @@ cdef tuple steps_of_exception(object error, object trace, uint64_t limit, Pins* 
     cdef Shown top
     cdef bytes steps = None
     cdef int attempt
-    if TRACEBACKLIMIT in sys_names:
+    # Neither needs to be what it says that it is: billiard, and so celery, has tracebacks of its own whose `__class__` is that of
+    # real ones, and so has a Mock with a `spec`.
+    if TRACEBACKLIMIT in sys_names or not is_exception(<PyObject*> error) or not (trace is None or is_trace(<PyObject*> trace)):
         return None
     top = gather(error, trace, nodes)
     if top is None:

@@ -315,6 +315,8 @@ cdef extern from * nogil:
     int int_bits "logly_int_bits"(PyObject* value, int64_t* out) noexcept
     uint32_t type_version "logly_type_version"(PyTypeObject* type_) noexcept
     PyObject* qualified_name "logly_qualified_name"(PyTypeObject* type_) noexcept
+    bint is_exception "PyExceptionInstance_Check"(PyObject* value) noexcept
+    bint is_trace "PyTraceBack_Check"(PyObject* value) noexcept
     bint is_simple_type "logly_is_simple_type"(PyTypeObject* type_) noexcept
     PyObject* traced_code "logly_traced_code"(PyObject* entry, uint64_t* where) noexcept
     PyObject* next_traced "logly_next_traced"(PyObject* entry) noexcept

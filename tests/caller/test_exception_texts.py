@@ -9,6 +9,7 @@ import traceback
 import types
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -232,6 +233,11 @@ class Written:
         self.logger.error("x", exc_info=error)
         assert self.logger.flush(30)
 
+    def take_all(self) -> None:
+        for name in ("kept.log", "safe.log", "lines.json"):
+            (self.folder / name).write_bytes(b"")
+        self.logger.reopen()
+
     def take(self) -> tuple[str, str, dict[str, str]]:
         kept, safe, lines = [self.folder / name for name in ("kept.log", "safe.log", "lines.json")]
         found = kept.read_bytes(), safe.read_bytes(), lines.read_bytes()
@@ -379,3 +385,33 @@ def test_suggestions(written: Written) -> None:
             call()
         check(written, caught_error.value)
     assert collections_of
+
+
+def test_a_traceback_that_is_none(written: Written) -> None:
+    """billiard, and so celery, hands over tracebacks of its own making."""
+
+    class Frame:
+        def __init__(self, code: types.CodeType) -> None:
+            self.f_code = code
+            self.f_globals = self.f_locals = {"__name__": "elsewhere"}
+
+    class Traceback:
+        __class__ = types.TracebackType  # type: ignore[assignment]
+
+        def __init__(self, entry: types.TracebackType) -> None:
+            self.tb_frame = Frame(entry.tb_frame.f_code)
+            self.tb_lasti, self.tb_lineno, self.tb_next = entry.tb_lasti, entry.tb_lineno, None
+
+    error = caught(("raise", ValueError, "from a worker", 0, True))
+    made = Traceback(error.__traceback__)  # type: ignore[arg-type]
+    for trace in (made, "a text", 5):
+        written.logger.error("x", exc_info=(ValueError, error, trace))  # type: ignore[arg-type]
+    assert written.logger.flush(30)
+    stacks = [record.exception.stack for record in written.records]
+    assert stacks[0] == "".join(traceback.format_exception(ValueError, error, made))  # type: ignore[arg-type]
+    assert all("from a worker" in stack for stack in stacks)
+    written.logger.error("x", exc_info=Mock(spec=ValueError, __traceback__=None))
+    written.logger.error("x", exc_info=(ValueError, Mock(spec=ValueError), made))  # type: ignore[arg-type]
+    assert written.logger.flush(30)
+    written.records.clear()
+    written.take_all()
