@@ -9,7 +9,7 @@ from logly.layout.line cimport MAX_SITES
 from logly.layout.message cimport MAX_TEMPLATES
 from logly.registry.numbers cimport numbers_given
 from logly.ring.gate cimport NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
-from logly.ring.ring cimport Ring
+from logly.ring.ring cimport Ring, ring_free, ring_new
 from logly.system.atomic cimport load_acquire, load_relaxed32
 from logly.system.probe cimport IS_PROBE
 
@@ -98,31 +98,24 @@ if IS_PROBE:
         finally:
             registry.give()
 
-    def new_ring_passes_for_full(Core core not None):
-        """A caller waits for room in a ring that is replaced and freed meanwhile, and a later ring gets its memory.
-
-        Returns whether the caller would go on waiting; None: no ring got that memory.
-        """
-        cdef Ring* freed = enter_ring_of_thread(core)
-        cdef Ring* ring
-        cdef uint64_t capacity = core.intake.ring_capacity
+    def is_as_full_with_another(Core core not None):
+        """Whether a caller that found this thread's ring full goes on waiting: (as it is, once another ring has its memory)."""
+        cdef Ring* ring = enter_ring_of_thread(core)
+        cdef Ring* other
         cdef uint64_t ring_id, tail
-        cdef int i
-        if freed == NULL:
+        if ring == NULL:
             raise MemoryError
-        ring_id = freed.id
-        tail = load_acquire(&freed.positions.tail)
-        leave_ring(core.intake, freed)
-        for i in range(1000):
-            # Two sizes in turns: a ring of the wanted size that a thread has left is taken over, and it keeps its id.
-            for size in (2 * capacity, capacity):
-                core.set_ring_size(size)
-                ring = enter_ring_of_thread(core)
-                leave_ring(core.intake, ring)
-                core.pass_here()
-            if ring == freed:
-                return is_as_full(core.intake, ring_id, tail, False)
-        return None
+        ring_id = ring.id
+        tail = load_acquire(&ring.positions.tail)
+        leave_ring(core.intake, ring)
+        before = is_as_full(core.intake, ring_id, tail, False)
+        # Both are empty, so the other one would differ in nothing else.
+        other = ring_new(ring.capacity, tail)
+        if other == NULL:
+            raise MemoryError
+        ring.id = other.id
+        ring_free(other)
+        return before, is_as_full(core.intake, ring_id, tail, False)
 
     def published(Core core not None):
         """The arguments of the `publish` that holds now."""

@@ -10,7 +10,7 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
 from tests.support.forks import PipeReader
-from tests.support.hooks import new_ring_passes_for_full
+from tests.support.hooks import is_as_full_with_another
 from tests.support.loggers import assert_books, file_logger
 from tests.support.threads import run_threads
 from tests.support.waiting import wait_until
@@ -71,7 +71,7 @@ def test_a_ring_that_is_emptied_while_a_caller_finds_it_full(tmp_path: Path) -> 
 def test_a_new_ring_in_the_memory_of_a_full_one_is_not_taken_for_it() -> None:
     """Nobody writes to it while all callers wait for its tail to move, so they would wait until they give up."""
     with Logger(LoggerConfig(auto_sink=False, async_buffer_size=SMALL)) as logger:
-        assert new_ring_passes_for_full(logger) is False, "None: no ring has got the memory of the first"
+        assert is_as_full_with_another(logger) == (True, False)
 
 
 def test_the_high_water_mark_of_a_burst_below_the_ring_s_half(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ def limit_registry(templates: int | None = None, sites: int | None = None) -> No
     hook("limit_registry")(templates, sites)
 
 
-def new_ring_passes_for_full(logger: Logger) -> bool | None:
-    """Whether a caller that waits for room in a ring goes on waiting when another ring has got its memory."""
-    return hook("new_ring_passes_for_full")(logger._controller.core)  # type: ignore[no-any-return]
+def is_as_full_with_another(logger: Logger) -> tuple[bool, bool]:
+    """Whether a caller that found its ring full goes on waiting: (as it is, once another ring has its memory)."""
+    return hook("is_as_full_with_another")(logger._controller.core)  # type: ignore[no-any-return]
 
 
 def alias_counts() -> tuple[int, int]:
