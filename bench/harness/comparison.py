@@ -27,7 +27,7 @@ from typing import Any
 from harness import BENCH, lines, turns
 from harness.floor import load_floor
 from harness.loops import compile_loop
-from harness.scenarios import SCENARIOS
+from harness.scenarios import SCENARIOS, Scenario
 from harness.workers import Worker, serve
 
 BURST = 2_000
@@ -53,12 +53,14 @@ class Target:
     flush: Callable[[], Any] = lambda: None
     close: Callable[[], Any] = lambda: None
     expected: int = 0
+    marker: bytes = b"\n"
+    """Occurs once in each line that is logged."""
 
     def settle(self) -> None:
         """Flush, check that all lines are there, and empty the files."""
         self.flush()
         for path in self.paths:
-            lines.check(self.name, path, self.expected)
+            lines.check(self.name, path, self.expected, self.marker)
             os.truncate(path, 0)
         self.expected = 0
 
@@ -66,7 +68,7 @@ class Target:
         self.flush()
         self.close()
         for path in self.paths:
-            lines.check(self.name, path, self.expected)
+            lines.check(self.name, path, self.expected, self.marker)
 
 
 class Bench:
@@ -121,15 +123,20 @@ class Bench:
         around: Callable[[], AbstractContextManager[Any]] = nullcontext,
         calls: int = BURST,
         lines_per_call: int = 1,
+        scenario: Scenario | None = None,
     ) -> None:
         """A statement to be called in bursts. `logger` stands for the target's own (a bound one, for example).
 
-        `around` is entered before each burst and left after it, not timed.
+        `around` is entered before each burst and left after it, not timed. `scenario` says what is handled meanwhile.
         """
-        loop, clock = compile_loop(statement, logger or target.logger), time.perf_counter_ns
+        clock = time.perf_counter_ns
+        fail, each_fails = (scenario.fail, scenario.each_fails) if scenario else (None, False)
+        loop = compile_loop(statement, logger or target.logger, fail=fail, each_fails=each_fails)
         targets = self.targets
 
         def burst() -> float:
+            if scenario:
+                scenario.prepare(calls)
             with around():
                 begun = clock()
                 loop(0, calls)

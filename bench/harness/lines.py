@@ -21,8 +21,8 @@ def count(path: str | Path, marker: bytes = b"\n") -> int:
     return total
 
 
-def check(name: str, path: str | Path, expected: int) -> None:
+def check(name: str, path: str | Path, expected: int, marker: bytes = b"\n") -> None:
     """Ends the program where lines are missing, or too many."""
-    found = count(path)
+    found = count(path, marker)
     if found != expected:
         raise SystemExit(f"{name}: {found} lines in the file, {expected} were logged")

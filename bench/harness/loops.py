@@ -8,7 +8,6 @@ from functools import cache
 from textwrap import indent
 from typing import Any
 
-FILE = "<bench>"
 LOOP = """\
 def make(logger, text, fail):
     def loop(start, stop, logger=logger, text=text, x=1234.5678):
@@ -22,8 +21,15 @@ for i in range(start, stop):
 HANDLING = """\
 try:
     fail()
-except ValueError:
+except Exception:
     for i in range(start, stop):
+        {statement}
+"""
+FAILING = """\
+for i in range(start, stop):
+    try:
+        fail()
+    except Exception:
         {statement}
 """
 PACED = """\
@@ -44,18 +50,6 @@ def make(logger, text, fail):
 """
 
 
-def deep_failure() -> None:
-    """Three frames of traceback, as a small service would have."""
-
-    def parse() -> None:
-        raise ValueError("bad price")
-
-    def handle() -> None:
-        parse()
-
-    handle()
-
-
 @cache
 def maker(source: str) -> Any:
     """Compiled once: logly knows a template by its object, of which a program has one, not one per loop.
@@ -63,22 +57,26 @@ def maker(source: str) -> Any:
     More than eight objects with the same text would take the way of a template that is not known.
     """
     # A traceback through the loop shows its lines.
-    linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
+    file = f"<bench{maker.cache_info().misses}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     namespace: dict[str, Any] = {"__name__": "bench_loop"}
-    exec(compile(source, FILE, "exec"), namespace)
+    exec(compile(source, file, "exec"), namespace)
     return namespace["make"]
 
 
-def made(source: str, logger: Any, text: str) -> Any:
-    return maker(source)(logger, text, deep_failure)
+def made(source: str, logger: Any, text: str, fail: Callable[[], Any] | None = None) -> Any:
+    return maker(source)(logger, text, fail)
 
 
 def compile_loop(
-    statement: str, logger: Any, text: str = "", *, while_handling: bool = False
+    statement: str, logger: Any, text: str = "", *, fail: Callable[[], Any] | None = None, each_fails: bool = False
 ) -> Callable[[int, int], None]:
-    """A function `loop(start, stop)` that runs the statement with `i` from start to stop."""
-    body = (HANDLING if while_handling else REPEATED).format(statement=statement)
-    return made(LOOP.format(body=indent(body, " " * 8)), logger, text)
+    """A function `loop(start, stop)` that runs the statement with `i` from start to stop.
+
+    With `fail` the statement runs while what that raises is handled: one exception for all calls, or one for each.
+    """
+    body = (REPEATED if fail is None else FAILING if each_fails else HANDLING).format(statement=statement)
+    return made(LOOP.format(body=indent(body, " " * 8)), logger, text, fail)
 
 
 def compile_paced(statement: str, logger: Any, text: str = "") -> Callable[..., int]:

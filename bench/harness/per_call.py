@@ -59,7 +59,7 @@ def main(script: str, scenario_name: str, arguments: list[str]) -> None:
     options = runner.parse_args(arguments)
     for peer in options.peer or PEERS:
         for label, text in (scenario.texts or {"": TEXT}).items():
-            burst = max(4, min(options.burst, (1 << 19) // (len(text) + 64)))
+            burst = max(4, min(options.burst, scenario.burst, (1 << 19) // (len(text) + 64)))
             runner.bench_time_func(
                 f"{scenario_name}/{peer}{label and '/' + label}",
                 TimedBursts(peer, scenario_name, options, text, burst),
@@ -92,6 +92,7 @@ class TimedBursts:
         total, begun = 0.0, clock()
         while len(took) < loops or (len(took) < most and total < timed_s and clock() - begun < FLUSHING * timed_s):
             first = len(took) * burst
+            run.scenario.prepare(burst)
             start = clock()
             loop(first, first + burst)
             took.append(clock() - start)

@@ -27,7 +27,13 @@ class Run:
         self.path = Path(self._folder.name, "bench.log")
         self.session: Session = load(peer).setup(str(self.path), self.scenario)
         self.statement = self.session.statement(self.scenario)
-        self.loop = compile_loop(self.statement, self.session.logger, text, while_handling=self.scenario.while_handling)
+        self.loop = compile_loop(
+            self.statement,
+            self.session.logger,
+            text,
+            fail=self.scenario.fail,
+            each_fails=self.scenario.each_fails,
+        )
         self.flush = self.session.flush
         self.is_floor = peer.startswith("floor_")
         self.expected = 0
@@ -35,6 +41,7 @@ class Run:
 
     def timed(self, calls: int) -> tuple[float, float]:
         """Makes the calls. Returns the seconds until the last has returned, and until its line is in the file."""
+        self.scenario.prepare(calls)
         begun = time.perf_counter()
         self.loop(0, calls)
         called = time.perf_counter()
@@ -84,6 +91,7 @@ class Run:
 @contextmanager
 def opened(peer: str, scenario: str, options: argparse.Namespace, text: str = TEXT) -> Iterator[Run]:
     run = Run(peer, scenario, options.dir, text)
+    run.scenario.prepare(10)
     run.loop(0, 10)
     run.expect(10)
     run.settle()

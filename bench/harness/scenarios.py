@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness import failures
+
 TEXT = "a text of 24 characters."
 
 
@@ -29,11 +31,27 @@ class Scenario:
     column: str = ""
     layout: str = "short"
     lines_per_call: int = 1
-    while_handling: bool = False
-    """The call is made while an exception is handled."""
+    fail: Callable[[], Any] | None = None
+    """Raises what is handled while the call is made."""
+    each_fails: bool = False
+    """It raises for each call, not once for all."""
+    prepare: Callable[[int], Any] = lambda calls: None
+    """Called before the time of so many calls is taken."""
+    burst: int = 1000
+    """At most so many calls are timed at a stretch."""
     texts: dict[str, str] = field(default_factory=dict)
     """Measured once with each of these as `text`, by its label; without any, once."""
     is_in_full_run: bool = True
+
+
+NEVER_SEEN = failures.NeverSeen(30)
+
+
+def failing(name: str, question: str, fail: Callable[[], Any], column: str = "", **options: Any) -> Scenario:
+    call = 'logger.exception("order failed")'
+    return Scenario(
+        name, question, b"order failed", call, column=column, fail=fail, is_in_full_run=bool(column), **options
+    )
 
 
 SCENARIOS = {
@@ -87,13 +105,44 @@ SCENARIOS = {
             column="with call site",
             layout="site",
         ),
-        Scenario(
+        failing(
             "exception",
-            "What does a record with a traceback of three frames cost the caller?",
-            b"order failed",
-            'logger.exception("order failed")',
+            "What does a record with a traceback of 30 frames cost the caller?",
+            failures.deep(30),
             column="exception",
-            while_handling=True,
+        ),
+        failing(
+            "exception_deep",
+            "What does one of 60 frames cost?",
+            failures.deep(60),
+        ),
+        failing(
+            "exception_chained",
+            "What does an exception of 15 frames cost that was raised `from` another one of 15?",
+            failures.chained(15),
+        ),
+        failing(
+            "exception_recursive",
+            "What do 30 frames of one recursive function cost?",
+            failures.recursive(30),
+        ),
+        failing(
+            "exception_group",
+            "What does a group of two cost, 10 frames each?",
+            failures.group(10),
+        ),
+        failing(
+            "exception_hint",
+            "What does a NameError of 30 frames cost, to which Python adds `Did you mean`?",
+            failures.deep(30, failures.guess),
+        ),
+        failing(
+            "exception_new",
+            "What does a traceback of 30 frames cost whose code has never been seen before?",
+            NEVER_SEEN,
+            each_fails=True,
+            prepare=NEVER_SEEN.prepare,
+            burst=50,
         ),
         Scenario(
             "sizes",

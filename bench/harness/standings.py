@@ -66,11 +66,9 @@ REASONS = {
         "None that is known: the call is at the floor.",
     ),
     "cost_exception": (
-        "The text of a traceback is made on the caller's thread, because frames change afterwards. logly's is "
-        "`traceback.format_exception`'s to the byte, with its search for the marks (`^^^^`) below each line; a library "
-        "that writes its own text leaves them out. And an error wakes the flusher at once (`flush_level`), which is a "
-        "system call.",
-        "Keep the text of a frame by its code object and last instruction, as call sites are kept.",
+        "The exception's own text, and a look at each entry of its traceback, are the caller's; an error also wakes "
+        "the flusher at once (`flush_level`), which is a system call.",
+        "None that is known: `cost.py exceptions` has what each part costs.",
     ),
     "cost_sizes": (
         "logly copies the message into the ring, so a large one costs what the memory takes. A queue passes a "

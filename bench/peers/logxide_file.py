@@ -23,7 +23,7 @@ def tail(path: str) -> bytes:
 
 
 def setup(path: str, scenario: Scenario) -> Session:
-    if scenario.layout == "json" or scenario.name == "exception":
+    if scenario.layout == "json" or scenario.fail is not None:
         raise Unsupported("its file handler writes neither fields nor tracebacks")
     if scenario.layout in ("site", "full"):
         raise Unsupported("its file handler has no layout")

@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 from logly.flusher.sink cimport Sink, WriteScript
 from logly.layout.line cimport MAX_SITES
 from logly.layout.message cimport MAX_TEMPLATES
+from logly.layout.trace cimport MAX_PLACES
 from logly.registry.numbers cimport numbers_given
 from logly.ring.gate cimport NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
 from logly.ring.ring cimport Ring, ring_free, ring_new
@@ -17,8 +18,9 @@ from logly.system.probe cimport IS_PROBE
 #   control/core.pxi: Core
 #   control/rings.pxi: enter_ring_of_thread
 #   control/sink_handle.pxi: SinkHandle
-#   registry/retired.pxi: awaited_marks, collect_retired, enter_registry, next_look_ns, retired_programs, retired_sites,
-#       site_numbers, template_numbers
+#   registry/places.pxi: place_bytes
+#   registry/retired.pxi: awaited_marks, collect_retired, enter_registry, next_look_ns, place_numbers, retired_places,
+#       retired_programs, retired_sites, site_numbers, template_numbers
 #   registry/sites.pxi: code_watches
 #   registry/templates.pxi: alias_count, templates_by_text
 #   ring/enter.pxi: is_as_full, leave_ring
@@ -70,8 +72,13 @@ if IS_PROBE:
         """(templates, call sites) that have a number."""
         return (numbers_given(&template_numbers), numbers_given(&site_numbers))
 
-    def limit_registry(templates=None, sites=None):
-        """How many templates and call sites find a place from now on; None: as many as there is room for."""
+    def place_counts():
+        """(entries of tracebacks that have a number, bytes of the texts of those that calls find)"""
+        return (numbers_given(&place_numbers), place_bytes)
+
+    def limit_registry(templates=None, sites=None, places=None):
+        """How many templates, call sites and places are numbered from now on; None: as many as there is room for."""
+        place_numbers.limit = MAX_PLACES if places is None else min(1 + <uint32_t> places, MAX_PLACES)
         template_numbers.limit = MAX_TEMPLATES if templates is None else min(1 + <uint32_t> templates, MAX_TEMPLATES)
         site_numbers.limit = MAX_SITES if sites is None else min(1 + <uint32_t> sites, MAX_SITES)
 
@@ -94,7 +101,7 @@ if IS_PROBE:
         try:
             next_look_ns = 0
             collect_retired()
-            return awaited_marks is None and retired_programs == NULL and retired_sites == NULL
+            return awaited_marks is None and retired_programs == NULL and retired_sites == NULL and retired_places == NULL
         finally:
             registry.give()
 

@@ -36,9 +36,14 @@ def registry_counts() -> tuple[int, int]:
     return hook("registry_counts")()  # type: ignore[no-any-return]
 
 
-def limit_registry(templates: int | None = None, sites: int | None = None) -> None:
-    """How many templates and call sites find a place from now on; None: as many as there is room for."""
-    hook("limit_registry")(templates, sites)
+def place_counts() -> tuple[int, int]:
+    """(entries of tracebacks that have a number, bytes of their texts)."""
+    return hook("place_counts")()  # type: ignore[no-any-return]
+
+
+def limit_registry(templates: int | None = None, sites: int | None = None, places: int | None = None) -> None:
+    """How many templates, call sites and places are numbered from now on; None: as many as there is room for."""
+    hook("limit_registry")(templates, sites, places)
 
 
 def is_as_full_with_another(logger: Logger) -> tuple[bool, bool]:
