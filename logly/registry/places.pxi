@@ -66,9 +66,10 @@ cdef bint register_place(object entry, str text, object alike) except -1:
 cdef bint put_place(object code, uint64_t where, bytes text, uint64_t alike) except -1:
     """Called with the registry's lock held."""
     global place_bytes
-    cdef CodeWatch watch = watch_code(code)
+    cdef CodeWatch watch
     cdef Place* place = <Place*> calloc(1, sizeof(Place))
     cdef bint is_placed = False
+    cdef bint is_known = False
     try:
         if place == NULL:
             raise MemoryError
@@ -79,17 +80,21 @@ cdef bint put_place(object code, uint64_t where, bytes text, uint64_t alike) exc
         place.id = number_take(&place_numbers)
         if place.id:
             store_pointer(&all_places[place.id & (MAX_PLACES - 1)], place)
-            is_placed = place_is_stored(place) and table_insert(&place_table, place.code, where, place)
+            if place_is_stored(place):
+                # Last, because what is above may run the garbage collector, and with it a __del__ that logs the same exception.
+                watch = watch_code(code)
+                is_known = table_find(&place_table, place.code, where) != NULL
+                is_placed = not is_known and table_insert(&place_table, place.code, where, place)
+                if is_placed:
+                    place.watch = <void*> watch
+                    place.of_code = watch.first_place
+                    watch.first_place = place
+                    place_bytes += place.text.size
+                drop_empty_watch(watch)
     finally:
-        if is_placed:
-            place.watch = <void*> watch
-            place.of_code = watch.first_place
-            watch.first_place = place
-            place_bytes += place.text.size
-        else:
+        if not is_placed:
             discard_place(place)
-            drop_empty_watch(watch)
-    return is_placed
+    return is_placed or is_known
 
 
 cdef void discard_place(Place* place) noexcept:
