@@ -143,14 +143,15 @@ cdef bint collect_retired() except -1:
         if retired_programs == NULL and retired_sites == NULL and retired_places == NULL:
             return True
         marks = marks_of_readers()
-        awaited_marks = marks
-        leaving_programs = retired_programs
-        leaving_sites = retired_sites
-        leaving_places = retired_places
-        retired_programs = NULL
-        retired_sites = NULL
-        retired_places = NULL
-        next_look_ns = 0
+        if awaited_marks is None:  # else the garbage collector has run, and a __del__ that logs has come here
+            awaited_marks = marks
+            leaving_programs = retired_programs
+            leaving_sites = retired_sites
+            leaving_places = retired_places
+            retired_programs = NULL
+            retired_sites = NULL
+            retired_places = NULL
+            next_look_ns = 0
     now = clock_monotonic_ns()
     if now < next_look_ns:
         return True

@@ -146,11 +146,18 @@ cdef PyMethodDef end_of_code_method = PyMethodDef(b"end_of_code", <PyCFunction> 
 cdef CodeWatch watch_code(object code):
     cdef object key = <uint64_t> <PyObject*> code
     cdef CodeWatch watch = code_watches.get(key)
+    cdef CodeWatch other
     if watch is None:
         watch = CodeWatch()
         watch.key = key
         watch.reference = weakref(code, PyCFunction_New(&end_of_code_method, watch))
-        code_watches[key] = watch
+        # The garbage collector may have run, and with it a __del__ that logs from the same code.
+        other = code_watches.get(key)
+        if other is None:
+            code_watches[key] = watch
+        else:
+            watch.reference = None
+            watch = other
     return watch
 
 
@@ -288,8 +295,7 @@ cdef uint32_t place_site(tuple location, tuple description, object name) except?
     """Called with the registry's lock held."""
     cdef uint64_t key = <uint64_t> <PyObject*> location[0]
     cdef Site* site = NULL
-    cdef Site* last
-    cdef CodeWatch watch = watch_code(location[0])
+    cdef CodeWatch watch
     cdef bint is_placed = False
     try:
         site = new_site(description)
@@ -298,28 +304,35 @@ cdef uint32_t place_site(tuple location, tuple description, object name) except?
         site.id = number_take(&site_numbers)
         if site.id:
             store_pointer(&all_sites[site.id & (MAX_SITES - 1)], site)
-            is_placed = site_is_stored(site)
+            if site_is_stored(site):
+                # Last, because what is above may run the garbage collector, and with it a __del__ that logs from the same code.
+                # That call may drop the watch, and a watch that was dropped does not hear of the code's end.
+                watch = watch_code(location[0])
+                is_placed = link_site(site)
+                if is_placed:
+                    site.watch = <void*> watch
+                    site.of_code = watch.first
+                    watch.first = site
+                else:
+                    drop_empty_watch(watch)
     finally:
-        if is_placed:
-            site.watch = <void*> watch
-            site.of_code = watch.first
-            watch.first = site
-        else:
+        if not is_placed:
             discard_site(site)
-            drop_empty_watch(watch)
     if not is_placed:
         return 0
     set_site_namespace(site, name, location[1])
-    last = <Site*> table_find(&site_table, key, site.instruction)
+    return site.id
+
+
+cdef bint link_site(Site* site) noexcept:
+    """Has calls find the site. False: there is no memory."""
+    cdef Site* last = <Site*> table_find(&site_table, site.code, site.instruction)
     if last == NULL:
-        if not table_insert(&site_table, key, site.instruction, site):
-            watch.first = site.of_code
-            retire_site(site)  # after this record
-        return site.id
+        return table_insert(&site_table, site.code, site.instruction, site)
     while last.next != NULL:
         last = last.next
     store_pointer(&last.next, site)
-    return site.id
+    return True
 
 
 cdef void discard_site(Site* site) noexcept:
@@ -335,8 +348,9 @@ cdef void set_site_namespace(Site* site, object name, object globals_):
     cdef PyObject* before = <PyObject*> site.name
     if name is None:
         store_pointer(&site.name, NULL)
-    elif isinstance(name, str):
-        # The site keeps the str alive. Else a str of another name might get its address.
+    elif type(name) is str:
+        # The site keeps the str alive. Else a str of another name might get its address. (Not that of a subclass, which may have
+        # a __del__ that logs.)
         Py_INCREF(name)
         store_pointer(&site.name, <void*> name)
         if KNOWS_GLOBALS:

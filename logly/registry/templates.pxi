@@ -116,6 +116,7 @@ cdef Template new_template(str message):
 cdef Template place_template(str message, Program* program):
     """Called with the registry's lock held. Takes over the program. None: there is no place."""
     cdef Template template = None
+    cdef Template other = None
     cdef bint is_placed = False
     try:
         template = Template()
@@ -125,8 +126,11 @@ cdef Template place_template(str message, Program* program):
         if program.id:
             store_pointer(&all_programs[program.id & (MAX_TEMPLATES - 1)], program)
             if template_is_stored(program.id, message):
-                templates_by_text[message] = template
-                is_placed = True
+                # The garbage collector may have run, and with it a __del__ that logs the same message.
+                other = templates_by_text.get(message)
+                if other is None:
+                    templates_by_text[message] = template
+                    is_placed = True
     finally:
         if is_placed:
             template.program = program
@@ -136,7 +140,7 @@ cdef Template place_template(str message, Program* program):
     if is_placed and FREE_THREADED:
         # Interning makes the caller's constant immortal. Else all threads would contend for its reference count.
         intern_text(message)
-    return template if is_placed else None
+    return template if is_placed else other
 
 
 cdef void discard_program(Program* program) noexcept:

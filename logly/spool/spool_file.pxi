@@ -152,6 +152,9 @@ cdef class SpoolFile(NameStore):
         self.spool.header.lacks_levels = lacks_levels
         registry = enter_registry()
         try:
+            # First, because making the entries may run the garbage collector, and with it a __del__ that logs: the names that it
+            # registers are stored, too.
+            remember_weakly(name_stores, self)
             for i in range(1, template_numbers.begun):
                 if all_programs[i] != NULL and all_programs[i].owner != NULL:
                     entries.append(template_entry(all_programs[i].id, (<Template> all_programs[i].owner).text))
@@ -164,7 +167,6 @@ cdef class SpoolFile(NameStore):
             entries += levels
             if not self.store_names(b"".join(entries)):
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
-            remember_weakly(name_stores, self)
         finally:
             registry.give()
         if self.spool.syncs:
