@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logly import _core
-from tests.support.hooks import alias_counts, collect_names, registry_counts
+from tests.support.hooks import alias_counts, collect_names, place_counts, registry_counts
 from tests.support.output import Output
 from tests.support.waiting import wait_until
 
@@ -37,20 +37,23 @@ def shown(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Output]:
     output.logger.close()
 
 
+GARBAGE = """
+def say(who):
+  LOG
+class Garbage:
+  def __init__(self, left):
+    self.left, self.me = left, self
+  def __del__(self, say=say):
+    if self.left > 1: type(self)(self.left - 1)
+    elif self.left: say('nested')
+"""
+
+
 def calls_in_new_code(shown: Output, text: str) -> tuple[Callable[[str], None], Callable[[int], object]]:
     """A function that logs, and one that makes garbage which calls it when it is collected for the n-th time."""
     scope = {"log": shown.logger.info}
-    exec(
-        f"def say(who):\n log({text!r}, who)\n"
-        "class Garbage:\n"
-        " def __init__(self, left):\n"
-        "  self.left, self.me = left, self\n"
-        " def __del__(self, say=say):\n"
-        "  if self.left > 1: type(self)(self.left - 1)\n"
-        "  elif self.left: say('nested')\n",
-        scope,
-    )
-    return scope["say"], scope["Garbage"]
+    exec(GARBAGE.replace("LOG", f"log({text!r}, who)"), scope)
+    return scope["say"], scope["Garbage"]  # type: ignore[return-value]
 
 
 def collect_at(allocation: int, call: Callable[[], None], garbage: Callable[[int], object], step: int = 1) -> None:
@@ -84,7 +87,7 @@ def test_the_same_call_site_is_registered_meanwhile(shown: Output) -> None:
         wait_until(collect_names, "the engine")
         assert (registry_counts()[1], alias_counts()[1]) == before
         said = shown.text().splitlines()[-3:]
-        assert sorted(said) == ["2|site again", "2|site nested", f"2|site outer {allocation}"]
+        assert sorted(said) == ["3|site again", "3|site nested", f"3|site outer {allocation}"]
 
 
 def test_the_same_template_is_registered_meanwhile(shown: Output) -> None:
@@ -99,7 +102,7 @@ def test_the_same_template_is_registered_meanwhile(shown: Output) -> None:
         assert registry_counts()[0] <= before + 1
         say("again")
         said = shown.text().splitlines()[-3:]
-        assert sorted(said) == [f"2|template {step}.{allocation} {who}" for who in ("again", "nested", "outer")]
+        assert sorted(said) == [f"3|template {step}.{allocation} {who}" for who in ("again", "nested", "outer")]
 
 
 def test_names_are_given_back_meanwhile(shown: Output) -> None:
@@ -121,3 +124,26 @@ def test_names_are_given_back_meanwhile(shown: Output) -> None:
         gc.collect()
         wait_until(collect_names, "the engine")
         assert registry_counts()[1] == before
+
+
+def test_the_same_entry_of_a_traceback_is_registered_meanwhile(shown: Output) -> None:
+    def failing() -> tuple[Callable[[str], None], Callable[[int], object]]:
+        scope = {"log": shown.logger.exception}
+        exec(GARBAGE.replace("LOG", "try: 1 / 0\n  except Exception: log('failed {}', who)"), scope)
+        return scope["say"], scope["Garbage"]  # type: ignore[return-value]
+
+    say, _ = failing()
+    for _ in range(3):
+        say("first")
+    del say, _
+    gc.collect()
+    wait_until(collect_names, "the engine")
+    before = place_counts(), alias_counts()[1]
+    for step, allocation in product((1, 2, 3), range(1, ALLOCATIONS)):
+        say, garbage = failing()
+        collect_at(allocation, partial(say, "outer"), garbage, step)
+        say("again")
+        del say, garbage
+        gc.collect()
+        wait_until(collect_names, "the engine")
+        assert (place_counts(), alias_counts()[1]) == before
