@@ -398,8 +398,8 @@ cdef object exception_of(object exc_info):
 
 
 cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins):
-    """(type, message, traceback, traceback made safe), or None when there is no exception. The traceback is the bytes of its steps,
-    or a text.
+    """(type, message, traceback, traceback made safe), or None when there is no exception. The traceback is the bytes of its
+    steps, or a text.
     """
     cdef object trouble
     cdef tuple steps

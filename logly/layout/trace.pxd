@@ -1,8 +1,8 @@
 """An exception as a record holds it, and its text: what `traceback.format_exception` prints, byte for byte.
 
-The caller stores what differs from exception to exception: messages, and the numbers of *places*. A place is an entry of a traceback
-(a code object, an instruction in it, a line), whose text has been made once. The rest, such as headlines, the frames of groups and
-"Previous line repeated", is put in here, on the flusher's thread.
+The caller stores what differs from exception to exception: messages, and the numbers of *places*. A place is an entry of a
+traceback (a code object, an instruction in it, a line), whose text has been made once. The rest, such as headlines, the frames of
+groups and "Previous line repeated", is put in here, on the flusher's thread.
 
 The exception is a series of steps:
 
@@ -165,7 +165,6 @@ cdef inline void write_record_text(
 
 
 cdef inline void end_repeats(TraceWriter* writer) noexcept nogil:
-    cdef char text[80]
     cdef Buffer line
     if writer.has_place and writer.repeats > SHOWN_REPEATS:
         buffer_init(&line)

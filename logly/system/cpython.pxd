@@ -242,19 +242,19 @@ cdef extern from * nogil:
     #define logly_new_thread_state PyThreadState_New
     #endif
 
-    // A number that changes whenever the class or one of its bases is changed, and that no other class ever has; 0: it has none now.
+    // A number that changes whenever the class or one of its bases is changed, and that no other class ever has; 0: there is none.
     static inline uint32_t logly_type_version(PyTypeObject* type) {
     #if PY_VERSION_HEX < 0x030C0000
         if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
     #endif
         return (uint32_t)type->tp_version_tag;
     }
-    // The class's qualified name, borrowed; NULL for a class that is not made in Python, whose name does not change. In some versions
+    // The class's qualified name, borrowed; NULL for a class that is not made in Python: its name does not change. In some versions
     // another name does not change the version.
     static inline PyObject* logly_qualified_name(PyTypeObject* type) {
         return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject*)type)->ht_qualname : nullptr;
     }
-    // Whether attributes of the type's objects are found without any code of the type's own, and whether an object is always true.
+    // Whether attributes of the type's objects are found without code of the type's own, and whether an object is always true.
     static inline int logly_is_simple_type(PyTypeObject* type) {
         if (type->tp_getattro != PyObject_GenericGetAttr) return 0;
         if (type->tp_as_number != nullptr && type->tp_as_number->nb_bool != nullptr) return 0;
@@ -268,6 +268,14 @@ cdef extern from * nogil:
         *where = (uint64_t)(uint32_t)(trace->tb_lasti + 1) | (uint64_t)(uint32_t)trace->tb_lineno << 32;
         Py_DECREF(code);
         return code;
+    }
+    // Where the instruction of a traceback's entry is in the source, 0 or -1 where that is unknown: lines, columns in bytes.
+    static inline int logly_traced_source(PyObject* entry, int* line, int* start, int* last_line, int* end) {
+        PyTracebackObject* trace = (PyTracebackObject*)entry;
+        PyCodeObject* code = PyFrame_GetCode(trace->tb_frame);
+        int is_known = trace->tb_lasti >= 0 && PyCode_Addr2Location(code, trace->tb_lasti, line, start, last_line, end);
+        Py_DECREF(code);
+        return is_known;
     }
     static inline PyObject* logly_next_traced(PyObject* entry) { return (PyObject*)((PyTracebackObject*)entry)->tb_next; }
     // What the three attributes of an exception are, borrowed, where its class has not changed what they mean; NULL for None.
@@ -317,6 +325,7 @@ cdef extern from * nogil:
     PyObject* qualified_name "logly_qualified_name"(PyTypeObject* type_) noexcept
     bint is_simple_type "logly_is_simple_type"(PyTypeObject* type_) noexcept
     PyObject* traced_code "logly_traced_code"(PyObject* entry, uint64_t* where) noexcept
+    bint traced_source "logly_traced_source"(PyObject* entry, int* line, int* start, int* last_line, int* end) noexcept
     PyObject* next_traced "logly_next_traced"(PyObject* entry) noexcept
     PyObject* cause_of "logly_cause_of"(PyObject* error) noexcept
     PyObject* context_of "logly_context_of"(PyObject* error) noexcept
