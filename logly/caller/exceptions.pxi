@@ -2,7 +2,8 @@
 # which exceptions are shown, in which order, and where their tracebacks went.
 #
 # Exceptions whose classes change what these attributes mean, and whatever else is unusual, are rendered by `traceback` itself
-# (caller/tracebacks.py). Its lines are made there too for those to which Python adds suggestions, notes, or the parts of a SyntaxError.
+# (caller/tracebacks.py). For those to which Python adds something (suggestions, notes, the parts of a SyntaxError) the lines
+# below the traceback are made there, too.
 
 import sys
 

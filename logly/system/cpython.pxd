@@ -242,15 +242,15 @@ cdef extern from * nogil:
     #define logly_new_thread_state PyThreadState_New
     #endif
 
-    // A number that changes whenever the class or one of its bases is changed, and that no other class ever has; 0: there is none.
+    // A number that changes when the class or one of its bases is changed, and that no other class ever has; 0: there is none.
     static inline uint32_t logly_type_version(PyTypeObject* type) {
     #if PY_VERSION_HEX < 0x030C0000
         if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
     #endif
         return (uint32_t)type->tp_version_tag;
     }
-    // The class's qualified name, borrowed; NULL for a class that is not made in Python: its name does not change. In some versions
-    // another name does not change the version.
+    // The class's qualified name, borrowed; NULL for a class that is not made in Python: its name does not change. In some
+    // versions another name does not change the version.
     static inline PyObject* logly_qualified_name(PyTypeObject* type) {
         return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject*)type)->ht_qualname : nullptr;
     }

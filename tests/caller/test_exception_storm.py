@@ -187,6 +187,7 @@ def test_all_entries_of_a_deep_traceback_get_places_at_the_second_sight(shown: O
     """Also where the program makes code all the time. Then nothing gets a place at the first sight."""
     for number in range(1100):
         logged(shown.logger, made(number), number, 0)
+    gc.collect()
     wait_until(collect_names, "the engines")
     before = place_counts()[0]
     lines = [f"def deep{i}():\n    deep{i + 1}()\n" for i in range(60)]
