@@ -239,7 +239,7 @@ import linecache
 from pathlib import Path
 import traceback
 from logly import _core
-from tests.caller.test_exception_storm import MADE, logged, made
+from tests.whole.test_exception_storm import MADE, logged, made
 {limit}
 logger.add_sink(SinkConfig(path=folder / "storm.log", format={BEGIN + "{message}"!r}, newlines="keep"))
 expected = []
