@@ -29,7 +29,7 @@ def price(order):
 
 def guess(order):
     value = order["number"]
-    return valeu + 1
+    return valued + 1
 
 
 def again(order, then, times):

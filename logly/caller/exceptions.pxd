@@ -6,6 +6,7 @@ cdef class Shown:
     cdef object trace        # the first entry of its traceback, or None
     cdef str kind            # its class, as a traceback shows it
     cdef str message
+    cdef str entries         # the text of its traceback, where that could get no places; else None
     cdef tuple lines         # its own lines, where Python has made them: (text, text made safe); else None
     cdef Shown cause
     cdef Shown context

@@ -28,7 +28,8 @@ from logly.system.cpython cimport (
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, buffer_reserve
 
 # Of other included files:
-#   registry/places.pxi: find_place, is_new_place, register_place
+#   caller/place_texts.pxi: find_places
+#   registry/places.pxi: find_place
 #   registry/retired.pxi: Pins, enter_registry, pin_places
 #   system/threads.pxi: SystemLock
 
@@ -53,6 +54,7 @@ cdef struct KnownClass:
     PyObject* qualified      # what `qualified_name` returned, owned
 
 cdef KnownClass known_classes[KNOWN_CLASSES]
+cdef str NO_TEXT = ""
 cdef str NOTES = sys.intern("__notes__")
 cdef str TRACEBACKLIMIT = sys.intern("tracebacklimit")
 
@@ -67,11 +69,6 @@ cdef object class_describer():
 cdef object last_lines_maker():
     from logly.caller.tracebacks import last_lines
     return last_lines
-
-
-cdef object place_text_maker():
-    from logly.caller.tracebacks import place_text
-    return place_text
 
 
 cdef class Shown:
@@ -252,29 +249,6 @@ cdef Shown gather_one(object error, set seen, list nodes):
     return one
 
 
-# ---- places
-
-cdef bint find_places(list nodes) except -1:
-    """Gives each entry of the tracebacks a place. Returns False when one has none."""
-    cdef Shown one
-    cdef PyObject* entry
-    cdef bint are_found = True
-    for one in nodes:
-        entry = <PyObject*> one.trace
-        while entry != <PyObject*> None and entry != NULL:
-            # All are looked at, because those that come for the second time get a place.
-            are_found = (find_place(entry) != NULL or make_place(<object> entry)) and are_found
-            entry = next_traced(entry)
-    return are_found
-
-
-cdef bint make_place(object entry) except -1:
-    if is_new_place(<PyObject*> entry):
-        return False
-    made = place_text_maker()(entry)
-    return made is not None and register_place(entry, made[0], made[1])
-
-
 # ---- steps
 
 cdef inline void put_code(Buffer* out, uint8_t step, uint8_t code) noexcept:
@@ -324,6 +298,12 @@ cdef bint put_entries(Buffer* out, PyObject* entry, uint64_t* shown) noexcept:
         entry = next_traced(entry)
     put_run(out, latest, count)
     return True
+
+
+cdef inline void put_text_step(Buffer* out, str text) noexcept:
+    buffer_put(out, <char> TRACE_TEXT)
+    put_string(out, <PyObject*> text)
+    put_string(out, <PyObject*> NO_TEXT)
 
 
 cdef void put_last_lines(Buffer* out, Shown one) noexcept:
@@ -395,7 +375,9 @@ cdef bint put_alone(Steps* steps, Shown one, uint8_t headline) noexcept:
         put_code(&steps.out, TRACE_HEADLINE, headline)
         if headline == HEADLINE_GROUP:
             put_margin(&steps.out, steps.depth, c'|')
-        if not put_entries(&steps.out, <PyObject*> one.trace, &steps.shown):
+        if one.entries is not None:
+            put_text_step(&steps.out, one.entries)
+        elif not put_entries(&steps.out, <PyObject*> one.trace, &steps.shown):
             return False
     put_last_lines(&steps.out, one)
     return True

@@ -5,12 +5,23 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from traceback import FrameSummary, TracebackException, extract_stack, extract_tb
+from keyword import iskeyword
+from linecache import checkcache, getlines, lazycache
+from traceback import TracebackException, extract_stack, extract_tb
 from types import FrameType, TracebackType
+from typing import Any
 
 from logly.levels import BUILTIN_LEVELS
 
-__all__ = ["describe_class", "exception_text", "last_lines", "place_text", "stack_text"]
+__all__ = [
+    "describe_class",
+    "exception_text",
+    "last_lines",
+    "marks_of_call",
+    "place_text",
+    "source_lines",
+    "stack_text",
+]
 
 _INDENTED = "\n    "
 _STACK = "Stack (most recent call last):\n"
@@ -118,15 +129,45 @@ def place_text(entry: TracebackType) -> tuple[str, int] | None:
     entries = extract_tb(alone)
     frame = entries[0]
     text = entries.format_frame_summary(frame)
-    if frame.lineno is None or text is None or not _is_plain_entry(frame, text):
+    if frame.lineno is None or text is None or not _is_plain_entry(frame.filename + frame.name, text):
         return None
     return text, hash((frame.filename, frame.lineno, frame.name))
 
 
-def _is_plain_entry(frame: FrameSummary, text: str) -> bool:
+def source_lines(file: str, names: dict[str, Any]) -> list[str]:
+    """The lines of a source file as `traceback` finds them; none where there is no file."""
+    lazycache(file, names)
+    checkcache(file)
+    lines = getlines(file)
+    return lines if type(lines) is list else []
+
+
+_NAME = r"[A-Za-z_]\w*"
+_CALL = re.compile(rf"({_NAME}(?:\.{_NAME})*)\((?:{_NAME}(?:, {_NAME})*)?\)")
+_ASSIGNS = re.compile(rf"{_NAME} = ")
+
+
+def marks_of_call(body: str, start: int, end: int) -> str | None:
+    """Return what stands below `body[start:end]`, which ends with a bracket, from 3.13 on.
+
+    None: only `traceback` knows.
+    """
+    segment = body[start:end]
+    call = _CALL.fullmatch(segment)
+    if call is None or any(map(iskeyword, re.findall(r"\w+", segment))):
+        return None
+    before = body[:start]
+    if end == len(body) and ((before == "return " and "." not in call[1]) or _ASSIGNS.fullmatch(before)):
+        return ""
+    if "return" in before or "=" in before:
+        return None
+    return "~" * len(call[1]) + "^" * (len(segment) - len(call[1]))
+
+
+def _is_plain_entry(names: str, text: str) -> bool:
     """Whether each line of an entry's text begins as it should, whatever names and source lines contain."""
     # A source line may contain line breaks where a program has put it into `linecache` itself.
-    return "\n" not in frame.filename + frame.name and text.count("\n") == text.count("\n  ") + 1
+    return "\n" not in names and text.count("\n") == text.count("\n  ") + 1
 
 
 def stack_text(stack: object) -> tuple[str, str]:

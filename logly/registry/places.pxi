@@ -16,16 +16,18 @@ from logly.system.cpython cimport traced_code
 #   registry/name_entries.pxi: place_is_stored
 #   registry/retired.pxi: Hand, all_places, collect_retired, enter_registry, hand_looks, hand_moves, is_crowded,
 #       is_new_child, place_numbers, retire_place
-#   registry/sites.pxi: CodeWatch, drop_empty_watch, is_first_sight, watch_code
+#   registry/sites.pxi: MUCH_CODE, CodeWatch, drop_empty_watch, ended_code, watch_code
 #   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text, utf8
 
 cdef enum:
     MOST_PLACE_BYTES = 1 << 23   # of texts, all together
+    SEEN_PLACES = 1 << 12
 
 cdef Table place_table
 cdef Hand place_hand
 cdef uint64_t place_bytes = 0
+cdef uint64_t seen_places[SEEN_PLACES]     # pairs of entries that have been seen; under 2,048 numbers
 
 
 cdef inline Place* find_place(PyObject* entry) noexcept:
@@ -35,15 +37,8 @@ cdef inline Place* find_place(PyObject* entry) noexcept:
     return <Place*> table_find(&place_table, <uint64_t> code, where)
 
 
-cdef bint is_new_place(PyObject* entry) noexcept:
-    """Whether the entry is to get a place when it comes again."""
-    cdef uint64_t where = 0
-    cdef PyObject* code = traced_code(entry, &where)
-    return is_first_sight(<uint64_t> code, where)
-
-
 cdef bint register_place(object entry, str text, object alike) except -1:
-    """Gives a traceback's entry a place, if there is room. `alike`: equal for entries that `traceback` takes for the same."""
+    """Gives a traceback's entry a place, if there is room for one. `alike`: equal for what `traceback` takes for the same."""
     cdef uint64_t where = 0
     cdef PyObject* code = traced_code(<PyObject*> entry, &where)
     cdef bytes encoded = utf8(text)
@@ -56,11 +51,22 @@ cdef bint register_place(object entry, str text, object alike) except -1:
         look_at_places(hand_looks(&place_hand, &place_numbers))
         if table_find(&place_table, <uint64_t> code, where) != NULL:
             return True
-        if place_bytes + len(encoded) > MOST_PLACE_BYTES:
+        if place_bytes + len(encoded) > MOST_PLACE_BYTES or is_new_place(<uint64_t> code, where):
             return False
         return put_place(<object> code, where, encoded, <uint64_t> <int64_t> alike)
     finally:
         registry.give()
+
+
+cdef bint is_new_place(uint64_t code, uint64_t where) noexcept:
+    """As `is_first_sight`. All entries of a traceback come at once, so no two of them may drive each other out for ever."""
+    cdef uint64_t mixed = (code ^ where << 40 ^ where >> 24) * <uint64_t> 0x9E3779B97F4A7C15
+    cdef uint64_t* seen = &seen_places[2 * (mixed >> 53)]
+    if seen[0] == mixed or seen[1] == mixed:
+        return False
+    seen[1] = seen[0]
+    seen[0] = mixed
+    return ended_code > MUCH_CODE
 
 
 cdef bint put_place(object code, uint64_t where, bytes text, uint64_t alike) except -1:

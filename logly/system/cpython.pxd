@@ -269,6 +269,14 @@ cdef extern from * nogil:
         Py_DECREF(code);
         return code;
     }
+    // Where the instruction of a traceback's entry is in the source, 0 or -1 where that is unknown: lines, columns in bytes.
+    static inline int logly_traced_source(PyObject* entry, int* line, int* start, int* last_line, int* end) {
+        PyTracebackObject* trace = (PyTracebackObject*)entry;
+        PyCodeObject* code = PyFrame_GetCode(trace->tb_frame);
+        int is_known = trace->tb_lasti >= 0 && PyCode_Addr2Location(code, trace->tb_lasti, line, start, last_line, end);
+        Py_DECREF(code);
+        return is_known;
+    }
     static inline PyObject* logly_next_traced(PyObject* entry) { return (PyObject*)((PyTracebackObject*)entry)->tb_next; }
     // What the three attributes of an exception are, borrowed, where its class has not changed what they mean; NULL for None.
     static inline PyObject* logly_cause_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->cause; }
@@ -319,6 +327,7 @@ cdef extern from * nogil:
     bint is_trace "PyTraceBack_Check"(PyObject* value) noexcept
     bint is_simple_type "logly_is_simple_type"(PyTypeObject* type_) noexcept
     PyObject* traced_code "logly_traced_code"(PyObject* entry, uint64_t* where) noexcept
+    bint traced_source "logly_traced_source"(PyObject* entry, int* line, int* start, int* last_line, int* end) noexcept
     PyObject* next_traced "logly_next_traced"(PyObject* entry) noexcept
     PyObject* cause_of "logly_cause_of"(PyObject* error) noexcept
     PyObject* context_of "logly_context_of"(PyObject* error) noexcept

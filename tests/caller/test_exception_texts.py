@@ -89,7 +89,17 @@ KINDS: list[type[BaseException]] = [
     UnicodeError,
 ]
 
-TEXTS = ["", "one", "two\nlines", "\n", "ends\n\n", "\x0cform\x1cfeed\u2028", "\u00e9t\u00e9", "\u4e2d", "\U0001f600"]
+TEXTS = [
+    "",
+    "one",
+    "two\nlines",
+    "\n",
+    "ends\n\n",
+    "\x0cform\x1cfeed\u2028",
+    "\u00e9t\u00e9",
+    "\u4e2d\u6587",
+    "\U0001f600",
+]
 NOTES: list[object] = [None, 5, "text", [1, "x"], ("a", "b\nc"), [Text("n")]]
 texts = st.one_of(st.sampled_from(TEXTS), st.text(max_size=20))
 leaves = st.tuples(st.just("raise"), st.sampled_from(KINDS), texts, st.integers(0, 8), st.booleans())
@@ -348,7 +358,7 @@ def test_a_text_is_as_it_was_first_seen(written: Written, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="as it was") as first:
         scope["fail"]()
     check(written, first.value)
-    check(written, first.value)  # where much code has ended, an entry is kept when it comes again
+    check(written, first.value)  # where much code has ended, an entry gets a place at the second sight
     source.write_text("def fail():\n    raise ValueError('as it is')\n")
     linecache.clearcache()
     written.write(first.value)

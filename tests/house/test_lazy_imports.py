@@ -34,6 +34,7 @@ PERMITTED = {
     },
     "caller/careful.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/exceptions.pxi": {"logly.caller.tracebacks": LOADED},
+    "caller/place_texts.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/guards.py": {"inspect": "a function is decorated, which modules do while they are imported"},
     "caller/json_value.pxi": {"_json": LOADED, "json.encoder": LOADED},
     "commands/demo.py": {"logging": "a command"},

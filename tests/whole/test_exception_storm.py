@@ -130,8 +130,7 @@ def test_a_storm_from_four_threads(shown: Output) -> None:
 MADE = """\
 def made{0}(i):
     # a line of its own, {0}
-    if i:
-        inner{0}(i)
+    inner{0}(i)
 
 
 def inner{0}(i):
@@ -184,6 +183,26 @@ def test_code_that_ends_all_the_time(shown: Output, few: bool, request: pytest.F
     assert shown.told == []
 
 
+def test_all_entries_of_a_deep_traceback_get_places_at_the_second_sight(shown: Output) -> None:
+    """Also where the program makes code all the time. Then nothing gets a place at the first sight."""
+    for number in range(1100):
+        logged(shown.logger, made(number), number, 0)
+    gc.collect()
+    wait_until(collect_names, "the engines")
+    before = place_counts()[0]
+    lines = [f"def deep{i}():\n    deep{i + 1}()\n" for i in range(60)]
+    source = "".join(lines) + "def deep60():\n    raise ValueError('deep')\n"
+    scope: dict[str, Any] = {}
+    exec(compile(source, "<deep>", "exec"), scope)
+    with pytest.raises(ValueError, match="deep") as caught:
+        scope["deep0"]()
+    expected = "".join(traceback.format_exception(caught.value))
+    for _ in range(2):
+        shown.logger.error("deep", exc_info=caught.value)
+    assert place_counts()[0] >= before + 60
+    assert records(shown.text())[-2:] == [("deep", expected)] * 2
+
+
 @pytest.mark.usefixtures("few_places")
 def test_more_code_than_there_are_places(shown: Output) -> None:
     """What finds no place is shown all the same."""
@@ -220,7 +239,7 @@ import linecache
 from pathlib import Path
 import traceback
 from logly import _core
-from tests.caller.test_exception_storm import MADE, logged, made
+from tests.whole.test_exception_storm import MADE, logged, made
 {limit}
 logger.add_sink(SinkConfig(path=folder / "storm.log", format={BEGIN + "{message}"!r}, newlines="keep"))
 expected = []
