@@ -23,6 +23,8 @@ from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 THREADS = 4
+SLACK_BYTES = 4 * MIB
+"""80,000 exceptions come after the first look."""
 BEGIN = "\x02"
 """Begins each record: no traceback contains it."""
 
@@ -108,7 +110,8 @@ def test_a_storm_from_four_threads(shown: Output) -> None:
     more = run_threads(*(partial(storm, shown.logger, who, early, each - early) for who in range(THREADS)))
     assert shown.logger.flush(60)
     gc.collect()
-    assert rss_bytes() - before < 4 * MIB
+    if not _core.IS_FREE_THREADED:  # there each new thread has a heap of its own
+        assert rss_bytes() - before < SLACK_BYTES
     assert place_counts() == places, "all places were known"
     stats = shown.logger.stats()
     assert (stats.emitted, stats.written, stats.dropped, stats.failed) == (200_000, 200_000, 0, 0)
@@ -213,6 +216,7 @@ def test_more_code_than_there_are_places(shown: Output) -> None:
     assert place_counts()[0] <= limit
 
 
+@pytest.mark.skipif(_core.IS_FREE_THREADED, reason="CPython 3.13 without a GIL keeps code for ever, and its places")
 def test_texts_are_bounded_by_their_bytes(shown: Output) -> None:
     """Places whose texts are long take the room of many."""
     fails = []
@@ -229,6 +233,10 @@ def test_texts_are_bounded_by_their_bytes(shown: Output) -> None:
             if number % 50 == 0:
                 assert records(shown.text())[-1] == expected
     assert len(records(shown.text())) == 600
+    fails.clear()
+    del scope, fail
+    gc.collect()
+    assert place_counts()[1] < MIB, "the code's places go with it"
 
 
 @pytest.mark.parametrize("limit", ["", "_core.limit_registry(places=_core.place_counts()[0] + 50)"])
