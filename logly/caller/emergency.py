@@ -18,6 +18,9 @@ try:
 except ImportError:  # a Python without the compiled part
     import json.encoder  # noqa: F401
 
+# What `linecache` imports when it reads a source file; before CPython 3.13 when it is itself imported.
+import tokenize  # noqa: F401
+
 # What `traceback` imports when it marks a part of a source line.
 if sys.version_info >= (3, 13):
     import ast  # noqa: F401

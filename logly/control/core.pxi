@@ -163,6 +163,11 @@ cdef class Core(RecordReader):
         store_relaxed32(&self.engine.intake.shares, FREE_THREADED and load_pointer(&self.engine.intake.ring) != NULL)
 
     @property
+    def has_spools(self):
+        """Whether records go into a spool, or wait in one, or a sync of one has failed that was not reported yet."""
+        return len(self.spools) > 0 or self.engine.sync.error != 0
+
+    @property
     def ring_wanted(self):
         """Whether the next record is to make the ring, as in a forked child."""
         return self.stand_in != NULL and load_pointer(&self.engine.intake.ring) == self.stand_in

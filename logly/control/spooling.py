@@ -115,6 +115,8 @@ class Spooling:
 
     def remove_finished(self) -> None:
         """Removes the files of spools whose records are all written. Reports it if a spool could not be synced."""
+        if not self.core.has_spools:
+            return  # without looking at a global: the sinks' work is done after the interpreter has emptied the modules
         remove_finished_spools(self.core)
         error = take_sync_error(self.core)
         if error:

@@ -153,8 +153,12 @@ cdef extern from * nogil:
     static inline void logly_namespace_keep(PyObject* globals, PyObject* name, uint64_t* kept_at) {
         std::atomic<uint64_t>* kept = reinterpret_cast<std::atomic<uint64_t>*>(kept_at);
     #if LOGLY_WATCHES
-        PyObject* module = logly_watcher >= 0 ? PyImport_GetModule(name) : nullptr;
-        if (module == nullptr) { PyErr_Clear(); return; }
+        // PyImport_GetModule would wait until the module is imported, and its import may wait for the thread that logs.
+        PyObject* modules = logly_watcher >= 0 ? PySys_GetObject("modules") : nullptr;
+        PyObject* module = nullptr;
+        if (modules == nullptr || !PyDict_Check(modules)) return;
+        if (PyDict_GetItemRef(modules, name, &module) < 0) PyErr_Clear();
+        if (module == nullptr) return;
         int is_its_own = PyModule_Check(module) && PyModule_GetDict(module) == globals;
         Py_DECREF(module);
         if (!is_its_own) return;

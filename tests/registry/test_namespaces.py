@@ -261,3 +261,28 @@ sys.kept = [Late()]
 """
     done = run_program(program)
     assert done.stdout.splitlines() == ["__main__|early"] * 2 + ["__main__|late"] * 2
+
+
+def test_a_thread_logs_while_its_module_is_imported(tmp_path):
+    """The import waits for the thread, so the thread must not wait for the import's lock."""
+    (tmp_path / "importing.py").write_text(
+        """
+import threading
+from logly import Logger, LoggerConfig, SinkConfig
+
+log = Logger(LoggerConfig(auto_sink=False))
+log.add_sink(SinkConfig(path="app.log", format="{module} {message}"))
+
+def work(number):
+    for i in range(3):
+        log.info("{} {}", number, i)
+
+threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(2)]
+for thread in threads:
+    thread.start()
+    thread.join(20)
+log.close()
+"""
+    )
+    run_program(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import importing", cwd=tmp_path)
+    assert (tmp_path / "app.log").read_text().splitlines() == [f"importing {n} {i}" for n in range(2) for i in range(3)]
