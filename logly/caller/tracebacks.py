@@ -9,9 +9,12 @@ from keyword import iskeyword
 from linecache import checkcache, getlines, lazycache
 from traceback import TracebackException, extract_stack, extract_tb
 from types import FrameType, TracebackType
-from typing import Any
 
 from logly.levels import BUILTIN_LEVELS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "describe_class",
