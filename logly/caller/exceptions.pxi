@@ -21,9 +21,9 @@ from logly.layout.trace cimport (
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport TAG_UTF8, Cursor
 from logly.system.cpython cimport (
-    PyTypeObject, Py_DecRef, Py_IncRef, attributes_of, cause_of, context_of, is_exception, is_simple_type, is_trace,
-    list_item, next_traced, qualified_name, suppresses_context, text_data, text_kind_of, text_length_of, trace_of,
-    tuple_item, type_version,
+    PyTypeObject, Py_DecRef, Py_IncRef, attributes_of, cause_of, context_of, is_alone, is_exception, is_simple_type,
+    is_trace, list_item, next_traced, qualified_name, suppresses_context, text_data, text_kind_of, text_length_of,
+    trace_of, tuple_item, type_version,
 )
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, buffer_reserve
 
@@ -182,8 +182,14 @@ cdef bint has_surrogates(PyObject* text) noexcept:
     return False
 
 
-cdef inline object or_none(PyObject* found):
-    return <object> found if found != NULL else None
+cdef object or_none(PyObject* found):
+    """Takes over the reference. None for NULL."""
+    cdef object one
+    if found == NULL:
+        return None
+    one = <object> found
+    Py_DecRef(found)
+    return one
 
 
 cdef Shown gather(object error, object trace, list nodes):
@@ -197,9 +203,7 @@ cdef Shown gather(object error, object trace, list nodes):
     if top is None:
         return None
     nodes.append(top)
-    if top.others is None and cause_of(<PyObject*> error) == NULL and (
-        context_of(<PyObject*> error) == NULL or suppresses_context(<PyObject*> error)
-    ):
+    if top.others is None and is_alone(<PyObject*> error):
         return top
     seen = {<uint64_t> <PyObject*> error}
     left = [top]

@@ -282,10 +282,11 @@ cdef extern from * nogil:
         return is_known;
     }
     static inline PyObject* logly_next_traced(PyObject* entry) { return (PyObject*)((PyTracebackObject*)entry)->tb_next; }
-    // What the three attributes of an exception are, borrowed, where its class has not changed what they mean; NULL for None.
-    static inline PyObject* logly_cause_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->cause; }
-    static inline PyObject* logly_context_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->context; }
-    static inline PyObject* logly_trace_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->traceback; }
+    // Whether an exception has a cause or a context, where its class has not changed what these mean.
+    static inline int logly_is_alone(PyObject* error) {
+        PyBaseExceptionObject* one = (PyBaseExceptionObject*)error;
+        return one->cause == nullptr && (one->context == nullptr || one->suppress_context);
+    }
     static inline int logly_suppresses_context(PyObject* error) { return ((PyBaseExceptionObject*)error)->suppress_context; }
     static inline PyObject* logly_attributes_of(PyObject* error) { return ((PyBaseExceptionObject*)error)->dict; }
 
@@ -333,9 +334,11 @@ cdef extern from * nogil:
     PyObject* traced_code "logly_traced_code"(PyObject* entry, uint64_t* where) noexcept
     bint traced_source "logly_traced_source"(PyObject* entry, int* line, int* start, int* last_line, int* end) noexcept
     PyObject* next_traced "logly_next_traced"(PyObject* entry) noexcept
-    PyObject* cause_of "logly_cause_of"(PyObject* error) noexcept
-    PyObject* context_of "logly_context_of"(PyObject* error) noexcept
-    PyObject* trace_of "logly_trace_of"(PyObject* error) noexcept
+    bint is_alone "logly_is_alone"(PyObject* error) noexcept
+    # New references, or NULL: without a GIL another thread may raise the same exception meanwhile.
+    PyObject* cause_of "PyException_GetCause"(PyObject* error) noexcept
+    PyObject* context_of "PyException_GetContext"(PyObject* error) noexcept
+    PyObject* trace_of "PyException_GetTraceback"(PyObject* error) noexcept
     bint suppresses_context "logly_suppresses_context"(PyObject* error) noexcept
     PyObject* attributes_of "logly_attributes_of"(PyObject* error) noexcept
     bint is_constant "logly_is_constant"(PyThreadState* thread, PyObject* value) noexcept
