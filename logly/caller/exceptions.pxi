@@ -105,7 +105,10 @@ cdef bint learn_class(KnownClass* known, object kind) except -1:
     cdef PyObject* qualified_before
     cdef str name
     cdef uint32_t flags
+    cdef uint32_t version = type_version(<PyTypeObject*> kind)
     flags, name = class_describer()(kind)
+    if version == 0:
+        version = type_version(<PyTypeObject*> kind)
     if not is_simple_type(<PyTypeObject*> kind):
         flags |= CLASS_UNUSUAL
     name_before = known.name
@@ -115,7 +118,7 @@ cdef bint learn_class(KnownClass* known, object kind) except -1:
         Py_IncRef(known.qualified)
     Py_IncRef(<PyObject*> name)
     known.kind = <PyObject*> kind
-    known.version = type_version(<PyTypeObject*> kind)
+    known.version = version  # not that of a change since: another thread may have made one
     known.flags = flags
     known.name = <PyObject*> name
     if name_before != NULL:

@@ -25,7 +25,7 @@ from logly.ring.record cimport HAS_TIME, IS_NOTICE, TAG_UTF8, RecordHeader, alig
 from logly.ring.ring cimport RECORD_INLINE
 from logly.spool.format cimport slot_pass
 from logly.system.assertions cimport assert_that
-from logly.system.atomic cimport load_relaxed32, store_relaxed32
+from logly.system.atomic cimport load_relaxed32, set_mark
 from logly.system.clock cimport calibration_is_due, calibration_ns, calibration_refresh, clock_ticks
 from logly.text.buffer cimport buffer_append
 
@@ -245,16 +245,14 @@ cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
 cdef inline Site* see_site(Engine* engine, uint32_t number) noexcept nogil:
     cdef Site* site = site_of(engine.sites, number)
     assert_that(site != NULL)
-    if load_relaxed32(&site.used) == 0:
-        store_relaxed32(&site.used, 1)
+    set_mark(&site.used)
     return site
 
 
 cdef inline Program* see_program(Engine* engine, uint32_t number) noexcept nogil:
     cdef Program* program = program_of(engine.programs, number)
     assert_that(program != NULL)
-    if load_relaxed32(&program.used) == 0:
-        store_relaxed32(&program.used, 1)
+    set_mark(&program.used)
     return program
 
 

@@ -18,7 +18,7 @@ from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
 from logly.ring.record cimport Value, get_value, text_kind
-from logly.system.atomic cimport load_pointer, load_relaxed32, store_relaxed32
+from logly.system.atomic cimport load_pointer, set_mark
 from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init, buffer_put
 from logly.text.number cimport write_uint
 from logly.text.unicode cimport write_text
@@ -184,8 +184,7 @@ cdef inline void write_place(TraceWriter* writer, uint32_t number, uint32_t coun
     cdef Place* place = place_of(writer.places, number)
     if place == NULL:
         return
-    if load_relaxed32(&place.used) == 0:
-        store_relaxed32(&place.used, 1)
+    set_mark(&place.used)
     if not writer.has_place or writer.alike != place.alike:
         end_repeats(writer)
         writer.has_place = True

@@ -96,3 +96,9 @@ cdef extern from * nogil:
     bint compare_exchange(uint64_t* p, uint64_t expected, uint64_t desired) noexcept
     void fence_compiler() noexcept
     void fence_full() noexcept
+
+
+# Sets a mark. Most are set already: a store would take the cache line from the others that read it.
+cdef inline void set_mark(uint32_t* mark) noexcept nogil:
+    if load_relaxed32(mark) == 0:
+        store_relaxed32(mark, 1)

@@ -25,6 +25,13 @@ logger = Logger(LoggerConfig(auto_sink=False, on_error=told.append))
 def close_everything():
     os.closerange(3, 64)
 
+def close_all_but(kept):
+    for fd in set(range(3, 64)) - set(kept):
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
 def take_descriptors():
     # The lowest numbers that are free, which were logly's: an open file for each.
     return [os.open(f"{folder}/stranger.{i}", os.O_RDWR | os.O_CREAT) for i in range(8)]
@@ -128,12 +135,7 @@ own = logger.filenos()
 assert len(own) == 2, own  # the file and its lock
 assert own == sorted(own)
 log(0, 1)
-for fd in range(3, 64):
-    if fd not in own:
-        try:
-            os.close(fd)
-        except OSError:
-            pass
+close_all_but(own)
 strangers = take_descriptors()
 log(1, 500)
 is_untouched(strangers)
@@ -160,12 +162,7 @@ keep = {{control, terminal}}
 logger.add_sink(SinkConfig({target}, format="{{message}}"))
 log(0, 1)
 assert len(logger.filenos()) == 1
-for fd in range(3, 64):
-    if fd not in keep:
-        try:
-            os.close(fd)
-        except OSError:
-            pass
+close_all_but(keep)
 strangers = take_descriptors()
 log(1, 3)
 is_untouched(strangers)
