@@ -28,8 +28,11 @@ assert heard.wait(60)
 assert len(told) == 1, told
 assert str(spool) in str(told[0]), told
 def is_new(path):
-    with path.open("rb") as file:
-        return file.read(8) == b"LOGLYSPL" and os.fstat(file.fileno()).st_ino != inode
+    try:
+        with path.open("rb") as file:
+            return file.read(8) == b"LOGLYSPL" and os.fstat(file.fileno()).st_ino != inode
+    except FileNotFoundError:
+        return False  # the old one: all of it has been written, and the flusher has removed it since it was listed
 (new,) = filter(is_new, folder.glob("app.spool.*"))
 assert str(new) in str(told[0]), told
 logger.flush()  # and with that the old one is given up
