@@ -397,11 +397,17 @@ cdef object exception_of(object exc_info):
     return (error, error.__traceback__) if error is not None else None
 
 
+# Made before they are needed: what is logged of an exception when there is no memory to show it.
+cdef tuple MEMORY_ERROR = ("MemoryError", "", "<no memory for the traceback of a MemoryError>", "")
+cdef tuple NO_MEMORY_FOR_IT = ("?", "", "<no memory for the exception>", "")
+
+
 cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins):
     """(type, message, traceback, traceback made safe), or None when there is no exception. The traceback is a text, or the bytes
     of its steps.
     """
-    cdef object trouble
+    cdef object trouble = None
+    cdef object found = None
     cdef tuple steps
     try:
         found = exception_of(exc_info)
@@ -418,8 +424,12 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins
         return (cut_text(kind, limit), cut_text(message, limit), cut_text(stack, limit), cut_text(safe, limit))
     except RecursionError:
         raise
+    except MemoryError:
+        pass
     except Exception as error:
         trouble = error
+    if trouble is None:
+        return MEMORY_ERROR if found is not None and isinstance((<tuple> found)[0], MemoryError) else NO_MEMORY_FOR_IT
     return ("?", "", f"<exception could not be rendered: {one_word(type_name(trouble))}>", "")
 
 

@@ -480,3 +480,20 @@ def test_what_cannot_be_caught_is_refused_at_once(wrong: Any, lines):
 def test_a_level_that_does_not_exist_is_refused_at_once(lines):
     with pytest.raises(ConfigError, match="CRITICAL"):
         lines.logger.catch(level="loud")
+
+
+@pytest.mark.parametrize(("base", "shown"), [(MemoryError, "of a MemoryError>"), (ValueError, "for the exception>")])
+def test_without_memory_for_an_exception_the_rest_of_the_record_is_there(lines, monkeypatch, base, shown):
+    class Fresh(base):
+        pass
+
+    def no_memory(kind):
+        raise MemoryError
+
+    monkeypatch.setattr("logly.caller.tracebacks.describe_class", no_memory)
+    lines.logger.error("the record {}", 1, exc_info=Fresh("x"))
+    text = lines.text()
+    assert text.startswith("ERROR the record 1 ")
+    assert "<no memory for" in text
+    assert shown in text
+    assert lines.logger.stats().dropped == 0
