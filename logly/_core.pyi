@@ -26,6 +26,8 @@ KIND_INT: int
 KIND_STR: int
 MAX_LEVELS: int
 """How many levels the core's table has room for; it holds the number, name and colour of each."""
+LEVEL_UNSAID: int
+"""In `LevelRules`: nothing is asked for where no directive matches."""
 NEVER_NS: int
 """An instant that never comes."""
 OFF: int
@@ -82,6 +84,18 @@ def write_once(fd: int, data: bytes) -> int: ...
 @disjoint_base
 class Rendition:
     """A value whose text was made on the caller's thread."""
+
+@disjoint_base
+class LevelRules:
+    def __init__(self, level: int, directives: dict[str, int]) -> None: ...
+    def level_for(self, name: str) -> int: ...
+
+@disjoint_base
+class Thresholds:
+    least: Final[int]
+    varies: Final[bool]
+    def __init__(self, logger: LevelRules, sinks: list[LevelRules], is_on: bool) -> None: ...
+    def threshold_for(self, name: str) -> int: ...
 
 @disjoint_base
 class LayoutProgram:

@@ -5,6 +5,7 @@ from os import urandom
 from libc.stdint cimport INT32_MAX, INT64_MAX
 from libc.string cimport memcpy
 
+from logly.flusher.directives cimport LEVEL_UNSAID
 from logly.flusher.write cimport PIPE_CHUNK
 from logly.layout.field_names cimport NAME_KEYS, name_keys
 from logly.layout.line cimport COLOR_LEVEL, COLOR_LINE, COLOR_NONE, MAX_LEVELS, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME
@@ -21,6 +22,7 @@ globals().update(
     COLOR_NONE=COLOR_NONE,
     KIND_INT=KIND_INT,
     KIND_STR=KIND_STR,
+    LEVEL_UNSAID=LEVEL_UNSAID,
     MAX_LEVELS=MAX_LEVELS,
     NEVER_NS=INT64_MAX,
     OFF=INT32_MAX,
@@ -55,6 +57,7 @@ include "spool/dead_spool.pxi"
 include "control/spooling.pxi"
 include "control/process_end.pxi"
 include "control/rings.pxi"
+include "control/level_rules.pxi"
 include "control/core.pxi"
 include "control/work.pxi"
 include "control/flush.pxi"

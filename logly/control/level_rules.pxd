@@ -1,0 +1,23 @@
+"""The classes of control/level_rules.pxi; included by logly/_core.pxd."""
+
+from libc.stdint cimport int32_t
+
+from logly.flusher.directives cimport Directives
+from logly.text.buffer cimport Text
+
+
+cdef class LevelRules:
+    cdef Directives directives
+
+
+cdef class Thresholds:
+    cdef LevelRules logger
+    cdef list detailed             # the rules of those sinks that have directives by name
+    cdef bint is_off
+    cdef bint any_unsaid
+    cdef int32_t least_said
+    cdef readonly int32_t least
+    cdef readonly bint varies
+
+    cdef int32_t of(self, const Text* name) noexcept
+    cdef int32_t least_of_all(self) except? -2

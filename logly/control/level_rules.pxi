@@ -1,0 +1,120 @@
+# Which levels are on, by name: what a logger and its sinks ask for, and the thresholds that follow for log calls.
+
+from libc.stdint cimport INT32_MAX, int32_t, uint32_t
+from libc.stdlib cimport calloc, free
+
+from logly.flusher.directives cimport LEVEL_UNSAID, Directive, level_for
+from logly.layout.levels cimport LEVEL_INFO
+from logly.text.buffer cimport Text
+
+# Of other included files:
+#   text/owned_text.pxi: copy_text, utf8
+
+
+cdef class LevelRules:
+    """What a logger or a sink asks for: a level for names without a directive, and directives. It never changes.
+
+    Args:
+        level: where no directive matches. LEVEL_UNSAID: nothing is asked for there.
+        directives: level by name; `OFF` is a level too. The names are not empty.
+    """
+
+    def __cinit__(self, int level, dict directives not None):
+        cdef dict levels = {}
+        cdef Directive* directive
+        self.directives.level = level
+        if not directives:
+            return
+        for name in directives:
+            levels[utf8(name)] = directives[name]
+        self.directives.directive = <Directive*> calloc(len(levels), sizeof(Directive))
+        if self.directives.directive == NULL:
+            raise MemoryError
+        for encoded in sorted(levels):
+            directive = &self.directives.directive[self.directives.count]
+            directive.level = levels[encoded]
+            directive.name = copy_text(encoded)
+            self.directives.count += 1
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(self.directives.count):
+            free(<void*> self.directives.directive[i].name.data)
+        free(self.directives.directive)
+
+    def level_for(self, str name not None):
+        """The level for a logger or a module of this name, or LEVEL_UNSAID."""
+        cdef bytes data = utf8(name)
+        cdef Text text = Text(data, <uint32_t> len(data))
+        return level_for(&self.directives, &text)
+
+
+cdef class Thresholds:
+    """From which level on calls are logged, by the logger's name or the call site's module. It never changes.
+
+    A sink wants a record when the record's level is at least the one that the sink asks for. A sink that asks for none wants what
+    the logger's level lets through, and where the logger has no level either, INFO and above.
+
+    Args:
+        logger: the logger's rules.
+        sinks: those of each sink that gets records at present.
+        is_on: False: everything is off.
+
+    Attributes:
+        least: the lowest of all thresholds.
+        varies: whether the threshold depends on the name.
+    """
+
+    def __init__(self, LevelRules logger not None, list sinks not None, bint is_on):
+        cdef LevelRules rules
+        cdef int32_t said
+        self.logger = logger
+        self.is_off = not is_on
+        self.detailed = []
+        self.any_unsaid = False
+        self.least_said = INT32_MAX
+        for rules in sinks:
+            said = rules.directives.level
+            if rules.directives.count:
+                self.detailed.append(rules)
+            elif said == LEVEL_UNSAID:
+                self.any_unsaid = True
+            elif said < self.least_said:
+                self.least_said = said
+        self.varies = is_on and (logger.directives.count > 0 or len(self.detailed) > 0)
+        self.least = self.least_of_all()
+
+    cdef int32_t of(self, const Text* name) noexcept:
+        """The threshold for this name. (For the empty one: that of all names without a directive.)"""
+        cdef LevelRules rules
+        cdef int32_t asked
+        cdef int32_t level = level_for(&self.logger.directives, name)
+        cdef int32_t unsaid = LEVEL_INFO if level == LEVEL_UNSAID else level
+        cdef int32_t least = INT32_MAX
+        if self.is_off:
+            return INT32_MAX
+        if self.any_unsaid:
+            least = unsaid
+        least = min(least, max(self.least_said, level))
+        for rules in self.detailed:
+            asked = level_for(&rules.directives, name)
+            least = min(least, unsaid if asked == LEVEL_UNSAID else max(asked, level))
+        return least
+
+    def threshold_for(self, str name not None):
+        """The threshold for a logger or a module of this name."""
+        cdef bytes data = utf8(name)
+        cdef Text text = Text(data, <uint32_t> len(data))
+        return self.of(&text)
+
+    # Any name has the threshold of the longest name in a directive that it is, or is below. So these names are all there are.
+    cdef int32_t least_of_all(self) except? -2:
+        cdef Text none = Text(b"", 0)
+        cdef int32_t least = self.of(&none)
+        cdef LevelRules rules
+        cdef uint32_t i
+        if self.varies:
+            for rules in [self.logger, *self.detailed]:
+                for i in range(rules.directives.count):
+                    least = min(least, self.of(&rules.directives.directive[i].name))
+        return least
