@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar, overload
 
-    from .caller.guards import Catcher, Contextualized
+    from .caller.guards import AtLevel, Catcher, Contextualized
     from .levels import Level
     from .stats import SinkStats, Stats
 
@@ -211,6 +211,21 @@ class Logger(Producer):
         """Switch a sink off; what was logged before is still written. Returns False when there is no such sink."""
         return self._controller.set_sink_enabled(sink_id, False)
 
+    def set_sink_level(self, sink_id: int, level: Level | int | str | Mapping[str, Any] | None) -> bool:
+        """Change what a sink asks for. It holds for what is logged from now on; nothing is lost or written twice.
+
+        Args:
+            sink_id: what `add_sink` returned.
+            level: as `SinkConfig.level`: a level, or levels by name; None: what the logger's level lets through.
+
+        Returns:
+            False when there is no such sink.
+
+        Raises:
+            ConfigError: the level cannot be read.
+        """
+        return self._controller.layers.set_sink(sink_id, level)
+
     def sink_stats(self, sink_id: int) -> SinkStats:
         """Counts of one sink.
 
@@ -230,6 +245,65 @@ class Logger(Producer):
             ConfigError: a setting is wrong; nothing has changed then.
         """
         self._controller.configure(config)
+
+    def set_level(self, level: Level | int | str | Mapping[str, Any] | None) -> None:
+        """Change the threshold while the program runs. What was logged before is written as before.
+
+        On a logger that `named` or `get_logger` made, the level is that of this name and of everything below it.
+
+        Args:
+            level: as `LoggerConfig.level`: a level, or levels by name such as ``"info,shop.db=debug"``. It replaces all
+                that was set before. None: as if none had been set.
+
+        Raises:
+            ConfigError: it cannot be read; nothing has changed then.
+
+        Example:
+            >>> logger.set_level("info,shop.db=debug,urllib3=off")
+            >>> logger.named("shop").set_level("trace")
+        """
+        self._controller.layers.set(level, self._own_name)
+
+    def at_level(self, spec: Level | int | str | Mapping[str, Any], name: str | None = None) -> AtLevel:
+        """Other levels inside the ``with``, for all threads. This is also a decorator.
+
+        They are laid over the levels in force and taken away again, so two that overlap in two threads leave nothing
+        behind. Where two of them name the same, the one that was entered last counts.
+
+        Args:
+            spec: a level, or levels by name.
+            name: the logger or module that `spec`, which is one level then, holds for, with everything below it. None:
+                everything; on a logger that `named` or `get_logger` made: its own name.
+
+        Raises:
+            ConfigError: it cannot be read.
+
+        Example:
+            >>> with logger.at_level("debug", name="shop.db"):
+            ...     logger.debug("only now")
+        """
+        from .caller.guards import AtLevel
+
+        layers = self._controller.layers
+        return AtLevel(layers, layers.overlay(spec, self._own_name if name is None else name))
+
+    def explain(self, level: Level | int | str, name: str | None = None, module: str | None = None) -> str:
+        """Say in words what would become of a record now, and why.
+
+        Args:
+            level: the record's level.
+            name: the name of its logger; None: this logger's own.
+            module: the module of its call site, which decides where the logger has no name.
+
+        Raises:
+            ConfigError: there is no such level.
+
+        Example:
+            >>> print(logger.explain("debug", module="shop.db"))
+        """
+        from .control.explain import explain
+
+        return explain(self._controller, level, self._own_name if name is None else name, module)
 
     def is_enabled_for(self, level: Level | int | str) -> bool:
         """Whether a record of this level would be logged.

@@ -13,6 +13,9 @@ __all__ = ["Level", "level_number"]
 MAX_LEVEL = 0x7FFF
 """The highest number that a level may have; a record keeps its level in 16 bits."""
 
+OFF = 0x7FFFFFFF
+"""A threshold above all levels, as the core has it."""
+
 
 class Level(IntEnum):
     """Severity of a record; the numbers agree with the standard library's where both have the level."""

@@ -7,7 +7,8 @@ import sys
 from contextlib import nullcontext
 from types import CodeType
 
-from logly._core import ContextGuard, emit_from
+from logly._core import ContextGuard, LevelGuard, emit_from
+from logly.control.level_layers import Overlay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from logly._logger import Logger
+    from logly.config.level_spec import LevelSpec
+    from logly.control.level_layers import LevelLayers
     from logly.levels import Level
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
-__all__ = ["Catcher", "Contextualized"]
+__all__ = ["AtLevel", "Catcher", "Contextualized"]
 
 
 class Contextualized(ContextGuard):
@@ -28,6 +31,18 @@ class Contextualized(ContextGuard):
 
     def __call__(self, function: Function) -> Function:
         return decorate(function, self, each_step=True)
+
+
+class AtLevel(LevelGuard):
+    """Levels that hold inside the ``with``. Reusable, and by several threads at once."""
+
+    def __init__(self, layers: LevelLayers, spec: LevelSpec) -> None:
+        super().__init__(functools.partial(Overlay, spec))
+        self.enter = layers.enter
+        self.leave = layers.leave
+
+    def __call__(self, function: Function) -> Function:
+        return decorate(function, self)
 
 
 class Catcher:

@@ -7,10 +7,14 @@ from logly.errors import invalid
 from logly.levels import BUILTIN_LEVELS, LEVEL_ALIASES, MAX_LEVEL, level_number
 from logly.units import parse_size
 
+from .level_spec import parse_levels
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+    from .level_spec import LevelSpec
 
     Check = Callable[[str, Any, Mapping[str, int]], Any]
 
@@ -36,6 +40,10 @@ def color(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
 
 def level(field: str, value: "Any", levels: "Mapping[str, int]") -> int:
     return level_number(value, levels, field=field)
+
+
+def levels_by_name(field: str, value: "Any", levels: "Mapping[str, int]") -> "LevelSpec":
+    return parse_levels(field, value, levels)
 
 
 def text(field: str, value: "Any", levels: "Mapping[str, int]") -> str:

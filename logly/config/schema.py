@@ -59,7 +59,20 @@ class LoggerConfig:
     Assigning a name that is not a field raises AttributeError. Values are checked when the object is used.
     """
 
-    level: "Level | int | str" = _setting(Level.INFO, checks.level, "", "threshold: records below it are not logged")
+    level: "Level | int | str | Mapping[str, Any] | None" = _setting(
+        None,
+        checks.optional(checks.levels_by_name),
+        "",
+        "threshold: records below it are not logged. Also [by name](names-and-levels.md): `info,shop.db=debug`. None: "
+        "what `LOGLY_LEVEL` says, else the lowest level that a sink asks for (INFO for sinks that ask for none)",
+    )
+    level_file: "str | PathLike[str] | None" = _setting(
+        None,
+        checks.optional(checks.plain_path),
+        "",
+        "a file with directives like those of `level`, which go before them; looked at once a second, [while the "
+        "program runs](names-and-levels.md#while-the-program-runs)",
+    )
     async_buffer_size: "int | str" = _setting(
         MIB, checks.size(4096), "bytes", "one ring; rounded up to a power of two; at least 4096"
     )
@@ -153,7 +166,7 @@ class LoggerConfig:
         self.resolved()
 
     def resolved(self, added_levels: "Mapping[str, int] | None" = None) -> "LoggerConfig":
-        """Return a checked copy in plain form: levels as int, sizes as bytes, words in lower case.
+        """Return a checked copy in plain form: levels as int or `LevelSpec`, sizes as bytes, words in lower case.
 
         `level_colors` becomes SGR sequences by level number.
 
@@ -207,8 +220,15 @@ class SinkConfig:
     flush_interval: "float | None" = _setting(
         None, checks.optional(_MS), "ms", "None: the logger's `async_flush_interval`"
     )
-    filter_min_level: "Level | int | str | None" = _setting(
-        None, checks.optional(checks.level), "", "lowest level that passes"
+    level: "Level | int | str | Mapping[str, Any] | None" = _setting(
+        None,
+        checks.optional(checks.levels_by_name),
+        "",
+        "lowest level that passes, also [by name](names-and-levels.md): `info,shop.db=debug`. None: what the logger's "
+        "level lets through",
+    )
+    filter_min_level: "Level | int | str | Mapping[str, Any] | None" = _setting(
+        None, checks.optional(checks.levels_by_name), "", "the same as `level`, under its first name"
     )
     filter_max_level: "Level | int | str | None" = _setting(
         None, checks.optional(checks.level), "", "highest level that passes"
@@ -296,7 +316,7 @@ class SinkConfig:
         self.resolved(custom_levels)
 
     def resolved(self, custom_levels: "Mapping[str, int] | None" = None) -> "SinkConfig":
-        """Return a checked copy in plain form: levels as int, sizes as bytes, names as tuples.
+        """Return a checked copy in plain form: levels as int or `LevelSpec`, sizes as bytes, names as tuples.
 
         The path becomes text (still a template), the compression its canonical name.
 
@@ -305,10 +325,15 @@ class SinkConfig:
         """
         plain = SinkConfig(**_checked(self, custom_levels or {}))
         plain._check_target()
-        low, high = plain.filter_min_level, plain.filter_max_level
-        if isinstance(low, int) and isinstance(high, int) and low > high:
+        if plain.level is not None and plain.filter_min_level is not None and plain.level != plain.filter_min_level:
+            value = self.filter_min_level
+            text = f"filter_min_level = {value!r}, level = {self.level!r}: two names of one setting: use level"
+            raise ConfigError(text, field="filter_min_level", value=value)
+        plain.level = plain.filter_min_level = plain.level or plain.filter_min_level
+        low, high = getattr(plain.level, "level", None), plain.filter_max_level
+        if low is not None and isinstance(high, int) and low > high:
             raise ConfigError(
-                f"filter_max_level = {high} is below filter_min_level = {low}: no record would pass",
+                f"filter_max_level = {high} is below level = {low}: no record would pass",
                 field="filter_max_level",
                 value=self.filter_max_level,
             )

@@ -15,11 +15,12 @@ from logly.system.unpatched import Attempt, SystemLock, monotonic
 
 from . import process
 from .flusher_thread import Flusher
+from .level_layers import LevelLayers
 from .level_table import LevelTable
 from .plan import Plan
 from .reports import ErrorReports
+from .sink_kinds import kind_of
 from .spooling import Spooling, ring_capacity_of
-from .stream_sink import DescriptorSink, StreamSink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
     from typing import Any, TypeVar
 
+    from .level_layers import LevelFile
     from .sinks import Sink
 
     Result = TypeVar("Result")
@@ -58,23 +60,26 @@ class Controller:
         self.is_closed = False
         self.has_ended = False
         """`close` has finished."""
-        self.threshold = OFF
         self._leaving: dict[int, Sink] = self.core.leaving
         self._had_sinks = False
         self._ids = count(1)
-        self._changing = SystemLock()
+        self.changing = SystemLock()
         # Guards what producers read. A log call may take this lock, so no thread waits for anything while it holds it.
         self._publishing = SystemLock()
         self.reports = ErrorReports(self.core, name, self.config.on_error)
         self.spooling = Spooling(self)
         self.levels = LevelTable(self.core, self.config)
+        self.layers = LevelLayers(self)
         self.core.on_work = self.do_work
         self.core.start_flusher = self.start_flusher
         self.core.level_resolver = self.levels.resolve
         self.core.make_ring = self._make_ring_in_child
         self.spooling.use(self.config)
-        self._change(lambda plan: self._plan_config(plan, self.config, self.config_as_given))
+        level_file = self.layers.read(self.config)
+        self.change(lambda plan: self._plan_config(plan, self.config, self.config_as_given, level_file))
         process.add(self)
+        if self.config.level_file is not None:
+            self.start_flusher()
 
     # ---- configuration
 
@@ -86,14 +91,18 @@ class Controller:
         def change() -> None:
             self.levels.check_room(plain.custom_levels)
             self.spooling.use(plain)
-            self._change(lambda plan: self._plan_config(plan, plain, given))
+            level_file = self.layers.read(plain)
+            self.change(lambda plan: self._plan_config(plan, plain, given, level_file))
             for sink in list(self.sinks.values()):
                 sink.make_durable()
 
         self._change_and_close_removed(change)
+        if plain.level_file is not None:
+            self.start_flusher()
 
-    def _plan_config(self, plan: Plan, config: LoggerConfig, given: LoggerConfig) -> None:
+    def _plan_config(self, plan: Plan, config: LoggerConfig, given: LoggerConfig, level_file: LevelFile) -> None:
         plan.config = config
+        self.layers.plan_config(plan, config, level_file)
         plan.set(self, config_as_given=given)
         flush_level = OFF if config.flush_level is None else int(config.flush_level)
         arguments = (
@@ -116,12 +125,12 @@ class Controller:
         elif not config.auto_sink:
             self._plan_without_auto_sink(plan)
 
-    def _change(self, fill: Callable[[Plan], None]) -> None:
+    def change(self, fill: Callable[[Plan], None]) -> None:
         """Makes a change in one step. `fill` puts the change into a plan.
 
         If something else was changed meanwhile, `fill` is called again, with a new plan.
         """
-        with self._changing:
+        with self.changing:
             is_made = False
             while not is_made:
                 plan = Plan(self)
@@ -153,7 +162,7 @@ class Controller:
 
     def _make_ring_in_child(self) -> None:
         """Makes the ring of a forked child, when the child logs its first record."""
-        with self._changing:
+        with self.changing:
             self.spooling.make_ring_in_child(self.config)
 
     def start_flusher(self) -> None:
@@ -194,8 +203,8 @@ class Controller:
 
     def add_level(self, name: str, number: int, color: str | None) -> None:
         """Adds a custom level."""
-        with self._changing:
-            self._change(self.levels.addition(name, number, color))
+        with self.changing:
+            self.change(self.levels.addition(name, number, color))
 
     # ---- sinks
 
@@ -213,7 +222,7 @@ class Controller:
             self._plan_without_auto_sink(plan)
 
         try:
-            self._change(fill)
+            self.change(fill)
         except Exception:
             if sink.id not in self.sinks:
                 sink.files.close()
@@ -221,7 +230,7 @@ class Controller:
         return sink.id
 
     def _open_sink(self, config: SinkConfig, logger_config: LoggerConfig) -> Sink:
-        return _kind_of(config)(self.core, next(self._ids), config, logger_config, self.report)
+        return kind_of(config)(self.core, next(self._ids), config, logger_config, self.report)
 
     def _plan_without_auto_sink(self, plan: Plan) -> None:
         auto_sink = self.sinks.get(self.auto_sink_id or 0)
@@ -235,7 +244,7 @@ class Controller:
         def change() -> bool:
             sink = self.sinks.get(sink_id)
             if sink is not None:
-                self._change(lambda plan: plan.remove(sink, self._removal_s))
+                self.change(lambda plan: plan.remove(sink, self._removal_s))
             return sink is not None
 
         return self._change_and_close_removed(change)
@@ -243,7 +252,7 @@ class Controller:
     def _change_and_close_removed(self, change: Callable[[], Result]) -> Result:
         """Makes a change. Then the sinks that it removed write what they hold and are closed."""
         try:
-            with self._changing:
+            with self.changing:
                 result = change()
             for sink in list(self._leaving.values()):
                 if sink.handle.attends():
@@ -312,7 +321,7 @@ class Controller:
 
     def set_sink_enabled(self, sink_id: int, is_enabled: bool) -> bool:
         """Switches a sink on or off for what is logged from now on; False when there is no such sink."""
-        with self._changing:
+        with self.changing:
             sink = self.sinks.get(sink_id)
             if sink is None:
                 return False
@@ -322,17 +331,17 @@ class Controller:
                     plan.enabled[sink] = is_enabled
                     plan.set(sink, is_enabled=is_enabled)
 
-            self._change(fill)
+            self.change(fill)
             return True
 
     def switch(self, is_on: bool) -> None:
         """Switches all output on or off."""
-        self._change(lambda plan: setattr(plan, "is_on", is_on))
+        self.change(lambda plan: setattr(plan, "is_on", is_on))
 
     def reopen(self) -> None:
         """Writes what was logged before, then opens every file by its name again."""
         self.core.flush(self.patience_s)
-        with self._changing:
+        with self.changing:
             for sink in list(self.sinks.values()) if not self.is_closed else ():
                 sink.reopen()
 
@@ -358,9 +367,10 @@ class Controller:
         """
         self.reports.report_waiting()
         self.spooling.remove_finished()
+        self.layers.follow_file()
         if self.core.spool_base is not None:
             # A thread that changes settings may be waiting for this one. Then the spool is looked for a second later.
-            with Attempt(self._changing) as is_mine:
+            with Attempt(self.changing) as is_mine:
                 if is_mine:
                     self.spooling.renew_lost()
         life = self.core.lives
@@ -397,7 +407,7 @@ class Controller:
         """
         deadline = None if timeout is None else monotonic() + timeout
         flushed = self.core.flush(timeout) if self.core.must_not_wait() else self.flush(timeout, gives_way=gives_way)
-        self._change(lambda plan: setattr(plan, "is_closed", True))
+        self.change(lambda plan: setattr(plan, "is_closed", True))
         # Without the lock: a sink's function may need it, and the flusher does not end before that function returns.
         if not self.flusher.stop(None if deadline is None else deadline - monotonic(), gives_way=gives_way):
             # The flusher takes longer, or this is its own thread (a sink's function, the garbage collector).
@@ -427,7 +437,7 @@ class Controller:
             error = LoglyError(f"{lost} records could not be written before the logger was closed")
             self.reports.report_now(error, at_once=True)
         self.reports.report_rest()
-        with self._changing:
+        with self.changing:
             # At exit the files stay open, because Python could not open them again for an even later record.
             self._close_leaving(at_once=True)
             for sink in [] if self.flusher.is_exiting else list(self.sinks.values()):
@@ -453,7 +463,7 @@ class Controller:
 
     def after_fork_in_child(self) -> None:
         """Prepares a forked child, which has no flusher and empty rings. Its first record starts a flusher."""
-        self._changing = SystemLock()
+        self.changing = SystemLock()
         self._publishing = SystemLock()
         self.levels.after_fork_in_child()
         self.spooling.after_fork_in_child()
@@ -467,25 +477,14 @@ class Controller:
         self._leaving.clear()
         for sink in self.sinks.values():
             sink.after_fork_in_child()
-        self._change(lambda plan: None)
+        self.change(lambda plan: None)
+        if self.config.level_file is not None:  # which may be what lets the first record through
+            self.start_flusher()
         if self.core.pending():  # other libraries' fork hooks have logged before this one ran
             if self._wanted_post()["start"]:
                 self.start_flusher()
             else:
                 self.core.drain_here()
-
-
-def _kind_of(config: SinkConfig) -> type[Sink]:
-    """The class of sink that these resolved settings describe."""
-    if config.path is not None:
-        from .file_sink import FileSink
-
-        return FileSink
-    if config.function is not None:
-        from .function_sink import FunctionSink
-
-        return FunctionSink
-    return StreamSink if config.fd is None else DescriptorSink
 
 
 def _settings(config: Settings, kind: type[Settings]) -> Settings:

@@ -107,6 +107,7 @@ cdef class Core(RecordReader):
         engine_free_memory(self.engine)
         workspace_free(&self.engine.workspace)
         free(<void*> self.engine.name.data)
+        free(self.engine.level_file.path)
         free(self.engine_block)
 
     cdef void begin(self) noexcept:

@@ -21,3 +21,10 @@ cdef class Thresholds:
 
     cdef int32_t of(self, const Text* name) noexcept
     cdef int32_t least_of_all(self) except? -2
+
+
+cdef class LevelGuard:
+    cdef object make
+    cdef list entered
+
+    cdef surely_leave(self, overlay)

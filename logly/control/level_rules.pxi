@@ -1,13 +1,16 @@
 # Which levels are on, by name: what a logger and its sinks ask for, and the thresholds that follow for log calls.
 
-from libc.stdint cimport INT32_MAX, int32_t, uint32_t
+from libc.stdint cimport INT32_MAX, int32_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from logly.flusher.directives cimport LEVEL_UNSAID, Directive, level_for
+from logly.flusher.level_watch cimport level_file_differs
 from logly.layout.levels cimport LEVEL_INFO
+from logly.ring.gate cimport intake_wake
 from logly.text.buffer cimport Text
 
 # Of other included files:
+#   control/core.pxi: Core
 #   text/owned_text.pxi: copy_text, utf8
 
 
@@ -118,3 +121,79 @@ cdef class Thresholds:
                 for i in range(rules.directives.count):
                     least = min(least, self.of(&rules.directives.directive[i].name))
         return least
+
+
+def use_level_file(Core core not None, bytes path):
+    """From now on the flusher looks at this file once a second, and has `LevelLayers.read_file` called when it has changed. None: at
+    no file.
+    """
+    cdef char* copy = <char*> copy_text(path).data if path is not None else NULL
+    core.lock()
+    copy, core.engine.level_file.path = core.engine.level_file.path, copy
+    if core.engine.level_file.path != NULL:
+        level_file_differs(core.engine)
+    core.engine.level_file.look_due_ns = 0
+    core.unlock()
+    free(copy)
+    intake_wake(&core.engine.intake)
+
+
+def level_file_has_changed(Core core not None):
+    """Whether the level file has changed since the last call."""
+    cdef bint has_changed
+    core.lock()
+    has_changed = core.engine.level_file.has_changed
+    core.engine.level_file.has_changed = False
+    core.unlock()
+    return has_changed
+
+
+def look_again_at_level_file(Core core not None):
+    """The flusher is to find at its next look that the file has changed: nobody could read it now."""
+    core.lock()
+    core.engine.level_file.state[0] = ~<uint64_t> 0
+    core.unlock()
+
+
+cdef class LevelGuard:
+    """The ``with`` of `Logger.at_level`: `enter` before it, `leave` after it, whatever signal handlers raise.
+
+    It is compiled: in Python code, a handler that raises could come between the two, and the overlay would stay for ever.
+
+    Args:
+        make: makes the overlay of one ``with``.
+    """
+
+    def __init__(self, make):
+        self.make = make
+        # The overlays of a guard are alike. So it does not matter which of them goes first.
+        self.entered = []
+
+    def __enter__(self):
+        cdef object overlay = self.make()
+        self.entered.append(overlay)
+        try:
+            self.enter(overlay)
+        except BaseException:
+            self.entered.remove(overlay)
+            self.surely_leave(overlay)
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.surely_leave(self.entered.pop())
+
+    cdef surely_leave(self, overlay):
+        """Leaves, again if a signal handler raises meanwhile, and raises that afterwards."""
+        cdef object interrupt = None
+        cdef bint is_left = False
+        while not is_left:
+            try:
+                self.leave(overlay)
+                is_left = True
+            except Exception:
+                raise
+            except BaseException as trouble:
+                interrupt = trouble
+        if interrupt is not None:
+            raise interrupt

@@ -8,16 +8,21 @@ that comes before the commit leaves everything unchanged.
 
 from __future__ import annotations
 
-from logly._core import OFF, change_count, commit, publish
+from logly._core import Thresholds, change_count, commit, publish
+
+from .level_layers import rules_of, spec_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from logly._core import LevelRules
+    from logly.config.level_spec import LevelSpec
     from logly.config.schema import LoggerConfig
 
     from .controller import Controller
+    from .level_layers import LevelFile, Overlay
     from .sinks import Sink
 
 __all__ = ["Plan"]
@@ -32,6 +37,8 @@ class Plan:
     Attributes:
         config, is_on, is_closed: as in `Controller`.
         enabled: each sink after the change, and whether it is switched on.
+        environment, file, overlays: as in `LevelLayers`.
+        asked: for each sink that gets new level rules, these.
         shown: for each sink that gets a new layout, the names that the layout shows; see `Sink.needs`.
         may_fail: calls that may fail, which come first. If one fails, `undo` runs and nothing has changed.
         undo: calls that take back what those in `may_fail` did.
@@ -45,6 +52,11 @@ class Plan:
         self.is_on: bool = controller.is_on
         self.is_closed: bool = controller.is_closed
         self.enabled: dict[Sink, bool] = {sink: sink.is_enabled for sink in list(controller.sinks.values())}
+        layers = controller.layers
+        self.environment: LevelSpec = layers.environment
+        self.file: LevelFile = layers.file
+        self.overlays: tuple[Overlay, ...] = layers.overlays
+        self.asked: dict[Sink, LevelRules] = {}
         self.shown: dict[Sink, set[str]] = {}
         self.may_fail: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self.undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
@@ -67,6 +79,13 @@ class Plan:
         is_on = self.is_active(sink)
         self.may_fail.append((sink.register(is_enabled=is_on), ()))
         self.set(sink, is_on=is_on)
+
+    def set_levels(self, sink: Sink, spec: LevelSpec) -> None:
+        """Sets what a sink asks for, for what is logged from the commit on."""
+        rules = rules_of(spec)
+        self.asked[sink] = rules
+        self.set(sink, levels=spec, rules=rules)
+        self.call(sink.handle.set_levels, rules)
 
     def remove(self, sink: Sink, patience_s: float) -> None:
         """Removes a sink, which gets nothing more from the commit on; see `SinkHandle.leave`."""
@@ -96,17 +115,22 @@ class Plan:
                 changed.append((sink, is_on))
         return changed
 
-    def threshold(self, active: list[Sink]) -> int:
-        """The level below which no sink wants a record. `active`: the sinks that get records."""
-        lowest = {sink.config.filter_min_level for sink in active}
-        if not lowest or not self.is_on:
-            return OFF
-        if None in lowest:
-            return int(self.config.level)
-        return max(int(self.config.level), min(int(level) for level in lowest if level is not None))
+    def levels(self) -> LevelSpec:
+        """The logger's levels by name: all layers in one."""
+        spec = self.file.spec.over(spec_of(self.config).over(self.environment))
+        for overlay in self.overlays:
+            spec = overlay.spec.over(spec)
+        return spec
+
+    def thresholds(self, active: list[Sink], rules: LevelRules) -> Thresholds:
+        """From which level on calls are logged. `active`: the sinks that get records."""
+        asked = []
+        for sink in active:
+            asked.append(self.asked.get(sink, sink.rules))  # noqa: PERF401, see above
+        return Thresholds(rules, asked, self.is_on)
 
     def wanted_post(self, active: list[Sink] | None = None) -> dict[str, bool]:
-        """What a log call does after the commit of its record; see `Core.set_post`. `active`: as in `threshold`."""
+        """What a log call does after the commit of its record; see `Core.set_post`. `active`: as in `thresholds`."""
         controller = self._controller
         active = self.active if active is None else active
         flusher, spooling = controller.flusher, controller.spooling
@@ -114,7 +138,7 @@ class Plan:
         by_caller = self.is_closed or (flusher.cannot_start and not runs)
         # A log call may run this. It has no generator expressions: without memory for one, CPython 3.12.1 and 3.13.0
         # crash.
-        is_async = self.config.spool_fsync is not None
+        is_async = self.config.spool_fsync is not None or self.config.level_file is not None
         is_prompt = is_sync = False
         for sink in active:
             is_async = is_async or sink.is_asynchronous
@@ -129,15 +153,16 @@ class Plan:
             "wake": is_prompt and not by_caller,
         }
 
-    def _gate(self) -> tuple[Any, ...]:
+    def _gate(self, rules: LevelRules) -> tuple[Any, ...]:
         active = self.active  # once, because there may be hundreds of sinks
         needs = {(False, False, False)}
         for sink in active:
             needs.add(sink.needs(self.shown.get(sink)))
         post = self.wanted_post(active)
         site, thread, thread_name = map(any, zip(*needs, strict=True))
-        lowest = self.threshold(active)
-        return lowest, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
+        thresholds = self.thresholds(active, rules)
+        site = site or thresholds.varies
+        return thresholds, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
 
     def commit(self) -> bool:
         """Makes the change. Returns False if another change came first, from a signal handler for example.
@@ -148,7 +173,11 @@ class Plan:
         for sink, on in self.switched():
             self.steps.append((sink.handle.start if on else sink.handle.stop, ()))
             self.set(sink, is_on=on)
-        gate = self._gate()
-        self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed, threshold=gate[0])
-        self.steps.append((publish, (controller.core, *gate)))
+        layers, levels = controller.layers, self.levels()
+        rules = rules_of(levels)
+        if levels != layers.in_force:
+            self.steps.append((controller.core.set_levels, (rules,)))
+        self.set(layers, environment=self.environment, file=self.file, overlays=self.overlays, in_force=levels)
+        self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed)
+        self.steps.append((publish, (controller.core, *self._gate(rules))))
         return commit(controller.core, self._seen, self.may_fail, self.undo, self.steps)

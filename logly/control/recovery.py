@@ -80,6 +80,8 @@ def deliver(
         "recovery",
         replace(
             config,
+            level=0,  # what a sink without a level of its own gets was decided when it was logged
+            level_file=None,
             spool=None,
             spool_fsync=None,
             auto_sink=False,

@@ -27,6 +27,8 @@ from logly.layout import layout_template
 from logly.layout.colors import use_color
 from logly.system.unpatched import monotonic
 
+from .level_layers import rules_of, spec_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +86,9 @@ class Sink:
         self.id = sink_id
         self.handle = SinkHandle(core, sink_id)
         self.config = config
+        self.levels = spec_of(config)
+        """What it asks for."""
+        self.rules = rules_of(self.levels)
         self.logger_config = logger_config
         self.on_error = on_error
         self.is_enabled = True
@@ -224,7 +229,7 @@ class Sink:
             owner=self,
             target=self.target,
             layout=self.layout,
-            min_level=-OFF if config.filter_min_level is None else int(config.filter_min_level),
+            levels=self.rules,
             max_level=OFF if config.filter_max_level is None else int(config.filter_max_level),
             modules=list(config.filter_module or ()),
             functions=list(config.filter_function or ()),

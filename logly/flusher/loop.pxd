@@ -10,6 +10,7 @@ from libc.stdlib cimport free
 from logly.flusher.deliver cimport (
     append_notice, consume_record, engine_discard, engine_write, has_stalled_too_long, is_stalled, notice_dropped,
 )
+from logly.flusher.level_watch cimport watch_level_file
 from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
 from logly.flusher.spool_sync cimport engine_sync
 from logly.flusher.spool_watch cimport watch_spool
@@ -414,6 +415,8 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     look_for_retired_rings(engine)
     if engine.spooled:
         watch_spool(engine)
+    if engine.level_file.path != NULL:
+        watch_level_file(engine)
     if flushing and not complete_flushes(engine):
         status |= PASS_HELD
     if engine_wants_python(engine):

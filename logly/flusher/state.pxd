@@ -106,6 +106,13 @@ cdef struct Sync:              # of spools that are to survive the loss of power
     int error                  # errno of a failed sync that has not been reported yet
 
 
+cdef struct LevelFile:         # see flusher/level_watch.pxd
+    char* path                 # NULL: there is none; owned
+    uint64_t state[6]          # as `path_state` found it
+    int64_t look_due_ns
+    bint has_changed           # Python is to read it
+
+
 cdef struct Levels:
     Level level[MAX_LEVELS]
     uint32_t count
@@ -136,6 +143,7 @@ cdef struct Engine:
     int64_t interval_ns        # a line waits no longer than that
     Text name
     Levels levels
+    LevelFile level_file
     Engine* next_unended       # control/process_end.pxi
     Program** programs         # by id; the core's registries
     Site** sites

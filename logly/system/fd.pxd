@@ -39,6 +39,14 @@ cdef extern from * nogil:
     }
     static inline int fd_is_path(int fd, const char* path) { return 1; }
     static inline int path_is_file(const char*, uint64_t, uint64_t) { return 1; }
+    static inline void path_state(const char* path, uint64_t* state) {
+        struct _stat64 s;
+        for (int i = 0; i < 6; i++) state[i] = 0;
+        if (_stat64(path, &s) != 0) { state[0] = (uint64_t)errno; return; }
+        state[3] = (uint64_t)s.st_size;
+        state[4] = (uint64_t)s.st_mtime;
+        state[5] = (uint64_t)s.st_ctime;
+    }
     static inline uint64_t process_id() { return (uint64_t)_getpid(); }
     #else
     #include <fcntl.h>
@@ -175,6 +183,19 @@ cdef extern from * nogil:
         if (lstat(path, &named) != 0) return errno != ENOENT && errno != ENOTDIR;
         return (uint64_t)named.st_dev == device && (uint64_t)named.st_ino == inode;
     }
+    static inline void path_state(const char* path, uint64_t* state) {
+        struct stat s;
+        for (int i = 0; i < 6; i++) state[i] = 0;
+        if (stat(path, &s) != 0) { state[0] = (uint64_t)errno; return; }
+        state[1] = (uint64_t)s.st_dev; state[2] = (uint64_t)s.st_ino; state[3] = (uint64_t)s.st_size;
+    #ifdef __APPLE__
+        const struct timespec modified = s.st_mtimespec, changed = s.st_ctimespec;
+    #else
+        const struct timespec modified = s.st_mtim, changed = s.st_ctim;
+    #endif
+        state[4] = (uint64_t)modified.tv_sec * 1000000000u + (uint64_t)modified.tv_nsec;
+        state[5] = (uint64_t)changed.tv_sec * 1000000000u + (uint64_t)changed.tv_nsec;
+    }
     static inline int fd_open_again(const char* path, uint64_t device, uint64_t inode) {
         struct stat named;  // a pipe's reader that comes and goes would be noticed, so others' files are not opened
         if (stat(path, &named) != 0 || (uint64_t)named.st_dev != device || (uint64_t)named.st_ino != inode) return -1;
@@ -217,6 +238,8 @@ cdef extern from * nogil:
     void fd_unlock(int fd) noexcept
     # Does the path still name the open file? Always True on Windows, where others cannot rename an open file.
     bint fd_is_path(int fd, const char* path) noexcept
+    # Six words that differ when the file that the path names was replaced or written; for a path that names none: its errno.
+    void path_state(const char* path, uint64_t* state) noexcept
     int64_t fd_size(int fd) noexcept
     # Stores device, inode and length of the file in three words.
     bint fd_stat(int fd, uint64_t* found) noexcept

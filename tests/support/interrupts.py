@@ -304,6 +304,27 @@ def add_level(folder: Path) -> Case:
     yield logger, lambda: logger.add_level("AUDIT", 35, "bold red")
 
 
+def set_level(folder: Path) -> Case:
+    logger = made(folder / "app.log")
+    yield logger, lambda: logger.set_level("warning,x=debug")
+
+
+def set_sink_level(folder: Path) -> Case:
+    logger = made(folder / "app.log")
+    yield logger, lambda: logger.set_sink_level(logger.list_sinks()[0], "warning,x=debug")
+
+
+def at_level(folder: Path) -> Case:
+    logger = made(folder / "app.log")
+
+    def act() -> None:
+        with logger.at_level("debug,x=off"):
+            logger.info("one")
+
+    yield logger, act
+    assert logger._controller.layers.overlays == (), "an overlay is left"
+
+
 def bind(folder: Path) -> Case:
     logger = made(folder / "app.log")
     yield logger, lambda: logger.bind(user="me").info("one")

@@ -1,0 +1,130 @@
+"""What would become of a record now, in words: `Logger.explain`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from logly.levels import OFF, Level, level_number
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .controller import Controller
+    from .sinks import Sink
+
+__all__ = ["explain"]
+
+
+def explain(controller: Controller, level: Any, name: str | None, module: str | None) -> str:
+    """Describe the way of a record; see `Logger.explain`."""
+    number = level_number(level, controller.levels.custom)
+    return _Question(controller, number, name or "", module).answer()
+
+
+class _Question:
+    def __init__(self, controller: Controller, number: int, name: str, module: str | None) -> None:
+        self.controller = controller
+        self.number = number
+        self.name = name
+        self.module = module
+        self.subject = name or module or ""
+        """What directives go by."""
+
+    def answer(self) -> str:
+        whose = f" of the logger {self.name!r}" if self.name else ""
+        whose += f" from the module {self.module!r}" if self.module else ""
+        sinks = list(self.controller.sinks.values())
+        refusals = [self._refusal_of(sink) for sink in sinks]
+        takers = refusals.count(None)
+        fate = f"written by {takers} of {len(sinks)} sinks" if takers else "not written"
+        lines = [f"{self._named(self.number)}{whose}: {fate}", f"  level: {self._gate()}"]
+        for sink, refusal in zip(sinks, refusals, strict=True):
+            verdict = "gets it" + self._condition(sink) if refusal is None else f"does not get it: {refusal}"
+            lines.append(f"  {self._words_for(sink)}: {verdict}")
+        return "\n".join(lines)
+
+    # ---- the logger
+
+    def _gate(self) -> str:
+        if not self.controller.is_on:
+            return "everything is switched off by disable()"
+        layer, directive, level = self.controller.layers.decision_for(self.subject)
+        if level is None:
+            return "none is set: what the sinks ask for, INFO and above where they ask for none"
+        by = f"by {_directive(directive, self._word(level))} of {layer}"
+        verdict = "passes" if self.number >= level else "the call returns at once"
+        return f"{self._from(level)}, {by}: {verdict}"
+
+    def _passes_gate(self) -> bool:
+        level = self.controller.layers.decision_for(self.subject)[2]
+        return self.controller.is_on and (level is None or self.number >= level)
+
+    # ---- a sink
+
+    def _refusal_of(self, sink: Sink) -> str | None:
+        """Why a sink does not get the record; None: it gets it."""
+        config = sink.config
+        if not sink.is_enabled:
+            return "it is switched off by disable_sink()"
+        if not sink.is_allowed(self.controller.config):
+            return "its kind is switched off by a global_* setting of the logger"
+        if not self._passes_gate():
+            return "the logger's level keeps it out"
+        asked, directive = sink.levels.for_name(self.subject)
+        if asked is None and self.controller.layers.decision_for(self.subject)[2] is None:
+            if self.number < Level.INFO:
+                return "neither the logger nor the sink has a level, so it gets INFO and above"
+        elif asked is not None and self.number < asked:
+            return f"it asks for {self._from(asked)}, by {_directive(directive, self._word(asked))}"
+        highest = config.filter_max_level
+        if isinstance(highest, int) and self.number > highest:
+            return f"it asks for {self._named(highest)} at most, by filter_max_level"
+        if self.module is not None and config.filter_module and not _is_below_any(self.module, config.filter_module):
+            return f"it takes the modules {', '.join(config.filter_module)} only, by filter_module"
+        return None
+
+    def _condition(self, sink: Sink) -> str:
+        """What else the sink asks, which this question does not say."""
+        config = sink.config
+        conditions = []
+        if self.module is None and config.filter_module:
+            conditions.append(f"its module is in {', '.join(config.filter_module)}")
+        if config.filter_function:
+            conditions.append(f"its function is {' or '.join(config.filter_function)}")
+        if config.filter is not None:
+            conditions.append("its filter returns True")
+        return f" if {' and '.join(conditions)}" if conditions else ""
+
+    def _words_for(self, sink: Sink) -> str:
+        config = sink.config
+        place = sink.path or "stderr"
+        if config.function is not None:
+            place = "function"
+        elif config.fd is not None:
+            place = f"descriptor {config.fd}"
+        elif config.stream is not None:
+            place = config.stream if isinstance(config.stream, str) else "stream"
+        kind = "console" if sink.id == self.controller.auto_sink_id else f"sink {sink.id}"
+        return f"{kind} ({place})"
+
+    # ---- levels in words
+
+    def _named(self, number: int) -> str:
+        for name, (known, _) in list(self.controller.core.level_index.items()):
+            if known == number and isinstance(name, str) and name.isupper():
+                return name
+        return f"level {number}"
+
+    def _word(self, level: int) -> str:
+        return "off" if level == OFF else self._named(level).lower()
+
+    def _from(self, level: int) -> str:
+        return "nothing" if level == OFF else f"{self._named(level)} and above"
+
+
+def _directive(name: str, word: str) -> str:
+    return repr(f"{name}={word}" if name else word)
+
+
+def _is_below_any(module: str, wanted: Any) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in wanted)

@@ -1,0 +1,263 @@
+"""Who asks for levels, from the lowest layer to the highest: LOGLY_LEVEL, the settings, the level file, overlays."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from logly._core import LEVEL_UNSAID, LevelRules, level_file_has_changed, look_again_at_level_file, use_level_file
+from logly.config.lazy_dataclass import replace
+from logly.config.level_spec import LevelSpec, parse_levels, parse_what_can_be_read, without_comments
+from logly.errors import ConfigError, show
+from logly.system import unpatched
+from logly.system.unpatched import Attempt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from logly.config.schema import LoggerConfig, SinkConfig
+
+    from .controller import Controller
+    from .plan import Plan
+
+__all__ = ["LevelFile", "LevelLayers", "Overlay", "environment_levels", "rules_of"]
+
+VARIABLE = "LOGLY_LEVEL"
+MAX_FILE_BYTES = 1 << 16
+
+_told_of: set[str] = set()
+"""The values of LOGLY_LEVEL that could not be read and were told of."""
+
+
+class LevelFile:
+    """What the level file says.
+
+    Attributes:
+        path: absolute, because a program may change its directory; None: there is no level file.
+    """
+
+    __slots__ = ("path", "spec")
+
+    def __init__(self, path: str | None, spec: LevelSpec) -> None:
+        self.path = path
+        self.spec = spec
+
+
+class Overlay:
+    """One ``with logger.at_level(...)`` that has been entered."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, spec: LevelSpec) -> None:
+        self.spec = spec
+
+
+def rules_of(spec: LevelSpec) -> LevelRules:
+    """The same for the core."""
+    return LevelRules(LEVEL_UNSAID if spec.level is None else spec.level, spec.names)
+
+
+def spec_of(config: LoggerConfig | SinkConfig) -> LevelSpec:
+    """What settings (checked) say about levels."""
+    return config.level if isinstance(config.level, LevelSpec) else LevelSpec()
+
+
+def environment_levels(custom: Mapping[str, int]) -> LevelSpec:
+    """What the environment variable LOGLY_LEVEL says. What cannot be read in it is told on stderr, once."""
+    text = os.environ.get(VARIABLE, "")
+    troubles: list[ConfigError] = []
+    spec = parse_what_can_be_read(VARIABLE, text, custom, troubles.append)
+    if troubles and text not in _told_of:
+        _told_of.add(text)
+        for trouble in troubles:
+            if sys.stderr is not None:
+                sys.stderr.write(f"logly: {trouble}\n")
+    return spec
+
+
+class LevelLayers:
+    """The levels of one logger, by name.
+
+    Args:
+        controller: the logger's controller.
+
+    Attributes:
+        environment: what LOGLY_LEVEL says, where the settings say nothing about the rest of the names.
+        file: what the level file says.
+        overlays: those of `at_level` that are entered at present, the oldest first.
+        in_force: all of them in one.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self.environment = self.in_force = LevelSpec()
+        self.file = LevelFile(None, LevelSpec())
+        self.overlays: tuple[Overlay, ...] = ()
+
+    def named(self) -> list[tuple[str, LevelSpec]]:
+        """Each layer with the words for it, the highest first."""
+        config = self._controller.config
+        return [
+            *[("at_level", overlay.spec) for overlay in reversed(self.overlays)],
+            (f"the file {self.file.path}", self.file.spec),
+            ("the logger's level", spec_of(config)),
+            (f"the environment variable {VARIABLE}", self.environment),
+        ]
+
+    # ---- changes
+
+    def set(self, value: Any, name: str | None) -> None:
+        """Sets the level. With a name: of that name and what is below it; None takes that directive back."""
+        controller = self._controller
+
+        def fill(plan: Plan) -> None:
+            given = controller.config_as_given.copy()
+            given.level = value if name is None else self._with_directive(name, value)
+            level = None if given.level is None else parse_levels("level", given.level, controller.levels.custom)
+            plan.config = replace(plan.config, level=level)
+            plan.environment = self.environment_for(plan.config)
+            plan.set(controller, config_as_given=given)
+
+        controller.change(fill)
+
+    def _with_directive(self, name: str, value: Any) -> dict[str, int] | None:
+        spec = spec_of(self._controller.config)
+        names = dict(spec.names)
+        names.pop(name, None)
+        if value is not None:
+            names[name] = self.plain(value)
+        if spec.level is not None:
+            names[""] = spec.level
+        return names or None
+
+    def plain(self, value: Any) -> int:
+        """The number of one level. Raises ConfigError for directives by name."""
+        spec = parse_levels("level", value, self._controller.levels.custom)
+        if spec.level is None or spec.names:
+            text = (
+                f"level = {show(value)}: for one name, give one level; directives by name are set on the logger itself"
+            )
+            raise ConfigError(text, field="level", value=value)
+        return spec.level
+
+    def environment_for(self, config: LoggerConfig) -> LevelSpec:
+        """The lowest layer with these settings (checked)."""
+        if spec_of(config).level is not None:
+            return LevelSpec()
+        return environment_levels({**self._controller.levels.custom, **config.custom_levels})
+
+    def set_sink(self, sink_id: int, value: Any) -> bool:
+        """Sets what a sink asks for, for what is logged from now on. False: there is no such sink."""
+        controller = self._controller
+        found = False
+
+        def fill(plan: Plan) -> None:
+            nonlocal found
+            sink = controller.sinks.get(sink_id)
+            found = sink is not None and sink in plan.enabled
+            if sink is not None and found:
+                spec = LevelSpec() if value is None else parse_levels("level", value, controller.levels.custom)
+                plan.set_levels(sink, spec)
+
+        controller.change(fill)
+        return found
+
+    def overlay(self, value: Any, name: str | None) -> LevelSpec:
+        """What `at_level` lays over the rest."""
+        if name is None:
+            return parse_levels("spec", value, self._controller.levels.custom)
+        return LevelSpec(None, {name: self.plain(value)})
+
+    def enter(self, overlay: Overlay) -> None:
+        """Lays an overlay over the rest."""
+
+        def fill(plan: Plan) -> None:
+            plan.overlays = (*plan.overlays, overlay)
+
+        self._controller.change(fill)
+
+    def leave(self, overlay: Overlay) -> None:
+        """Takes an overlay away, wherever it lies. Does nothing when it is not there."""
+
+        def fill(plan: Plan) -> None:
+            plan.overlays = tuple(one for one in plan.overlays if one is not overlay)
+
+        self._controller.change(fill)
+
+    # ---- the level file
+
+    def read(self, config: LoggerConfig) -> LevelFile:
+        """The level file of these settings (checked), and what it says: nothing when there is no such file.
+
+        What is wrong with it is reported, and changes nothing.
+        """
+        if config.level_file is None:
+            return LevelFile(None, LevelSpec())
+        path = os.path.abspath(config.level_file)
+        try:
+            return LevelFile(path, self._read(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return LevelFile(path, LevelSpec())
+        except (ConfigError, OSError) as trouble:
+            self._controller.report(trouble)
+            return LevelFile(path, self.file.spec if self.file.path == path else LevelSpec())
+
+    def plan_config(self, plan: Plan, config: LoggerConfig, file: LevelFile) -> None:
+        """Puts new settings into a plan, with what `read` has returned for them."""
+        core = self._controller.core
+        plan.environment = self.environment_for(config)
+        plan.file = file
+        if file.path != self.file.path:
+            plan.may_fail.append((use_level_file, (core, _encoded(file.path))))
+            plan.undo.append((use_level_file, (core, _encoded(self.file.path))))
+
+    def follow_file(self) -> None:
+        """Reads the level file again if the flusher has seen it change. Runs on the flusher's thread."""
+        controller = self._controller
+        if self.file.path is None or not level_file_has_changed(controller.core):
+            return
+        # A thread that changes settings may be waiting for this one.
+        with Attempt(controller.changing) as is_mine:
+            if not is_mine:
+                look_again_at_level_file(controller.core)
+                return
+            file = self.read(controller.config)
+            if file.spec != self.file.spec:
+                controller.change(lambda plan: setattr(plan, "file", file))
+
+    def _read(self, path: str) -> LevelSpec:
+        fd = unpatched.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        try:
+            # Anything else may never end, or never begin.
+            data = unpatched.read(fd, MAX_FILE_BYTES + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        finally:
+            unpatched.close(fd)
+        if data is None or len(data) > MAX_FILE_BYTES:
+            what = "not a file" if data is None else f"more than {MAX_FILE_BYTES} bytes"
+            raise ConfigError(f"level_file = {path!r}: {what}", field="level_file", value=path)
+        try:
+            text = without_comments(data.decode("utf-8-sig"))
+        except UnicodeDecodeError as trouble:
+            raise ConfigError(f"level_file = {path!r}: not UTF-8: {trouble}", field="level_file", value=path) from None
+        troubles: list[ConfigError] = []
+        spec = parse_what_can_be_read(path, text, self._controller.levels.custom, troubles.append)
+        if troubles:
+            raise troubles[0]
+        return spec
+
+    # ---- questions
+
+    def decision_for(self, name: str) -> tuple[str, str, int | None]:
+        """What decides about a logger or module of this name: words for the layer, the directive's name, the level."""
+        level, directive = self.in_force.for_name(name)
+        for words, spec in self.named():
+            if (directive in spec.names) if directive else (spec.level is not None):
+                return words, directive, level
+        return "", "", level
+
+
+def _encoded(path: str | None) -> bytes | None:
+    return None if path is None else os.fsencode(path)
