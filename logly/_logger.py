@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._core import FieldBlock, Lifeline, Producer, install_methods
+from .config.checks import function as checked_function
 from .config.schema import LoggerConfig, SinkConfig
 from .control.controller import Controller
 from .errors import invalid
@@ -363,6 +364,8 @@ class Logger(Producer):
             reraise: bool = False,
             message: str = ...,
             default: Any = None,
+            exclude: type[BaseException] | tuple[type[BaseException], ...] | None = None,
+            onerror: Callable[[Any], object] | None = None,
         ) -> Catcher: ...
         @overload
         def catch(self, exception: Function) -> Function: ...
@@ -375,6 +378,8 @@ class Logger(Producer):
         reraise: bool = False,
         message: str = "An error has been caught in function '{function}'",
         default: Any = None,
+        exclude: type[BaseException] | tuple[type[BaseException], ...] | None = None,
+        onerror: Callable[[Any], object] | None = None,
     ) -> Any:
         """Log exceptions: a context manager, and a decorator of functions, async functions and generators.
 
@@ -384,13 +389,17 @@ class Logger(Producer):
             reraise: raise it again after it was logged.
             message: text of the record; ``{function}`` is the decorated function's name, or that of the ``with``.
             default: what a decorated function returns instead.
+            exclude: what is raised on without a record, though `exception` names it: a class, or a tuple of them.
+            onerror: called with the exception after it was logged, also if its level is switched off. What it raises
+                is raised in place of the exception, as by ``onerror=lambda _: sys.exit(1)``.
 
         The record's call site is the line that failed in the decorated function or in the ``with``. Exceptions that end
         programs and tasks (KeyboardInterrupt, SystemExit, asyncio's CancelledError) are caught only if `exception`
         names them.
 
         Raises:
-            ConfigError: `exception` is not an exception class, or there is no such level.
+            ConfigError: `exception` or `exclude` is not an exception class, `onerror` cannot be called, or there is no
+                such level.
 
         Example:
             >>> @logger.catch(default=0)
@@ -401,11 +410,20 @@ class Logger(Producer):
 
         if callable(exception) and not isinstance(exception, type):
             return Catcher(self, Exception, level, reraise, message, default)(exception)
-        kinds = exception if isinstance(exception, tuple) else (exception,)
-        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-            raise invalid("exception", exception, "an exception class, a tuple of them, or a function to decorate")
+        expected = "an exception class, a tuple of them"
+        kinds = _exception_classes("exception", exception, f"{expected}, or a function to decorate")
+        excluded = () if exclude is None else _exception_classes("exclude", exclude, f"{expected}, or None")
+        if onerror is not None:
+            checked_function("onerror", onerror, {})
         level_number(level, self._controller.levels.custom)
-        return Catcher(self, kinds, level, reraise, message, default)
+        return Catcher(self, kinds, level, reraise, message, default, excluded, onerror)
+
+
+def _exception_classes(name: str, given: Any, expected: str) -> tuple[type[BaseException], ...]:
+    kinds = given if isinstance(given, tuple) else (given,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        raise invalid(name, given, expected)
+    return kinds
 
 
 install_methods(Logger)

@@ -167,7 +167,9 @@ def test_the_compiled_calls_signature_is_kept_by_a_bound_method() -> None:
 def test_catch_and_the_constructor() -> None:
     catch = inspect.signature(Logger.catch).parameters
     defaults = {name: one.default for name, one in catch.items() if name not in ("self", "message")}
-    assert defaults == {"exception": Exception, "level": "ERROR", "reraise": False, "default": None}
+    assert defaults == {
+        "exception": Exception, "level": "ERROR", "reraise": False, "default": None, "exclude": None, "onerror": None
+    }  # fmt: skip
     assert plain(inspect.signature(Logger)) == "(config=None, *, name='root')"
 
 

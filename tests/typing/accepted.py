@@ -119,6 +119,10 @@ def subclass() -> None:
         logger.audit("ann")
 
 
+def told(error: BaseException) -> None:
+    print(error)
+
+
 def decorators(logger: Logger) -> None:
     @logger.contextualize(job="nightly")
     def job(count: int) -> str:
@@ -140,6 +144,12 @@ def decorators(logger: Logger) -> None:
     def numbers() -> Iterator[int]:
         yield 1
 
+    @logger.catch(exclude=(KeyError, SystemExit), onerror=told)
+    def excluding(name: str) -> str:
+        return name
+
+    with logger.catch(BaseException, exclude=KeyboardInterrupt, onerror=lambda error: sys.exit(str(error))):
+        assert_type(excluding("x"), str)
     with logger.catch(ValueError, level=Level.WARNING):
         raise ValueError
     assert_type(job(3), str)
