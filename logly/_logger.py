@@ -222,15 +222,20 @@ class Logger(Producer):
 
     # ---- settings and life
 
-    def configure(self, config: LoggerConfig) -> None:
+    def configure(self, config: LoggerConfig | None = None, **changes: Any) -> None:
         """Apply settings at run time. No record is lost, not even while the ring is replaced.
 
-        This replaces all settings. To change one of them, change it in the copy that `config` returns.
+        Args:
+            config: replaces all settings. None: those in force stay, except `changes`.
+            changes: settings by name, as in `LoggerConfig`. With a `config` they go before what it says.
 
         Raises:
-            ConfigError: a setting is wrong; nothing has changed then.
+            ConfigError: there is no such setting, one is wrong, or none is given; nothing has changed then.
+
+        Example:
+            >>> logger.configure(level="debug")
         """
-        self._controller.configure(config)
+        self._controller.configure(config, changes)
 
     def is_enabled_for(self, level: Level | int | str) -> bool:
         """Whether a record of this level would be logged.

@@ -97,7 +97,7 @@ SIGNATURES = {
     "enable_sink": "(self, sink_id)",
     "disable_sink": "(self, sink_id)",
     "sink_stats": "(self, sink_id)",
-    "configure": "(self, config)",
+    "configure": "(self, config=None, **changes)",
     "is_enabled_for": "(self, level)",
     "flush": "(self, timeout=None)",
     "close": "(self, timeout=None)",

@@ -89,6 +89,8 @@ def life() -> None:
         assert_type(stats, Stats)
         assert_type(stats.emitted - stats.written - stats.dropped - stats.failed, int)
         logger.configure(LoggerConfig(level=10))
+        logger.configure(config=configuration(), level="debug")
+        logger.configure(level=Level.DEBUG, spool=Path("run/app.spool"), on_error=print)
         logger.add_level("notice", 22, color="bold cyan")
         logger.enable()
         logger.disable()
