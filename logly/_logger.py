@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._core import FieldBlock, Lifeline, Producer, install_methods
+from .config.checks import function as checked_function
 from .config.schema import LoggerConfig, SinkConfig
 from .control.controller import Controller
 from .errors import invalid
@@ -236,15 +237,20 @@ class Logger(Producer):
 
     # ---- settings and life
 
-    def configure(self, config: LoggerConfig) -> None:
+    def configure(self, config: LoggerConfig | None = None, **changes: Any) -> None:
         """Apply settings at run time. No record is lost, not even while the ring is replaced.
 
-        This replaces all settings. To change one of them, change it in the copy that `config` returns.
+        Args:
+            config: replaces all settings. None: those in force stay, except `changes`.
+            changes: settings by name, as in `LoggerConfig`. With a `config` they go before what it says.
 
         Raises:
-            ConfigError: a setting is wrong; nothing has changed then.
+            ConfigError: there is no such setting, one is wrong, or none is given; nothing has changed then.
+
+        Example:
+            >>> logger.configure(level="debug")
         """
-        self._controller.configure(config)
+        self._controller.configure(config, changes)
 
     def set_level(self, level: Level | int | str | Mapping[str, Any] | None) -> None:
         """Change the threshold while the program runs. What was logged before is written as before.
@@ -437,6 +443,8 @@ class Logger(Producer):
             reraise: bool = False,
             message: str = ...,
             default: Any = None,
+            exclude: type[BaseException] | tuple[type[BaseException], ...] | None = None,
+            onerror: Callable[[Any], object] | None = None,
         ) -> Catcher: ...
         @overload
         def catch(self, exception: Function) -> Function: ...
@@ -449,6 +457,8 @@ class Logger(Producer):
         reraise: bool = False,
         message: str = "An error has been caught in function '{function}'",
         default: Any = None,
+        exclude: type[BaseException] | tuple[type[BaseException], ...] | None = None,
+        onerror: Callable[[Any], object] | None = None,
     ) -> Any:
         """Log exceptions: a context manager, and a decorator of functions, async functions and generators.
 
@@ -458,13 +468,17 @@ class Logger(Producer):
             reraise: raise it again after it was logged.
             message: text of the record; ``{function}`` is the decorated function's name, or that of the ``with``.
             default: what a decorated function returns instead.
+            exclude: what is raised on without a record, though `exception` names it: a class, or a tuple of them.
+            onerror: called with the exception after it was logged, also if its level is switched off. What it raises
+                is raised in place of the exception, as by ``onerror=lambda _: sys.exit(1)``.
 
         The record's call site is the line that failed in the decorated function or in the ``with``. Exceptions that end
         programs and tasks (KeyboardInterrupt, SystemExit, asyncio's CancelledError) are caught only if `exception`
         names them.
 
         Raises:
-            ConfigError: `exception` is not an exception class, or there is no such level.
+            ConfigError: `exception` or `exclude` is not an exception class, `onerror` cannot be called, or there is no
+                such level.
 
         Example:
             >>> @logger.catch(default=0)
@@ -475,11 +489,20 @@ class Logger(Producer):
 
         if callable(exception) and not isinstance(exception, type):
             return Catcher(self, Exception, level, reraise, message, default)(exception)
-        kinds = exception if isinstance(exception, tuple) else (exception,)
-        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-            raise invalid("exception", exception, "an exception class, a tuple of them, or a function to decorate")
+        expected = "an exception class, a tuple of them"
+        kinds = _exception_classes("exception", exception, f"{expected}, or a function to decorate")
+        excluded = () if exclude is None else _exception_classes("exclude", exclude, f"{expected}, or None")
+        if onerror is not None:
+            checked_function("onerror", onerror, {})
         level_number(level, self._controller.levels.custom)
-        return Catcher(self, kinds, level, reraise, message, default)
+        return Catcher(self, kinds, level, reraise, message, default, excluded, onerror)
+
+
+def _exception_classes(name: str, given: Any, expected: str) -> tuple[type[BaseException], ...]:
+    kinds = given if isinstance(given, tuple) else (given,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        raise invalid(name, given, expected)
+    return kinds
 
 
 install_methods(Logger)

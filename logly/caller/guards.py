@@ -56,7 +56,8 @@ class Catcher:
         reraise: bool,
         message: str,
         default: Any,
-        function: str | None = None,
+        exclude: type[BaseException] | tuple[type[BaseException], ...] = (),
+        onerror: Callable[[Any], object] | None = None,
     ) -> None:
         self._logger = logger
         self._kinds = kinds
@@ -64,7 +65,9 @@ class Catcher:
         self._reraise = reraise
         self._message = message
         self._default = default
-        self._function = function
+        self._exclude = exclude
+        self._onerror = onerror
+        self._function: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +75,7 @@ class Catcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, self._kinds):
+        if error is None or not isinstance(error, self._kinds) or isinstance(error, self._exclude):
             return False
         inner = _without_own_frames(trace)
         function = self._function
@@ -82,11 +85,13 @@ class Catcher:
         text = self._message.replace("{function}", function)
         place = inner if inner is not None else _calling_frame()
         emit_from(self._logger, self._level, text, {}, (kind, error, inner or trace), place)
+        if self._onerror is not None:
+            self._onerror(error)
         return not self._reraise
 
     def __call__(self, function: Function) -> Function:
-        name = getattr(function, "__name__", repr(function))
-        guard = Catcher(self._logger, self._kinds, self._level, self._reraise, self._message, self._default, name)
+        guard = type(self).__new__(type(self))
+        guard.__dict__.update(self.__dict__, _function=getattr(function, "__name__", repr(function)))
         return decorate(function, guard, default=self._default)
 
 

@@ -8,7 +8,7 @@ Annotations are text, for type checkers only. The names in them are not imported
 `typing.get_type_hints` of the two classes raises NameError.
 """
 
-from logly.errors import ConfigError
+from logly.errors import ConfigError, nearest, show
 from logly.levels import Level
 
 from . import checks
@@ -183,6 +183,22 @@ class LoggerConfig:
             text = f"spool_fsync = {value!r} needs a spool: set spool, or leave spool_fsync out"
             raise ConfigError(text, field="spool_fsync", value=value)
         return plain
+
+
+def changed(config: LoggerConfig, changes: "Mapping[str, Any]") -> LoggerConfig:
+    """Return a copy of `config` with these fields changed; their values are not checked.
+
+    Raises:
+        ConfigError: a name is not a field's; the message has the nearest that is.
+    """
+    names = [one.name for one in fields(config)]
+    for name in changes:
+        if name not in names:
+            near = nearest(name, names)
+            hint = f"did you mean {near!r}?" if near else f"valid are {', '.join(names)}"
+            text = f"{name} = {show(changes[name])}: there is no such setting; {hint}"
+            raise ConfigError(text, field=name, value=changes[name])
+    return replace(config, **changes)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -10,21 +10,21 @@ from itertools import count
 
 from logly._core import OFF, Core, spool_filenos
 from logly.config.schema import LoggerConfig, SinkConfig
-from logly.errors import LoglyError, invalid
+from logly.errors import LoglyError
 from logly.system.unpatched import Attempt, SystemLock, monotonic
 
 from . import process
 from .flusher_thread import Flusher
 from .level_layers import LevelLayers
 from .level_table import LevelTable
-from .plan import Plan
+from .plan import Plan, checked_kind, wanted_settings
 from .reports import ErrorReports
 from .sink_kinds import kind_of
 from .spooling import Spooling, ring_capacity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextvars import ContextVar
     from typing import Any, TypeVar
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .sinks import Sink
 
     Result = TypeVar("Result")
-    Settings = TypeVar("Settings", LoggerConfig, SinkConfig)
 
 __all__ = ["Controller"]
 
@@ -47,7 +46,7 @@ class Controller:
 
     def __init__(self, name: str, config: LoggerConfig) -> None:
         self.name = name
-        self.config = _settings(config, LoggerConfig).resolved()
+        self.config = checked_kind(config, LoggerConfig).resolved()
         self.config_as_given = config.copy()
         self.core = Core(name, ring_capacity_of(self.config))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
@@ -83,21 +82,27 @@ class Controller:
 
     # ---- configuration
 
-    def configure(self, config: LoggerConfig) -> None:
-        """Applies new settings. Raises ConfigError before anything is changed."""
-        plain = _settings(config, LoggerConfig).resolved(self.levels.added)
-        given = config.copy()
+    def configure(self, config: LoggerConfig | None, changes: Mapping[str, Any]) -> None:
+        """Applies new settings. Raises ConfigError before anything is changed.
+
+        `config`: None with some `changes`: the settings that are in force when these are applied.
+        """
+        whole = wanted_settings(self, config, changes)  # what is wrong is told without waiting for another change
+
+        def wanted() -> tuple[LoggerConfig, LoggerConfig]:
+            return whole if config is not None else wanted_settings(self, None, changes)
 
         def change() -> None:
+            plain, _ = wanted()
             self.levels.check_room(plain.custom_levels)
             self.spooling.use(plain)
             level_file = self.layers.read(plain)
-            self.change(lambda plan: self._plan_config(plan, plain, given, level_file))
+            self.change(lambda plan: self._plan_config(plan, *wanted(), level_file))
             for sink in list(self.sinks.values()):
                 sink.make_durable()
 
         self._change_and_close_removed(change)
-        if plain.level_file is not None:
+        if self.config.level_file is not None:
             self.start_flusher()
 
     def _plan_config(self, plan: Plan, config: LoggerConfig, given: LoggerConfig, level_file: LevelFile) -> None:
@@ -210,7 +215,7 @@ class Controller:
 
     def add_sink(self, config: SinkConfig) -> int:
         """Opens a sink, which gets what is logged from now on. The automatic console sink is removed."""
-        plain = _settings(config, SinkConfig).resolved(self.levels.custom)
+        plain = checked_kind(config, SinkConfig).resolved(self.levels.custom)
         return self._change_and_close_removed(lambda: self._add(plain))
 
     def _add(self, plain: SinkConfig) -> int:
@@ -485,10 +490,3 @@ class Controller:
                 self.start_flusher()
             else:
                 self.core.drain_here()
-
-
-def _settings(config: Settings, kind: type[Settings]) -> Settings:
-    """Returns `config`. Raises ConfigError if it has another type, such as a path or a dict."""
-    if isinstance(config, kind):
-        return config
-    raise invalid("config", config, f"a {kind.__name__}")

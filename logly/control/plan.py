@@ -9,23 +9,27 @@ that comes before the commit leaves everything unchanged.
 from __future__ import annotations
 
 from logly._core import Thresholds, change_count, commit, publish
+from logly.config.schema import LoggerConfig, changed
+from logly.errors import invalid
 
 from .level_layers import rules_of, spec_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
 
     from logly._core import LevelRules
     from logly.config.level_spec import LevelSpec
-    from logly.config.schema import LoggerConfig
+    from logly.config.schema import SinkConfig
 
     from .controller import Controller
     from .level_layers import LevelFile, Overlay
     from .sinks import Sink
 
-__all__ = ["Plan"]
+    Settings = TypeVar("Settings", LoggerConfig, SinkConfig)
+
+__all__ = ["Plan", "checked_kind", "wanted_settings"]
 
 
 # No function here has a cell variable. (A comprehension makes a cell of each outer variable that it uses.) If there is
@@ -181,3 +185,26 @@ class Plan:
         self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed)
         self.steps.append((publish, (controller.core, *self._gate(rules))))
         return commit(controller.core, self._seen, self.may_fail, self.undo, self.steps)
+
+
+def wanted_settings(
+    controller: Controller, config: LoggerConfig | None, changes: Mapping[str, Any]
+) -> tuple[LoggerConfig, LoggerConfig]:
+    """Returns settings with changes, checked, and a copy of them as they were given. Raises ConfigError.
+
+    `config`: None with some `changes`: the settings that are in force at present.
+    """
+    given = controller.config_as_given
+    if config is not None:
+        given = checked_kind(config, LoggerConfig)
+    elif not changes:
+        raise invalid("config", config, "a LoggerConfig, or settings by keyword")
+    given = changed(given, changes)
+    return given.resolved(controller.levels.added), given.copy()
+
+
+def checked_kind(config: Settings, kind: type[Settings]) -> Settings:
+    """Returns `config`. Raises ConfigError if it has another type, such as a path or a dict."""
+    if isinstance(config, kind):
+        return config
+    raise invalid("config", config, f"a {kind.__name__}")

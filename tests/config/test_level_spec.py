@@ -29,10 +29,8 @@ def threshold_in_the_model(logger: LevelSpec, sinks: list[LevelSpec], name: str)
     for sink in sinks:
         asked = level_in_the_model(sink, name)
         if asked is None:
-            wanted = Level.INFO if own is None else own
-        else:
-            wanted = asked if own is None else max(asked, own)
-        lowest = min(lowest, wanted)
+            asked = Level.INFO if own is None else own
+        lowest = min(lowest, asked if own is None else max(asked, own))
     return lowest
 
 

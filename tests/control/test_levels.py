@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 def log_as(logger: Logger, module: str, level: str, text: str) -> None:
     """One record from a call site of this module."""
     code = compile(f"logger.{level}({text!r})", f"{module.replace('.', '/')}.py", "exec")
-    exec(code, {"logger": logger, "__name__": module})  # noqa: S102
+    exec(code, {"logger": logger, "__name__": module})
 
 
 def lines(path: Path) -> list[str]:
@@ -73,9 +73,7 @@ def test_who_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def threshold(logger: Logger, module: str = "x") -> int:
         return next(
-            n
-            for n in range(1, 60)
-            if eval("logger.is_enabled_for(n)", {"logger": logger, "n": n, "__name__": module})  # noqa: S307
+            n for n in range(1, 60) if eval("logger.is_enabled_for(n)", {"logger": logger, "n": n, "__name__": module})
         )
 
     with make_logger() as logger:

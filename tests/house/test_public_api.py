@@ -97,7 +97,7 @@ SIGNATURES = {
     "enable_sink": "(self, sink_id)",
     "disable_sink": "(self, sink_id)",
     "sink_stats": "(self, sink_id)",
-    "configure": "(self, config)",
+    "configure": "(self, config=None, **changes)",
     "is_enabled_for": "(self, level)",
     "flush": "(self, timeout=None)",
     "close": "(self, timeout=None)",
@@ -167,7 +167,9 @@ def test_the_compiled_calls_signature_is_kept_by_a_bound_method() -> None:
 def test_catch_and_the_constructor() -> None:
     catch = inspect.signature(Logger.catch).parameters
     defaults = {name: one.default for name, one in catch.items() if name not in ("self", "message")}
-    assert defaults == {"exception": Exception, "level": "ERROR", "reraise": False, "default": None}
+    assert defaults == {
+        "exception": Exception, "level": "ERROR", "reraise": False, "default": None, "exclude": None, "onerror": None
+    }  # fmt: skip
     assert plain(inspect.signature(Logger)) == "(config=None, *, name='root')"
 
 

@@ -150,6 +150,11 @@ def configure(folder: Path) -> Case:
     yield logger, lambda: logger.configure(config)
 
 
+def configure_by_keywords(folder: Path) -> Case:
+    logger = made(folder / "app.log")
+    yield logger, lambda: logger.configure(level="WARNING", async_buffer_size=8192, custom_levels={"AUDIT": 35})
+
+
 def configure_file_storage_off(folder: Path) -> Case:
     logger = made(folder / "app.log")
     logger.info("one")

@@ -89,6 +89,8 @@ def life() -> None:
         assert_type(stats, Stats)
         assert_type(stats.emitted - stats.written - stats.dropped - stats.failed, int)
         logger.configure(LoggerConfig(level=10))
+        logger.configure(config=configuration(), level="debug")
+        logger.configure(level=Level.DEBUG, spool=Path("run/app.spool"), on_error=print)
         logger.add_level("notice", 22, color="bold cyan")
         logger.enable()
         logger.disable()
@@ -119,6 +121,10 @@ def subclass() -> None:
         logger.audit("ann")
 
 
+def told(error: BaseException) -> None:
+    print(error)
+
+
 def decorators(logger: Logger) -> None:
     @logger.contextualize(job="nightly")
     def job(count: int) -> str:
@@ -140,6 +146,12 @@ def decorators(logger: Logger) -> None:
     def numbers() -> Iterator[int]:
         yield 1
 
+    @logger.catch(exclude=(KeyError, SystemExit), onerror=told)
+    def excluding(name: str) -> str:
+        return name
+
+    with logger.catch(BaseException, exclude=KeyboardInterrupt, onerror=lambda error: sys.exit(str(error))):
+        assert_type(excluding("x"), str)
     with logger.catch(ValueError, level=Level.WARNING):
         raise ValueError
     assert_type(job(3), str)

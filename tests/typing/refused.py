@@ -41,6 +41,11 @@ def filters(logger: Logger) -> None:
     logger.contextualize({"job": 1})  # type: ignore[call-arg]
 
 
+Logger().configure("debug")  # type: ignore[arg-type]
+Logger().catch(exclude="ValueError")  # type: ignore[call-overload]
+Logger().catch(onerror=3)  # type: ignore[call-overload]
+
+
 @Logger().catch
 def divide(a: int, b: int) -> float:
     return a / b
