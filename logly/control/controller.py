@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from itertools import count
 
-from logly._core import OFF, Core, spool_filenos
+from logly._core import OFF, Core, LevelRules, spool_filenos
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import LoglyError
 from logly.system.unpatched import Attempt, SystemLock, monotonic

@@ -234,7 +234,7 @@ class LevelLayers:
             # Anything else may never end, or never begin.
             data = unpatched.read(fd, MAX_FILE_BYTES + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else None
         finally:
-            unpatched.close(fd)
+            os.close(fd)
         if data is None or len(data) > MAX_FILE_BYTES:
             what = "not a file" if data is None else f"more than {MAX_FILE_BYTES} bytes"
             raise ConfigError(f"level_file = {path!r}: {what}", field="level_file", value=path)
