@@ -396,7 +396,7 @@ def assert_sound(logger: Logger) -> None:
     if not controller.flusher.is_running:
         controller.flusher.await_last_line(5)
     gate = published(controller.core)
-    controller._change(lambda plan: None)
+    controller.change(lambda plan: None)
     assert published(controller.core) == gate, "the core goes by other settings than Python"
     late = logger.add_sink(SinkConfig(function=lambda record: None))
     logger.warning("for all")
