@@ -45,7 +45,7 @@ class Controller:
     def __init__(self, name: str, config: LoggerConfig) -> None:
         self.name = name
         self.config = checked_kind(config, LoggerConfig).resolved()
-        self.config_as_given = config.copy()
+        self.config_as_given = LoggerConfig.copy(config)  # without what belongs to a copy from `Logger.config`
         self.core = Core(name, ring_capacity_of(self.config))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
         self.flusher.is_exiting = process.is_exiting
