@@ -15,21 +15,31 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-__all__ = ["add", "is_exiting"]
+__all__ = ["add", "controllers", "is_exiting"]
 
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that is under way."""
 
 is_exiting = False
-_controllers: weakref.WeakSet[Controller] = weakref.WeakSet()
+_controllers: weakref.WeakValueDictionary[int, Controller] = weakref.WeakValueDictionary()
 _finalizer: Any = None  # a multiprocessing.util.Finalize, in a child process of multiprocessing
 _finalizer_pid = 0
 
 
 def add(controller: Controller) -> None:
     """Register a controller for the exit and for forks. Only a weak reference to it is kept."""
-    _controllers.add(controller)
+    _controllers[id(controller)] = controller
     _finish_with_multiprocessing()
+
+
+def controllers() -> list[Controller]:
+    """All controllers, in the order in which they were made. Other threads may make loggers and drop them meanwhile."""
+    found = []
+    for reference in _controllers.valuerefs():  # made at once: an iteration fails when another thread adds one
+        controller = reference()
+        if controller is not None:
+            found.append(controller)
+    return found
 
 
 @atexit.register
@@ -39,11 +49,11 @@ def _finish_all() -> None:
     # In a sub-interpreter that is still alive at the end of the process. If a thread of logly's is left nevertheless,
     # this goes on, and ends the process: CPython ends the thread that releases the GIL.
     if sys.is_finalizing() and end_without_gil():
-        for controller in list(_controllers):
+        for controller in controllers():
             controller.has_ended = True
         return
     interrupt = None
-    for controller in list(_controllers):
+    for controller in controllers():
         try:
             controller.finish()
         except BaseException as trouble:  # noqa: BLE001  # after Ctrl-C during one logger, the others are written too
@@ -61,15 +71,15 @@ def _after_fork_in_child() -> None:
         # then is its own.
         after_fork_in_child()
         return
-    controllers = list(_controllers)
+    live = controllers()
     # This comes first: while the engines are not reset, their rings are in the parent's file and must not be emptied.
-    for controller in controllers:
+    for controller in live:
         controller.core.leave_spools(True)
     after_fork_in_child()
     spools = sys.modules.get("logly.spool.spools")
     if spools is not None and hasattr(spools, "close_in_child"):  # the module may be half imported
         spools.close_in_child()
-    for controller in controllers:
+    for controller in live:
         try:
             controller.after_fork_in_child()
         except Exception as trouble:  # noqa: BLE001  # the other loggers must work nevertheless
