@@ -57,6 +57,8 @@ class Controller:
         self.is_closed = False
         self.has_ended = False
         """`close` has finished."""
+        self.is_recovery = False
+        """It writes what a dead process left, and then it ends."""
         self.threshold = OFF
         self._leaving: dict[int, Sink] = self.core.leaving
         self._had_sinks = False
@@ -165,9 +167,10 @@ class Controller:
         """Called by the first record that finds no flusher."""
         if self.spooling.is_to_recover() and (self.core.must_not_wait() or not self.spooling.recover()):
             return  # another thread recovers, or will, and then starts the flusher
-        if not self.is_closed:
-            self.flusher.start()
+        has_started = not self.is_closed and self.flusher.start()
         self._publish_post()
+        if has_started:
+            process.has_started(self)
 
     def after_flusher(self) -> None:
         """Called on the flusher's thread when its loop has ended."""

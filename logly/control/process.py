@@ -8,6 +8,7 @@ import sys
 import weakref
 
 from logly._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled, end_without_gil
+from logly.errors import LoglyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-__all__ = ["add", "controllers", "is_exiting"]
+__all__ = ["add", "controllers", "has_started", "is_exiting"]
 
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that is under way."""
+
+MANY_THREADS = 8
+"""Of loggers. A process with more of them is told about loggers that share a thread."""
+
+untold = [True]
+"""Empties when the process is told of its many loggers. A forked child is not told again."""
 
 is_exiting = False
 _controllers: weakref.WeakValueDictionary[int, Controller] = weakref.WeakValueDictionary()
@@ -40,6 +47,25 @@ def controllers() -> list[Controller]:
         if controller is not None:
             found.append(controller)
     return found
+
+
+def has_started(controller: Controller) -> None:
+    """Tells the program, once, that many loggers have threads of their own. `controller` has just started one."""
+    if not untold:
+        return
+    running = 0
+    for one in controllers():
+        running += one.flusher.is_running and not one.is_recovery
+    if running > MANY_THREADS:
+        try:
+            untold.pop()
+        except IndexError:  # another thread tells it
+            return
+        text = (
+            f"{running} loggers are at work in this process, each with a thread and a ring of its own: for a logger in "
+            "each module use logly.get_logger(name) or logger.named(name), which share one thread (told once)"
+        )
+        controller.report(LoglyError(text))
 
 
 @atexit.register
