@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ._core import FieldBlock, Lifeline, Producer, install_methods
 from .config.checks import function as checked_function
 from .config.schema import LoggerConfig, SinkConfig
@@ -139,8 +141,21 @@ class Logger(Producer):
 
     @property
     def config(self) -> LoggerConfig:
-        """A copy of the settings in force. Its `custom_levels` include those of `add_level`."""
-        return self._controller.settings()
+        """A copy of the settings in force. Its `custom_levels` include those of `add_level`.
+
+        Changing the copy changes nothing until it is given to `configure`. A copy that is changed and never used warns.
+        """
+        try:
+            from .config.taken import take
+
+            return take(self._controller, sys._getframe(1))
+        except (
+            ImportError,
+            OSError,
+            MemoryError,
+            ValueError,
+        ):  # out of descriptors or memory, or called by C code alone
+            return self._controller.settings()
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, name: str = "root") -> Self:

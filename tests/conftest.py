@@ -35,6 +35,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def is_told_of_many_loggers() -> None:
+    """The tests have many loggers at a time. Programs in `tests/control/test_many_loggers.py` are told of theirs."""
+    from logly.control import process
+
+    process.untold.clear()
+
+
 @pytest.fixture
 def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """A function that sets the process's time zone until the test ends."""

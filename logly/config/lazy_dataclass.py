@@ -44,7 +44,7 @@ def fields(config: "Any") -> "list[Field]":
 
 def replace(config: "Any", **changes: "Any") -> "Any":
     """Like `dataclasses.replace`."""
-    return type(config)(**{name: getattr(config, name) for name in config._fields} | changes)
+    return config.__class__(**{name: getattr(config, name) for name in config._fields} | changes)
 
 
 def dataclass(*, kw_only: bool, slots: bool) -> "Callable[[type], type]":
@@ -93,7 +93,7 @@ def _repr(self: "Any") -> str:
 
 
 def _eq(self: "Any", other: "Any") -> "Any":
-    if type(other) is not type(self):
+    if other.__class__ is not self.__class__:  # not `type`: see config/taken.py
         return NotImplemented
     return all(getattr(self, name) == getattr(other, name) for name in self._fields)
 
@@ -110,6 +110,7 @@ class _MadeWhenAsked:
         import dataclasses
         import inspect
 
+        owner = next(one for one in owner.__mro__ if "_fields" in vars(one))  # may be asked of a class derived from it
         annotations = owner.__annotations__
         twin = dataclasses.make_dataclass(
             owner.__name__,

@@ -47,7 +47,7 @@ class Controller:
     def __init__(self, name: str, config: LoggerConfig) -> None:
         self.name = name
         self.config = checked_kind(config, LoggerConfig).resolved()
-        self.config_as_given = config.copy()
+        self.config_as_given = LoggerConfig.copy(config)  # without what belongs to a copy from `Logger.config`
         self.core = Core(name, ring_capacity_of(self.config))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
         self.flusher.is_exiting = process.is_exiting
@@ -59,6 +59,8 @@ class Controller:
         self.is_closed = False
         self.has_ended = False
         """`close` has finished."""
+        self.is_recovery = False
+        """It writes what a dead process left, and then it ends."""
         self._leaving: dict[int, Sink] = self.core.leaving
         self._had_sinks = False
         self._ids = count(1)
@@ -174,9 +176,10 @@ class Controller:
         """Called by the first record that finds no flusher."""
         if self.spooling.is_to_recover() and (self.core.must_not_wait() or not self.spooling.recover()):
             return  # another thread recovers, or will, and then starts the flusher
-        if not self.is_closed:
-            self.flusher.start()
+        has_started = not self.is_closed and self.flusher.start()
         self._publish_post()
+        if has_started:
+            process.has_started(self)
 
     def after_flusher(self) -> None:
         """Called on the flusher's thread when its loop has ended."""

@@ -204,7 +204,10 @@ def wanted_settings(
 
 
 def checked_kind(config: Settings, kind: type[Settings]) -> Settings:
-    """Returns `config`. Raises ConfigError if it has another type, such as a path or a dict."""
+    """Returns `config`, which counts as used. Raises ConfigError if it has another type, such as a path or a dict."""
     if isinstance(config, kind):
+        taking = getattr(config, "_taking", None)
+        if taking is not None:  # it came from `Logger.config`, see config/taken.py
+            taking.is_used = True
         return config
     raise invalid("config", config, f"a {kind.__name__}")

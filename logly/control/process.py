@@ -8,6 +8,7 @@ import sys
 import weakref
 
 from logly._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled, end_without_gil
+from logly.errors import LoglyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,21 +16,56 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-__all__ = ["add", "is_exiting"]
+__all__ = ["add", "controllers", "has_started", "is_exiting"]
 
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that is under way."""
 
+MANY_THREADS = 8
+"""Of loggers. A process with more of them is told about loggers that share a thread."""
+
+untold = [True]
+"""Empties when the process is told of its many loggers. A forked child is not told again."""
+
 is_exiting = False
-_controllers: weakref.WeakSet[Controller] = weakref.WeakSet()
+_controllers: weakref.WeakValueDictionary[int, Controller] = weakref.WeakValueDictionary()
 _finalizer: Any = None  # a multiprocessing.util.Finalize, in a child process of multiprocessing
 _finalizer_pid = 0
 
 
 def add(controller: Controller) -> None:
     """Register a controller for the exit and for forks. Only a weak reference to it is kept."""
-    _controllers.add(controller)
+    _controllers[id(controller)] = controller
     _finish_with_multiprocessing()
+
+
+def controllers() -> list[Controller]:
+    """All controllers, in the order in which they were made. Other threads may make loggers and drop them meanwhile."""
+    found = []
+    for reference in _controllers.valuerefs():  # made at once: an iteration fails when another thread adds one
+        controller = reference()
+        if controller is not None:
+            found.append(controller)
+    return found
+
+
+def has_started(controller: Controller) -> None:
+    """Tells the program, once, that many loggers have threads of their own. `controller` has just started one."""
+    if not untold:
+        return
+    running = 0
+    for one in controllers():
+        running += one.flusher.is_running and not one.is_recovery
+    if running > MANY_THREADS:
+        try:
+            untold.pop()
+        except IndexError:  # another thread tells it
+            return
+        text = (
+            f"{running} loggers are at work in this process, each with a thread and a ring of its own: for a logger in "
+            "each module use logly.get_logger(name) or logger.named(name), which share one thread (told once)"
+        )
+        controller.report(LoglyError(text))
 
 
 @atexit.register
@@ -39,11 +75,11 @@ def _finish_all() -> None:
     # In a sub-interpreter that is still alive at the end of the process. If a thread of logly's is left nevertheless,
     # this goes on, and ends the process: CPython ends the thread that releases the GIL.
     if sys.is_finalizing() and end_without_gil():
-        for controller in list(_controllers):
+        for controller in controllers():
             controller.has_ended = True
         return
     interrupt = None
-    for controller in list(_controllers):
+    for controller in controllers():
         try:
             controller.finish()
         except BaseException as trouble:  # noqa: BLE001  # after Ctrl-C during one logger, the others are written too
@@ -61,15 +97,15 @@ def _after_fork_in_child() -> None:
         # then is its own.
         after_fork_in_child()
         return
-    controllers = list(_controllers)
+    live = controllers()
     # This comes first: while the engines are not reset, their rings are in the parent's file and must not be emptied.
-    for controller in controllers:
+    for controller in live:
         controller.core.leave_spools(True)
     after_fork_in_child()
     spools = sys.modules.get("logly.spool.spools")
     if spools is not None and hasattr(spools, "close_in_child"):  # the module may be half imported
         spools.close_in_child()
-    for controller in controllers:
+    for controller in live:
         try:
             controller.after_fork_in_child()
         except Exception as trouble:  # noqa: BLE001  # the other loggers must work nevertheless

@@ -90,6 +90,7 @@ def deliver(
             on_error=report,
         ),
     )
+    controller.is_recovery = True
     lifeline = Lifeline(controller)  # closes the controller if the code below does not get that far
     is_safe = False
     deadline = monotonic() + timeout

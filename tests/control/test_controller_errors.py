@@ -237,7 +237,7 @@ def interrupted():
 loggers = [file_logger(str(number)) for number in range(3)]
 for logger in loggers:
     logger.info("line")
-ordered = [controller.name for controller in process._controllers]
+ordered = [controller.name for controller in process.controllers()]
 cut = ordered[{0 if first else -1}]
 for logger in loggers:
     if logger._controller.name == cut:

@@ -30,6 +30,7 @@ PERMITTED = {
     "_logger.py": {
         ".caller": "the emergency module itself, when a logger is made",
         ".caller.guards": LOADED,
+        ".config.taken": "without it, the copy of the settings does not warn",
         ".config.toml": CONFIGURING,
     },
     "caller/careful.pxi": {"logly.caller.tracebacks": LOADED},

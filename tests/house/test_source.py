@@ -248,6 +248,7 @@ def test_the_core_has_nothing_that_is_unsafe_without_memory(path: Path) -> None:
 KEEPS_RECURSION_ERRORS = {
     ("control/commit.pxi", "commit"): "raised when the change is whole",
     ("control/flusher_thread.pxi", "__del__"): "nothing is raised out of a __del__",
+    ("config/taken.py", "__del__"): "nothing is raised out of a __del__",
     ("control/work.pxi", "try_work"): "sinks' work by the caller: the record is in the ring, and the error is told",
     ("control/flusher_thread.pxi", "flush_on_thread"): "the flusher's thread must go on",
     ("control/flusher_thread.pxi", "flush_until_stopped"): "the flusher's thread must go on",

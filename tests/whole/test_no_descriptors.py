@@ -49,6 +49,10 @@ def test_the_books_can_be_read(tmp_path: Path) -> None:
     assert lines_of(code, tmp_path) == ["INFO one"]
 
 
+def test_the_settings_in_force(tmp_path: Path) -> None:
+    assert lines_of("assert logger.config.auto_sink is False\nlogger.info('one')", tmp_path) == ["INFO one"]
+
+
 def test_catch_and_context(tmp_path: Path) -> None:
     code = "with logger.contextualize(a=1):\n    with logger.catch(message='caught'):\n        1 / 0"
     lines = lines_of(code, tmp_path)
