@@ -90,15 +90,17 @@ cdef bint is_on_here(Producer self, int32_t number) except -1:
 
 
 cdef PyObject* call_is_enabled_for(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    cdef dict named = fields_of(args + count, names)
     cdef object level
     cdef object found = None
     cdef object enabled
-    if count + len(named) != 1 or (named and "level" not in named):
+    if names != NULL and tuple_length(names):
+        if count or list(fields_of(args, names)) != ["level"]:
+            raise TypeError("is_enabled_for() takes one argument, `level`")
+    elif count != 1:
         raise TypeError("is_enabled_for() takes one argument, `level`")
+    level = <object> args[0]
     if (<Producer> self).core is None:
         raise RuntimeError(f"{type(<object> self).__name__}: Logger.__init__() has not been called")
-    level = named["level"] if named else <object> args[0]
     if type(level) is str or type(level) is int:
         found = (<Producer> self).core.level_index.get(level)
     if found is not None:
