@@ -8,6 +8,7 @@ from typing import Any, Final, Self, TypeAlias
 
 from typing_extensions import disjoint_base
 
+from .config.level_spec import LevelSpec
 from .control.controller import Controller
 from .control.flusher_thread import Flusher
 from .control.sinks import Sink
@@ -97,8 +98,15 @@ class Thresholds:
     def __init__(self, logger: LevelRules, sinks: list[LevelRules], is_on: bool) -> None: ...
     def threshold_for(self, name: str) -> int: ...
 
+@disjoint_base
+class Overlay:
+    spec: Final[LevelSpec]
+    is_left: Final[bool]
+    def __init__(self, spec: LevelSpec) -> None: ...
+
+@disjoint_base
 class LevelGuard:
-    def __init__(self, make: Callable[[], Any]) -> None: ...
+    def __init__(self, core: Core, spec: LevelSpec) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -107,6 +115,12 @@ class LevelGuard:
 def use_level_file(core: Core, path: bytes | None) -> None: ...
 def level_file_has_changed(core: Core) -> bool: ...
 def look_again_at_level_file(core: Core) -> None: ...
+
+@disjoint_base
+class LoggerName:
+    text: Final[str]
+
+def name_below(core: Core, above: LoggerName | None, name: str) -> LoggerName | None: ...
 
 @disjoint_base
 class LayoutProgram:
@@ -176,7 +190,7 @@ def change_count(core: Core) -> int: ...
 def commit(core: Core, seen: int, may_fail: list[_Step], undo: list[_Step], steps: list[_Step]) -> bool: ...
 def publish(
     core: Core,
-    threshold: int,
+    thresholds: Thresholds,
     site: bool,
     thread: bool,
     thread_name: bool,
@@ -200,6 +214,7 @@ class Core:
     sinks: Final[dict[int, Sink]]
     leaving: Final[dict[int, Sink]]
     spool_base: Final[tuple[str, bool] | None]
+    own_name: Final[LoggerName | None]
     @property
     def flusher_runs(self) -> bool: ...
     def __init__(self, name: str, ring_capacity: int) -> None: ...
@@ -371,7 +386,12 @@ class Producer:
     def _bound(self) -> FieldBlock | None: ...
     @property
     def _owner(self) -> Any: ...
-    def _attach(self, core: Core, bound: FieldBlock | None, owner: object, controller: Controller) -> None: ...
+    def _attach(
+        self, core: Core, bound: FieldBlock | None, owner: object, controller: Controller, name: LoggerName | None
+    ) -> None: ...
+    @property
+    def _name(self) -> LoggerName | None: ...
+    def _use_name(self, name: LoggerName | None) -> None: ...
 
 def emit_from(
     self: Producer,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ._core import FieldBlock, Lifeline, Producer, install_methods
+from ._controls import Controls
+from ._core import FieldBlock, Lifeline, install_methods, name_below
 from .config.checks import function as checked_function
 from .config.schema import LoggerConfig, SinkConfig
 from .control.controller import Controller
@@ -15,30 +16,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
-    from types import TracebackType
     from typing import Any, Self, TypeVar, overload
 
-    from .caller.guards import AtLevel, Catcher, Contextualized
+    from .caller.guards import Catcher, Contextualized
     from .levels import Level
-    from .stats import SinkStats, Stats
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
 __all__ = ["Logger"]
 
 
-class Logger(Producer):
+class Logger(Controls):
     """An asynchronous logger: a call copies its arguments into a ring, a background thread writes the lines.
 
     Args:
         config: settings; None: the defaults. It is copied: change it later through `configure`.
-        name: shown by ``{name}`` in layouts.
+        name: shown by ``{name}`` in layouts, and as ``logger`` in JSON and logfmt. "root" counts as no name.
 
     Raises:
         ConfigError: a setting is wrong.
 
-    A context manager: leaving it closes the logger. Loggers are independent of each other; what `bind` returns
-    shares everything with the logger it came from.
+    A context manager: leaving it closes the logger. Loggers are independent of each other; what `bind` and `named`
+    return shares everything with the logger it came from: the thread, the ring and the sinks.
 
     Example:
         >>> with Logger() as logger:
@@ -52,10 +51,10 @@ class Logger(Producer):
         from .caller import emergency  # noqa: F401  # not at the top: importing logly would take twice as long
 
         controller = Controller(name, config if config is not None else LoggerConfig())
-        self._attach(controller.core, None, Lifeline(controller), controller)
+        self._attach(controller.core, None, Lifeline(controller), controller, controller.core.own_name)
 
     def __repr__(self) -> str:
-        return f"<Logger {self._controller.name!r}, {len(self._controller.user_sinks())} sinks>"
+        return f"<Logger {self.name!r}, {len(self._controller.user_sinks())} sinks>"
 
     # A logger stands for a thing that exists once, like a file. So a copy of an object that has a logger shares it.
     def __copy__(self) -> Self:
@@ -134,10 +133,19 @@ class Logger(Producer):
                 ConfigError: there is no such level.
             """
 
+        def is_enabled_for(self, level: Level | int | str) -> bool:
+            """Whether a record of this level would be logged by the logger's name, or else by the calling module's.
+
+            Raises:
+                ConfigError: there is no such level.
+            """
+            ...
+
     @property
     def name(self) -> str:
-        """The logger's name."""
-        return self._controller.name
+        """The logger's name, in full; "root" where it has none."""
+        name = self._name
+        return name.text if name is not None else self._controller.name
 
     @property
     def config(self) -> LoggerConfig:
@@ -193,223 +201,6 @@ class Logger(Producer):
             raise
         return logger
 
-    # ---- sinks
-
-    def add_sink(self, config: SinkConfig) -> int:
-        """Add a sink, which gets what is logged from now on.
-
-        Returns:
-            The sink's id, for `remove_sink` and the like.
-
-        Raises:
-            ConfigError: a setting is wrong; names the field, the value and what is valid.
-            SinkError: the file cannot be opened (an OSError, with errno).
-        """
-        return self._controller.add_sink(config)
-
-    def remove_sink(self, sink_id: int) -> bool:
-        """Write out what a sink holds and close it. Returns False when there is no such sink."""
-        return self._controller.remove_sink(sink_id)
-
-    def remove_all_sinks(self) -> int:
-        """Remove every sink; return how many there were."""
-        return sum(self._controller.remove_sink(sink_id) for sink_id in self._controller.user_sinks())
-
-    def list_sinks(self) -> list[int]:
-        """The ids of the sinks that were added, oldest first."""
-        return self._controller.user_sinks()
-
-    def enable_sink(self, sink_id: int) -> bool:
-        """Switch a sink on again. Returns False when there is no such sink."""
-        return self._controller.set_sink_enabled(sink_id, True)
-
-    def disable_sink(self, sink_id: int) -> bool:
-        """Switch a sink off; what was logged before is still written. Returns False when there is no such sink."""
-        return self._controller.set_sink_enabled(sink_id, False)
-
-    def set_sink_level(self, sink_id: int, level: Level | int | str | Mapping[str, Any] | None) -> bool:
-        """Change what a sink asks for. It holds for what is logged from now on; nothing is lost or written twice.
-
-        Args:
-            sink_id: what `add_sink` returned.
-            level: as `SinkConfig.level`: a level, or levels by name; None: what the logger's level lets through.
-
-        Returns:
-            False when there is no such sink.
-
-        Raises:
-            ConfigError: the level cannot be read.
-        """
-        return self._controller.layers.set_sink(sink_id, level)
-
-    def sink_stats(self, sink_id: int) -> SinkStats:
-        """Counts of one sink.
-
-        Raises:
-            KeyError: there is no such sink.
-        """
-        return self._controller.sinks[sink_id].handle.stats()
-
-    # ---- settings and life
-
-    def configure(self, config: LoggerConfig | None = None, **changes: Any) -> None:
-        """Apply settings at run time. No record is lost, not even while the ring is replaced.
-
-        Args:
-            config: replaces all settings. None: those in force stay, except `changes`.
-            changes: settings by name, as in `LoggerConfig`. With a `config` they go before what it says.
-
-        Raises:
-            ConfigError: there is no such setting, one is wrong, or none is given; nothing has changed then.
-
-        Example:
-            >>> logger.configure(level="debug")
-        """
-        self._controller.configure(config, changes)
-
-    def set_level(self, level: Level | int | str | Mapping[str, Any] | None) -> None:
-        """Change the threshold while the program runs. What was logged before is written as before.
-
-        On a logger that `named` or `get_logger` made, the level is that of this name and of everything below it.
-
-        Args:
-            level: as `LoggerConfig.level`: a level, or levels by name such as ``"info,shop.db=debug"``. It replaces all
-                that was set before. None: as if none had been set.
-
-        Raises:
-            ConfigError: it cannot be read; nothing has changed then.
-
-        Example:
-            >>> logger.set_level("info,shop.db=debug,urllib3=off")
-            >>> logger.named("shop").set_level("trace")
-        """
-        self._controller.layers.set(level, self._own_name)
-
-    def at_level(self, spec: Level | int | str | Mapping[str, Any], name: str | None = None) -> AtLevel:
-        """Other levels inside the ``with``, for all threads. This is also a decorator.
-
-        They are laid over the levels in force and taken away again, so two that overlap in two threads leave nothing
-        behind. Where two of them name the same, the one that was entered last counts.
-
-        Args:
-            spec: a level, or levels by name.
-            name: the logger or module that `spec`, which is one level then, holds for, with everything below it. None:
-                everything; on a logger that `named` or `get_logger` made: its own name.
-
-        Raises:
-            ConfigError: it cannot be read.
-
-        Example:
-            >>> with logger.at_level("debug", name="shop.db"):
-            ...     logger.debug("only now")
-        """
-        from .caller.guards import AtLevel
-
-        layers = self._controller.layers
-        return AtLevel(layers, layers.overlay(spec, self._own_name if name is None else name))
-
-    def explain(self, level: Level | int | str, name: str | None = None, module: str | None = None) -> str:
-        """Say in words what would become of a record now, and why.
-
-        Args:
-            level: the record's level.
-            name: the name of its logger; None: this logger's own.
-            module: the module of its call site, which decides where the logger has no name.
-
-        Raises:
-            ConfigError: there is no such level.
-
-        Example:
-            >>> print(logger.explain("debug", module="shop.db"))
-        """
-        from .control.explain import explain
-
-        return explain(self._controller, level, self._own_name if name is None else name, module)
-
-    def is_enabled_for(self, level: Level | int | str) -> bool:
-        """Whether a record of this level would be logged.
-
-        Raises:
-            ConfigError: there is no such level.
-        """
-        return level_number(level, self._controller.levels.custom) >= self._controller.threshold
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was logged before this call has been handed to the operating system by every sink.
-
-        In a greenlet of gevent or eventlet, other greenlets run if this takes longer than two milliseconds.
-
-        Args:
-            timeout: seconds; None: no limit. Set one if a sink's function or a file system may hang.
-
-        Returns:
-            True when all is written. False if records still wait: because `timeout` passed first, or because a sink
-            fails or blocks and has taken nothing for `stall_timeout`. Inside a sink's function, a filter or `on_error`
-            it does not wait, and returns False while anything is left.
-        """
-        return self._controller.flush(timeout, gives_way=True)
-
-    def close(self, timeout: float | None = None) -> bool:
-        """Flush, stop the flusher, close the files. Idempotent.
-
-        Logging afterwards still works: each call then writes its own record before it returns. Records that a failing
-        sink has not written count as failed, and `on_error` is called.
-
-        Args:
-            timeout: seconds to wait at most; None: no limit.
-
-        Returns:
-            Whether no record waits any more: False when `timeout` passed first, or inside a sink's function. See
-            `stats().failed` for losses.
-        """
-        return self._controller.close(timeout, gives_way=True)
-
-    def reopen(self) -> None:
-        """Open every file by its name again, as after logrotate."""
-        self._controller.reopen()
-
-    def filenos(self) -> list[int]:
-        """The descriptors that the logger has open: log files, their locks, the spool.
-
-        Code that closes all descriptors, as a daemoniser does, should leave these open (``files_preserve`` of
-        `python-daemon`). A log file that was closed nevertheless is opened again by its name, and `on_error` is told. A
-        descriptor that a sink got as ``fd`` is the program's own, and not in the list.
-        """
-        return self._controller.filenos()
-
-    def enable(self) -> None:
-        """Switch all output on again."""
-        self._controller.switch(True)
-
-    def disable(self) -> None:
-        """Switch all output off: calls return at the level gate."""
-        self._controller.switch(False)
-
-    def stats(self) -> Stats:
-        """The logger's counts, which always add up: ``emitted == written + dropped + failed + pending``."""
-        return self._controller.core.stats()
-
-    def add_level(self, name: str, number: int, color: str | None = None) -> None:
-        """Add a level for `log(name, ...)`.
-
-        Args:
-            name: matched in any case.
-            number: its rank among the others (INFO is 20, WARNING 30).
-            color: such as ``"bold yellow"`` or ``"31;1"``; None: no colour.
-
-        Raises:
-            ConfigError: a built-in name, a number out of range, an unknown colour.
-        """
-        self._controller.add_level(name, number, color)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     # ---- fields
 
     def bind(self, /, **fields: Any) -> Self:
@@ -431,7 +222,26 @@ class Logger(Producer):
         if own:  # a subclass with attributes of its own
             child.__dict__.update(own)
         controller = self._controller
-        child._attach(controller.core, fields, self._owner, controller)
+        child._attach(controller.core, fields, self._owner, controller, self._name)
+        return child
+
+    def named(self, name: str, /) -> Self:
+        """A logger with this name below the logger's own: ``"db"`` of the logger ``"shop"`` is ``"shop.db"``.
+
+        It shares the thread, the ring, the sinks and the bound fields, so a program may have thousands of them. A name
+        is kept until the logger is closed and gone; the first 65,534 cost nothing per call. Characters after the
+        4,096th are cut off.
+
+        Raises:
+            ConfigError: `name` is not a str.
+
+        Example:
+            >>> log = logger.named("db")
+        """
+        if not isinstance(name, str):
+            raise invalid("name", name, "a str")
+        child = self._with_fields(self._bound)
+        child._use_name(name_below(self._controller.core, self._name, str.__str__(name)))
         return child
 
     def contextualize(self, /, **fields: Any) -> Contextualized:

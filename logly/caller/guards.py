@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from types import CodeType
 
 from logly._core import ContextGuard, LevelGuard, emit_from
-from logly.control.level_layers import Overlay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any, Self, TypeVar
 
+    from logly._core import Core
     from logly._logger import Logger
     from logly.config.level_spec import LevelSpec
     from logly.control.level_layers import LevelLayers
@@ -36,8 +36,8 @@ class Contextualized(ContextGuard):
 class AtLevel(LevelGuard):
     """Levels that hold inside the ``with``. Reusable, and by several threads at once."""
 
-    def __init__(self, layers: LevelLayers, spec: LevelSpec) -> None:
-        super().__init__(functools.partial(Overlay, spec))
+    def __init__(self, core: Core, layers: LevelLayers, spec: LevelSpec) -> None:
+        super().__init__(core, spec)
         self.enter = layers.enter
         self.leave = layers.leave
 

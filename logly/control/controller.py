@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from itertools import count
 
-from logly._core import OFF, Core, LevelRules, spool_filenos
+from logly._core import OFF, Core, spool_filenos
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import LoglyError
 from logly.system.unpatched import Attempt, SystemLock, monotonic
@@ -375,7 +375,7 @@ class Controller:
         """
         self.reports.report_waiting()
         self.spooling.remove_finished()
-        self.layers.follow_file()
+        self.layers.follow()
         if self.core.spool_base is not None:
             # A thread that changes settings may be waiting for this one. Then the spool is looked for a second later.
             with Attempt(self.changing) as is_mine:

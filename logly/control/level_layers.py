@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from logly._core import Overlay
     from logly.config.schema import LoggerConfig, SinkConfig
 
     from .controller import Controller
     from .plan import Plan
 
-__all__ = ["LevelFile", "LevelLayers", "Overlay", "environment_levels", "rules_of"]
+__all__ = ["LevelFile", "LevelLayers", "environment_levels", "rules_of"]
 
 VARIABLE = "LOGLY_LEVEL"
 MAX_FILE_BYTES = 1 << 16
@@ -43,15 +44,6 @@ class LevelFile:
 
     def __init__(self, path: str | None, spec: LevelSpec) -> None:
         self.path = path
-        self.spec = spec
-
-
-class Overlay:
-    """One ``with logger.at_level(...)`` that has been entered."""
-
-    __slots__ = ("spec",)
-
-    def __init__(self, spec: LevelSpec) -> None:
         self.spec = spec
 
 
@@ -179,13 +171,9 @@ class LevelLayers:
 
         self._controller.change(fill)
 
-    def leave(self, overlay: Overlay) -> None:
-        """Takes an overlay away, wherever it lies. Does nothing when it is not there."""
-
-        def fill(plan: Plan) -> None:
-            plan.overlays = tuple(one for one in plan.overlays if one is not overlay)
-
-        self._controller.change(fill)
+    def leave(self) -> None:
+        """Takes away the overlays that are left, as every change of settings does."""
+        self._controller.change(lambda plan: None)
 
     # ---- the level file
 
@@ -214,18 +202,23 @@ class LevelLayers:
             plan.may_fail.append((use_level_file, (core, _encoded(file.path))))
             plan.undo.append((use_level_file, (core, _encoded(self.file.path))))
 
-    def follow_file(self) -> None:
-        """Reads the level file again if the flusher has seen it change. Runs on the flusher's thread."""
+    def follow(self) -> None:
+        """Reads the level file again if it has changed; completes what interrupted threads have begun to leave.
+
+        Runs on the flusher's thread.
+        """
         controller = self._controller
-        if self.file.path is None or not level_file_has_changed(controller.core):
+        has_changed = self.file.path is not None and level_file_has_changed(controller.core)
+        if not has_changed and not any(overlay.is_left for overlay in self.overlays):
             return
         # A thread that changes settings may be waiting for this one.
         with Attempt(controller.changing) as is_mine:
             if not is_mine:
-                look_again_at_level_file(controller.core)
-                return
-            file = self.read(controller.config)
-            if file.spec != self.file.spec:
+                if has_changed:
+                    look_again_at_level_file(controller.core)
+                return  # that thread's change takes away what is left
+            file = self.read(controller.config) if has_changed else self.file
+            if file.spec != self.file.spec or not has_changed:
                 controller.change(lambda plan: setattr(plan, "file", file))
 
     def _read(self, path: str) -> LevelSpec:

@@ -25,8 +25,12 @@ cdef class Thresholds:
     cdef int32_t least_of_all(self) except? -2
 
 
-cdef class LevelGuard:
-    cdef object make
-    cdef list entered
+cdef class Overlay:
+    cdef readonly object spec
+    cdef readonly bint is_left
 
-    cdef surely_leave(self, overlay)
+
+cdef class LevelGuard:
+    cdef Core core
+    cdef object spec
+    cdef list entered

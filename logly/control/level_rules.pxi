@@ -163,45 +163,51 @@ def look_again_at_level_file(Core core not None):
     core.unlock()
 
 
-cdef class LevelGuard:
-    """The ``with`` of `Logger.at_level`: `enter` before it, `leave` after it, whatever signal handlers raise.
+cdef class Overlay:
+    """One ``with logger.at_level(...)``.
 
-    It is compiled: in Python code, a handler that raises could come between the two, and the overlay would stay for ever.
-
-    Args:
-        make: makes the overlay of one ``with``.
+    Attributes:
+        spec: the levels that it lays over the others.
+        is_left: whether that ``with`` has ended. Such an overlay goes with the next change of settings at the latest.
     """
 
-    def __init__(self, make):
-        self.make = make
+    def __init__(self, spec):
+        self.spec = spec
+
+
+cdef class LevelGuard:
+    """The ``with`` of `Logger.at_level`: `enter(overlay)` before it, `leave()` after it.
+
+    It is compiled, so that no signal handler runs between the two steps of entering, or before an overlay is marked as left. If a
+    handler raises in `leave`, the flusher completes it.
+
+    Args:
+        core: whose levels these are.
+        spec: the levels.
+    """
+
+    def __init__(self, Core core not None, spec):
+        self.core = core
+        self.spec = spec
         # The overlays of a guard are alike. So it does not matter which of them goes first.
         self.entered = []
 
     def __enter__(self):
-        cdef object overlay = self.make()
+        cdef Overlay overlay = Overlay(self.spec)
         self.entered.append(overlay)
         try:
             self.enter(overlay)
         except BaseException:
             self.entered.remove(overlay)
-            self.surely_leave(overlay)
+            overlay.is_left = True
+            self.core.want_python()
             raise
         return self
 
     def __exit__(self, kind, error, trace):
-        self.surely_leave(self.entered.pop())
-
-    cdef surely_leave(self, overlay):
-        """Leaves, again if a signal handler raises meanwhile, and raises that afterwards."""
-        cdef object interrupt = None
-        cdef bint is_left = False
-        while not is_left:
-            try:
-                self.leave(overlay)
-                is_left = True
-            except Exception:
-                raise
-            except BaseException as trouble:
-                interrupt = trouble
-        if interrupt is not None:
-            raise interrupt
+        (<Overlay> self.entered.pop()).is_left = True
+        try:
+            self.leave()
+        except BaseException:
+            self.core.want_python()
+            raise

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
-    from logly._core import LevelRules
+    from logly._core import LevelRules, Overlay
     from logly.config.level_spec import LevelSpec
     from logly.config.schema import SinkConfig
 
     from .controller import Controller
-    from .level_layers import LevelFile, Overlay
+    from .level_layers import LevelFile
     from .sinks import Sink
 
     Settings = TypeVar("Settings", LoggerConfig, SinkConfig)
@@ -59,7 +59,10 @@ class Plan:
         layers = controller.layers
         self.environment: LevelSpec = layers.environment
         self.file: LevelFile = layers.file
-        self.overlays: tuple[Overlay, ...] = layers.overlays
+        self.overlays: tuple[Overlay, ...] = ()
+        for overlay in layers.overlays:
+            if not overlay.is_left:
+                self.overlays = (*self.overlays, overlay)
         self.asked: dict[Sink, LevelRules] = {}
         self.shown: dict[Sink, set[str]] = {}
         self.may_fail: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
