@@ -17,6 +17,9 @@ class Stats(NamedTuple):
     dropped: int
     failed: int
     pending: int
+    refused: int
+    """Records that no sink wanted: because of level, name or module, or because filters returned False. A part of
+    `written`."""
     failed_formats: int
     """Messages that could not be formatted. They are written raw, with their arguments' reprs."""
     bytes_written: int
@@ -33,11 +36,13 @@ class Stats(NamedTuple):
 
 
 class SinkStats(NamedTuple):
-    """One sink's counts."""
+    """One sink's counts. Each record that was logged while it was there and enabled is in one of the first four."""
 
     written: int
     failed: int
     pending: int
+    refused: int
+    """Records that the sink did not want: because of level, name or module, or because its filter returned False."""
     bytes_written: int
     writes: int
     rotations: int

@@ -11,15 +11,16 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from logly.flusher.loop cimport engine_pass
-from logly.flusher.sink cimport Sink, Tally, sink_free
+from logly.flusher.rules cimport RuleStep
+from logly.flusher.sink cimport Sink, Tally
 from logly.flusher.state cimport (
     Engine, engine_begin, engine_free_memory, engine_has_passed, engine_unlock, workspace_begin, workspace_free,
 )
 from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, intake_wake
-from logly.ring.leases cimport FREE_THREADED, lease_end_engine
+from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
-from logly.ring.ring cimport RING_ALIGN, Ring, new_id, ring_free, ring_new
+from logly.ring.ring cimport RING_ALIGN, Ring, new_id, ring_new
 from logly.system.atomic cimport (
     fetch_add, fetch_sub, load_acquire32, load_pointer, load_relaxed, store_relaxed, store_relaxed32, store_release32,
 )
@@ -32,9 +33,11 @@ from logly.text.buffer cimport Text
 # Of other included files:
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
+#   control/level_rules.pxi: LevelRules
 #   control/process_end.pxi: forget_end, watch_end
-#   control/rings.pxi: begin_sharing, books_of, free_ring_records, leave_all_spools, link_ring, pass_once, progress_of,
+#   control/rings.pxi: begin_sharing, books_of, free_rings, leave_all_spools, link_ring, pass_once, progress_of,
 #       release_spool_file, swap_ring
+#   control/routing.pxi: free_sinks, free_steps, step_of, use_rules
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
 #   registry/name_entries.pxi: level_entry
 #   registry/retired.pxi: RecordReader, all_places, all_programs, all_sites, enter_registry, remember_reader
@@ -80,27 +83,14 @@ cdef class Core(RecordReader):
         watch_end(self.engine)
 
     def __dealloc__(self):
-        cdef Ring* ring
-        cdef Sink* sink
         cdef uint32_t i
         if self.engine == NULL:
             return
         forget_end(self.engine)
-        if self.stand_in != NULL:
-            ring_free(self.stand_in)
-        while self.engine.rings != NULL:
-            ring = self.engine.rings
-            self.engine.rings = ring.next
-            free_ring_records(ring)
-            if ring.lease != NULL:
-                lease_end_engine(ring.lease)
-            ring_free(ring)
+        free_rings(self)
         while self.kept != NULL:
             release_spool_file(self, <SpoolFile> self.kept)
-        while self.engine.sinks != NULL:
-            sink = self.engine.sinks
-            self.engine.sinks = sink.next
-            sink_free(sink)
+        free_sinks(self.engine)
         for i in range(self.engine.levels.count):
             free(<void*> self.engine.levels.level[i].name.data)
             free(<void*> self.engine.levels.level[i].color.data)
@@ -353,6 +343,14 @@ cdef class Core(RecordReader):
         return self.level_resolver(level)
 
     # ---- sinks
+
+    def set_levels(self, LevelRules levels not None):
+        """Has what is logged from now on go by these levels by name. (The gate of log calls is `publish`'s.)"""
+        cdef RuleStep* step = step_of(levels)
+        self.lock()
+        step = use_rules(self.engine, &self.engine.rules, step)
+        self.unlock()
+        free_steps(step)
 
     # Locks the engine and returns the sink. The lookup comes after the lock, because another thread may free the sink meanwhile.
     cdef Sink* lock_sink(self, int sink_id) except NULL:

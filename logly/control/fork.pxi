@@ -10,6 +10,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from logly.flusher.rules cimport rules_begin
 from logly.flusher.sink cimport Sink, sink_begin, sink_free_memory
 from logly.flusher.state cimport Engine, engine_begin, engine_free_memory, workspace_begin
 from logly.ring.gate cimport NEED_CARE
@@ -287,6 +288,7 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     else:
         workspace_begin(&engine.workspace)
     engine_begin(engine)
+    rules_begin(&engine.rules, is_quiet)
     engine.intake.needs &= ~<uint32_t> NEED_CARE
     engine.intake.shares = FREE_THREADED and engine.intake.ring != NULL
     while ring != NULL:
@@ -296,6 +298,7 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
         if is_quiet:
             sink_free_memory(sink)
         sink_begin(sink)
+        rules_begin(&sink.rules, is_quiet)
         sink = sink.next
     core.begin()
     core.lives += 1

@@ -26,9 +26,10 @@ class FunctionSink(Sink):
     def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
         return None, set()
 
-    def _is_to_render(self, record: Record) -> bool:
+    def _take(self, record: Record) -> bool:
         function, keep = self.config.function, self.config.filter
         assert function is not None
-        if keep is None or self.core.call_function(keep, record):
-            self.core.call_function(function, record)
-        return False
+        if keep is not None and not self.core.call_function(keep, record):
+            return False
+        self.core.call_function(function, record)
+        return True

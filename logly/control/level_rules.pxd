@@ -3,11 +3,13 @@
 from libc.stdint cimport int32_t
 
 from logly.flusher.directives cimport Directives
+from logly.flusher.rules cimport RuleStep
 from logly.text.buffer cimport Text
 
 
 cdef class LevelRules:
     cdef Directives directives
+    cdef RuleStep* step            # for the first use of the object: see control/routing.pxi
 
 
 cdef class Thresholds:

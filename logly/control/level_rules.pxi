@@ -4,6 +4,7 @@ from libc.stdint cimport INT32_MAX, int32_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from logly.flusher.directives cimport LEVEL_UNSAID, Directive, level_for
+from logly.flusher.rules cimport RuleStep
 from logly.layout.levels cimport LEVEL_INFO
 from logly.text.buffer cimport Text
 
@@ -14,6 +15,9 @@ from logly.text.buffer cimport Text
 cdef class LevelRules:
     """What a logger or a sink asks for: a level for names without a directive, and directives. It never changes.
 
+    An object brings the memory that its first use by a sink or a logger needs, so that this is a step of a change that does not
+    fail. Another use of the same object may find no memory.
+
     Args:
         level: where no directive matches. LEVEL_UNSAID: nothing is asked for there.
         directives: level by name; `OFF` is a level too. The names are not empty.
@@ -23,6 +27,9 @@ cdef class LevelRules:
         cdef dict levels = {}
         cdef Directive* directive
         self.directives.level = level
+        self.step = <RuleStep*> calloc(1, sizeof(RuleStep))
+        if self.step == NULL:
+            raise MemoryError
         if not directives:
             return
         for name in directives:
@@ -41,6 +48,7 @@ cdef class LevelRules:
         for i in range(self.directives.count):
             free(<void*> self.directives.directive[i].name.data)
         free(self.directives.directive)
+        free(self.step)
 
     def level_for(self, str name not None):
         """The level for a logger or a module of this name, or LEVEL_UNSAID."""

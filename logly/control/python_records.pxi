@@ -7,7 +7,8 @@ from libc.string cimport memcpy, memset
 
 from logly.flusher.deliver cimport deliver_line, engine_line
 from logly.flusher.sink cimport BUSY_RECORDS, NOT_BUSY, TARGET_FUNCTION, WORK_RECORDS, Sink
-from logly.flusher.state cimport engine_fail
+from logly.flusher.state cimport Engine, engine_fail
+from logly.flusher.undecided cimport undecided_settle
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport Line, write_message
 from logly.layout.trace cimport Place, write_steps
@@ -183,16 +184,26 @@ def take_records(SinkHandle handle not None, kind):
     return records
 
 
-def record_done(SinkHandle handle not None, bytes record, bint render, bint failed):
-    """Called when the oldest staged record has been handled. `render`: a filter let it pass, so its line is rendered."""
+# A filter has decided. `filters`: so many decide whether anybody wants the record (see `begin_decision`). Returns True for a no.
+cdef bint note_decision(Engine* engine, uint64_t sequence, uint64_t filters, bint wanted) noexcept nogil:
+    if filters == 1:
+        engine.books.refused += not wanted
+    elif filters and undecided_settle(&engine.books.undecided, sequence, wanted):
+        engine.books.refused += 1
+    return not wanted
+
+
+def record_done(SinkHandle handle not None, bytes record, bint wanted, bint failed):
+    """Called when the oldest staged record has been handled. `wanted`: the filter, if there is one, let it pass."""
     cdef Core core = handle.core
     cdef Sink* sink = core.lock_sink(handle.id)
     cdef Line line
     cdef const char* data = record
-    cdef uint64_t sequence
+    cdef uint64_t sequence, filters
     core.engine.pace.now_ns = clock_monotonic_ns()
     if sink.staging.marks.first != sink.staging.marks.last:
         sequence = sink.staging.marks.mark[sink.staging.marks.first].sequence
+        filters = sink.staging.marks.mark[sink.staging.marks.first].end
         sink.staging.marks.first += 1
         sink.staging.start += len(record)
         if sink.staging.start == sink.staging.records.size:
@@ -204,11 +215,13 @@ def record_done(SinkHandle handle not None, bytes record, bint render, bint fail
         if failed:
             engine_fail(core.engine, sequence)
             sink.tally.failed += 1
-        elif render:
+        elif note_decision(core.engine, sequence, filters, wanted):
+            sink.tally.filtered += 1
+        elif sink.target == TARGET_FUNCTION:
+            sink.tally.records += 1
+        else:
             engine_line(core.engine, data, &line)
             deliver_line(core.engine, sink, &line, sequence)
-        else:
-            sink.tally.records += 1
     core.unlock()
 
 

@@ -42,6 +42,19 @@ cdef void free_ring_records(Ring* ring) noexcept:
         ring.tail += heap.size
 
 
+cdef void free_rings(Core core) noexcept:
+    cdef Ring* ring
+    if core.stand_in != NULL:
+        ring_free(core.stand_in)
+    while core.engine.rings != NULL:
+        ring = core.engine.rings
+        core.engine.rings = ring.next
+        free_ring_records(ring)
+        if ring.lease != NULL:
+            lease_end_engine(ring.lease)
+        ring_free(ring)
+
+
 # Gives up the reference that `Core.keep` took. It is found by a list of its own, because the collector may have cleared
 # `Core.spools`.
 cdef void release_spool_file(Core core, SpoolFile file) noexcept:
@@ -144,7 +157,7 @@ cdef object progress_of(Core core):
     total = core.engine.books.drained
     sink = core.engine.sinks
     while sink != NULL:
-        total += sink.tally.records + sink.tally.bytes_written + sink.tally.failed
+        total += sink.tally.records + sink.tally.bytes_written + sink.tally.failed + sink.tally.filtered
         sink = sink.next
     core.unlock()
     return total
@@ -154,12 +167,14 @@ cdef object books_of(Core core):
     from logly.stats import Stats
     cdef Sink* sink
     cdef Ring* ring
-    cdef uint64_t written, committed, dropped, failed, high, capacity
+    cdef uint64_t written, committed, dropped, failed, refused, high, capacity
     cdef uint64_t total_bytes = core.gone.bytes_written
     cdef uint64_t writes = core.gone.writes, rotations = core.gone.rotations, errors = core.gone.write_errors
     core.lock()
     written = engine_written(core.engine)
     failed = core.engine.books.failed_total
+    # Some of them may be behind records that are pending.
+    refused = min(core.engine.books.refused, written)
     dropped = all_dropped(&core.engine.intake)
     committed = engine_committed(core.engine)
     high = core.engine.books.past_high_water
@@ -182,6 +197,7 @@ cdef object books_of(Core core):
         dropped=dropped,
         failed=failed,
         pending=committed - written - failed,
+        refused=refused,
         failed_formats=core.failed_formats,
         bytes_written=total_bytes,
         writes=writes,

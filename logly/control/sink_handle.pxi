@@ -1,17 +1,18 @@
 # Sinks as Python objects. Every method that reads or changes a sink locks the engine first; see `Core`.
 
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from logly.flusher.deliver cimport engine_discard, engine_write, sink_recovered, sink_trouble
 from logly.flusher.loop cimport engine_pass, sink_may_leave
+from logly.flusher.rules cimport RuleStep, rules_set
 from logly.flusher.sink cimport (
     BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
-    WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, Tally, marks_first, sink_advance, sink_backlog, sink_begin, sink_free,
+    WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_first, sink_advance, sink_backlog, sink_begin,
     sink_is_mid_record, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
 )
 from logly.flusher.spool_sync cimport sync_left_file
-from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed
+from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed, engine_reroute
 from logly.flusher.write cimport sink_use_spool
 from logly.ring.gate cimport intake_wake
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
@@ -23,6 +24,9 @@ from logly.text.buffer cimport Text
 
 # Of other included files:
 #   control/core.pxi: Core
+#   control/level_rules.pxi: LevelRules
+#   control/routing.pxi: books_of_sink, close_window, free_sink, free_steps, give_route_room, make_route_room,
+#       open_window, step_of, use_rules
 #   files/descriptor.pxi: Descriptor, Files, descriptor_of
 #   layout/compile.pxi: LayoutProgram
 #   spool/spool_file.pxi: SpoolFile, spool_add_sink
@@ -73,8 +77,8 @@ cdef class SinkHandle:
         self.id = sink_id
 
     def register(
-        self, *, owner, str target, int fd, LayoutProgram layout, int min_level, int max_level, list modules, list functions,
-        size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
+        self, *, owner, str target, int fd, LayoutProgram layout, LevelRules levels not None, int max_level, list modules,
+        list functions, size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, bint is_ours, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
         bint enabled, int64_t torn_size=-1,
     ):
@@ -83,10 +87,14 @@ cdef class SinkHandle:
         `owner` is its Python side, which `Core.sinks` holds. So the core never knows a sink that Python does not know.
         """
         cdef bytes encoded = b"" if path is None else path.encode("utf-8", "surrogateescape")
-        cdef Sink* sink = <Sink*> calloc(1, sizeof(Sink))
+        cdef Sink* sink
+        make_route_room(self.core)
+        sink = <Sink*> calloc(1, sizeof(Sink))
         if sink == NULL:
+            give_route_room(self.core)
             raise MemoryError
         try:
+            free_steps(rules_set(&sink.rules, step_of(levels), 0, 0))
             sink.target = ("fd", "stream", "function").index(target)
             sink.selection.modules = copy_texts(modules)
             sink.selection.module_count = <uint32_t> len(modules)
@@ -96,7 +104,8 @@ cdef class SinkHandle:
             self.core.layouts.append(layout)
             self.core.sinks[self.id] = owner
         except BaseException:
-            sink_free(sink)
+            give_route_room(self.core)
+            free_sink(sink)
             raise
         # From here on nothing can fail.
         self.layout = layout
@@ -104,7 +113,6 @@ cdef class SinkHandle:
         sink.selection.enabled = enabled
         sink_begin(sink)
         use_layout(sink, layout)
-        sink.selection.min_level = min_level
         sink.selection.max_level = max_level
         sink.buffer_size = buffer_size
         sink.backlog_limit = backlog_limit
@@ -135,6 +143,7 @@ cdef class SinkHandle:
         if engine.spool != NULL:
             sink_use_spool(sink, engine.spool)
         link[0] = sink
+        engine_reroute(engine)
         self.core.unlock()
 
     @property
@@ -179,9 +188,7 @@ cdef class SinkHandle:
         flusher asks for it.
         """
         cdef Sink* sink = self.core.lock_sink(self.id)
-        if sink.selection.enabled:
-            sink.selection.enabled = False
-            sink.window.count = engine_committed(self.core.engine) - sink.window.from_sequence
+        close_window(self.core.engine, sink)
         sink.leaving.attendant = PyThread_get_thread_ident()
         sink.leaving.at_ns = clock_monotonic_ns() + <int64_t> (patience_s * 1e9)
         self.core.unlock()
@@ -223,7 +230,7 @@ cdef class SinkHandle:
             self.core.gone.writes += sink.tally.writes
             self.core.gone.rotations += sink.tally.rotations
             self.core.gone.write_errors += sink.tally.write_errors
-            sink_free(sink)
+            free_sink(sink)
             if self.layout in self.core.layouts:
                 self.core.layouts.remove(self.layout)
             self.layout = None
@@ -244,6 +251,8 @@ cdef class SinkHandle:
             while link[0] != sink:
                 link = &link[0].next
             link[0] = sink.next
+            engine.room.sinks -= 1
+            engine_reroute(engine)
         for file in self.core.spools:
             if not (<SpoolFile> file).is_finished:  # a finished one may have been closed by another thread
                 (<SpoolFile> file).drop_slot(self.id)
@@ -252,17 +261,13 @@ cdef class SinkHandle:
         """Enables the sink: it gets what is logged from now on."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         if not sink.selection.enabled:
-            sink.selection.enabled = True
-            sink.window.from_sequence = engine_committed(self.core.engine)
-            sink.window.count = INT64_MAX
+            open_window(self.core.engine, sink)
         self.core.unlock()
 
     def stop(self):
         """Disables the sink: it gets what was logged so far, and nothing more."""
         cdef Sink* sink = self.core.lock_sink(self.id)
-        if sink.selection.enabled:
-            sink.selection.enabled = False
-            sink.window.count = engine_committed(self.core.engine) - sink.window.from_sequence
+        close_window(self.core.engine, sink)
         self.core.unlock()
 
     def set_layout(self, LayoutProgram layout not None):
@@ -295,27 +300,23 @@ cdef class SinkHandle:
         sink.selection.refuses = IS_ECHO if echoes else 0
         if sink.selection.filtered:
             sink.selection.refuses = IS_INSIDE | IS_ECHO
+        engine_reroute(self.core.engine)
         self.core.unlock()
+
+    def set_levels(self, LevelRules levels not None):
+        """Has what is logged from now on go by these levels by name."""
+        cdef RuleStep* step = step_of(levels)
+        cdef Sink* sink = self.core.lock_and_find_sink(self.id)
+        if sink != NULL:
+            step = use_rules(self.core.engine, &sink.rules, step)
+        self.core.unlock()
+        free_steps(step)
+        if sink == NULL:
+            raise KeyError(self.id)
 
     def stats(self):
         """The sink's counts, a `logly.stats.SinkStats`."""
-        from logly.stats import SinkStats
-        cdef Sink* sink = self.core.lock_sink(self.id)
-        cdef Tally tally = sink.tally
-        cdef uint64_t pending = (
-            sink.pending.marks.last - sink.pending.marks.first - sink.pending.marks.notices
-            + sink.staging.marks.last - sink.staging.marks.first
-        )
-        self.core.unlock()
-        return SinkStats(
-            written=tally.records,
-            failed=tally.failed,
-            pending=pending,
-            bytes_written=tally.bytes_written,
-            writes=tally.writes,
-            rotations=tally.rotations,
-            write_errors=tally.write_errors,
-        )
+        return books_of_sink(self.core, self.id)
 
     # ---- its file
 

@@ -11,12 +11,14 @@ from logly._core import (
     COLOR_LEVEL,
     COLOR_LINE,
     COLOR_NONE,
+    LEVEL_UNSAID,
     NEVER_NS,
     OFF,
     PIECES,
     Core,
     Files,
     LayoutProgram,
+    LevelRules,
     SinkHandle,
     record_done,
     records_end,
@@ -224,7 +226,7 @@ class Sink:
             owner=self,
             target=self.target,
             layout=self.layout,
-            min_level=-OFF if config.filter_min_level is None else int(config.filter_min_level),
+            levels=LevelRules(LEVEL_UNSAID if config.filter_min_level is None else int(config.filter_min_level), {}),
             max_level=OFF if config.filter_max_level is None else int(config.filter_max_level),
             modules=list(config.filter_module or ()),
             functions=list(config.filter_function or ()),
@@ -283,26 +285,26 @@ class Sink:
 
     def handle_records(self) -> None:
         """Calls the function or the filter with each record that the core has staged."""
-        core, handle, is_to_render = self.core, self.handle, self._is_to_render
+        core, handle, take = self.core, self.handle, self._take
         life = core.lives
         try:
             for record, raw in take_records(handle, self._record_type):
-                render, failed = False, True
+                is_wanted, failed = True, True
                 try:
-                    render, failed = is_to_render(record), False
+                    is_wanted, failed = take(record), False
                 except Exception as trouble:  # noqa: BLE001  # the function or filter is the user's
                     self.on_error(trouble)
                 finally:
                     if core.lives == life:
-                        record_done(handle, raw, render, failed)
+                        record_done(handle, raw, is_wanted, failed)
                 if core.lives != life:  # the function has forked and this is the child: the records are the parent's
                     return
         finally:
             if core.lives == life:
                 records_end(handle)
 
-    def _is_to_render(self, record: Record) -> bool:
-        """Calls the sink's Python code with the record. Returns whether the core renders the line."""
+    def _take(self, record: Record) -> bool:
+        """Calls the sink's Python code with the record. Returns whether the sink wants it."""
         keep = self.config.filter
         return keep is None or bool(self.core.call_function(keep, record))
 

@@ -5,7 +5,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from logly.flusher.sink cimport Sink
-from logly.flusher.state cimport Engine
+from logly.flusher.state cimport Engine, engine_reroute
 from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport intake_wake
 from logly.ring.leases cimport FREE_THREADED
@@ -196,6 +196,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
             start = adopt_slot(file, sink_id, path, lacked)
         sink = core.lock_sink(sink_id)
         sink.window.from_sequence = start - first if start > first else 0
+        engine_reroute(engine)
         core.unlock()
     adopt_names(core, file)
     core.adopted = file

@@ -8,14 +8,17 @@ has released the lock.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 
-from logly.flusher.route cimport is_wanted
+from logly.flusher.route cimport route_of
+from logly.flusher.route_cache cimport Route
 from logly.flusher.sink cimport (
     NOTICE_BIT, NO_ROTATION, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WRITE_BLOCKED, WRITE_DONE,
     WRITE_FAILED, Marks, Sink, marks_push, sink_backlog, sink_forget, sink_is_mid_record, sink_mark,
 )
 from logly.flusher.state cimport (
-    RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail, failed_place, failed_reserve,
+    RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail, engine_position, failed_place,
+    failed_reserve,
 )
+from logly.flusher.undecided cimport undecided_add, undecided_prune
 from logly.flusher.write cimport sink_write
 from logly.layout.levels cimport LEVEL_WARNING, PLACE_WARNING
 from logly.layout.line cimport Line, Site, site_of, write_message
@@ -283,7 +286,8 @@ cdef inline void refuse_record(Engine* engine, Sink* sink) noexcept nogil:
     sink.trouble.lost_untold += 1
 
 
-cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* header) noexcept nogil:
+# `filters`: so many decide whether anybody wants the record; 0: a sink without one does.
+cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* header, uint32_t filters) noexcept nogil:
     if sink.staging.start > RELEASE_BYTES and sink.staging.start > sink.staging.records.size // 2:
         sink.staging.records.size -= sink.staging.start
         memmove(sink.staging.records.data, sink.staging.records.data + sink.staging.start, sink.staging.records.size)
@@ -293,7 +297,7 @@ cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* he
         sink.staging.records.failed = False
         refuse_record(engine, sink)
         return
-    marks_push(&sink.staging.marks, engine.books.drained, 0)
+    marks_push(&sink.staging.marks, engine.books.drained, filters)
     sink.python.work |= WORK_RECORDS
 
 
@@ -319,9 +323,9 @@ cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint
         sink.pending.due_ns = engine.pace.now_ns
 
 
-cdef inline void deliver(Engine* engine, Sink* sink, const Line* line) noexcept nogil:
+cdef inline void deliver(Engine* engine, Sink* sink, const Line* line, uint32_t filters) noexcept nogil:
     if sink.target == TARGET_FUNCTION or sink.selection.filtered:
-        stage_record(engine, sink, line.view.header)
+        stage_record(engine, sink, line.view.header, filters)
     else:
         deliver_line(engine, sink, line, engine.books.drained)
 
@@ -343,30 +347,41 @@ cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint
         engine_write(engine, sink)
 
 
+# Returns how many filters decide whether anybody wants the record; 0: it is known now.
+cdef inline uint32_t begin_decision(Engine* engine, const Route* route) noexcept nogil:
+    if route.count == 0:
+        engine.books.refused += 1
+    if not route.is_undecided:
+        return 0
+    if route.count > 1:
+        if engine.books.undecided.last == engine.books.undecided.capacity:
+            undecided_prune(&engine.books.undecided, engine_position(engine))
+        undecided_add(&engine.books.undecided, engine.books.drained, route.count)
+    return route.count
+
+
 # Returns False when a sink that wants the record cannot take it now. The record then stays in the ring.
 cdef inline bint consume_record(Engine* engine, const char* record) noexcept nogil:
     cdef Line line
+    cdef const Route* route
     cdef Sink* sink
-    cdef uint32_t wanted = 0
+    cdef uint32_t i, filters
     engine_line(engine, record, &line)
-    sink = engine.sinks
-    while sink != NULL:
-        if is_wanted(sink, &line, engine.books.drained):
-            if not sink_has_room(engine, sink) and not is_stalled(engine, sink):
-                return False
-            wanted += 1
-        sink = sink.next
-    if wanted > 1:
+    route = route_of(engine, &line)
+    for i in range(route.count):
+        sink = route.sink[i]
+        if not sink_has_room(engine, sink) and not is_stalled(engine, sink):
+            return False
+    if route.count > 1:
         engine.workspace.message.size = 0
         write_message(&engine.workspace.message, &line)
         line.message = &engine.workspace.message
-    sink = engine.sinks
-    while sink != NULL and wanted:
-        if is_wanted(sink, &line, engine.books.drained):
-            if sink_backlog(sink) < sink.backlog_limit:
-                deliver(engine, sink, &line)
-            else:
-                refuse_record(engine, sink)
-        sink = sink.next
+    filters = begin_decision(engine, route)
+    for i in range(route.count):
+        sink = route.sink[i]
+        if sink_backlog(sink) < sink.backlog_limit:
+            deliver(engine, sink, &line, filters)
+        else:
+            refuse_record(engine, sink)
     engine.books.drained += 1
     return True

@@ -1,17 +1,33 @@
-"""Which sinks want a record: decided once per call site, then one bit test."""
+"""Which sinks want a record: found out once per call site or name, and level, as a list.
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
-from libc.stdlib cimport realloc
-from libc.string cimport memcmp, memset
+A sink that is not in the list is not touched for the record.
+"""
 
+from libc.stdint cimport INT32_MIN, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memcmp
+
+from logly.flusher.directives cimport LEVEL_UNSAID
+from logly.flusher.route_cache cimport Route, RouteRoom, Routes, routes_find, routes_forget, routes_keep
+from logly.flusher.rules cimport has_directives, level_asked, rules_pass
 from logly.flusher.sink cimport Sink
-from logly.layout.line cimport MAX_SITES, Line, Site
+from logly.flusher.state cimport Engine
+from logly.layout.levels cimport LEVEL_INFO
+from logly.layout.line cimport Line
 from logly.layout.message cimport write_value
-from logly.ring.record cimport HAS_SITE, RecordView
-from logly.text.buffer cimport Buffer, Text, buffer_free, buffer_init
+from logly.ring.record cimport HAS_SITE, IS_ECHO, IS_INSIDE, RecordView
+from logly.text.buffer cimport Buffer, Text
+
+# What decides whether a sink wants a record.
+cdef struct Kind:
+    int32_t level
+    int32_t unsaid             # the level from which on a sink wants it that asks for none
+    uint8_t flags
+    Text name                  # what levels by name go by
+    Text module
+    Text function
 
 
-# ---- routing
+# ---- one sink
 
 # True when `name` is `wanted` itself or something below it ("app.db" is below "app").
 cdef inline bint is_below(const Text* name, const Text* wanted) noexcept nogil:
@@ -39,61 +55,113 @@ cdef inline bint site_is_wanted(const Sink* sink, const Text* module, const Text
     return False
 
 
-cdef inline bint route_grow(Sink* sink, uint32_t place) noexcept nogil:
-    cdef uint32_t size = min(<uint32_t> MAX_SITES, 2 * place + 64)
-    cdef uint64_t* grown = <uint64_t*> realloc(sink.route.answer, 8 * <size_t> size)
-    if grown == NULL:
-        return False
-    memset(grown + sink.route.size, 0, 8 * <size_t> (size - sink.route.size))
-    sink.route.answer = grown
-    sink.route.size = size
-    return True
-
-
-# For a record that carries its call site itself. Its names are stored as in CPython, so they are converted to UTF-8 first.
-cdef inline bint inline_site_is_wanted(const Sink* sink, const RecordView* view) noexcept nogil:
-    cdef Text module = Text(b"", 0)
-    cdef Text function = module
-    cdef Buffer names
-    cdef bint wanted
-    buffer_init(&names)
-    if view.header.flags & HAS_SITE:
-        write_value(&names, &view.site_module)
-        module.size = <uint32_t> names.size
-        write_value(&names, &view.site_function)
-        function.size = <uint32_t> names.size - module.size
-        module.data = names.data
-        function.data = names.data + module.size
-    wanted = site_is_wanted(sink, &module, &function)
-    buffer_free(&names)
-    return wanted
-
-
-# Asks whether the sink wants this call site. The answer is decided once per site, and afterwards costs one load.
-cdef inline bint is_routed(Sink* sink, const Line* line) noexcept nogil:
-    cdef const Site* site = line.site
-    cdef uint32_t place
-    cdef uint64_t answer
-    if sink.selection.module_count == 0 and sink.selection.function_count == 0:
-        return True
-    if site == NULL:
-        return inline_site_is_wanted(sink, &line.view)
-    place = site.id & (MAX_SITES - 1)
-    if place >= sink.route.size and not route_grow(sink, place):
-        return site_is_wanted(sink, &site.module, &site.function)
-    answer = sink.route.answer[place]
-    if answer >> 1 != site.serial:
-        answer = site.serial << 1 | site_is_wanted(sink, &site.module, &site.function)
-        sink.route.answer[place] = answer
-    return answer & 1
-
-
-# `sequence` is compared because a sink gets only what was logged after it was added. `refuses` is there because a sink's Python
-# function may log: a record from there is not for sinks that would call Python code again, or that would never end.
-cdef inline bint is_wanted(Sink* sink, const Line* line, uint64_t sequence) noexcept nogil:
-    cdef int32_t level = line.view.header.level_number
+# `refuses` is there because a sink's Python function may log: a record from there is not for sinks that would call Python code
+# again, or that would never end.
+cdef inline bint is_wanted(const Sink* sink, const Kind* kind) noexcept nogil:
+    cdef int32_t asked = level_asked(&sink.rules, &kind.name)
+    if asked == LEVEL_UNSAID:
+        asked = kind.unsaid
     return (
-        sequence - sink.window.from_sequence < sink.window.count
-        and sink.selection.min_level <= level and level <= sink.selection.max_level
-        and not sink.selection.refuses & line.view.header.flags and is_routed(sink, line)
+        asked <= kind.level and kind.level <= sink.selection.max_level and not sink.selection.refuses & kind.flags
+        and site_is_wanted(sink, &kind.module, &kind.function)
     )
+
+
+# ---- all sinks
+
+# Called when the rules or the sinks are others from this record on.
+cdef inline void begin_routes(Engine* engine) noexcept nogil:
+    cdef Routes* routes = &engine.workspace.routes
+    cdef RouteRoom* room = &engine.room
+    cdef uint64_t sequence = engine.books.drained
+    cdef Sink* sink = engine.sinks
+    routes_forget(routes)
+    routes.valid_until = rules_pass(&engine.rules, sequence)
+    routes.by_name = has_directives(&engine.rules)
+    routes.by_site = False
+    room.open_count = 0
+    while sink != NULL:
+        routes.valid_until = min(routes.valid_until, rules_pass(&sink.rules, sequence))
+        if sequence < sink.window.from_sequence:
+            routes.valid_until = min(routes.valid_until, sink.window.from_sequence)
+        elif sequence - sink.window.from_sequence < sink.window.count:
+            routes.valid_until = min(routes.valid_until, sink.window.from_sequence + sink.window.count)
+            routes.by_name = routes.by_name or has_directives(&sink.rules)
+            routes.by_site = routes.by_site or sink.selection.module_count != 0 or sink.selection.function_count != 0
+            room.open[room.open_count] = sink
+            room.open_count += 1
+        sink = sink.next
+
+
+# The name that levels by name go by.
+cdef inline void name_of_record(const Line* line, const Kind* kind, Text* name) noexcept nogil:
+    name[0] = kind.module
+
+
+# Gives the names of a record that carries its call site itself. They are stored as in CPython, and converted to UTF-8 here.
+cdef inline void read_site(Buffer* names, const RecordView* view, Kind* kind) noexcept nogil:
+    names.size = 0
+    write_value(names, &view.site_module)
+    kind.module.size = <uint32_t> names.size
+    write_value(names, &view.site_function)
+    kind.function.size = <uint32_t> names.size - kind.module.size
+    kind.module.data = names.data
+    kind.function.data = names.data + kind.module.size
+    if names.failed:
+        names.failed = False
+        kind.module.size = kind.function.size = 0
+
+
+# Makes the list of the sinks that want this record. It holds until the next one is made.
+cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept nogil:
+    cdef RouteRoom* room = &engine.room
+    cdef Route* route = &room.made
+    cdef uint32_t i, filtered = 0
+    cdef Kind kind
+    kind.level = line.view.header.level_number
+    kind.flags = <uint8_t> line.view.header.flags
+    kind.module = kind.function = Text(b"", 0)
+    if line.site != NULL:
+        kind.module = line.site.module
+        kind.function = line.site.function
+    elif line.view.header.flags & HAS_SITE:
+        # In the buffer for the message, which is made after this.
+        read_site(&engine.workspace.message, &line.view, &kind)
+    name_of_record(line, &kind, &kind.name)
+    # A record that the logger's level switches off was never made, so it only matters whether the logger has one.
+    kind.unsaid = LEVEL_INFO if level_asked(&engine.rules, &kind.name) == LEVEL_UNSAID else INT32_MIN
+    route.count = 0
+    for i in range(room.open_count):
+        if is_wanted(room.open[i], &kind):
+            filtered += room.open[i].selection.filtered
+            route.sink[route.count] = room.open[i]
+            route.count += 1
+    route.is_undecided = route.count != 0 and filtered == route.count
+    return route
+
+
+cdef inline const Route* find_route(Engine* engine, const Line* line, uint64_t site, uint64_t kind) noexcept nogil:
+    cdef Routes* routes = &engine.workspace.routes
+    cdef const Route* route = routes_find(routes, site, kind)
+    if route == NULL:
+        return routes_keep(routes, site, kind, make_route(engine, line))
+    routes.site = site
+    routes.kind = kind
+    routes.route = route
+    return route
+
+
+# Returns the sinks that want this record. The list holds until the next call.
+cdef inline const Route* route_of(Engine* engine, const Line* line) noexcept nogil:
+    cdef Routes* routes = &engine.workspace.routes
+    cdef uint64_t kind, site = 0
+    if engine.books.drained >= routes.valid_until:
+        begin_routes(engine)
+    kind = <uint16_t> line.view.header.level_number | (<uint64_t> (line.view.header.flags & (IS_INSIDE | IS_ECHO)) << 16)
+    if routes.by_site or routes.by_name:
+        site = line.site_serial
+        if site == 0 and line.view.header.flags & HAS_SITE:
+            return make_route(engine, line)
+    if kind == routes.kind and site == routes.site:
+        return routes.route
+    return find_route(engine, line, site, kind)

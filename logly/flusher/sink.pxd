@@ -8,6 +8,7 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 
+from logly.flusher.rules cimport Rules
 from logly.layout.line cimport Layout
 from logly.spool.format cimport Spool, SpoolSlot, slot_cancel
 from logly.system.fd cimport FD_FILE, fd_identity, fd_kind, fd_size
@@ -47,7 +48,7 @@ cdef extern from * nogil:
 
 cdef struct Mark:
     uint64_t sequence      # of the record; NOTICE_BIT set: a notice before the record of that number
-    uint64_t end           # its line ends here, in bytes ever appended
+    uint64_t end           # its line ends here, in bytes ever appended. Of a staged record: how many filters decide about it
 
 
 cdef struct Marks:
@@ -65,8 +66,7 @@ cdef struct Selection:     # which records are for it
     bint enabled
     bint filtered          # a Python filter decides: records are staged for it
     uint8_t refuses        # records with one of these flags are not for it: its own Python code may have logged them
-    int32_t min_level
-    int32_t max_level
+    int32_t max_level      # the lowest one is in `Sink.rules`
     Text* modules          # each also matches what is below it
     uint32_t module_count
     Text* functions
@@ -76,11 +76,7 @@ cdef struct Selection:     # which records are for it
 cdef struct Window:        # which of these records are for it, by when they were logged
     uint64_t from_sequence # records below were logged before the sink was there, or enabled
     uint64_t count         # this many records from there on are for it. INT64_MAX until it is disabled: earlier ones are not
-
-
-cdef struct Route:         # by a call site's place: twice its serial, and 1 if its records are wanted
-    uint64_t* answer
-    uint32_t size
+    uint64_t before        # so many records were for it in windows before
 
 
 cdef struct File:          # what is open; also where it is not a file
@@ -149,6 +145,7 @@ cdef struct Progress:      # as a spool keeps it
 cdef struct Tally:         # for `stats()`
     uint64_t records
     uint64_t failed
+    uint64_t filtered      # records that its Python filter did not want
     uint64_t bytes_written
     uint64_t writes
     uint64_t write_errors
@@ -176,8 +173,8 @@ cdef struct Sink:
     int64_t interval_ns
     Layout* layout
     Selection selection
+    Rules rules            # from which level on, by name
     Window window
-    Route route
     File file
     Pending pending
     Staging staging
@@ -195,7 +192,6 @@ cdef struct Sink:
 # that the sink holds is forgotten, not freed: `sink_free_memory` frees it.
 cdef inline void sink_begin(Sink* sink) noexcept nogil:
     memset(&sink.window, 0, sizeof(Window))
-    memset(&sink.route, 0, sizeof(Route))
     memset(&sink.pending, 0, sizeof(Pending))
     memset(&sink.staging, 0, sizeof(Staging))
     memset(&sink.python, 0, sizeof(PythonSide))
@@ -210,7 +206,6 @@ cdef inline void sink_begin(Sink* sink) noexcept nogil:
 
 
 cdef inline void sink_free_memory(Sink* sink) noexcept nogil:
-    free(sink.route.answer)
     free(sink.pending.marks.mark)
     free(sink.staging.marks.mark)
     free(sink.trouble.told.mark)
@@ -264,6 +259,20 @@ cdef inline void marks_clear(Marks* marks) noexcept nogil:
     marks.first = 0
     marks.last = 0
     marks.notices = 0
+
+
+# How many of the first `drained` records its window has let through.
+cdef inline uint64_t sink_offered(const Sink* sink, uint64_t drained) noexcept nogil:
+    if drained <= sink.window.from_sequence:
+        return sink.window.before
+    return sink.window.before + min(drained - sink.window.from_sequence, sink.window.count)
+
+
+cdef inline uint64_t sink_pending(const Sink* sink) noexcept nogil:
+    return (
+        sink.pending.marks.last - sink.pending.marks.first - sink.pending.marks.notices
+        + sink.staging.marks.last - sink.staging.marks.first
+    )
 
 
 cdef inline size_t sink_backlog(const Sink* sink) noexcept nogil:

@@ -8,7 +8,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 
+from logly.flusher.route_cache cimport RouteRoom, Routes, routes_free
+from logly.flusher.rules cimport Rules
 from logly.flusher.sink cimport Sink, sink_oldest
+from logly.flusher.undecided cimport Undecided, undecided_free
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
 from logly.layout.message cimport Program
@@ -82,6 +85,8 @@ cdef struct Books:
     uint32_t failed_count
     uint32_t failed_capacity
     uint64_t failed_total
+    uint64_t refused           # records that no sink wanted
+    Undecided undecided        # records of which only filters want to know
     uint64_t past_committed    # records committed to rings that are gone
     uint64_t past_high_water
     uint64_t told_dropped[DROP_REASONS]
@@ -98,6 +103,7 @@ cdef struct Workspace:         # memory that the flusher keeps from record to re
     Buffer message
     FieldIndex index           # of the record that is being rendered
     Merge merge
+    Routes routes
 
 
 cdef struct Sync:              # of spools that are to survive the loss of power
@@ -125,6 +131,8 @@ cdef struct Engine:
     # the flusher's, under `lock`
     Ring* rings                # every ring that may hold records
     Sink* sinks
+    Rules rules                # the logger's: from which level on, by name
+    RouteRoom room
     Spool* spool               # the spool whose ring is being consumed, or NULL
     bint spooled               # rings are consumed one after the other, oldest first
     Workspace workspace
@@ -142,6 +150,11 @@ cdef struct Engine:
     Place** places             # entries of tracebacks
 
 
+# Called under the lock when sinks were added or removed, or want other records than before.
+cdef inline void engine_reroute(Engine* engine) noexcept nogil:
+    engine.workspace.routes.valid_until = 0
+
+
 # Called for a new engine, and for each engine in a forked child, where requests, counts and records set aside are the parent's.
 cdef inline void engine_begin(Engine* engine) noexcept nogil:
     memset(&engine.intake.traffic, 0, sizeof(Traffic))
@@ -150,6 +163,7 @@ cdef inline void engine_begin(Engine* engine) noexcept nogil:
     memset(&engine.pace, 0, sizeof(Pace))
     memset(&engine.flush, 0, sizeof(Flush))
     memset(&engine.books, 0, sizeof(Books))
+    engine_reroute(engine)
     event_init(&engine.intake.traffic.wake)
     event_init(&engine.intake.traffic.space)
     event_init(&engine.requests.done)
@@ -163,6 +177,7 @@ cdef inline void engine_begin(Engine* engine) noexcept nogil:
 # Frees the memory that `engine_begin` would forget.
 cdef inline void engine_free_memory(Engine* engine) noexcept nogil:
     free(engine.books.failed)
+    undecided_free(&engine.books.undecided)
     buffer_free(&engine.set_aside.records)
 
 
@@ -173,6 +188,7 @@ cdef inline void workspace_begin(Workspace* workspace) noexcept nogil:
 
 cdef inline void workspace_free(Workspace* workspace) noexcept nogil:
     merge_free(&workspace.merge)
+    routes_free(&workspace.routes)
     buffer_free(&workspace.scratch)
     buffer_free(&workspace.message)
     index_free(&workspace.index)

@@ -60,7 +60,7 @@ PERMITTED = {
     },
     "control/python_records.pxi": {"json": OPENED},
     "control/rings.pxi": {"logly.stats": LOADED},
-    "control/sink_handle.pxi": {"logly.stats": LOADED},
+    "control/routing.pxi": {"logly.stats": LOADED},
     "control/sinks.py": {"datetime": CONFIGURING, "json": CONFIGURING, "logly.record": CONFIGURING},
     "control/spooling.py": {
         ".": CONFIGURING,

@@ -78,6 +78,7 @@ STATS = [
     "dropped",
     "failed",
     "pending",
+    "refused",
     "failed_formats",
     "bytes_written",
     "writes",
