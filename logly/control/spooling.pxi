@@ -20,6 +20,7 @@ from logly.text.buffer cimport Text
 # Of other included files:
 #   control/commit.pxi: publish
 #   control/core.pxi: Core
+#   control/level_rules.pxi: LevelRules
 #   control/rings.pxi: release_spool_file
 #   registry/name_entries.pxi: level_entry, text_bytes
 #   registry/retired.pxi: enter_registry, living_readers
@@ -199,6 +200,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
         engine_reroute(engine)
         core.unlock()
     adopt_names(core, file)
+    core.set_levels(LevelRules(0, {}))  # what the dead process logged, its level let through
     core.adopted = file
     core.keep(file)
     core.lock()

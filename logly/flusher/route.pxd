@@ -14,7 +14,7 @@ from logly.flusher.state cimport Engine
 from logly.layout.levels cimport LEVEL_INFO
 from logly.layout.line cimport Line
 from logly.layout.message cimport write_value
-from logly.ring.record cimport HAS_SITE, IS_ECHO, IS_INSIDE, RecordView
+from logly.ring.record cimport HAS_SITE, IS_ECHO, IS_INSIDE, TAG_UTF8, RecordView, Value
 from logly.text.buffer cimport Buffer, Text
 
 # What decides whether a sink wants a record.
@@ -98,18 +98,26 @@ cdef inline void name_of_record(const Line* line, const Kind* kind, Text* name) 
     name[0] = kind.module
 
 
-# Gives the names of a record that carries its call site itself. They are stored as in CPython, and converted to UTF-8 here.
+cdef inline void convert_name(Buffer* names, const Value* name) noexcept nogil:
+    if name.tag != TAG_UTF8:
+        write_value(names, name)
+
+
+# Gives the names of a record that carries its call site itself. They are stored as in CPython. Those that are not ASCII are
+# converted to UTF-8, in `names`.
 cdef inline void read_site(Buffer* names, const RecordView* view, Kind* kind) noexcept nogil:
+    cdef uint32_t size
     names.size = 0
-    write_value(names, &view.site_module)
-    kind.module.size = <uint32_t> names.size
-    write_value(names, &view.site_function)
-    kind.function.size = <uint32_t> names.size - kind.module.size
-    kind.module.data = names.data
-    kind.function.data = names.data + kind.module.size
-    if names.failed:
-        names.failed = False
-        kind.module.size = kind.function.size = 0
+    convert_name(names, &view.site_module)
+    size = <uint32_t> names.size
+    convert_name(names, &view.site_function)
+    kind.module = Text(view.site_module.data, view.site_module.count)
+    kind.function = Text(view.site_function.data, view.site_function.count)
+    if view.site_module.tag != TAG_UTF8:
+        kind.module = Text(names.data, size)
+    if view.site_function.tag != TAG_UTF8:
+        kind.function = Text(names.data + size, <uint32_t> names.size - size)
+    names.failed = False
 
 
 # Makes the list of the sinks that want this record. It holds until the next one is made.
