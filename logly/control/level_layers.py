@@ -10,6 +10,7 @@ from logly._core import LEVEL_UNSAID, LevelRules, level_file_has_changed, look_a
 from logly.config.lazy_dataclass import replace
 from logly.config.level_spec import LevelSpec, parse_levels, parse_what_can_be_read, without_comments
 from logly.errors import ConfigError, show
+from logly.levels import OFF
 from logly.system import unpatched
 from logly.system.unpatched import Attempt
 
@@ -115,14 +116,17 @@ class LevelLayers:
 
         controller.change(fill)
 
-    def _with_directive(self, name: str, value: Any) -> dict[str, int] | None:
+    def _with_directive(self, name: str, value: Any) -> dict[str, int | str] | None:
         spec = spec_of(self._controller.config)
-        names = dict(spec.names)
+        names: dict[str, int | str] = {**spec.names}
         names.pop(name, None)
         if value is not None:
             names[name] = self.plain(value)
         if spec.level is not None:
             names[""] = spec.level
+        for one in names:
+            if names[one] == OFF:
+                names[one] = "off"
         return names or None
 
     def plain(self, value: Any) -> int:

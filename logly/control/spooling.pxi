@@ -19,6 +19,7 @@ from logly.text.buffer cimport Text
 # Of other included files:
 #   control/commit.pxi: publish
 #   control/core.pxi: Core
+#   control/level_rules.pxi: LevelRules
 #   control/levels.pxi: level_entries, place_level
 #   control/logger_names.pxi: is_a_name, name_entries
 #   control/rings.pxi: release_spool_file
@@ -203,6 +204,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
         engine_reroute(engine)
         core.unlock()
     adopt_names(core, file)
+    core.set_levels(LevelRules(0, {}))  # what the dead process logged, its level let through
     core.adopted = file
     core.keep(file)
     core.lock()

@@ -14,7 +14,7 @@ from logly.flusher.state cimport Engine
 from logly.layout.levels cimport LEVEL_INFO
 from logly.layout.line cimport Line
 from logly.layout.message cimport write_value
-from logly.ring.record cimport HAS_SITE, IS_ECHO, IS_INSIDE, RecordView
+from logly.ring.record cimport BY_MODULE, HAS_NAME, HAS_SITE, IS_ECHO, IS_INSIDE, TAG_UTF8, RecordView, Value
 from logly.text.buffer cimport Buffer, Text
 
 # What decides whether a sink wants a record.
@@ -93,23 +93,31 @@ cdef inline void begin_routes(Engine* engine) noexcept nogil:
         sink = sink.next
 
 
-# The name that levels by name go by.
-cdef inline void name_of_record(const Line* line, const Kind* kind, Text* name) noexcept nogil:
-    name[0] = kind.module
+# Do levels by name go by the name of the record's logger? Else they go by the module of the call.
+cdef inline bint goes_by_name(const Line* line) noexcept nogil:
+    return line.is_named and not line.view.header.flags & BY_MODULE
 
 
-# Gives the names of a record that carries its call site itself. They are stored as in CPython, and converted to UTF-8 here.
+cdef inline void convert_name(Buffer* names, const Value* name) noexcept nogil:
+    if name.tag != TAG_UTF8:
+        write_value(names, name)
+
+
+# Gives the names of a record that carries its call site itself. They are stored as in CPython. Those that are not ASCII are
+# converted to UTF-8, in `names`.
 cdef inline void read_site(Buffer* names, const RecordView* view, Kind* kind) noexcept nogil:
+    cdef uint32_t size
     names.size = 0
-    write_value(names, &view.site_module)
-    kind.module.size = <uint32_t> names.size
-    write_value(names, &view.site_function)
-    kind.function.size = <uint32_t> names.size - kind.module.size
-    kind.module.data = names.data
-    kind.function.data = names.data + kind.module.size
-    if names.failed:
-        names.failed = False
-        kind.module.size = kind.function.size = 0
+    convert_name(names, &view.site_module)
+    size = <uint32_t> names.size
+    convert_name(names, &view.site_function)
+    kind.module = Text(view.site_module.data, view.site_module.count)
+    kind.function = Text(view.site_function.data, view.site_function.count)
+    if view.site_module.tag != TAG_UTF8:
+        kind.module = Text(names.data, size)
+    if view.site_function.tag != TAG_UTF8:
+        kind.function = Text(names.data + size, <uint32_t> names.size - size)
+    names.failed = False
 
 
 # Makes the list of the sinks that want this record. It holds until the next one is made.
@@ -127,7 +135,7 @@ cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept n
     elif line.view.header.flags & HAS_SITE:
         # In the buffer for the message, which is made after this.
         read_site(&engine.workspace.message, &line.view, &kind)
-    name_of_record(line, &kind, &kind.name)
+    kind.name = line.name[0] if goes_by_name(line) else kind.module
     # A record that the logger's level switches off was never made, so it only matters whether the logger has one.
     kind.unsaid = LEVEL_INFO if level_asked(&engine.rules, &kind.name) == LEVEL_UNSAID else INT32_MIN
     route.count = 0
@@ -155,10 +163,16 @@ cdef inline const Route* find_route(Engine* engine, const Line* line, uint64_t s
 cdef inline const Route* route_of(Engine* engine, const Line* line) noexcept nogil:
     cdef Routes* routes = &engine.workspace.routes
     cdef uint64_t kind, site = 0
+    cdef bint is_named = False
     if engine.books.drained >= routes.valid_until:
         begin_routes(engine)
     kind = <uint16_t> line.view.header.level_number | (<uint64_t> (line.view.header.flags & (IS_INSIDE | IS_ECHO)) << 16)
-    if routes.by_site or routes.by_name:
+    if routes.by_name and goes_by_name(line):
+        if line.view.header.flags & HAS_NAME:
+            return make_route(engine, line)
+        kind |= (<uint64_t> line.view.header.origin + 1) << 32
+        is_named = True
+    if routes.by_site or (routes.by_name and not is_named):
         site = line.site_serial
         if site == 0 and line.view.header.flags & HAS_SITE:
             return make_route(engine, line)

@@ -40,9 +40,9 @@ cdef inline uint64_t rules_pass(Rules* rules, uint64_t sequence) noexcept nogil:
     return rules.waiting.from_sequence if rules.waiting != NULL else NEVER
 
 
-# Adds what holds from the record `mark` on. `drained` is the number of the next record that is taken from the rings. Where nothing
-# was logged since the last change, that change is overwritten: any number of changes needs no more memory than the records
-# between them. Returns the steps that are to be freed.
+# Adds what holds from the record `mark` on. `drained` is the number of the next record that is taken from the rings. Where
+# nothing was logged since the last change, that change is overwritten: any number of changes needs no more memory than the
+# records between them. Returns the steps that are to be freed.
 cdef inline RuleStep* rules_set(Rules* rules, RuleStep* step, uint64_t mark, uint64_t drained) noexcept nogil:
     cdef RuleStep* gone
     rules_pass(rules, drained)
@@ -66,8 +66,8 @@ cdef inline RuleStep* rules_set(Rules* rules, RuleStep* step, uint64_t mark, uin
     return gone
 
 
-# Called in a forked child, which begins with the latest rules. `is_quiet`: no other thread was in the middle of a change. If
-# one was, the rules before are leaked, once.
+# Called in a forked child, which begins with the latest rules. `is_quiet`: no other thread was in the middle of a change. If one
+# was, the rules before are leaked, once.
 cdef inline void rules_begin(Rules* rules, bint is_quiet) noexcept nogil:
     if is_quiet:
         rules_pass(rules, NEVER)

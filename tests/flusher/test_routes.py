@@ -22,7 +22,7 @@ from tests.support.loggers import assert_books
 if TYPE_CHECKING:
     from logly.record import Record
 
-NAMES = ["", "a", "a.b", "a.b.c", "ab", "b", "ü.x", "a..b", ".", "b."]
+NAMES = ["", "a", "a.b", "a.b.c", "ab", "b", "ü.x", "a..b", ".", "b.", "\ud800"]
 LEVELS = [0, 5, 10, 20, 25, 30, 40, 50]
 SOURCE = """
 def one(logger, level, text):
