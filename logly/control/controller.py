@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from itertools import count
 
-from logly._core import OFF, Core, LevelRules, spool_filenos
+from logly._core import OFF, Core, spool_filenos
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import LoglyError
 from logly.system.unpatched import Attempt, SystemLock, monotonic
@@ -121,7 +121,6 @@ class Controller:
             int(config.stall_timeout * 1_000_000_000),
         )
         plan.may_fail.append((self.core.configure, arguments))
-        plan.call(self.core.set_levels, LevelRules(int(config.level), {}))
         self.levels.plan_config(plan, config)
         plan.set(self.reports, on_error=config.on_error)
         for sink in plan.enabled:

@@ -38,12 +38,14 @@ class LevelFile:
     """What the level file says.
 
     Attributes:
-        path: absolute, because a program may change its directory; None: there is no level file.
+        given: its name in the settings; None: there is no level file.
+        path: absolute, because a program may change its directory.
     """
 
-    __slots__ = ("path", "spec")
+    __slots__ = ("given", "path", "spec")
 
-    def __init__(self, path: str | None, spec: LevelSpec) -> None:
+    def __init__(self, given: Any, path: str | None, spec: LevelSpec) -> None:
+        self.given = given
         self.path = path
         self.spec = spec
 
@@ -87,7 +89,7 @@ class LevelLayers:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         self.environment = self.in_force = LevelSpec()
-        self.file = LevelFile(None, LevelSpec())
+        self.file = LevelFile(None, None, LevelSpec())
         self.overlays: tuple[Overlay, ...] = ()
 
     def named(self) -> list[tuple[str, LevelSpec]]:
@@ -186,16 +188,17 @@ class LevelLayers:
 
         What is wrong with it is reported, and changes nothing.
         """
-        if config.level_file is None:
-            return LevelFile(None, LevelSpec())
-        path = os.path.abspath(config.level_file)
+        given, before = config.level_file, self.file
+        if given is None:
+            return LevelFile(None, None, LevelSpec())
+        path = before.path if before.given == given and before.path is not None else os.path.abspath(given)
         try:
-            return LevelFile(path, self._read(path))
+            return LevelFile(given, path, self._read(path))
         except (FileNotFoundError, NotADirectoryError):
-            return LevelFile(path, LevelSpec())
+            return LevelFile(given, path, LevelSpec())
         except (ConfigError, OSError) as trouble:
             self._controller.report(trouble)
-            return LevelFile(path, self.file.spec if self.file.path == path else LevelSpec())
+            return LevelFile(given, path, before.spec if before.path == path else LevelSpec())
 
     def plan_config(self, plan: Plan, config: LoggerConfig, file: LevelFile) -> None:
         """Puts new settings into a plan, with what `read` has returned for them."""

@@ -1,6 +1,6 @@
 """The classes of control/level_rules.pxi; included by logly/_core.pxd."""
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint32_t
 
 from logly.flusher.directives cimport Directives
 from logly.flusher.rules cimport RuleStep
@@ -27,10 +27,12 @@ cdef class Thresholds:
 
 cdef class Overlay:
     cdef readonly object spec
-    cdef readonly bint is_left
+    cdef uint32_t left
 
 
 cdef class LevelGuard:
     cdef Core core
     cdef object spec
     cdef list entered
+
+    cdef end_one(self)

@@ -8,6 +8,7 @@ from logly.flusher.level_watch cimport level_file_differs
 from logly.flusher.rules cimport RuleStep
 from logly.layout.levels cimport LEVEL_INFO
 from logly.ring.gate cimport intake_wake
+from logly.system.atomic cimport exchange32, load_relaxed32
 from logly.text.buffer cimport Text
 
 # Of other included files:
@@ -174,6 +175,10 @@ cdef class Overlay:
     def __init__(self, spec):
         self.spec = spec
 
+    @property
+    def is_left(self):
+        return load_relaxed32(&self.left) != 0
+
 
 cdef class LevelGuard:
     """The ``with`` of `Logger.at_level`: `enter(overlay)` before it, `leave()` after it.
@@ -198,16 +203,26 @@ cdef class LevelGuard:
         try:
             self.enter(overlay)
         except BaseException:
-            self.entered.remove(overlay)
-            overlay.is_left = True
-            self.core.want_python()
+            try:
+                self.end_one()
+            finally:
+                self.core.want_python()
             raise
         return self
 
     def __exit__(self, kind, error, trace):
-        (<Overlay> self.entered.pop()).is_left = True
         try:
+            self.end_one()
             self.leave()
         except BaseException:
             self.core.want_python()
             raise
+
+    cdef end_one(self):
+        """Marks one of the overlays as left. The next change takes it away, also if this raises."""
+        cdef Overlay ended = None
+        for one in self.entered:
+            if ended is None and exchange32(&(<Overlay> one).left, 1) == 0:
+                ended = one
+        if ended is not None:
+            self.entered.remove(ended)
