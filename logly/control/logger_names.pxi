@@ -81,12 +81,13 @@ cdef LoggerName find_or_number_name(Core core, str text):
     cdef LoggerName found
     cdef uint32_t number = <uint32_t> core.last_name + 1
     cdef Gate* gate
-    cdef bytes entry
+    cdef bytes entry = None
     if name.inside.size > MOST_NAME_BYTES or number > LAST_NAME:
         return name
     gate = new_gate(<uint16_t> number, name.encoded)
     try:
-        entry = logger_entry(number, name.encoded)
+        if core.spools:
+            entry = logger_entry(number, name.encoded)
         # What is above may have run the garbage collector, and with it a __del__ that makes names.
         found = core.names.get(text)
         if found is not None:
@@ -108,10 +109,10 @@ cdef LoggerName find_or_number_name(Core core, str text):
             free_gate(gate)
 
 
-# Has each of the engine's spools stored the name? If not, records must not have its number.
+# Has each of the engine's spools stored the name? If not, records must not have its number. `entry`: None: there was no spool.
 cdef bint name_is_stored(Core core, bytes entry) except -1:
     for file in core.spools:
-        if not (<SpoolFile> file).store_names(entry):
+        if entry is None or not (<SpoolFile> file).store_names(entry):
             return False
     return True
 
