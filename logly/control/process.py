@@ -45,8 +45,8 @@ def _tell_of_engines(controller: Controller) -> None:
     if engines > FEW_ENGINES:
         has_told_of_engines = True
         text = (
-            f"{engines} loggers with a thread and a ring each: every `Logger(...)` has its own. A logger for a module, a "
-            "component or a connection is made by `logger.named(name)` or `logly.get_logger(name)`, which share them"
+            f"{engines} loggers with a thread and a ring each: every `Logger(...)` has its own. A logger for a module, "
+            "a component or a connection is made by `logger.named(name)` or `logly.get_logger(name)`: these share them"
         )
         controller.report(LoglyError(text))
 
