@@ -117,11 +117,11 @@ cdef bint name_is_stored(Core core, bytes entry) except -1:
     return True
 
 
-# The names from `first` on, as a spool holds them. Called with the registry's lock held.
-cdef bytes name_entries(Core core, uint32_t first):
+# The names from `first` to `last`, as a spool holds them. Called with the registry's lock held.
+cdef bytes name_entries(Core core, uint32_t first, uint32_t last):
     cdef list entries = []
     cdef uint32_t number
-    for number in range(first, <uint32_t> core.last_name + 1):
+    for number in range(first, last + 1):
         entries.append(logger_entry(number, text_bytes(logger_name(&core.numbered, <uint16_t> number))))
     return b"".join(entries)
 
