@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from ._core import Producer, emit_from
+from ._core import Producer, emit_from, is_on_for_module
 from .errors import ConfigError, invalid
 from .system.greenlets import is_eventlet
 
@@ -115,6 +115,9 @@ class StdlibHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Give one record to the logly logger; trouble goes to `handleError`, as in every handler."""
         try:
+            module = record.module if record.name == "root" else record.name
+            if not is_on_for_module(self.logger, record.levelno, module):
+                return  # before the message is made
             # The fields are taken first, because a formatter may put its own attributes on the record.
             own = vars(record)
             fields = {key: own[key] for key in own if key not in _OWN_ATTRIBUTES}
@@ -127,7 +130,6 @@ class StdlibHandler(logging.Handler):
                 if not error and record.exc_text:  # the record came through a QueueHandler or a socket
                     message = f"{message}\n{record.exc_text}"
                 stack = record.stack_info or None
-            module = record.module if record.name == "root" else record.name
             place = (module, record.funcName or "?", record.pathname, record.lineno)
             origin = (record.thread, record.threadName, record.process, record.created)
             emit_from(self.logger, record.levelno, message, fields, error, place, origin, stack)

@@ -68,6 +68,25 @@ cdef int32_t threshold_at(Core core, const Gate* gate, LoggerName name, object p
     return decided_threshold(load_relaxed(word))
 
 
+def is_on_for_module(Producer self not None, object level, object module):
+    """Whether a record of `logging` would be logged: by its module, whatever name the logger has.
+
+    True where there is no memory to tell.
+    """
+    try:
+        return module_is_on(self.core, level, module)
+    except MemoryError:
+        pass
+    return True
+
+
+cdef bint module_is_on(Core core, object level, object module) except -1:
+    number = core.resolve_level(level)[0]
+    if number < load_threshold(core.gate):
+        return False
+    return not needs_of(core.gate) & NEED_DECISION or number >= thresholds_of(core).threshold_for(safe_str(module))
+
+
 cdef bint is_on_here(Producer self, int32_t number) except -1:
     """For the frame that calls a method of the logger."""
     cdef Pins pins = Pins(NULL, NULL, False)

@@ -63,7 +63,7 @@ class LoggerConfig:
         None,
         checks.optional(checks.levels_by_name),
         "",
-        "threshold: records below it are not logged. Also [by name](names-and-levels.md): `info,shop.db=debug`. None: "
+        "threshold: records below it are not logged. Also [by name](levels.md): `info,shop.db=debug`. None: "
         "what `LOGLY_LEVEL` says, else the lowest level that a sink asks for (INFO for sinks that ask for none)",
     )
     level_file: "str | PathLike[str] | None" = _setting(
@@ -71,7 +71,7 @@ class LoggerConfig:
         checks.optional(checks.plain_path),
         "",
         "a file with directives like those of `level`, which go before them; looked at once a second, [while the "
-        "program runs](names-and-levels.md#while-the-program-runs)",
+        "program runs](levels.md#while-the-program-runs)",
     )
     async_buffer_size: "int | str" = _setting(
         MIB, checks.size(4096), "bytes", "one ring; rounded up to a power of two; at least 4096"
@@ -240,7 +240,7 @@ class SinkConfig:
         None,
         checks.optional(checks.levels_by_name),
         "",
-        "lowest level that passes, also [by name](names-and-levels.md): `info,shop.db=debug`. None: what the logger's "
+        "lowest level that passes, also [by name](levels.md): `info,shop.db=debug`. None: what the logger's "
         "level lets through",
     )
     filter_min_level: "Level | int | str | Mapping[str, Any] | None" = _setting(

@@ -81,12 +81,13 @@ cdef LoggerName find_or_number_name(Core core, str text):
     cdef LoggerName found
     cdef uint32_t number = <uint32_t> core.last_name + 1
     cdef Gate* gate
-    cdef bytes entry
+    cdef bytes entry = None
     if name.inside.size > MOST_NAME_BYTES or number > LAST_NAME:
         return name
     gate = new_gate(<uint16_t> number, name.encoded)
     try:
-        entry = logger_entry(number, name.encoded)
+        if core.spools:
+            entry = logger_entry(number, name.encoded)
         # What is above may have run the garbage collector, and with it a __del__ that makes names.
         found = core.names.get(text)
         if found is not None:
@@ -108,19 +109,19 @@ cdef LoggerName find_or_number_name(Core core, str text):
             free_gate(gate)
 
 
-# Has each of the engine's spools stored the name? If not, records must not have its number.
+# Has each of the engine's spools stored the name? If not, records must not have its number. `entry`: None: there was no spool.
 cdef bint name_is_stored(Core core, bytes entry) except -1:
     for file in core.spools:
-        if not (<SpoolFile> file).store_names(entry):
+        if entry is None or not (<SpoolFile> file).store_names(entry):
             return False
     return True
 
 
-# The names from `first` on, as a spool holds them. Called with the registry's lock held.
-cdef bytes name_entries(Core core, uint32_t first):
+# The names from `first` to `last`, as a spool holds them. Called with the registry's lock held.
+cdef bytes name_entries(Core core, uint32_t first, uint32_t last):
     cdef list entries = []
     cdef uint32_t number
-    for number in range(first, <uint32_t> core.last_name + 1):
+    for number in range(first, last + 1):
         entries.append(logger_entry(number, text_bytes(logger_name(&core.numbered, <uint16_t> number))))
     return b"".join(entries)
 

@@ -46,11 +46,11 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
         core.lock()  # a running flusher changes the clock: a mixture of two would be impossible
         calibration = core.engine.workspace.calibration
         core.unlock()
-        names = core.last_name
-        entries = [*level_entries(core), name_entries(core, 1)]
+        entries = level_entries(core)
+        first = append_names(core, entries)
         file.begin(text_bytes(&core.engine.name), &calibration, entries, core.engine.levels.are_renumbered)
         file.use_path(publish())
-        keep_with_names(core, file, names + 1)
+        keep_with_names(core, file, first)
     except BaseException:
         ring_free(ring)
         file.release()
@@ -73,6 +73,17 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     core.use_ring(ring, spool.header.ring_capacity)
 
 
+cdef uint32_t append_names(Core core, list entries) except? 0:
+    """Returns the number of the first name that is not among them."""
+    cdef SystemLock registry = enter_registry()
+    cdef uint32_t last = core.last_name
+    try:
+        entries.append(name_entries(core, 1, last))
+    finally:
+        registry.give()
+    return last + 1
+
+
 cdef keep_with_names(Core core, SpoolFile file, uint32_t first):
     """Stores what was added while the file was made: levels, and the names of loggers from `first` on. From then on each new one
     is stored.
@@ -87,7 +98,7 @@ cdef keep_with_names(Core core, SpoolFile file, uint32_t first):
         # Again, where making the entries has run the garbage collector, and with it a __del__ that makes names.
         while last != core.last_name:
             last = core.last_name
-            names = name_entries(core, first)
+            names = name_entries(core, first, last)
         if names and not file.store_names(names):
             raise spool_error(file.path, "no space for the names of loggers", 28)
         core.keep(file)

@@ -224,6 +224,21 @@ def test_records_of_logging_go_by_their_own_name(logger: Logger, found: list[Rec
     assert [one.name for one in found] == ["root"] * 6 + ["own"] * 6 + ["n" * 300] * 6
 
 
+def test_no_message_is_made_of_a_record_of_logging_whose_level_is_off(logger: Logger, found: list[Record]) -> None:
+    watched = Watched()
+    source = logging.Logger("lib", logging.DEBUG)
+    source.addHandler(StdlibHandler(logger))
+    for directives in ({"lib": 40}, {"lib": OFF}, {}):
+        use_levels(logger, directives, 40)
+        source.info("%s", watched)
+    assert logger.flush(30)
+    assert (watched.asked, found) == (0, [])
+    use_levels(logger, {"lib": 10}, 40)
+    source.info("%s", watched)
+    assert logger.flush(30)
+    assert [one.message for one in found] == ["watched"]
+
+
 def test_a_name_of_a_logging_record_that_is_no_str(logger: Logger, found: list[Record]) -> None:
     use_levels(logger, {"7": 10}, 40)
     record = logging.makeLogRecord({"name": 7, "msg": "x", "levelno": 20, "levelname": "INFO"})

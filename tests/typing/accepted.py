@@ -20,6 +20,7 @@ from logly import (
     SinkError,
     SinkStats,
     Stats,
+    get_logger,
 )
 
 
@@ -84,6 +85,9 @@ def life() -> None:
     with Logger(configuration(), name="app") as logger:
         assert_type(logger, Logger)
         assert_type(logger.flush(timeout=1.5), bool)
+        assert_type(logger.named("db").named("pool"), Logger)
+        assert_type(get_logger(), Logger)
+        assert_type(get_logger(__name__).name, str)
         assert_type(logger.is_enabled_for("info"), bool)
         stats = logger.stats()
         assert_type(stats, Stats)
