@@ -80,11 +80,13 @@ cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uin
     memcpy(record + sizeof(RecordHeader) + 5, text, size)
     engine_line(engine, record, &line)
     render_line(&sink.pending.text, sink.layout, &line, &engine.workspace.scratch)
-    if sink.pending.text.failed or not marks_push(&sink.trouble.told, missing, 0):
+    if not marks_push(&sink.trouble.told, missing, 0):
         sink.pending.text.size = start
         sink.pending.text.failed = False
         return False
-    sink_mark(sink, start, engine.books.drained | NOTICE_BIT)
+    if not sink_mark(sink, start, engine.books.drained | NOTICE_BIT):
+        sink.trouble.told.last -= 1
+        return False
     if sink.pending.due_ns == 0:
         sink.pending.due_ns = engine.pace.now_ns + sink.interval_ns
     return True
@@ -308,11 +310,12 @@ cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* he
         memmove(sink.staging.records.data, sink.staging.records.data + sink.staging.start, sink.staging.records.size)
         sink.staging.start = 0
     buffer_append(&sink.staging.records, <const char*> header, header.size)
-    if sink.staging.records.failed:
+    if sink.staging.records.failed or not marks_push(&sink.staging.marks, engine.books.drained, filters):
+        if not sink.staging.records.failed:
+            sink.staging.records.size -= header.size
         sink.staging.records.failed = False
         refuse_record(engine, sink)
         return
-    marks_push(&sink.staging.marks, engine.books.drained, filters)
     sink.python.work |= WORK_RECORDS
 
 
@@ -346,15 +349,11 @@ cdef inline void deliver(Engine* engine, Sink* sink, const Line* line, uint32_t 
 
 
 cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint64_t sequence) noexcept nogil:
-    if sink.pending.text.failed:
-        # There was no memory for the whole line, so the piece is removed.
-        sink.pending.text.size = start
-        sink.pending.text.failed = False
+    if not sink_mark(sink, start, sequence):
         engine_fail(engine, sequence)
         sink.tally.failed += 1
         sink.trouble.lost_untold += 1
         return
-    sink_mark(sink, start, sequence)
     if sink.pending.due_ns == 0:
         # The interval begins when the record was logged, not when the flusher saw it.
         sink.pending.due_ns = engine.pace.drained_ns + sink.interval_ns

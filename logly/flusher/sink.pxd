@@ -287,12 +287,18 @@ cdef inline bint synchronous_are_behind(const Sink* sink) noexcept nogil:
     return False
 
 
-# Marks the line that was just rendered at the end of `pending.text` as that of the record with this sequence number.
-cdef inline void sink_mark(Sink* sink, size_t line_start, uint64_t sequence) noexcept nogil:
-    sink.pending.appended += sink.pending.text.size - line_start
-    marks_push(&sink.pending.marks, sequence, sink.pending.appended)
+# Marks the line that was just rendered at the end of `pending.text` as that of the record with this sequence number. Returns
+# False when the line is not whole, or there was no memory for the mark. Then the line is removed, because no book would count it.
+cdef inline bint sink_mark(Sink* sink, size_t line_start, uint64_t sequence) noexcept nogil:
+    cdef uint64_t end = sink.pending.appended + sink.pending.text.size - line_start
+    if sink.pending.text.failed or not marks_push(&sink.pending.marks, sequence, end):
+        sink.pending.text.size = line_start
+        sink.pending.text.failed = False
+        return False
+    sink.pending.appended = end
     if sequence & NOTICE_BIT:
         sink.pending.marks.notices += 1
+    return True
 
 
 # Sequence number of the oldest record that this sink still holds, or `otherwise`.

@@ -297,6 +297,8 @@ logger = Logger(LoggerConfig(level=0, auto_sink=False, async_flush_interval=10_0
 fd = os.memfd_create("x")
 sink = logger.add_sink(SinkConfig(fd=fd, format="{message}"))
 handle, core = logger._controller.sinks[sink].handle, logger._controller.core
+logger.info("-5")
+assert logger.flush(30)  # from here on the flusher sleeps
 for level in range(0, 50, 5):
     one, two = LevelRules(level, {"a": 1}), LevelRules(0, {})
     logger.info(str(level))
@@ -306,7 +308,7 @@ for level in range(0, 50, 5):
     library.fail_no_allocation()
 logger.info("last")
 assert logger.flush(30)
-assert os.pread(fd, 1000, 0).decode().split() == ["0", "5", "10", "15", "20", "25"], os.pread(fd, 1000, 0)
+assert os.pread(fd, 1000, 0).decode().split() == ["-5", "0", "5", "10", "15", "20", "25"], os.pread(fd, 1000, 0)
 """
     library = compiled(ROOT / "tests" / "support" / "nomemory.c", tmp_path)
     run_program(program, env=environment(LD_PRELOAD=str(library)), timeout=60)
@@ -321,6 +323,7 @@ logger = Logger(LoggerConfig(level=0, auto_sink=False, on_error=lambda error: No
 expected = {}
 for i in range(90):
     fd = os.memfd_create("x")
+    assert logger.flush(30)  # the flusher has nothing to do while allocations fail
     library.fail_allocations(i % 30, i % 30 + 1)
     try:
         logger.add_sink(SinkConfig(fd=fd, format="{message}"))
