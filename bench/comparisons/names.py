@@ -88,10 +88,5 @@ def add_first_calls(
 
 
 def use_levels(target: Target, module: str) -> None:
-    from logly._core import LEVEL_UNSAID, LevelRules, Thresholds, publish
-    from logly.control.plan import Plan
-
     assert module not in sys.modules  # the loops are of another one
-    controller = target.logger._controller
-    thresholds = Thresholds(LevelRules(20, {module: 10}), [LevelRules(LEVEL_UNSAID, {})], True)
-    publish(controller.core, thresholds, *Plan(controller)._gate()[1:])
+    target.logger.set_level(f"info,{module}=debug")

@@ -110,8 +110,9 @@ class _Question:
     # ---- levels in words
 
     def _named(self, number: int) -> str:
-        for name, (known, _) in list(self.controller.core.level_index.items()):
-            if known == number and isinstance(name, str) and name.isupper():
+        known = self.controller.core.level_index
+        for name in list(known):
+            if isinstance(name, str) and name.isupper() and known[name][0] == number:
                 return name
         return f"level {number}"
 

@@ -55,9 +55,9 @@ def test_with_a_config_the_keywords_go_before_it() -> None:
     [
         ({"levle": "debug"}, r"levle = 'debug': there is no such setting; did you mean 'level'\?", "levle"),
         ({"Level": "debug"}, r"did you mean 'level'\?", "Level"),
-        ({"xyzzy": 1}, "there is no such setting; valid are level, async_buffer_size, ", "xyzzy"),
+        ({"xyzzy": 1}, "there is no such setting; valid are level, level_file, async_buffer_size, ", "xyzzy"),
         ({"path": "app.log"}, "there is no such setting", "path"),
-        ({"level": "loud"}, "level = 'loud' is not valid", "level"),
+        ({"level": "loud"}, "level = 'loud': at character 1, 'loud' is no level", "level"),
         ({"json": True, "overflow": "blok"}, "did you mean 'block'", "overflow"),
         ({"custom_levels": [1]}, "custom_levels = ", "custom_levels"),
         ({"spool_fsync": 100}, "needs a spool", "spool_fsync"),

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logly import Logger
+from logly.config.level_spec import LevelSpec
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import ConfigError
 from logly.units import parse_age, parse_size
@@ -203,7 +204,7 @@ def test_resolved_gives_plain_values_and_leaves_the_original_alone():
     config = LoggerConfig(level="notice", async_buffer_size="64 KiB", custom_levels={"Notice": 22})
     config.level_colors["notice"] = "red"
     plain = config.resolved()
-    assert (plain.level, plain.async_buffer_size, plain.level_colors) == (22, 65536, {22: "\x1b[31m"})
+    assert (plain.level, plain.async_buffer_size, plain.level_colors) == (LevelSpec(22), 65536, {22: "\x1b[31m"})
     assert (config.level, config.async_buffer_size) == ("notice", "64 KiB")
     sink = SinkConfig(path="a.log", filter_module="shop", filter_min_level="Notice", compression="gz")
     plain_sink = sink.resolved({"Notice": 22})

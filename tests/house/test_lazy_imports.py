@@ -27,6 +27,7 @@ BUILT_IN = "every Python has loaded it"
 PERMITTED = {
     "__init__.py": {"importlib": CONFIGURING},
     "__main__.py": {".commands.demo": "a command's start", ".commands.recover": "a command's start"},
+    "_controls.py": {".caller.guards": LOADED, ".control.explain": LOADED},
     "_logger.py": {
         ".caller": "the emergency module itself, when a logger is made",
         ".caller.guards": LOADED,
@@ -54,14 +55,11 @@ PERMITTED = {
     ),
     "config/lazy_dataclass.py": {"dataclasses": "tools that inspect classes", "inspect": "tools that inspect classes"},
     "config/toml.py": {"os": BUILT_IN, "tomllib": CONFIGURING},
-    "control/controller.py": {
-        ".file_sink": CONFIGURING,
-        ".function_sink": CONFIGURING,
-        "_contextvars": LOADED,
-    },
+    "control/controller.py": {"_contextvars": LOADED},
     "control/python_records.pxi": {"json": OPENED},
     "control/rings.pxi": {"logly.stats": LOADED},
     "control/routing.pxi": {"logly.stats": LOADED},
+    "control/sink_kinds.py": {".file_sink": CONFIGURING, ".function_sink": CONFIGURING},
     "control/sinks.py": {"datetime": CONFIGURING, "json": CONFIGURING, "logly.record": CONFIGURING},
     "control/spooling.py": {
         ".": CONFIGURING,

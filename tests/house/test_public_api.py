@@ -22,7 +22,7 @@ MIB = 1 << 20
 
 # The contract. A change here is a change of the public interface: it belongs into the changelog.
 LOGGER_DEFAULTS: dict[str, Any] = {
-    "level": Level.INFO,
+    "level": None,
     "async_buffer_size": MIB,
     "async_flush_interval": 100,
     "flush_level": Level.ERROR,
@@ -46,6 +46,7 @@ LOGGER_DEFAULTS: dict[str, Any] = {
     "on_error": None,
     "spool": None,
     "spool_fsync": None,
+    "level_file": None,
 }
 SINK_DEFAULTS: dict[str, Any] = {
     "path": None,
@@ -55,6 +56,7 @@ SINK_DEFAULTS: dict[str, Any] = {
     "async_write": True,
     "buffer_size": 64 * 1024,
     "flush_interval": None,
+    "level": None,
     "filter_min_level": None,
     "filter_max_level": None,
     "filter_module": None,

@@ -403,7 +403,7 @@ def test_contexts_that_change_something_are_compiled() -> None:
             r"^class (\w+)(?:(?!^class ).)*?^    (?:async )?def __a?enter__", code_of(path), re.MULTILINE | re.DOTALL
         )
     ]
-    assert made_here == ["Logger", "Catcher", "_NoLock"], "these change nothing when they are entered"
+    assert made_here == ["Controls", "Catcher", "_NoLock"], "these change nothing when they are entered"
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=name_of)
