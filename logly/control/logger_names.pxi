@@ -51,13 +51,13 @@ def name_below(Core core not None, LoggerName above, str name not None):
 
 
 cdef LoggerName name_in_engine(Core core, str text):
-    cdef LoggerName found = core.names.get(text)
+    cdef LoggerName found = core.names.get(text) if core.names is not None else None
     cdef SystemLock registry
     if found is not None:
         return found
     if len(text) > MOST_NAME_LENGTH:
         text = text[:MOST_NAME_LENGTH] + "..."
-    if is_new_child:  # as in register_template
+    if is_new_child or core.names is None:  # as in register_template; or the garbage collector has cleared the core
         return unnumbered_name(core, text)
     registry = enter_registry()
     try:
@@ -150,7 +150,7 @@ cdef void free_gate(Gate* gate) noexcept:
 cdef void link_gate(Core core, Gate* gate) noexcept:
     gate.intake = core.intake
     lock_gates()
-    set_gate(gate, core.thresholds, core.gate.version)
+    set_gate(gate, core.thresholds if core.thresholds is not None else all_off, core.gate.version)
     gate.next = core.gate.next
     core.gate.next = gate
     unlock_gates()
@@ -159,7 +159,7 @@ cdef void link_gate(Core core, Gate* gate) noexcept:
 cdef bint begin_names(Core core, str name) except -1:
     core.names = {}
     core.engine.names = &core.numbered
-    core.thresholds = Thresholds(LevelRules(LEVEL_UNSAID, {}), [], False)
+    core.thresholds = all_off
     core.unnumbered = new_gate(NAME_INSIDE, b"")
     link_gate(core, core.unnumbered)
     if is_a_name(name):
@@ -183,6 +183,9 @@ cdef void end_names(Core core) noexcept:
 
 # ---- thresholds
 
+# Of an engine that has no levels yet, and of one that the garbage collector has cleared.
+cdef Thresholds all_off = Thresholds(LevelRules(LEVEL_UNSAID, {}), [], False)
+
 cdef uint64_t thresholds_version = 0     # of all engines, because they share call sites, and with them decisions
 
 
@@ -199,12 +202,10 @@ cdef void unlock_gates() noexcept:
 
 cdef Thresholds thresholds_of(Core core):
     cdef Thresholds thresholds
-    if not FREE_THREADED:
-        return core.thresholds
     lock_gates()
     thresholds = core.thresholds
     unlock_gates()
-    return thresholds
+    return thresholds if thresholds is not None else all_off
 
 
 cdef void use_thresholds(Core core, Thresholds thresholds) noexcept:
