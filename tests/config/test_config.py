@@ -210,7 +210,7 @@ def test_resolved_gives_plain_values_and_leaves_the_original_alone():
     plain_sink = sink.resolved({"Notice": 22})
     assert (plain_sink.filter_module, plain_sink.filter_min_level, plain_sink.compression) == (
         ("shop",),
-        22,
+        LevelSpec(22),
         "gzip",
     )
 
