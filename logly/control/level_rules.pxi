@@ -133,8 +133,8 @@ cdef class Thresholds:
 
 
 def use_level_file(Core core not None, bytes path):
-    """From now on the flusher looks at this file once a second, and has `LevelLayers.read_file` called when it has changed. None: at
-    no file.
+    """From now on the flusher looks at this file once a second, and has `LevelLayers.follow` called when it has changed. None:
+    at no file.
     """
     cdef char* copy = <char*> copy_text(path).data if path is not None else NULL
     core.lock()
