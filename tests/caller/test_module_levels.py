@@ -21,7 +21,7 @@ def use_levels(logger: Logger, directives: dict[str, int], level: int = LEVEL_UN
     rules = LevelRules(level, directives)
     thresholds = Thresholds(rules, list(sinks) or [LevelRules(LEVEL_UNSAID, {})], is_on=True)
     controller = logger._controller
-    publish(controller.core, thresholds, *Plan(controller)._gate()[1:])
+    publish(controller.core, thresholds, *Plan(controller)._gate(rules)[1:])
     return thresholds
 
 
@@ -315,12 +315,14 @@ def test_levels_change_under_load(logger: Logger, found: list[Record]) -> None:
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for i in range(200):
-        use_levels(logger, {"a": (10, 30)[i % 2], "a.b": (40, 20)[i % 2], "c": 10}, 20)
-        logger.named(f"made.{i}").error("from {}", i)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for i in range(200):
+            use_levels(logger, {"a": (10, 30)[i % 2], "a.b": (40, 20)[i % 2], "c": 10}, 20)
+            logger.named(f"made.{i}").error("from {}", i)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert logger.flush(60)
     assert sum(one.function == "exception" for one in found) == sum(errors)
     assert [one.name for one in found if one.name.startswith("made")] == [f"made.{i}" for i in range(200)]

@@ -179,12 +179,15 @@ def test_levels_change_under_load_and_the_books_balance(tmp_path: Path) -> None:
 
     changer = threading.Thread(target=change)
     workers = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for thread in [changer, *workers]:
-        thread.start()
-    for thread in workers:
-        thread.join()
-    stop.set()
-    changer.join()
+    changer.start()
+    try:
+        for thread in workers:
+            thread.start()
+        for thread in workers:
+            thread.join()
+    finally:
+        stop.set()
+        changer.join()
     assert logger.close()
     assert_books(logger)
     for n in range(3):  # an error is let through by every level that was set
