@@ -39,6 +39,7 @@ __all__ = [
     "StdlibHandler",
     "StdlibSink",
     "__version__",
+    "get_logger",
     "logger",
 ]
 
@@ -53,6 +54,22 @@ _RARELY_NAMED = {
     "StdlibSink": "stdlib",
 }
 """Names that most programs do not use, and their modules, which are imported at the first use."""
+
+
+def get_logger(name: "str | None" = None) -> Logger:
+    """`logly.logger` under this name. All loggers that this returns share its thread, its ring and its sinks.
+
+    Args:
+        name: by custom the module's, ``__name__``; None or "": without a name.
+
+    Raises:
+        ConfigError: `name` is not a str.
+
+    Example:
+        >>> log = get_logger(__name__)
+    """
+    ready: Logger = globals().get("logger") or __getattr__("logger")
+    return ready.named("" if name is None else name)
 
 
 def __getattr__(name: str) -> "Any":

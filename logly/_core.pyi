@@ -98,6 +98,12 @@ class Thresholds:
     def threshold_for(self, name: str) -> int: ...
 
 @disjoint_base
+class LoggerName:
+    text: Final[str]
+
+def name_below(core: Core, above: LoggerName | None, name: str) -> LoggerName | None: ...
+
+@disjoint_base
 class LayoutProgram:
     def __init__(
         self,
@@ -165,7 +171,7 @@ def change_count(core: Core) -> int: ...
 def commit(core: Core, seen: int, may_fail: list[_Step], undo: list[_Step], steps: list[_Step]) -> bool: ...
 def publish(
     core: Core,
-    threshold: int,
+    thresholds: Thresholds,
     site: bool,
     thread: bool,
     thread_name: bool,
@@ -189,6 +195,7 @@ class Core:
     sinks: Final[dict[int, Sink]]
     leaving: Final[dict[int, Sink]]
     spool_base: Final[tuple[str, bool] | None]
+    own_name: Final[LoggerName | None]
     @property
     def flusher_runs(self) -> bool: ...
     def __init__(self, name: str, ring_capacity: int) -> None: ...
@@ -360,7 +367,12 @@ class Producer:
     def _bound(self) -> FieldBlock | None: ...
     @property
     def _owner(self) -> Any: ...
-    def _attach(self, core: Core, bound: FieldBlock | None, owner: object, controller: Controller) -> None: ...
+    def _attach(
+        self, core: Core, bound: FieldBlock | None, owner: object, controller: Controller, name: LoggerName | None
+    ) -> None: ...
+    @property
+    def _name(self) -> LoggerName | None: ...
+    def _use_name(self, name: LoggerName | None) -> None: ...
 
 def emit_from(
     self: Producer,

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from logly.control import process
 from tests.support import debian, rsyslog
 
 LogRotate = Callable[..., None]
+
+process.has_told_of_engines = True  # the tests of one process have many engines
 
 settings.register_profile(
     "ci",

@@ -85,6 +85,13 @@ GOALS = [
         lambda value: value < 5,
         " MiB",
     ),
+    Goal(
+        "500 named loggers: resident memory, and no thread more",
+        "under 300 KiB",
+        lambda figures: figures("logly_async", "memory", "named_kib"),
+        lambda value: value < 300,
+        " KiB",
+    ),
 ]
 
 

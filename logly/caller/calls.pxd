@@ -6,6 +6,7 @@ from logly.ring.gate cimport Gate
 cdef class Producer:
     cdef Gate* gate
     cdef Core core
+    cdef LoggerName name             # None: it has none
     cdef FieldBlock bound
     cdef object controller           # Controller: the engine's Python side
     cdef object owner                # closes the engine when the last logger on it is gone

@@ -10,16 +10,17 @@ from logly.layout.levels cimport (
     LEVEL_CRITICAL, LEVEL_DEBUG, LEVEL_ERROR, LEVEL_FAIL, LEVEL_INFO, LEVEL_SUCCESS, LEVEL_TRACE, LEVEL_WARNING,
     PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR, PLACE_FAIL, PLACE_INFO, PLACE_SUCCESS, PLACE_TRACE, PLACE_WARNING,
 )
+from logly.layout.line cimport Site
 from logly.layout.message cimport MAX_ARGS, Program
 from logly.registry.call_site cimport site_of_caller
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
-    NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, Gate, Intake,
-    after_commit, intake_wake,
+    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_NAME, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC,
+    POST_WAKE, Gate, Intake, after_commit, intake_wake, needs_of,
 )
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport Ring
-from logly.system.atomic cimport load_relaxed, load_relaxed32
+from logly.system.atomic cimport load_pointer, load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
     METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_DecRef, Py_IncRef,
     is_str, text_data, text_kind_of, text_length_of, tuple_item, tuple_length,
@@ -28,10 +29,12 @@ from logly.system.cpython cimport (
 # Of other included files:
 #   caller/careful.pxi: after_emit, bytes_address, bytes_size, current_context, emit_objects, emit_slow, emit_text,
 #       fields_of, tuple_of
+#   caller/decision.pxi: IS_OFF, IS_UNDECIDED, call_is_enabled_for, decide_fast
 #   caller/fields.pxi: MAX_FIELDS, FieldBlock
 #   caller/full_ring.pxi: drop_without_memory
 #   control/core.pxi: Core
 #   control/flush.pxi: write_here
+#   control/logger_names.pxi: LoggerName
 #   registry/sites.pxi: site_table
 #   registry/templates.pxi: may_become_template, template_table
 #   ring/enter.pxi: enter_ring, leave_ring
@@ -50,12 +53,20 @@ cdef class Producer:
     def __reduce__(self):
         raise TypeError(f"a {type(self).__name__} cannot be pickled: make one in the process that is to log")
 
-    def _attach(self, Core core not None, FieldBlock bound, owner, controller):
+    def _attach(self, Core core not None, FieldBlock bound, owner, controller, LoggerName name):
         self.core = core
-        self.gate = core.gate
+        self._use_name(name)
         self.bound = bound if bound is not None and bound.count else None
         self.owner = owner
         self.controller = controller
+
+    def _use_name(self, LoggerName name):
+        self.name = name
+        self.gate = load_pointer(&name.gate) if name is not None else self.core.gate
+
+    @property
+    def _name(self):
+        return self.name
 
     @property
     def _controller(self):
@@ -110,7 +121,7 @@ cdef inline bint is_special_name(PyObject* name, Py_ssize_t length) noexcept:
     return memcmp(text, b"stacklevel", 10) == 0 or memcmp(text, b"stack_info", 10) == 0
 
 
-cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexcept:
+cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names, Site* site) noexcept:
     if names != NULL and tuple_length(names):
         if has_special_name(names) or tuple_length(names) > MAX_FIELDS:
             return False
@@ -126,26 +137,29 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names) noexc
         elif call.arg_count < call.program.required or call.arg_count > MAX_ARGS:
             return False
     if needs & NEED_SITE:
-        call.site = site_of_caller(&site_table)
+        call.site = site.id if site != NULL else site_of_caller(&site_table)
         if call.site == 0:
             return False
     return True
 
 
-# Puts a message that is ASCII text, without fields or arguments, into the ring.
+# Puts a message that is ASCII text, without fields or arguments, into the ring. `site`: NULL: it is not looked up yet.
 cdef inline int put_text_call(
-    Intake* intake, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level
+    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site
 ) noexcept:
-    cdef uint32_t site = 0
+    cdef uint32_t place = 0
     if needs & NEED_SITE:
-        site = site_of_caller(&site_table)
-        if site == 0:
+        place = site.id if site != NULL else site_of_caller(&site_table)
+        if place == 0:
             return NOT_NATIVE
-    return text_in_place(ring, message, number, level, site, needs, load_relaxed(&intake.max_message_bytes) >> 2)
+    return text_in_place(
+        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2
+    )
 
 
 cdef inline int put_call(
-    Producer self, Ring* ring, uint32_t needs, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+    Producer self, Ring* ring, uint32_t needs, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names,
+    Site* site
 ) noexcept:
     cdef PyObject* bound = <PyObject*> self.bound
     cdef PyObject* context = NULL
@@ -169,9 +183,12 @@ cdef inline int put_call(
     call.thread_name = NULL
     call.traces = NULL
     call.origin = NULL
+    call.flags = 0
+    call.name = self.gate.origin
+    call.name_inside = NULL
     if bound != <PyObject*> None:
         use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
-    if not prepare_fast(&call, needs, names):
+    if not prepare_fast(&call, needs, names, site):
         return NOT_NATIVE
     if needs & NEED_CONTEXT:
         context = current_context(self.core)
@@ -187,11 +204,20 @@ cdef inline int put_call(
 cdef PyObject* emit_enabled(
     PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
-    cdef Intake* intake = (<Producer> self).gate.intake
+    cdef Gate* gate = (<Producer> self).gate
+    cdef Intake* intake = gate.intake
     cdef Ring* ring
-    cdef uint32_t needs = load_relaxed32(&intake.needs)
+    cdef Site* site = NULL
+    cdef uint32_t needs = needs_of(gate)
     cdef int status
-    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE):
+    if needs & NEED_DECISION:
+        status = decide_fast(<Producer> self, number, names, &site)
+        if status == IS_OFF:
+            Py_IncRef(<PyObject*> None)
+            return <PyObject*> None
+        if status == IS_UNDECIDED:
+            return emit_slow(self, number, level, args, count, names)
+    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME):
         return emit_slow(self, number, level, args, count, names)
     ring = enter_ring(intake)
     if FREE_THREADED and ring == NULL:
@@ -203,9 +229,9 @@ cdef PyObject* emit_enabled(
         count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
         and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
     ):
-        status = put_text_call(intake, ring, needs, args[0], number, level)
+        status = put_text_call(gate, ring, needs, args[0], number, level, site)
     else:
-        status = put_call(<Producer> self, ring, needs, number, level, args, count, names)
+        status = put_call(<Producer> self, ring, needs, number, level, args, count, names, site)
     if status == ENCODED:
         after_commit(intake, ring, number)
     leave_ring(intake, ring)
@@ -336,7 +362,8 @@ def emit_from(
     cdef bint is_short = False
     try:
         number, index = self.core.resolve_level(level)
-        if number >= load_threshold(self.gate):
+        # Levels by name go by the module of a record of `logging`, whatever name the logger has.
+        if number >= load_threshold(self.core.gate if type(frame) is tuple else self.gate):
             emit_text(self, number, index, text, fields, exc_info, frame, origin, stack)
     except MemoryError:
         is_short = True
@@ -344,7 +371,7 @@ def emit_from(
         drop_without_memory(self)
 
 
-cdef PyMethodDef methods[10]
+cdef PyMethodDef methods[11]
 
 
 cdef void define(int i, const char* name, void* function, const char* doc) noexcept:
@@ -364,6 +391,7 @@ define(6, b"fail", <void*> call_fail, FAIL_DOC)
 define(7, b"critical", <void*> call_critical, CRITICAL_DOC)
 define(8, b"exception", <void*> call_exception, EXCEPTION_DOC)
 define(9, b"log", <void*> call_log, LOG_DOC)
+define(10, b"is_enabled_for", <void*> call_is_enabled_for, ENABLED_DOC)
 
 
 cdef extern from *:
@@ -393,6 +421,9 @@ cdef extern from *:
     static const char LOG_DOC[] = "log($self, level, message, /, *args, **fields)\\n--\\n\\n"
         "Log a message at a level given as `Level`, int, or name in any case; see `info` for the rest.\\n\\n"
         "Raises:\\n    ConfigError: there is no such level.";
+    static const char ENABLED_DOC[] = "is_enabled_for($self, level)\\n--\\n\\n"
+        "Whether a record of this level would be logged by the logger's name, or else by the calling module's.\\n\\n"
+        "Raises:\\n    ConfigError: there is no such level.";
     """
     const char* TRACE_DOC
     const char* DEBUG_DOC
@@ -404,10 +435,11 @@ cdef extern from *:
     const char* CRITICAL_DOC
     const char* EXCEPTION_DOC
     const char* LOG_DOC
+    const char* ENABLED_DOC
 
 
 def install_methods(type cls not None):
-    """Puts the log methods on `cls`, a subclass of Producer, as its own method descriptors."""
+    """Puts the log methods and `is_enabled_for` on `cls`, a subclass of Producer, as its own method descriptors."""
     cdef int i
-    for i in range(10):
+    for i in range(11):
         setattr(cls, (<bytes> methods[i].ml_name).decode(), PyDescr_NewMethod(<PyTypeObject*> cls, &methods[i]))

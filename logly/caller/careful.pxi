@@ -1,18 +1,19 @@
 # The careful way of a call. All that may run Python code runs here, on the caller's thread, before the record is begun.
 
-import sys
 from logly.errors import show
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
 from logly.caller.encode cimport Call, Origin, put_value
 from logly.layout.message cimport MAX_ARGS, Program
-from logly.ring.gate cimport NEED_CONTEXT, NEED_THREAD_NAME
-from logly.ring.record cimport EXCEPTION_TEXTS, MAX_RECORD_BYTES, STACK_TEXTS, TRACE_TEXTS, Cursor
+from logly.ring.gate cimport NEED_CONTEXT, NEED_DECISION, NEED_THREAD_NAME, Gate, needs_of
+from logly.ring.record cimport (
+    BY_MODULE, EXCEPTION_TEXTS, MAX_RECORD_BYTES, NAME_INSIDE, STACK_TEXTS, TRACE_TEXTS, Cursor,
+)
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
     PyContextVar_Get, PyErr_Clear, Py_DecRef, Py_IncRef, tuple_item, tuple_items, tuple_length,
@@ -21,11 +22,12 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
 #   caller/calls.pxi: Producer, follow_up, use_block
-#   caller/exceptions.pxi: steps_of_exception
+#   caller/decision.pxi: threshold_at
 #   caller/fields.pxi: FieldBlock
 #   caller/full_ring.pxi: drop_and_report, drop_without_memory, encode_and_commit
 #   caller/origin.pxi: current_thread_name, frame_at, line_number, origin_of, safe_site
-#   caller/values.pxi: one_word, safe_repr, safe_str, type_name
+#   caller/trace_texts.pxi: exception_texts, stack_texts
+#   caller/values.pxi: safe_repr, safe_str
 #   control/core.pxi: Core
 #   layout/message_rules.pxi: filled, formatted, has_braces, names_fields_only
 #   registry/retired.pxi: Pins, pin_program, unpin
@@ -170,12 +172,19 @@ cdef bint emit_pinned(
 ) except -1:
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
+    cdef uint32_t needs = needs_of(self.gate)
     cdef Program* program = NULL
     cdef str text = None
     cdef tuple exception = None
     cdef tuple stack = None
+    cdef object place = None
     cdef object trouble = None
     try:
+        if needs & NEED_DECISION:
+            if self.name is None:
+                place = safe_site(needs, stacklevel, None, pins)
+            if number < threshold_at(core, self.gate, self.name, place):
+                return True
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit, pins)
         if stack_info is not None and stack_info:
@@ -190,8 +199,9 @@ cdef bint emit_pinned(
         if not all_native(program, args, limit):
             program = NULL
             text = cut_text(format_message(core, message, args, fields, stacklevel, limit), limit)
-        place = safe_site(core, stacklevel, None, pins)
-        name = current_thread_name() if load_relaxed32(&core.intake.needs) & NEED_THREAD_NAME else None
+        if place is None:
+            place = safe_site(needs, stacklevel, None, pins)
+        name = current_thread_name() if needs & NEED_THREAD_NAME else None
         block = FieldBlock(fields, None, limit) if fields else None
     except (RecursionError, MemoryError):
         raise
@@ -199,7 +209,7 @@ cdef bint emit_pinned(
         trouble = error  # failures of the message, the fields and the exception have been handled before they come here
     if trouble is not None:
         return drop_and_report(core, trouble)
-    return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, NULL)
+    return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, NULL, 0)
 
 
 cdef bint emit_text(
@@ -221,21 +231,31 @@ cdef bint emit_text_pinned(
 ) except -1:
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
+    cdef bint by_module = type(frame) is tuple
+    cdef Gate* gate = core.gate if by_module else self.gate
+    cdef uint32_t needs = needs_of(gate)
     cdef str text = None
     cdef tuple exception = None
     cdef tuple stack = None
+    cdef object place = None
     cdef Origin numbers
     cdef const Origin* own = NULL
     cdef object trouble = None
     try:
+        if needs & NEED_DECISION:
+            if by_module or self.name is None:
+                place = safe_site(needs, 1, frame, pins)
+            if number < threshold_at(core, gate, None if by_module else self.name, place):
+                return True
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit, pins)
         if stack_text is not None:
             stack = stack_texts(stack_text, limit)
         text = cut_text(message if type(message) is str else safe_str(message), limit)
-        place = safe_site(core, 1, frame, pins)
+        if place is None:
+            place = safe_site(needs, 1, frame, pins)
         name = None
-        if load_relaxed32(&core.intake.needs) & NEED_THREAD_NAME:
+        if needs & NEED_THREAD_NAME:
             name = current_thread_name() if origin is None else safe_str(origin[1])
         block = FieldBlock(fields, None, limit) if fields else None
         if origin is not None:
@@ -247,12 +267,13 @@ cdef bint emit_text_pinned(
         trouble = error
     if trouble is not None:
         return drop_and_report(core, trouble)
-    return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, stack, own)
+    flags = BY_MODULE if by_module else 0
+    return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, stack, own, flags)
 
 
 cdef bint commit_careful(
     Producer self, int32_t number, uint8_t level, Program* program, str text, tuple args, FieldBlock fields, object place,
-    str name, tuple exception, tuple stack, const Origin* origin
+    str name, tuple exception, tuple stack, const Origin* origin, uint16_t flags
 ) except -1:
     cdef Core core = self.core
     cdef Call call
@@ -281,6 +302,10 @@ cdef bint commit_careful(
     elif place is not None:
         call.site = place
     call.origin = origin
+    call.flags = flags
+    call.name = self.gate.origin
+    if call.name == NAME_INSIDE:
+        call.name_inside = &self.name.inside
     if name is not None:
         call.thread_name = <PyObject*> name
     if exception is not None or stack is not None:
@@ -377,103 +402,3 @@ cdef str cut_text(str text, unsigned long long limit_bytes):
         return text
     kept = utf8(text[:limit])[:limit].decode("utf-8", "ignore")
     return f"{kept} [logly: cut, {len(text)} characters in all]"
-
-
-# Kept in a C variable, because a __del__ may log after the interpreter has cleared this module.
-cdef object handled_exception = sys.exc_info
-
-
-cdef object exception_of(object exc_info):
-    """The (exception, traceback) that `exc_info` stands for, or None."""
-    if isinstance(exc_info, BaseException):
-        return (exc_info, exc_info.__traceback__)
-    if isinstance(exc_info, tuple):
-        if len(exc_info) == 3 and isinstance(exc_info[1], BaseException):
-            return (exc_info[1], exc_info[2])
-        return None
-    if not exc_info:
-        return None
-    error = handled_exception()[1]
-    return (error, error.__traceback__) if error is not None else None
-
-
-# Made before they are needed: what is logged of an exception when there is no memory to show it.
-cdef tuple MEMORY_ERROR = ("MemoryError", "", "<no memory for the traceback of a MemoryError>", "")
-cdef tuple NO_MEMORY_FOR_IT = ("?", "", "<no memory for the exception>", "")
-
-
-cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins):
-    """(type, message, traceback, traceback made safe), or None when there is no exception. The traceback is a text, or the bytes
-    of its steps.
-    """
-    cdef object trouble = None
-    cdef object found = None
-    cdef tuple steps
-    try:
-        found = exception_of(exc_info)
-        if found is None:
-            return None
-        steps = steps_or_none(found[0], found[1], limit, pins)
-        if steps is not None:
-            return steps
-        render = exception_renderer()
-        if render is None:
-            kind, message = type_name(found[0]), cut_text(safe_str(found[0]), limit)
-            return (kind, message, f"{one_word(kind)}: {message!r}", "")
-        kind, message, stack, safe = render(*found)
-        return (cut_text(kind, limit), cut_text(message, limit), cut_text(stack, limit), cut_text(safe, limit))
-    except RecursionError:
-        raise
-    except MemoryError:
-        pass
-    except Exception as error:
-        trouble = error
-    if trouble is None:
-        return MEMORY_ERROR if found is not None and isinstance((<tuple> found)[0], MemoryError) else NO_MEMORY_FOR_IT
-    return ("?", "", f"<exception could not be rendered: {one_word(type_name(trouble))}>", "")
-
-
-cdef tuple steps_or_none(object error, object trace, unsigned long long limit, Pins* pins):
-    try:
-        return steps_of_exception(error, trace, limit, pins)
-    except (RecursionError, MemoryError):
-        raise
-    except Exception:
-        pass
-    return None
-
-
-cdef tuple stack_texts(object stack, unsigned long long limit):
-    """(stack, stack made safe) as texts, of a frame's stack, or of a stack that is a text already; None where there is none."""
-    cdef object trouble
-    try:
-        render = stack_renderer()
-        if stack is None or render is None:
-            return None
-        text, safe = render(stack)
-        return (cut_text(text, limit), cut_text(safe, limit))
-    except RecursionError:
-        raise
-    except Exception as error:
-        trouble = error
-    return (f"<stack could not be rendered: {one_word(type_name(trouble))}>", "")
-
-
-cdef object stack_renderer():
-    """`tracebacks.stack_text`, or None for a late `__del__`, when nothing can be imported any more."""
-    try:
-        from logly.caller.tracebacks import stack_text
-        return stack_text
-    except ImportError:
-        pass
-    return None
-
-
-cdef object exception_renderer():
-    """`tracebacks.exception_text`, or None for a late `__del__`, when nothing can be imported any more."""
-    try:
-        from logly.caller.tracebacks import exception_text
-        return exception_text
-    except ImportError:
-        pass
-    return None

@@ -13,9 +13,9 @@ from logly.layout.message cimport Program
 from logly.ring.gate cimport NEED_THREAD
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport (
-    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, MAY_REPEAT,
-    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT, TAG_UTF8,
-    TRACE_TEXTS, Cursor, RecordHeader, align_record, put_counted, put_raw, put_record_end, put_tag, put_word,
+    EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_NAME, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME,
+    MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT,
+    TAG_UTF8, TRACE_TEXTS, Cursor, RecordHeader, align_record, put_counted, put_raw, put_record_end, put_tag, put_word,
 )
 from logly.ring.ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_window
 from logly.system.clock cimport clock_ticks
@@ -23,7 +23,7 @@ from logly.system.cpython cimport (
     PY_FALSE, PY_NONE, PY_TRUE, PyThreadState_Get, bytes_data, bytes_length, float_bits, int_bits, is_bytes, is_float,
     is_int, is_str, text_data, text_kind_of, text_length_of, thread_ident, tuple_item, tuple_length,
 )
-from logly.text.buffer cimport copy_text
+from logly.text.buffer cimport Text, copy_text
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 
 cdef enum:
@@ -64,6 +64,9 @@ cdef struct Call:
     PyObject* thread_name
     PyObject** traces          # EXCEPTION_TEXTS str (or bytes) or a first NULL, then STACK_TEXTS str or a first NULL; or NULL
     const Origin* origin       # or NULL: the calling thread, this process
+    uint16_t flags             # of `RecordFlag`: those that do not follow from the rest
+    uint16_t name              # number of the logger's name
+    const Text* name_inside    # the name itself where it has no number, or NULL
 
 
 cdef inline int put_text(Cursor* out, PyObject* text) noexcept nogil:
@@ -192,6 +195,10 @@ cdef inline bint encode_front(Cursor* out, const Call* call, uint32_t needs, uin
         flags[0] |= HAS_TIME
         if not put_raw(out, &call.origin.time_ns, 8):
             return False
+    if call.name_inside != NULL:
+        flags[0] |= HAS_NAME
+        if not put_raw(out, &call.name_inside.size, 4) or not put_raw(out, call.name_inside.data, call.name_inside.size):
+            return False
     if needs & NEED_THREAD:
         ident = call.origin.thread if call.origin != NULL else thread_ident(PyThreadState_Get())
         flags[0] |= HAS_THREAD
@@ -229,7 +236,7 @@ cdef inline bint encode_traces(Cursor* out, const Call* call, uint16_t* flags) n
 cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept nogil:
     cdef RecordHeader* header = <RecordHeader*> out.at
     cdef Py_ssize_t fields = tuple_length(call.names) if call.names != NULL else 0
-    cdef uint16_t flags = 0
+    cdef uint16_t flags = call.flags
     cdef int status
     if out.end - out.at < <Py_ssize_t> sizeof(RecordHeader):
         return NO_ROOM
@@ -237,6 +244,7 @@ cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept n
     header.ticks = clock_ticks()
     if (
         needs & NEED_THREAD or call.thread_name != NULL or call.inline_site != NULL or call.origin != NULL
+        or call.name_inside != NULL
     ) and not encode_front(out, call, needs, &flags):
         return NO_ROOM
     if call.program != NULL:
@@ -267,7 +275,7 @@ cdef inline int encode(Cursor* out, const Call* call, uint32_t needs) noexcept n
     header.site = call.site
     put_record_end(
         header, <uint16_t> call.arg_count if call.program != NULL else 0,
-        <uint16_t> (fields + call.bound_fields + call.context_fields), call.level_number,
+        <uint16_t> (fields + call.bound_fields + call.context_fields), call.level_number, call.name,
     )
     return ENCODED
 
@@ -303,9 +311,9 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
 
 
 # The most common call, a message without arguments or fields. Writes what `encode_in_place` would write, without checking for
-# anything else. `site`: the id of the call site, where one is needed.
+# anything else. `site`: the id of the call site, where one is needed; `name`: the number of the logger's name.
 cdef inline int text_in_place(
-    Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint32_t needs, uint64_t limit
+    Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint16_t name, uint32_t needs, uint64_t limit
 ) noexcept nogil:
     cdef uint64_t room, ident
     cdef uint64_t length = <uint64_t> text_length_of(message)
@@ -324,7 +332,7 @@ cdef inline int text_in_place(
     header.flags = 0
     header.template_id = 0
     header.site = site
-    put_record_end(header, 0, 0, number)
+    put_record_end(header, 0, 0, number, name)
     if needs & NEED_THREAD:
         ident = thread_ident(PyThreadState_Get())
         memcpy(at, &ident, 8)

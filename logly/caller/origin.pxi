@@ -10,7 +10,6 @@ from libc.stdint cimport INT32_MAX, int64_t, uint32_t, uint64_t
 from logly.caller.encode cimport Origin
 from logly.registry.call_site cimport site_of_caller
 from logly.ring.gate cimport NEED_SITE
-from logly.system.atomic cimport load_relaxed32
 from logly.system.clock cimport clock_wall_ns
 from logly.system.cpython cimport PyThreadState_Get, PyThread_get_thread_ident, Py_DecRef, frame_of
 
@@ -71,9 +70,9 @@ cdef int64_t line_number(object value) noexcept:
     return value if type(value) is int and 0 <= value <= INT32_MAX else 0
 
 
-cdef object safe_site(Core core, object stacklevel, object frame, Pins* pins):
+cdef object safe_site(uint32_t needs, object stacklevel, object frame, Pins* pins):
     try:
-        return careful_site(core, stacklevel, frame, pins)
+        return careful_site(needs, stacklevel, frame, pins)
     except (RecursionError, MemoryError):
         raise
     except Exception:
@@ -81,10 +80,10 @@ cdef object safe_site(Core core, object stacklevel, object frame, Pins* pins):
     return UNKNOWN_LOCATION  # the interpreter is ending and has cleared this module
 
 
-cdef object careful_site(Core core, object stacklevel, object frame, Pins* pins):
+cdef object careful_site(uint32_t needs, object stacklevel, object frame, Pins* pins):
     """The call site's number, or (module, function, path, line) if it has none, or None if no site is wanted."""
     cdef uint32_t number
-    if not load_relaxed32(&core.intake.needs) & NEED_SITE:
+    if not needs & NEED_SITE:
         return None
     if type(frame) is tuple:
         return frame  # the call site as `logging` gave it: see stdlib.py

@@ -7,7 +7,8 @@ from logly.system.atomic cimport store_relaxed32
 
 # Of other included files:
 #   control/core.pxi: Core
-#   text/owned_text.pxi: decimal
+#   control/level_rules.pxi: Thresholds
+#   control/logger_names.pxi: use_thresholds
 
 
 def change_count(Core core not None):
@@ -61,25 +62,11 @@ cdef uint32_t post_flags(bint start, bint sync, bint drain, bint wake) noexcept:
 
 
 def publish(
-    Core core not None, int threshold, bint site, bint thread, bint thread_name, bint start, bint sync, bint drain, bint wake,
+    Core core not None, Thresholds thresholds not None, bint site, bint thread, bint thread_name, bint start, bint sync,
+    bint drain, bint wake,
 ):
-    """Sets what log calls go by: the threshold, what records must carry, and what follows a commit."""
+    """Sets what log calls go by: the thresholds, what records must carry, and what follows a commit."""
     # Nothing here needs memory, because a half of this change would be worse than none.
     core.set_needs(site, thread, thread_name)
     store_relaxed32(&core.engine.intake.post, post_flags(start, sync, drain, wake))
-    store_relaxed32(<uint32_t*> &core.engine.gate.threshold, <uint32_t> threshold)
-
-
-def define_levels(Core core not None, list levels):
-    """Sets several levels: (name in capitals, number, colour). A new number for a name holds for all of its spellings."""
-    cdef dict names = core.level_index
-    for name, number, color in levels:
-        known = names.get(name)
-        if known is not None and known[0] != number:  # so that other spellings are looked up again
-            for spelling, found in list(names.items()):
-                if found == known and spelling != name:
-                    del names[spelling]
-        core.set_level(name, number, color)
-        unnamed = "LEVEL " + decimal(number).decode("ascii")
-        if number in names and names[number] == names.get(unnamed):
-            names[number] = names[name]  # the number was used before it had a name
+    use_thresholds(core, thresholds)

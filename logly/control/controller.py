@@ -57,7 +57,6 @@ class Controller:
         self.is_closed = False
         self.has_ended = False
         """`close` has finished."""
-        self.threshold = OFF
         self._leaving: dict[int, Sink] = self.core.leaving
         self._had_sinks = False
         self._ids = count(1)

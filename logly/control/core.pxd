@@ -1,9 +1,10 @@
 """The class of control/core.pxi, and what it is made of; included by logly/_core.pxd."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from logly.flusher.sink cimport Sink, Tally
 from logly.flusher.state cimport Engine
+from logly.layout.logger_names cimport NameTable
 from logly.ring.gate cimport Gate, Intake
 from logly.ring.ring cimport Ring
 
@@ -39,6 +40,12 @@ cdef class Core(RecordReader):
     cdef list layouts                # keeps what the sinks' C structures point into
     cdef object context              # ContextVar of contextualize(), or None
     cdef public object level_index   # name -> (number, index)
+    cdef Thresholds thresholds       # which levels are on; read by `thresholds_of`
+    cdef readonly LoggerName own_name # the engine's, or None where it has the default
+    cdef dict names                  # text -> LoggerName, of all names that have a number; they live as long as the core
+    cdef NameTable numbered
+    cdef uint16_t last_name          # the highest number that a name has
+    cdef Gate* unnumbered            # the gate of all names without a number
     cdef void* engine_block
     cdef public object level_resolver # function that finds a level by its name in any case, or by number
     cdef Threads threads
@@ -60,7 +67,6 @@ cdef class Core(RecordReader):
     cdef bint set_ring_size(self, uint64_t capacity) except -1
     cdef bint use_ring(self, Ring* ring, uint64_t capacity) except -1
     cdef keep(self, file)
-    cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0
     cdef bint lock_until(self, int64_t deadline) noexcept
     cdef void lock(self) noexcept
     cdef void unlock(self) noexcept nogil

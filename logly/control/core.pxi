@@ -3,7 +3,6 @@
 
 cimport cython
 from collections import deque
-from logly.errors import LoglyError
 
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t, uint32_t, uint64_t
@@ -16,7 +15,6 @@ from logly.flusher.sink cimport Sink, Tally
 from logly.flusher.state cimport (
     Engine, engine_begin, engine_free_memory, engine_has_passed, engine_unlock, workspace_begin, workspace_free,
 )
-from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
@@ -28,21 +26,20 @@ from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyErr_CheckSignals, PyThread_get_thread_ident
 from logly.system.event cimport event_signal
 from logly.system.lock cimport lock_await, lock_try
-from logly.text.buffer cimport Text
 
 # Of other included files:
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
 #   control/level_rules.pxi: LevelRules
+#   control/levels.pxi: set_level_of
+#   control/logger_names.pxi: begin_names, end_names
 #   control/process_end.pxi: forget_end, watch_end
 #   control/rings.pxi: begin_sharing, books_of, free_rings, leave_all_spools, link_ring, pass_once, progress_of,
 #       release_spool_file, swap_ring
 #   control/routing.pxi: free_sinks, free_steps, step_of, use_rules
 #   control/work.pxi: call_marked, drain_on_this_thread, work_of_sinks, work_once
-#   registry/name_entries.pxi: level_entry
-#   registry/retired.pxi: RecordReader, all_places, all_programs, all_sites, enter_registry, remember_reader
+#   registry/retired.pxi: RecordReader, all_places, all_programs, all_sites, remember_reader
 #   spool/spool_file.pxi: SpoolFile
-#   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text, utf8
 
 
@@ -69,6 +66,7 @@ cdef class Core(RecordReader):
         self.engine.sites = all_sites
         self.engine.places = all_places
         self.engine.name = copy_text(encoded)
+        begin_names(self, name)
         engine_begin(self.engine)
         workspace_begin(&self.engine.workspace)
         self.errors = deque(maxlen=100)
@@ -97,6 +95,7 @@ cdef class Core(RecordReader):
         engine_free_memory(self.engine)
         workspace_free(&self.engine.workspace)
         free(<void*> self.engine.name.data)
+        end_names(self)
         free(self.engine_block)
 
     cdef void begin(self) noexcept:
@@ -245,29 +244,6 @@ cdef class Core(RecordReader):
         """
         return leave_all_spools(self, in_child)
 
-    cdef uint32_t place_level(self, uint32_t index, str name, int number, str color) except? 0:
-        """Puts a level at this index (MAX_LEVELS: at the next free one), and returns the index."""
-        cdef Text text = copy_text(utf8(name))
-        cdef Text sgr = copy_text(utf8(color))
-        self.lock()
-        if index == MAX_LEVELS:
-            # Chosen under the lock, so that no two levels get the same index. The last index is shared when all are in use.
-            index = min(self.engine.levels.count, <uint32_t> (MAX_LEVELS - 1))
-        if index >= self.engine.levels.count:
-            self.engine.levels.count = index + 1
-        elif self.engine.levels.level[index].number != number:
-            self.engine.levels.are_renumbered = True
-        # The old texts can be freed below, because the flusher reads them under the lock only.
-        text, self.engine.levels.level[index].name = self.engine.levels.level[index].name, text
-        sgr, self.engine.levels.level[index].color = self.engine.levels.level[index].color, sgr
-        self.engine.levels.level[index].number = number
-        self.engine.levels.versions += 1
-        self.engine.levels.level[index].version = self.engine.levels.versions
-        self.unlock()
-        free(<void*> text.data)
-        free(<void*> sgr.data)
-        return index
-
     # ---- configuration
 
     def configure(
@@ -316,25 +292,7 @@ cdef class Core(RecordReader):
 
     def set_level(self, str name, int number, str color):
         """Adds a level, or gives one a new colour; returns its index."""
-        cdef uint32_t i = MAX_LEVELS
-        cdef SystemLock registry
-        known = self.level_index.get(name)
-        if known is not None:
-            i = known[1]
-        elif self.engine.levels.count >= MAX_LEVELS:
-            raise LoglyError(f"no more than {MAX_LEVELS} levels")
-        i = self.place_level(i, name, number, color)
-        registry = enter_registry()
-        try:
-            for file in self.spools:
-                if not (<SpoolFile> file).store_names(level_entry(i, &self.engine.levels.level[i])):
-                    (<SpoolFile> file).spool.header.lacks_levels = 1
-        finally:
-            registry.give()
-        self.level_index[name] = (number, i)
-        if number not in self.level_index:
-            self.level_index[number] = (number, i)
-        return i
+        return set_level_of(self, name, number, color)
 
     cdef tuple resolve_level(self, object level):
         found = self.level_index.get(level) if type(level) is int or type(level) is str else None

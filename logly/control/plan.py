@@ -8,7 +8,7 @@ that comes before the commit leaves everything unchanged.
 
 from __future__ import annotations
 
-from logly._core import OFF, change_count, commit, publish
+from logly._core import LEVEL_UNSAID, LevelRules, Thresholds, change_count, commit, publish
 from logly.config.schema import LoggerConfig, changed
 from logly.errors import invalid
 
@@ -100,17 +100,16 @@ class Plan:
                 changed.append((sink, is_on))
         return changed
 
-    def threshold(self, active: list[Sink]) -> int:
-        """The level below which no sink wants a record. `active`: the sinks that get records."""
-        lowest = {sink.config.filter_min_level for sink in active}
-        if not lowest or not self.is_on:
-            return OFF
-        if None in lowest:
-            return int(self.config.level)
-        return max(int(self.config.level), min(int(level) for level in lowest if level is not None))
+    def thresholds(self, active: list[Sink]) -> Thresholds:
+        """The levels below which no sink wants a record. `active`: the sinks that get records."""
+        rules = []
+        for sink in active:
+            level = sink.config.filter_min_level
+            rules.append(LevelRules(LEVEL_UNSAID if level is None else int(level), {}))
+        return Thresholds(LevelRules(int(self.config.level), {}), rules, self.is_on)
 
     def wanted_post(self, active: list[Sink] | None = None) -> dict[str, bool]:
-        """What a log call does after the commit of its record; see `Core.set_post`. `active`: as in `threshold`."""
+        """What a log call does after the commit of its record; see `Core.set_post`. `active`: as in `thresholds`."""
         controller = self._controller
         active = self.active if active is None else active
         flusher, spooling = controller.flusher, controller.spooling
@@ -140,8 +139,16 @@ class Plan:
             needs.add(sink.needs(self.shown.get(sink)))
         post = self.wanted_post(active)
         site, thread, thread_name = map(any, zip(*needs, strict=True))
-        lowest = self.threshold(active)
-        return lowest, site, thread, thread_name, post["start"], post["sync"], post["drain"], post["wake"]
+        return (
+            self.thresholds(active),
+            site,
+            thread,
+            thread_name,
+            post["start"],
+            post["sync"],
+            post["drain"],
+            post["wake"],
+        )
 
     def commit(self) -> bool:
         """Makes the change. Returns False if another change came first, from a signal handler for example.
@@ -153,7 +160,7 @@ class Plan:
             self.steps.append((sink.handle.start if on else sink.handle.stop, ()))
             self.set(sink, is_on=on)
         gate = self._gate()
-        self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed, threshold=gate[0])
+        self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed)
         self.steps.append((publish, (controller.core, *gate)))
         return commit(controller.core, self._seen, self.may_fail, self.undo, self.steps)
 

@@ -8,6 +8,7 @@ import sys
 import weakref
 
 from logly._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled, end_without_gil
+from logly.errors import LoglyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ __all__ = ["add", "is_exiting"]
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that is under way."""
 
+FEW_ENGINES = 8
+"""With more engines than that, a program probably has an engine for each module or connection."""
+
 is_exiting = False
+has_told_of_engines = False
 _controllers: weakref.WeakSet[Controller] = weakref.WeakSet()
 _finalizer: Any = None  # a multiprocessing.util.Finalize, in a child process of multiprocessing
 _finalizer_pid = 0
@@ -29,7 +34,21 @@ _finalizer_pid = 0
 def add(controller: Controller) -> None:
     """Register a controller for the exit and for forks. Only a weak reference to it is kept."""
     _controllers.add(controller)
+    if len(_controllers) > FEW_ENGINES and not has_told_of_engines:
+        _tell_of_engines(controller)
     _finish_with_multiprocessing()
+
+
+def _tell_of_engines(controller: Controller) -> None:
+    global has_told_of_engines
+    engines = sum(not one.has_ended for one in list(_controllers))
+    if engines > FEW_ENGINES:
+        has_told_of_engines = True
+        text = (
+            f"{engines} loggers with a thread and a ring each: every `Logger(...)` has its own. A logger for a module, "
+            "a component or a connection is made by `logger.named(name)` or `logly.get_logger(name)`: these share them"
+        )
+        controller.report(LoglyError(text))
 
 
 @atexit.register

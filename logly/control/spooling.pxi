@@ -8,7 +8,6 @@ from logly.flusher.sink cimport Sink
 from logly.flusher.state cimport Engine, engine_reroute
 from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport intake_wake
-from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport Ring, ring_attach, ring_free
 from logly.spool.format cimport SPOOL_SLOTS, Spool, SpoolHeader, SpoolSlot, slot_done
 from logly.system.atomic cimport load_pointer, load_relaxed, load_relaxed32, store_relaxed
@@ -21,27 +20,15 @@ from logly.text.buffer cimport Text
 #   control/commit.pxi: publish
 #   control/core.pxi: Core
 #   control/level_rules.pxi: LevelRules
+#   control/levels.pxi: level_entries, place_level
+#   control/logger_names.pxi: is_a_name, name_entries
 #   control/rings.pxi: release_spool_file
-#   registry/name_entries.pxi: level_entry, text_bytes
+#   registry/name_entries.pxi: text_bytes
 #   registry/retired.pxi: enter_registry, living_readers
 #   spool/dead_spool.pxi: DeadSpool
-#   spool/spool_file.pxi: SpoolFile
+#   spool/spool_file.pxi: SpoolFile, spool_error
 #   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text
-
-
-cdef list level_entries(Core core):
-    cdef uint32_t i
-    cdef list entries = []
-    if FREE_THREADED:  # another thread may change a level meanwhile
-        core.lock()
-    try:
-        for i in range(core.engine.levels.count):
-            entries.append(level_entry(i, &core.engine.levels.level[i]))
-    finally:
-        if FREE_THREADED:
-            core.unlock()
-    return entries
 
 
 def spool_begin(Core core not None, SpoolFile file not None, publish, base):
@@ -52,7 +39,6 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     """
     cdef Spool* spool = &file.spool
     cdef Sink* sink
-    cdef SystemLock registry
     cdef Ring* ring = ring_attach(file.ring_map.start, &spool.header.positions, spool.header.ring_capacity)
     if ring == NULL:
         raise MemoryError
@@ -60,15 +46,11 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
         core.lock()  # a running flusher changes the clock: a mixture of two would be impossible
         calibration = core.engine.workspace.calibration
         core.unlock()
-        file.begin(text_bytes(&core.engine.name), &calibration, level_entries(core), core.engine.levels.are_renumbered)
+        names = core.last_name
+        entries = [*level_entries(core), name_entries(core, 1)]
+        file.begin(text_bytes(&core.engine.name), &calibration, entries, core.engine.levels.are_renumbered)
         file.use_path(publish())
-        registry = enter_registry()  # again, because a level may have been added while the file got its name
-        try:
-            if not file.store_names(b"".join(level_entries(core))):
-                spool.header.lacks_levels = 1
-        finally:
-            registry.give()
-        core.keep(file)
+        keep_with_names(core, file, names + 1)
     except BaseException:
         ring_free(ring)
         file.release()
@@ -89,6 +71,28 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     core.unlock()
     core.spool_base = base
     core.use_ring(ring, spool.header.ring_capacity)
+
+
+cdef keep_with_names(Core core, SpoolFile file, uint32_t first):
+    """Stores what was added while the file was made: levels, and the names of loggers from `first` on. From then on each new one
+    is stored.
+    """
+    cdef SystemLock registry = enter_registry()
+    cdef uint32_t last
+    cdef bytes names = b""
+    try:
+        if not file.store_names(b"".join(level_entries(core))):
+            file.spool.header.lacks_levels = 1
+        last = first - 1
+        # Again, where making the entries has run the garbage collector, and with it a __del__ that makes names.
+        while last != core.last_name:
+            last = core.last_name
+            names = name_entries(core, first)
+        if names and not file.store_names(names):
+            raise spool_error(file.path, "no space for the names of loggers", 28)
+        core.keep(file)
+    finally:
+        registry.give()
 
 
 def spool_sync_every(Core core not None, int64_t interval_ns):
@@ -233,10 +237,12 @@ cdef adopt_names(Core core, DeadSpool file):
     text = copy_text(file.logger_name)
     text, engine.name = engine.name, text
     free(<void*> text.data)
+    engine.is_named = is_a_name(file.logger_name.decode("utf-8", "replace"))
+    engine.names = &file.names.loggers
     # Records name a level by its index. A level that could not be written into the spool is shown by its number.
     for index in range(MAX_LEVELS):
         name, number, color = file.levels.get(index, (f"LEVEL {index}", 0, ""))
-        core.place_level(index, name, number, color)
+        place_level(core, index, name, number, color)
 
 
 def spool_filenos(Core core not None):

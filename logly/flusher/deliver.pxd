@@ -22,9 +22,12 @@ from logly.flusher.undecided cimport undecided_add, undecided_prune
 from logly.flusher.write cimport sink_write
 from logly.layout.levels cimport LEVEL_WARNING, PLACE_WARNING
 from logly.layout.line cimport Line, Site, site_of, write_message
+from logly.layout.logger_names cimport logger_name
 from logly.layout.message cimport Program, program_of
 from logly.layout.text_layout cimport render_line
-from logly.ring.record cimport HAS_TIME, IS_NOTICE, TAG_UTF8, RecordHeader, align_record, put_record_end, record_view
+from logly.ring.record cimport (
+    HAS_NAME, HAS_TIME, IS_NOTICE, OWN_NAME, TAG_UTF8, RecordHeader, align_record, put_record_end, record_view,
+)
 from logly.ring.ring cimport RECORD_INLINE
 from logly.spool.format cimport slot_pass
 from logly.system.assertions cimport assert_that
@@ -71,7 +74,7 @@ cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uin
     header.level = PLACE_WARNING
     header.flags = IS_NOTICE
     header.ticks = clock_ticks()
-    put_record_end(header, 0, 0, LEVEL_WARNING)
+    put_record_end(header, 0, 0, LEVEL_WARNING, OWN_NAME)
     record[sizeof(RecordHeader)] = TAG_UTF8
     memcpy(record + sizeof(RecordHeader) + 1, &size, 4)
     memcpy(record + sizeof(RecordHeader) + 5, text, size)
@@ -261,6 +264,15 @@ cdef inline Program* see_program(Engine* engine, uint32_t number) noexcept nogil
     return program
 
 
+cdef inline void show_name(Engine* engine, Line* line) noexcept nogil:
+    line.is_named = True
+    if line.view.header.flags & HAS_NAME:
+        line.name = &line.view.name
+    else:
+        line.name = logger_name(engine.names, line.view.header.origin)
+    assert_that(line.name != NULL)
+
+
 cdef inline void engine_line(Engine* engine, const char* record, Line* line) noexcept nogil:
     cdef const RecordHeader* header
     record_view(record, &line.view)
@@ -275,6 +287,9 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     line.program = see_program(engine, header.template_id) if header.template_id else NULL
     line.places = engine.places
     line.name = &engine.name
+    line.is_named = engine.is_named
+    if header.origin != OWN_NAME:
+        show_name(engine, line)
     line.process = line.view.process if line.view.process else engine.intake.process
     line.message = NULL
     # The index may have been made for an earlier record at the same address.

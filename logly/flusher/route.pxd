@@ -14,7 +14,7 @@ from logly.flusher.state cimport Engine
 from logly.layout.levels cimport LEVEL_INFO
 from logly.layout.line cimport Line
 from logly.layout.message cimport write_value
-from logly.ring.record cimport HAS_SITE, IS_ECHO, IS_INSIDE, TAG_UTF8, RecordView, Value
+from logly.ring.record cimport BY_MODULE, HAS_NAME, HAS_SITE, IS_ECHO, IS_INSIDE, TAG_UTF8, RecordView, Value
 from logly.text.buffer cimport Buffer, Text
 
 # What decides whether a sink wants a record.
@@ -93,9 +93,9 @@ cdef inline void begin_routes(Engine* engine) noexcept nogil:
         sink = sink.next
 
 
-# The name that levels by name go by.
-cdef inline void name_of_record(const Line* line, const Kind* kind, Text* name) noexcept nogil:
-    name[0] = kind.module
+# Whether levels by name go by the logger's name. Else they go by the module.
+cdef inline bint goes_by_name(const Line* line) noexcept nogil:
+    return line.is_named and not line.view.header.flags & BY_MODULE
 
 
 cdef inline void convert_name(Buffer* names, const Value* name) noexcept nogil:
@@ -135,7 +135,7 @@ cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept n
     elif line.view.header.flags & HAS_SITE:
         # In the buffer for the message, which is made after this.
         read_site(&engine.workspace.message, &line.view, &kind)
-    name_of_record(line, &kind, &kind.name)
+    kind.name = line.name[0] if goes_by_name(line) else kind.module
     # A record that the logger's level switches off was never made, so it only matters whether the logger has one.
     kind.unsaid = LEVEL_INFO if level_asked(&engine.rules, &kind.name) == LEVEL_UNSAID else INT32_MIN
     route.count = 0
@@ -159,6 +159,19 @@ cdef inline const Route* find_route(Engine* engine, const Line* line, uint64_t s
     return route
 
 
+# Adds the names that decide to what a list is found by. Returns False when the record has such a name inside, and not by number.
+cdef inline bint complete_key(const Routes* routes, const Line* line, uint64_t* site, uint64_t* kind) noexcept nogil:
+    if routes.by_name and goes_by_name(line):
+        if line.view.header.flags & HAS_NAME:
+            return False
+        # The engine's own name has the number 0.
+        kind[0] |= (<uint64_t> line.view.header.origin + 1) << 32
+        if not routes.by_site:
+            return True
+    site[0] = line.site_serial
+    return site[0] != 0 or not line.view.header.flags & HAS_SITE
+
+
 # Returns the sinks that want this record. The list holds until the next call.
 cdef inline const Route* route_of(Engine* engine, const Line* line) noexcept nogil:
     cdef Routes* routes = &engine.workspace.routes
@@ -167,8 +180,7 @@ cdef inline const Route* route_of(Engine* engine, const Line* line) noexcept nog
         begin_routes(engine)
     kind = <uint16_t> line.view.header.level_number | (<uint64_t> (line.view.header.flags & (IS_INSIDE | IS_ECHO)) << 16)
     if routes.by_site or routes.by_name:
-        site = line.site_serial
-        if site == 0 and line.view.header.flags & HAS_SITE:
+        if not complete_key(routes, line, &site, &kind):
             return make_route(engine, line)
     if kind == routes.kind and site == routes.site:
         return routes.route

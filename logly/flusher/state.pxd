@@ -14,6 +14,7 @@ from logly.flusher.sink cimport Sink, sink_oldest
 from logly.flusher.undecided cimport Undecided, undecided_free
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
+from logly.layout.logger_names cimport NameTable
 from logly.layout.message cimport Program
 from logly.layout.trace cimport Place
 from logly.ring.gate cimport DROP_REASONS, Gate, Intake, Traffic, intake_wake
@@ -142,7 +143,9 @@ cdef struct Engine:
     Books books
     Sync sync
     int64_t interval_ns        # a line waits no longer than that
-    Text name
+    Text name                  # the logger's own
+    bint is_named              # it was given, and is not the default
+    const NameTable* names     # of its loggers' other names
     Levels levels
     Engine* next_unended       # control/process_end.pxi
     Program** programs         # by id; the core's registries

@@ -58,6 +58,9 @@ cdef inline void write_json_front(Buffer* out, const Layout* layout, const Line*
     buffer_put(out, c'"')
     json_key(out, b'"level":', 8, pretty)
     write_json_utf8(out, line.level.name.data, line.level.name.size)
+    if line.is_named:
+        json_key(out, b'"logger":', 9, pretty)
+        write_json_utf8(out, line.name.data, line.name.size)
     json_key(out, b'"message":', 10, pretty)
     run_keep(entry, out, start, line)
 
@@ -91,13 +94,14 @@ cdef inline void write_json_site(Buffer* out, const Line* line, bint pretty) noe
     write_int(out, site.line if site != NULL else view.site_line if view.site_path.data else 0)
 
 
-cdef inline void write_json_fields(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
+cdef inline void write_json_fields(Buffer* out, const Line* line, bint pretty) noexcept nogil:
+    cdef const RecordView* view = &line.view
     cdef FieldWalk walk
     cdef Value key, value
     walk_begin(&walk, view, out)
     while walk_next(&walk, view, out, &key, &value):
         buffer_append(out, b",\n  ", 4 if pretty else 1)
-        if is_reserved_key(&key):
+        if is_reserved_key(&key, line.is_named):
             write_free_key(out, &key, view, True)
         else:
             write_json_string(out, text_kind(key.tag), key.data, key.count)
@@ -161,7 +165,7 @@ cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line
         write_json_kept_site(out, layout, line, pretty)
     else:
         write_json_site(out, line, pretty)
-    write_json_fields(out, &line.view, pretty)
+    write_json_fields(out, line, pretty)
     if line.view.exception != NULL:
         write_json_exception(out, line, pretty, scratch)
     if line.view.stack != NULL:

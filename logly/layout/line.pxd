@@ -3,7 +3,7 @@
 The layouts themselves are in layout/text_layout.pxd, layout/json.pxd and layout/logfmt.pxd.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 
 from logly.layout.message cimport Program, render_message
 from logly.layout.trace cimport Place, write_steps
@@ -68,6 +68,9 @@ cdef struct Level:
 cdef struct Site:
     uint32_t id            # the number by which records name it
     int32_t line
+    uint64_t globals_key   # `namespace_key` of the module's globals; 0: only their `__name__` identifies them
+    uint64_t decision      # from which level on the module logs: see `decision_word` in ring/gate.pxd
+    Site* next             # the site of the same instruction, run as code of another module
     uint64_t serial        # no other site of this process ever has it
     uint32_t used          # a record with it has been seen since the registry last looked
     uint32_t pins          # calls on the careful way that are about to use it
@@ -79,9 +82,7 @@ cdef struct Site:
     void* watch            # the registry's object that hears of the end of the code (PyObject*, borrowed)
     uint64_t code          # address of the code object, and the instruction in it
     uint64_t instruction
-    uint64_t globals_key   # `namespace_key` of the module's globals; 0: only their `__name__` identifies them
     void* name             # PyObject*, owned: the str that is `__name__` in these globals; NULL: none
-    Site* next             # the site of the same instruction, run as code of another module
     Site* of_code          # the next site of the same code object
     Site* retired          # the next one that the registry gave up
     Site* older            # another one at the same place, of a dead process's spool
@@ -101,7 +102,8 @@ cdef struct RunEntry:
     uint64_t thread
     uint64_t process
     uint32_t level         # its version
-    uint32_t size          # 0: the entry is empty
+    uint16_t origin        # the number of the logger's name
+    uint16_t size          # 0: the entry is empty
     char text[RUN_TEXT]
 
 
@@ -143,6 +145,7 @@ cdef struct Line:
     const Program* program # NULL: the message is text
     Place** places         # by number
     const Text* name       # the logger's
+    bint is_named          # it has been given; else it is only shown where a layout asks for it
     uint64_t process
     const Buffer* message  # the rendered message, or NULL: not rendered yet
 

@@ -40,12 +40,12 @@ cdef inline size_t key_breaker(const unsigned char* p, size_t n) noexcept nogil:
 
 
 # A key must be one word, so each byte of a character that would end it becomes an underscore.
-cdef inline void write_logfmt_key(Buffer* out, const Value* key, const RecordView* view) noexcept nogil:
+cdef inline void write_logfmt_key(Buffer* out, const Value* key, const Line* line) noexcept nogil:
     cdef size_t start, length
     buffer_put(out, c' ')
     start = out.size
-    if is_reserved_key(key):
-        write_free_key(out, key, view, False)
+    if is_reserved_key(key, line.is_named):
+        write_free_key(out, key, &line.view, False)
     else:
         write_text(out, text_kind(key.tag), key.data, key.count)
     if start == out.size:
@@ -81,12 +81,13 @@ cdef inline void write_logfmt_site(Buffer* out, const Line* line) noexcept nogil
         buffer_append(out, b" module=? function=? lineno=0", 29)
 
 
-cdef inline void write_logfmt_fields(Buffer* out, const RecordView* view) noexcept nogil:
+cdef inline void write_logfmt_fields(Buffer* out, const Line* line) noexcept nogil:
+    cdef const RecordView* view = &line.view
     cdef FieldWalk walk
     cdef Value key, value
     walk_begin(&walk, view, out)
     while walk_next(&walk, view, out, &key, &value):
-        write_logfmt_key(out, &key, view)
+        write_logfmt_key(out, &key, line)
         write_logfmt_field(out, &value)
 
 
@@ -95,12 +96,14 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
     buffer_append(out, b"timestamp=", 10)
     time_pattern_render(layout.stamp, out, line.time_ns, True)
     write_logfmt_text(out, b" level=", 7, &line.level.name)
+    if line.is_named:
+        write_logfmt_text(out, b" logger=", 8, line.name)
     buffer_append(out, b" message=", 9)
     scratch.size = 0
     write_message(scratch, line)
     write_logfmt_value(out, 0, scratch.data, scratch.size)
     write_logfmt_site(out, line)
-    write_logfmt_fields(out, view)
+    write_logfmt_fields(out, line)
     if view.exception != NULL:
         scratch.size = 0
         write_exception(scratch, line, False)

@@ -11,9 +11,16 @@ from logly.system.cpython cimport (
 )
 
 
-# Returns the id of the calling frame's site, or 0 when it is not registered. One code object may run as code of several modules
-# (exec, FunctionType); each module has a site of its own then.
+# Returns the id of the calling frame's site, or 0 when it is not registered.
 cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
+    cdef const Site* site = find_site(sites)
+    return site.id if site != NULL else 0
+
+
+# Returns the calling frame's site, or NULL when it is not registered. One code object may run as code of several modules (exec,
+# FunctionType); each module has a site of its own then. The site stays what it is while the frame runs, as long as no Python code
+# runs meanwhile.
+cdef inline Site* find_site(Table* sites) noexcept nogil:
     cdef int32_t instruction = 0
     cdef PyObject* globals = NULL
     cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction, &globals)
@@ -21,29 +28,29 @@ cdef inline uint32_t site_of_caller(Table* sites) noexcept nogil:
     cdef Site* site
     cdef uint64_t key
     if code == NULL:
-        return 0
+        return NULL
     first = <Site*> table_find(sites, <uint64_t> code, <uint64_t> <uint32_t> instruction + 1)
     if first == NULL:
-        return 0
+        return NULL
     key = namespace_key(globals)
     site = first
     while load_relaxed(&site.globals_key) != key:
         site = load_pointer(&site.next)
         if site == NULL:
-            return site_by_name(first, globals, key) if KNOWS_GLOBALS else 0
-    return site.id
+            return site_by_name(first, globals, key) if KNOWS_GLOBALS else NULL
+    return site
 
 
 # Returns the site of the module whose name is in `globals`. This is for namespaces that have no valid key, and, where the key
 # is a version, for those in which a global was assigned to since the last call.
-cdef inline uint32_t site_by_name(Site* site, PyObject* globals, uint64_t key) noexcept nogil:
+cdef inline Site* site_by_name(Site* site, PyObject* globals, uint64_t key) noexcept nogil:
     cdef PyObject* name = NULL
     if not name_in(globals, &name):
-        return 0
+        return NULL
     while load_pointer(&site.name) != <void*> name:
         site = load_pointer(&site.next)
         if site == NULL:
-            return 0
+            return NULL
     if KEY_IS_VERSION and key != NO_KEY:
         store_relaxed(&site.globals_key, key)
-    return site.id
+    return site

@@ -18,6 +18,7 @@ cdef enum NameKind:
     NAME_LEVEL
     NAME_LOGGER
     NAME_PLACE
+    NAME_ORIGIN            # of a logger, by its number in records
 
 
 cdef uint32_t checksum_of(bytes data) except? 0:
@@ -52,6 +53,10 @@ cdef bytes site_entry(const Site* site):
 
 cdef bytes place_entry(const Place* place):
     return name_entry(NAME_PLACE, place.id, [text_bytes(&place.text), decimal(<int64_t> place.alike)])
+
+
+cdef bytes logger_entry(uint32_t number, bytes name):
+    return name_entry(NAME_ORIGIN, number, [name])
 
 
 cdef bytes level_entry(uint32_t index, const Level* level):

@@ -4,12 +4,13 @@ A call reads the threshold of its gate, and most calls that are switched off end
 what records must contain in the intake, and wakes the flusher when that is due. The caller sees nothing else of an engine.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from logly.ring.ring cimport Ring, ring_reload_tail
 from logly.system.atomic cimport fence_full, load_relaxed, load_relaxed32, store_release32
 from logly.system.event cimport Event, event_signal
 from logly.system.lock cimport Lock
+from logly.text.buffer cimport Text
 
 cdef enum Need:                # what producers must put into records
     NEED_SITE = 1
@@ -17,6 +18,8 @@ cdef enum Need:                # what producers must put into records
     NEED_THREAD_NAME = 4
     NEED_CONTEXT = 8
     NEED_CARE = 16             # Python code of a sink is running: mark the records that it logs
+    NEED_DECISION = 32         # whether the level is on depends on the call's module, or on a name that has no gate of its own
+    NEED_NAME = 64             # records have the logger's name in them
 
 cdef enum Post:                # what producers must do after a commit
     POST_START = 1             # no flusher is running yet
@@ -70,7 +73,35 @@ cdef inline uint64_t all_dropped(Intake* intake) noexcept nogil:
 
 cdef struct Gate:              # one per name of a logger
     int32_t threshold          # levels below it are off
+    uint32_t needs             # of `Need`: beside those of the intake
     Intake* intake
+    uint64_t version           # of the thresholds that hold: decisions with another one are out of date
+    uint16_t origin            # the name's number, as in `RecordHeader.origin`
+    Text name
+    Gate* next                 # of the same engine
+
+
+# A decision is what a name's threshold is under one version of the thresholds. It is one word, so that a caller can never see
+# one half of it. It is kept where the name is: in the call site, for its module.
+cdef enum:
+    DECISION_BITS = 20         # of the threshold; the others are of the version
+    DECISION_MASK = 0xFFFFF    # also the threshold of what is off altogether: no level is that high
+
+
+cdef inline uint64_t decision_word(uint64_t version, int32_t threshold) noexcept nogil:
+    return version << DECISION_BITS | <uint64_t> min(threshold, <int32_t> DECISION_MASK)
+
+
+cdef inline bint decision_holds(const Gate* gate, uint64_t word) noexcept nogil:
+    return word >> DECISION_BITS == load_relaxed(&gate.version)
+
+
+cdef inline int32_t decided_threshold(uint64_t word) noexcept nogil:
+    return <int32_t> (word & DECISION_MASK)
+
+
+cdef inline uint32_t needs_of(const Gate* gate) noexcept nogil:
+    return load_relaxed32(&gate.intake.needs) | load_relaxed32(&gate.needs)
 
 
 # Store, fence, load: the flusher stores `asleep`, fences and loads `wake_wanted`, so one of the two sees the other

@@ -1,7 +1,7 @@
 """Layout of a record in the ring, and tagged values in and out of it.
 
-    RecordHeader | process? | time? | thread id? | thread name? | inline site? | message or arguments | fields | exception?
-    | stack?
+    RecordHeader | process? | time? | logger's name? | thread id? | thread name? | inline site? | message or arguments | fields
+    | exception? | stack?
 
 Everything is packed, so values are read and written with memcpy. `RecordHeader.size` is rounded up to 8.
 A value is one tag byte and its payload. The payload of a text is its code units exactly as CPython stores
@@ -12,6 +12,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from logly.system.assertions cimport assert_that
+from logly.text.buffer cimport Text
 
 cdef enum:
     MAX_FIELD_BYTES = 1 << 26      # of all the fields of one call, bind or context
@@ -45,7 +46,9 @@ cdef enum RecordFlag:
     HAS_TIME = 512         # the record has a time of its own, which is shown in place of that of the call
     HAS_STACK = 1024       # the stack of the call (stack_info=True)
     HAS_NO_SITE = 2048     # in a spool: its site is unknown. Else it has one there, by number or with HAS_SITE
-    KNOWN_FLAGS = 4095     # all of them
+    HAS_NAME = 4096        # the logger's name is written in the record: its size (uint32) and as much UTF-8
+    BY_MODULE = 8192       # levels by name go by the record's module, even where the logger has a name: one of `logging`
+    KNOWN_FLAGS = 16383    # all of them
 
 
 # 32 bytes. `ticks` is the time of the call: it orders records and decides rotation. A record with a time of its own
@@ -66,11 +69,10 @@ cdef struct RecordHeader:
 
 
 cdef enum:
-    # `origin` is the number of a pair (logger name, set of sinks). Today an engine has one pair: its name and all of its
-    # sinks. When there are more, each pair gets a number. A program may make any number of pairs (a logger per tenant), so
-    # the pairs after the first 65,535 share one reserved number, and a flag says that the record itself carries the name,
-    # as HAS_SITE does for call sites. The consumer then finds the set of sinks by that name, which is slower but correct.
-    ONLY_ORIGIN = 0
+    # `origin` is the number of the logger's name. A program may make any number of names (a logger per connection), so those
+    # after the first 65,534 of an engine share one reserved number, and the record itself has the name, as with HAS_SITE.
+    OWN_NAME = 0               # the engine's own name
+    NAME_INSIDE = 0xFFFF       # HAS_NAME
 
 
 # The last 8 bytes of a header, which are written by one store.
@@ -198,8 +200,10 @@ cdef inline bint same_text(const Value* a, const Value* b) noexcept nogil:
     )
 
 
-cdef inline void put_record_end(RecordHeader* header, uint16_t args, uint16_t fields, int32_t level_number) noexcept nogil:
-    cdef RecordEnd end = RecordEnd(args, fields, <int16_t> level_number, ONLY_ORIGIN)
+cdef inline void put_record_end(
+    RecordHeader* header, uint16_t args, uint16_t fields, int32_t level_number, uint16_t origin
+) noexcept nogil:
+    cdef RecordEnd end = RecordEnd(args, fields, <int16_t> level_number, origin)
     assert_that(end.level_number == level_number)
     assert_that(level_number >= 0)
     memcpy(&header.args, &end, sizeof(RecordEnd))
@@ -232,6 +236,7 @@ cdef struct RecordView:
     const RecordHeader* header
     uint64_t process       # 0: the one that logged the record
     int64_t time_ns        # since 1970: the record's own, where HAS_TIME is set
+    Text name              # the logger's, where HAS_NAME is set
     uint64_t thread
     Value thread_name
     Value site_module
@@ -253,7 +258,7 @@ cdef inline const char* skip_values(const char* at, uint32_t count) noexcept nog
     return at
 
 
-# Both are rare, so the others are asked once for the two.
+# All are rare, so the others are asked once for the three.
 cdef inline const char* view_origin(RecordView* view, const char* at) noexcept nogil:
     if view.header.flags & HAS_PROCESS:
         memcpy(&view.process, at, 8)
@@ -261,6 +266,10 @@ cdef inline const char* view_origin(RecordView* view, const char* at) noexcept n
     if view.header.flags & HAS_TIME:
         memcpy(&view.time_ns, at, 8)
         at += 8
+    if view.header.flags & HAS_NAME:
+        memcpy(&view.name.size, at, 4)
+        view.name.data = at + 4
+        at += 4 + <uint64_t> view.name.size
     return at
 
 
@@ -276,7 +285,7 @@ cdef inline void record_view(const char* record, RecordView* view) noexcept nogi
     view.thread_name.data = b""
     view.thread_name.count = 0
     view.site_path.data = NULL
-    if header.flags & (HAS_PROCESS | HAS_TIME):
+    if header.flags & (HAS_PROCESS | HAS_TIME | HAS_NAME):
         at = view_origin(view, at)
     if header.flags & HAS_THREAD:
         memcpy(&view.thread, at, 8)

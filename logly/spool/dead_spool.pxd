@@ -1,6 +1,6 @@
 """The class of spool/dead_spool.pxi; included by logly/_core.pxd."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from logly.ring.record cimport RecordHeader, RecordHeap
 from logly.spool.format cimport SpoolSlot, Synced
@@ -25,6 +25,7 @@ cdef class DeadSpool(SpoolFile):
     cdef damaged(self, str what)
     cdef read_names(self)
     cdef read_name(self, int kind, uint32_t number, list parts)
+    cdef read_logger_name(self, uint16_t number, bytes name)
     cdef check_live_part(self)
     cdef bint has_blob(self, uint64_t offset, uint64_t size) noexcept
     cdef bint has_staged(self, const SpoolSlot* slot) noexcept

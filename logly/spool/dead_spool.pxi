@@ -2,14 +2,15 @@
 
 import sys
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcpy, memset
 
 from logly.layout.line cimport MAX_LEVELS, MAX_SITES, Site
+from logly.layout.logger_names cimport LAST_NAME, logger_name, names_free, names_put, names_reserve
 from logly.layout.message cimport MAX_TEMPLATES, Program
 from logly.layout.trace cimport MAX_PLACES, Place
-from logly.ring.record cimport BLOB_CHECKED, ONLY_ORIGIN, RecordHeader, RecordHeap
+from logly.ring.record cimport BLOB_CHECKED, NAME_INSIDE, RecordHeader, RecordHeap
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
 from logly.spool.format cimport (
     NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS, SPOOL_VERSION,
@@ -21,9 +22,10 @@ from logly.system.atomic cimport store_release, store_release32
 from logly.system.clock cimport ClockCalibration, ClockLine, calibration_ns
 from logly.system.crc32c cimport crc32c
 from logly.system.fd cimport fd_size
+from logly.text.buffer cimport Text
 
 # Of other included files:
-#   registry/name_entries.pxi: NAME_LEVEL, NAME_LOGGER, NAME_PLACE, NAME_SITE, NAME_TEMPLATE, checksum_of
+#   registry/name_entries.pxi: NAME_LEVEL, NAME_LOGGER, NAME_ORIGIN, NAME_PLACE, NAME_SITE, NAME_TEMPLATE, checksum_of
 #   registry/places.pxi: free_places
 #   registry/program.pxi: compile_program, free_programs
 #   registry/sites.pxi: free_sites, new_site
@@ -47,7 +49,6 @@ cdef class DeadSpool(SpoolFile):
         self.levels = {}
         self.logger_name = b""
         memset(&self.names, 0, sizeof(Names))
-        self.names.origin_limit = ONLY_ORIGIN + 1
         fixed = self.check_header(self.descriptor.fd)
         at = offset_of_capacity()
         self.map(int.from_bytes(fixed[at : at + 8], sys.byteorder), False)
@@ -72,6 +73,9 @@ cdef class DeadSpool(SpoolFile):
                 free_sites(self.names.sites[i])
         free(self.names.programs)
         free(self.names.sites)
+        for i in range(<uint32_t> NAME_INSIDE):
+            free(<void*> logger_name(&self.names.loggers, <uint16_t> i))
+        names_free(&self.names.loggers)
 
     cdef void release_buffers(self) noexcept:
         self.free_large()
@@ -182,6 +186,20 @@ cdef class DeadSpool(SpoolFile):
             place.id = number
         elif kind == NAME_LOGGER:
             self.logger_name = parts[0]
+        elif kind == NAME_ORIGIN and 0 < number <= LAST_NAME:
+            parts[0].decode("utf-8")  # it is written into JSON as it is
+            self.read_logger_name(<uint16_t> number, parts[0])
+
+    cdef read_logger_name(self, uint16_t number, bytes name):
+        cdef Text* text = <Text*> malloc(sizeof(Text) + len(name))
+        if text == NULL or not names_reserve(&self.names.loggers, number):
+            free(text)
+            raise MemoryError
+        text.data = <char*> (text + 1)
+        text.size = <uint32_t> len(name)
+        memcpy(<char*> (text + 1), <const char*> name, len(name))
+        # The process may have failed to use the number, and given it to another name. The later one counts.
+        free(<void*> names_put(&self.names.loggers, number, text))
 
     cdef check_live_part(self):
         cdef SpoolHeader* header = self.spool.header

@@ -30,7 +30,7 @@ from logly.system.crc32c cimport crc32c
 from logly.system.fd cimport fd_is_file
 
 cdef enum:
-    SPOOL_VERSION = 5            # of this layout, and of the records' (ring/record.pxd)
+    SPOOL_VERSION = 6            # of this layout, and of the records' (ring/record.pxd)
     SPOOL_SLOTS = 16             # sink files with exact progress; further files get records at least once
     SLOT_NAME_BYTES = 1976
     HEADER_BYTES = 65536         # also the alignment of the parts, because it is the largest page size in use

@@ -10,6 +10,7 @@ from logly.errors import SpoolError
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from logly.layout.logger_names cimport logger_name
 from logly.spool.format cimport (
     HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SPOOL_SLOTS, SPOOL_VERSION, SYNCED_APART,
     SYNCED_OFFSET, Spool, SpoolHeader, SpoolSlot, Synced, clock_line_checksum, spool_has_file, spool_pwrite,

@@ -8,15 +8,16 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
 from logly.layout.line cimport MAX_LEVELS, Site, site_of
+from logly.layout.logger_names cimport NameTable, logger_name
 from logly.layout.message cimport MAX_ARGS, STEP_FIELD, Program, program_of
 from logly.layout.trace cimport (
     HEADLINES, MAX_DEPTH, TRACE_HEADLINE, TRACE_LAST, TRACE_MARGIN, TRACE_PLACE, TRACE_RULE, TRACE_TEXT, Place,
     place_of,
 )
 from logly.ring.record cimport (
-    HAS_EXCEPTION, HAS_NO_SITE, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, IS_NOTICE,
-    KNOWN_FLAGS, STACK_TEXTS, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_UCS4, TAG_UTF8,
-    RecordHeader, Value, get_value, same_text, unit_size,
+    HAS_EXCEPTION, HAS_NAME, HAS_NO_SITE, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME,
+    IS_NOTICE, KNOWN_FLAGS, NAME_INSIDE, OWN_NAME, STACK_TEXTS, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE,
+    TAG_NUMBER, TAG_UCS4, TAG_UTF8, RecordHeader, Value, get_value, same_text, unit_size,
 )
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 from logly.text.unicode cimport utf8_decode
@@ -33,7 +34,7 @@ cdef struct Names:
     Program** programs         # MAX_TEMPLATES places
     Site** sites               # MAX_SITES places
     Place** places             # MAX_PLACES of them
-    uint32_t origin_limit      # the names define one origin: the logger's name with all of its sinks
+    NameTable loggers          # their names, but for the engine's own
     KnownLevel level[MAX_LEVELS]
     bint lacks_levels          # the file may lack some levels or numbers of levels: see `SpoolHeader.lacks_levels`
 
@@ -161,6 +162,25 @@ cdef inline bint site_is_sound(const RecordHeader* header, const Names* names) n
     return (header.site != 0) + ((header.flags & HAS_SITE) != 0) + ((header.flags & HAS_NO_SITE) != 0) == 1
 
 
+# A record has the number of its logger's name, or the name itself.
+cdef inline bint name_is_sound(const RecordHeader* header, const Names* names) noexcept nogil:
+    if header.flags & HAS_NAME:
+        return header.origin == NAME_INSIDE
+    return header.origin == OWN_NAME or logger_name(&names.loggers, header.origin) != NULL
+
+
+cdef inline bint skip_sound_name(Reading* source) noexcept nogil:
+    cdef uint64_t left = <uint64_t> (source.end - source.at)
+    cdef uint32_t size
+    if left < 4:
+        return False
+    memcpy(&size, source.at, 4)
+    if left - 4 < size or not units_are_sound(TAG_JSON, source.at + 4, size):
+        return False
+    source.at += 4 + <uint64_t> size
+    return True
+
+
 # A record names its level twice: by the index that is shown, and by the number that filters compare.
 cdef inline bint level_is_sound(const RecordHeader* header, const Names* names) noexcept nogil:
     cdef const KnownLevel* level = &names.level[header.level]
@@ -233,11 +253,13 @@ cdef inline bint record_is_sound(const char* record, uint64_t room, const Names*
     source.end = record + header.size
     if not site_is_sound(header, names) or not level_is_sound(header, names):
         return False
-    if header.flags & (~<uint32_t> KNOWN_FLAGS | IS_NOTICE) or header.origin >= names.origin_limit:
+    if header.flags & (~<uint32_t> KNOWN_FLAGS | IS_NOTICE) or not name_is_sound(header, names):
         return False
     if header.flags & HAS_PROCESS and not skip_sound_word(&source):
         return False
     if header.flags & HAS_TIME and not skip_sound_word(&source):
+        return False
+    if header.flags & HAS_NAME and not skip_sound_name(&source):
         return False
     if header.flags & HAS_THREAD and not skip_sound_word(&source):
         return False

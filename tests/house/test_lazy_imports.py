@@ -32,7 +32,7 @@ PERMITTED = {
         ".caller.guards": LOADED,
         ".config.toml": CONFIGURING,
     },
-    "caller/careful.pxi": {"logly.caller.tracebacks": LOADED},
+    "caller/trace_texts.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/exceptions.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/place_texts.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/guards.py": {"inspect": "a function is decorated, which modules do while they are imported"},

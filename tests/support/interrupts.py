@@ -311,7 +311,7 @@ def add_level(folder: Path) -> Case:
 
 def bind(folder: Path) -> Case:
     logger = made(folder / "app.log")
-    yield logger, lambda: logger.bind(user="me").info("one")
+    yield logger, lambda: logger.bind(user="me").named("shop").info("one")
 
 
 def contextualize(folder: Path) -> Case:
