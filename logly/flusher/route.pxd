@@ -71,7 +71,7 @@ cdef inline bint is_wanted(const Sink* sink, const Kind* kind) noexcept nogil:
 
 # Called when the rules or the sinks are others from this record on.
 cdef inline void begin_routes(Engine* engine) noexcept nogil:
-    cdef Routes* routes = &engine.workspace.routes
+    cdef Routes* routes = &engine.routes
     cdef RouteRoom* room = &engine.room
     cdef uint64_t sequence = engine.books.drained
     cdef Sink* sink = engine.sinks
@@ -149,7 +149,7 @@ cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept n
 
 
 cdef inline const Route* find_route(Engine* engine, const Line* line, uint64_t site, uint64_t kind) noexcept nogil:
-    cdef Routes* routes = &engine.workspace.routes
+    cdef Routes* routes = &engine.routes
     cdef const Route* route = routes_find(routes, site, kind)
     if route == NULL:
         return routes_keep(routes, site, kind, make_route(engine, line))
@@ -174,7 +174,7 @@ cdef inline bint complete_key(const Routes* routes, const Line* line, uint64_t* 
 
 # Returns the sinks that want this record. The list holds until the next call.
 cdef inline const Route* route_of(Engine* engine, const Line* line) noexcept nogil:
-    cdef Routes* routes = &engine.workspace.routes
+    cdef Routes* routes = &engine.routes
     cdef uint64_t kind, site = 0
     if engine.books.drained >= routes.valid_until:
         begin_routes(engine)
