@@ -1,4 +1,4 @@
-"""Allocations of the core fail: no record reaches a sink that does not want it, and what is missing is counted as failed."""
+"""Allocations of the core fail: no record goes to a sink that does not want it, and each missing one has failed."""
 
 from __future__ import annotations
 
