@@ -9,7 +9,9 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
+from logly.flusher.route_cache cimport Routes
 from logly.flusher.rules cimport rules_begin
 from logly.flusher.sink cimport Sink, sink_begin, sink_free_memory
 from logly.flusher.state cimport Engine, engine_begin, engine_free_memory, workspace_begin
@@ -287,6 +289,7 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
         engine_free_memory(engine)
     else:
         workspace_begin(&engine.workspace)
+        memset(&engine.routes, 0, sizeof(Routes))
     engine_begin(engine)
     rules_begin(&engine.rules, is_quiet)
     engine.intake.needs &= ~<uint32_t> NEED_CARE

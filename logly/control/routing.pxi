@@ -5,7 +5,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from logly.flusher.route_cache cimport RouteRoom
+from logly.flusher.route_cache cimport RouteRoom, routes_free
 from logly.flusher.rules cimport RuleStep, Rules, rules_drop, rules_set
 from logly.flusher.sink cimport Sink, Tally, sink_free, sink_offered, sink_pending
 from logly.flusher.state cimport Engine, engine_committed, engine_reroute
@@ -61,6 +61,7 @@ cdef void free_sinks(Engine* engine) noexcept:
         free_sink(sink)
     free_steps(rules_drop(&engine.rules))
     free(engine.room.open)
+    routes_free(&engine.routes)
 
 
 # ---- room

@@ -71,7 +71,7 @@ cdef inline bint is_wanted(const Sink* sink, const Kind* kind) noexcept nogil:
 
 # Called when the rules or the sinks are others from this record on.
 cdef inline void begin_routes(Engine* engine) noexcept nogil:
-    cdef Routes* routes = &engine.workspace.routes
+    cdef Routes* routes = &engine.routes
     cdef RouteRoom* room = &engine.room
     cdef uint64_t sequence = engine.books.drained
     cdef Sink* sink = engine.sinks
@@ -93,7 +93,7 @@ cdef inline void begin_routes(Engine* engine) noexcept nogil:
         sink = sink.next
 
 
-# Do levels by name go by the name of the record's logger? Else they go by the module of the call.
+# Whether levels by name go by the logger's name. Else they go by the module.
 cdef inline bint goes_by_name(const Line* line) noexcept nogil:
     return line.is_named and not line.view.header.flags & BY_MODULE
 
@@ -149,7 +149,7 @@ cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept n
 
 
 cdef inline const Route* find_route(Engine* engine, const Line* line, uint64_t site, uint64_t kind) noexcept nogil:
-    cdef Routes* routes = &engine.workspace.routes
+    cdef Routes* routes = &engine.routes
     cdef const Route* route = routes_find(routes, site, kind)
     if route == NULL:
         return routes_keep(routes, site, kind, make_route(engine, line))
@@ -159,22 +159,28 @@ cdef inline const Route* find_route(Engine* engine, const Line* line, uint64_t s
     return route
 
 
+# Adds the names that decide to what a list is found by. Returns False when the record has such a name inside, and not by number.
+cdef inline bint complete_key(const Routes* routes, const Line* line, uint64_t* site, uint64_t* kind) noexcept nogil:
+    if routes.by_name and goes_by_name(line):
+        if line.view.header.flags & HAS_NAME:
+            return False
+        # The engine's own name has the number 0.
+        kind[0] |= (<uint64_t> line.view.header.origin + 1) << 32
+        if not routes.by_site:
+            return True
+    site[0] = line.site_serial
+    return site[0] != 0 or not line.view.header.flags & HAS_SITE
+
+
 # Returns the sinks that want this record. The list holds until the next call.
 cdef inline const Route* route_of(Engine* engine, const Line* line) noexcept nogil:
-    cdef Routes* routes = &engine.workspace.routes
+    cdef Routes* routes = &engine.routes
     cdef uint64_t kind, site = 0
-    cdef bint is_named = False
     if engine.books.drained >= routes.valid_until:
         begin_routes(engine)
     kind = <uint16_t> line.view.header.level_number | (<uint64_t> (line.view.header.flags & (IS_INSIDE | IS_ECHO)) << 16)
-    if routes.by_name and goes_by_name(line):
-        if line.view.header.flags & HAS_NAME:
-            return make_route(engine, line)
-        kind |= (<uint64_t> line.view.header.origin + 1) << 32
-        is_named = True
-    if routes.by_site or (routes.by_name and not is_named):
-        site = line.site_serial
-        if site == 0 and line.view.header.flags & HAS_SITE:
+    if routes.by_site or routes.by_name:
+        if not complete_key(routes, line, &site, &kind):
             return make_route(engine, line)
     if kind == routes.kind and site == routes.site:
         return routes.route

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 
-from logly.flusher.route_cache cimport RouteRoom, Routes, routes_free
+from logly.flusher.route_cache cimport RouteRoom, Routes
 from logly.flusher.rules cimport Rules
 from logly.flusher.sink cimport Sink, sink_oldest
 from logly.flusher.undecided cimport Undecided, undecided_free
@@ -104,7 +104,6 @@ cdef struct Workspace:         # memory that the flusher keeps from record to re
     Buffer message
     FieldIndex index           # of the record that is being rendered
     Merge merge
-    Routes routes
 
 
 cdef struct Sync:              # of spools that are to survive the loss of power
@@ -139,8 +138,6 @@ cdef struct Engine:
     # the flusher's, under `lock`
     Ring* rings                # every ring that may hold records
     Sink* sinks
-    Rules rules                # the logger's: from which level on, by name
-    RouteRoom room
     Spool* spool               # the spool whose ring is being consumed, or NULL
     bint spooled               # rings are consumed one after the other, oldest first
     Workspace workspace
@@ -159,11 +156,14 @@ cdef struct Engine:
     Program** programs         # by id; the core's registries
     Site** sites
     Place** places             # entries of tracebacks
+    Rules rules                # the logger's: from which level on, by name
+    RouteRoom room
+    Routes routes
 
 
 # Called under the lock when sinks were added or removed, or want other records than before.
 cdef inline void engine_reroute(Engine* engine) noexcept nogil:
-    engine.workspace.routes.valid_until = 0
+    engine.routes.valid_until = 0
 
 
 # Called for a new engine, and for each engine in a forked child, where requests, counts and records set aside are the parent's.
@@ -199,7 +199,6 @@ cdef inline void workspace_begin(Workspace* workspace) noexcept nogil:
 
 cdef inline void workspace_free(Workspace* workspace) noexcept nogil:
     merge_free(&workspace.merge)
-    routes_free(&workspace.routes)
     buffer_free(&workspace.scratch)
     buffer_free(&workspace.message)
     index_free(&workspace.index)

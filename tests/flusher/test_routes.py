@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from logly.record import Record
 
 NAMES = ["", "a", "a.b", "a.b.c", "ab", "b", "ü.x", "a..b", ".", "b.", "\ud800"]
+LOGGERS = [None, None, "a", "a.b", "ü.x", "b", "a." + 300 * "x"]  # the last name is too long to get a number
 LEVELS = [0, 5, 10, 20, 25, 30, 40, 50]
 SOURCE = """
 def one(logger, level, text):
@@ -78,11 +79,11 @@ class ModelSink:
     lines: list[str] = field(default_factory=list)
     refused: int = 0
 
-    def takes(self, logger: Rules, level: int, module: str, function: str, text: str) -> bool:
+    def takes(self, logger: Rules, level: int, name: str, module: str, function: str, text: str) -> bool:
         config = self.config
-        asked = self.rules.said(module)
+        asked = self.rules.said(name)
         if asked == LEVEL_UNSAID:
-            asked = Level.INFO if logger.said(module) == LEVEL_UNSAID else 0
+            asked = Level.INFO if logger.said(name) == LEVEL_UNSAID else 0
         return (
             asked <= level <= (OFF if config.filter_max_level is None else int(config.filter_max_level))
             and below(module, list(config.filter_module or ()))
@@ -115,7 +116,13 @@ sink_configs = st.fixed_dictionaries(
         "filter": st.just(keeps),
     },
 )
-record = st.tuples(st.sampled_from(LEVELS), st.sampled_from(NAMES), st.sampled_from(["one", "two"]), st.booleans())
+record = st.tuples(
+    st.sampled_from(LEVELS),
+    st.sampled_from(LOGGERS),
+    st.sampled_from(NAMES),
+    st.sampled_from(["one", "two"]),
+    st.booleans(),
+)
 sink_number = st.integers(0, 5)
 step = st.one_of(
     st.tuples(st.just("log"), st.lists(record, min_size=1, max_size=8)),
@@ -135,6 +142,7 @@ class Program:
     def __init__(self) -> None:
         # The flusher comes by itself only when a ring is half full: changes meet records that wait.
         self.logger = Logger(LoggerConfig(level=0, auto_sink=False, async_flush_interval=10_000))
+        self.loggers = {name: self.logger if name is None else self.logger.named(name) for name in LOGGERS}
         self.rules = Rules(0)
         self.sinks: list[ModelSink] = []
         self.number = 0
@@ -155,24 +163,25 @@ class Program:
         there = [sink for sink in self.sinks if not sink.removed]
         return there[number % len(there)] if there else None
 
-    def log(self, records: list[tuple[int, str, str, bool]]) -> None:
-        for level, module, function, carries_site in records:
+    def log(self, records: list[tuple[int, str | None, str, str, bool]]) -> None:
+        for level, name, module, function, carries_site in records:
             text = str(self.number)
             self.number += 1
             if not any(sink.enabled and not sink.removed for sink in self.sinks):
                 continue  # the gate is closed
             if carries_site:
-                emit_from(self.logger, level, text, {}, None, (module, function, "path", 3))
+                # As records of `logging`, which go by their module.
+                emit_from(self.loggers[name], level, text, {}, None, (module, function, "path", 3))
             else:
-                MODULES[module][function](self.logger, level, text)
-            self.expect(level, module, function, text)
+                MODULES[module][function](self.loggers[name], level, text)
+            self.expect(level, module if carries_site or name is None else name, module, function, text)
 
-    def expect(self, level: int, module: str, function: str, text: str) -> None:
+    def expect(self, level: int, name: str, module: str, function: str, text: str) -> None:
         wanted = 0
         for sink in self.sinks:
             if not sink.enabled or sink.removed:
                 continue
-            if sink.takes(self.rules, level, module, function, text):
+            if sink.takes(self.rules, level, name, module, function, text):
                 sink.lines.append(text)
                 wanted += 1
             else:
