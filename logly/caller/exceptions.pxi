@@ -29,7 +29,7 @@ from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, b
 
 # Of other included files:
 #   caller/place_texts.pxi: find_places
-#   registry/places.pxi: find_place
+#   registry/places.pxi: find_place, is_usable
 #   registry/retired.pxi: Pins, enter_registry, pin_places
 #   system/threads.pxi: SystemLock
 
@@ -293,7 +293,7 @@ cdef bint put_entries(Buffer* out, PyObject* entry, uint64_t* shown) noexcept:
     cdef uint32_t count = 0
     while entry != <PyObject*> None and entry != NULL:
         place = find_place(entry)
-        if place == NULL:
+        if not is_usable(place):
             return False
         if place != latest:
             put_run(out, latest, count)

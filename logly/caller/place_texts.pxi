@@ -9,13 +9,13 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp
 
-from logly.layout.trace cimport SHOWN_REPEATS
+from logly.layout.trace cimport SHOWN_REPEATS, Place
 from logly.system.cpython cimport next_traced, text_data, text_length_of, traced_source
 from logly.system.probe cimport IS_PROBE
 
 # Of other included files:
 #   caller/exceptions.pxi: Shown, has_surrogates
-#   registry/places.pxi: find_place, register_place
+#   registry/places.pxi: find_place, is_usable, register_place, store_place_again
 
 # From 3.13 on `traceback` marks the parts of a call, too, and leaves the marks out below others. What 3.14 does is not known yet.
 cdef bint MARKS_CALLS = sys.version_info >= (3, 13)
@@ -60,7 +60,7 @@ cdef bint find_places(list nodes) except -1:
 
 cdef bint have_places(PyObject* entry) noexcept:
     while entry != <PyObject*> None and entry != NULL:
-        if find_place(entry) == NULL:
+        if not is_usable(find_place(entry)):
             return False
         entry = next_traced(entry)
     return True
@@ -71,8 +71,12 @@ cdef bint make_places(object trace, dict sources, dict made) except -1:
     cdef PyObject* entry = <PyObject*> trace
     cdef tuple found
     cdef bint is_whole = True
+    cdef Place* place
     while entry != <PyObject*> None and entry != NULL:
-        if find_place(entry) == NULL:
+        place = find_place(entry)
+        if place != NULL:
+            is_whole = (is_usable(place) or store_place_again(entry)) and is_whole
+        else:
             found = place_text(<object> entry, sources)
             if found is None:
                 return False

@@ -49,6 +49,7 @@ cdef enum:
 cdef struct Place:
     uint32_t id                # the number by which records name it
     uint32_t used              # a record with it has been seen since the registry last looked
+    uint32_t era               # stored in all spools that there were in this era; see registry/name_entries.pxi
     uint64_t alike             # equal for entries that `traceback` takes for the same: file, line and function
     uint64_t code              # address of the code object
     uint64_t where             # the instruction in it, and the line

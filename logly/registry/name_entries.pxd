@@ -3,5 +3,6 @@
 
 cdef class NameStore:
     cdef object __weakref__
+    cdef uint32_t era      # in which it joined; 0: it has got all places
 
     cdef bint store_names(self, bytes entries) except -1

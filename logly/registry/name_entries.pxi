@@ -64,7 +64,13 @@ cdef bytes level_entry(uint32_t index, const Level* level):
 
 
 cdef class NameStore:
-    """Stores all names that exist when it joins `name_stores`, and from then on each new one."""
+    """Stores all names that exist when it joins `name_stores`, and from then on each new one.
+
+    Places are an exception: a process may have tens of thousands, of which a spool's records name few. When a store joins, a new
+    era begins, and what is stored of an earlier era is not in that store. A place of an earlier era is stored again before a record
+    names it. Where a call has found places already and may still put them into a record, no new era begins, and the store gets
+    all places at once.
+    """
 
     cdef bint store_names(self, bytes entries) except -1:
         """Called with the registry's lock held. Returns False when there is no space: the names must not be used then."""
@@ -75,12 +81,15 @@ cdef class NameStore:
 cdef list name_stores = []
 
 
-cdef bint names_are_stored(bytes entry) except -1:
-    """Has every store stored the name? If not, records must not refer to it."""
+cdef uint32_t place_era = 1
+
+
+cdef bint names_are_stored(bytes entry, int64_t since=-1) except -1:
+    """Has every store stored the name? If not, records must not refer to it. `since`: the era in which it was stored before."""
     cdef NameStore store
     for known in name_stores:
         store = known()
-        if store is not None and not store.store_names(entry):
+        if store is not None and <int64_t> store.era > since and not store.store_names(entry):
             return False
     return True
 
@@ -94,7 +103,7 @@ cdef bint site_is_stored(const Site* site) except -1:
 
 
 cdef bint place_is_stored(const Place* place) except -1:
-    return not name_stores or names_are_stored(place_entry(place))
+    return not name_stores or names_are_stored(place_entry(place), <int64_t> place.era if place.era else -1)
 
 
 cdef remember_weakly(list references, object one):

@@ -13,9 +13,9 @@ from logly.system.atomic cimport load_relaxed32, store_pointer, store_relaxed32
 from logly.system.cpython cimport traced_code
 
 # Of other included files:
-#   registry/name_entries.pxi: place_is_stored
-#   registry/retired.pxi: Hand, all_places, collect_retired, enter_registry, hand_looks, hand_moves, is_crowded,
-#       is_new_child, place_numbers, retire_place
+#   registry/name_entries.pxi: place_era, place_is_stored
+#   registry/retired.pxi: Hand, Pins, all_places, collect_retired, enter_registry, hand_looks, hand_moves, is_crowded,
+#       is_new_child, pin_places, place_numbers, retire_place, unpin
 #   registry/sites.pxi: MUCH_CODE, CodeWatch, drop_empty_watch, ended_code, watch_code
 #   system/threads.pxi: SystemLock
 #   text/owned_text.pxi: copy_text, utf8
@@ -35,6 +35,34 @@ cdef inline Place* find_place(PyObject* entry) noexcept:
     cdef uint64_t where = 0
     cdef PyObject* code = traced_code(entry, &where)
     return <Place*> table_find(&place_table, <uint64_t> code, where)
+
+
+cdef inline bint is_usable(const Place* place) noexcept:
+    """Whether a record may name the place. Else it is stored first."""
+    return place != NULL and place.era == place_era
+
+
+cdef bint store_place_again(PyObject* entry) except -1:
+    """Has the spools store the place of a traceback's entry that have begun since it was stored. False: it cannot be named."""
+    cdef Pins pins = Pins(NULL, NULL, False)
+    cdef SystemLock registry
+    cdef Place* place
+    cdef uint32_t era
+    cdef bint is_stored = False
+    if is_new_child:
+        return False  # as in register_template
+    registry = enter_registry()
+    era = place_era
+    pin_places(&pins)  # the garbage collector may run, and with it a __del__ that gives up this place
+    try:
+        place = find_place(entry)
+        is_stored = place != NULL and place_is_stored(place)
+        if is_stored:
+            place.era = era
+    finally:
+        unpin(&pins)
+        registry.give()
+    return is_stored
 
 
 cdef bint register_place(object entry, str text, object alike) except -1:
@@ -76,6 +104,7 @@ cdef bint put_place(object code, uint64_t where, bytes text, uint64_t alike) exc
     cdef Place* place = <Place*> calloc(1, sizeof(Place))
     cdef bint is_placed = False
     cdef bint is_known = False
+    cdef uint32_t era
     try:
         if place == NULL:
             raise MemoryError
@@ -86,7 +115,9 @@ cdef bint put_place(object code, uint64_t where, bytes text, uint64_t alike) exc
         place.id = number_take(&place_numbers)
         if place.id:
             store_pointer(&all_places[place.id & (MAX_PLACES - 1)], place)
+            era = place_era
             if place_is_stored(place):
+                place.era = era
                 # Last, because what is above may run the garbage collector, and with it a __del__ that logs the same exception.
                 watch = watch_code(code)
                 is_known = table_find(&place_table, place.code, where) != NULL

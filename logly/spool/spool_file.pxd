@@ -27,6 +27,7 @@ cdef class SpoolFile(NameStore):
     cdef use_path(self, str path)
     cdef write_header(self, uint64_t ring_capacity)
     cdef begin(self, bytes logger_name, const ClockCalibration* calibration, list levels, bint lacks_levels)
+    cdef bint begin_era(self) noexcept
     cdef bint store_names(self, bytes entries) except -1
     cdef bint add_slot(self, int sink_id, bytes path, uint64_t done) except -1
     cdef drop_slot(self, int sink_id)

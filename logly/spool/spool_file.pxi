@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from logly.layout.logger_names cimport logger_name
+from logly.ring.leases cimport FREE_THREADED
 from logly.spool.format cimport (
     HEADER_BYTES, NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SPOOL_SLOTS, SPOOL_VERSION, SYNCED_APART,
     SYNCED_OFFSET, Spool, SpoolHeader, SpoolSlot, Synced, clock_line_checksum, spool_has_file, spool_pwrite,
@@ -24,9 +25,9 @@ from logly.system.mapping cimport MAPPED_COPY, MAPPED_MEMORY, MAPPED_SHARED, Map
 # Of other included files:
 #   files/descriptor.pxi: Descriptor
 #   registry/name_entries.pxi: NAME_LOGGER, NameStore, checksum_of, forget_weakly, name_entry, name_stores, place_entry,
-#       remember_weakly, site_entry, template_entry
+#       place_era, remember_weakly, site_entry, template_entry
 #   registry/retired.pxi: all_places, all_programs, all_sites, enter_registry, place_numbers, site_numbers,
-#       template_numbers
+#       template_numbers, traces_in_flight
 #   registry/templates.pxi: Template
 #   ring/forks.pxi: begin_section, end_section
 #   system/threads.pxi: SystemLock
@@ -162,9 +163,10 @@ cdef class SpoolFile(NameStore):
             for i in range(1, site_numbers.begun):
                 if all_sites[i] != NULL:
                     entries.append(site_entry(all_sites[i]))
-            for i in range(1, place_numbers.begun):
-                if all_places[i] != NULL:
-                    entries.append(place_entry(all_places[i]))
+            if not self.begin_era():
+                for i in range(1, place_numbers.begun):
+                    if all_places[i] != NULL:
+                        entries.append(place_entry(all_places[i]))
             entries += levels
             if not self.store_names(b"".join(entries)):
                 raise spool_error(self.path, "no space for the names of templates and call sites", 28)
@@ -172,6 +174,15 @@ cdef class SpoolFile(NameStore):
             registry.give()
         if self.spool.syncs:
             synced_write(&self.spool, 0, 0, 0, self.names_end, &self.spool.header.calibration)
+
+    cdef bint begin_era(self) noexcept:
+        """Has places stored when they are used again. False: calls may have found places that they put into this spool's ring."""
+        global place_era
+        if FREE_THREADED or traces_in_flight:
+            return False
+        place_era += 1
+        self.era = place_era
+        return True
 
     cdef bint store_names(self, bytes entries) except -1:
         cdef uint64_t size = len(entries)

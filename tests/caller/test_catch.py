@@ -5,7 +5,6 @@ import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-import loguru
 import pytest
 
 from logly import ConfigError
@@ -248,6 +247,7 @@ def outcome(make: Callable[..., Any], way: Way, error: BaseException, options: d
     ids=str,
 )
 def test_loguru_does_the_same(way: Way, error: BaseException, options: dict[str, Any], lines: Lines) -> None:
+    loguru = pytest.importorskip("loguru")
     logged: list[str] = []
     loguru.logger.remove()
     sink = loguru.logger.add(logged.append, format="{message}", catch=False)

@@ -75,6 +75,15 @@ def test_every_comparison_runs_and_finds_its_lines(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_storm_of_exceptions_runs_and_finds_its_lines(tmp_path):
+    pytest.importorskip("Cython")
+    words = ("--rounds", "1", "--seconds", "0.1", "--threads", "2", "--ring", "16 MiB", "--dir", tmp_path)
+    printed = ask(BENCH / "exception_storm.py", *words)
+    assert "| storm |" in printed
+    assert " lines in the file" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_report_is_what_the_results_give(harness, tmp_path):
     """After a change of the report: `python bench/run.py --report-only`."""
     results = json.loads((BENCH / "results" / "results.json").read_text())

@@ -15,7 +15,7 @@ import logly.control.recovery
 import logly.spool.spools
 import logly.spool.unfinished_write
 from logly import Logger, LoggerConfig, SinkConfig, SpoolError
-from tests.support.disks import small_disk
+from tests.support.disks import size_for_spool, small_disk
 from tests.support.programs import run_program
 from tests.support.records import WITH_ITS_LEVEL
 from tests.support.spooling import Child, assert_each_once, dies, revive, run_recover, spools
@@ -283,7 +283,7 @@ def test_a_full_disk_is_told_at_the_start(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_later_breaks_no_log_call(tmp_path: Path) -> None:
     told: list[Exception] = []
     with (
-        small_disk(tmp_path, "4m") as disk,
+        small_disk(tmp_path, size_for_spool(tmp_path)) as disk,
         Logger(LoggerConfig(spool=disk / "app.spool", on_error=told.append)) as logger,
     ):
         logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{message}"))

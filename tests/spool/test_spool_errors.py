@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from logly import ConfigError, Logger, LoggerConfig, SinkConfig, SpoolError
-from tests.support.disks import small_disk
+from tests.support.disks import size_for_spool, small_disk
 from tests.support.hooks import registry_counts
 from tests.support.log_files import lines_of
 from tests.support.programs import run_program
@@ -123,7 +123,7 @@ os.wait()
 
 def test_new_call_sites_on_a_full_disk_are_in_their_records(tmp_path: Path) -> None:
     """A record names its place by a number only if the spool says what the number means."""
-    with small_disk(tmp_path, "4m") as disk, make(disk) as logger:
+    with small_disk(tmp_path, size_for_spool(tmp_path)) as disk, make(disk) as logger:
         logger.add_sink(SinkConfig(path=tmp_path / "app.log", format="{module} {function} {message}"))
         with contextlib.suppress(OSError), (disk / "filler").open("wb") as filler:
             while True:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from logly import Logger, LoggerConfig
 from tests.support.debian import SYSTEM_PATH
 
 
@@ -34,6 +35,17 @@ def small_disk(tmp_path: Path, size: str) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run([program("umount"), "-l", str(disk)], check=True)
+
+
+def size_for_spool(folder: Path) -> str:
+    """The size of a small disk with room for a spool, and for less than a MiB besides.
+
+    A new spool gets the names that the process has by now: those that the tests before this one have made.
+    """
+    with Logger(LoggerConfig(auto_sink=False, spool=folder / "measured.spool")):
+        [path] = folder.glob("measured.spool*")
+        used_bytes = path.stat().st_blocks * 512
+    return f"{used_bytes // 1024 + 900}k"
 
 
 def remount(disk: Path, options: str) -> None:

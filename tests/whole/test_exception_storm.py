@@ -110,7 +110,9 @@ def test_a_storm_from_four_threads(shown: Output) -> None:
     more = run_threads(*(partial(storm, shown.logger, who, early, each - early) for who in range(THREADS)))
     assert shown.logger.flush(60)
     gc.collect()
-    if not _core.IS_FREE_THREADED:  # there each new thread has a heap of its own
+    # There each new thread has a ring, and of CPython's a heap, whose pages come and go: 43 to 49 MiB without a logger,
+    # 45 to 53 with one, over 800,000 exceptions (3.13).
+    if not _core.IS_FREE_THREADED:
         assert rss_bytes() - before < SLACK_BYTES
     assert place_counts() == places, "all places were known"
     stats = shown.logger.stats()
