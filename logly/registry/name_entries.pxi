@@ -66,10 +66,10 @@ cdef bytes level_entry(uint32_t index, const Level* level):
 cdef class NameStore:
     """Stores all names that exist when it joins `name_stores`, and from then on each new one.
 
-    Places are an exception: a process may have tens of thousands, of which a spool's records name few. When a store joins, a new
-    era begins, and what is stored of an earlier era is not in that store. A place of an earlier era is stored again before a record
-    names it. Where a call has found places already and may still put them into a record, no new era begins, and the store gets
-    all places at once.
+    Places are an exception: a process may have tens of thousands, of which a spool's records name few. When a store joins, a
+    new era begins, and what is stored of an earlier era is not in that store. A place of an earlier era is stored again before
+    a record names it. Where a call has found places already and may still put them into a record, no new era begins, and the
+    store gets all places at once.
     """
 
     cdef bint store_names(self, bytes entries) except -1:
