@@ -126,7 +126,8 @@ def _split(directive: str) -> "tuple[str | None, str]":
     if not equals:
         return None, name
     if not name:
-        raise _Unreadable(f"there is no name before {'=' + word!r}: write 'shop.db=debug', or {word!r} for everything")
+        rest = f", or {word!r} for everything" if word else ""
+        raise _Unreadable(f"there is no name before {'=' + word!r}: write 'shop.db=debug'{rest}")
     if "*" in name:
         raise _Unreadable(f"{name!r} has a *: leave it out, a name holds for everything below it ('shop=debug')")
     if not word:

@@ -52,6 +52,11 @@ def _checked(config: "LoggerConfig | SinkConfig", levels: "Mapping[str, int]") -
     return {one.name: one.metadata["check"](one.name, getattr(config, one.name), levels) for one in fields(config)}
 
 
+def own_levels(level: "Any") -> "Any":
+    """The same levels; of a mapping, which its owner may change, a copy."""
+    return dict(level) if isinstance(level, dict) else level
+
+
 @dataclass(kw_only=True, slots=True)
 class LoggerConfig:
     """Settings of a logger; every field is described in docs/configuration.md.
@@ -155,7 +160,12 @@ class LoggerConfig:
 
     def copy(self) -> "LoggerConfig":
         """Return an independent copy; nothing is checked."""
-        return replace(self, level_colors=dict(self.level_colors), custom_levels=dict(self.custom_levels))
+        return replace(
+            self,
+            level=own_levels(self.level),
+            level_colors=dict(self.level_colors),
+            custom_levels=dict(self.custom_levels),
+        )
 
     def validate(self) -> None:
         """Check every field.
@@ -318,7 +328,7 @@ class SinkConfig:
 
     def copy(self) -> "SinkConfig":
         """Return an independent copy; nothing is checked."""
-        return replace(self)
+        return replace(self, level=own_levels(self.level), filter_min_level=own_levels(self.filter_min_level))
 
     def validate(self, custom_levels: "Mapping[str, int] | None" = None) -> None:
         """Check every field, and that they agree.

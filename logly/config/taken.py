@@ -19,7 +19,7 @@ from logly.errors import show
 from logly.levels import Level
 
 from .lazy_dataclass import fields, replace
-from .schema import LoggerConfig
+from .schema import LoggerConfig, own_levels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ def take(controller: "Controller", frame: "FrameType") -> LoggerConfig:
         return controller.settings()
     custom_levels = controller.levels.spelt_as(given.custom_levels)
     made = _made(given, _Taking(frame, controller, given, custom_levels))
+    made.level = own_levels(given.level)
     made.level_colors = dict(given.level_colors)
     made.custom_levels = dict(custom_levels)
     return made

@@ -10,6 +10,7 @@ from logly import ConfigError, Level, LoggerConfig, SinkConfig, _core
 from logly.config.level_spec import LevelSpec, parse_levels, parse_what_can_be_read, without_comments
 from logly.control.level_layers import rules_of
 from logly.levels import OFF
+from tests.support.loggers import make_logger
 
 NAMES = st.lists(st.sampled_from(["a", "b", "ab", "", "é", "a.b", "\udc80"]), max_size=4).map(".".join)
 LEVELS = st.sampled_from([0, 5, 10, 22, 30, 32767, OFF])
@@ -144,6 +145,22 @@ def test_a_file_has_lines_and_comments() -> None:
     plain = without_comments(text)
     assert len(plain) == len(text)
     assert parse_levels("level", plain, {}) == LevelSpec(20, {"shop.db": 10, "b": OFF})
+
+
+def test_a_copy_has_its_own_levels() -> None:
+    levels = {"": "info", "a": "debug"}
+    for config in (LoggerConfig(level=levels), SinkConfig(level=levels), SinkConfig(filter_min_level=levels)):
+        copy = config.copy()
+        levels["b"] = "off"
+        assert "b" not in (copy.level or copy.filter_min_level)  # type: ignore[operator,union-attr]
+        del levels["b"]
+    with make_logger(level=levels) as logger:
+        levels["b"] = "off"
+        taken = logger.config
+        taken.level["c"] = "off"  # type: ignore[index]
+        assert logger.config.level == {"": "info", "a": "debug"}
+        logger.configure(taken)
+        assert not logger.named("c").is_enabled_for("critical")
 
 
 def test_the_two_names_of_a_sinks_level_are_one_setting() -> None:
