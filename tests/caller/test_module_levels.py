@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from logly import ConfigError, Logger, Record, SinkConfig, StdlibHandler
 from logly._core import LEVEL_UNSAID, OFF, LevelRules, Thresholds, publish
 from logly.control.plan import Plan
+from tests.support.hooks import registry_counts
 from tests.support.loggers import assert_books, make_logger
 
 
@@ -275,7 +276,6 @@ def test_a_change_holds_from_the_next_call_on(logger: Logger, found: list[Record
 
 
 def test_without_directives_nothing_is_decided_by_module(logger: Logger) -> None:
-    from logly._core import registry_counts  # type: ignore[attr-defined]
 
     calls = module("fresh", CALLS)
     use_levels(logger, {}, 20)

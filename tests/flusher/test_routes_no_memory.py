@@ -71,7 +71,8 @@ for start in range(0, 40, 2):
         again = LevelRules(0, {})
         handles[0].set_levels(again)
         logger.log(50, "x")
-        library.fail_allocations(0, 1)
+        assert logger.flush(30)  # so that the flusher, which may need memory too, sleeps
+        library.fail_allocations(0, 100)
         try:
             handles[0].set_levels(again)
         except MemoryError:
