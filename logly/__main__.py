@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from . import __version__
@@ -10,6 +11,21 @@ from . import __version__
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; return its exit status."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read stdout has read enough (`head`). The process ends as other commands do then, and says nothing.
+        if hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGPIPE)
+        return 1
+
+
+def _run(arguments: list[str] | None) -> int:
     about = "logly's commands; --help after one tells more."
     parser = argparse.ArgumentParser(prog="python -m logly", description=about)
     parser.add_argument("--version", action="version", version=f"logly {__version__}")

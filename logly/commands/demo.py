@@ -42,7 +42,13 @@ def run(*, lines: int, threads: int, path: str) -> int:
         return 2
     per_thread = lines // threads
     is_own = path == PATH
-    path = os.path.abspath(path)
+    try:
+        path = os.path.abspath(path)
+    except OSError as trouble:
+        print(
+            f"demo: the working directory is gone ({trouble.strerror}): name a file by its whole path", file=sys.stderr
+        )
+        return 2
     stdlib_path = "{}.stdlib{}".format(*os.path.splitext(path))
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -23,7 +23,12 @@ __all__ = ["recover"]
 
 def recover(options: argparse.Namespace) -> int:
     """Runs the command. Returns the exit status: 1 if a spool could not be recovered, 2 for wrong options."""
-    base = os.path.abspath(options.spool)
+    try:
+        base = os.path.abspath(options.spool)
+    except OSError as trouble:
+        gone = f"the working directory is gone ({trouble.strerror})"
+        _print_to_stderr(f"{options.spool}: {gone}: name the spool by its whole path")
+        return 2
     paths = [base] if os.path.isfile(base) else names_of(base)
     if not options.append:
         # Nothing can be in a spool that was not finished, and printing does not remove it.

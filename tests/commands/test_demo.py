@@ -2,13 +2,14 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.programs import run_module, start_python
+from tests.support.programs import run_module, run_program, start_python
 
 pytestmark = pytest.mark.smoke
 
@@ -60,3 +61,25 @@ def test_the_demo_shows_its_progress_on_a_terminal(tmp_path: Path) -> None:
         f"{bar}          200 of 200",
         "",
     }  # 200 lines of the standard library
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
+def test_a_reader_that_has_read_enough_is_no_error_to_complain_about(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        run = run_module("logly", "demo", "--lines", 2000, cwd=tmp_path, stdout=writer, returncode=None)
+    finally:
+        os.close(writer)
+    assert (run.returncode, run.stderr) == (-signal.SIGPIPE, ""), run
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a working directory cannot be removed there")
+@pytest.mark.parametrize("command", [("demo", "--lines", "2000"), ("recover", "run/app.spool")])
+def test_a_relative_path_where_the_working_directory_is_gone(tmp_path: Path, command: tuple[str, ...]) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = "import os, sys; os.rmdir(os.getcwd()); from logly.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    run = run_program(program, *command, cwd=gone, returncode=2)
+    assert "the working directory is gone (No such file or directory): name" in run.stderr
+    assert "Traceback" not in run.stderr
