@@ -394,6 +394,17 @@ class Producer:
     def _use_name(self, name: LoggerName | None) -> None: ...
 
 def is_on_for_module(self: Producer, level: Any, module: object) -> bool: ...
+def emit_percent(
+    self: Producer,
+    level: Any,
+    template: str,
+    args: tuple[Any, ...],
+    fields: dict[str, Any],
+    exc_info: Any,
+    place: tuple[Any, ...],
+    origin: tuple[Any, ...] | None,
+    stack: Any = None,
+) -> bool: ...
 def emit_from(
     self: Producer,
     level: Any,

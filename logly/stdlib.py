@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from ._core import Producer, emit_from, is_on_for_module
+from ._core import Producer, emit_from, emit_percent, is_on_for_module
 from .errors import ConfigError, invalid
 from .system.greenlets import is_eventlet
 
@@ -29,6 +29,12 @@ _DEFAULT_FORMATS = {
 }
 """Formats that count as no format: those of a `logging.Formatter` that was given none, and those that
 `logging.basicConfig` gives to handlers without a formatter."""
+
+_GET_MESSAGE: Any = logging.LogRecord.getMessage
+"""`logging`'s own. A record whose class has another one makes its message itself."""
+
+if getattr(getattr(_GET_MESSAGE, "__code__", None), "co_filename", None) != logging.addLevelName.__code__.co_filename:
+    _GET_MESSAGE = None  # it had been replaced before this module was imported
 
 
 class _NoLock:
@@ -125,18 +131,26 @@ class StdlibHandler(logging.Handler):
                 fields.setdefault("process_name", record.processName)
             if self._makes_text():
                 message, error, stack = self.format(record), None, None
+            elif _is_template(record, own) and self._emit_template(record, fields, module):
+                return
             else:
                 message, error = record.getMessage(), record.exc_info
                 if not error and record.exc_text:  # the record came through a QueueHandler or a socket
                     message = f"{message}\n{record.exc_text}"
                 stack = record.stack_info or None
-            place = (module, record.funcName or "?", record.pathname, record.lineno)
-            origin = (record.thread, record.threadName, record.process, record.created)
+            place, origin = _place_and_origin(record, module)
             emit_from(self.logger, record.levelno, message, fields, error, place, origin, stack)
         except RecursionError:  # as in logging's own handlers
             raise
         except Exception:  # noqa: BLE001  # as in logging's own handlers
             self.handleError(record)
+
+    def _emit_template(self, record: logging.LogRecord, fields: dict[str, Any], module: str) -> bool:
+        """Log the record, whose message the flusher makes. False: it would not be exactly that of ``%``."""
+        place, origin = _place_and_origin(record, module)
+        error, stack = record.exc_info, record.stack_info or None
+        args: Any = record.args
+        return emit_percent(self.logger, record.levelno, record.msg, args, fields, error, place, origin, stack)
 
     def _makes_text(self) -> bool:
         formatter = self.formatter
@@ -153,6 +167,32 @@ class StdlibHandler(logging.Handler):
         """
         if not _holds_the_lock_of_logging():
             self.logger.flush(5.0)
+
+
+def _is_template(record: logging.LogRecord, own: dict[str, Any]) -> bool:
+    """Whether the record's message is ``msg % args``, both of plain types: `logging`'s own code would make it."""
+    kind = type(record)
+    return (
+        kind.getMessage is _GET_MESSAGE
+        and (kind is logging.LogRecord or _has_plain_attributes(kind))
+        and "getMessage" not in own
+        and type(own.get("msg")) is str
+        and type(own.get("args")) is tuple
+        and len(own["args"]) > 0
+        and (not own.get("exc_text") or bool(own.get("exc_info")))
+    )
+
+
+def _has_plain_attributes(kind: type) -> bool:
+    access: Any = kind.__getattribute__
+    return access is object.__getattribute__ and not hasattr(kind, "msg") and not hasattr(kind, "args")
+
+
+def _place_and_origin(record: logging.LogRecord, module: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    return (
+        (module, record.funcName or "?", record.pathname, record.lineno),
+        (record.thread, record.threadName, record.process, record.created),
+    )
 
 
 def _holds_the_lock_of_logging() -> bool:

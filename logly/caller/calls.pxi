@@ -11,7 +11,7 @@ from logly.layout.levels cimport (
     PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR, PLACE_FAIL, PLACE_INFO, PLACE_SUCCESS, PLACE_TRACE, PLACE_WARNING,
 )
 from logly.layout.line cimport Site
-from logly.layout.message cimport MAX_ARGS, Program
+from logly.layout.message cimport MAX_ARGS, STYLE_BRACES, Program
 from logly.registry.call_site cimport site_of_caller
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
@@ -127,7 +127,7 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names, Site*
             return False
         call.names = names
     if call.arg_count or call.names != NULL:
-        call.program = <Program*> table_find(&template_table, <uint64_t> call.message, 1)
+        call.program = <Program*> table_find(&template_table, <uint64_t> call.message, STYLE_BRACES)
         if call.program == NULL:
             # Without placeholders it stays as it is: many messages with fields are texts that the program makes for each call.
             if call.arg_count or not is_plain_text(call.message) or may_become_template(call.message):
@@ -349,6 +349,28 @@ cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObj
     return emit(self, number, level, args + 1, count - 1, names)
 
 
+def emit_percent(
+    Producer self, object level, str template not None, tuple args not None, dict fields not None, object exc_info,
+    tuple place not None, tuple origin, object stack=None,
+):
+    """A record of `logging` whose text is ``template % args``, which the flusher makes.
+
+    Returns False, and makes no record, where the flusher would not make exactly that text: `emit_from` takes the finished text
+    then. The other arguments are those of `emit_from`.
+    """
+    cdef bint is_short = False
+    cdef bint is_made = True
+    try:
+        number, index = self.core.resolve_level(level)
+        if number >= load_threshold(self.core.gate):
+            is_made = emit_text(self, number, index, template, args, fields, exc_info, place, origin, stack)
+    except MemoryError:
+        is_short = True
+    if is_short:
+        drop_without_memory(self)
+    return is_made
+
+
 def emit_from(
     Producer self, object level, object text, dict fields not None, object exc_info, object frame, tuple origin=None,
     object stack=None,
@@ -364,7 +386,7 @@ def emit_from(
         number, index = self.core.resolve_level(level)
         # Levels by name go by the module of a record of `logging`, whatever name the logger has.
         if number >= load_threshold(self.core.gate if type(frame) is tuple else self.gate):
-            emit_text(self, number, index, text, fields, exc_info, frame, origin, stack)
+            emit_text(self, number, index, text, None, fields, exc_info, frame, origin, stack)
     except MemoryError:
         is_short = True
     if is_short:

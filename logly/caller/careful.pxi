@@ -31,7 +31,7 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 #   control/core.pxi: Core
 #   layout/message_rules.pxi: filled, formatted, has_braces, names_fields_only
 #   registry/retired.pxi: Pins, pin_program, unpin
-#   registry/templates.pxi: register_template
+#   registry/templates.pxi: percent_program, register_template
 #   text/owned_text.pxi: utf8
 
 cdef extern from *:
@@ -111,6 +111,14 @@ cdef bint all_native(Program* program, tuple args, uint64_t limit) noexcept:
         return False
     # Named placeholders are filled from the call's fields as they were given. Only the fast way or str.format does that.
     return program.names == 0 and args_are_native(program, args) and size_of_texts(args) <= (limit // 10) >> (program.growth - 2)
+
+
+# True when the flusher would make exactly what % gives, and nothing of it would be cut off.
+cdef bint is_percent_native(Program* program, tuple args, uint64_t limit) noexcept:
+    if program == NULL or not program.native or len(args) != program.required:
+        return False
+    limit = min(limit, <uint64_t> MAX_RECORD_BYTES // 8)  # as in cut_text
+    return args_are_native(program, args) and 10 * size_of_texts(args) + program.longest <= limit
 
 
 # The size of all texts in characters. Each of them may become ten bytes, because !a shows one as \U0001f600.
@@ -213,27 +221,31 @@ cdef bint emit_pinned(
 
 
 cdef bint emit_text(
-    Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin,
-    object stack_text
+    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object frame,
+    tuple origin, object stack_text
 ) except -1:
-    """Makes one record of a finished text. The text may come from outside, so it is never registered or formatted."""
+    """Makes one record of a finished text. The text may come from outside, so it is never registered or formatted.
+
+    With `args`, the message is a template of `logging` instead. Returns False, and makes no record, where the flusher does not
+    make exactly the text of ``message % args``.
+    """
     cdef Pins pins = Pins(NULL, NULL, False)
     try:
-        emit_text_pinned(self, number, level, message, fields, exc_info, frame, origin, stack_text, &pins)
+        return emit_text_pinned(self, number, level, message, args, fields, exc_info, frame, origin, stack_text, &pins)
     finally:
         unpin(&pins)
-    return True
 
 
 cdef bint emit_text_pinned(
-    Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin,
-    object stack_text, Pins* pins
+    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object frame,
+    tuple origin, object stack_text, Pins* pins
 ) except -1:
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef bint by_module = type(frame) is tuple
     cdef Gate* gate = core.gate if by_module else self.gate
     cdef uint32_t needs = needs_of(gate)
+    cdef Program* program = NULL
     cdef str text = None
     cdef tuple exception = None
     cdef tuple stack = None
@@ -247,11 +259,17 @@ cdef bint emit_text_pinned(
                 place = safe_site(needs, 1, frame, pins)
             if number < threshold_at(core, gate, None if by_module else self.name, place):
                 return True
+        if args is not None:
+            program = percent_program(<str> message)
+            pin_program(pins, program)
+            if not is_percent_native(program, args, limit):
+                return False
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit, pins)
         if stack_text is not None:
             stack = stack_texts(stack_text, limit)
-        text = cut_text(message if type(message) is str else safe_str(message), limit)
+        if program == NULL:
+            text = cut_text(message if type(message) is str else safe_str(message), limit)
         if place is None:
             place = safe_site(needs, 1, frame, pins)
         name = None
@@ -268,7 +286,7 @@ cdef bint emit_text_pinned(
     if trouble is not None:
         return drop_and_report(core, trouble)
     flags = BY_MODULE if by_module else 0
-    return commit_careful(self, number, level, NULL, text, (), block, place, name, exception, stack, own, flags)
+    return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, own, flags)
 
 
 cdef bint commit_careful(

@@ -22,7 +22,7 @@ from logly.system.probe cimport IS_PROBE
 #   registry/retired.pxi: awaited_marks, collect_retired, enter_registry, next_look_ns, place_numbers, retired_places,
 #       retired_programs, retired_sites, site_numbers, template_numbers
 #   registry/sites.pxi: code_watches
-#   registry/templates.pxi: alias_count, templates_by_text
+#   registry/templates.pxi: alias_count, percent_by_text, templates_by_text
 #   ring/enter.pxi: is_as_full, leave_ring
 #   system/threads.pxi: SystemLock
 
@@ -86,9 +86,9 @@ if IS_PROBE:
         """(str objects by which templates are found, code objects that have call sites)"""
         return (alias_count, len(code_watches))
 
-    def has_template(str text):
-        """Whether the message has a number."""
-        return text in templates_by_text
+    def has_template(str text, bint percent=False):
+        """Whether the message has a number; `percent`: as a template of `logging`."""
+        return text in (percent_by_text if percent else templates_by_text)
 
     def has_site(code):
         """Whether a call site of the code object has a number."""

@@ -2,7 +2,7 @@
 
 layout/message_template.py parses the text, the core builds the program, and the flusher runs it without the GIL. The
 program also tells the caller which kinds of argument it renders exactly as Python would. For any other argument the caller
-calls `str.format`, so the text is Python's in every case.
+calls `str.format`, or `%` for a template of `logging`, so the text is Python's in every case.
 """
 
 from libc.stdint cimport uint16_t, uint32_t, uint8_t
@@ -24,6 +24,11 @@ cdef enum:
     FEW_ARGS = 64              # so many are rendered without an allocation
     MAX_TEMPLATES = 1 << 13    # that have a number at the same time
     MAX_TEMPLATE_BYTES = 4096  # longer templates are formatted by the caller
+
+# How a template is written. The same str may be a template of both styles.
+cdef enum TemplateStyle:
+    STYLE_BRACES = 1           # for str.format
+    STYLE_PERCENT              # of `logging`, for template % args
 
 cdef enum StepCode:
     STEP_LITERAL = 0
@@ -59,6 +64,8 @@ cdef struct Program:
     void* owner            # the registry's object for the template (PyObject*, borrowed)
     Program* older         # another one at the same place, of a dead process's spool
     Program* retired       # the next one that the registry gave up
+    bint exact             # it takes as many arguments as it reads, and no more: STYLE_PERCENT
+    uint32_t longest       # STYLE_PERCENT: the most bytes of a message besides those of the arguments' texts
 
 
 # Returns the program that has this number, or NULL.

@@ -1,4 +1,7 @@
-"""Parses message templates into steps, from which the core builds programs: once per template, at its first use."""
+"""Parses message templates into steps, from which the core builds programs: once per template.
+
+There are two styles, `str.format`'s and that of `logging` (``%``). Both become the same steps.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +51,74 @@ def parse_message(template: str) -> list[Step] | None:
     except (ValueError, IndexError):
         return None
     return steps
+
+
+def parse_percent(template: str) -> list[Step] | None:
+    """Steps of a template of `logging`, for ``template % args``; the specifications become those of `str.format`.
+
+    None when the flusher cannot render the template: ``%(key)s``, ``*``, ``%c``, ``#``, a precision for integers, a
+    flag before ``%%``, mistakes. ``%`` on the caller's thread then decides what it means. The reference is CPython's
+    ``unicode_format_arg_parse``.
+    """
+    steps: list[Step] = []
+    literal = ""
+    number = 0
+    at = 0
+    mark = template.find("%")
+    while mark >= 0:
+        literal += template[at:mark]
+        found = _placeholder_at(template, mark + 1)
+        if found is None:
+            return None
+        conversion, spec, at = found
+        if conversion == "%":
+            literal += "%"
+        else:
+            if literal:
+                steps.append((literal, None, ""))
+            steps.append((number, conversion, spec))
+            literal = ""
+            number += 1
+        mark = template.find("%", at)
+    literal += template[at:]
+    if literal:
+        steps.append((literal, None, ""))
+    return steps
+
+
+def _placeholder_at(template: str, at: int) -> tuple[str, str, int] | None:
+    """Conversion, specification, and where the placeholder ends whose ``%`` is before `at`. "%": it is ``%%``."""
+    start = at
+    at = _end_of(template, at, "-+ 0")
+    flags = template[start:at]
+    start = at
+    at = _end_of(template, at, "0123456789")
+    width = template[start:at]
+    precision = ""
+    if template[at : at + 1] == ".":
+        start = at + 1
+        at = _end_of(template, start, "0123456789")
+        precision = "." + (template[start:at] or "0")
+    if template[at : at + 1] in ("h", "l", "L"):  # of C, without a meaning
+        at += 1
+    kind = template[at : at + 1]
+    if kind == "%":
+        return ("%", "", at + 1) if template[at - 1] == "%" else None
+    if not kind or kind not in "sradiuxXoeEfFgG" or (precision and kind in "diuxXo"):
+        return None
+    align = "<" if "-" in flags else ">"
+    if kind in "sra":
+        spec = (align + width if width else "") + precision
+        return ("" if kind == "s" and not spec else kind), spec, at + 1
+    sign = "+" if "+" in flags else " " if " " in flags else ""
+    if not width:
+        align = ""
+    elif "0" in flags and "-" not in flags:
+        align, width = "", "0" + width
+    return "", align + sign + width + precision + ("d" if kind in "iu" else kind), at + 1
+
+
+def _end_of(template: str, at: int, characters: str) -> int:
+    while at < len(template) and template[at] in characters:
+        at += 1
+    return at

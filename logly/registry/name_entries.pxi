@@ -6,6 +6,7 @@ from _weakref import ref as weakref
 from libc.stdint cimport int64_t, uint32_t
 
 from logly.layout.line cimport Level, Site
+from logly.layout.message cimport STYLE_PERCENT, TemplateStyle
 from logly.layout.trace cimport Place
 from logly.text.buffer cimport Text
 
@@ -19,6 +20,7 @@ cdef enum NameKind:
     NAME_LOGGER
     NAME_PLACE
     NAME_ORIGIN            # of a logger, by its number in records
+    NAME_PERCENT           # a template of `logging`, with the same numbers as NAME_TEMPLATE
 
 
 cdef uint32_t checksum_of(bytes data) except? 0:
@@ -41,8 +43,9 @@ cdef bytes text_bytes(const Text* text):
     return text.data[: text.size] if text.size else b""
 
 
-cdef bytes template_entry(uint32_t number, str message):
-    return name_entry(NAME_TEMPLATE, number, [message.encode("utf-8", "surrogatepass")])
+cdef bytes template_entry(uint32_t number, str message, TemplateStyle style):
+    cdef NameKind kind = NAME_PERCENT if style == STYLE_PERCENT else NAME_TEMPLATE
+    return name_entry(kind, number, [message.encode("utf-8", "surrogatepass")])
 
 
 cdef bytes site_entry(const Site* site):
@@ -94,8 +97,8 @@ cdef bint names_are_stored(bytes entry, int64_t since=-1) except -1:
     return True
 
 
-cdef bint template_is_stored(uint32_t number, str message) except -1:
-    return not name_stores or names_are_stored(template_entry(number, message))
+cdef bint template_is_stored(uint32_t number, str message, TemplateStyle style) except -1:
+    return not name_stores or names_are_stored(template_entry(number, message, style))
 
 
 cdef bint site_is_stored(const Site* site) except -1:

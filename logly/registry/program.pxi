@@ -1,21 +1,27 @@
 # A message template compiled to a program: steps in C memory, which the flusher runs without the GIL (layout/message.pxd).
 
-from logly.layout.message_template import parse_message
+from logly.layout.message_template import parse_message, parse_percent
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint16_t, uint32_t, uint8_t
 from libc.stdlib cimport calloc, free
 
-from logly.layout.message cimport MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_FIELD, STEP_LITERAL, Program, Step
+from logly.layout.message cimport (
+    MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_FIELD, STEP_LITERAL, STYLE_PERCENT, Program, Step, TemplateStyle,
+)
 from logly.ring.record cimport TAG_UTF8
 from logly.system.cpython cimport Py_DecRef
 from logly.text.buffer cimport Text
-from logly.text.format_spec cimport KIND_ALL, KIND_STR, spec_accepts
+from logly.text.format_spec cimport KIND_ALL, KIND_BYTES, KIND_STR, spec_accepts
 
 # Of other included files:
 #   layout/message_rules.pxi: MAX_USES, has_braces
 #   text/owned_text.pxi: copy_text, parse_native_spec, utf8
+
+cdef enum:
+    MOST_NUMBER_BYTES = 32     # of a value that is no text, without width, precision and the digits of a large float
+    MOST_FLOAT_DIGITS = 320    # before the point
 
 
 cdef uint32_t accepted_kinds(const Step* step) noexcept:
@@ -106,6 +112,25 @@ cdef bint compile_steps(Program* program, list steps) except -1:
     return True
 
 
+# What differs between the styles, after the steps have been compiled.
+cdef void finish_percent(Program* program) noexcept:
+    cdef const Step* step
+    cdef uint32_t i
+    program.exact = True
+    for i in range(program.required):
+        program.accepts[i] &= ~<uint32_t> KIND_BYTES  # Python warns of bytes in %s, or raises (-bb)
+    for i in range(program.steps):
+        step = &program.step[i]
+        program.longest += step.size
+        if step.code == STEP_LITERAL:
+            continue
+        program.longest += MOST_NUMBER_BYTES
+        if step.has_spec:
+            program.longest += <uint32_t> (max(step.spec.width, 0) + max(step.spec.precision, 0))
+            if step.spec.is_float:
+                program.longest += MOST_FLOAT_DIGITS
+
+
 cdef void free_program(Program* program) noexcept:
     cdef uint32_t i
     if program == NULL:
@@ -133,7 +158,7 @@ cdef void free_programs(Program* program) noexcept:
         program = older
 
 
-cdef Program* compile_program(str message) except NULL:
+cdef Program* compile_program(str message, TemplateStyle style) except NULL:
     cdef Program* program = <Program*> calloc(1, sizeof(Program))
     cdef list steps = None
     if program == NULL:
@@ -141,13 +166,16 @@ cdef Program* compile_program(str message) except NULL:
     try:
         try:
             if len(message) <= MAX_TEMPLATE_BYTES:
-                steps = parse_message(message)
+                steps = parse_percent(message) if style == STYLE_PERCENT else parse_message(message)
         except (RecursionError, MemoryError):
             raise  # says nothing about the message: the next call tries again
         except Exception:
             pass  # the ending interpreter has cleared the parser's module: str.format formats the message
         program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
-        program.fills = program.native and (program.names or not has_braces(message))
+        if style == STYLE_PERCENT:
+            finish_percent(program)
+        else:
+            program.fills = program.native and (program.names or not has_braces(message))
     except BaseException:
         free_program(program)
         raise

@@ -3,17 +3,20 @@
 #
 # Many messages are texts that the program makes, often with a name or a path in them that came from outside. So a message gets
 # a place only if it is a constant of the calling code, or if it comes a second time while it is remembered.
+#
+# A template of `logging` (`percent_program`) comes by way of code of `logging`, so nobody knows here whether it is a constant. It
+# gets a place when the same str comes a second time.
 
 import sys
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
-from logly.layout.message cimport MAX_TEMPLATES, MAX_TEMPLATE_BYTES, Program
+from logly.layout.message cimport MAX_TEMPLATES, MAX_TEMPLATE_BYTES, STYLE_BRACES, STYLE_PERCENT, Program, TemplateStyle
 from logly.registry.numbers cimport number_return, number_take, numbers_are_left
 from logly.registry.table cimport Table, table_find, table_insert, table_remove
 from logly.ring.leases cimport FREE_THREADED
-from logly.system.atomic cimport load_relaxed32, store_pointer, store_relaxed32
+from logly.system.atomic cimport load_relaxed, load_relaxed32, store_pointer, store_relaxed, store_relaxed32
 from logly.system.cpython cimport PyThreadState_Get, Py_DecRef, Py_IncRef, is_constant, list_item, reference_count
 
 # Of other included files:
@@ -26,6 +29,7 @@ from logly.system.cpython cimport PyThreadState_Get, Py_DecRef, Py_IncRef, is_co
 cdef enum:
     MAX_ALIASES = 1 << 16    # str objects by which templates are found, all together
     CANDIDATES = 64          # messages that are remembered in case they come again; a power of two
+    SEEN_TEMPLATES = 1 << 12 # of `logging`
 
 cdef enum Seen:
     NOT_SEEN
@@ -34,8 +38,10 @@ cdef enum Seen:
 
 cdef Table template_table
 cdef dict templates_by_text = {}
+cdef dict percent_by_text = {}            # those of STYLE_PERCENT
 cdef uint32_t alias_count = 0
 cdef PyObject* candidates[CANDIDATES]     # owned, so that no other str gets the address
+cdef uint64_t seen_templates[SEEN_TEMPLATES]  # pairs of templates of `logging` that have been seen; under 2,048 numbers
 cdef Hand template_hand
 
 cdef object intern_text = sys.intern  # in a C variable: a __del__ may log after the interpreter has cleared this module
@@ -80,7 +86,7 @@ cdef Program* register_template(str message, bint only_constants) except? NULL:
         seen = remember_candidate(message)
     template = templates_by_text.get(message)
     if template is None and seen != NOT_SEEN:
-        template = new_template(message)
+        template = new_template(message, STYLE_BRACES)
     if template is None:
         return NULL
     if seen == SEEN_OBJECT:
@@ -88,7 +94,43 @@ cdef Program* register_template(str message, bint only_constants) except? NULL:
     return template.program
 
 
-cdef Template new_template(str message):
+cdef Program* percent_program(str message) except? NULL:
+    """The program of a template of `logging`; NULL when it has none."""
+    cdef Template template
+    cdef Program* program = <Program*> table_find(&template_table, <uint64_t> <PyObject*> message, STYLE_PERCENT)
+    cdef bint is_seen
+    if program != NULL:
+        return program
+    if is_new_child or len(message) > MAX_TEMPLATE_BYTES:
+        return NULL  # as in register_template
+    is_seen = is_seen_again(message)
+    template = percent_by_text.get(message)
+    if template is None and is_seen:
+        template = new_template(message, STYLE_PERCENT)
+    if template is None:
+        return NULL
+    if is_seen:
+        add_alias(template, message)
+    return template.program
+
+
+# Two texts of one hash do not drive each other out, and no str is kept alive. Another str with this text may get the address. It
+# is then taken for this one, which does no harm.
+cdef bint is_seen_again(str message) except -1:
+    cdef uint64_t mixed = (<uint64_t> hash(message) ^ <uint64_t> <PyObject*> message >> 4) * <uint64_t> 0x9E3779B97F4A7C15
+    cdef uint64_t* seen = &seen_templates[2 * (mixed >> 53)]
+    if load_relaxed(&seen[0]) == mixed or load_relaxed(&seen[1]) == mixed:
+        return True
+    store_relaxed(&seen[1], load_relaxed(&seen[0]))
+    store_relaxed(&seen[0], mixed)
+    return False
+
+
+cdef inline dict texts_of(TemplateStyle style):
+    return percent_by_text if style == STYLE_PERCENT else templates_by_text
+
+
+cdef Template new_template(str message, TemplateStyle style):
     cdef Template template
     cdef Program* program
     cdef SystemLock registry
@@ -100,12 +142,12 @@ cdef Template new_template(str message):
         registry.give()
     if not numbers_are_left(&template_numbers):
         return None
-    program = compile_program(message)
+    program = compile_program(message, style)
     registry = enter_registry()
     try:
-        template = templates_by_text.get(message)
+        template = texts_of(style).get(message)
         if template is None:
-            template = place_template(message, program)
+            template = place_template(message, style, program)
         else:
             free_program(program)  # another thread was first
     finally:
@@ -113,7 +155,7 @@ cdef Template new_template(str message):
     return template
 
 
-cdef Template place_template(str message, Program* program):
+cdef Template place_template(str message, TemplateStyle style, Program* program):
     """Called with the registry's lock held. Takes over the program. None: there is no place."""
     cdef Template template = None
     cdef Template other = None
@@ -121,15 +163,16 @@ cdef Template place_template(str message, Program* program):
     try:
         template = Template()
         template.text = message
+        template.style = style
         template.aliases = []
         program.id = number_take(&template_numbers)
         if program.id:
             store_pointer(&all_programs[program.id & (MAX_TEMPLATES - 1)], program)
-            if template_is_stored(program.id, message):
+            if template_is_stored(program.id, message, style):
                 # The garbage collector may have run, and with it a __del__ that logs the same message.
-                other = templates_by_text.get(message)
+                other = texts_of(style).get(message)
                 if other is None:
-                    templates_by_text[message] = template
+                    texts_of(style)[message] = template
                     is_placed = True
     finally:
         if is_placed:
@@ -160,10 +203,10 @@ cdef bint add_alias(Template template, str message) except -1:
         drop_dead_aliases(template)
         if (
             template.program != NULL and alias_count < MAX_ALIASES
-            and table_find(&template_table, <uint64_t> <PyObject*> message, 1) == NULL
+            and table_find(&template_table, <uint64_t> <PyObject*> message, template.style) == NULL
         ):
             template.aliases.append(message)
-            if table_insert(&template_table, <uint64_t> <PyObject*> message, 1, template.program):
+            if table_insert(&template_table, <uint64_t> <PyObject*> message, template.style, template.program):
                 alias_count += 1
             else:
                 template.aliases.pop()
@@ -173,8 +216,20 @@ cdef bint add_alias(Template template, str message) except -1:
 
 
 cdef bint is_let_go(Template template, PyObject* alias) noexcept:
-    """Whether only the registry still holds the str: as the template's text and key, and as an alias."""
-    return not FREE_THREADED and reference_count(alias) == (3 if alias == <PyObject*> template.text else 1)
+    """Whether only the registry still holds the str: as the template's text and key, and as an alias; in both styles."""
+    cdef Py_ssize_t holds = reference_count(alias)
+    cdef Py_ssize_t held = 3 if alias == <PyObject*> template.text else 1
+    cdef TemplateStyle other = STYLE_BRACES if template.style == STYLE_PERCENT else STYLE_PERCENT
+    if FREE_THREADED or holds < held:
+        return False
+    return holds == held or holds == held + held_by_style(alias, other)
+
+
+cdef Py_ssize_t held_by_style(PyObject* text, TemplateStyle style) noexcept:
+    """How often templates of a style hold the str."""
+    cdef Template template = texts_of(style).get(<str> <object> text)
+    cdef Py_ssize_t held = 2 if template is not None and <PyObject*> template.text == text else 0
+    return held + (table_find(&template_table, <uint64_t> text, style) != NULL)
 
 
 cdef bint drop_dead_aliases(Template template) except -1:
@@ -185,7 +240,7 @@ cdef bint drop_dead_aliases(Template template) except -1:
         i -= 1
         alias = list_item(<PyObject*> template.aliases, i)
         if is_let_go(template, alias):
-            table_remove(&template_table, <uint64_t> alias, 1)
+            table_remove(&template_table, <uint64_t> alias, template.style)
             alias_count -= 1
             del template.aliases[i]
     return True
@@ -212,9 +267,9 @@ cdef bint look_at_templates(uint32_t looks) except -1:
 cdef bint give_up_template(Template template) except -1:
     global alias_count
     for alias in template.aliases:
-        table_remove(&template_table, <uint64_t> <PyObject*> alias, 1)
+        table_remove(&template_table, <uint64_t> <PyObject*> alias, template.style)
         alias_count -= 1
     retire_program(template.program)
     template.program = NULL
-    templates_by_text.pop(template.text, None)
+    texts_of(template.style).pop(template.text, None)
     return True

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
+from logly.layout.message cimport TemplateStyle
 from logly.ring.record cimport RecordHeader, RecordHeap
 from logly.spool.format cimport SpoolSlot, Synced
 from logly.spool.validate cimport Names
@@ -25,6 +26,7 @@ cdef class DeadSpool(SpoolFile):
     cdef damaged(self, str what)
     cdef read_names(self)
     cdef read_name(self, int kind, uint32_t number, list parts)
+    cdef read_template(self, uint32_t number, str message, TemplateStyle style)
     cdef read_logger_name(self, uint16_t number, bytes name)
     cdef check_live_part(self)
     cdef bint has_blob(self, uint64_t offset, uint64_t size) noexcept

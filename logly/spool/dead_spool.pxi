@@ -8,7 +8,7 @@ from libc.string cimport memchr, memcpy, memset
 
 from logly.layout.line cimport MAX_LEVELS, MAX_SITES, Site
 from logly.layout.logger_names cimport LAST_NAME, logger_name, names_free, names_put, names_reserve
-from logly.layout.message cimport MAX_TEMPLATES, Program
+from logly.layout.message cimport MAX_TEMPLATES, STYLE_BRACES, STYLE_PERCENT, Program, TemplateStyle
 from logly.layout.trace cimport MAX_PLACES, Place
 from logly.ring.record cimport BLOB_CHECKED, NAME_INSIDE, RecordHeader, RecordHeap
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
@@ -25,7 +25,8 @@ from logly.system.fd cimport fd_size
 from logly.text.buffer cimport Text
 
 # Of other included files:
-#   registry/name_entries.pxi: NAME_LEVEL, NAME_LOGGER, NAME_ORIGIN, NAME_PLACE, NAME_SITE, NAME_TEMPLATE, checksum_of
+#   registry/name_entries.pxi: NAME_LEVEL, NAME_LOGGER, NAME_ORIGIN, NAME_PERCENT, NAME_PLACE, NAME_SITE, NAME_TEMPLATE,
+#       checksum_of
 #   registry/places.pxi: free_places
 #   registry/program.pxi: compile_program, free_programs
 #   registry/sites.pxi: free_sites, new_site
@@ -139,7 +140,6 @@ cdef class DeadSpool(SpoolFile):
         self.names_end = at
 
     cdef read_name(self, int kind, uint32_t number, list parts):
-        cdef Program* program
         cdef Site* site
         cdef Place* place
         cdef KnownLevel* level
@@ -147,11 +147,9 @@ cdef class DeadSpool(SpoolFile):
         if len(parts) < (4 if kind == NAME_SITE else 3 if kind == NAME_LEVEL else 2 if kind == NAME_PLACE else 1):
             raise ValueError
         if kind == NAME_TEMPLATE and number:
-            program = compile_program(parts[0].decode("utf-8", "surrogatepass"))
-            program.id = number
-            # In front of those that had the place before. Of two with the same number the later one counts.
-            program.older = self.names.programs[number & (MAX_TEMPLATES - 1)]
-            self.names.programs[number & (MAX_TEMPLATES - 1)] = program
+            self.read_template(number, parts[0].decode("utf-8", "surrogatepass"), STYLE_BRACES)
+        elif kind == NAME_PERCENT and number:
+            self.read_template(number, parts[0].decode("utf-8", "surrogatepass"), STYLE_PERCENT)
         elif kind == NAME_SITE and number:
             site = new_site((
                 parts[0].decode("utf-8", "replace"), parts[1].decode("utf-8", "replace"),
@@ -189,6 +187,13 @@ cdef class DeadSpool(SpoolFile):
         elif kind == NAME_ORIGIN and 0 < number <= LAST_NAME:
             parts[0].decode("utf-8")  # it is written into JSON as it is
             self.read_logger_name(<uint16_t> number, parts[0])
+
+    cdef read_template(self, uint32_t number, str message, TemplateStyle style):
+        cdef Program* program = compile_program(message, style)
+        program.id = number
+        # In front of those that had the place before. Of two with the same number the later one counts.
+        program.older = self.names.programs[number & (MAX_TEMPLATES - 1)]
+        self.names.programs[number & (MAX_TEMPLATES - 1)] = program
 
     cdef read_logger_name(self, uint16_t number, bytes name):
         cdef Text* text = <Text*> malloc(sizeof(Text) + len(name))

@@ -147,6 +147,7 @@ cdef class SpoolFile(NameStore):
         """Writes all present names into the file, and from now on every new one. `levels`: the entries of the engine's levels."""
         cdef uint32_t i
         cdef list entries = [name_entry(NAME_LOGGER, 0, [logger_name])]
+        cdef Template template
         cdef SystemLock registry
         self.spool.header.calibration = calibration[0]
         for i in range(2):
@@ -159,7 +160,8 @@ cdef class SpoolFile(NameStore):
             remember_weakly(name_stores, self)
             for i in range(1, template_numbers.begun):
                 if all_programs[i] != NULL and all_programs[i].owner != NULL:
-                    entries.append(template_entry(all_programs[i].id, (<Template> all_programs[i].owner).text))
+                    template = <Template> all_programs[i].owner
+                    entries.append(template_entry(all_programs[i].id, template.text, template.style))
             for i in range(1, site_numbers.begun):
                 if all_sites[i] != NULL:
                     entries.append(site_entry(all_sites[i]))

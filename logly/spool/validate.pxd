@@ -115,6 +115,8 @@ cdef inline bint args_are_sound(Reading* source, const RecordHeader* header, con
     program = program_of(names.programs, header.template_id)
     if program == NULL or not program.native or header.args < program.required:
         return False
+    if program.exact and header.args != program.required:
+        return False
     for i in range(header.args):
         kind = read_sound(source)
         if kind == 0 or (i < program.required and not program.accepts[i] & kind):

@@ -61,9 +61,9 @@ def collect_names() -> bool:
     return hook("collect_names")()  # type: ignore[no-any-return]
 
 
-def has_template(text: str) -> bool:
-    """Whether the message has a number."""
-    return hook("has_template")(text)  # type: ignore[no-any-return]
+def has_template(text: str, *, percent: bool = False) -> bool:
+    """Whether the message has a number; `percent`: as a template of `logging`."""
+    return hook("has_template")(text, percent)  # type: ignore[no-any-return]
 
 
 def has_site(code: CodeType) -> bool:

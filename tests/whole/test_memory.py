@@ -35,6 +35,10 @@ KINDS = {
     "exception": "logger.exception('e {}', 1)",
     "catch": "catcher.__exit__(ValueError, ERROR, TRACE)",
     "emit_from": "emit_from(logger, 20, 'from', FIELDS, ERROR, PLACE)",
+    "emit_percent": "emit_percent(logger, 20, PERCENT, ('a', 1), FIELDS, ERROR, PLACE, None)",
+    "new template of logging": "TWICE or logger.info('text')".replace(
+        "TWICE", " or ".join(2 * ["emit_percent(logger, 20, percent, (1,), FIELDS, None, PLACE, None)"])
+    ),
     "log": "logger.log('WaRning', 'x {}', 1)",
     "log at a number": "logger.log(number, 'x {}', 1)",
     "new template": "logger.info(template, 1, x=2)",
@@ -57,7 +61,7 @@ faulthandler.dump_traceback_later(240, exit=True)
 import ctypes, enum, io
 from tests.probe.interrupts import remove_mem_hooks, set_nomemory
 from logly import Logger, LoggerConfig, SinkConfig
-from logly._core import emit_from
+from logly._core import emit_from, emit_percent
 
 folder, kind, spool, width, how, statement = sys.argv[1:]
 width, by_malloc = int(width), how == "malloc"
@@ -96,7 +100,7 @@ NESTED = {"k": [1, {"z": None}], 2: (1.5, "€", SHOWN)}
 BIG, BIGGER = 10**30, 10**5000
 OVERSIZE = "x" * 400_000
 LIST, LARGE = [SHOWN, BROKEN, BIGGER], [OVERSIZE]
-FIELDS, PLACE = {"a": [1]}, ("m", "f", "p", 3)
+FIELDS, PLACE, PERCENT = {"a": [1]}, ("m", "f", "p", 3), "from %s %d"
 try:
     try: 1 / 0
     except ZeroDivisionError as error: raise KeyError("x") from error
@@ -108,7 +112,8 @@ SINKS = {
     "stream": dict(stream=type("Stream", (io.StringIO,), {})(), format=LAYOUT),
     "synchronous": dict(async_write=False, filter=lambda record: True),
 }
-MANY = 60 if by_malloc else 200 if kind in ("exc_info", "stack", "exception", "catch", "emit_from", *SINKS) else 90
+LONG = ("exc_info", "stack", "exception", "catch", "emit_from", "emit_percent", *SINKS)
+MANY = 60 if by_malloc else 200 if kind in LONG else 90
 logger = open_logger("main")
 subject = open_logger(kind, **SINKS[kind]) if kind in SINKS else logger
 bound = logger.bind(a=1, b=[1, 2], c=SHOWN)
@@ -145,10 +150,11 @@ def drain():
     except MemoryError:
         pass
 
+emit_percent(logger, 20, PERCENT, ("a", 1), FIELDS, None, PLACE, None)  # when it comes again, it is native
 failures = 0
 call = eval("lambda: " + statement)
 for i in range(MANY):
-    template, site, number = new_template(i), new_site(i), 100 + i
+    template, percent, site, number = new_template(i), f"percent {i} %s", new_site(i), 100 + i
     if kind == "first record":  # which starts the flusher
         if subject is not logger:
             subject.close()
@@ -232,7 +238,7 @@ def test_a_call_without_memory(
 ) -> None:
     if not has_sound_lists:
         pytest.skip("this CPython crashes without memory for a list")
-    if kind in ("exc_info", "stack", "catch", "emit_from", "first record") and not has_sound_functions:
+    if kind in ("exc_info", "stack", "catch", "emit_from", "emit_percent", "first record") and not has_sound_functions:
         pytest.skip("CPython's own modules make functions on the way: traceback generators, threading a closure")
     lives(tmp_path, kind, spool, width, "python")
 
