@@ -126,31 +126,33 @@ class StdlibHandler(logging.Handler):
                 return  # before the message is made
             # The fields are taken first, because a formatter may put its own attributes on the record.
             own = vars(record)
-            fields = {key: own[key] for key in own if key not in _OWN_ATTRIBUTES}
+            fields = {}
+            if not _OWN_ATTRIBUTES.issuperset(own):
+                fields = {key: own[key] for key in own if key not in _OWN_ATTRIBUTES}
             if record.process not in (None, os.getpid()) and record.processName is not None:
                 fields.setdefault("process_name", record.processName)
+            args: Any = None
             if self._makes_text():
                 message, error, stack = self.format(record), None, None
-            elif _is_template(record, own) and self._emit_template(record, fields, module):
-                return
             else:
-                message, error = record.getMessage(), record.exc_info
-                if not error and record.exc_text:  # the record came through a QueueHandler or a socket
+                if type(record.args) is tuple and record.args and _is_template(record, own):
+                    message, args = record.msg, record.args
+                else:
+                    message = record.getMessage()
+                error, stack = record.exc_info, record.stack_info or None
+                if args is None and not error and record.exc_text:  # it came through a QueueHandler or a socket
                     message = f"{message}\n{record.exc_text}"
-                stack = record.stack_info or None
-            place, origin = _place_and_origin(record, module)
+            place = (module, record.funcName or "?", record.pathname, record.lineno)
+            origin = (record.thread, record.threadName, record.process, record.created)
+            if args is not None:
+                if emit_percent(self.logger, record.levelno, message, args, fields, error, place, origin, stack):
+                    return
+                message = record.getMessage()
             emit_from(self.logger, record.levelno, message, fields, error, place, origin, stack)
         except RecursionError:  # as in logging's own handlers
             raise
         except Exception:  # noqa: BLE001  # as in logging's own handlers
             self.handleError(record)
-
-    def _emit_template(self, record: logging.LogRecord, fields: dict[str, Any], module: str) -> bool:
-        """Log the record, whose message the flusher makes. False: it would not be exactly that of ``%``."""
-        place, origin = _place_and_origin(record, module)
-        error, stack = record.exc_info, record.stack_info or None
-        args: Any = record.args
-        return emit_percent(self.logger, record.levelno, record.msg, args, fields, error, place, origin, stack)
 
     def _makes_text(self) -> bool:
         formatter = self.formatter
@@ -170,29 +172,18 @@ class StdlibHandler(logging.Handler):
 
 
 def _is_template(record: logging.LogRecord, own: dict[str, Any]) -> bool:
-    """Whether the record's message is ``msg % args``, both of plain types: `logging`'s own code would make it."""
+    """Whether the record's message is ``msg % args``, which `logging`'s own code would make of a str and a tuple."""
     kind = type(record)
-    return (
-        kind.getMessage is _GET_MESSAGE
-        and (kind is logging.LogRecord or _has_plain_attributes(kind))
-        and "getMessage" not in own
-        and type(own.get("msg")) is str
-        and type(own.get("args")) is tuple
-        and len(own["args"]) > 0
-        and (not own.get("exc_text") or bool(own.get("exc_info")))
-    )
+    if kind.getMessage is not _GET_MESSAGE or "getMessage" in own:
+        return False
+    if kind is not logging.LogRecord and not _has_plain_attributes(kind):
+        return False
+    return type(record.msg) is str and (not record.exc_text or bool(record.exc_info))
 
 
 def _has_plain_attributes(kind: type) -> bool:
     access: Any = kind.__getattribute__
     return access is object.__getattribute__ and not hasattr(kind, "msg") and not hasattr(kind, "args")
-
-
-def _place_and_origin(record: logging.LogRecord, module: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    return (
-        (module, record.funcName or "?", record.pathname, record.lineno),
-        (record.thread, record.threadName, record.process, record.created),
-    )
 
 
 def _holds_the_lock_of_logging() -> bool:

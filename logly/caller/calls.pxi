@@ -28,15 +28,16 @@ from logly.system.cpython cimport (
 
 # Of other included files:
 #   caller/careful.pxi: after_emit, bytes_address, bytes_size, current_context, emit_objects, emit_slow, emit_text,
-#       fields_of, tuple_of
+#       emit_text_pinned, fields_of, is_percent_native, tuple_of
 #   caller/decision.pxi: IS_OFF, IS_UNDECIDED, call_is_enabled_for, decide_fast
 #   caller/fields.pxi: MAX_FIELDS, FieldBlock
 #   caller/full_ring.pxi: drop_without_memory
 #   control/core.pxi: Core
 #   control/flush.pxi: write_here
 #   control/logger_names.pxi: LoggerName
+#   registry/retired.pxi: Pins, pin_program, unpin
 #   registry/sites.pxi: site_table
-#   registry/templates.pxi: may_become_template, template_table
+#   registry/templates.pxi: may_become_template, percent_program, template_table
 #   ring/enter.pxi: enter_ring, leave_ring
 
 
@@ -358,17 +359,24 @@ def emit_percent(
     Returns False, and makes no record, where the flusher would not make exactly that text: `emit_from` takes the finished text
     then. The other arguments are those of `emit_from`.
     """
+    cdef Pins pins = Pins(NULL, NULL, False)
+    cdef Program* program
     cdef bint is_short = False
-    cdef bint is_made = True
     try:
+        program = percent_program(template)
+        pin_program(&pins, program)
+        if not is_percent_native(program, args, load_relaxed(&self.core.intake.max_message_bytes)):
+            return False
         number, index = self.core.resolve_level(level)
         if number >= load_threshold(self.core.gate):
-            is_made = emit_text(self, number, index, template, args, fields, exc_info, place, origin, stack)
+            emit_text_pinned(self, number, index, program, None, args, fields, exc_info, place, origin, stack, &pins)
     except MemoryError:
         is_short = True
+    finally:
+        unpin(&pins)
     if is_short:
         drop_without_memory(self)
-    return is_made
+    return True
 
 
 def emit_from(
@@ -386,7 +394,7 @@ def emit_from(
         number, index = self.core.resolve_level(level)
         # Levels by name go by the module of a record of `logging`, whatever name the logger has.
         if number >= load_threshold(self.core.gate if type(frame) is tuple else self.gate):
-            emit_text(self, number, index, text, None, fields, exc_info, frame, origin, stack)
+            emit_text(self, number, index, text, fields, exc_info, frame, origin, stack)
     except MemoryError:
         is_short = True
     if is_short:

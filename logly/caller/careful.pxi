@@ -31,7 +31,7 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 #   control/core.pxi: Core
 #   layout/message_rules.pxi: filled, formatted, has_braces, names_fields_only
 #   registry/retired.pxi: Pins, pin_program, unpin
-#   registry/templates.pxi: percent_program, register_template
+#   registry/templates.pxi: register_template
 #   text/owned_text.pxi: utf8
 
 cdef extern from *:
@@ -221,31 +221,28 @@ cdef bint emit_pinned(
 
 
 cdef bint emit_text(
-    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object frame,
-    tuple origin, object stack_text
+    Producer self, int32_t number, uint8_t level, object message, dict fields, object exc_info, object frame, tuple origin,
+    object stack_text
 ) except -1:
-    """Makes one record of a finished text. The text may come from outside, so it is never registered or formatted.
-
-    With `args`, the message is a template of `logging` instead. Returns False, and makes no record, where the flusher does not
-    make exactly the text of ``message % args``.
-    """
+    """Makes one record of a finished text. The text may come from outside, so it is never registered or formatted."""
     cdef Pins pins = Pins(NULL, NULL, False)
     try:
-        return emit_text_pinned(self, number, level, message, args, fields, exc_info, frame, origin, stack_text, &pins)
+        emit_text_pinned(self, number, level, NULL, message, (), fields, exc_info, frame, origin, stack_text, &pins)
     finally:
         unpin(&pins)
+    return True
 
 
 cdef bint emit_text_pinned(
-    Producer self, int32_t number, uint8_t level, object message, tuple args, dict fields, object exc_info, object frame,
-    tuple origin, object stack_text, Pins* pins
+    Producer self, int32_t number, uint8_t level, Program* program, object message, tuple args, dict fields, object exc_info,
+    object frame, tuple origin, object stack_text, Pins* pins
 ) except -1:
+    """`program`: of a template that the flusher fills with `args`, both of which fit; it is pinned. NULL: `message` is text."""
     cdef Core core = self.core
     cdef uint64_t limit = load_relaxed(&core.intake.max_message_bytes)
     cdef bint by_module = type(frame) is tuple
     cdef Gate* gate = core.gate if by_module else self.gate
     cdef uint32_t needs = needs_of(gate)
-    cdef Program* program = NULL
     cdef str text = None
     cdef tuple exception = None
     cdef tuple stack = None
@@ -259,11 +256,6 @@ cdef bint emit_text_pinned(
                 place = safe_site(needs, 1, frame, pins)
             if number < threshold_at(core, gate, None if by_module else self.name, place):
                 return True
-        if args is not None:
-            program = percent_program(<str> message)
-            pin_program(pins, program)
-            if not is_percent_native(program, args, limit):
-                return False
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit, pins)
         if stack_text is not None:

@@ -248,6 +248,18 @@ def test_a_class_of_records(
     assert (True in made.take()) is is_native
 
 
+def test_a_message_that_is_made_may_change_the_record(bridge: Bridge) -> None:
+    class Quiet(logging.LogRecord):
+        def getMessage(self) -> str:
+            self.exc_info, self.lineno, self.threadName = None, 77, "other"
+            return "quiet"
+
+    bridge.handler.handle(Quiet("n", 20, "/f.py", 1, "%s", ("x",), failure()))
+    assert bridge.logger.flush(PATIENCE_S)
+    (record,) = bridge.seen
+    assert (record.message, record.exception, record.lineno, record.thread_name) == ("quiet", None, 77, "other")
+
+
 def test_a_record_or_class_that_is_patched(bridge: Bridge, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     bridge.handler.handle(record_of(logging.LogRecord))
     record = record_of(logging.LogRecord)
