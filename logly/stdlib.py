@@ -62,10 +62,10 @@ _NO_LOCK = _NoLock()
 class StdlibHandler(logging.Handler):
     """A `logging` handler that gives its records to a logly logger.
 
-    Call site, level number, ``exc_info``, ``extra`` (as fields), thread and process are kept. The message is made on
-    the calling thread, because ``%`` templates and their arguments are `logging`'s own, and it is written as `logging`
-    made it: braces in it are text. The module is the name of the `logging` logger, which by custom is the module's; for
-    the root logger it is the file's.
+    Call site, level number, ``exc_info``, ``extra`` (as fields), thread and process are kept. The message is the one
+    that `logging` makes, to the byte: braces in it are text. Where the arguments are numbers, texts, booleans and None,
+    and the same template has been logged before, the flusher makes it, else the calling thread. The module is the name
+    of the `logging` logger, which by custom is the module's; for the root logger it is the file's.
 
     A record that came through a `QueueListener`, a socket or a pickle keeps the thread, the thread's name and the
     process that it was made in, and its own time. The name of another process is the field ``process_name``.

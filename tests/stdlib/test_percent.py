@@ -345,9 +345,9 @@ LAYOUT = (
 
 
 @MANY
-@given(st.lists(whole_records(), min_size=1, max_size=10))
+@given(st.lists(whole_records(), min_size=1, max_size=10), st.booleans())
 def test_the_bytes_are_those_of_a_text_made_at_the_call(
-    tmp_path_factory: pytest.TempPathFactory, made: Made, records: list[dict[str, Any]]
+    tmp_path_factory: pytest.TempPathFactory, made: Made, records: list[dict[str, Any]], is_bound: bool
 ) -> None:
     written = {}
     for made.is_off in (True, False):
@@ -357,7 +357,7 @@ def test_the_bytes_are_those_of_a_text_made_at_the_call(
             logger.add_sink(SinkConfig(path=folder / "keep", format=LAYOUT, newlines="keep"))
             logger.add_sink(SinkConfig(path=folder / "json", json=True))
             logger.add_sink(SinkConfig(path=folder / "logfmt", format="logfmt"))
-            handler = StdlibHandler(logger)
+            handler = StdlibHandler(logger.bind(bound=1) if is_bound else logger)
             for _ in range(2):
                 for attributes in records:
                     record = logging.LogRecord("n", 20, "f", 1, attributes["msg"], attributes["args"], None)

@@ -22,6 +22,9 @@ logger.info("how it came here", stack_info=True)
 far = logging.makeLogRecord({"msg": "of yesterday, of another process", "levelno": 30, "created": 1700000000.25})
 far.process, far.thread, far.threadName = 4242, 77, "far"
 StdlibHandler(logger).handle(far)
+order = "order %s filled at %.2f"
+for number in range(3):  # from the second one on the flusher makes the text
+    StdlibHandler(logger).handle(logging.LogRecord("shop", 20, "/shop.py", 3, order, (number, 0.5), None))
 logger.info("x" * LARGE, exc_info=False)  # not in place: a block of its own
 logger.info(f"made {1} by the caller")
 """
