@@ -132,6 +132,17 @@ def test_what_is_rendered_at_the_call(bridge: Bridge, made: Made, template: str,
     assert made.take() == [False] * 3
 
 
+@pytest.mark.parametrize("percent", ["%5%", "%-%", "%l%", "%.%", "%.3%", "%0%", "% %", "%+%"])
+def test_something_before_the_second_percent(bridge: Bridge, made: Made, percent: str) -> None:
+    with_argument = percent + "%s"
+    for _ in range(3):
+        bridge.std.info(with_argument, "x")
+        bridge.std.info(percent, "x")
+    texts = [text_of(with_argument, ("x",)), text_of(percent, ("x",))] * 3
+    assert bridge.messages() == [text for text in texts if text is not None]
+    assert True not in made.take()
+
+
 @pytest.mark.parametrize(("template", "values"), FAILING)
 def test_what_fails_is_told_as_by_logging(
     bridge: Bridge, made: Made, capsys: pytest.CaptureFixture[str], template: str, values: tuple[Any, ...]
