@@ -16,7 +16,9 @@ from logly.layout.message cimport MAX_TEMPLATES, MAX_TEMPLATE_BYTES, STYLE_BRACE
 from logly.registry.numbers cimport number_return, number_take, numbers_are_left
 from logly.registry.table cimport Table, table_find, table_insert, table_remove
 from logly.ring.leases cimport FREE_THREADED
-from logly.system.atomic cimport load_relaxed, load_relaxed32, store_pointer, store_relaxed, store_relaxed32
+from logly.system.atomic cimport (
+    exchange_pointer, load_relaxed, load_relaxed32, store_pointer, store_relaxed, store_relaxed32,
+)
 from logly.system.cpython cimport PyThreadState_Get, Py_DecRef, Py_IncRef, is_constant, list_item, reference_count
 
 # Of other included files:
@@ -58,15 +60,16 @@ cdef bint may_become_template(PyObject* message) noexcept:
 
 cdef Seen remember_candidate(str message) except *:
     cdef Py_hash_t place = hash(message) & (CANDIDATES - 1)
-    cdef PyObject* before = candidates[place]
+    cdef PyObject* before
     cdef Seen seen = NOT_SEEN
-    if before == <PyObject*> message:
-        return SEEN_OBJECT
-    if before != NULL and <str> <object> before == message:
-        seen = SEEN_TEXT
     Py_IncRef(<PyObject*> message)
-    candidates[place] = <PyObject*> message
+    # Without a GIL other threads remember messages in this place, too. Whoever takes one out owns it.
+    before = exchange_pointer(&candidates[place], <PyObject*> message)
     if before != NULL:
+        if before == <PyObject*> message:
+            seen = SEEN_OBJECT
+        elif <str> <object> before == message:
+            seen = SEEN_TEXT
         Py_DecRef(before)
     return seen
 

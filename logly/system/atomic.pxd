@@ -63,6 +63,7 @@ cdef extern from * nogil:
     template <class T> static inline T* logly_load_pointer(T* const* p) {
         return logly_atomic(const_cast<T**>(p))->load(std::memory_order_acquire);
     }
+    template <class T> static inline T* logly_exchange_pointer(T** p, T* v) { return logly_atomic(p)->exchange(v); }
     template <class T> static inline void logly_store_pointer(T** p, T* v) {
         logly_atomic(p)->store(v, std::memory_order_release);
     }
@@ -92,6 +93,7 @@ cdef extern from * nogil:
     uint32_t fetch_add32(uint32_t* p, uint32_t value) noexcept
     uint32_t fetch_sub32(uint32_t* p, uint32_t value) noexcept
     T* load_pointer "logly_load_pointer"[T](T* const* p) noexcept
+    T* exchange_pointer "logly_exchange_pointer"[T](T** p, T* value) noexcept
     void store_pointer "logly_store_pointer"[T](T** p, T* value) noexcept
     bint compare_exchange(uint64_t* p, uint64_t expected, uint64_t desired) noexcept
     void fence_compiler() noexcept

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
 import threading
 import weakref
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from logly import SinkConfig, _core
 from tests.support.forks import children_end_well, fork
 from tests.support.hooks import alias_counts, collect_names, has_site, has_template, limit_registry, registry_counts
+from tests.support.loggers import assert_books, file_logger
 from tests.support.output import Output
 from tests.support.spooling import dies, revive
+from tests.support.threads import run_threads
 from tests.support.waiting import wait_until
 
 with_gil = pytest.mark.skipif(_core.IS_FREE_THREADED, reason="without a GIL no name is given up while its code lives")
@@ -286,3 +291,25 @@ for i in range(2000):
     for line in lines:
         number = line.split("rule")[1].split("|")[0].split(":")[0].strip()
         assert f"rule {number} " in line, line
+
+
+def test_threads_remember_messages_in_the_same_place(tmp_path: Path) -> None:
+    """Without a GIL, two threads that put their message in the place of the same third one both let that one go."""
+    with file_logger(tmp_path / "log") as logger:
+        places = (f"{{}} {number}" for number in itertools.count())
+        texts = [text for text in itertools.islice(places, 20_000) if hash(text) % 64 == 0]
+        shared = [text[:1] + text[1:] for text in texts]  # no constants of this code
+        before = [sys.getrefcount(text) for text in shared]
+
+        def work(seed: int) -> None:
+            choose = Random(seed)
+            for _ in range(4000):
+                text = choose.choice(shared)
+                logger.info(text[:2] + text[2:] if choose.random() < 0.5 else text, 1)
+
+        run_threads(*(partial(work, seed) for seed in range(4)))
+        assert logger.flush()
+        # What the registry holds now is at least what it held before: no count was given back twice.
+        after = [sys.getrefcount(text) for text in shared]
+        assert all(now >= then for now, then in zip(after, before, strict=True)), (before, after)
+        assert_books(logger, 16_000)
