@@ -31,7 +31,7 @@ from logly.system.lock cimport lock_await, lock_try
 #   control/commit.pxi: post_flags
 #   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
 #   control/level_rules.pxi: LevelRules
-#   control/levels.pxi: set_level_of
+#   control/levels.pxi: put_level_of
 #   control/logger_names.pxi: begin_names, end_names
 #   control/process_end.pxi: forget_end, watch_end
 #   control/rings.pxi: begin_sharing, books_of, free_rings, leave_all_spools, link_ring, pass_once, progress_of,
@@ -291,9 +291,9 @@ cdef class Core(RecordReader):
     def set_post(self, *, bint start=False, bint sync=False, bint drain=False, bint wake=False):
         store_relaxed32(&self.engine.intake.post, post_flags(start, sync, drain, wake))
 
-    def set_level(self, str name, int number, str color):
+    def put_level(self, str name, int number, str color):
         """Adds a level, or gives one a new colour; returns its index."""
-        return set_level_of(self, name, number, color)
+        return put_level_of(self, name, number, color)
 
     cdef tuple resolve_level(self, object level):
         found = self.level_index.get(level) if type(level) is int or type(level) is str else None
@@ -301,15 +301,15 @@ cdef class Core(RecordReader):
             return found
         return self.level_resolver(level)
 
-    # ---- sinks
-
-    def set_levels(self, LevelRules levels not None):
+    def set_rules(self, LevelRules rules not None):
         """Has what is logged from now on go by these levels by name. (The gate of log calls is `publish`'s.)"""
-        cdef RuleStep* step = step_of(levels)
+        cdef RuleStep* step = step_of(rules)
         self.lock()
         step = use_rules(self.engine, &self.engine.rules, step)
         self.unlock()
         free_steps(step)
+
+    # ---- sinks
 
     # Locks the engine and returns the sink. The lookup comes after the lock, because another thread may free the sink meanwhile.
     cdef Sink* lock_sink(self, int sink_id) except NULL:

@@ -158,7 +158,7 @@ class LevelLayers:
             found = sink is not None and sink in plan.enabled
             if sink is not None and found:
                 spec = LevelSpec() if value is None else parse_levels("level", value, controller.levels.custom)
-                plan.set_levels(sink, spec)
+                plan.set_sink_levels(sink, spec)
 
         controller.change(fill)
         return found

@@ -112,7 +112,7 @@ class LevelTable:
             if found is None:
                 # The core's table is bounded. When it is full, all further numbers share the name LEVEL.
                 name = _unnamed(number) if len(set(names.values())) < MAX_NAMED_LEVELS else "LEVEL"
-                found = (number, self.core.set_level(name, number, self.config.level_colors.get(number, "")))
+                found = (number, self.core.put_level(name, number, self.config.level_colors.get(number, "")))
             if len(names) < 2000:
                 names[level] = found
         return found

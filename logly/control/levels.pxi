@@ -42,7 +42,7 @@ cdef uint32_t place_level(Core core, uint32_t index, str name, int number, str c
     return index
 
 
-cdef uint32_t set_level_of(Core core, str name, int number, str color) except? 0:
+cdef uint32_t put_level_of(Core core, str name, int number, str color) except? 0:
     cdef uint32_t i = MAX_LEVELS
     cdef SystemLock registry
     known = core.level_index.get(name)
@@ -73,7 +73,7 @@ def define_levels(Core core not None, list levels):
             for spelling, found in list(names.items()):
                 if found == known and spelling != name:
                     del names[spelling]
-        core.set_level(name, number, color)
+        core.put_level(name, number, color)
         unnamed = "LEVEL " + decimal(number).decode("ascii")
         if number in names and names[number] == names.get(unnamed):
             names[number] = names[name]  # the number was used before it had a name

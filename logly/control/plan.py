@@ -87,12 +87,12 @@ class Plan:
         self.may_fail.append((sink.register(is_enabled=is_on), ()))
         self.set(sink, is_on=is_on)
 
-    def set_levels(self, sink: Sink, spec: LevelSpec) -> None:
+    def set_sink_levels(self, sink: Sink, spec: LevelSpec) -> None:
         """Sets what a sink asks for, for what is logged from the commit on."""
         rules = rules_of(spec)
         self.asked[sink] = rules
         self.set(sink, levels=spec, rules=rules)
-        self.call(sink.handle.set_levels, rules)
+        self.call(sink.handle.set_rules, rules)
 
     def remove(self, sink: Sink, patience_s: float) -> None:
         """Removes a sink, which gets nothing more from the commit on; see `SinkHandle.leave`."""
@@ -183,7 +183,7 @@ class Plan:
         layers, levels = controller.layers, self.levels()
         rules = rules_of(levels)
         if levels != layers.in_force:
-            self.steps.append((controller.core.set_levels, (rules,)))
+            self.steps.append((controller.core.set_rules, (rules,)))
         self.set(layers, environment=self.environment, file=self.file, overlays=self.overlays, in_force=levels)
         self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed)
         self.steps.append((publish, (controller.core, *self._gate(rules))))

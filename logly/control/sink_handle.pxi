@@ -303,9 +303,9 @@ cdef class SinkHandle:
         engine_reroute(self.core.engine)
         self.core.unlock()
 
-    def set_levels(self, LevelRules levels not None):
+    def set_rules(self, LevelRules rules not None):
         """Has what is logged from now on go by these levels by name."""
-        cdef RuleStep* step = step_of(levels)
+        cdef RuleStep* step = step_of(rules)
         cdef Sink* sink = self.core.lock_and_find_sink(self.id)
         if sink != NULL:
             step = use_rules(self.core.engine, &sink.rules, step)

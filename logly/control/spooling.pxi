@@ -215,7 +215,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
         engine_reroute(engine)
         core.unlock()
     adopt_names(core, file)
-    core.set_levels(LevelRules(0, {}))  # what the dead process logged, its level let through
+    core.set_rules(LevelRules(0, {}))  # what the dead process logged, its level let through
     core.adopted = file
     core.keep(file)
     core.lock()

@@ -14,7 +14,7 @@ from logly import ConfigError, Logger, Record, SinkConfig, StdlibHandler
 from logly._core import LEVEL_UNSAID, OFF, LevelRules, Thresholds, publish
 from logly.control.plan import Plan
 from tests.support.hooks import registry_counts
-from tests.support.loggers import assert_books, make_logger
+from tests.support.loggers import counting_logger, make_logger, records_of
 
 
 def use_levels(logger: Logger, directives: dict[str, int], level: int = LEVEL_UNSAID, *sinks: LevelRules) -> Thresholds:
@@ -71,18 +71,12 @@ class Watched:
 
 @pytest.fixture
 def logger() -> Iterator[Logger]:
-    logger = make_logger(level=0)
-    yield logger
-    assert logger.flush(30)
-    assert_books(logger)
-    logger.close()
+    yield from counting_logger(level=0)
 
 
 @pytest.fixture
 def found(logger: Logger) -> list[Record]:
-    found: list[Record] = []
-    logger.add_sink(SinkConfig(function=found.append))
-    return found
+    return records_of(logger)
 
 
 def test_a_call_goes_by_its_module(logger: Logger, found: list[Record]) -> None:

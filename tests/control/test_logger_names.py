@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logly
-from logly import ConfigError, Logger, LoggerConfig, Record, SinkConfig
+from logly import ConfigError, Logger, LoggerConfig, SinkConfig
 from tests.support.forks import children_end_well, fork
-from tests.support.loggers import assert_books, file_logger, make_logger
+from tests.support.loggers import assert_books, counting_logger, file_logger, make_logger, records_of
 
 NUMBERED = 65_534
 """So many names of an engine get a number."""
@@ -23,17 +23,7 @@ NUMBERED = 65_534
 
 @pytest.fixture
 def logger() -> Iterator[Logger]:
-    logger = make_logger(level=0)
-    yield logger
-    assert logger.flush(60)
-    assert_books(logger)
-    logger.close()
-
-
-def records_of(logger: Logger) -> list[Record]:
-    found: list[Record] = []
-    logger.add_sink(SinkConfig(function=found.append))
-    return found
+    yield from counting_logger(level=0)
 
 
 def test_a_name_is_the_path_from_the_logger_that_has_none(logger: Logger) -> None:

@@ -24,7 +24,7 @@ def open_logger(**config: Any) -> Logger:
 
 
 def set_levels(logger: Logger, sink: int, level: int, **names: int) -> None:
-    logger._controller.sinks[sink].handle.set_levels(LevelRules(level, names))
+    logger._controller.sinks[sink].handle.set_rules(LevelRules(level, names))
 
 
 def held_of(rules: list[LevelRules]) -> list[int]:
@@ -68,7 +68,7 @@ def test_levels_change_while_threads_log() -> None:
         version += 1
         set_levels(logger, sinks[0], OFF if change % 2 == 0 else 0, other=30)
         if change % 3 == 0:
-            logger._controller.core.set_levels(LevelRules(0, {MODULE: 0} if change % 2 else {}))
+            logger._controller.core.set_rules(LevelRules(0, {MODULE: 0} if change % 2 else {}))
         version += 1
         if change % 50 == 0:
             assert_books(logger)
@@ -115,8 +115,8 @@ def test_levels_that_change_while_a_sink_stalls_take_no_more_memory_than_the_rec
     for number in range(len(changes)):
         if number % 100 == 0:
             logger.info("y")
-        handle.set_levels(changes[number])
-        logger._controller.core.set_levels(LevelRules(0, {}))
+        handle.set_rules(changes[number])
+        logger._controller.core.set_rules(LevelRules(0, {}))
     held = held_of(changes)
     # The last one before each record, and those that wait for the next change to free them.
     assert len(held) <= 102
@@ -124,7 +124,7 @@ def test_levels_that_change_while_a_sink_stalls_take_no_more_memory_than_the_rec
     changes.clear()
     read = PipeReader(reader)
     assert logger.flush(60)
-    handle.set_levels(LevelRules(0, {}))
+    handle.set_rules(LevelRules(0, {}))
     logger.close(30)
     os.close(writer)
     lines = read.close().lstrip(b"\0").decode().splitlines()
@@ -140,22 +140,22 @@ def test_rules_are_freed_when_they_hold_no_more() -> None:
     rules = [LevelRules(0, {"a": 10}) for _ in range(4)]
     handle, core = logger._controller.sinks[sink].handle, logger._controller.core
     for i in range(3):
-        handle.set_levels(rules[i])
+        handle.set_rules(rules[i])
         logger.info("x")
-    core.set_levels(rules[3])
-    core.set_levels(rules[3])  # the same object again
-    handle.set_levels(rules[3])
+    core.set_rules(rules[3])
+    core.set_rules(rules[3])  # the same object again
+    handle.set_rules(rules[3])
     assert logger.flush(30)
-    handle.set_levels(LevelRules(0, {}))
-    core.set_levels(LevelRules(0, {}))
+    handle.set_rules(LevelRules(0, {}))
+    core.set_rules(LevelRules(0, {}))
     assert held_of(rules) == []
-    handle.set_levels(rules[0])
+    handle.set_rules(rules[0])
     assert held_of(rules) == [0]
     logger.remove_sink(sink)
     assert held_of(rules) == []
     logger.close(30)
     with pytest.raises(KeyError):
-        handle.set_levels(rules[0])
+        handle.set_rules(rules[0])
     assert held_of(rules) == []
 
 
@@ -172,7 +172,7 @@ def test_a_child_goes_by_the_latest_levels() -> None:
         set_levels(logger, sink, 30 if number % 2 else 0)
         set_levels(logger, low, LEVEL_UNSAID, other=50)
         logger.info(str(number))
-    logger._controller.core.set_levels(LevelRules(LEVEL_UNSAID, {}))
+    logger._controller.core.set_rules(LevelRules(LEVEL_UNSAID, {}))
 
     def in_child() -> None:
         logger.info("hidden")

@@ -154,7 +154,7 @@ class Program:
         config = SinkConfig(fd=fd, format="{message} {module}", **options)
         sink = ModelSink(self.logger.add_sink(config), fd, config, rules)
         self.sinks.append(sink)
-        self.handle(sink).set_levels(rules.made())
+        self.handle(sink).set_rules(rules.made())
 
     def handle(self, sink: ModelSink) -> Any:
         return self.logger._controller.sinks[sink.id].handle
@@ -194,7 +194,7 @@ class Program:
             self.log(arguments[0])
         elif kind == "logger levels":
             self.rules = arguments[0]
-            self.logger._controller.core.set_levels(self.rules.made())
+            self.logger._controller.core.set_rules(self.rules.made())
         elif kind == "add" and len(self.sinks) < 8:
             self.add(*arguments)
         elif kind == "flush":
@@ -203,7 +203,7 @@ class Program:
         elif kind in ("sink levels", "remove", "enable") and (sink := self.sink(arguments[0])) is not None:
             if kind == "sink levels":
                 sink.rules = arguments[1]
-                self.handle(sink).set_levels(sink.rules.made())
+                self.handle(sink).set_rules(sink.rules.made())
             elif kind == "remove":
                 self.logger.remove_sink(sink.id)
                 sink.removed = True

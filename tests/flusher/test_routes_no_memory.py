@@ -37,7 +37,7 @@ for start in range(0, 40, 2):
         sinks = [logger.add_sink(SinkConfig(fd=fd, format="{message} {module}")) for fd in fds]
         handles = [logger._controller.sinks[sink].handle for sink in sinks]
         for handle, levels in zip(handles, wanted):
-            handle.set_levels(LevelRules(20, levels))
+            handle.set_rules(LevelRules(20, levels))
         expected = [[] for _ in fds]
         logger.log(50, "warm")
         assert logger.flush(30)
@@ -69,12 +69,12 @@ for start in range(0, 40, 2):
             assert counts.refused == 900 - len(lines), counts
         # A change that finds no memory is not made.
         again = LevelRules(0, {})
-        handles[0].set_levels(again)
+        handles[0].set_rules(again)
         logger.log(50, "x")
         assert logger.flush(30)  # so that the flusher, which may need memory too, sleeps
         library.fail_allocations(0, 100)
         try:
-            handles[0].set_levels(again)
+            handles[0].set_rules(again)
         except MemoryError:
             pass
         else:
@@ -109,8 +109,8 @@ for level in range(0, 50, 5):
     one, two = LevelRules(level, {"a": 1}), LevelRules(0, {})
     logger.info(str(level))
     library.fail_allocations(0, 1000)
-    handle.set_levels(one)
-    core.set_levels(two)
+    handle.set_rules(one)
+    core.set_rules(two)
     library.fail_no_allocation()
 logger.info("last")
 assert logger.flush(30)

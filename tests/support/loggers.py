@@ -1,14 +1,31 @@
 """Loggers as many tests want them, and what must hold for each of them at any time."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from logly import Logger, LoggerConfig, SinkConfig
+from logly import Logger, LoggerConfig, Record, SinkConfig
 
 
 def make_logger(**config: Any) -> Logger:
     """A logger without a console, whose flusher does not let records lie."""
     return Logger(LoggerConfig(**{"auto_sink": False, "async_flush_interval": 5, **config}))
+
+
+def counting_logger(**config: Any) -> Iterator[Logger]:
+    """For a fixture: a logger whose books must balance when the test is over."""
+    logger = make_logger(**config)
+    yield logger
+    assert logger.flush(60)
+    assert_books(logger)
+    logger.close()
+
+
+def records_of(logger: Logger) -> list[Record]:
+    """The list to which a new sink of the logger adds each record."""
+    found: list[Record] = []
+    logger.add_sink(SinkConfig(function=found.append))
+    return found
 
 
 def file_logger(path: Path, *, layout: str = "{message}", sink: dict[str, Any] | None = None, **config: Any) -> Logger:
