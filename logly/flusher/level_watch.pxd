@@ -3,25 +3,20 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
-from logly.flusher.state cimport Engine
+from logly.flusher.state cimport Engine, look_is_due
 from logly.system.atomic cimport store_relaxed32
 from logly.system.clock cimport clock_wall_ns
 from logly.system.fd cimport path_state
 
 cdef enum:
-    LOOK_NS = 1000000000
     FRESH_NS = 2000000000      # a file may be written twice within one tick of its time stamp; older ones have rested since
 
 
 # Called with the engine's lock, by each pass.
 cdef inline void watch_level_file(Engine* engine) noexcept nogil:
-    if engine.pace.now_ns >= engine.level_file.look_due_ns:
-        engine.level_file.look_due_ns = engine.pace.now_ns + LOOK_NS
-        if level_file_differs(engine):
-            engine.level_file.has_changed = True
-            store_relaxed32(&engine.requests.python, 1)
-    if engine.level_file.look_due_ns - engine.pace.now_ns < engine.pace.sleep_ns:
-        engine.pace.sleep_ns = engine.level_file.look_due_ns - engine.pace.now_ns
+    if look_is_due(engine, &engine.level_file.look_due_ns) and level_file_differs(engine):
+        engine.level_file.has_changed = True
+        store_relaxed32(&engine.requests.python, 1)
 
 
 # Looks at the file, and remembers what it saw.

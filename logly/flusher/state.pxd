@@ -38,6 +38,7 @@ cdef enum:
     TURN_NS = 10000000         # how long the flusher leaves the lock to a thread that waits for it, and for the GIL
     RETRY_BLOCKED_NS = 10000000
     RETRY_FAILED_NS = 50000000
+    LOOK_NS = 1000000000       # how often files are looked at that others may change
     TELL_NS = 1000000000       # the same error is reported once in this time
 
 cdef enum PassStatus:
@@ -202,6 +203,18 @@ cdef inline void workspace_free(Workspace* workspace) noexcept nogil:
     buffer_free(&workspace.scratch)
     buffer_free(&workspace.message)
     index_free(&workspace.index)
+
+
+# ---- looks at files
+
+# True once a second, for a look that is due at `due_ns`. The flusher sleeps no longer than until the next one.
+cdef inline bint look_is_due(Engine* engine, int64_t* due_ns) noexcept nogil:
+    cdef bint is_due = engine.pace.now_ns >= due_ns[0]
+    if is_due:
+        due_ns[0] = engine.pace.now_ns + LOOK_NS
+    if due_ns[0] - engine.pace.now_ns < engine.pace.sleep_ns:
+        engine.pace.sleep_ns = due_ns[0] - engine.pace.now_ns
+    return is_due
 
 
 # ---- the lock: held for one pass; never waited for with the GIL, never held while waiting for the GIL
