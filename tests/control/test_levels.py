@@ -266,6 +266,18 @@ def test_a_level_of_a_named_logger_is_that_of_its_name() -> None:
         assert logger.is_enabled_for("warning")
 
 
+def test_a_mapping_is_copied_when_it_is_set() -> None:
+    with make_logger() as logger:
+        levels = {"": "info", "a": "debug"}
+        logger.set_level(levels)
+        levels["a"] = "off"
+        assert logger.config.level == {"": "info", "a": "debug"}
+        logger.configure(async_flush_interval=7)
+        assert logger.named("a").is_enabled_for("debug") is False  # there is no sink
+        logger.add_sink(SinkConfig(function=lambda _: None))
+        assert logger.named("a").is_enabled_for("debug")
+
+
 def test_what_cannot_be_read_changes_nothing() -> None:
     with make_logger(level="info,a=debug") as logger:
         sink = logger.add_sink(SinkConfig(function=lambda _: None))
