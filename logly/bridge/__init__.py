@@ -1,0 +1,1 @@
+"""What `logging` does with a call, done by logly: routes, served handlers, `install`."""

@@ -1,0 +1,157 @@
+"""`install`: the calls of `logging` in this process go through logly, with the same bytes in the same files."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from logly._core import logging_method, prepare_logging_calls, routes_known, use_route_rules
+from logly._core import Producer as _Producer
+from logly.config.schema import LoggerConfig
+from logly.control.controller import Controller
+from logly.errors import invalid
+from logly.system.unpatched import SystemLock
+
+from .resolve import FAST_METHODS, LOGGING_FILE, RouteRules, is_internal_file
+
+if TYPE_CHECKING:
+    from logly._core import HandlerEntry
+    from logly._logger import Logger
+
+__all__ = ["Route", "install", "routes", "uninstall"]
+
+RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a logger of `logging` does with calls at present; see `routes`."""
+
+    name: str
+    """The logger's name."""
+    is_fast: bool
+    """Whether at least one level is on, and the calls of every level that is on make their records in logly."""
+    handlers: list[str]
+    """The handlers that its records reach."""
+    why_not: str | None
+    """Why calls go the way of `logging`, in one sentence; None: they do not."""
+    fast: int = 0
+    """Calls whose arguments were copied as bits."""
+    rendered: int = 0
+    """Calls whose text was made at the call, without a `LogRecord`."""
+    original: int = 0
+    """Calls of levels that were on and went the way of `logging`."""
+
+
+class Installation:
+    """What `install` has changed, and how it is undone."""
+
+    def __init__(self, logger: Logger | None, handlers: str, write: str) -> None:
+        self.settings = (logger, handlers, write)
+        self.replaced: list[tuple[type, str, Any, Any]] = []
+        """Class, attribute, what was there (None: nothing), what is there now."""
+        if logger is None:
+            config = LoggerConfig(auto_sink=False, level=0)
+            self.controller = Controller("logging", config)
+        else:
+            self.controller = logger._controller
+        self.rules = RouteRules(self.controller.core, self._serve, self.controller.report)
+
+    def begin(self) -> None:
+        prepare_logging_calls(Mapping, RECORD_ATTRIBUTES, is_internal_file)
+        for name in FAST_METHODS:
+            original = logging.Logger.__dict__.get(name)
+            if not isinstance(original, FunctionType) or original.__code__.co_filename != LOGGING_FILE:
+                continue  # another library has replaced it
+            for kind in (logging.Logger, logging.RootLogger):
+                self.replace(kind, name, logging_method(kind, name, original))
+        self.rules.use_methods()
+        use_route_rules(self.rules)
+
+    def replace(self, kind: type, name: str, function: Any) -> None:
+        self.replaced.append((kind, name, kind.__dict__.get(name), function))
+        setattr(kind, name, function)
+
+    def end(self) -> None:
+        use_route_rules(None)
+        for kind, name, before, function in reversed(self.replaced):
+            if kind.__dict__.get(name) is not function:
+                continue  # somebody has put a wrapper around it, which goes on working
+            if before is None:
+                delattr(kind, name)
+            else:
+                setattr(kind, name, before)
+        if self.settings[0] is None:
+            self.controller.close(None)
+
+    def _serve(self, handler: logging.Handler, entry: HandlerEntry) -> None:
+        entry.why_not = f"handler {type(handler).__qualname__} is not served"
+
+
+_lock = SystemLock()
+_installed: Installation | None = None
+
+
+def install(logger: Logger | None = None, *, handlers: str = "serve", write: str = "auto") -> None:
+    """Make every call of `logging` in this process fast. Idempotent; other arguments than before replace the earlier ones.
+
+    Args:
+        logger: its engine, ring and spool serve. None: an engine of its own.
+        handlers: "serve": logly writes for the plain handlers of the standard library; "keep": only calls that end in a
+            `StdlibHandler` are fast.
+        write: "auto": what goes to files and to stderr is written soon, what goes to stdout at the call; "call": all is
+            written before the call returns; "soon": all soon.
+
+    Raises:
+        ConfigError: an argument has another value.
+    """
+    global _installed
+    if logger is not None and not isinstance(logger, _Producer):
+        raise invalid("logger", logger, "a logly.Logger")
+    if handlers not in ("serve", "keep"):
+        raise invalid("handlers", handlers, "'serve' or 'keep'")
+    if write not in ("auto", "call", "soon"):
+        raise invalid("write", write, "'auto', 'call' or 'soon'")
+    if os.environ.get("LOGLY_INSTALL") == "0":
+        return
+    with _lock:
+        if _installed is not None:
+            if _installed.settings == (logger, handlers, write):
+                return
+            _installed.end()
+        _installed = Installation(logger, handlers, write)
+        _installed.begin()
+
+
+def uninstall() -> None:
+    """Undo `install`. What was logged before is written. Idempotent."""
+    global _installed
+    with _lock:
+        if _installed is not None:
+            installed, _installed = _installed, None
+            installed.end()
+
+
+def routes() -> list[Route]:
+    """What each logger of `logging` that has been used does with calls, by name."""
+    found = []
+    for owner in sorted(routes_known(), key=lambda one: str(one.logger.name)):
+        fast, rendered, original = owner.counts
+        reasons = [text for text in owner.why_not.values() if text]
+        ways = set(owner.ways.values())
+        is_fast = bool(ways & {"fast", "nothing"}) and not ways & {"original"}
+        names = [_shown(handler) for handler in owner.handlers]
+        why_not = None if is_fast or not reasons else reasons[0]
+        found.append(Route(owner.logger.name, is_fast, names, why_not, fast, rendered, original))
+    return found
+
+
+def _shown(handler: logging.Handler) -> str:
+    try:
+        return repr(handler)
+    except Exception:  # noqa: BLE001  # a handler's own __repr__
+        return type(handler).__qualname__
