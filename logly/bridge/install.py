@@ -153,5 +153,7 @@ def routes() -> list[Route]:
 def _shown(handler: logging.Handler) -> str:
     try:
         return repr(handler)
+    except RecursionError:
+        raise
     except Exception:  # noqa: BLE001  # a handler's own __repr__
         return type(handler).__qualname__

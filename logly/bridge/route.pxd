@@ -47,8 +47,7 @@ cdef struct LevelWay:
 
 
 cdef struct LoggingRoute:
-    PyObject* logger           # held by the route's Python side
-    PyObject* owner            # that side, a RouteOwner
+    PyObject* owner            # its Python side, a RouteOwner, which holds the logger
     uint64_t site_key          # of its name: see registry/call_site.pxd
     # stamps, in the order in which they are compared
     Stamp* stamp

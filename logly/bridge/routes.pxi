@@ -4,23 +4,20 @@
 # Nothing here is atomic: while a route is found out, other threads and the garbage collector may change anything. So each object
 # is stamped before it is read, and at the end all stamps are compared. If one has changed, it is all done again.
 
-from _weakref import ref as weakref
-
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free
 
 from logly.bridge.route cimport (
-    ROUTE_LEVELS, WAY_FAST, WAY_NONE, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, ClassStamp, LevelWay, ListStamp, LoggingRoute,
-    Stamp, route_holds, route_is_quick,
+    ROUTE_LEVELS, WAY_FAST, WAY_NONE, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, ListStamp, LoggingRoute, Stamp,
+    route_holds, route_is_quick,
 )
 from logly.registry.table cimport Table, table_find, table_insert
 from logly.system.clock cimport clock_monotonic_ns
-from logly.system.cpython cimport PyTypeObject, type_version
-from logly.system.stamps cimport SEES_CHANGES, class_word, dict_version, dict_word
+from logly.system.stamps cimport SEES_CHANGES
 
 # Of other included files:
-#   caller/calls.pxi: Producer
+#   bridge/stamps.pxi: HandlerEntry, Stamps, Target
 
 cdef enum:
     MOST_STAMPS = 400          # of one route: a logger with more handlers than that is left to `logging`
@@ -38,182 +35,6 @@ cdef dict keys_by_name = {}               # what call sites show as module -> it
 cdef object route_rules = None            # bridge/resolve.py: what is Python's to decide; None: not installed
 
 
-cdef class Stamps:
-    """Stamps of objects, taken before they are read."""
-
-    def __dealloc__(self):
-        free(self.stamp)
-        free(self.classes)
-
-    cdef bint add(self, const uint64_t* at, uint64_t want) except -1:
-        cdef Stamp* grown
-        if self.count == self.capacity:
-            grown = <Stamp*> realloc(self.stamp, (2 * self.capacity + 16) * sizeof(Stamp))
-            if grown == NULL:
-                raise MemoryError
-            self.stamp = grown
-            self.capacity = 2 * self.capacity + 16
-        self.stamp[self.count] = Stamp(at, want)
-        self.count += 1
-        return True
-
-    cdef dict watch(self, object one):
-        """Stamps an object, its class and its attributes. Returns these, or None where it can have none."""
-        cdef const uint64_t* word
-        cdef PyObject* found
-        self.add(class_word(<PyObject*> one), class_word(<PyObject*> one)[0])
-        self.watch_class(type(one))
-        word = dict_word(<PyObject*> one)
-        if word == NULL or word[0] == 0:
-            self.is_blind = True
-            return None
-        found = <PyObject*> word[0]
-        if not isinstance(<object> found, dict):
-            self.is_blind = True
-            return None
-        attributes = <dict> found
-        self.add(word, <uint64_t> found)
-        self.watch_dict(attributes)
-        self.kept.append(one)
-        return attributes
-
-    cpdef watch_dict(self, dict attributes):
-        self.add(dict_version(<PyObject*> attributes), dict_version(<PyObject*> attributes)[0])
-        self.kept.append(attributes)
-
-    cpdef watch_class(self, kind):
-        getattr(kind, "__init__", None)  # has the class get a version
-        self.add_class(<PyTypeObject*> kind, type_version(<PyTypeObject*> kind))
-
-    cdef bint add_class(self, PyTypeObject* kind, uint32_t version) except -1:
-        cdef ClassStamp* grown
-        cdef uint32_t i
-        if version == 0:
-            self.is_blind = True
-        for i in range(self.class_count):
-            if self.classes[i].type == kind and self.classes[i].version == version:
-                return True
-        grown = <ClassStamp*> realloc(self.classes, (self.class_count + 1) * sizeof(ClassStamp))
-        if grown == NULL:
-            raise MemoryError
-        self.classes = grown
-        self.classes[self.class_count] = ClassStamp(kind, version)
-        self.class_count += 1
-        return True
-
-    cdef bint watch_size(self, list items) except -1:
-        """For a list of which only the size matters, or that is empty."""
-        return self.add(size_word(<PyObject*> items), <uint64_t> len(items))
-
-    cdef bint copy(self, Stamps other) except -1:
-        cdef uint32_t i
-        for i in range(other.count):
-            self.add(other.stamp[i].at, other.stamp[i].want)
-        for i in range(other.class_count):
-            self.add_class(other.classes[i].type, other.classes[i].version)
-        self.is_blind = self.is_blind or other.is_blind
-        return True
-
-    cdef bint hold(self) noexcept:
-        cdef uint32_t i
-        for i in range(self.count):
-            if self.stamp[i].at[0] != self.stamp[i].want:
-                return False
-        for i in range(self.class_count):
-            if type_version(self.classes[i].type) != self.classes[i].version:
-                return False
-        return True
-
-    def __cinit__(self):
-        self.kept = []
-
-    cdef release(self):
-        """Lets go what was stamped. From now on the stamps of an object may be compared only while it is known to live."""
-        self.kept = []
-
-
-cdef extern from *:
-    """
-    #define LOGLY_SIZE_WORD(list) ((const uint64_t*)&((PyVarObject*)(list))->ob_size)
-    """
-    const uint64_t* size_word "LOGLY_SIZE_WORD"(PyObject* list_) noexcept
-
-
-cdef class HandlerEntry:
-    """What a handler of `logging` is served by, as long as its stamps hold.
-
-    Attributes:
-        why_not: why calls that reach it go the way of `logging`; None: they need not.
-        wants_nothing: it is a `NullHandler`.
-        filters: how many filters it has.
-        producer: the logly logger that a `StdlibHandler` gives its records to, or None.
-        sink: the id of the sink that serves it, or -1.
-        is_ascii: only ASCII text may be rendered for it.
-    """
-
-    def __init__(self, handler):
-        cdef dict attributes
-        self.reference = weakref(handler, _forget_entry(id(handler)))
-        self.stamps = Stamps()
-        self.sink = -1
-        attributes = self.stamps.watch(handler)
-        self.level = attributes.get("level") if attributes is not None else None
-        filters = attributes.get("filters") if attributes is not None else None
-        if type(filters) is list:
-            self.stamps.watch_size(filters)
-            self.filters = len(<list> filters)
-        else:
-            self.why_not = f"handler {type(handler).__qualname__} is not set up as logging does"
-
-    def watch(self, one):
-        """Stamps an object that decides, before it is read. Returns its attributes, or None where it can have none."""
-        return self.stamps.watch(one)
-
-    cdef bint is_of(self, object handler) noexcept:
-        return self.reference() is handler and self.stamps.hold()
-
-
-def _forget_entry(number):
-    def forget(reference):
-        cdef HandlerEntry entry = handler_entries.get(number)
-        if entry is not None and entry.reference is reference:
-            handler_entries.pop(number, None)
-            if route_rules is not None:
-                route_rules.handler_is_gone(entry)
-
-    return forget
-
-
-cdef class World:
-    """What holds for all routes, as long as its stamps hold: the classes and functions of `logging`.
-
-    Attributes:
-        why_not: why no call may be fast; None: calls may.
-    """
-
-    def __init__(self):
-        self.stamps = Stamps()
-
-    def watch_module(self, dict attributes):
-        self.stamps.watch_dict(attributes)
-
-    def watch_class(self, kind):
-        self.stamps.watch_class(kind)
-
-    @property
-    def holds(self):
-        return self.stamps.hold()
-
-
-cdef class Target:
-    """Where the records of a level go: the producer that makes them, and the flags that they have."""
-
-    def __init__(self, Producer producer not None, *, bint is_served=False, bint is_ascii=False):
-        self.producer = producer
-        self.is_served = is_served
-        self.is_ascii = is_ascii
-
-
 cdef class RouteOwner:
     """The Python side of one route.
 
@@ -229,7 +50,6 @@ cdef class RouteOwner:
         self.logger = logger
         self.route.stamp = &never_holds
         self.route.quick = 1
-        self.route.logger = <PyObject*> logger
         self.route.owner = <PyObject*> self
         self.why_not = {}
         self.targets = []
@@ -256,7 +76,12 @@ cdef class RouteOwner:
     @property
     def handlers(self):
         """The handlers that its records reach, whatever their levels."""
-        return [handler for handler in [reference() for reference in self.reached] if handler is not None]
+        found = []
+        for reference in self.reached:
+            handler = reference()
+            if handler is not None:
+                found.append(handler)
+        return found
 
 
 cdef list LEVEL_NUMBERS = [10, 20, 30, 40, 50]
