@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from logly._core import logging_method, prepare_logging_calls, routes_known, use_route_rules
 from logly._core import Producer as _Producer
+from logly._core import logging_method, prepare_logging_calls, routes_known, use_route_rules
 from logly.config.schema import LoggerConfig
 from logly.control.controller import Controller
 from logly.errors import invalid
@@ -97,7 +97,7 @@ _installed: Installation | None = None
 
 
 def install(logger: Logger | None = None, *, handlers: str = "serve", write: str = "auto") -> None:
-    """Make every call of `logging` in this process fast. Idempotent; other arguments than before replace the earlier ones.
+    """Make every call of `logging` in this process fast. Idempotent; other arguments replace those of before.
 
     Args:
         logger: its engine, ring and spool serve. None: an engine of its own.

@@ -322,7 +322,7 @@ def logging_method(type cls not None, str name not None, original):
 
 
 def prepare_logging_calls(mapping, attributes, is_internal):
-    """Sets what calls of `logging` compare with: `Mapping`, the names of a record's attributes, which files' frames are skipped."""
+    """Sets what calls compare with: `Mapping`, the names of a record's attributes, which files' frames are skipped."""
     global mapping_type, record_attributes, is_logging_file
     mapping_type = mapping
     record_attributes = frozenset(attributes)

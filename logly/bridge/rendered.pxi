@@ -54,8 +54,6 @@ cdef void report_route_trouble(object error) noexcept:
     try:
         if route_rules is not None:
             route_rules.failed(error)
-    except RecursionError:
-        pass
     except Exception:
         pass
 

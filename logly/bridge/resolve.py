@@ -140,7 +140,8 @@ class RouteRules:
         for name in (*SHADOWED, *FAST_METHODS):
             if getattr(kind, name, None) is not getattr(logging.Logger, name):
                 return f"class {kind.__qualname__} has its own {name}"
-        if kind.__getattribute__ is not object.__getattribute__ or hasattr(kind, "__getattr__"):
+        access: Any = kind.__getattribute__
+        if access is not object.__getattribute__ or hasattr(kind, "__getattr__"):
             return f"class {kind.__qualname__} looks attributes up itself"
         for name in ("disabled", "handlers", "filters", "propagate", "parent", "level", "name", "_cache", "manager"):
             if hasattr(kind, name) and (name != "manager" or not is_caller):

@@ -60,8 +60,8 @@ cdef enum:
     KEYED_BIT = 1 << 31        # in the instruction of a site that is found by a key, and not by its module
 
 
-# Returns the calling frame's site that was registered with this key, or NULL. Calls of `logging` have such sites: what they show as
-# the module is the name of the logger.
+# Returns the calling frame's site that was registered with this key, or NULL. Calls of `logging` have such sites: what they show
+# as the module is the name of the logger.
 cdef inline Site* find_keyed_site(Table* sites, uint64_t key) noexcept nogil:
     cdef int32_t instruction = 0
     cdef PyObject* globals = NULL

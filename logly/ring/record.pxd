@@ -49,7 +49,7 @@ cdef enum RecordFlag:
     HAS_NAME = 4096        # the logger's name is written in the record: its size (uint32) and as much UTF-8
     BY_MODULE = 8192       # levels by name go by the record's module, even where the logger has a name: one of `logging`
     KNOWN_FLAGS = 16383    # those that a record in a spool may have: all before
-    IS_SERVED = 16384      # a record of `logging` for served handlers: `origin` is the number of a ServedName, see flusher/served.pxd
+    IS_SERVED = 16384      # for served handlers of `logging`: `origin` is the number of a ServedName, see flusher/served.pxd
 
 
 # 32 bytes. `ticks` is the time of the call: it orders records and decides rotation. A record with a time of its own
