@@ -39,6 +39,9 @@ LOGGER_METHODS = ("_log", "handle", "callHandlers", "makeRecord", "findCaller", 
 FAST_METHODS = ("debug", "info", "warning", "error", "critical", "log", "isEnabledFor")
 SHADOWED = frozenset((*LOGGER_METHODS, "filter", "isEnabledFor"))
 
+COMPUTED = ("disabled", "handlers", "filters", "propagate", "parent", "level", "name", "_cache")
+"""Attributes of a logger that its class may not have: a property would stand before what is in the object's dict."""
+
 CLASSES: dict[type, dict[str, Any]] = {
     logging.Logger: _own(logging.Logger, *LOGGER_METHODS),
     logging.Filterer: _own(logging.Filterer, "filter"),
@@ -143,12 +146,18 @@ class RouteRules:
         access: Any = kind.__getattribute__
         if access is not object.__getattribute__ or hasattr(kind, "__getattr__"):
             return f"class {kind.__qualname__} looks attributes up itself"
-        for name in ("disabled", "handlers", "filters", "propagate", "parent", "level", "name", "_cache", "manager"):
-            if hasattr(kind, name) and (name != "manager" or not is_caller):
-                if name == "manager":
-                    continue
+        for name in COMPUTED:
+            if hasattr(kind, name):
                 return f"class {kind.__qualname__} has its own {name}"
         return None
+
+    def computes_attributes(self, kind: type) -> bool:
+        """Whether the attributes that decide about levels may be others than those in an object's dict."""
+        if kind in (logging.Logger, logging.RootLogger):
+            return False
+        access: Any = kind.__getattribute__
+        is_own = access is not object.__getattribute__ or hasattr(kind, "__getattr__")
+        return is_own or any(hasattr(kind, name) for name in COMPUTED)
 
     def shadowing(self, attributes: dict[str, Any]) -> str | None:
         """The name of an attribute of a logger that hides a method; None: there is none."""
