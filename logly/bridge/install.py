@@ -10,13 +10,20 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from logly._core import Producer as _Producer
-from logly._core import logging_method, prepare_logging_calls, routes_known, use_route_rules
+from logly._core import (
+    acquire_method,
+    logging_method,
+    prepare_logging_calls,
+    routes_known,
+    use_route_rules,
+)
 from logly.config.schema import LoggerConfig
 from logly.control.controller import Controller
 from logly.errors import invalid
 from logly.system.unpatched import SystemLock
 
 from .resolve import FAST_METHODS, LOGGING_FILE, RouteRules, is_internal_file
+from .served_handlers import Serving
 
 if TYPE_CHECKING:
     from logly._core import HandlerEntry
@@ -59,7 +66,9 @@ class Installation:
             self.controller = Controller("logging", config)
         else:
             self.controller = logger._controller
-        self.rules = RouteRules(self.controller.core, self._serve, self.controller.report)
+        self.serving = Serving(self.controller, write)
+        serve = self.serving.serve if handlers == "serve" else _keep
+        self.rules = RouteRules(self.controller.core, serve, self.controller.report, self.serving.handler_is_gone)
 
     def begin(self) -> None:
         prepare_logging_calls(Mapping, RECORD_ATTRIBUTES, is_internal_file)
@@ -69,6 +78,9 @@ class Installation:
                 continue  # another library has replaced it
             for kind in (logging.Logger, logging.RootLogger):
                 self.replace(kind, name, logging_method(kind, name, original))
+        acquire = logging.Handler.__dict__["acquire"]
+        self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler, acquire))
+        self.serving.use_methods()
         self.rules.use_methods()
         use_route_rules(self.rules)
 
@@ -85,11 +97,13 @@ class Installation:
                 delattr(kind, name)
             else:
                 setattr(kind, name, before)
+        self.serving.end()
         if self.settings[0] is None:
             self.controller.close(None)
 
-    def _serve(self, handler: logging.Handler, entry: HandlerEntry) -> None:
-        entry.why_not = f"handler {type(handler).__qualname__} is not served"
+
+def _keep(handler: logging.Handler, entry: HandlerEntry) -> None:
+    entry.why_not = f"handler {type(handler).__qualname__} is kept as it is"
 
 
 _lock = SystemLock()
