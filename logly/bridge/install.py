@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Route", "install", "routes", "uninstall"]
 
-RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Names in `extra` that `logging` refuses, or that are no fields."""
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,7 @@ cdef int log_pinned(
     cdef FieldBlock fields = None
     cdef str name = None
     cdef bint is_own = level_is_own(number)
+    cdef int32_t asked = number
     if not target.is_served and number < load_threshold(gate):
         return DONE
     if core.must_not_wait() and target.is_served:
@@ -175,8 +176,9 @@ cdef int log_pinned(
         fields = FieldBlock(extra, None, limit)
     if not is_own:
         number, level = core.resolve_level(number)
-    # User code may have run. The same target must still be right.
-    if not (route_is_quick(route) and route_holds(route) and is_target(route, number, target)):
+    # User code may have run, and changed the configuration. `logging` would have asked for the level and begun with the handler
+    # before, and a StdlibHandler's logger takes the record at any time. The handler of a sink may have been closed.
+    if target.is_served and not (route_is_quick(route) and route_holds(route) and is_target(route, asked, target)):
         return NOT_DONE
     commit_careful(
         producer, number, level, program, text, args, fields, place, name, exception, None, NULL,
