@@ -199,6 +199,8 @@ class RouteRules:
         """Where the records go that these handlers get; or why there is no such place."""
         if len(set(map(id, producers))) != len(producers) or len(producers) > 1:
             return "more than one StdlibHandler"
+        if len(set(sinks)) != len(sinks):
+            return "its records reach a handler more than once"
         if not sinks:
             return Target(producers[0])
         if producers:

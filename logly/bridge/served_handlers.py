@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import os
@@ -164,6 +165,16 @@ class Serving:
             if handler is not None:
                 serve_handler(handler, None, None)
             self.controller._remove(served.sink.id)
+
+    def closing(self, close: Any) -> Any:
+        """`FileHandler.close`, after which the flusher writes nothing for the handler any more."""
+
+        @functools.wraps(close)
+        def close_and_end(handler: logging.FileHandler) -> None:
+            close(handler)
+            self._end(id(handler))
+
+        return close_and_end
 
     def handler_is_gone(self, number: int) -> None:
         """Called when a handler has been collected, in the middle of anything."""
