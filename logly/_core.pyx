@@ -11,7 +11,7 @@ from logly.layout.field_names cimport NAME_KEYS, name_keys
 from logly.layout.line cimport COLOR_LEVEL, COLOR_LINE, COLOR_NONE, MAX_LEVELS, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME
 from logly.ring.leases cimport FREE_THREADED
 from logly.system.clock cimport clock_init
-from logly.text.format_spec cimport KIND_INT, KIND_STR
+from logly.text.format_spec cimport KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_STR
 
 IS_FREE_THREADED = bool(FREE_THREADED)
 
@@ -20,6 +20,8 @@ globals().update(
     COLOR_LEVEL=COLOR_LEVEL,
     COLOR_LINE=COLOR_LINE,
     COLOR_NONE=COLOR_NONE,
+    KIND_BYTES=KIND_BYTES,
+    KIND_FLOAT=KIND_FLOAT,
     KIND_INT=KIND_INT,
     KIND_STR=KIND_STR,
     LEVEL_UNSAID=LEVEL_UNSAID,
@@ -45,6 +47,7 @@ include "text/python_time.pxi"
 include "ring/forks.pxi"
 include "layout/message_rules.pxi"
 include "layout/compile.pxi"
+include "layout/logging_compile.pxi"
 include "registry/name_entries.pxi"
 include "registry/program.pxi"
 include "registry/retired.pxi"
@@ -83,6 +86,8 @@ include "caller/careful.pxi"
 include "caller/calls.pxi"
 include "bridge/stamps.pxi"
 include "bridge/routes.pxi"
+include "bridge/barrier.pxi"
 include "bridge/served_names.pxi"
 include "bridge/rendered.pxi"
 include "bridge/logging_calls.pxi"
+include "bridge/one_line.pxi"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Mapping
@@ -10,13 +11,21 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from logly._core import Producer as _Producer
-from logly._core import logging_method, prepare_logging_calls, routes_known, use_route_rules
+from logly._core import (
+    acquire_method,
+    logging_method,
+    prepare_logging_calls,
+    routes_known,
+    use_route_rules,
+)
 from logly.config.schema import LoggerConfig
 from logly.control.controller import Controller
 from logly.errors import invalid
+from logly.stdlib import StdlibHandler
 from logly.system.unpatched import SystemLock
 
 from .resolve import FAST_METHODS, LOGGING_FILE, RouteRules, is_internal_file
+from .served_handlers import Serving
 
 if TYPE_CHECKING:
     from logly._core import HandlerEntry
@@ -48,19 +57,30 @@ class Route:
     """Calls of levels that were on and went the way of `logging`."""
 
 
+ENDS = ("_exit", "execv", "execve")
+"""The functions of `os` after which nothing is written. All of its `exec*` call one of these."""
+
+END_S = 5.0
+"""How long they wait for what was logged."""
+
+
 class Installation:
     """What `install` has changed, and how it is undone."""
 
     def __init__(self, logger: Logger | None, handlers: str, write: str) -> None:
         self.settings = (logger, handlers, write)
-        self.replaced: list[tuple[type, str, Any, Any]] = []
-        """Class, attribute, what was there (None: nothing), what is there now."""
+        self.replaced: list[tuple[Any, str, Any, Any]] = []
+        """Class or module, attribute, what was there (None: nothing), what is there now."""
+        self.added: logging.Handler | None = None
+        """The handler of the root that gives its records to `logger`."""
         if logger is None:
             config = LoggerConfig(auto_sink=False, level=0)
             self.controller = Controller("logging", config)
         else:
             self.controller = logger._controller
-        self.rules = RouteRules(self.controller.core, self._serve, self.controller.report)
+        self.serving = Serving(self.controller, write)
+        serve = self.serving.serve if handlers == "serve" else _keep
+        self.rules = RouteRules(self.controller.core, serve, self.controller.report, self.serving.handler_is_gone)
 
     def begin(self) -> None:
         prepare_logging_calls(Mapping, RECORD_ATTRIBUTES, is_internal_file)
@@ -70,27 +90,56 @@ class Installation:
                 continue  # another library has replaced it
             for kind in (logging.Logger, logging.RootLogger):
                 self.replace(kind, name, logging_method(kind, name, original))
+        acquire = logging.Handler.__dict__["acquire"]
+        self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler, acquire))
+        close = logging.FileHandler.__dict__["close"]
+        if isinstance(close, FunctionType):
+            self.replace(logging.FileHandler, "close", self.serving.closing(close))
+        for name in ENDS:
+            if hasattr(os, name):
+                self.replace(os, name, self._flushing(getattr(os, name)))
+        self.serving.use_methods()
         self.rules.use_methods()
         use_route_rules(self.rules)
 
-    def replace(self, kind: type, name: str, function: Any) -> None:
-        self.replaced.append((kind, name, kind.__dict__.get(name), function))
-        setattr(kind, name, function)
+        logger = self.settings[0]
+        if logger is not None and not [one for one in logging.root.handlers if type(one) is StdlibHandler]:
+            self.added = StdlibHandler(logger)
+            logging.root.addHandler(self.added)
+
+    def replace(self, owner: Any, name: str, function: Any) -> None:
+        self.replaced.append((owner, name, vars(owner).get(name), function))
+        setattr(owner, name, function)
+
+    def _flushing(self, function: Any) -> Any:
+        """The function of `os` that ends the program, after what was logged has been written."""
+
+        @functools.wraps(function)
+        def end(*args: Any, **options: Any) -> Any:
+            if not self.controller.core.must_not_wait():
+                self.controller.flush(END_S)
+            return function(*args, **options)
+
+        return end
 
     def end(self) -> None:
         use_route_rules(None)
-        for kind, name, before, function in reversed(self.replaced):
-            if kind.__dict__.get(name) is not function:
+        for owner, name, before, function in reversed(self.replaced):
+            if vars(owner).get(name) is not function:
                 continue  # somebody has put a wrapper around it, which goes on working
             if before is None:
-                delattr(kind, name)
+                delattr(owner, name)
             else:
-                setattr(kind, name, before)
+                setattr(owner, name, before)
+        if self.added is not None:
+            logging.root.removeHandler(self.added)
+        self.serving.end()
         if self.settings[0] is None:
             self.controller.close(None)
 
-    def _serve(self, handler: logging.Handler, entry: HandlerEntry) -> None:
-        entry.why_not = f"handler {type(handler).__qualname__} is not served"
+
+def _keep(handler: logging.Handler, entry: HandlerEntry) -> None:
+    entry.why_not = f"handler {type(handler).__qualname__} is kept as it is"
 
 
 _lock = SystemLock()

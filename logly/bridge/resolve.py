@@ -67,14 +67,20 @@ class RouteRules:
         core: the engine whose sinks serve handlers.
         serve: returns what serves a handler, or says why nothing does; see `Serving.serve`.
         failed: called with what went wrong in logly's own code.
+        gone: called with the id of a handler that has been collected.
     """
 
     def __init__(
-        self, core: Core, serve: Callable[[logging.Handler, HandlerEntry], None], failed: Callable[[Exception], None]
+        self,
+        core: Core,
+        serve: Callable[[logging.Handler, HandlerEntry], None],
+        failed: Callable[[Exception], None],
+        gone: Callable[[int], None],
     ) -> None:
         self.core = core
         self._serve = serve
         self.failed = failed
+        self.handler_is_gone = gone
         self._world: World | None = None
         self._fast: dict[type, dict[str, Any]] = {}
         self.methods: dict[type, dict[str, Any]] = {}
@@ -202,6 +208,8 @@ class RouteRules:
         """Where the records go that these handlers get; or why there is no such place."""
         if len(set(map(id, producers))) != len(producers) or len(producers) > 1:
             return "more than one StdlibHandler"
+        if len(set(sinks)) != len(sinks):
+            return "its records reach a handler more than once"
         if not sinks:
             return Target(producers[0])
         if producers:
@@ -210,9 +218,6 @@ class RouteRules:
         if producer is None:
             return "too many sets of handlers were in use"
         return Target(producer, is_served=True, is_ascii=is_ascii)
-
-    def handler_is_gone(self, entry: HandlerEntry) -> None:
-        """Called when a handler has been collected."""
 
 
 NULL_HANDLE = logging.NullHandler.__dict__.get("handle")

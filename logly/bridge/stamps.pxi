@@ -156,7 +156,7 @@ def _forget_entry(number):
         if entry is not None and entry.reference is reference:
             handler_entries.pop(number, None)
             if route_rules is not None:
-                route_rules.handler_is_gone(entry)
+                route_rules.handler_is_gone(number)
 
     return forget
 

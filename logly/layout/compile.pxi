@@ -7,13 +7,14 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 
 from logly.layout.line cimport (
-    LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_PRETTY_JSON, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
-    PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
-    PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PATH, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME,
-    PIECE_TIME, RUN_ENTRIES, Layout, Piece, RunEntry,
+    LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_PRETTY_JSON, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
+    NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL,
+    PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PATH, PIECE_PROCESS, PIECE_THREAD,
+    PIECE_THREAD_NAME, PIECE_TIME, RUN_ENTRIES, Layout, Piece, RunEntry,
 )
+from logly.layout.logging_pieces cimport logging_layout_free
 from logly.layout.text_layout cimport is_of_run
-from logly.ring.record cimport TAG_LATIN1, TAG_UCS2, TAG_UCS4, TAG_UTF8
+from logly.ring.record cimport TAG_LATIN1, TAG_UCS2, TAG_UCS4, TAG_UTF8, Value
 from logly.system.cpython cimport text_kind_of
 from logly.text.format_spec cimport FormatSpec, spec_accepts
 from logly.text.time_pattern cimport (
@@ -28,6 +29,7 @@ ORDER = "le" if sys.byteorder == "little" else "be"
 # Keyed by the names that Python code uses.
 cdef dict layout_kinds = {
     "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "pretty_json": LAYOUT_PRETTY_JSON, "logfmt": LAYOUT_LOGFMT,
+    "logging": LAYOUT_LOGGING,
 }
 cdef dict newline_kinds = {"escape": NEWLINES_ESCAPE, "indent": NEWLINES_INDENT, "keep": NEWLINES_KEEP}
 cdef dict piece_names = {
@@ -47,11 +49,20 @@ def spec_kinds(str spec not None):
     return spec_accepts(&parsed)
 
 
+cdef bint owned_key(Value* key, str name) except -1:
+    """A field's name as records have it: encoded as CPython stores the str. Whoever gets it frees its data."""
+    cdef int kind = text_kind_of(<PyObject*> name)
+    key.data = copy_text(name.encode(("ascii", "latin-1", f"utf-16-{ORDER}", "", f"utf-32-{ORDER}")[kind])).data
+    key.tag = (TAG_UTF8, TAG_LATIN1, TAG_UCS2, TAG_UTF8, TAG_UCS4)[kind]
+    key.count = <uint32_t> len(name)
+    return True
+
+
 cdef class LayoutProgram:
     """A compiled layout in C memory.
 
     Args:
-        kind: "text", "json", "pretty_json" or "logfmt".
+        kind: "text", "json", "pretty_json" or "logfmt"; "logging" is for `logging_layout` (layout/logging_compile.pxi).
         pieces: what `layout_template.parse_layout` returned; empty for the kinds other than "text".
         newlines: as `SinkConfig.newlines`.
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
@@ -119,13 +130,8 @@ cdef class LayoutProgram:
             piece.accepts = spec_accepts(&piece.spec)
 
     cdef build_key(self, Piece* piece, str name):
-        # The key is encoded as CPython stores the str, because records contain it in that form.
-        cdef int kind = text_kind_of(<PyObject*> name)
-        cdef bytes units = name.encode(("ascii", "latin-1", f"utf-16-{ORDER}", "", f"utf-32-{ORDER}")[kind])
-        piece.text = copy_text(units)
-        piece.key.tag = (TAG_UTF8, TAG_LATIN1, TAG_UCS2, TAG_UTF8, TAG_UCS4)[kind]
-        piece.key.data = piece.text.data
-        piece.key.count = <uint32_t> len(name)
+        owned_key(&piece.key, name)
+        piece.text.data = piece.key.data
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -143,4 +149,5 @@ cdef class LayoutProgram:
             time_pattern_free(self.layout.stamp)
             free(self.layout.stamp)
         free(self.layout.kept_level)
+        logging_layout_free(self.layout.logging)
         free(self.layout)

@@ -5,6 +5,7 @@ The layouts themselves are in layout/text_layout.pxd, layout/json.pxd and layout
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 
+from logly.layout.logging_pieces cimport LoggingLayout
 from logly.layout.message cimport Program, render_message
 from logly.layout.trace cimport Place, write_steps
 from logly.ring.record cimport HAS_EXCEPTION, HAS_STACK, TAG_BYTES, RecordView, Value, get_value, skip_values, text_kind
@@ -45,6 +46,7 @@ cdef enum LayoutKind:
     LAYOUT_JSON
     LAYOUT_PRETTY_JSON
     LAYOUT_LOGFMT
+    LAYOUT_LOGGING         # of a formatter of `logging`
 
 cdef enum Newlines:
     NEWLINES_ESCAPE = 0    # one record is one line, whatever it contains
@@ -132,6 +134,7 @@ cdef struct Layout:
     TimePattern* stamp     # JSON's and logfmt's time stamp
     RunEntry* kept_level   # JSON: the run up to the message, RUN_ENTRIES entries; or NULL
     RunEntry* kept_site    # JSON: the run of the call site, RUN_ENTRIES entries; or NULL
+    LoggingLayout* logging # LAYOUT_LOGGING: all that such a layout is made of; else NULL
 
 
 # All that a line is made from.

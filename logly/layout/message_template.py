@@ -67,7 +67,7 @@ def parse_percent(template: str) -> list[Step] | None:
     mark = template.find("%")
     while mark >= 0:
         literal += template[at:mark]
-        found = _placeholder_at(template, mark + 1)
+        found = placeholder_at(template, mark + 1)
         if found is None:
             return None
         conversion, spec, at = found
@@ -86,7 +86,7 @@ def parse_percent(template: str) -> list[Step] | None:
     return steps
 
 
-def _placeholder_at(template: str, at: int) -> tuple[str, str, int] | None:
+def placeholder_at(template: str, at: int) -> tuple[str, str, int] | None:
     """Conversion, specification, and where the placeholder ends whose ``%`` is before `at`. "%": it is ``%%``."""
     start = at
     at = _end_of(template, at, "-+ 0")

@@ -9,12 +9,14 @@ from logly.layout.field_names cimport FieldWalk, find_field, walk_begin, walk_ne
 from logly.layout.json cimport render_json
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport (
-    COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT, NEWLINES_KEEP,
-    PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL, PIECE_LINENO,
-    PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD, PIECE_THREAD_NAME, PIECE_TIME,
-    Layout, Line, Piece, RunEntry, Site, base_name, has_trace, write_message, write_traces,
+    COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
+    NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL,
+    PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD,
+    PIECE_THREAD_NAME, PIECE_TIME, Layout, Line, Piece, RunEntry, Site, base_name, has_trace, write_message,
+    write_traces,
 )
 from logly.layout.logfmt cimport render_logfmt
+from logly.layout.logging_layout cimport render_logging
 from logly.layout.message cimport format_value, write_value
 from logly.ring.record cimport (
     TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
@@ -299,11 +301,13 @@ cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line
     buffer_put(out, c'\n')
 
 
-# Writes the whole line, including its newline.
+# Writes the whole line, including its newline (LAYOUT_LOGGING: the handler's terminator).
 cdef inline void render_line(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
     if layout.kind == LAYOUT_TEXT:
         render_text(out, layout, line)
     elif layout.kind == LAYOUT_LOGFMT:
         render_logfmt(out, layout, line, scratch)
+    elif layout.kind == LAYOUT_LOGGING:
+        render_logging(out, layout.logging, line)
     else:
         render_json(out, layout, line, scratch)

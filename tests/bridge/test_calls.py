@@ -256,7 +256,7 @@ def test_exceptions_in_all_forms(played: Played) -> None:
         every()
         try:
             raise KeyError("handled")
-        except KeyError as error:
+        except KeyError:
             every()
             stage.rendered(lambda: log.error("true %s", 1, exc_info=True))
             stage.rendered(lambda: log.error("object", exc_info=error))
