@@ -77,7 +77,9 @@ CHANGES: dict[str, Change] = {
     "handler's-filter": lambda stage: stage.handler.addFilter(refuse),
     "handler's-filters-replaced": lambda stage: setattr(stage.handler, "filters", [refuse]),
     "handler's-formatter": lambda stage: stage.handler.setFormatter(logging.Formatter("changed %(message)s")),
-    "handler's-formatter-attribute": lambda stage: setattr(stage.handler, "formatter", logging.Formatter("a %(message)s")),
+    "handler's-formatter-attribute": lambda stage: setattr(
+        stage.handler, "formatter", logging.Formatter("a %(message)s")
+    ),
     "handler's-formatter-style": lambda stage: stage.handler.setFormatter(logging.Formatter("{message}!", style="{")),
     "handler's-emit": lambda stage: setattr(stage.handler, "emit", lambda record: stage.say(record.getMessage())),
     "handler's-handle": lambda stage: setattr(stage.handler, "handle", lambda record: stage.say(record.getMessage())),
@@ -159,7 +161,9 @@ def test_each_change_is_obeyed_by_the_next_call(played: Played, name: str) -> No
     played(play)
 
 
-@pytest.mark.parametrize("name", ["filter", "handler's-filter", "own-_log", "own-handle", "own-callHandlers", "factory", "class"])
+@pytest.mark.parametrize(
+    "name", ["filter", "handler's-filter", "own-_log", "own-handle", "own-callHandlers", "factory", "class"]
+)
 def test_each_of_these_makes_calls_go_the_way_of_logging(played: Played, name: str) -> None:
     def play(stage: Stage) -> None:
         warm(stage)
@@ -308,7 +312,17 @@ class TestOverrides:
 
     @pytest.mark.parametrize(
         "name",
-        ["_log", "handle", "callHandlers", "makeRecord", "findCaller", "isEnabledFor", "getEffectiveLevel", "filter", "info"],
+        [
+            "_log",
+            "handle",
+            "callHandlers",
+            "makeRecord",
+            "findCaller",
+            "isEnabledFor",
+            "getEffectiveLevel",
+            "filter",
+            "info",
+        ],
     )
     def test_of_a_method(self, played: Played, name: str) -> None:
         def play(stage: Stage) -> None:
