@@ -51,7 +51,7 @@ ATTRIBUTES = {
 """What the flusher knows of a record, and of which kind it is."""
 
 
-class NotServed(Exception):  # noqa: N818  # it is an answer, and no error
+class NotServed(Exception):  # it is an answer, and no error
     """Why a formatter is not served by the flusher. The reason is one sentence, and stays the same."""
 
     def __init__(self, reason: str) -> None:

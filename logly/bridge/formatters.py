@@ -85,9 +85,50 @@ _OWN_STYLES = [_own(style, ("format", "_format", "usesTime")) for style in _STYL
 _OWN_TEMPLATE = (vars(Template).get("substitute"), vars(Template).get("pattern"), vars(Template).get("delimiter"))
 
 _ASCII_SUPERSETS = frozenset(
-    "ascii big5 big5hkscs cp437 cp737 cp775 cp850 cp852 cp855 cp857 cp858 cp860 cp861 cp862 cp863 cp865 cp866 cp869 cp874 cp932 "
-    "cp949 cp950 euc_jp euc_jis_2004 euc_jisx0213 euc_kr gb2312 gbk gb18030 johab koi8-r koi8-t koi8-u mac-cyrillic mac-greek "
-    "mac-iceland mac-latin2 mac-roman mac-turkish ptcp154 shift_jis tis-620".split()
+    [
+        "ascii",
+        "big5",
+        "big5hkscs",
+        "cp437",
+        "cp737",
+        "cp775",
+        "cp850",
+        "cp852",
+        "cp855",
+        "cp857",
+        "cp858",
+        "cp860",
+        "cp861",
+        "cp862",
+        "cp863",
+        "cp865",
+        "cp866",
+        "cp869",
+        "cp874",
+        "cp932",
+        "cp949",
+        "cp950",
+        "euc_jp",
+        "euc_jis_2004",
+        "euc_jisx0213",
+        "euc_kr",
+        "gb2312",
+        "gbk",
+        "gb18030",
+        "johab",
+        "koi8-r",
+        "koi8-t",
+        "koi8-u",
+        "mac-cyrillic",
+        "mac-greek",
+        "mac-iceland",
+        "mac-latin2",
+        "mac-roman",
+        "mac-turkish",
+        "ptcp154",
+        "shift_jis",
+        "tis-620",
+    ]
     + [f"iso8859-{part}" for part in range(1, 17) if part != 12]
     + [f"cp{page}" for page in range(1250, 1259)]
 )
@@ -302,7 +343,9 @@ def _time_parts(formatter: logging.Formatter) -> tuple[list[Part], str]:
     msec_format: Any = formatter.default_msec_format
     if not msec_format:
         return [whole], formatter.default_time_format
-    steps = parse_positional(msec_format) if type(msec_format) is str and len(msec_format) < MOST_TIME_CHARACTERS else None
+    steps = (
+        parse_positional(msec_format) if type(msec_format) is str and len(msec_format) < MOST_TIME_CHARACTERS else None
+    )
     if steps is None or [what for what, conversion, _ in steps if conversion is not None] != [0, 1]:
         raise NotServed("the formatter's default_msec_format is not one of a text and a number")
     parts = []
@@ -376,7 +419,7 @@ def current_process_name() -> str:
     if multiprocessing is not None:
         try:
             name = multiprocessing.current_process().name
-        except Exception:  # noqa: BLE001, S110  # as `logging` does
+        except Exception:  # noqa: BLE001  # as `logging` does
             pass
     if type(name) is not str:
         raise NotServed("the process's name is no str")
