@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .bridge.install import Route, install, routes, uninstall
     from .record import Record, RecordException
     from .stats import SinkStats, Stats
     from .stdlib import StdlibHandler, StdlibSink
@@ -31,6 +32,7 @@ __all__ = [
     "LoglyError",
     "Record",
     "RecordException",
+    "Route",
     "SinkConfig",
     "SinkError",
     "SinkStats",
@@ -40,12 +42,19 @@ __all__ = [
     "StdlibSink",
     "__version__",
     "get_logger",
+    "install",
     "logger",
+    "routes",
+    "uninstall",
 ]
 
 logger: Logger
 
 _RARELY_NAMED = {
+    "Route": "bridge.install",
+    "install": "bridge.install",
+    "routes": "bridge.install",
+    "uninstall": "bridge.install",
     "Record": "record",
     "RecordException": "record",
     "SinkStats": "stats",

@@ -155,10 +155,7 @@ class StdlibHandler(logging.Handler):
             self.handleError(record)
 
     def _makes_text(self) -> bool:
-        formatter = self.formatter
-        if formatter is None or (type(formatter) is logging.Formatter and formatter._fmt in _DEFAULT_FORMATS):
-            return type(self).format is not logging.Handler.format
-        return True
+        return not is_formatted_by_layout(self.formatter) or type(self).format is not logging.Handler.format
 
     def flush(self) -> None:
         """Flush the logly logger (for at most five seconds: `logging.shutdown` calls this for every handler).
@@ -169,6 +166,11 @@ class StdlibHandler(logging.Handler):
         """
         if not _holds_the_lock_of_logging():
             self.logger.flush(5.0)
+
+
+def is_formatted_by_layout(formatter: logging.Formatter | None) -> bool:
+    """Whether a formatter counts as none, so that the layout of the logly sink alone decides how a line looks."""
+    return formatter is None or (type(formatter) is logging.Formatter and formatter._fmt in _DEFAULT_FORMATS)
 
 
 def _is_template(record: logging.LogRecord, own: dict[str, Any]) -> bool:

@@ -322,9 +322,10 @@ class Controller:
         return sink_id != self.auto_sink_id and self._remove(sink_id)
 
     def user_sinks(self) -> list[int]:
-        found = list(self.sinks)
-        if self.auto_sink_id in found:
-            found.remove(self.auto_sink_id)
+        found = []
+        for sink in list(self.sinks.values()):
+            if sink.id != self.auto_sink_id and not sink.serves:
+                found.append(sink.id)
         return found
 
     def set_sink_enabled(self, sink_id: int, is_enabled: bool) -> bool:

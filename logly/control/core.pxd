@@ -45,6 +45,9 @@ cdef class Core(RecordReader):
     cdef dict names                  # text -> LoggerName, of all names that have a number; they live as long as the core
     cdef NameTable numbered
     cdef uint16_t last_name          # the highest number that a name has
+    cdef NameTable served            # ServedName by number: see flusher/served.pxd
+    cdef uint16_t last_served
+    cdef dict served_producers       # (name, ids of sinks, own) -> Producer
     cdef Gate* unnumbered            # the gate of all names without a number
     cdef void* engine_block
     cdef public object level_resolver # function that finds a level by its name in any case, or by number

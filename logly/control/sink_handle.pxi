@@ -80,7 +80,7 @@ cdef class SinkHandle:
         self, *, owner, str target, int fd, LayoutProgram layout, LevelRules levels not None, int max_level, list modules,
         list functions, size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, bint is_ours, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
-        bint enabled, int64_t torn_size=-1,
+        bint enabled, int64_t torn_size=-1, bint serves=False,
     ):
         """Adds the sink to the engine, from where it gets what is logged from now on, and to `Core.sinks`; both, or neither.
 
@@ -119,6 +119,7 @@ cdef class SinkHandle:
         sink.interval_ns = interval_ns
         sink.synchronous = synchronous
         sink.selection.filtered = filtered
+        sink.selection.serves = serves
         sink.selection.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
         sink.file.watched = watched
         sink.file.is_ours = is_ours

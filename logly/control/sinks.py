@@ -68,6 +68,8 @@ class Sink:
     `async_write`."""
     is_file: ClassVar[bool] = False
     """Whether it has its own file."""
+    serves: ClassVar[bool] = False
+    """Whether it writes for a handler of `logging`: it gets the records that name it, and no others."""
     is_exactly_recovered: ClassVar[bool] = False
     """Whether it gets only those of a dead process's records that some file lacked.
 
@@ -239,6 +241,7 @@ class Sink:
             synchronous=not config.async_write,
             filtered=config.filter is not None,
             enabled=is_enabled,
+            serves=self.serves,
             **self._destination(),
         )
 

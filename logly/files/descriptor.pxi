@@ -119,6 +119,13 @@ def open_descriptor(path, int flags, int mode=0o777, *, bint closes_in_child=Fal
     return made
 
 
+def duplicate_descriptor(int fd):
+    """Another descriptor of the same open file, which cannot be lost; not inheritable."""
+    cdef Descriptor made = Descriptor()
+    made.adopt(os.dup(fd))
+    return made
+
+
 def open_shared(str name, int flags, int mode):
     """Like `open_descriptor`, for a file that may be renamed while it is open: Windows must be asked for that."""
     cdef Descriptor made

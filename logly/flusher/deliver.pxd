@@ -26,7 +26,8 @@ from logly.layout.logger_names cimport logger_name
 from logly.layout.message cimport Program, program_of
 from logly.layout.text_layout cimport render_line
 from logly.ring.record cimport (
-    HAS_NAME, HAS_TIME, IS_NOTICE, OWN_NAME, TAG_UTF8, RecordHeader, align_record, put_record_end, record_view,
+    HAS_NAME, HAS_TIME, IS_NOTICE, IS_SERVED, OWN_NAME, TAG_UTF8, RecordHeader, align_record, put_record_end,
+    record_view,
 )
 from logly.ring.ring cimport RECORD_INLINE
 from logly.spool.format cimport slot_pass
@@ -266,7 +267,9 @@ cdef inline Program* see_program(Engine* engine, uint32_t number) noexcept nogil
 
 cdef inline void show_name(Engine* engine, Line* line) noexcept nogil:
     line.is_named = True
-    if line.view.header.flags & HAS_NAME:
+    if line.view.header.flags & IS_SERVED:
+        line.name = logger_name(engine.served, line.view.header.origin)
+    elif line.view.header.flags & HAS_NAME:
         line.name = &line.view.name
     else:
         line.name = logger_name(engine.names, line.view.header.origin)

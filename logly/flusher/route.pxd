@@ -9,13 +9,18 @@ from libc.string cimport memcmp
 from logly.flusher.directives cimport LEVEL_UNSAID
 from logly.flusher.route_cache cimport Route, RouteRoom, Routes, routes_find, routes_forget, routes_keep
 from logly.flusher.rules cimport has_directives, level_asked, rules_pass
+from logly.flusher.served cimport ServedName, is_served_by
 from logly.flusher.sink cimport Sink
 from logly.flusher.state cimport Engine
 from logly.layout.levels cimport LEVEL_INFO
 from logly.layout.line cimport Line
+from logly.layout.logger_names cimport logger_name
 from logly.layout.message cimport write_value
-from logly.ring.record cimport BY_MODULE, HAS_NAME, HAS_SITE, IS_ECHO, IS_INSIDE, TAG_UTF8, RecordView, Value
+from logly.ring.record cimport BY_MODULE, HAS_NAME, HAS_SITE, IS_ECHO, IS_INSIDE, IS_SERVED, TAG_UTF8, RecordView, Value
 from logly.text.buffer cimport Buffer, Text
+
+cdef enum:
+    KIND_FLAGS = IS_INSIDE | IS_ECHO | IS_SERVED
 
 # What decides whether a sink wants a record.
 cdef struct Kind:
@@ -25,6 +30,7 @@ cdef struct Kind:
     Text name                  # what levels by name go by
     Text module
     Text function
+    const ServedName* served   # of a record for served handlers, or NULL
 
 
 # ---- one sink
@@ -58,7 +64,12 @@ cdef inline bint site_is_wanted(const Sink* sink, const Text* module, const Text
 # `refuses` is there because a sink's Python function may log: a record from there is not for sinks that would call Python code
 # again, or that would never end.
 cdef inline bint is_wanted(const Sink* sink, const Kind* kind) noexcept nogil:
-    cdef int32_t asked = level_asked(&sink.rules, &kind.name)
+    cdef int32_t asked
+    if sink.selection.serves:
+        return kind.served != NULL and is_served_by(kind.served, sink.id)
+    if kind.served != NULL and not kind.served.own:
+        return False
+    asked = level_asked(&sink.rules, &kind.name)
     if asked == LEVEL_UNSAID:
         asked = kind.unsaid
     return (
@@ -95,7 +106,7 @@ cdef inline void begin_routes(Engine* engine) noexcept nogil:
 
 # Whether levels by name go by the logger's name. Else they go by the module.
 cdef inline bint goes_by_name(const Line* line) noexcept nogil:
-    return line.is_named and not line.view.header.flags & BY_MODULE
+    return line.is_named and not line.view.header.flags & (BY_MODULE | IS_SERVED)
 
 
 cdef inline void convert_name(Buffer* names, const Value* name) noexcept nogil:
@@ -126,6 +137,9 @@ cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept n
     cdef Route* route = &room.made
     cdef uint32_t i, filtered = 0
     cdef Kind kind
+    kind.served = NULL
+    if line.view.header.flags & IS_SERVED:
+        kind.served = <const ServedName*> logger_name(engine.served, line.view.header.origin)
     kind.level = line.view.header.level_number
     kind.flags = <uint8_t> line.view.header.flags
     kind.module = kind.function = Text(b"", 0)
@@ -161,7 +175,11 @@ cdef inline const Route* find_route(Engine* engine, const Line* line, uint64_t s
 
 # Adds the names that decide to what a list is found by. Returns False when the record has such a name inside, and not by number.
 cdef inline bint complete_key(const Routes* routes, const Line* line, uint64_t* site, uint64_t* kind) noexcept nogil:
-    if routes.by_name and goes_by_name(line):
+    if line.view.header.flags & IS_SERVED:
+        kind[0] |= <uint64_t> line.view.header.origin << 32
+        if not routes.by_site and not routes.by_name:
+            return True
+    elif routes.by_name and goes_by_name(line):
         if line.view.header.flags & HAS_NAME:
             return False
         # The engine's own name has the number 0.
@@ -178,8 +196,8 @@ cdef inline const Route* route_of(Engine* engine, const Line* line) noexcept nog
     cdef uint64_t kind, site = 0
     if engine.books.drained >= routes.valid_until:
         begin_routes(engine)
-    kind = <uint16_t> line.view.header.level_number | (<uint64_t> (line.view.header.flags & (IS_INSIDE | IS_ECHO)) << 16)
-    if routes.by_site or routes.by_name:
+    kind = <uint16_t> line.view.header.level_number | (<uint64_t> (line.view.header.flags & KIND_FLAGS) << 16)
+    if routes.by_site or routes.by_name or line.view.header.flags & IS_SERVED:
         if not complete_key(routes, line, &site, &kind):
             return make_route(engine, line)
     if kind == routes.kind and site == routes.site:

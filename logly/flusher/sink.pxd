@@ -65,6 +65,7 @@ cdef struct Marks:
 cdef struct Selection:     # which records are for it
     bint enabled
     bint filtered          # a Python filter decides: records are staged for it
+    bint serves            # it serves a handler of `logging`: it gets the records that name it, and no others
     uint8_t refuses        # records with one of these flags are not for it: its own Python code may have logged them
     int32_t max_level      # the lowest one is in `Sink.rules`
     Text* modules          # each also matches what is below it

@@ -151,6 +151,7 @@ cdef struct Engine:
     Text name                  # the logger's own
     bint is_named              # it was given, and is not the default
     const NameTable* names     # of its loggers' other names
+    const NameTable* served    # ServedName by number: see flusher/served.pxd; NULL: none
     Levels levels
     LevelFile level_file
     Engine* next_unended       # control/process_end.pxi

@@ -54,3 +54,22 @@ cdef inline Site* site_by_name(Site* site, PyObject* globals, uint64_t key) noex
     if KEY_IS_VERSION and key != NO_KEY:
         store_relaxed(&site.globals_key, key)
     return site
+
+
+cdef enum:
+    KEYED_BIT = 1 << 31        # in the instruction of a site that is found by a key, and not by its module
+
+
+# Returns the calling frame's site that was registered with this key, or NULL. Calls of `logging` have such sites: what they show
+# as the module is the name of the logger.
+cdef inline Site* find_keyed_site(Table* sites, uint64_t key) noexcept nogil:
+    cdef int32_t instruction = 0
+    cdef PyObject* globals = NULL
+    cdef PyObject* code = caller_of(PyThreadState_Get(), &instruction, &globals)
+    cdef Site* site
+    if code == NULL:
+        return NULL
+    site = <Site*> table_find(sites, <uint64_t> code, (<uint64_t> <uint32_t> instruction | <uint64_t> KEYED_BIT) + 1)
+    while site != NULL and load_relaxed(&site.globals_key) != key:
+        site = load_pointer(&site.next)
+    return site

@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free
 
 from logly.layout.line cimport MAX_SITES, Site, base_name
 from logly.layout.trace cimport Place
+from logly.registry.call_site cimport KEYED_BIT
 from logly.registry.numbers cimport number_return, number_take
 from logly.registry.table cimport Table, table_find, table_insert, table_remove, table_replace
 from logly.ring.leases cimport FREE_THREADED
@@ -289,6 +290,43 @@ cdef uint32_t find_or_place_site(tuple location, uint64_t key, uint64_t instruct
     if modules >= MAX_MODULES or (modules == 0 and is_first_sight(key, instruction)):
         return 0
     return place_site(location, description, name)
+
+
+cdef uint32_t register_keyed_site(tuple location, tuple description, uint64_t key) except? 0:
+    """The number of the site of this location and key, which shows this (module, function, path, line); 0: it has no place."""
+    cdef uint64_t code = <uint64_t> <PyObject*> location[0]
+    cdef tuple keyed = (location[0], None, location[2] | <uint64_t> KEYED_BIT, location[3])
+    cdef uint64_t instruction = <uint64_t> keyed[2] + 1
+    cdef SystemLock registry
+    if is_new_child:
+        return 0  # as in register_template
+    registry = enter_registry()
+    try:
+        collect_retired()
+        look_at_sites(hand_looks(&site_hand, &site_numbers))
+        return find_or_place_keyed_site(keyed, description, code, instruction, key)
+    finally:
+        registry.give()
+
+
+cdef uint32_t find_or_place_keyed_site(
+    tuple location, tuple description, uint64_t code, uint64_t instruction, uint64_t key
+) except? 0:
+    """Called with the registry's lock held."""
+    cdef Site* site = <Site*> table_find(&site_table, code, instruction)
+    cdef uint32_t number
+    cdef int keys = 0
+    while site != NULL:
+        if load_relaxed(&site.globals_key) == key:
+            return site.id
+        keys += 1
+        site = load_pointer(&site.next)
+    if keys >= MAX_MODULES or (keys == 0 and is_first_sight(code, instruction)):
+        return 0
+    number = place_site(location, description, None)
+    if number:
+        store_relaxed(&all_sites[number & (MAX_SITES - 1)].globals_key, key)
+    return number
 
 
 cdef uint32_t place_site(tuple location, tuple description, object name) except? 0:

@@ -48,7 +48,8 @@ cdef enum RecordFlag:
     HAS_NO_SITE = 2048     # in a spool: its site is unknown. Else it has one there, by number or with HAS_SITE
     HAS_NAME = 4096        # the logger's name is written in the record: its size (uint32) and as much UTF-8
     BY_MODULE = 8192       # levels by name go by the record's module, even where the logger has a name: one of `logging`
-    KNOWN_FLAGS = 16383    # all of them
+    KNOWN_FLAGS = 16383    # those that a record in a spool may have: all before
+    IS_SERVED = 16384      # for served handlers of `logging`: `origin` is the number of a ServedName, see flusher/served.pxd
 
 
 # 32 bytes. `ticks` is the time of the call: it orders records and decides rotation. A record with a time of its own

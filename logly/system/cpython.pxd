@@ -379,4 +379,5 @@ cdef extern from *:
     object PyCFunction_New(PyMethodDef* definition, object self)
     int METH_FASTCALL
     int METH_O
+    int METH_NOARGS
     int METH_KEYWORDS

@@ -97,7 +97,8 @@ def test_frames_are_not_taken_by_getframe_of_0() -> None:
     """Where C code calls, it may give the interpreter's own frame, which was never filled in: see `logly_frame_of`."""
     for path in [*CORE, *sorted(PACKAGE.rglob("*.py"))]:
         # From Python code of logly's own, one further up is a function's, and so is an `f_back`.
-        assert re.findall(r"_getframe(?!\(1\))|currentframe|GetFrame(?!\(thread\))", code_of(path)) == [], name_of(path)
+        found = re.findall(r"_getframe(?!\(1\))|currentframe(?!\")|GetFrame(?!\(thread\))", code_of(path))
+        assert found == [], name_of(path)
 
 
 def test_each_function_of_cython_is_used() -> None:
@@ -116,7 +117,6 @@ UNREAD_FIELDS = {
     "Ring.apart": "keeps others off a cache line",
     "RingPositions.apart": "keeps others off a cache line",
     "LoglyEvent.sequence": "read by the C++ code",
-    "PyMethodDef.ml_doc": "read by CPython",
     "PyMethodDef.ml_flags": "read by CPython",
     "PyMethodDef.ml_meth": "read by CPython",
     "RecordHeader.kind": "read as RecordPrefix.kind",
@@ -246,6 +246,7 @@ def test_the_core_has_nothing_that_is_unsafe_without_memory(path: Path) -> None:
 
 #: Where a RecursionError stays: (file, function), and why.
 KEEPS_RECURSION_ERRORS = {
+    ("bridge/rendered.pxi", "report_route_trouble"): "the report of logly's own trouble; the call goes on as logging's",
     ("control/commit.pxi", "commit"): "raised when the change is whole",
     ("control/flusher_thread.pxi", "__del__"): "nothing is raised out of a __del__",
     ("config/taken.py", "__del__"): "nothing is raised out of a __del__",

@@ -1,0 +1,56 @@
+# What comes to a served handler in `logging`'s own way waits until the flusher has written what came before it.
+
+from cpython.object cimport PyObject
+
+from logly.flusher.state cimport Engine, engine_committed, engine_position, engine_unlock
+from logly.system.cpython cimport METH_NOARGS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_IncRef
+from logly.system.lock cimport lock_try
+
+# Of other included files:
+#   control/core.pxi: Core
+
+cdef dict served_by_handler = {}          # id of a handler -> (weak reference to it, its sink)
+cdef object original_acquire = None       # logging.Handler.acquire
+
+
+cdef PyObject* acquire_in_order(PyObject* self, PyObject* _) except NULL:
+    cdef object handler = <object> self
+    cdef object served
+    if served_by_handler:
+        served = served_by_handler.get(id(handler))
+        if served is not None and (<tuple> served)[0]() is handler:
+            (<tuple> served)[1].drain()
+    original_acquire(handler)
+    Py_IncRef(<PyObject*> None)
+    return <PyObject*> None
+
+
+cdef PyMethodDef acquire_definition = PyMethodDef(
+    b"acquire", <PyCFunction> <void*> acquire_in_order, METH_NOARGS, b"acquire($self)\n--\n\nAcquire the I/O thread lock.\n"
+)
+
+
+def acquire_method(type cls not None, original):
+    """`acquire` for a class of handlers: it waits for the handler's sink, and then calls `original`. It adds no frame."""
+    global original_acquire
+    original_acquire = original
+    return PyDescr_NewMethod(<PyTypeObject*> cls, &acquire_definition)
+
+
+def serve_handler(handler, reference, sink):
+    """From now on the handler's lock is acquired only when its sink has written what it got before. `sink`: None: no more."""
+    if sink is None:
+        served_by_handler.pop(id(handler), None)
+    else:
+        served_by_handler[id(handler)] = (reference, sink)
+
+
+def is_settled(Core core not None):
+    """Whether every sink of the engine has written all that was logged. False where that is not known at once."""
+    cdef Engine* engine = core.engine
+    cdef bint settled
+    if engine_committed(engine) != engine.books.drained or not lock_try(&engine.lock):
+        return False
+    settled = engine_position(engine) == engine_committed(engine)
+    engine_unlock(engine)
+    return settled

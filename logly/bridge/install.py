@@ -1,0 +1,209 @@
+"""`install`: the calls of `logging` in this process go through logly, with the same bytes in the same files."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from logly._core import Producer as _Producer
+from logly._core import (
+    acquire_method,
+    logging_method,
+    prepare_logging_calls,
+    routes_known,
+    use_route_rules,
+)
+from logly.config.schema import LoggerConfig
+from logly.control.controller import Controller
+from logly.errors import invalid
+from logly.stdlib import StdlibHandler
+from logly.system.unpatched import SystemLock
+
+from .resolve import FAST_METHODS, LOGGING_FILE, RouteRules, is_internal_file
+from .served_handlers import Serving
+
+if TYPE_CHECKING:
+    from logly._core import HandlerEntry
+    from logly._logger import Logger
+
+__all__ = ["Route", "install", "routes", "uninstall"]
+
+RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Names in `extra` that `logging` refuses, or that are no fields."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a logger of `logging` does with calls at present; see `routes`."""
+
+    name: str
+    """The logger's name."""
+    is_fast: bool
+    """Whether at least one level is on, and the calls of every level that is on make their records in logly."""
+    handlers: list[str]
+    """The handlers that its records reach."""
+    why_not: str | None
+    """Why calls go the way of `logging`, in one sentence; None: they do not."""
+    fast: int = 0
+    """Calls whose arguments were copied as bits."""
+    rendered: int = 0
+    """Calls whose text was made at the call, without a `LogRecord`."""
+    original: int = 0
+    """Calls of levels that were on and went the way of `logging`."""
+
+
+ENDS = ("_exit", "execv", "execve")
+"""The functions of `os` after which nothing is written. All of its `exec*` call one of these."""
+
+END_S = 5.0
+"""How long they wait for what was logged."""
+
+
+class Installation:
+    """What `install` has changed, and how it is undone."""
+
+    def __init__(self, logger: Logger | None, handlers: str, write: str) -> None:
+        self.settings = (logger, handlers, write)
+        self.replaced: list[tuple[Any, str, Any, Any]] = []
+        """Class or module, attribute, what was there (None: nothing), what is there now."""
+        self.added: logging.Handler | None = None
+        """The handler of the root that gives its records to `logger`."""
+        if logger is None:
+            config = LoggerConfig(auto_sink=False, level=0)
+            self.controller = Controller("logging", config)
+        else:
+            self.controller = logger._controller
+        self.serving = Serving(self.controller, write)
+        serve = self.serving.serve if handlers == "serve" else _keep
+        self.rules = RouteRules(self.controller.core, serve, self.controller.report, self.serving.handler_is_gone)
+
+    def begin(self) -> None:
+        prepare_logging_calls(Mapping, RECORD_ATTRIBUTES, is_internal_file)
+        for name in FAST_METHODS:
+            original = logging.Logger.__dict__.get(name)
+            if not isinstance(original, FunctionType) or original.__code__.co_filename != LOGGING_FILE:
+                continue  # another library has replaced it
+            for kind in (logging.Logger, logging.RootLogger):
+                self.replace(kind, name, logging_method(kind, name, original))
+        acquire = logging.Handler.__dict__["acquire"]
+        self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler, acquire))
+        close = logging.FileHandler.__dict__["close"]
+        if isinstance(close, FunctionType):
+            self.replace(logging.FileHandler, "close", self.serving.closing(close))
+        for name in ENDS:
+            if hasattr(os, name):
+                self.replace(os, name, self._flushing(getattr(os, name)))
+        self.serving.use_methods()
+        self.rules.use_methods()
+        use_route_rules(self.rules)
+
+        logger = self.settings[0]
+        if logger is not None and not [one for one in logging.root.handlers if type(one) is StdlibHandler]:
+            self.added = StdlibHandler(logger)
+            logging.root.addHandler(self.added)
+
+    def replace(self, owner: Any, name: str, function: Any) -> None:
+        self.replaced.append((owner, name, vars(owner).get(name), function))
+        setattr(owner, name, function)
+
+    def _flushing(self, function: Any) -> Any:
+        """The function of `os` that ends the program, after what was logged has been written."""
+
+        @functools.wraps(function)
+        def end(*args: Any, **options: Any) -> Any:
+            if not self.controller.core.must_not_wait():
+                self.controller.flush(END_S)
+            return function(*args, **options)
+
+        return end
+
+    def end(self) -> None:
+        use_route_rules(None)
+        for owner, name, before, function in reversed(self.replaced):
+            if vars(owner).get(name) is not function:
+                continue  # somebody has put a wrapper around it, which goes on working
+            if before is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+        if self.added is not None:
+            logging.root.removeHandler(self.added)
+        self.serving.end()
+        if self.settings[0] is None:
+            self.controller.close(None)
+
+
+def _keep(handler: logging.Handler, entry: HandlerEntry) -> None:
+    entry.why_not = f"handler {type(handler).__qualname__} is kept as it is"
+
+
+_lock = SystemLock()
+_installed: Installation | None = None
+
+
+def install(logger: Logger | None = None, *, handlers: str = "serve", write: str = "auto") -> None:
+    """Make every call of `logging` in this process fast. Idempotent; other arguments replace those of before.
+
+    Args:
+        logger: its engine, ring and spool serve. None: an engine of its own.
+        handlers: "serve": logly writes for the plain handlers of the standard library; "keep": only calls that end in a
+            `StdlibHandler` are fast.
+        write: "auto": what goes to files and to stderr is written soon, what goes to stdout at the call; "call": all is
+            written before the call returns; "soon": all soon.
+
+    Raises:
+        ConfigError: an argument has another value.
+    """
+    global _installed
+    if logger is not None and not isinstance(logger, _Producer):
+        raise invalid("logger", logger, "a logly.Logger")
+    if handlers not in ("serve", "keep"):
+        raise invalid("handlers", handlers, "'serve' or 'keep'")
+    if write not in ("auto", "call", "soon"):
+        raise invalid("write", write, "'auto', 'call' or 'soon'")
+    if os.environ.get("LOGLY_INSTALL") == "0":
+        return
+    with _lock:
+        if _installed is not None:
+            if _installed.settings == (logger, handlers, write):
+                return
+            _installed.end()
+        _installed = Installation(logger, handlers, write)
+        _installed.begin()
+
+
+def uninstall() -> None:
+    """Undo `install`. What was logged before is written. Idempotent."""
+    global _installed
+    with _lock:
+        if _installed is not None:
+            installed, _installed = _installed, None
+            installed.end()
+
+
+def routes() -> list[Route]:
+    """What each logger of `logging` that has been used does with calls, by name."""
+    found = []
+    for owner in sorted(routes_known(), key=lambda one: str(one.logger.name)):
+        fast, rendered, original = owner.counts
+        reasons = [text for text in owner.why_not.values() if text]
+        ways = set(owner.ways.values())
+        is_fast = bool(ways & {"fast", "nothing"}) and not ways & {"original"}
+        names = [_shown(handler) for handler in owner.handlers]
+        why_not = None if is_fast or not reasons else reasons[0]
+        found.append(Route(owner.logger.name, is_fast, names, why_not, fast, rendered, original))
+    return found
+
+
+def _shown(handler: logging.Handler) -> str:
+    try:
+        return repr(handler)
+    except RecursionError:
+        raise
+    except Exception:  # noqa: BLE001  # a handler's own __repr__
+        return type(handler).__qualname__

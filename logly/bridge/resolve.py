@@ -1,0 +1,224 @@
+"""What is decided about routes in Python: whether `logging` is as it was made, and what serves a handler.
+
+All of this runs when a route is found out, and never for a call whose route holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from types import FunctionType
+
+from logly._core import HandlerEntry, Target, World, served_producer
+from logly.stdlib import StdlibHandler, is_formatted_by_layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from logly._core import Core, Producer
+
+__all__ = ["RouteRules"]
+
+LOGGING_FILE = logging.addLevelName.__code__.co_filename
+
+
+def _own(kind: type, *names: str) -> dict[str, Any]:
+    """Those functions of a class of `logging` that are `logging`'s own now; None for the others."""
+    found = {}
+    for name in names:
+        function = kind.__dict__.get(name)
+        is_own = isinstance(function, FunctionType) and function.__code__.co_filename == LOGGING_FILE
+        found[name] = function if is_own else None
+    return found
+
+
+LOGGER_METHODS = ("_log", "handle", "callHandlers", "makeRecord", "findCaller", "getEffectiveLevel")
+FAST_METHODS = ("debug", "info", "warning", "error", "critical", "log", "isEnabledFor")
+SHADOWED = frozenset((*LOGGER_METHODS, "filter", "isEnabledFor"))
+
+CLASSES: dict[type, dict[str, Any]] = {
+    logging.Logger: _own(logging.Logger, *LOGGER_METHODS),
+    logging.Filterer: _own(logging.Filterer, "filter"),
+    logging.LogRecord: _own(logging.LogRecord, "__init__", "getMessage"),
+    logging.Handler: _own(logging.Handler, "handle", "acquire", "release", "format", "handleError"),
+}
+"""The functions on which every call depends, as they were when this module was imported."""
+
+FUNCTIONS = ("getLevelName", "currentframe", "_is_internal_frame")
+MODULE = {name: vars(logging).get(name) for name in (*FUNCTIONS, "LogRecord", "_srcfile")}
+OWN_STDLIB = {name: StdlibHandler.__dict__[name] for name in ("emit", "handle", "_makes_text")}
+
+
+def is_internal_file(filename: str) -> bool:
+    """Whether `findCaller` skips the frames of a file."""
+    return filename == LOGGING_FILE or ("importlib" in filename and "_bootstrap" in filename)
+
+
+class RouteRules:
+    """Decides about routes while `install` is in force.
+
+    Args:
+        core: the engine whose sinks serve handlers.
+        serve: returns what serves a handler, or says why nothing does; see `Serving.serve`.
+        failed: called with what went wrong in logly's own code.
+        gone: called with the id of a handler that has been collected.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        serve: Callable[[logging.Handler, HandlerEntry], None],
+        failed: Callable[[Exception], None],
+        gone: Callable[[int], None],
+    ) -> None:
+        self.core = core
+        self._serve = serve
+        self.failed = failed
+        self.handler_is_gone = gone
+        self._world: World | None = None
+        self._fast: dict[type, dict[str, Any]] = {}
+        self.methods: dict[type, dict[str, Any]] = {}
+        """Other functions that must be as they are now, by class: those that `install` has put there."""
+
+    def use_methods(self) -> None:
+        """Takes the methods of loggers that are there now as those of `install`."""
+        for kind in (logging.Logger, logging.RootLogger):
+            self._fast[kind] = {name: kind.__dict__.get(name) for name in FAST_METHODS}
+
+    # ---- all routes
+
+    def world(self) -> World:
+        """What holds for all routes at present."""
+        world = self._world
+        if world is None or not world.holds:
+            world = World()
+            for module in ("logging", "time", "threading", "traceback", "os"):
+                if module in sys.modules:
+                    world.watch_module(vars(sys.modules[module]))
+            for kind in (*CLASSES, *self.methods):
+                world.watch_class(kind)
+            world.why_not = self._what_is_changed()
+            self._world = world
+        return world
+
+    def _what_is_changed(self) -> str | None:
+        for expected in (CLASSES, self._fast, self.methods):
+            for kind in expected:
+                for name in expected[kind]:
+                    function = kind.__dict__.get(name)
+                    if function is None or function is not expected[kind][name]:
+                        return f"logging.{kind.__name__}.{name} is patched{_by(function)}"
+        now = vars(logging)
+        if now.get("_logRecordFactory") is not logging.LogRecord:
+            return f"the log record factory is not logging's{_by(now.get('_logRecordFactory'))}"
+        for name in MODULE:
+            if now.get(name) is not MODULE[name]:
+                return f"logging.{name} is patched{_by(now.get(name))}"
+        for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+            if now.get(name, True) is not True:
+                return f"logging.{name} is off"
+        for module, name in (("time", "time"), ("time", "time_ns"), ("os", "getpid")):
+            function = vars(sys.modules[module]).get(name) if module in sys.modules else None
+            if function is not None and type(function) is not type(len):
+                return f"{module}.{name} is patched{_by(function)}"
+        return None
+
+    # ---- loggers
+
+    def is_routable(self, logger: logging.Logger) -> bool:
+        """Whether a route may be kept for a logger: it is one that `logging` itself keeps."""
+        name = getattr(logger, "name", None)
+        if logger is logging.root:
+            return True
+        found = logging.Logger.manager.loggerDict.get(name) if type(name) is str else None
+        return found is logger
+
+    def refuses_logger(self, logger: Any, is_caller: bool) -> str | None:
+        """Why a call of this logger, or of one below it, is not fast; None: nothing is in the way."""
+        kind = type(logger)
+        if kind in (logging.Logger, logging.RootLogger):
+            return None
+        if not isinstance(logger, logging.Logger):
+            return f"a logger above it is no logging.Logger: {kind.__qualname__}"
+        for name in (*SHADOWED, *FAST_METHODS):
+            if getattr(kind, name, None) is not getattr(logging.Logger, name):
+                return f"class {kind.__qualname__} has its own {name}"
+        access: Any = kind.__getattribute__
+        if access is not object.__getattribute__ or hasattr(kind, "__getattr__"):
+            return f"class {kind.__qualname__} looks attributes up itself"
+        for name in ("disabled", "handlers", "filters", "propagate", "parent", "level", "name", "_cache", "manager"):
+            if hasattr(kind, name) and (name != "manager" or not is_caller):
+                if name == "manager":
+                    continue
+                return f"class {kind.__qualname__} has its own {name}"
+        return None
+
+    def shadowing(self, attributes: dict[str, Any]) -> str | None:
+        """The name of an attribute of a logger that hides a method; None: there is none."""
+        found = SHADOWED.intersection(attributes)
+        return min(found) if found else None
+
+    # ---- handlers
+
+    def assess(self, handler: logging.Handler) -> HandlerEntry:
+        """What serves a handler at present."""
+        entry = HandlerEntry(handler)
+        kind = type(handler)
+        if entry.why_not is not None:
+            return entry
+        if kind is logging.NullHandler:
+            entry.wants_nothing = True
+            if logging.NullHandler.__dict__.get("handle") is not NULL_HANDLE:
+                entry.why_not = "logging.NullHandler.handle is patched"
+        elif not isinstance(handler, logging.Handler):
+            entry.why_not = f"a handler is no logging.Handler: {kind.__qualname__}"
+        elif entry.filters:
+            entry.why_not = f"{_words(handler)} has {entry.filters} filter{'s' if entry.filters > 1 else ''}"
+        elif kind is StdlibHandler:
+            self._assess_stdlib(handler, entry)
+        else:
+            self._serve(handler, entry)
+        return entry
+
+    def _assess_stdlib(self, handler: Any, entry: HandlerEntry) -> None:
+        if any(StdlibHandler.__dict__.get(name) is not OWN_STDLIB[name] for name in OWN_STDLIB):
+            entry.why_not = "StdlibHandler is patched"
+        elif vars(handler).keys() & {"emit", "handle", "filter", "handleError", "acquire", "format"}:
+            entry.why_not = f"{_words(handler)} has methods of its own"
+        else:
+            if handler.formatter is not None:
+                entry.watch(handler.formatter)
+            if not is_formatted_by_layout(handler.formatter):
+                entry.why_not = f"{_words(handler)} has a formatter"
+            entry.producer = handler.logger
+
+    def target(self, name: str, producers: list[Producer], sinks: tuple[int, ...], is_ascii: bool) -> Target | str:
+        """Where the records go that these handlers get; or why there is no such place."""
+        if len(set(map(id, producers))) != len(producers) or len(producers) > 1:
+            return "more than one StdlibHandler"
+        if len(set(sinks)) != len(sinks):
+            return "its records reach a handler more than once"
+        if not sinks:
+            return Target(producers[0])
+        if producers:
+            return "a StdlibHandler beside other handlers"
+        producer = served_producer(self.core, name, sinks, own=False)
+        if producer is None:
+            return "too many sets of handlers were in use"
+        return Target(producer, is_served=True, is_ascii=is_ascii)
+
+
+NULL_HANDLE = logging.NullHandler.__dict__.get("handle")
+
+
+def _words(handler: object) -> str:
+    return f"handler {type(handler).__qualname__}"
+
+
+def _by(function: object) -> str:
+    """ " by MODULE", where that is known."""
+    module = getattr(function, "__module__", None)
+    return f" by {module}" if isinstance(module, str) else ""

@@ -1,0 +1,19 @@
+"""The class of bridge/routes.pxi; included by logly/_core.pxd."""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from logly.bridge.route cimport LoggingRoute
+
+
+cdef class RouteOwner:
+    cdef readonly object logger
+    cdef LoggingRoute* route         # lives as long as the process: a call may be in the middle of reading it
+    cdef Stamps stamps
+    cdef object lists                # RouteLists
+    cdef World world
+    cdef list targets
+    cdef readonly dict why_not
+    cdef list reached
+    cdef bint is_found               # a thread is finding it out
+    cdef int64_t since_ns
+    cdef uint32_t changes            # since then

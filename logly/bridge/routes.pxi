@@ -1,0 +1,412 @@
+# Routes of the loggers of `logging`: what a call would do, found out when a logger is used first, and again when one of its
+# stamps has changed.
+#
+# Nothing here is atomic: while a route is found out, other threads and the garbage collector may change anything. So each object
+# is stamped before it is read, and at the end all stamps are compared. If one has changed, it is all done again.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from logly.bridge.route cimport (
+    ROUTE_LEVELS, WAY_FAST, WAY_NONE, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, ListStamp, LoggingRoute, Stamp,
+    route_holds, route_is_quick,
+)
+from logly.registry.table cimport Table, table_find, table_insert
+from logly.system.clock cimport clock_monotonic_ns
+from logly.system.stamps cimport SEES_CHANGES
+
+# Of other included files:
+#   bridge/stamps.pxi: HandlerEntry, Stamps, Target
+
+cdef enum:
+    MOST_STAMPS = 400          # of one route: a logger with more handlers than that is left to `logging`
+    MOST_TRIES = 8
+    MANY_CHANGES = 64          # of one route within PATIENCE_NS: then it is left to `logging` for as long
+    PATIENCE_NS = 1000000000
+
+cdef uint64_t nothing = 0
+cdef Stamp never_holds = Stamp(&nothing, 1)
+cdef Table route_table                    # logger -> LoggingRoute*
+cdef dict route_owners = {}               # id of a logger -> its RouteOwner
+cdef dict handler_entries = {}            # id of a handler -> its HandlerEntry
+cdef uint64_t site_keys = <uint64_t> 1 << 63
+cdef dict keys_by_name = {}               # what call sites show as module -> its number
+cdef object route_rules = None            # bridge/resolve.py: what is Python's to decide; None: not installed
+
+
+cdef class RouteOwner:
+    """The Python side of one route.
+
+    Attributes:
+        logger: the logger of `logging`.
+        why_not: for each level that goes the way of `logging`: why; `None` is the key of what holds for all levels.
+    """
+
+    def __cinit__(self, logger):
+        self.route = <LoggingRoute*> calloc(1, sizeof(LoggingRoute))
+        if self.route == NULL:
+            raise MemoryError
+        self.logger = logger
+        self.route.stamp = &never_holds
+        self.route.quick = 1
+        self.route.owner = <PyObject*> self
+        self.why_not = {}
+        self.targets = []
+
+    @property
+    def counts(self):
+        """(fast, rendered, original) calls of levels that were on."""
+        return (self.route.fast, self.route.rendered, self.route.original)
+
+    @property
+    def ways(self):
+        """Level number -> "off", "fast", "nothing" or "original", of levels that `logging` has been asked for."""
+        names = {WAY_OFF: "off", WAY_FAST: "fast", WAY_NONE: "nothing", WAY_ORIGINAL: "original"}
+        found = {}
+        for i in range(ROUTE_LEVELS):
+            if self.route.level[i].way != WAY_UNKNOWN:
+                found[self.route.level[i].number] = names[self.route.level[i].way]
+        return found
+
+    @property
+    def holds(self):
+        return route_is_quick(self.route) and route_holds(self.route)
+
+    @property
+    def handlers(self):
+        """The handlers that its records reach, whatever their levels."""
+        found = []
+        for reference in self.reached:
+            handler = reference()
+            if handler is not None:
+                found.append(handler)
+        return found
+
+
+cdef list LEVEL_NUMBERS = [10, 20, 30, 40, 50]
+
+
+cdef class Walk:
+    """One attempt to find out a route."""
+
+    cdef Stamps stamps
+    cdef uint32_t quick
+    cdef uint32_t front
+    cdef list lists            # the lists of handlers that are not empty
+    cdef list handlers         # their HandlerEntry objects
+    cdef object disabled
+    cdef dict cache
+    cdef str why_not           # for all levels
+    cdef str name
+
+
+cdef str walk_loggers(Walk walk, object logger):
+    """Stamps the logger and those above it, and collects their handlers. Returns why it cannot be routed, or None."""
+    cdef dict attributes
+    cdef object one = logger
+    cdef object found
+    cdef set seen = set()
+    walk.stamps = Stamps()
+    walk.lists = []
+    while one is not None:
+        if id(one) in seen:
+            return "its parents form a circle"
+        seen.add(id(one))
+        attributes = walk.stamps.watch(one)
+        why = route_rules.refuses_logger(one, one is logger)
+        if attributes is None:
+            return "it has no attributes of its own"
+        if one is logger:
+            walk.cache = as_dict(attributes.get("_cache"))
+            walk.disabled = attributes.get("disabled")
+            walk.name = as_str(attributes.get("name"))
+            if walk.cache is None or walk.name is None:
+                return "it is not set up as logging does"
+            walk.stamps.watch_dict(walk.cache)
+            walk.quick = walk.stamps.count
+        if why is not None:
+            return why
+        why = route_rules.shadowing(attributes)
+        if why is not None:
+            return f"its attribute {why} hides the method"
+        found = attributes.get("handlers")
+        if type(found) is not list:
+            return "its handlers are not in a list"
+        if found:
+            walk.lists.append(found)
+        else:
+            walk.stamps.watch_size(found)
+        if one is logger:
+            filters = attributes.get("filters")
+            if type(filters) is not list:
+                return "its filters are not in a list"
+            walk.stamps.watch_size(filters)
+            if filters:
+                return f"{len(filters)} filter{'s' if len(filters) > 1 else ''}"
+        propagate = attributes.get("propagate")
+        if type(propagate) is not bool and type(propagate) is not int:
+            return "its attribute propagate is neither True nor False"
+        one = attributes.get("parent") if propagate else None
+    return None
+
+
+cdef dict as_dict(object value):
+    return <dict> value if type(value) is dict else None
+
+
+cdef str as_str(object value):
+    return <str> value if type(value) is str else None
+
+
+cdef bint walk_handlers(Walk walk) except -1:
+    cdef HandlerEntry entry
+    walk.handlers = []
+    for found in walk.lists:
+        for handler in list(found):
+            entry = handler_entries.get(id(handler))
+            if entry is None or not entry.is_of(handler):
+                entry = route_rules.assess(handler)
+                entry.stamps.release()
+                handler_entries[id(handler)] = entry
+            walk.stamps.copy(entry.stamps)
+            walk.handlers.append(entry)
+    return True
+
+
+cdef bint find_route(RouteOwner owner) except -1:
+    """Finds out the owner's route. False: something keeps changing, and nothing is known."""
+    cdef Walk walk
+    cdef int tries
+    for tries in range(MOST_TRIES):
+        walk = Walk.__new__(Walk)
+        owner.world = route_rules.world()
+        walk.why_not = walk_loggers(walk, owner.logger)
+        walk.front = walk.stamps.count
+        walk.handlers = []
+        if walk.cache is None:
+            return False
+        if walk.why_not is None:
+            walk_handlers(walk)
+        if walk.why_not is None:
+            walk.why_not = owner.world.why_not
+        walk.stamps.copy(owner.world.stamps)
+        if walk.stamps.is_blind and walk.why_not is None:
+            walk.why_not = "a class was changed so often that CPython no longer tells of changes"
+        if walk.stamps.count > MOST_STAMPS and walk.why_not is None:
+            walk.why_not = "too many handlers and loggers above it"
+        if use_walk(owner, walk):
+            return True
+    return False
+
+
+cdef bint use_walk(RouteOwner owner, Walk walk) except -1:
+    """Gives the route what the walk has found. False: something has changed meanwhile."""
+    cdef LoggingRoute* route = owner.route
+    cdef LoggingRoute made
+    cdef Stamps stamps = walk.stamps
+    cdef RouteLists lists
+    cdef list targets = []
+    cdef dict why_not = {}
+    cdef list reached = []
+    cdef uint32_t i
+    made = route[0]
+    for i in range(ROUTE_LEVELS):
+        if i < 5:
+            made.level[i].number = LEVEL_NUMBERS[i]
+        made.level[i].way = WAY_UNKNOWN
+        made.level[i].target = NULL
+        if i < 5 or made.level[i].number:
+            find_way(walk, &made.level[i], targets, why_not)
+    made.site_key = key_of_name(walk.name)
+    made.stamp = stamps.stamp
+    made.quick = walk.quick
+    made.front = walk.front
+    made.stamps = stamps.count
+    made.classes = stamps.classes
+    made.class_count = stamps.class_count
+    made.lists = <uint32_t> len(walk.lists)
+    for entry in walk.handlers:
+        reached.append((<HandlerEntry> entry).reference)
+    lists = RouteLists(walk.lists)
+    made.list = lists.list
+    made.item = lists.item
+    before = (owner.stamps, owner.lists, owner.targets, owner.why_not, owner.reached)
+    made.fast, made.rendered, made.original = route.fast, route.rendered, route.original
+    # From here on nothing runs but this function, and nothing fails.
+    if not (route_is_quick(&made) and route_holds(&made)):
+        return False
+    route[0] = made
+    owner.stamps, owner.lists, owner.targets, owner.why_not, owner.reached = stamps, lists, targets, why_not, reached
+    stamps.release()
+    return True
+
+
+cdef class RouteLists:
+    """The stamps of lists of handlers."""
+
+    cdef ListStamp* list
+    cdef PyObject** item
+
+    def __cinit__(self, lists):
+        cdef uint32_t count = 0, i = 0
+        for one in lists:
+            count += <uint32_t> len(one)
+        self.list = <ListStamp*> calloc(len(lists) + 1, sizeof(ListStamp))
+        self.item = <PyObject**> calloc(count + 1, sizeof(PyObject*))
+        if self.list == NULL or self.item == NULL:
+            raise MemoryError
+        count = 0
+        for one in lists:
+            self.list[i].list = <PyObject*> one
+            self.list[i].first = count
+            for handler in one:
+                self.item[count] = <PyObject*> handler
+                count += 1
+            self.list[i].size = count - self.list[i].first
+            i += 1
+
+    def __dealloc__(self):
+        free(self.list)
+        free(self.item)
+
+
+cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) except -1:
+    cdef HandlerEntry entry
+    cdef list producers = []
+    cdef list sinks = []
+    cdef bint is_ascii = False
+    cdef int32_t number = level.number
+    if walk.disabled is not False and walk.disabled is not True and type(walk.disabled) is not int:
+        level.way = WAY_ORIGINAL
+        return True
+    if walk.disabled:
+        level.way = WAY_OFF
+        return True
+    is_on = walk.cache.get(number)
+    if is_on is None:
+        return True
+    if is_on is not True:
+        level.way = WAY_OFF if is_on is False else WAY_ORIGINAL
+        return True
+    level.way = WAY_ORIGINAL
+    if walk.why_not is not None:
+        why_not[None] = walk.why_not
+        return True
+    if not walk.handlers:
+        why_not[None] = "no handler"
+        return True
+    for entry in walk.handlers:
+        if type(entry.level) is not int:
+            why_not[number] = "the level of a handler is not an int"
+            return True
+        if number < entry.level:
+            continue
+        if entry.why_not is not None:
+            why_not[number] = entry.why_not
+            return True
+        if entry.producer is not None:
+            producers.append(entry.producer)
+        elif not entry.wants_nothing:
+            sinks.append(entry.sink)
+            is_ascii = is_ascii or entry.is_ascii
+    if not producers and not sinks:
+        level.way = WAY_NONE
+        return True
+    target = route_rules.target(walk.name, producers, tuple(sinks), is_ascii)
+    if type(target) is not Target:
+        why_not[number] = target
+        return True
+    targets.append(target)
+    level.way = WAY_FAST
+    level.target = <PyObject*> target
+    return True
+
+
+cdef uint64_t key_of_name(str name) except 0:
+    global site_keys
+    cdef object key = keys_by_name.get(name)
+    if key is None:
+        site_keys += 1
+        key = keys_by_name.setdefault(name, site_keys)
+    return key
+
+
+cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
+    """The logger's route, which holds and knows the level. NULL: there is none, so the call goes the way of `logging`."""
+    cdef LoggingRoute* route = <LoggingRoute*> table_find(&route_table, <uint64_t> <PyObject*> logger, 1)
+    cdef RouteOwner owner
+    cdef int64_t now_ns
+    if not SEES_CHANGES or route_rules is None:
+        return NULL
+    if route == NULL:
+        if not route_rules.is_routable(logger):
+            return NULL
+        owner = RouteOwner(logger)
+        owner = route_owners.setdefault(id(logger), owner)
+        route = <LoggingRoute*> table_find(&route_table, <uint64_t> <PyObject*> logger, 1)
+        if route == NULL and not table_insert(&route_table, <uint64_t> <PyObject*> logger, 1, owner.route):
+            raise MemoryError
+        route = owner.route
+    owner = <RouteOwner> route.owner
+    if route_is_quick(route) and route_holds(route) and level_of(route, number) != NULL:
+        return route
+    if owner.is_found:
+        return NULL  # this thread is in the middle of finding it out, and a handler's stream or so has logged
+    now_ns = clock_monotonic_ns()
+    if now_ns - owner.since_ns > PATIENCE_NS:
+        owner.since_ns = now_ns
+        owner.changes = 0
+    owner.changes += 1
+    if owner.changes > MANY_CHANGES:
+        return NULL
+    learn_level(route, number)
+    owner.is_found = True
+    try:
+        if find_route(owner):
+            return route
+    finally:
+        owner.is_found = False
+    return NULL
+
+
+cdef inline LevelWay* level_of(LoggingRoute* route, int32_t number) noexcept:
+    cdef int i
+    if number % 10 == 0 and 10 <= number <= 50:
+        return &route.level[number // 10 - 1]
+    for i in range(5, ROUTE_LEVELS):
+        if route.level[i].number == number:
+            return &route.level[i]
+    return NULL
+
+
+cdef void learn_level(LoggingRoute* route, int32_t number) noexcept:
+    """Takes a level of the program's own into the route, instead of one of the three before."""
+    if level_of(route, number) == NULL:
+        route.level[7] = route.level[6]
+        route.level[6] = route.level[5]
+        route.level[5].number = number
+        route.level[5].way = WAY_UNKNOWN
+
+
+def routes_known():
+    """A RouteOwner for each logger that has been used."""
+    return list(route_owners.values())
+
+
+def use_route_rules(rules):
+    """Sets what decides about routes; None: every call goes the way of `logging`. Forgets all routes."""
+    global route_rules
+    cdef RouteOwner owner
+    route_rules = rules
+    handler_entries.clear()
+    for owner in list(route_owners.values()):
+        owner.route.stamp = &never_holds
+        owner.route.quick = 1
+        owner.changes = 0
+
+
+def handler_entry(handler):
+    """The entry of a handler that a route has reached, or None."""
+    cdef HandlerEntry entry = handler_entries.get(id(handler))
+    return entry if entry is not None and entry.reference() is handler else None

@@ -1,0 +1,52 @@
+"""The classes of bridge/stamps.pxi; included by logly/_core.pxd."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from logly.bridge.route cimport ClassStamp, Stamp
+from logly.system.cpython cimport PyTypeObject
+
+
+cdef class Stamps:
+    cdef Stamp* stamp
+    cdef uint32_t count
+    cdef uint32_t capacity
+    cdef ClassStamp* classes
+    cdef uint32_t class_count
+    cdef bint is_blind               # a change of something could not be seen
+    cdef list kept                   # what was stamped
+
+    cdef bint add(self, const uint64_t* at, uint64_t want) except -1
+    cdef bint add_class(self, PyTypeObject* kind, uint32_t version) except -1
+    cdef dict watch(self, object one)
+    cpdef watch_dict(self, dict attributes)
+    cpdef watch_class(self, kind)
+    cdef bint watch_size(self, list items) except -1
+    cdef bint copy(self, Stamps other) except -1
+    cdef bint hold(self) noexcept
+    cdef release(self)
+
+
+cdef class HandlerEntry:
+    cdef readonly object reference   # weak reference to the handler
+    cdef Stamps stamps
+    cdef readonly object level       # the handler's
+    cdef readonly Py_ssize_t filters
+    cdef public str why_not
+    cdef public bint wants_nothing
+    cdef public object producer
+    cdef public int sink
+    cdef public bint is_ascii
+    cdef public object served        # the Python side of what serves it
+
+    cdef bint is_of(self, object handler) noexcept
+
+
+cdef class World:
+    cdef Stamps stamps
+    cdef public str why_not
+
+
+cdef class Target:
+    cdef readonly Producer producer
+    cdef readonly bint is_served
+    cdef readonly bint is_ascii
