@@ -1,8 +1,8 @@
 """Parses the formats of `logging`'s three styles into the parts of which layout/logging_compile.pxi makes a layout.
 
 The names in a format are the attributes of a `logging.LogRecord`. What they are (text, int, float) is known beforehand,
-and with it whether the flusher writes exactly what the style would write. The values of ``extra`` are known at each call
-only. For them the parts say which kinds of value are written exactly.
+and with it whether the flusher writes exactly what the style would write. The values of ``extra`` are known at each
+call only. For them the parts say which kinds of value are written exactly.
 """
 
 from __future__ import annotations
