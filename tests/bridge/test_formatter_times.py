@@ -47,7 +47,16 @@ for fmt, datefmt in [
 print("same" if not wrong else "other")
 """
 
-ZONES = ["", "UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Casablanca", "Pacific/Apia", "XYZ-3:17:05ABC,M3.2.0,M11.1.0"]
+ZONES = [
+    "",
+    "UTC",
+    "Europe/Berlin",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+    "Africa/Casablanca",
+    "Pacific/Apia",
+    "XYZ-3:17:05ABC,M3.2.0,M11.1.0",
+]
 
 
 def run(zone: str, name: str = "") -> str:

@@ -1,340 +1,265 @@
-"""Formatters of `logging` as layouts: the flusher's bytes are those of a `logging.StreamHandler`, or the formatter is refused."""
+"""Layouts of `logging`'s formatters: the bytes that a `StreamHandler` writes, or a reason why they are not served."""
 
 from __future__ import annotations
 
-import io
 import logging
+import os
+import subprocess
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logly.bridge import formatters
+from logly.bridge import formatters as translated
 from logly.bridge.formatters import NotServed, layout_of
-from logly.bridge.validation import differs, native_line, set_time
-
-PLAIN = ["name", "levelname", "pathname", "filename", "module", "funcName", "threadName", "processName", "message"]
-INTS = ["levelno", "lineno", "thread", "process"]
-FLOATS = ["created", "msecs", "relativeCreated"]
-SECOND = 1_000_000_000
-# From 1678 to 2261, which is what nanoseconds in 64 bits hold.
-TIMES = st.one_of(
-    st.integers(-9_214_560_000 * SECOND, 9_214_646_400 * SECOND),
-    st.integers(1_600_000_000 * SECOND, 1_800_000_000 * SECOND),
-    st.builds(
-        lambda second, rest: second * SECOND + rest,
-        st.integers(-4_000_000_000, 4_000_000_000),
-        st.sampled_from([0, 1, 999, 999_999, 1_000_000, 998_999_999, 999_000_000, 999_999_499, 999_999_900, 999_999_999]),
-    ),
+from logly.bridge.validation import differs, set_time
+from tests.support import ROOT
+from tests.support.logging_formats import (
+    MOMENTS,
+    accepted,
+    assert_same,
+    formatters,
+    layout_or_none,
+    made_at,
+    records,
+    written,
 )
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-LITERAL = st.sampled_from(["", " ", " - ", "[", "]: ", "\u00e9 ", "\u2192", "%%", "\n", "\t"])
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+seen = {"all": 0, "served": 0}
 
 
-def widths(draw: st.DrawFn, *, flags: list[str]) -> str:
-    return draw(st.sampled_from(flags)) + draw(st.sampled_from(["", "", "1", "8", "23"]))
+@given(formatters(), st.lists(records(), min_size=1, max_size=4), st.sampled_from(["\n", "", "\r\n", "é", "--\n"]))
+def test_the_bytes_are_those_of_a_stream_handler(
+    formatter: logging.Formatter | None, samples: list[tuple[logging.LogRecord, int]], terminator: str
+) -> None:
+    layout = layout_or_none(formatter, terminator)
+    raises = written(formatter, samples[0][0], terminator) is None
+    seen["all"] += not raises
+    seen["served"] += layout is not None
+    if layout is None:
+        return
+    assert differs(formatter, layout) is None
+    for record, ns in samples:
+        if accepted(layout, record):
+            assert_same(formatter, layout, record, ns)
 
 
-@st.composite
-def percent_formats(draw: st.DrawFn) -> str:
-    result = "%(message)s" if draw(st.booleans()) else ""
-    for _ in range(draw(st.integers(0, 6))):
-        result += draw(LITERAL)
-        name = draw(st.sampled_from([*PLAIN, "asctime", *INTS, *FLOATS]))
-        form = widths(draw, flags=["", "-", "0", "+", " ", "-0"])
-        if name in INTS:
-            kind = draw(st.sampled_from(["s", "d", "d", "i", "x", "05d", "r"]))
-        elif name in FLOATS:
-            kind = draw(st.sampled_from(["s", "d", ".3f", "f", "e", ".4g", "r", "03d"]))
-        else:
-            kind = draw(st.sampled_from(["s", "s", "s", ".3s", ".20s", "r", "a"]))
-        result += f"%({name}){form}{kind}"
-    return result if "%(" in result else "%(message)s"
+def test_most_formatters_that_work_are_served() -> None:
+    if seen["all"] < 15:
+        pytest.skip("counted by the test before it")
+    assert seen["served"] > 0.5 * seen["all"]
 
 
-@st.composite
-def brace_formats(draw: st.DrawFn) -> str:
-    result = "{message}" if draw(st.booleans()) else ""
-    for _ in range(draw(st.integers(0, 6))):
-        result += draw(LITERAL.map(lambda text: text.replace("%%", "{{}}")))
-        name = draw(st.sampled_from([*PLAIN, "asctime", *INTS, *FLOATS]))
-        conversion = draw(st.sampled_from(["", "", "", "!r", "!s", "!a"]))
-        form = draw(st.sampled_from(["", "<", ">", "^", "*^", "\u2192>"]))
-        form += draw(st.sampled_from(["", "", "1", "8", "23"]))
-        if not conversion and name in INTS:
-            form += draw(st.sampled_from(["", "d", "x", ",", "_d"]))
-        elif not conversion and name in FLOATS:
-            form += draw(st.sampled_from(["", ".3f", "e", ".4g", ",.1f"]))
-        else:
-            form += draw(st.sampled_from(["", "", ".3", ".20s"]))
-        result += f"{{{name}{conversion}{':' if form else ''}{form}}}"
-    return result if "{" in result.replace("{{}}", "") else "{message}"
+@given(MOMENTS)
+def test_the_time_of_a_record_is_that_of_logging(ns: int) -> None:
+    """`set_time` is what validation compares with, so it has an oracle of its own."""
+    record = made_at(ns, name="a", level=20, path="p.py", line=1, message="m", function="f")
+    expected = (record.created, record.msecs, record.relativeCreated)
+    set_time(record, ns)
+    assert (record.created, record.msecs, record.relativeCreated) == expected
 
 
-@st.composite
-def dollar_formats(draw: st.DrawFn) -> str:
-    result = "$message" if draw(st.booleans()) else ""
-    for _ in range(draw(st.integers(0, 6))):
-        result += draw(LITERAL.map(lambda text: text.replace("%%", "$$")))
-        result += f"${{{draw(st.sampled_from([*PLAIN, 'asctime', *INTS, *FLOATS]))}}}"
-    return result if "$" in result.replace("$$", "") else "$message"
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/St_Johns",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "Pacific/Apia",
+]
+ODD_ZONES = ["XXX-14:45:30", "AAA+11BBB,J60/1,J300", ":nowhere/at_all", "<-03>3"]
 
 
-DATE_FORMATS = st.one_of(
-    st.none(),
-    st.lists(
-        st.sampled_from(
-            ["%Y", "%m", "%d", "%H:%M:%S", "%b", "%A", "%Z", "%z", "%j", "%y", "%p", "%s", "%%", "-", " ", "T", "\u00e9"]
-        ),
-        min_size=1,
-        max_size=5,
-    ).map("".join),
-)
-MSEC_FORMATS = st.sampled_from(["%s,%03d", "%s,%03d", "%s.%03d", None, "%s", "%s %d ms", "<%s|%5d>", "%s.%f"])
+def run(zone: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", "tests.support.logging_formats", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "TZ": zone}, capture_output=True, text=True, timeout=100, check=False
+    )
+    return done.stdout + done.stderr
 
 
-@st.composite
-def made_formatters(draw: st.DrawFn) -> logging.Formatter:
-    style = draw(st.sampled_from("%{$"))
-    fmt = draw({"%": percent_formats(), "{": brace_formats(), "$": dollar_formats()}[style])
-    formatter = logging.Formatter(fmt, draw(DATE_FORMATS), style, validate=False)
-    formatter.default_msec_format = draw(MSEC_FORMATS)  # type: ignore[assignment]
-    if draw(st.booleans()):
-        formatter.converter = time.gmtime
-    if draw(st.booleans()):
-        formatter.default_time_format = draw(st.sampled_from(["%H:%M:%S", "%d.%m.%Y"]))
+@pytest.mark.parametrize("zone", ZONES + ODD_ZONES)
+def test_zones_with_daylight_saving_and_odd_ones(zone: str) -> None:
+    assert run(zone, "1") == "same\n"
+
+
+def locales() -> list[str]:
+    try:
+        found = subprocess.run(["locale", "-a"], capture_output=True, text=True, timeout=10, check=False).stdout.split()
+    except OSError:
+        return []
+    return [name for name in found if not name.startswith(("C", "POSIX", "en"))][:4] or found[:2]
+
+
+@pytest.mark.parametrize("name", locales())
+def test_locales(name: str) -> None:
+    assert run("Europe/Berlin", "2", name) == "same\n"
+
+
+# ---- level names
+
+
+@pytest.fixture
+def own_levels() -> Iterator[None]:
+    before = dict(logging._levelToName), dict(logging._nameToLevel)
+    yield
+    for now, old in zip((logging._levelToName, logging._nameToLevel), before, strict=True):
+        now.clear()
+        now.update(old)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("own_levels")
+def test_level_names_are_those_of_the_time_of_translation() -> None:
+    formatter = logging.Formatter("%(levelname)-10s|%(levelno)s %(message)s")
+    logging.addLevelName(20, "größe")
+    logging.addLevelName(25, "NOTICE")
+    logging.addLevelName(0, "")
+    layout = layout_of(formatter)
+    assert differs(formatter, layout) is None
+    for level in (0, 20, 25, 26, 30, 32767):
+        record = made_at(10**18, name="a", level=level, path="p", line=1, message="m", function="f")
+        assert_same(formatter, layout, record, 10**18)
+    with pytest.raises(NotServed, match="not ASCII"):
+        layout_of(formatter, encoding="ascii")
+
+
+@pytest.mark.usefixtures("own_levels")
+@pytest.mark.parametrize(("number", "name"), [(20, 7), (20.0, "x"), (True, "x"), (20, "\ud800")])
+def test_odd_levels_are_not_served(number: Any, name: Any) -> None:
+    logging._levelToName.pop(20)
+    logging.addLevelName(number, name)
+    with pytest.raises(NotServed):
+        layout_of(None)
+
+
+# ---- what is not served, and why
+
+
+class Own(logging.Formatter):
+    """Differs in nothing but its class."""
+
+
+def with_attribute(name: str, value: object) -> logging.Formatter:
+    formatter = logging.Formatter("%(asctime)s %(message)s")
+    vars(formatter)[name] = value
     return formatter
 
 
-def failed(text: str) -> Any:
-    try:
-        raise ValueError(text)
-    except ValueError as error:
-        return type(error), error, error.__traceback__
-
-
-@st.composite
-def made_records(draw: st.DrawFn) -> tuple[logging.LogRecord, int]:
-    record = logging.LogRecord(
-        draw(st.one_of(st.sampled_from(["root", "app.web"]), TEXT)),
-        draw(st.one_of(st.sampled_from([10, 20, 30, 40, 50]), st.integers(0, 200))),
-        draw(st.sampled_from(["/srv/app/web.py", "x", "/a/.hidden", "/a/..b.c", "/a.b/c.d.e", "\u00e9/\u2192.py", "a/", "/x."])),
-        draw(st.integers(0, 1 << 30)),
-        draw(st.one_of(TEXT, st.sampled_from(["text", "two\nlines", "ends\n", "ends twice\n\n", "a\r\n"]))),
-        (),
-        failed(draw(st.sampled_from(["bad", "bad\n", "", "\u2192\n\n"]))) if draw(st.booleans()) else None,
-        draw(st.sampled_from(["f", "<module>", "\u00e9"])),
-        draw(st.sampled_from([None, None, "Stack (most recent call last):\n  x", "\n"])),
-    )
-    record.thread = draw(st.integers(0, (1 << 63) - 1))
-    record.threadName = draw(st.one_of(st.just("MainThread"), TEXT))
-    ns = draw(TIMES)
-    set_time(record, ns)
-    return record, ns
-
-
-def by_logging(formatter: logging.Formatter | None, record: logging.LogRecord, terminator: str) -> bytes:
-    record.exc_text = None
-    raw = io.BytesIO()
-    handler = logging.StreamHandler(io.TextIOWrapper(raw, "utf-8", newline="\n"))
-    handler.terminator = terminator
-    handler.setFormatter(formatter)
-    handler.stream.write(handler.format(record) + terminator)
-    handler.flush()
-    return raw.getvalue()
-
-
-SERVED = {"yes": 0, "no": 0}
-
-
-@given(formatter=made_formatters(), made=made_records(), terminator=st.sampled_from(["\n", "", "\r\n", "\u2192\n"]))
-def test_the_bytes_are_those_of_logging(
-    formatter: logging.Formatter, made: tuple[logging.LogRecord, int], terminator: str
-) -> None:
-    record, ns = made
-    try:
-        layout = layout_of(formatter, terminator=terminator)
-    except NotServed:
-        SERVED["no"] += 1
-        return
-    SERVED["yes"] += 1
-    if differs(formatter, layout) is not None:
-        # Only a formatter that fails for a record may get here, and the handler is not served then.
-        with pytest.raises((ValueError, TypeError)):
-            by_logging(formatter, record, terminator)
-        return
-    expected = by_logging(formatter, record, terminator)
-    for is_inline in (False, True):
-        assert native_line(record, layout, ns, fields={}, is_inline=is_inline) == (expected, expected)
-
-
-def test_most_formatters_are_served() -> None:
-    if sum(SERVED.values()) < 20:
-        pytest.skip("the test before this one has not run")
-    assert SERVED["yes"] > 0.5 * sum(SERVED.values()), SERVED
-
-
-USUAL = [
-    None,
-    logging.Formatter(),
-    logging.Formatter("%(asctime)s %(levelname)-8s [%(name)s] %(filename)s:%(lineno)d %(message)s"),
-    logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s %(process)d %(threadName)s %(message)s", "%Y-%m-%dT%H:%M:%S"),
-    logging.Formatter("[{asctime}] {levelname:>8} {module}.{funcName} {message}", style="{"),
-    logging.Formatter("$asctime $levelname ${message}$$", style="$"),
-    logging.Formatter("%(created).3f %(relativeCreated)d %(processName)s %(thread)d %(pathname)s %(message)s"),
-    logging.Formatter(logging.BASIC_FORMAT),
+NOT_SERVED = [
+    (Own(), "the formatter is a tests.bridge.test_formatters.Own"),
+    (logging.Formatter("%(message)s %(x)s", defaults={"x": 1}), "the formatter has defaults for fields"),
+    (logging.Formatter("%(taskName)s"), "the format names taskName"),
+    (logging.Formatter("%(msg)s"), "the format names msg"),
+    (logging.Formatter("%(message)*d", validate=False), "the format has '%(message)*d', which is not served"),
+    (logging.Formatter("%s", validate=False), "the format has '%s', which is not served"),
+    (logging.Formatter("%(message", validate=False), "the format has a '(' that is never closed"),
+    (logging.Formatter("{message.x}", style="{"), "the format has {message.x}, which is no plain name"),
+    (logging.Formatter("{message:{lineno}}", style="{"), "the format gives {message} in a form that is not served"),
+    (logging.Formatter("{lineno:s}", style="{"), "the format gives lineno in a form that is not served"),
+    (logging.Formatter("{message", style="{", validate=False), "the format is one that str.format refuses"),
+    (logging.Formatter("$", style="$", validate=False), "the format is one that string.Template refuses"),
+    (logging.Formatter("\ud800%(message)s"), "the format has a lone surrogate"),
+    (
+        with_attribute("converter", lambda _: time.gmtime(0)),
+        "the formatter's converter is neither time.localtime nor time.gmtime",
+    ),
+    (with_attribute("datefmt", "%s"), "the time's format has a directive that is not served"),
+    (with_attribute("datefmt", 7), "the time's format is no str of at most 200 characters"),
+    (
+        with_attribute("default_msec_format", "%s"),
+        "the formatter's default_msec_format is not one of a text and a number",
+    ),
+    (with_attribute("formatMessage", str), "the formatter has its own formatMessage"),
+    (with_attribute("_style", object()), "the formatter's style is not one of logging's own"),
 ]
 
 
-@pytest.mark.parametrize("formatter", USUAL)
-def test_usual_formatters_are_served(formatter: logging.Formatter | None) -> None:
-    assert differs(formatter, layout_of(formatter)) is None
+@pytest.mark.parametrize(("formatter", "reason"), NOT_SERVED, ids=[reason for _, reason in NOT_SERVED])
+def test_what_is_not_served_says_why(formatter: logging.Formatter, reason: str) -> None:
+    with pytest.raises(NotServed) as refused:
+        layout_of(formatter)
+    assert refused.value.reason == str(refused.value) == reason
 
 
-def test_what_a_record_must_have_for_a_layout() -> None:
-    layout = layout_of(logging.Formatter("%(module)s %(threadName)s %(thread)d %(user)s %(count)d %(message)s"))
-    assert layout.shown == {"module", "thread_name", "thread"}
-    assert set(layout.fields) == {"user", "count"}
-    assert not layout.ascii_only
+@pytest.mark.parametrize(
+    "name", ["format", "formatTime", "formatException", "formatStack", "formatMessage", "usesTime"]
+)
+def test_a_patched_method_of_the_formatter(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(logging.Formatter, name, lambda *_: "patched")
+    with pytest.raises(NotServed, match=f"logging.Formatter.{name} is patched"):
+        layout_of(None)
 
 
-@pytest.mark.parametrize("errors", [None, "strict", "ignore", "replace", "surrogateescape", "surrogatepass"])
-def test_lone_surrogates_are_the_callers_to_refuse(errors: str | None) -> None:
-    assert not layout_of(None, errors=errors).takes_surrogates
+@pytest.mark.parametrize("style", ["PercentStyle", "StrFormatStyle", "StringTemplateStyle"])
+@pytest.mark.parametrize("name", ["format", "_format", "usesTime"])
+def test_a_patched_method_of_a_style(monkeypatch: pytest.MonkeyPatch, style: str, name: str) -> None:
+    monkeypatch.setattr(getattr(logging, style), name, lambda *_: "patched")
+    with pytest.raises(NotServed, match=f"logging.{style}.{name} is patched"):
+        layout_of(None)
 
 
-def test_backslashreplace_is_how_the_flusher_writes_lone_surrogates() -> None:
-    formatter = logging.Formatter("%(levelname)s:%(message)s")
-    layout = layout_of(formatter, errors="backslashreplace")
-    record = logging.LogRecord("root", 20, "a.py", 1, "a\udc80\U0001f600", (), None)
-    expected = (formatter.format(record) + "\n").encode("utf-8", "backslashreplace")
-    assert layout.takes_surrogates
-    assert native_line(record, layout, 0, fields={}) == (expected, expected)
-    # A width or a precision counts characters of the text, and not those of the escape.
-    assert not layout_of(logging.Formatter("%(message)-8s"), errors="backslashreplace").takes_surrogates
-    assert not layout_of(logging.Formatter("%(message)r"), errors="backslashreplace").takes_surrogates
+@pytest.mark.parametrize("switch", ["logThreads", "logProcesses", "logMultiprocessing"])
+def test_attributes_that_are_switched_off(monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+    monkeypatch.setattr(logging, switch, False)
+    assert layout_of(logging.Formatter("%(message)s"))
+    with pytest.raises(NotServed, match=f"logging.{switch} is off"):
+        layout_of(logging.Formatter("%(threadName)s %(process)d %(processName)s"))
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "koi8-r", "shift_jis"])
-def test_other_encodings_are_served_for_ascii(encoding: str) -> None:
-    layout = layout_of(None, encoding=encoding)
+def test_a_patched_strftime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "strftime", lambda *_: "patched")
+    with pytest.raises(NotServed, match=r"time\.strftime is patched"):
+        layout_of(logging.Formatter("%(asctime)s"))
+
+
+# ---- what the layout tells its caller
+
+
+def test_shown_fields_and_the_process_name() -> None:
+    layout = layout_of(logging.Formatter("%(user)s %(user)5d %(filename)s %(threadName)s %(processName)r %(name)s"))
+    assert layout.shown == {"filename", "thread_name"}
+    assert list(layout.fields) == ["user"]
+    assert layout.fields["user"] == 2 | 4
+    assert layout.process_name == "MainProcess"
+    assert layout_of(None).shown == frozenset()
+
+
+@pytest.mark.parametrize("encoding", sorted(translated._ASCII_SUPERSETS))
+def test_an_ascii_superset_is_one(encoding: str) -> None:
+    ascii_text = bytes(range(128)).decode("ascii")
+    assert ascii_text.encode(encoding) == ascii_text.encode("ascii")
+    layout = layout_of(logging.Formatter("%(asctime)s %(message)s"), encoding=encoding)
     assert layout.ascii_only
-    assert differs(None, layout) is None
-    with pytest.raises(NotServed, match="not ASCII"):
-        layout_of(logging.Formatter("\u00e9 %(message)s"), encoding=encoding)
+    assert differs(logging.Formatter("%(asctime)s %(message)s"), layout) is None
+    with pytest.raises(NotServed):
+        layout_of(logging.Formatter("%(asctime)s", "%A"), encoding=encoding)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-7", "cp037", "iso2022_jp", "hz", "nonsense"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-7", "iso2022_jp", "hz", "cp037", "nonsense", "rot13"])
 def test_encodings_that_are_not_served(encoding: str) -> None:
     with pytest.raises(NotServed):
         layout_of(None, encoding=encoding)
 
 
-class Own(logging.Formatter):
-    pass
+def test_lone_surrogates() -> None:
+    assert not layout_of(None).takes_surrogates
+    layout = layout_of(None, errors="backslashreplace")
+    assert layout.takes_surrogates
+    assert not layout_of(logging.Formatter("%(message)5s"), errors="backslashreplace").takes_surrogates
 
 
-def changed(**attributes: object) -> logging.Formatter:
-    formatter = logging.Formatter("%(asctime)s %(message)s")
-    vars(formatter).update(attributes)
-    return formatter
-
-
-def changed_style(**attributes: object) -> logging.Formatter:
-    formatter = logging.Formatter("%(asctime)s %(message)s")
-    vars(formatter._style).update(attributes)
-    return formatter
-
-
-@pytest.mark.parametrize(
-    ("formatter", "reason"),
-    [
-        (Own(), "the formatter is a tests.bridge.test_formatters.Own"),
-        (logging.Formatter("%(message)s", defaults={"a": 1}), "the formatter has defaults for fields"),
-        (logging.Formatter("%(taskName)s %(message)s"), "the format names taskName"),
-        (logging.Formatter("%(args)s"), "the format names args"),
-        (logging.Formatter("%(exc_info)s"), "the format names exc_info"),
-        (changed(format=str), "the formatter has its own format"),
-        (changed(formatTime=str), "the formatter has its own formatTime"),
-        (changed(converter=lambda _: None), "the formatter's converter is neither time.localtime nor time.gmtime"),
-        (changed_style(format=str), "the formatter's style has its own format"),
-        (changed(datefmt="%Q"), "the time's format has a directive that is not served"),
-        (changed(datefmt="%"), "the time's format has a directive that is not served"),
-        (changed(datefmt="%9999d"), "the time's format has a directive that is not served"),
-        (changed(default_msec_format="%s"), "the formatter's default_msec_format is not one of a text and a number"),
-        (logging.Formatter("\ud800%(message)s"), "the format has a lone surrogate"),
-        (logging.Formatter("%(message)*s", validate=False), None),
-        (logging.Formatter("%(levelname)d", validate=False), "the format gives levelname in a form that is not served"),
-        (logging.Formatter("{created:d}", style="{"), "the format gives created in a form that is not served"),
-        (logging.Formatter("{message.x}", style="{", validate=False), "the format has {message.x}, which is no plain name"),
-        (logging.Formatter("{message", style="{", validate=False), "the format is one that str.format refuses"),
-        (logging.Formatter("$ $message", style="$", validate=False), "the format is one that string.Template refuses"),
-        (logging.Formatter("%(asctime).10s %(message)s"), "served"),
-    ],
-)
-def test_what_is_not_served_says_why(formatter: logging.Formatter, reason: str | None) -> None:
-    if reason == "served":
-        assert differs(formatter, layout_of(formatter)) is None
-        return
-    with pytest.raises(NotServed) as caught:
-        layout_of(formatter)
-    assert reason is None or caught.value.reason == reason
-
-
-@pytest.mark.parametrize(
-    ("owner", "name"),
-    [
-        (logging.Formatter, "format"),
-        (logging.Formatter, "formatException"),
-        (logging.Formatter, "usesTime"),
-        (logging.PercentStyle, "_format"),
-        (logging.StrFormatStyle, "_format"),
-        (time, "strftime"),
-    ],
-)
-def test_patched_methods_are_seen(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
-    own = getattr(owner, name)
-    monkeypatch.setattr(owner, name, lambda *args: own(*args))
-    with pytest.raises(NotServed, match="is patched"):
-        layout_of(logging.Formatter("%(asctime)s %(message)s"))
-
-
-@pytest.mark.parametrize("name", ["logThreads", "logProcesses", "logMultiprocessing"])
-def test_what_logging_does_not_collect_is_not_served(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    formatter = logging.Formatter("%(thread)s %(process)s %(processName)s")
-    layout_of(formatter)
-    monkeypatch.setattr(logging, name, False)
-    with pytest.raises(NotServed, match=f"logging.{name} is off"):
-        layout_of(formatter)
-
-
-def test_names_of_levels_are_those_of_logging(monkeypatch: pytest.MonkeyPatch) -> None:
-    for table in ("_levelToName", "_nameToLevel"):
-        monkeypatch.setattr(logging, table, dict(getattr(logging, table)))
-    formatter = logging.Formatter("%(levelname)-9s|%(message)s")
-    before = layout_of(formatter)
-    logging.addLevelName(25, "NOTICE \u2192")
-    logging.addLevelName(30, "W")
-    assert differs(formatter, before) is not None
-    layout = layout_of(formatter)
-    assert layout.levels[25] == "NOTICE \u2192"
-    assert differs(formatter, layout) is None
-    with pytest.raises(NotServed, match="not ASCII"):
-        layout_of(formatter, encoding="latin-1")
-
-
-def test_extra_is_shown_as_the_style_shows_it() -> None:
-    formatter = logging.Formatter("{user:>6}|{count:05d}|{user!r}|{message}", style="{")
-    layout = layout_of(formatter)
-    assert differs(formatter, layout) is None
-    record = logging.LogRecord("root", 20, "a.py", 1, "text", (), None)
-    fields = {"count": 42, "user": "\u00e9t\u00e9"}
-    vars(record).update(fields)
-    expected = by_logging(formatter, record, "\n")
-    assert native_line(record, layout, 0, fields=fields) == (expected, expected)
-
-
-def test_the_process_name_is_that_of_the_record() -> None:
-    assert formatters.current_process_name() == logging.LogRecord("", 0, "", 0, "", (), None).processName
+def test_validation_finds_a_difference() -> None:
+    layout = layout_of(logging.Formatter("%(levelname)s %(message)s"))
+    assert (
+        differs(logging.Formatter("%(levelname)-8s %(message)s"), layout)
+        == "the flusher would write other bytes for level 0"
+    )
+    failing = logging.Formatter("%(nothing)s")
+    assert differs(failing, layout_of(None)) == "the formatter raises ValueError for level 0"
