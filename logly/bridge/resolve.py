@@ -67,8 +67,10 @@ SENSITIVE = frozenset(
     | set(vars(logging.makeLogRecord({})))
     | {"_name", "formatter", "lock", "_closed", "logger", "manager", "message", "asctime", "terminator", "stream"}
 )
-"""What may not be added to one of these classes, because it would stand before what is there. Other additions, such as a
-method for a level of the program's own, change nothing."""
+"""What may not be added to one of these classes, because it would stand before what is there.
+
+Other additions, such as a method for a level of the program's own, change nothing.
+"""
 
 FUNCTIONS = ("getLevelName", "currentframe", "_is_internal_frame")
 MODULE = {name: vars(logging).get(name) for name in (*FUNCTIONS, "LogRecord", "_srcfile")}
