@@ -90,8 +90,7 @@ class Installation:
                 continue  # another library has replaced it
             for kind in (logging.Logger, logging.RootLogger):
                 self.replace(kind, name, logging_method(kind, name, original))
-        acquire = logging.Handler.__dict__["acquire"]
-        self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler, acquire))
+        self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler))
         close = logging.FileHandler.__dict__["close"]
         if isinstance(close, FunctionType):
             self.replace(logging.FileHandler, "close", self.serving.closing(close))

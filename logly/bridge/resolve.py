@@ -50,6 +50,9 @@ CLASSES: dict[type, dict[str, Any]] = {
 }
 """The functions on which every call depends, as they were when this module was imported."""
 
+INHERITED = {name: getattr(logging.Logger, name) for name in (*LOGGER_METHODS, "filter")}
+"""The methods of loggers, wherever their class has them from."""
+
 FUNCTIONS = ("getLevelName", "currentframe", "_is_internal_frame")
 MODULE = {name: vars(logging).get(name) for name in (*FUNCTIONS, "LogRecord", "_srcfile")}
 OWN_STDLIB = {name: StdlibHandler.__dict__[name] for name in ("emit", "handle", "_makes_text")}
@@ -101,7 +104,7 @@ class RouteRules:
             for module in ("logging", "time", "threading", "traceback", "os"):
                 if module in sys.modules:
                     world.watch_module(vars(sys.modules[module]))
-            for kind in (*CLASSES, *self.methods):
+            for kind in (*CLASSES, *self._fast, *self.methods):
                 world.watch_class(kind)
             world.why_not = self._what_is_changed()
             self._world = world
@@ -114,6 +117,10 @@ class RouteRules:
                     function = kind.__dict__.get(name)
                     if function is None or function is not expected[kind][name]:
                         return f"logging.{kind.__name__}.{name} is patched{_by(function)}"
+        for kind in (logging.Logger, logging.RootLogger):
+            for name in INHERITED:
+                if getattr(kind, name, None) is not INHERITED[name]:
+                    return f"logging.{kind.__name__}.{name} is patched{_by(getattr(kind, name, None))}"
         now = vars(logging)
         if now.get("_logRecordFactory") is not logging.LogRecord:
             return f"the log record factory is not logging's{_by(now.get('_logRecordFactory'))}"

@@ -139,7 +139,9 @@ class Program:
         self.streams = [io.StringIO(), io.StringIO()]
         self.handlers: list[logging.Handler] = []
         for number in range(3):
-            how = self.dice.choice([{}, {"encoding": "utf-8"}, {"encoding": "ascii"}, {"encoding": "utf-8", "mode": "w"}])
+            how = self.dice.choice(
+                [{}, {"encoding": "utf-8"}, {"encoding": "ascii"}, {"encoding": "utf-8", "mode": "w"}]
+            )
             how["errors"] = self.dice.choice([None, None, "backslashreplace", "replace"])
             handler: Any = logging.FileHandler(folder / f"f{number}.log", **how)
             self.handlers.append(self.formatted(handler, PLAIN))
@@ -245,7 +247,9 @@ class Program:
             lambda: setattr(log, "handlers", []),
             lambda: log.handlers.append(handler) if handler not in log.handlers else None,
             lambda: logging.disable(dice.choice([0, 0, 10, 20, 30])),
-            lambda: setattr(logging.Logger, "callHandlers", dice.choice([self.patched(), *6 * [self.olds["callHandlers"]]])),
+            lambda: setattr(
+                logging.Logger, "callHandlers", dice.choice([self.patched(), *6 * [self.olds["callHandlers"]]])
+            ),
             lambda: logging.setLogRecordFactory(dice.choice([self.make_record, *6 * [self.factory]])),
             lambda: handler.setLevel(dice.choice([0, 20, 30])),
             lambda: handler.setFormatter(self.formatter(dice.randrange(len(FORMATS)))),
