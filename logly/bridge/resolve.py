@@ -55,7 +55,9 @@ INHERITED = {name: getattr(logging.Logger, name) for name in (*LOGGER_METHODS, "
 
 FUNCTIONS = ("getLevelName", "currentframe", "_is_internal_frame")
 MODULE = {name: vars(logging).get(name) for name in (*FUNCTIONS, "LogRecord", "_srcfile")}
-OWN_STDLIB = {name: StdlibHandler.__dict__[name] for name in ("emit", "handle", "_makes_text")}
+OWN_STDLIB = {
+    name: getattr(StdlibHandler, name) for name in ("emit", "handle", "_makes_text", "filter", "format", "handleError")
+}
 
 
 def is_internal_file(filename: str) -> bool:
@@ -200,7 +202,7 @@ class RouteRules:
         return entry
 
     def _assess_stdlib(self, handler: Any, entry: HandlerEntry) -> None:
-        if any(StdlibHandler.__dict__.get(name) is not OWN_STDLIB[name] for name in OWN_STDLIB):
+        if any(getattr(StdlibHandler, name, None) is not OWN_STDLIB[name] for name in OWN_STDLIB):
             entry.why_not = "StdlibHandler is patched"
         elif vars(handler).keys() & {"emit", "handle", "filter", "handleError", "acquire", "format"}:
             entry.why_not = f"{_words(handler)} has methods of its own"

@@ -56,10 +56,10 @@ PATCHED: list[tuple[type, str]] = [
     (logging.StreamHandler, "acquire"),
     (logging.FileHandler, "acquire"),
     (logging.FileHandler, "release"),
+    (logging.StreamHandler, "flush"),
     (StdlibHandler, "emit"),
     (StdlibHandler, "handle"),
     (StdlibHandler, "format"),
-    (StdlibHandler, "acquire"),
 ]
 
 
