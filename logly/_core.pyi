@@ -456,6 +456,7 @@ class HandlerEntry:
 @disjoint_base
 class World:
     why_not: str | None
+    is_gated: bool
     @property
     def holds(self) -> bool: ...
     def watch_module(self, attributes: dict[str, Any]) -> None: ...

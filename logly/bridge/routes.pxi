@@ -122,7 +122,7 @@ cdef str walk_loggers(Walk walk, object logger):
         if one is logger:
             walk.cache = as_dict(attributes.get("_cache"))
             walk.disabled = attributes.get("disabled")
-            walk.is_computed = route_rules.computes_attributes(type(one))
+            walk.is_computed = "isEnabledFor" in attributes or route_rules.computes_attributes(type(one))
             walk.name = as_str(attributes.get("name"))
             if walk.cache is None or walk.name is None:
                 return "it is not set up as logging does"
@@ -185,6 +185,7 @@ cdef bint find_route(RouteOwner owner) except -1:
         walk = Walk.__new__(Walk)
         owner.world = route_rules.world()
         walk.why_not = walk_loggers(walk, owner.logger)
+        walk.is_computed = walk.is_computed or not owner.world.is_gated
         walk.front = walk.stamps.count
         walk.handlers = []
         if walk.cache is None:
