@@ -163,7 +163,7 @@ class Program:
 
     def std_handler(self) -> logging.Handler:
         """A StdlibHandler, whose logly logger shows what is equal with and without `install`."""
-        from logly import Logger, LoggerConfig, SinkConfig, StdlibHandler  # noqa: PLC0415
+        from logly import Logger, LoggerConfig, SinkConfig, StdlibHandler
 
         self.logly = Logger(LoggerConfig(auto_sink=False, level=0))
         layout = "{level} {module} {function}:{lineno} {message} {fields}\n{exception}"
@@ -341,7 +341,7 @@ def without_places(text: str) -> str:
 def main() -> None:
     seed, mode, steps, folder = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
     if mode == "install":
-        from logly.bridge.install import install  # noqa: PLC0415
+        from logly.bridge.install import install
 
         install()
     program = Program(seed, folder, mode)
@@ -356,7 +356,7 @@ def main() -> None:
     (folder / "stderr").write_text(without_places(said.getvalue()), "utf-8", "backslashreplace")
     counts = [0, 0, 0]
     if mode == "install":
-        from logly.bridge.install import routes  # noqa: PLC0415
+        from logly.bridge.install import routes
 
         for one in routes():
             for place, count in enumerate((one.fast, one.rendered, one.original)):

@@ -1,6 +1,7 @@
 """CPython's own tests of `logging` have the same result with `install` as without.
 
-Once as they are, which proves the original way (their streams have no descriptor), and once logging to a real file.
+Once as they are, which proves the original way (their streams have no descriptor), and once logging to a real file. Of that, too,
+few calls are fast as yet (0 fast, 5 rendered, 316 original on 3.11), so no share is asserted.
 """
 
 from __future__ import annotations

@@ -407,7 +407,7 @@ def test_a_wrapper_from_before_install(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["logger", "handlers", "write"])
 def test_arguments_are_checked(name: str) -> None:
-    from logly import ConfigError  # noqa: PLC0415
+    from logly import ConfigError
 
     given: Any = {name: 5}
     with pytest.raises(ConfigError, match=name):

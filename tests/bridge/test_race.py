@@ -1,4 +1,4 @@
-"""Two threads log while another one changes the configuration: each record is written once, in the order of its thread."""
+"""Two threads log while another one changes everything: each record is written once, in the order of its thread."""
 
 from __future__ import annotations
 
