@@ -10,7 +10,7 @@ from logly.system.lock cimport lock_try
 #   control/core.pxi: Core
 
 cdef dict served_by_handler = {}          # id of a handler -> (weak reference to it, its sink)
-cdef object original_acquire = None       # logging.Handler.acquire
+cdef object acquire_class = None          # the class that has got a method of its own
 
 
 cdef PyObject* acquire_in_order(PyObject* self, PyObject* _) except NULL:
@@ -20,7 +20,7 @@ cdef PyObject* acquire_in_order(PyObject* self, PyObject* _) except NULL:
         served = served_by_handler.get(id(handler))
         if served is not None and (<tuple> served)[0]() is handler:
             (<tuple> served)[1].drain()
-    original_acquire(handler)
+    super(acquire_class, handler).acquire()
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
 
@@ -30,10 +30,10 @@ cdef PyMethodDef acquire_definition = PyMethodDef(
 )
 
 
-def acquire_method(type cls not None, original):
-    """`acquire` for a class of handlers: it waits for the handler's sink, and then calls `original`. It adds no frame."""
-    global original_acquire
-    original_acquire = original
+def acquire_method(type cls not None):
+    """`acquire` for a class of handlers: it waits for the handler's sink, and then calls the next class's. It adds no frame."""
+    global acquire_class
+    acquire_class = cls
     return PyDescr_NewMethod(<PyTypeObject*> cls, &acquire_definition)
 
 

@@ -91,8 +91,7 @@ class Installation:
             # RootLogger inherits it: a method of its own would stand before what is patched into Logger.
             self.replace(logging.Logger, name, logging_method(logging.Logger, name, original))
             self.rules.replaced.append((logging.Logger, name))
-        acquire = logging.Handler.__dict__["acquire"]
-        self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler, acquire))
+        self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler))
         close = logging.FileHandler.__dict__["close"]
         if isinstance(close, FunctionType):
             self.replace(logging.FileHandler, "close", self.serving.closing(close))

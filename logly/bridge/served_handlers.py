@@ -71,7 +71,9 @@ class _Served:
 
 
 def _functions(kind: type) -> dict[str, Any]:
-    return {name: vars(kind)[name] for name in list(vars(kind)) if isinstance(vars(kind)[name], FunctionType)}
+    """The methods of a class of handlers, wherever it has them from."""
+    names = {name for base in BASES for name in list(vars(base)) if isinstance(vars(base)[name], FunctionType)}
+    return {name: getattr(kind, name) for name in names if hasattr(kind, name)}
 
 
 KINDS = (logging.StreamHandler, logging.FileHandler)
@@ -139,12 +141,13 @@ class Serving:
         if kind not in KINDS:
             raise NotServed(f"class {kind.__module__}.{kind.__qualname__} is not served")
         for base in kind.__mro__[:-1]:
-            for name in self._expected[base]:
-                if vars(base).get(name) is not self._expected[base][name]:
+            expected = self._expected[base]
+            for name in expected:
+                if getattr(base, name, None) is not expected[name]:
                     raise NotServed(f"logging.{base.__name__}.{name} is patched")
-            methods = set(self._expected[base]).intersection(vars(handler))
-            if methods:
-                raise NotServed(f"it has its own {min(methods)}")
+        methods = self._expected[kind].keys() & vars(handler).keys()
+        if methods:
+            raise NotServed(f"it has its own {min(methods)}")
         if type(handler.terminator) is not str:
             raise NotServed("its terminator is no str")
         if self.controller.config.spool is not None:

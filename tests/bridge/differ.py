@@ -139,7 +139,9 @@ class Program:
         self.streams = [io.StringIO(), io.StringIO()]
         self.handlers: list[logging.Handler] = []
         for number in range(3):
-            how = self.dice.choice([{}, {"encoding": "utf-8"}, {"encoding": "ascii"}, {"encoding": "utf-8", "mode": "w"}])
+            how = self.dice.choice(
+                [{}, {"encoding": "utf-8"}, {"encoding": "ascii"}, {"encoding": "utf-8", "mode": "w"}]
+            )
             how["errors"] = self.dice.choice([None, None, "backslashreplace", "replace"])
             handler: Any = logging.FileHandler(folder / f"f{number}.log", **how)
             self.handlers.append(self.formatted(handler, PLAIN))
@@ -161,7 +163,7 @@ class Program:
 
     def std_handler(self) -> logging.Handler:
         """A StdlibHandler, whose logly logger shows what is equal with and without `install`."""
-        from logly import Logger, LoggerConfig, SinkConfig, StdlibHandler  # noqa: PLC0415
+        from logly import Logger, LoggerConfig, SinkConfig, StdlibHandler
 
         self.logly = Logger(LoggerConfig(auto_sink=False, level=0))
         layout = "{level} {module} {function}:{lineno} {message} {fields}\n{exception}"
@@ -245,7 +247,9 @@ class Program:
             lambda: setattr(log, "handlers", []),
             lambda: log.handlers.append(handler) if handler not in log.handlers else None,
             lambda: logging.disable(dice.choice([0, 0, 10, 20, 30])),
-            lambda: setattr(logging.Logger, "callHandlers", dice.choice([self.patched(), *6 * [self.olds["callHandlers"]]])),
+            lambda: setattr(
+                logging.Logger, "callHandlers", dice.choice([self.patched(), *6 * [self.olds["callHandlers"]]])
+            ),
             lambda: logging.setLogRecordFactory(dice.choice([self.make_record, *6 * [self.factory]])),
             lambda: handler.setLevel(dice.choice([0, 20, 30])),
             lambda: handler.setFormatter(self.formatter(dice.randrange(len(FORMATS)))),
@@ -337,7 +341,7 @@ def without_places(text: str) -> str:
 def main() -> None:
     seed, mode, steps, folder = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
     if mode == "install":
-        from logly.bridge.install import install  # noqa: PLC0415
+        from logly.bridge.install import install
 
         install()
     program = Program(seed, folder, mode)
@@ -352,7 +356,7 @@ def main() -> None:
     (folder / "stderr").write_text(without_places(said.getvalue()), "utf-8", "backslashreplace")
     counts = [0, 0, 0]
     if mode == "install":
-        from logly.bridge.install import routes  # noqa: PLC0415
+        from logly.bridge.install import routes
 
         for one in routes():
             for place, count in enumerate((one.fast, one.rendered, one.original)):

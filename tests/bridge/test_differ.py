@@ -37,8 +37,13 @@ def difference(plain: Path, installed: Path) -> str | None:
         if both[0] is None or both[1] is None:
             return f"{name} is only there {'with' if both[0] is None else 'without'} install"
         expected, found = both[0].split(b"\n"), both[1].split(b"\n")
-        place = next((i for i, (x, y) in enumerate(zip(expected, found, strict=False)) if x != y), min(map(len, (expected, found))))
-        context = [b"\n".join(lines[max(0, place - 3) : place + 4]).decode("utf-8", "replace") for lines in (expected, found)]
+        place = next(
+            (i for i, (x, y) in enumerate(zip(expected, found, strict=False)) if x != y),
+            min(map(len, (expected, found))),
+        )
+        context = [
+            b"\n".join(lines[max(0, place - 3) : place + 4]).decode("utf-8", "replace") for lines in (expected, found)
+        ]
         return f"{name}, line {place + 1}\n---- without\n{context[0]}\n---- with\n{context[1]}"
     return None
 
