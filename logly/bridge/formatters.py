@@ -73,12 +73,12 @@ _PARSERS = (parse_percent, parse_brace, parse_dollar)
 def _own(kind: type[Any], names: tuple[str, ...]) -> dict[str, object]:
     """The class's methods of these names (None: inherited) that are `logging`'s own, and not replaced already."""
     file = logging.addLevelName.__code__.co_filename
-    found = {name: vars(kind).get(name) for name in names}
-    return {
-        name: method
-        for name, method in found.items()
-        if method is None or (isinstance(method, FunctionType) and method.__code__.co_filename == file)
-    }
+    found: dict[str, object] = {}
+    for name in names:
+        method = vars(kind).get(name)
+        if method is None or (isinstance(method, FunctionType) and method.__code__.co_filename == file):
+            found[name] = method
+    return found
 
 
 _OWN_FORMATTER = _own(logging.Formatter, _FORMATTER_METHODS)
@@ -282,11 +282,11 @@ def _is_utf8(encoding: str) -> bool:
 def _level_names() -> dict[int, str]:
     """What `logging.getLevelName` says of numbers."""
     names = dict(logging._levelToName)
-    if any(type(number) is not int or type(name) is not str for number, name in names.items()):
+    if any(type(number) is not int or type(names[number]) is not str for number in names):
         raise NotServed("logging has a level whose number is no int, or whose name is no str")
     if any(not isinstance(name, str) for name in logging._nameToLevel):
         raise NotServed("logging has a level whose name is no str")
-    return {number: name for number, name in names.items() if 0 <= number < 1 << 15}
+    return {number: names[number] for number in names if 0 <= number < 1 << 15}
 
 
 def _start() -> float | int:
@@ -314,7 +314,7 @@ def _is_builtin(function: Any) -> bool:
 
 def _time_parts(formatter: logging.Formatter) -> tuple[list[Part], str]:
     """The parts of asctime, and the format for strftime."""
-    if not _is_builtin(time.strftime):
+    if not _is_builtin(vars(time).get("strftime")):  # what `logging` would call, be it patched
         raise NotServed("time.strftime is patched")
     whole = part_of("second", "", "", is_percent=True)[0]
     if formatter.datefmt:

@@ -112,7 +112,7 @@ def differs(formatter: logging.Formatter | None, layout: FormatterLayout) -> str
     Call it before a sink gets the layout.
     """
     used = logging._defaultFormatter if formatter is None else formatter  # type: ignore[attr-defined]
-    fields = {name: _sample_value(kinds) for name, kinds in layout.fields.items()}
+    fields = {name: _sample_value(layout.fields[name]) for name in layout.fields}
     for what, record, ns in _samples(layout):
         set_time(record, ns)
         vars(record).update(fields)
