@@ -53,7 +53,7 @@ def test_the_bytes_are_those_of_a_stream_handler(
 def test_most_formatters_that_work_are_served() -> None:
     if seen["all"] < 15:
         pytest.skip("counted by the test before it")
-    assert seen["served"] > 0.5 * seen["all"]
+    assert seen["served"] > 0.75 * seen["all"]  # of thousands: 0.9
 
 
 @given(MOMENTS)
