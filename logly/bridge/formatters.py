@@ -73,12 +73,12 @@ _PARSERS = (parse_percent, parse_brace, parse_dollar)
 def _own(kind: type[Any], names: tuple[str, ...]) -> dict[str, object]:
     """The class's methods of these names (None: inherited) that are `logging`'s own, and not replaced already."""
     file = logging.addLevelName.__code__.co_filename
-    found: dict[str, object] = {}
-    for name in names:
-        method = vars(kind).get(name)
-        if method is None or (isinstance(method, FunctionType) and method.__code__.co_filename == file):
-            found[name] = method
-    return found
+    found = {name: vars(kind).get(name) for name in names}
+    return {name: found[name] for name in found if found[name] is None or _is_from(found[name], file)}
+
+
+def _is_from(method: object, file: str) -> bool:
+    return isinstance(method, FunctionType) and method.__code__.co_filename == file
 
 
 _OWN_FORMATTER = _own(logging.Formatter, _FORMATTER_METHODS)
@@ -282,7 +282,9 @@ def _is_utf8(encoding: str) -> bool:
 def _level_names() -> dict[int, str]:
     """What `logging.getLevelName` says of numbers."""
     names = dict(logging._levelToName)
-    if any(type(number) is not int or type(names[number]) is not str for number in names):
+    if any(
+        type(number) is not int or type(name) is not str for number, name in zip(names, names.values(), strict=True)
+    ):
         raise NotServed("logging has a level whose number is no int, or whose name is no str")
     if any(not isinstance(name, str) for name in logging._nameToLevel):
         raise NotServed("logging has a level whose name is no str")

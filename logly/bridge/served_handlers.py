@@ -71,7 +71,7 @@ class _Served:
 
 
 def _functions(kind: type) -> dict[str, Any]:
-    return {name: function for name, function in vars(kind).items() if isinstance(function, FunctionType)}
+    return {name: vars(kind)[name] for name in list(vars(kind)) if isinstance(vars(kind)[name], FunctionType)}
 
 
 KINDS = (logging.StreamHandler, logging.FileHandler)
@@ -107,31 +107,19 @@ class Serving:
             self._end(id(handler))
 
     def _sink_of(self, handler: Any, entry: HandlerEntry) -> tuple[int, bool]:
-        kind = type(handler)
-        if kind not in KINDS:
-            raise NotServed(f"class {kind.__module__}.{kind.__qualname__} is not served")
-        for base in kind.__mro__[:-1]:
-            for name in self._expected[base]:
-                if vars(base).get(name) is not self._expected[base][name]:
-                    raise NotServed(f"logging.{base.__name__}.{name} is patched")
-            methods = set(self._expected[base]).intersection(vars(handler))
-            if methods:
-                raise NotServed(f"it has its own {min(methods)}")
-        if self.controller.config.spool is not None:
-            raise NotServed("a spool is set")
-        formatter = handler.formatter
-        if formatter is not None:
-            entry.watch(formatter)
-            if isinstance(formatter, logging.Formatter):
-                entry.watch(formatter._style)
+        self._check(handler)
+        formatter: Any = handler.formatter if handler.formatter is not None else logging._defaultFormatter  # type: ignore[attr-defined]
+        # What decides is stamped before it is read.
+        entry.watch(formatter)
+        if isinstance(formatter, logging.Formatter):
+            entry.watch(formatter._style)
+        entry.watch_dict(vars(logging))
+        entry.watch_dict(logging._levelToName)
         fd, stream = _descriptor_of(handler)
-        terminator = handler.terminator
-        if type(terminator) is not str:
-            raise NotServed("its terminator is no str")
-        layout = layout_of(formatter, terminator=terminator, encoding=stream.encoding, errors=stream.errors)
+        layout = layout_of(formatter, terminator=handler.terminator, encoding=stream.encoding, errors=stream.errors)
         if layout.fields:
             raise NotServed("its format names fields of extra")
-        key = (formatter, formatter and formatter._style._fmt, formatter and formatter.datefmt, stream, fd, terminator)
+        key = (fd, stream, handler.terminator, layout.levels, layout.process_name, _settings(formatter))
         served = self._by_handler.get(id(handler))
         if served is not None and served.reference() is handler and served.key == key:
             return served.sink.id, served.layout.ascii_only
@@ -144,6 +132,23 @@ class Serving:
         self._by_handler[id(handler)] = served = _Served(handler, key, layout, sink)
         serve_handler(handler, served.reference, sink)
         return sink.id, layout.ascii_only
+
+    def _check(self, handler: Any) -> None:
+        """Raises NotServed if the handler is not of a kind that is served, or is not as `logging` made it."""
+        kind = type(handler)
+        if kind not in KINDS:
+            raise NotServed(f"class {kind.__module__}.{kind.__qualname__} is not served")
+        for base in kind.__mro__[:-1]:
+            for name in self._expected[base]:
+                if vars(base).get(name) is not self._expected[base][name]:
+                    raise NotServed(f"logging.{base.__name__}.{name} is patched")
+            methods = set(self._expected[base]).intersection(vars(handler))
+            if methods:
+                raise NotServed(f"it has its own {min(methods)}")
+        if type(handler.terminator) is not str:
+            raise NotServed("its terminator is no str")
+        if self.controller.config.spool is not None:
+            raise NotServed("a spool is set")
 
     def _is_at_call(self, fd: int) -> bool:
         return self._write == "call" or (self._write == "auto" and _is_stdout(fd))
@@ -192,6 +197,12 @@ class Serving:
         for number in list(self._by_handler):
             self._end(number)
         self._remove_gone()
+
+
+def _settings(formatter: Any) -> tuple[Any, ...]:
+    """All that a formatter's text depends on."""
+    times = (formatter.converter, formatter.default_time_format, formatter.default_msec_format, formatter.datefmt)
+    return formatter, type(formatter._style), formatter._style._fmt, times
 
 
 def _descriptor_of(handler: Any) -> tuple[int, Any]:

@@ -322,11 +322,8 @@ class Controller:
         return sink_id != self.auto_sink_id and self._remove(sink_id)
 
     def user_sinks(self) -> list[int]:
-        found = []
-        for sink in list(self.sinks.values()):
-            if sink.id != self.auto_sink_id and not sink.serves:
-                found.append(sink.id)
-        return found
+        sinks = list(self.sinks.values())
+        return [sink.id for sink in sinks if sink.id != self.auto_sink_id and not sink.serves]
 
     def set_sink_enabled(self, sink_id: int, is_enabled: bool) -> bool:
         """Switches a sink on or off for what is logged from now on; False when there is no such sink."""

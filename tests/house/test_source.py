@@ -309,11 +309,11 @@ MAY_BE_PATCHED = {
     "subprocess", "threading", "_thread",
 }  # fmt: skip
 # Of a module whose rest may be used: these only.
-USED_OF = {"time": {"gmtime", "localtime", "struct_time"}}
+USED_OF = {"time": {"gmtime", "localtime", "strftime", "struct_time"}}
 NOT_OF_OS = {"fdopen", "fork", "forkpty", "open", "popen", "read", "wait", "waitpid", "write"}
 # `threading` is asked for names only: of threads that it knows, and which one is the main one.
 CORE_FILES = [*sorted(PACKAGE.rglob("*.pxi")), PACKAGE / "_core.pyx"]
-ASKS_THREADING = {"control/flusher_thread.py", "system/unpatched.py", "caller/origin.pxi"}
+ASKS_THREADING = {"bridge/resolve.py", "control/flusher_thread.py", "system/unpatched.py", "caller/origin.pxi"}
 NOT_CHECKED = {"__main__.py", "commands/demo.py", "system/unpatched.py"}  # the first two are programs
 PYTHON_FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if name_of(path) not in NOT_CHECKED]
 
