@@ -73,8 +73,8 @@ def parse_percent(fmt: str) -> list[Placeholder]:
         name = _name_at(fmt, mark + 1)
         placeholder = placeholder_at(fmt, mark + 1 if name is None else mark + 3 + len(name))
         if placeholder is None or (name is None) != (placeholder[0] == "%"):
-            end = fmt.find(" ", mark)
-            raise NotServed(f"the format has {fmt[mark : end if end >= 0 else len(fmt)]!r}, which is not served")
+            what = "a '%' without a name" if name is None else f"{name} in a form that is not served"
+            raise NotServed(f"the format gives {what}")
         conversion, spec, at = placeholder
         found.append((None, "%", "") if name is None else (name, conversion, spec))
         mark = fmt.find("%", at)

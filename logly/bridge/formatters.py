@@ -316,7 +316,7 @@ def _is_builtin(function: Any) -> bool:
 
 def _time_parts(formatter: logging.Formatter) -> tuple[list[Part], str]:
     """The parts of asctime, and the format for strftime."""
-    if not _is_builtin(time.strftime):
+    if not _is_builtin(vars(time).get("strftime")):  # what `logging` would call, be it patched
         raise NotServed("time.strftime is patched")
     whole = part_of("second", "", "", is_percent=True)[0]
     if formatter.datefmt:

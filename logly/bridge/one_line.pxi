@@ -9,7 +9,7 @@ from logly.caller.encode cimport ENCODED, Call, Origin, encode
 from logly.layout.line cimport Level, Line, Site
 from logly.layout.text_layout cimport render_line
 from logly.ring.gate cimport NEED_THREAD
-from logly.ring.record cimport EXCEPTION_TEXTS, STACK_TEXTS, TRACE_TEXTS, Cursor, record_view
+from logly.ring.record cimport EXCEPTION_TEXTS, OWN_NAME, STACK_TEXTS, TRACE_TEXTS, Cursor, record_view
 from logly.text.buffer cimport Buffer, Text, buffer_free, buffer_init
 
 # Of other included files:
@@ -82,6 +82,7 @@ cdef bint encode_one(OneRecord record, dict given, Pins* pins) except -1:
     origin.time_ns = given["time_ns"]
     call.origin = &origin
     call.level_number = given["levelno"]
+    call.name = given.get("origin", OWN_NAME)
     call.message = <PyObject*> message
     call.thread_name = <PyObject*> thread_name
     call.bound = block
@@ -114,7 +115,7 @@ cdef bint make_line(OneRecord record, dict given) except -1:
     if not given["is_inline"]:
         # A number of its own for each: the layout keeps texts by it.
         lines_made += 1
-        record.site.serial = line.site_serial = INT32_MAX + lines_made
+        record.site.serial = line.site_serial = given.get("serial") or INT32_MAX + lines_made
         record.site.function, record.site.path = text_of(record.function), text_of(record.path)
         record.site.line = given["site"][3]
         line.site = &record.site
@@ -129,7 +130,7 @@ def logging_lines(LayoutProgram layout not None, dict given not None):
     Args:
         given: `name`, `levelno`, `message`, `site` (module, function, path, line), `is_inline` (the record itself has the site),
             `time_ns`, `thread`, `thread_name`, `process`, `fields`, `exc_info` (an exception, its tuple, or None), `stack_info`
-            (a text, or None).
+            (a text, or None); for tests, `serial` (of the site) and `origin` (the number of the name).
     """
     cdef OneRecord record = OneRecord()
     cdef Buffer out

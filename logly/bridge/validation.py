@@ -116,15 +116,14 @@ def differs(formatter: logging.Formatter | None, layout: FormatterLayout) -> str
     for what, record, ns in _samples(layout):
         set_time(record, ns)
         vars(record).update(fields)
+        try:
+            text = used.format(record) + layout.terminator
+            expected = text.encode(layout.encoding, layout.errors)
+        except RecursionError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, `logging` is to tell it
+            return f"the formatter raises {type(error).__name__} for {what}"
         for is_inline in (False, True):
-            record.exc_text = None
-            try:
-                text = used.format(record) + layout.terminator
-                expected = text.encode(layout.encoding, layout.errors)
-            except RecursionError:
-                raise
-            except Exception as error:  # noqa: BLE001  # whatever it is, `logging` is to tell it
-                return f"the formatter raises {type(error).__name__} for {what}"
             if native_line(record, layout, ns, fields=fields, is_inline=is_inline) != (expected, expected):
                 return f"the flusher would write other bytes for {what}"
     return None

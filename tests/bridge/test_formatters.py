@@ -53,6 +53,7 @@ def test_the_bytes_are_those_of_a_stream_handler(
 def test_most_formatters_that_work_are_served() -> None:
     if seen["all"] < 15:
         pytest.skip("counted by the test before it")
+    # Of thousands it is 0.8 to 0.9; hypothesis repeats what it likes in a short run.
     assert seen["served"] > 0.5 * seen["all"]
 
 
@@ -157,8 +158,8 @@ NOT_SERVED = [
     (logging.Formatter("%(message)s %(x)s", defaults={"x": 1}), "the formatter has defaults for fields"),
     (logging.Formatter("%(taskName)s"), "the format names taskName"),
     (logging.Formatter("%(msg)s"), "the format names msg"),
-    (logging.Formatter("%(message)*d", validate=False), "the format has '%(message)*d', which is not served"),
-    (logging.Formatter("%s", validate=False), "the format has '%s', which is not served"),
+    (logging.Formatter("%(message)*d", validate=False), "the format gives message in a form that is not served"),
+    (logging.Formatter("%s", validate=False), "the format gives a '%' without a name"),
     (logging.Formatter("%(message", validate=False), "the format has a '(' that is never closed"),
     (logging.Formatter("{message.x}", style="{"), "the format has {message.x}, which is no plain name"),
     (logging.Formatter("{message:{lineno}}", style="{"), "the format gives {message} in a form that is not served"),
