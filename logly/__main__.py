@@ -40,7 +40,16 @@ def _run(arguments: list[str] | None) -> int:
     path_help = "a file that is not there yet (default: %(default)s, made anew)"
     demo.add_argument("--path", default="logs/async.log", help=path_help)
     _add_recover(commands)
-    chosen = parser.parse_args(arguments)
+    started = _add_run(commands)
+    _add_routes(commands)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["run"]:
+        return _start(started, words[1:])
+    chosen = parser.parse_args(words)
+    if chosen.command == "routes":
+        from .commands.routes import show_routes
+
+        return show_routes(chosen.target, as_json=chosen.json)
     if chosen.command == "recover":
         from .commands.recover import recover
 
@@ -73,6 +82,59 @@ def _add_recover(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "about writes to log files is ignored, so a line that is appended may be in its log file already",
     )
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="per spool (default: 60)")
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        "run",
+        help="start a program whose calls of the standard library's logging go through logly",
+        usage=(
+            "%(prog)s [-h] [--config FILE] [--handlers HOW] [--write WHEN] [--] PROGRAM [ARGUMENT ...]\n"
+            "       %(prog)s [-h] [--config FILE] [--handlers HOW] [--write WHEN] -m MODULE [ARGUMENT ...]"
+        ),
+        description=(
+            "Start a program in which logly.install() is called before its own code runs, and in the Python processes "
+            "that it starts. The program takes the place of this process, so its process id, its exit code and its "
+            "signals are its own. A program that is not found ends with 127, one that cannot be run with 126. With "
+            "LOGLY_INSTALL=0 in the environment the program starts as it would alone."
+        ),
+    )
+    parser.add_argument("-m", dest="module", metavar="MODULE", help="a module, started as by python -m")
+    parser.add_argument("--config", metavar="FILE", help="logly.toml; its sinks get the root's records (LOGLY_CONFIG)")
+    parser.add_argument("--handlers", choices=("serve", "keep"), help="as in install (default: serve; LOGLY_HANDLERS)")
+    parser.add_argument("--write", choices=("auto", "call", "soon"), help="as in install (default: auto; LOGLY_WRITE)")
+    return parser
+
+
+def _start(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    """Read what comes before the program; what comes after it is the program's."""
+    end = 0
+    while end < len(words) and words[end].startswith("-") and words[end] not in ("-", "--", "-m"):
+        takes_value = words[end] in ("--config", "--handlers", "--write")
+        end += 1 + takes_value
+    chosen = parser.parse_args(words[:end])
+    is_module = words[end : end + 1] == ["-m"]
+    rest = words[end + 1 :] if words[end : end + 1] in (["-m"], ["--"]) else words[end:]
+    if not rest:
+        parser.error("a module is missing after -m" if is_module else "a program is missing")
+    from .commands.run import run
+
+    settings = {"config": chosen.config, "handlers": chosen.handlers, "write": chosen.write}
+    return run(rest, is_module=is_module, **settings)
+
+
+def _add_routes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "routes",
+        help="run a program's set-up and show which loggers of the standard library's logging are fast",
+        description=(
+            "Import MODULE, call FUNCTION() if it is named (what configures the program's logging), call "
+            "logly.install() unless the set-up has, and print for each logger whether its calls are fast, the handlers "
+            "that its records reach, and why they are not fast. Ends with 1 if the set-up raises."
+        ),
+    )
+    parser.add_argument("target", metavar="MODULE[:FUNCTION]", help="FUNCTION may be dotted: app:Service.set_up")
+    parser.add_argument("--json", action="store_true", help="a list of objects, for programs")
 
 
 if __name__ == "__main__":
