@@ -87,6 +87,7 @@ def _add_recover(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "run",
+        allow_abbrev=False,
         help="start a program whose calls of the standard library's logging go through logly",
         usage=(
             "%(prog)s [-h] [--config FILE] [--handlers HOW] [--write WHEN] [--] PROGRAM [ARGUMENT ...]\n"
@@ -107,20 +108,24 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> a
 
 
 def _start(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    """Read what comes before the program; what comes after it is the program's."""
+    """Read what comes before the program. All that comes after it is the program's own."""
     end = 0
-    while end < len(words) and words[end].startswith("-") and words[end] not in ("-", "--", "-m"):
-        takes_value = words[end] in ("--config", "--handlers", "--write")
-        end += 1 + takes_value
+    while words[end : end + 1] and words[end].startswith("-") and words[end] not in ("-", "--"):
+        if words[end].startswith("-m"):
+            break
+        end += 2 if words[end] in ("--config", "--handlers", "--write") else 1
     chosen = parser.parse_args(words[:end])
-    is_module = words[end : end + 1] == ["-m"]
-    rest = words[end + 1 :] if words[end : end + 1] in (["-m"], ["--"]) else words[end:]
+    rest = words[end:]
+    is_module = bool(rest) and rest[0].startswith("-m")
+    if is_module and rest[0] != "-m":
+        rest[0] = rest[0].removeprefix("-m")
+    elif is_module or rest[:1] == ["--"]:
+        del rest[0]
     if not rest:
         parser.error("a module is missing after -m" if is_module else "a program is missing")
     from .commands.run import run
 
-    settings = {"config": chosen.config, "handlers": chosen.handlers, "write": chosen.write}
-    return run(rest, is_module=is_module, **settings)
+    return run(rest, is_module=is_module, config=chosen.config, handlers=chosen.handlers, write=chosen.write)
 
 
 def _add_routes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -128,13 +133,14 @@ def _add_routes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "routes",
         help="run a program's set-up and show which loggers of the standard library's logging are fast",
         description=(
-            "Import MODULE, call FUNCTION() if it is named (what configures the program's logging), call "
-            "logly.install() unless the set-up has, and print for each logger whether its calls are fast, the handlers "
-            "that its records reach, and why they are not fast. Ends with 1 if the set-up raises."
+            "Import MODULE, and call FUNCTION(), which should configure logging as the program does. Then call "
+            "logly.install(), unless that has been done, and print for each logger whether its calls are fast, the "
+            "handlers that its records reach, and why its calls are not fast. No record is logged. What the set-up "
+            "prints comes first. Ends with 1 if the set-up raises, and with 2 if there is no such module or function."
         ),
     )
     parser.add_argument("target", metavar="MODULE[:FUNCTION]", help="FUNCTION may be dotted: app:Service.set_up")
-    parser.add_argument("--json", action="store_true", help="a list of objects, for programs")
+    parser.add_argument("--json", action="store_true", help="one line, a list of objects, for programs")
 
 
 if __name__ == "__main__":

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import logging
 import os
 import sys
 import traceback
 from dataclasses import asdict
-from functools import reduce
+from typing import TYPE_CHECKING, Any
 
-TYPE_CHECKING = False
+from logly._core import find_logging_route
+from logly.bridge import install
+from logly.bridge.at_start import install_at_start
+from logly.control.reports import as_one_line
+from logly.errors import LoglyError
+
 if TYPE_CHECKING:
     from logly.bridge.install import Route
 
 __all__ = ["show_routes"]
 
-LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
+RAISED = 1
+WRONG = 2
+
+
+class Wrong(Exception):
+    """The arguments are wrong; says how."""
 
 
 def show_routes(target: str, *, as_json: bool) -> int:
@@ -25,55 +36,82 @@ def show_routes(target: str, *, as_json: bool) -> int:
 
     Args:
         target: `MODULE` or `MODULE:FUNCTION`; the function may be a dotted attribute.
-        as_json: print a list of JSON objects.
+        as_json: print one line, a list of JSON objects.
 
     Returns:
-        The exit code: 0; 1 if the set-up raised.
+        The exit code: 0; 1 if the set-up raised; 2 if there is no such module or function.
     """
-    from logly.bridge.install import install, routes
-
-    if not sys.flags.safe_path and sys.path[:1] not in ([""], [os.getcwd()]):
-        sys.path.insert(0, os.getcwd())  # the command `logly` has its own folder there
-    module, _, attribute = target.partition(":")
     try:
-        found = importlib.import_module(module)
-        if attribute:
-            reduce(getattr, attribute.split("."), found)()  # type: ignore[operator]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001  # a SystemExit too: the set-up has not come to its end
-        traceback.print_exc()
-        return 1
-    if not _is_installed():
-        install()
-    _ask_all_loggers()
-    _print(routes(), as_json=as_json)
+        if os.environ.get("LOGLY_INSTALL") == "0":
+            raise Wrong("LOGLY_INSTALL=0 is in the environment: nothing is installed")
+        if not _set_up(target):
+            return RAISED
+        if install._installed is None:
+            install_at_start()
+    except (Wrong, LoglyError, OSError) as trouble:
+        print(as_one_line(f"logly routes: {trouble}"), file=sys.stderr)
+        return WRONG
+    found = _all_routes()
+    _print(found, as_json=as_json)
     return 0
 
 
-def _is_installed() -> bool:
-    from logly.bridge import install
+def _set_up(target: str) -> bool:
+    """Run the program's set-up. False: it raised, and its traceback is on stderr."""
+    module, colon, attribute = target.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")) or (colon and not attribute):
+        raise Wrong(f"{target!r} is not MODULE or MODULE:FUNCTION")
+    here = os.getcwd()
+    # `python -m` has put the working directory there. The command `logly` has its own folder there.
+    if not sys.flags.safe_path and here not in sys.path[:1]:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module)
+        if attribute:
+            function = _attribute(found, target, attribute)
+            if inspect.iscoroutinefunction(function):
+                raise Wrong(f"{target} is asynchronous: name a function that can be called without an event loop")
+            function()
+    except (Wrong, KeyboardInterrupt):
+        raise
+    except BaseException as trouble:  # noqa: BLE001  # a SystemExit too: the set-up has not come to its end
+        name = getattr(trouble, "name", None)
+        if isinstance(trouble, ModuleNotFoundError) and name and f"{module}.".startswith(f"{name}."):
+            raise Wrong(f"there is no module {name}") from None
+        traceback.print_exc()
+        return False
+    return True
 
-    return install._installed is not None
+
+def _attribute(found: Any, target: str, dotted: str) -> Any:
+    for name in dotted.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise Wrong(f"{target}: there is no {name} in {found!r}") from None
+    if not callable(found):
+        raise Wrong(f"{target} cannot be called: {found!r}")
+    return found
 
 
-def _ask_all_loggers() -> None:
-    """Ask each logger for its levels, which finds out its routes; a set-up alone makes no call."""
+def _all_routes() -> list[Route]:
+    """The routes of all loggers that there are, also of those that nobody has used."""
     for logger in (logging.root, *list(logging.root.manager.loggerDict.values())):
         if isinstance(logger, logging.Logger):
-            for level in LEVELS:
-                logger.isEnabledFor(level)
+            find_logging_route(logger)
+    return install.routes()
 
 
 def _print(routes: list[Route], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([asdict(route) for route in routes], indent=1))
+        print(json.dumps([asdict(route) for route in routes]))
         return
     rows = [("logger", "fast", "handlers", "why not")]
     for route in routes:
         handlers = ", ".join(route.handlers) or "none"
         rows.append((route.name, "yes" if route.is_fast else "no", handlers, route.why_not or ""))
+    rows = [(as_one_line(a), b, as_one_line(c), as_one_line(d)) for a, b, c, d in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
-        columns = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
+        columns = [text.ljust(width) for text, width in zip(row[:3], widths, strict=True)]
         print("  ".join([*columns, row[3]]).rstrip())

@@ -1,47 +1,107 @@
-# What `logly run` puts before all other modules of this name: it calls `logly.install()` in every Python of the program,
-# then runs the sitecustomize that would have run without it. Interpreters of any version may find this file, and any of
-# them may be without logly: so it is written in what all versions understand, and says nothing where logly is missing.
+# `logly run` puts this folder before all others on PYTHONPATH. When the program, or a Python that it starts, imports
+# `logging`, this file calls `logly.install()`. Then it runs the sitecustomize that would have run without it.
+# Any Python may find this file, also 2.7, and also one without logly. So it is written in what all of them understand,
+# imports nothing that `site` has not imported already, and says nothing where logly is missing.
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+
+class AtLogging(object):
+    """A finder that calls `install` at the end of the first import of `logging`.
+
+    A Python that imports no `logging` does not pay for logly. No other thread can use `logging` before `install` has run,
+    because the import has not ended.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "logging":
+            return None
+        spec = spec_of(name, path, target, self)
+        if spec is not None and spec.loader is not None:
+            spec.loader = Loader(self, spec)
+        return spec
+
+
+class Loader(object):
+    """Stands for the module's own loader until the module is executed, and is seen by nobody afterwards."""
+
+    def __init__(self, finder, spec):
+        self.finder = finder
+        self.spec = spec
+        self.own = spec.loader
+
+    def __getattr__(self, name):
+        return getattr(self.__dict__["own"], name)
+
+    def exec_module(self, module):
+        self.spec.loader = self.own
+        module.__loader__ = self.own
+        self.own.exec_module(module)
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
+            install()
+
+
+def spec_of(name, path=None, target=None, left_out=None):
+    for finder in list(sys.meta_path):
+        if finder is not left_out and hasattr(finder, "find_spec"):
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+    return None
+
+
+def has_logly():
+    """Whether the logly that would be imported is this one, for this Python: other packages have this name, too."""
+    spec = spec_of("logly")
+    places = spec is not None and spec.submodule_search_locations
+    if not places:
+        return False
+    is_ours = any(os.path.exists(os.path.join(place, "bridge", "at_start.py")) for place in places)
+    return is_ours and spec_of("logly._core", places) is not None
+
+
+def install():
+    try:
+        if has_logly():
+            from logly.bridge.at_start import install_at_start
+
+            install_at_start()
+    except Exception as trouble:
+        try:
+            text = " ".join(str(trouble).split())
+            sys.stderr.write("logly: nothing is installed: {}: {}\n".format(type(trouble).__name__, text))
+            sys.stderr.flush()
+        except Exception:
+            pass  # no stderr, or one that is closed: the program starts all the same
 
 
 def begin():
-    if os.environ.get("LOGLY_INSTALL") == "0":
+    # logly has no build for older ones.
+    if sys.version_info < (3, 11) or os.environ.get("LOGLY_INSTALL") == "0":
         return
-    try:
-        from importlib.util import find_spec
-
-        # There are other packages named logly. None of them is imported here.
-        spec = find_spec("logly")
-        places = spec and spec.submodule_search_locations or ()
-        if not any(os.path.isfile(os.path.join(place, "bridge", "at_start.py")) for place in places):
-            return
-        from logly.bridge.at_start import install_at_start
-
-        install_at_start()
-    except Exception as trouble:
-        # The name: logly is there, but compiled for another Python.
-        is_missing = isinstance(trouble, ImportError) and str(trouble.name).partition(".")[0] in ("logly", "importlib")
-        if not is_missing and sys.stderr is not None:
-            text = "{}: {}".format(type(trouble).__name__, trouble)
-            sys.stderr.write("logly run: nothing was installed: " + " ".join(text.split()) + "\n")
+    if "logging" in sys.modules:  # a .pth file has imported it
+        install()
+    else:
+        sys.meta_path.insert(0, AtLogging())
 
 
 def run_next():
-    places = [i for i, path in enumerate(sys.path) if os.path.abspath(path or os.curdir) == HERE]
-    before = sys.path[:]
-    sys.path[:] = [path for i, path in enumerate(before) if i not in places]
-    # The import system keeps what is in sys.modules when this file ends. If there is no other sitecustomize, or it fails,
-    # the exception leaves this file as well: `site` then says what it says without logly, and keeps no module.
-    del sys.modules["sitecustomize"]
+    here = os.path.normpath(os.path.dirname(__file__))
+    places = [i for i, path in enumerate(sys.path) if os.path.normpath(path) == here]
+    taken = [(i, sys.path[i]) for i in places]
+    for i in reversed(places):
+        del sys.path[i]
+    # If there is no other sitecustomize, or if it raises, then the exception also ends this file. So `site` says what it
+    # says without logly, and no module of this name is left.
+    module = sys.modules.pop("sitecustomize")  # Python 2 would clear a module that nothing refers to
     try:
         import sitecustomize
     finally:
-        # Children may be given this path, and find this file again.
-        for i in places:
-            sys.path.insert(i, before[i])
+        # A program may hand its sys.path to its children. They find this file again.
+        for i, path in taken:
+            sys.path.insert(i, path)
+        del module
 
 
 begin()
