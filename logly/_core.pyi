@@ -22,6 +22,8 @@ IS_FREE_THREADED: bool
 COLOR_LEVEL: int
 COLOR_LINE: int
 COLOR_NONE: int
+KIND_BYTES: int
+KIND_FLOAT: int
 KIND_INT: int
 """A kind of value, as `spec_kinds` returns it; see text/format_spec.pxd."""
 KIND_STR: int
@@ -136,6 +138,21 @@ class LayoutProgram:
         fields: bool,
         exception: bool,
     ) -> None: ...
+
+def logging_layout(
+    parts: list[tuple[str, str, str, str, bool]],
+    asctime: list[tuple[str, str, str, str, bool]],
+    *,
+    strftime: str,
+    utc: bool,
+    terminator: str,
+    levels: dict[int, str],
+    start: float,
+) -> LayoutProgram: ...
+def logging_lines(layout: LayoutProgram, given: dict[str, Any]) -> tuple[bytes, bytes]: ...
+
+@disjoint_base
+class OneRecord: ...
 
 @disjoint_base
 class FieldBlock:
@@ -451,10 +468,12 @@ class HandlerEntry:
     served: Any
     def __init__(self, handler: object) -> None: ...
     def watch(self, one: object) -> dict[str, Any] | None: ...
+    def watch_dict(self, attributes: dict[Any, Any]) -> None: ...
 
 @disjoint_base
 class World:
     why_not: str | None
+    is_gated: bool
     @property
     def holds(self) -> bool: ...
     def watch_module(self, attributes: dict[str, Any]) -> None: ...

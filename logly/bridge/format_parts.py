@@ -1,8 +1,8 @@
 """Parses the formats of `logging`'s three styles into the parts of which layout/logging_compile.pxi makes a layout.
 
-The names in a format are the attributes of a `logging.LogRecord`. What they are (text, int, float) is known beforehand, so whether
-the flusher writes exactly what the style would write is known as well. The values of ``extra`` are known at each call only;
-for them the parts say which kinds of value are written exactly.
+The names in a format are the attributes of a `logging.LogRecord`. What they are (text, int, float) is known beforehand,
+and with it whether the flusher writes exactly what the style would write. The values of ``extra`` are known at each
+call only. For them the parts say which kinds of value are written exactly.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Placeholder: TypeAlias = tuple[str | None, str, str]
-    """For a literal: None, its text, "". Else the name, the conversion ("" for none), the specification of `str.format`."""
+    """For a literal: None, its text, "". Else the name, the conversion ("": none), and `str.format`'s specification."""
 
     Part: TypeAlias = tuple[str, str, str, str, bool]
-    """Kind ("literal", "attribute", "field"), what (text or name), conversion, specification, whether a float is truncated."""
+    """Kind ("literal", "attribute", "field"), text or name, conversion, specification, whether a float is truncated."""
 
 __all__ = ["ATTRIBUTES", "NotServed", "literal", "merged", "parse_brace", "parse_dollar", "parse_percent", "part_of"]
 
@@ -117,7 +117,7 @@ def parse_dollar(fmt: str) -> list[Placeholder]:
     """``string.Template(fmt).substitute(**{...})``."""
     found: list[Placeholder] = []
     at = 0
-    for match in Template.pattern.finditer(fmt):  # type: ignore[attr-defined]  # compiled when the class is made
+    for match in Template.pattern.finditer(fmt):
         found.append((None, fmt[at : match.start()], ""))
         at = match.end()
         name = match["named"] or match["braced"]

@@ -1,7 +1,7 @@
 """Formatters of `logging` as layouts, which the flusher renders without the GIL, to the byte.
 
-`layout_of` translates a formatter, or says why it is not served. `differs` (bridge/validation.py) then formats some records
-both ways: whoever serves a handler asks both.
+`layout_of` translates a formatter, or says why it is not served. `differs` (bridge/validation.py) then formats some
+records both ways. Whoever serves a handler asks both.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import logging
 import sys
 import time
 import traceback
+from contextlib import suppress
 from string import Template
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 
 from logly._core import KIND_STR, logging_layout
 from logly.layout.message_template import parse_percent as parse_positional
@@ -69,8 +70,8 @@ _STYLES = (logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateS
 _PARSERS = (parse_percent, parse_brace, parse_dollar)
 
 
-def _own(kind: type, names: tuple[str, ...]) -> dict[str, object]:
-    """The class's methods of these names that are `logging`'s own (some are inherited, and some may be replaced already)."""
+def _own(kind: type[Any], names: tuple[str, ...]) -> dict[str, object]:
+    """The class's methods of these names (None: inherited) that are `logging`'s own, and not replaced already."""
     file = logging.addLevelName.__code__.co_filename
     found = {name: vars(kind).get(name) for name in names}
     return {
@@ -85,52 +86,27 @@ _OWN_STYLES = [_own(style, ("format", "_format", "usesTime")) for style in _STYL
 _OWN_TEMPLATE = (vars(Template).get("substitute"), vars(Template).get("pattern"), vars(Template).get("delimiter"))
 
 _ASCII_SUPERSETS = frozenset(
-    [
-        "ascii",
-        "big5",
-        "big5hkscs",
-        "cp437",
-        "cp737",
-        "cp775",
-        "cp850",
-        "cp852",
-        "cp855",
-        "cp857",
-        "cp858",
-        "cp860",
-        "cp861",
-        "cp862",
-        "cp863",
-        "cp865",
-        "cp866",
-        "cp869",
-        "cp874",
-        "cp932",
-        "cp949",
-        "cp950",
-        "euc_jp",
-        "euc_jis_2004",
-        "euc_jisx0213",
-        "euc_kr",
-        "gb2312",
-        "gbk",
-        "gb18030",
-        "johab",
-        "koi8-r",
-        "koi8-t",
-        "koi8-u",
-        "mac-cyrillic",
-        "mac-greek",
-        "mac-iceland",
-        "mac-latin2",
-        "mac-roman",
-        "mac-turkish",
-        "ptcp154",
-        "shift_jis",
-        "tis-620",
-    ]
-    + [f"iso8859-{part}" for part in range(1, 17) if part != 12]
-    + [f"cp{page}" for page in range(1250, 1259)]
+    (
+        *(
+            "ascii",
+            "big5",
+            "big5hkscs",
+            "cp437",
+            "cp737",
+            "cp775",
+            "cp850",
+            "cp852",
+            "cp855",
+            "cp857",
+            "cp858",
+            "cp860",
+        ),
+        *("cp861", "cp862", "cp863", "cp865", "cp866", "cp869", "cp874", "cp932", "cp949", "cp950", "euc_jis_2004"),
+        *("euc_jisx0213", "euc_jp", "euc_kr", "gb18030", "gb2312", "gbk", "johab", "koi8-r", "koi8-t", "koi8-u"),
+        *("mac-cyrillic", "mac-greek", "mac-iceland", "mac-latin2", "mac-roman", "mac-turkish", "ptcp154", "shift_jis"),
+        *(f"iso8859-{part}" for part in range(1, 17) if part != 12),
+        *(f"cp{page}" for page in range(1250, 1259)),
+    )
 )
 """Encodings, as `codecs.lookup` names them, that write each ASCII character as its byte, whatever came before it."""
 
@@ -150,12 +126,12 @@ class FormatterLayout:
         program: the layout, for a sink.
         shown: which of the site's names, "thread" and "thread_name" a record must have; in the terms of `Sink.needs`.
         fields: the names of `extra` that the format shows, each with the kinds of value (`KIND_` bits of
-            text/format_spec.pxd) for which the flusher's text is that of the style. A record that lacks one, or has a value
-            of another kind, is to be formatted by `logging`.
+            text/format_spec.pxd) for which the flusher's text is that of the style. A record that lacks one, or has a
+            value of another kind, is to be formatted by `logging`.
         ascii_only: whether only ASCII text may be rendered. All other text (messages, names, tracebacks) is encoded by
             `logging`.
-        takes_surrogates: whether a lone surrogate in a text is written as the stream would write it. If not, a record that
-            has one is to be formatted by `logging`, whose stream then raises or replaces it.
+        takes_surrogates: whether a lone surrogate in a text is written as the stream would write it. If not, a record
+            that has one is to be formatted by `logging`, whose stream then raises or replaces it.
         process_name: the process's name as it is written; None: it is not.
         terminator, encoding, errors: as they were given.
         levels: names by number, as they were.
@@ -200,9 +176,8 @@ def layout_of(
     Raises:
         NotServed: the bytes would not be the same in every case; with the reason.
     """
-    if formatter is None:
-        formatter = logging._defaultFormatter  # type: ignore[attr-defined]
-    style = _checked(formatter)
+    used = logging._defaultFormatter if formatter is None else formatter  # type: ignore[attr-defined]
+    style = _checked(used)
     layout = FormatterLayout()
     layout.terminator = terminator
     layout.encoding = encoding
@@ -212,8 +187,8 @@ def layout_of(
     layout.process_name = None
     placeholders = _PARSERS[_STYLES.index(type(style))](style._fmt)
     names = {name for name, _, _ in placeholders if name is not None}
-    _check_names(names, formatter)
-    second, strftime = _time_parts(formatter) if "asctime" in names else ([], "")
+    _check_names(names, used)
+    second, strftime = _time_parts(used) if "asctime" in names else ([], "")
     _check_time_format(strftime, ascii_only=layout.ascii_only)
     parts, asctime = _parts(layout, placeholders, second, is_percent=type(style) is logging.PercentStyle)
     if len(parts) > MOST_PARTS:
@@ -227,7 +202,7 @@ def layout_of(
         parts,
         asctime,
         strftime=strftime,
-        utc=_is_utc(formatter),
+        utc=_is_utc(used),
         terminator=terminator,
         levels=layout.levels,
         start=_start(),
@@ -251,8 +226,8 @@ def _checked(formatter: logging.Formatter) -> Any:
     style: Any = own.get("_style")
     if type(style) not in _STYLES:
         raise NotServed("the formatter's style is not one of logging's own")
-    for kind, methods in zip(_STYLES, _OWN_STYLES, strict=True):
-        _check_methods(kind, ("format", "_format", "usesTime"), methods)
+    for style_kind, methods in zip(_STYLES, _OWN_STYLES, strict=True):
+        _check_methods(style_kind, ("format", "_format", "usesTime"), methods)
     for name in vars(style):
         if name in ("format", "_format", "usesTime"):
             raise NotServed(f"the formatter's style has its own {name}")
@@ -328,14 +303,18 @@ def _is_utc(formatter: logging.Formatter) -> bool:
     converter: Any = formatter.converter
     for name in ("localtime", "gmtime"):
         # The C function itself, and not one by which a library has replaced it.
-        if type(converter) is type(len) and converter.__module__ == "time" and converter.__name__ == name:
+        if _is_builtin(converter) and converter.__module__ == "time" and converter.__name__ == name:
             return name == "gmtime"
     raise NotServed("the formatter's converter is neither time.localtime nor time.gmtime")
 
 
+def _is_builtin(function: Any) -> bool:
+    return type(function) is BuiltinFunctionType
+
+
 def _time_parts(formatter: logging.Formatter) -> tuple[list[Part], str]:
     """The parts of asctime, and the format for strftime."""
-    if type(time.strftime) is not type(len):
+    if not _is_builtin(time.strftime):
         raise NotServed("time.strftime is patched")
     whole = part_of("second", "", "", is_percent=True)[0]
     if formatter.datefmt:
@@ -417,10 +396,8 @@ def current_process_name() -> str:
     multiprocessing = sys.modules.get("multiprocessing")
     name = "MainProcess"
     if multiprocessing is not None:
-        try:
+        with suppress(Exception):  # as `logging` does
             name = multiprocessing.current_process().name
-        except Exception:  # noqa: BLE001  # as `logging` does
-            pass
     if type(name) is not str:
         raise NotServed("the process's name is no str")
     return name
@@ -435,7 +412,7 @@ def _formatted(text: str, conversion: str, spec: str) -> str:
 
 
 def _is_plain_text(part: Part) -> bool:
-    """Whether a lone surrogate in the part's text is written at its place, and nothing has been counted by its escape."""
+    """Whether the part writes a text as it is. A width would count a lone surrogate by the characters of its escape."""
     _, what, conversion, spec, _ = part
     return part[0] == "literal" or ATTRIBUTES.get(what, KIND_STR) != KIND_STR or not (conversion or spec)
 

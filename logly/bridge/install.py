@@ -88,8 +88,9 @@ class Installation:
             original = logging.Logger.__dict__.get(name)
             if not isinstance(original, FunctionType) or original.__code__.co_filename != LOGGING_FILE:
                 continue  # another library has replaced it
-            for kind in (logging.Logger, logging.RootLogger):
-                self.replace(kind, name, logging_method(kind, name, original))
+            # RootLogger inherits it: a method of its own would stand before what is patched into Logger.
+            self.replace(logging.Logger, name, logging_method(logging.Logger, name, original))
+            self.rules.replaced.append((logging.Logger, name))
         acquire = logging.Handler.__dict__["acquire"]
         self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler, acquire))
         close = logging.FileHandler.__dict__["close"]

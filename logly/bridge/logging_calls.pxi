@@ -2,12 +2,14 @@
 # from the bits of its arguments (fast), one of a text that is made here (rendered), or the call of the Python function that
 # `logging` has for it, from the same frame (original).
 
+import sys
+
 from cpython.object cimport PyObject
 from libc.stdint cimport INT16_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
 from logly.bridge.route cimport WAY_FAST, WAY_OFF, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_is_quick
-from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place
+from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, put_text, put_value
 from logly.layout.levels cimport (
     LEVEL_CRITICAL, LEVEL_DEBUG, LEVEL_ERROR, LEVEL_INFO, LEVEL_WARNING, PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR,
     PLACE_INFO, PLACE_WARNING,
@@ -20,12 +22,12 @@ from logly.ring.gate cimport (
     NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_SITE, NEED_THREAD_NAME, Gate, after_commit, decided_threshold,
     decision_holds, needs_of,
 )
-from logly.ring.record cimport BY_MODULE, IS_SERVED
+from logly.ring.record cimport BY_MODULE, IS_SERVED, Cursor
 from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
     METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_DecRef, Py_IncRef,
-    int_bits, is_int, is_str, text_kind_of,
+    int_bits, is_int, is_str, text_kind_of, tuple_item, tuple_length,
 )
 
 # Of other included files:
@@ -58,6 +60,9 @@ cdef extern from *:
     PyObject* call_function "logly_call_original"(
         PyObject* function, PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names
     ) except NULL
+    bint is_dict "PyDict_CheckExact"(PyObject* value) noexcept
+    bint PyDict_Next(object dict_, Py_ssize_t* at, PyObject** key, PyObject** value) noexcept
+    int PySet_Contains(object set_, object key) noexcept
     PyObject* PY_FALSE "Py_False"
     PyObject* PY_TRUE "Py_True"
 
@@ -70,6 +75,8 @@ cdef enum Method:
     METHOD_LOG
     METHOD_ENABLED
     METHODS
+
+cdef str EXTRA = sys.intern("extra")
 
 cdef enum Outcome:
     NOT_DONE = 0               # go the way of `logging`
@@ -85,7 +92,7 @@ cdef object is_logging_file = None        # function(filename) -> whether findCa
 
 # Puts the record into the ring. Everything has been decided but what the record needs.
 cdef inline int put_logging(
-    LoggingRoute* route, Target target, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count
+    LoggingRoute* route, Target target, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* extra
 ) noexcept:
     cdef Producer producer = target.producer
     cdef Gate* gate = producer.gate if target.is_served else producer.core.gate
@@ -98,6 +105,7 @@ cdef inline int put_logging(
     cdef uint64_t limit
     cdef int status
     cdef Py_ssize_t i
+    cdef char room[EXTRA_BYTES]
     if needs & (NEED_THREAD_NAME | NEED_CARE):
         return NOT_NATIVE
     if target.is_served:
@@ -136,6 +144,10 @@ cdef inline int put_logging(
         limit >>= 2
     if bound != <PyObject*> None:
         use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
+    if extra != NULL and not target.is_served:
+        # The fields of a record of `logging`. No layout of a served handler shows any.
+        if call.bound_size or not put_extra(&call, extra, room):
+            return NOT_NATIVE
     ring = enter_ring(gate.intake)
     if needs & NEED_CONTEXT:
         context = current_context(producer.core)
@@ -150,19 +162,58 @@ cdef inline int put_logging(
     return status
 
 
+cdef enum:
+    EXTRA_BYTES = 512          # of fields that are encoded on the stack
+
+
+# Encodes the fields of `extra`, a dict of plain names. False: they are not copied as bits, or there are too many.
+cdef bint put_extra(Call* call, PyObject* extra, char* room) noexcept:
+    cdef Py_ssize_t at = 0
+    cdef PyObject* name = NULL
+    cdef PyObject* value = NULL
+    cdef Cursor out
+    out.at = room
+    out.end = room + EXTRA_BYTES
+    while PyDict_Next(<object> extra, &at, &name, &value):
+        if text_kind_of(name) > 1 or not put_text(&out, name) or put_value(&out, value) <= 0:
+            return False
+        call.bound_fields += 1
+    call.bound = room
+    call.bound_size = <uint32_t> (out.at - room)
+    return True
+
+
+# The dict that a call gives as `extra`, if that is its only keyword and `logging` would take it as it is; else NULL.
+cdef inline PyObject* only_extra(PyObject** args, Py_ssize_t count, PyObject* names) noexcept:
+    cdef PyObject* extra = args[count]
+    cdef PyObject* name = NULL
+    cdef Py_ssize_t at = 0
+    if tuple_length(names) != 1 or tuple_item(names, 0) != <PyObject*> EXTRA or not is_dict(extra):
+        return NULL
+    while PyDict_Next(<object> extra, &at, &name, NULL):
+        if not is_str(name) or PySet_Contains(record_attributes, <object> name) != 0:
+            return NULL
+    return extra
+
+
 cdef inline PyObject* log_at(
     PyObject* self, Method method, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
     cdef LoggingRoute* route = <LoggingRoute*> table_find(&route_table, <uint64_t> self, 1)
     cdef const LevelWay* way
+    cdef PyObject* extra = NULL
     cdef int status
-    if route != NULL and route_is_quick(route) and count and names == NULL:
+    if route != NULL and route_is_quick(route) and count:
         way = &route.level[<int> method]
+        if names != NULL:
+            extra = only_extra(args, count, names)
+            if extra == NULL:
+                return log_slowly(self, method, number, level, args, count, names)
         if way.way == WAY_OFF:
             Py_IncRef(<PyObject*> None)
             return <PyObject*> None
         if way.way == WAY_FAST and is_str(args[0]) and route_holds(route):
-            status = put_logging(route, <Target> way.target, number, level, args, count)
+            status = put_logging(route, <Target> way.target, number, level, args, count, extra)
             if status == ENCODED:
                 route.fast += 1
                 if load_relaxed32(&(<Target> way.target).producer.gate.intake.post):
@@ -224,7 +275,7 @@ cdef PyObject* log_numbered(
             Py_IncRef(<PyObject*> None)
             return <PyObject*> None
         if way.way == WAY_FAST and is_str(args[1]) and route_holds(route):
-            if put_logging(route, <Target> way.target, number, place_of_level(number), args + 1, count - 1) == ENCODED:
+            if put_logging(route, <Target> way.target, number, place_of_level(number), args + 1, count - 1, NULL) == ENCODED:
                 route.fast += 1
                 if load_relaxed32(&(<Target> way.target).producer.gate.intake.post):
                     after_emit((<Target> way.target).producer)

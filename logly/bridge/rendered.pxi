@@ -166,8 +166,11 @@ cdef int log_pinned(
         text = message
     if text is not None and <uint64_t> len(text) > limit // 4:
         return NOT_DONE
-    if target.is_served and not (is_encodable(text, target) and are_encodable(args if program != NULL else (), target)):
-        return NOT_DONE
+    if target.is_served:
+        if not is_encodable(message if text is None else text, target):
+            return NOT_DONE
+        if program != NULL and not are_encodable(args, target):
+            return NOT_DONE
     if needs & NEED_THREAD_NAME:
         name = current_thread_name()
     if exc_info is not None and exc_info is not False:

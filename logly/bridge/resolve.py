@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import sys
+import threading
 from types import FunctionType
 
 from logly._core import HandlerEntry, Target, World, served_producer
@@ -22,34 +23,55 @@ if TYPE_CHECKING:
 
 __all__ = ["RouteRules"]
 
+THREADING_FILE = threading.Thread.start.__code__.co_filename
 LOGGING_FILE = logging.addLevelName.__code__.co_filename
 
 
-def _own(kind: type, *names: str) -> dict[str, Any]:
-    """Those functions of a class of `logging` that are `logging`'s own now; None for the others."""
-    found = {}
-    for name in names:
-        function = kind.__dict__.get(name)
-        is_own = isinstance(function, FunctionType) and function.__code__.co_filename == LOGGING_FILE
-        found[name] = function if is_own else None
+def _as_made(kind: type) -> dict[str, Any]:
+    """What is in a class of `logging` now; a function that is not `logging`'s own counts as changed."""
+    found = dict(vars(kind))
+    for name in found:
+        function = found[name]
+        if isinstance(function, FunctionType) and function.__code__.co_filename not in OWN_FILES:
+            found[name] = CHANGED
     return found
 
+
+OWN_FILES = {LOGGING_FILE, StdlibHandler.emit.__code__.co_filename}
+CHANGED = object()
+"""Never in a class."""
 
 LOGGER_METHODS = ("_log", "handle", "callHandlers", "makeRecord", "findCaller", "getEffectiveLevel")
 FAST_METHODS = ("debug", "info", "warning", "error", "critical", "log", "isEnabledFor")
 SHADOWED = frozenset((*LOGGER_METHODS, "filter", "isEnabledFor"))
 
-CLASSES: dict[type, dict[str, Any]] = {
-    logging.Logger: _own(logging.Logger, *LOGGER_METHODS),
-    logging.Filterer: _own(logging.Filterer, "filter"),
-    logging.LogRecord: _own(logging.LogRecord, "__init__", "getMessage"),
-    logging.Handler: _own(logging.Handler, "handle", "acquire", "release", "format", "handleError"),
-}
-"""The functions on which every call depends, as they were when this module was imported."""
+COMPUTED = ("disabled", "handlers", "filters", "propagate", "parent", "level", "name", "_cache")
+"""Attributes of a logger that its class may not have: a property would stand before what is in the object's dict."""
+
+CLASSES = (
+    logging.Filterer,
+    logging.Logger,
+    logging.RootLogger,
+    logging.LogRecord,
+    logging.Handler,
+    logging.NullHandler,
+    StdlibHandler,
+)
+"""The classes on which every call depends."""
+
+AS_MADE = {kind: _as_made(kind) for kind in CLASSES}
+"""What was in them when this module was imported."""
+
+SENSITIVE = frozenset(
+    {*dir(logging.Logger), *dir(logging.Handler), *dir(logging.LogRecord), *COMPUTED, "__getattr__", "__slots__"}
+    | set(vars(logging.makeLogRecord({})))
+    | {"_name", "formatter", "lock", "_closed", "logger", "manager", "message", "asctime", "terminator", "stream"}
+)
+"""What may not be added to one of these classes, because it would stand before what is there. Other additions, such as a
+method for a level of the program's own, change nothing."""
 
 FUNCTIONS = ("getLevelName", "currentframe", "_is_internal_frame")
 MODULE = {name: vars(logging).get(name) for name in (*FUNCTIONS, "LogRecord", "_srcfile")}
-OWN_STDLIB = {name: StdlibHandler.__dict__[name] for name in ("emit", "handle", "_makes_text")}
 
 
 def is_internal_file(filename: str) -> bool:
@@ -79,14 +101,15 @@ class RouteRules:
         self.failed = failed
         self.handler_is_gone = gone
         self._world: World | None = None
-        self._fast: dict[type, dict[str, Any]] = {}
-        self.methods: dict[type, dict[str, Any]] = {}
-        """Other functions that must be as they are now, by class: those that `install` has put there."""
+        self._expected: dict[type, dict[str, Any]] = {}
+        self.replaced: list[tuple[type, str]] = []
+        """Class and name of what `install` has replaced in one of `CLASSES`."""
 
     def use_methods(self) -> None:
-        """Takes the methods of loggers that are there now as those of `install`."""
-        for kind in (logging.Logger, logging.RootLogger):
-            self._fast[kind] = {name: kind.__dict__.get(name) for name in FAST_METHODS}
+        """Takes what `install` has put into the classes as what is to be there."""
+        self._expected = {kind: dict(AS_MADE[kind]) for kind in CLASSES}
+        for kind, name in self.replaced:
+            self._expected[kind][name] = vars(kind).get(name)
 
     # ---- all routes
 
@@ -98,19 +121,21 @@ class RouteRules:
             for module in ("logging", "time", "threading", "traceback", "os"):
                 if module in sys.modules:
                     world.watch_module(vars(sys.modules[module]))
-            for kind in (*CLASSES, *self.methods):
+            for kind in CLASSES:
                 world.watch_class(kind)
+            gate = logging.Logger.__dict__.get("isEnabledFor")
+            world.is_gated = gate is self._expected[logging.Logger]["isEnabledFor"]
+            world.is_gated = world.is_gated and self._change_of(logging.RootLogger) is None
+            world.is_gated = world.is_gated and not set(COMPUTED).intersection(vars(logging.Logger))
             world.why_not = self._what_is_changed()
             self._world = world
         return world
 
     def _what_is_changed(self) -> str | None:
-        for expected in (CLASSES, self._fast, self.methods):
-            for kind in expected:
-                for name in expected[kind]:
-                    function = kind.__dict__.get(name)
-                    if function is None or function is not expected[kind][name]:
-                        return f"logging.{kind.__name__}.{name} is patched{_by(function)}"
+        for kind in CLASSES:
+            name = self._change_of(kind)
+            if name is not None:
+                return f"{_named(kind)}.{name} is patched{_by(vars(kind).get(name))}"
         now = vars(logging)
         if now.get("_logRecordFactory") is not logging.LogRecord:
             return f"the log record factory is not logging's{_by(now.get('_logRecordFactory'))}"
@@ -120,10 +145,26 @@ class RouteRules:
         for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
             if now.get(name, True) is not True:
                 return f"logging.{name} is off"
+        if now.get("threading") is not sys.modules.get("threading"):
+            return "logging.threading is not the module"
+        current = vars(sys.modules["threading"]).get("current_thread")
+        if getattr(getattr(current, "__code__", None), "co_filename", None) != THREADING_FILE:
+            return f"threading.current_thread is patched{_by(current)}"
         for module, name in (("time", "time"), ("time", "time_ns"), ("os", "getpid")):
             function = vars(sys.modules[module]).get(name) if module in sys.modules else None
             if function is not None and type(function) is not type(len):
                 return f"{module}.{name} is patched{_by(function)}"
+        return None
+
+    def _change_of(self, kind: type) -> str | None:
+        """The name of something in a class that is not as it was made; None: there is nothing."""
+        expected, now = self._expected[kind], vars(kind)
+        for name in expected:
+            if now.get(name) is not expected[name] and name not in UNIMPORTANT:
+                return name
+        for name in now:
+            if name not in expected and name in SENSITIVE:
+                return name
         return None
 
     # ---- loggers
@@ -149,12 +190,20 @@ class RouteRules:
         access: Any = kind.__getattribute__
         if access is not object.__getattribute__ or hasattr(kind, "__getattr__"):
             return f"class {kind.__qualname__} looks attributes up itself"
-        for name in ("disabled", "handlers", "filters", "propagate", "parent", "level", "name", "_cache", "manager"):
-            if hasattr(kind, name) and (name != "manager" or not is_caller):
-                if name == "manager":
-                    continue
+        for name in COMPUTED:
+            if hasattr(kind, name):
                 return f"class {kind.__qualname__} has its own {name}"
         return None
+
+    def computes_attributes(self, kind: type) -> bool:
+        """Whether the attributes that decide about levels may be others than those in an object's dict."""
+        if kind in (logging.Logger, logging.RootLogger):
+            return False
+        if getattr(kind, "isEnabledFor", None) is not logging.Logger.isEnabledFor:
+            return True
+        access: Any = kind.__getattribute__
+        is_own = access is not object.__getattribute__ or hasattr(kind, "__getattr__")
+        return is_own or any(hasattr(kind, name) for name in COMPUTED)
 
     def shadowing(self, attributes: dict[str, Any]) -> str | None:
         """The name of an attribute of a logger that hides a method; None: there is none."""
@@ -171,8 +220,6 @@ class RouteRules:
             return entry
         if kind is logging.NullHandler:
             entry.wants_nothing = True
-            if logging.NullHandler.__dict__.get("handle") is not NULL_HANDLE:
-                entry.why_not = "logging.NullHandler.handle is patched"
         elif not isinstance(handler, logging.Handler):
             entry.why_not = f"a handler is no logging.Handler: {kind.__qualname__}"
         elif entry.filters:
@@ -184,9 +231,7 @@ class RouteRules:
         return entry
 
     def _assess_stdlib(self, handler: Any, entry: HandlerEntry) -> None:
-        if any(StdlibHandler.__dict__.get(name) is not OWN_STDLIB[name] for name in OWN_STDLIB):
-            entry.why_not = "StdlibHandler is patched"
-        elif vars(handler).keys() & {"emit", "handle", "filter", "handleError", "acquire", "format"}:
+        if vars(handler).keys() & {"emit", "handle", "filter", "handleError", "acquire", "format"}:
             entry.why_not = f"{_words(handler)} has methods of its own"
         else:
             if handler.formatter is not None:
@@ -211,7 +256,12 @@ class RouteRules:
         return Target(producer, is_served=True, is_ascii=is_ascii)
 
 
-NULL_HANDLE = logging.NullHandler.__dict__.get("handle")
+UNIMPORTANT = frozenset({"__doc__", "__dict__", "__weakref__", "__module__", "manager", "root"})
+"""What may be another in a class without any effect on a call."""
+
+
+def _named(kind: type) -> str:
+    return f"logging.{kind.__name__}" if kind.__module__ == "logging" else kind.__qualname__
 
 
 def _words(handler: object) -> str:

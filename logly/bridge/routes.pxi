@@ -53,6 +53,7 @@ cdef class RouteOwner:
         self.route.owner = <PyObject*> self
         self.why_not = {}
         self.targets = []
+        self.reached = []
 
     @property
     def counts(self):
@@ -96,6 +97,7 @@ cdef class Walk:
     cdef list lists            # the lists of handlers that are not empty
     cdef list handlers         # their HandlerEntry objects
     cdef object disabled
+    cdef bint is_computed      # what decides about levels is not what its attributes are
     cdef dict cache
     cdef str why_not           # for all levels
     cdef str name
@@ -120,6 +122,7 @@ cdef str walk_loggers(Walk walk, object logger):
         if one is logger:
             walk.cache = as_dict(attributes.get("_cache"))
             walk.disabled = attributes.get("disabled")
+            walk.is_computed = "isEnabledFor" in attributes or route_rules.computes_attributes(type(one))
             walk.name = as_str(attributes.get("name"))
             if walk.cache is None or walk.name is None:
                 return "it is not set up as logging does"
@@ -182,6 +185,7 @@ cdef bint find_route(RouteOwner owner) except -1:
         walk = Walk.__new__(Walk)
         owner.world = route_rules.world()
         walk.why_not = walk_loggers(walk, owner.logger)
+        walk.is_computed = walk.is_computed or not owner.world.is_gated
         walk.front = walk.stamps.count
         walk.handlers = []
         if walk.cache is None:
@@ -277,9 +281,10 @@ cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) excep
     cdef list sinks = []
     cdef bint is_ascii = False
     cdef int32_t number = level.number
-    if walk.disabled is not False and walk.disabled is not True and type(walk.disabled) is not int:
-        level.way = WAY_ORIGINAL
-        return True
+    if walk.is_computed or (walk.disabled is not False and walk.disabled is not True and type(walk.disabled) is not int):
+        if walk.why_not is not None:
+            why_not[None] = walk.why_not
+        return True  # `logging` is asked each time
     if walk.disabled:
         level.way = WAY_OFF
         return True
@@ -287,7 +292,8 @@ cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) excep
     if is_on is None:
         return True
     if is_on is not True:
-        level.way = WAY_OFF if is_on is False else WAY_ORIGINAL
+        if is_on is False:
+            level.way = WAY_OFF
         return True
     level.way = WAY_ORIGINAL
     if walk.why_not is not None:

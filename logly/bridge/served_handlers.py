@@ -124,6 +124,8 @@ class Serving:
             entry.watch(formatter)
             if isinstance(formatter, logging.Formatter):
                 entry.watch(formatter._style)
+        entry.watch_dict(vars(logging))
+        entry.watch_dict(logging._levelToName)  # type: ignore[attr-defined]
         fd, stream = _descriptor_of(handler)
         terminator = handler.terminator
         if type(terminator) is not str:
@@ -131,7 +133,16 @@ class Serving:
         layout = layout_of(formatter, terminator=terminator, encoding=stream.encoding, errors=stream.errors)
         if layout.fields:
             raise NotServed("its format names fields of extra")
-        key = (formatter, formatter and formatter._style._fmt, formatter and formatter.datefmt, stream, fd, terminator)
+        levels = tuple(layout.levels.items())
+        key = (
+            formatter,
+            formatter and formatter._style._fmt,
+            formatter and formatter.datefmt,
+            stream,
+            fd,
+            terminator,
+            levels,
+        )
         served = self._by_handler.get(id(handler))
         if served is not None and served.reference() is handler and served.key == key:
             return served.sink.id, served.layout.ascii_only

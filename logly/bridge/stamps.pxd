@@ -44,6 +44,7 @@ cdef class HandlerEntry:
 cdef class World:
     cdef Stamps stamps
     cdef public str why_not
+    cdef public bint is_gated        # `isEnabledFor` is `install`'s, and nothing stands before what it reads
 
 
 cdef class Target:

@@ -146,6 +146,10 @@ cdef class HandlerEntry:
         """Stamps an object that decides, before it is read. Returns its attributes, or None where it can have none."""
         return self.stamps.watch(one)
 
+    def watch_dict(self, dict attributes):
+        """Stamps a dict that decides, before it is read."""
+        self.stamps.watch_dict(attributes)
+
     cdef bint is_of(self, object handler) noexcept:
         return self.reference() is handler and self.stamps.hold()
 

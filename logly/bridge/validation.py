@@ -1,6 +1,7 @@
-"""Translation validation: some records are formatted by `logging` and by the flusher's layout, and the bytes are compared.
+"""Translation validation: some records are formatted by `logging` and by the flusher's layout.
 
-The translation is tested, but a formatter may depend on something that nobody thought of. Then its handler is not served.
+The translation is tested, but a formatter may depend on something that nobody thought of. If any bytes differ, its
+handler is not served.
 """
 
 from __future__ import annotations
@@ -110,8 +111,7 @@ def differs(formatter: logging.Formatter | None, layout: FormatterLayout) -> str
 
     Call it before a sink gets the layout.
     """
-    if formatter is None:
-        formatter = logging._defaultFormatter  # type: ignore[attr-defined]
+    used = logging._defaultFormatter if formatter is None else formatter  # type: ignore[attr-defined]
     fields = {name: _sample_value(kinds) for name, kinds in layout.fields.items()}
     for what, record, ns in _samples(layout):
         set_time(record, ns)
@@ -119,7 +119,7 @@ def differs(formatter: logging.Formatter | None, layout: FormatterLayout) -> str
         for is_inline in (False, True):
             record.exc_text = None
             try:
-                text = formatter.format(record) + layout.terminator
+                text = used.format(record) + layout.terminator
                 expected = text.encode(layout.encoding, layout.errors)
             except RecursionError:
                 raise

@@ -1,7 +1,7 @@
 """Lines of `logging`: what `logging.Formatter.format` makes of a record, and the handler's terminator, without the GIL.
 
-The bytes are those of `logging`. Nothing is escaped, and an exception follows as `logging` lets it follow. What cannot be rendered
-exactly is refused when the layout is made (bridge/formatters.py).
+The bytes are those of `logging`. Nothing is escaped, and an exception follows as `logging` lets it follow. What cannot be
+rendered exactly is refused when the layout is made (bridge/formatters.py).
 """
 
 from libc.math cimport floor, trunc

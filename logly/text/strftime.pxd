@@ -1,10 +1,10 @@
-"""A moment as text in the words of the C library: what `time.strftime(format, time.localtime(second))` gives, without the GIL.
+"""A moment as the C library words it: what `time.strftime(format, time.localtime(second))` gives, without the GIL.
 
 CPython calls `localtime_r` or `gmtime_r` and then `wcsftime`, and so does this. So the text is Python's in every zone and locale.
 logly's own layouts use text/time_pattern.pxd, which is the same on every system and knows fractions.
 
-Log records come in bursts, so the text of the last second is cached. A change of the zone (`time.tzset`) or of the locale takes up
-to a second to show. Rendering writes to the TimeText, so only one thread may do it at a time.
+Log records come in bursts, so the text of the last second is cached. A change of the zone (`time.tzset`) or of the locale takes
+up to a second to show. Rendering writes to the TimeText, so only one thread may do it at a time.
 """
 
 from libc.stddef cimport wchar_t

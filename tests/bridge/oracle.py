@@ -203,6 +203,7 @@ def _restore(saved: Any) -> None:
     root.filters[:] = filters
     logging.disable(0)
     logging.root.manager.loggerClass = None
+    logging.root.manager.emittedNoHandlerWarning = False
     known = logging.root.manager.loggerDict
     for name in [name for name in known if name.split(".")[0] == NAME]:
         del known[name]

@@ -256,10 +256,11 @@ def test_exceptions_in_all_forms(played: Played) -> None:
         every()
         try:
             raise KeyError("handled")
-        except KeyError:
+        except KeyError as error:
             every()
             stage.rendered(lambda: log.error("true %s", 1, exc_info=True))
-            stage.rendered(lambda: log.error("object", exc_info=error))
+            given = error
+            stage.rendered(lambda: log.error("object", exc_info=given))
         stage.original(lambda: log.info("stack", stack_info=True))
         stage.original(lambda: log.info("level", stacklevel=1))
         stage.original(lambda: log.info("level", stacklevel=2))
@@ -296,7 +297,10 @@ def test_a_text_that_logs(played: Played) -> None:
     played(play)
 
 
-def test_a_text_that_reconfigures(played: Played) -> None:
+@pytest.mark.parametrize("kind", ["stdlib", "record"])
+def test_a_text_that_reconfigures(kind: str, tmp_path: Path) -> None:
+    """Where handlers are served, such a call is begun again, in the new configuration: the handler may have been closed."""
+
     def play(stage: Stage) -> None:
         class Closes:
             def __str__(self) -> str:
@@ -321,7 +325,7 @@ def test_a_text_that_reconfigures(played: Played) -> None:
                 stage.log.info("after")
             stage.log.error("after")
 
-    played(play)
+    compare(play, kind, tmp_path)
 
 
 def test_the_level_is_looked_at_first(played: Played) -> None:
