@@ -48,6 +48,8 @@ def run(
     if environment.get("LOGLY_INSTALL") != "0":
         _add_site(environment)
     try:
+        if not (is_module or words[0]):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # `exec` has another error for that
         if is_module or _is_for_this_python(words[0]):
             words = [*_this_python(), *(["-m"] if is_module else []), *words]
         if sys.platform == "win32":
