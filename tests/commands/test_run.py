@@ -134,6 +134,14 @@ print([type(finder).__name__ for finder in sys.meta_path if "Logging" in type(fi
     assert run(sys.executable, "-c", code).stdout == "False False\nTrue True SourceFileLoader\n[]\n"
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["import logly", "from logly import install", "from logly import StdlibHandler", "import logly.bridge.resolve"],
+)
+def test_a_program_that_imports_logly_itself_before_logging_has_it_too(statement: str) -> None:
+    assert run(sys.executable, "-c", f"{statement}; {IS_INSTALLED}").stdout == "True\n"
+
+
 def test_logging_that_is_imported_by_threads_at_once_is_installed_for_all() -> None:
     code = """
 import sys, threading

@@ -7,14 +7,17 @@ import sys
 
 
 class AtLogging(object):
-    """A finder that calls `install` at the end of the first import of `logging`.
+    """A finder that calls `install` at the end of the first import of `logging`, or of logly by the program itself.
+
+    Some modules of logly import `logging`. If they did so first, then `install` would meet them half imported. So it runs
+    when the package is there, before any of its modules that the program asks for.
 
     A Python that imports no `logging` does not pay for logly. No other thread can use `logging` before `install` has run,
     because the import has not ended.
     """
 
     def find_spec(self, name, path=None, target=None):
-        if name != "logging":
+        if name not in ("logging", "logly"):
             return None
         spec = spec_of(name, path, target, self)
         if spec is not None and spec.loader is not None:
@@ -37,9 +40,11 @@ class Loader(object):
         self.spec.loader = self.own
         module.__loader__ = self.own
         self.own.exec_module(module)
-        if self.finder in sys.meta_path:
+        try:
             sys.meta_path.remove(self.finder)
-            install()
+        except ValueError:
+            return  # it has run
+        install()
 
 
 def spec_of(name, path=None, target=None, left_out=None):
