@@ -109,7 +109,14 @@ def _print(routes: list[Route], *, as_json: bool) -> None:
     rows = [("logger", "fast", "handlers", "why not")]
     for route in routes:
         handlers = ", ".join(route.handlers) or "none"
-        rows.append((route.name, "yes" if route.is_fast else "no", handlers, route.why_not or ("" if route.is_fast else "no level is on")))
+        rows.append(
+            (
+                route.name,
+                "yes" if route.is_fast else "no",
+                handlers,
+                route.why_not or ("" if route.is_fast else "no level is on"),
+            )
+        )
     rows = [(as_one_line(a), b, as_one_line(c), as_one_line(d)) for a, b, c, d in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:

@@ -26,7 +26,12 @@ PYTHON_FILES = (".py", ".pyw")
 
 
 def run(
-    words: list[str], *, is_module: bool, config: str | None = None, handlers: str | None = None, write: str | None = None
+    words: list[str],
+    *,
+    is_module: bool,
+    config: str | None = None,
+    handlers: str | None = None,
+    write: str | None = None,
 ) -> int:
     """Start a program in place of this process.
 

@@ -56,13 +56,12 @@ def test_a_module_alone_is_imported(folder: Path) -> None:
 
 
 def test_it_ends_with_1_if_the_set_up_raises(folder: Path) -> None:
-    for target, text in (("app_set_up:bad", "not today"), ("app_set_up:none", "none"), ("no_such", "no_such")):
-        done = run_module("logly", "routes", target, cwd=folder, returncode=1)
-        assert done.stderr.startswith("Traceback")
-        assert text in done.stderr
+    done = run_module("logly", "routes", "app_set_up:bad", cwd=folder, returncode=1)
+    assert done.stderr.startswith("Traceback")
+    assert "not today" in done.stderr
     run_module("logly", "routes", "app_set_up:leaves", cwd=folder, returncode=1)
 
 
 def test_it_ends_with_2_for_wrong_words(folder: Path) -> None:
-    for words in ([], ["a", "b"], [":f"], ["a:"]):
+    for words in ([], ["a", "b"], [":f"], ["a:"], ["no_such_module"], ["app_set_up:no_such"]):
         run_module("logly", "routes", *words, cwd=folder, returncode=2)

@@ -112,7 +112,8 @@ if __name__ == "__main__":
     process = multiprocessing.get_context("spawn").Process(target=ask)
     process.start(); process.join()
     for options in ("-I", "-E", "-S"):
-        words = [sys.executable, options, "-c", "import sys, logging; print('logly' in sys.modules, 'sitecustomize' in sys.modules)"]
+        code = "import sys, logging; print('logly' in sys.modules, 'sitecustomize' in sys.modules)"
+        words = [sys.executable, options, "-c", code]
         subprocess.run(words, check=True)
 """
 
@@ -203,7 +204,9 @@ def test_an_existing_sitecustomize_runs_as_before(tmp_path: Path) -> None:
     assert run(sys.executable, "-c", code, env=env).stdout == f"theirs sitecustomize\n{once}True\n"
 
 
-@pytest.mark.parametrize("statement", ["raise ValueError('theirs')", "import nothing_such", "raise SystemExit(3)", "x ="])
+@pytest.mark.parametrize(
+    "statement", ["raise ValueError('theirs')", "import nothing_such", "raise SystemExit(3)", "x ="]
+)
 def test_one_that_fails_fails_as_before(tmp_path: Path, statement: str) -> None:
     write(tmp_path / "sitecustomize.py", statement)
     code = f"import sys; print('sitecustomize' in sys.modules); {IS_INSTALLED}"

@@ -9,11 +9,11 @@ import sys
 class AtLogging(object):
     """A finder that calls `install` at the end of the first import of `logging`, or of logly by the program itself.
 
-    Some modules of logly import `logging`. If they did so first, then `install` would meet them half imported. So it runs
-    when the package is there, before any of its modules that the program asks for.
+    Some modules of logly import `logging`. If they did so first, then `install` would meet them half imported. So it
+    runs when the package is there, before any of its modules that the program asks for.
 
-    A Python that imports no `logging` does not pay for logly. No other thread can use `logging` before `install` has run,
-    because the import has not ended.
+    A Python that imports no `logging` does not pay for logly. No other thread can use `logging` before `install` has
+    run, because the import has not ended.
     """
 
     def find_spec(self, name, path=None, target=None):
@@ -97,8 +97,8 @@ def run_next():
     taken = [(i, sys.path[i]) for i in places]
     for i in reversed(places):
         del sys.path[i]
-    # If there is no other sitecustomize, or if it raises, then the exception also ends this file. So `site` says what it
-    # says without logly, and no module of this name is left.
+    # If there is no other sitecustomize, or if it raises, then the exception also ends this file. So `site` says what
+    # it says without logly, and no module of this name is left.
     module = sys.modules.pop("sitecustomize")  # Python 2 would clear a module that nothing refers to
     try:
         import sitecustomize
