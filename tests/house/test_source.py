@@ -247,6 +247,8 @@ def test_the_core_has_nothing_that_is_unsafe_without_memory(path: Path) -> None:
 #: Where a RecursionError stays: (file, function), and why.
 KEEPS_RECURSION_ERRORS = {
     ("bridge/rendered.pxi", "report_route_trouble"): "the report of logly's own trouble; the call goes on as logging's",
+    ("bridge/site/sitecustomize.py", "install"): "a program's start: it starts without logly",
+    ("commands/routes.py", "_set_up"): "a command, which shows its traceback",
     ("control/commit.pxi", "commit"): "raised when the change is whole",
     ("control/flusher_thread.pxi", "__del__"): "nothing is raised out of a __del__",
     ("config/taken.py", "__del__"): "nothing is raised out of a __del__",
