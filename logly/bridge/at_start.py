@@ -20,8 +20,8 @@ _is_done = False
 def install_at_start() -> None:
     """Call `install` with the settings that the environment has; once in a process.
 
-    `LOGLY_CONFIG` names a TOML file, whose logger gets what reaches the root. `LOGLY_HANDLERS` and `LOGLY_WRITE` are the
-    arguments of these names. An empty variable counts as none.
+    `LOGLY_CONFIG` names a TOML file, whose logger gets what reaches the root. `LOGLY_HANDLERS` and `LOGLY_WRITE` are
+    the arguments of these names. An empty variable counts as none.
 
     Raises:
         ConfigError: a variable, or the file, has a wrong value.
