@@ -108,16 +108,10 @@ def _print(routes: list[Route], *, as_json: bool) -> None:
         return
     rows = [("logger", "fast", "handlers", "why not")]
     for route in routes:
+        why_not = route.why_not or ("" if route.is_fast else "no level is on")
         handlers = ", ".join(route.handlers) or "none"
-        rows.append(
-            (
-                route.name,
-                "yes" if route.is_fast else "no",
-                handlers,
-                route.why_not or ("" if route.is_fast else "no level is on"),
-            )
-        )
-    rows = [(as_one_line(a), b, as_one_line(c), as_one_line(d)) for a, b, c, d in rows]
+        is_fast = "yes" if route.is_fast else "no"
+        rows.append((as_one_line(route.name), is_fast, as_one_line(handlers), as_one_line(why_not)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
         columns = [text.ljust(width) for text, width in zip(row[:3], widths, strict=True)]

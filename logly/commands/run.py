@@ -11,13 +11,16 @@ import sys
 from typing import NoReturn
 
 from logly.bridge.at_start import CONFIG, HANDLERS, WRITE
+from logly.config.toml import load_file
 from logly.control.reports import as_one_line
+from logly.errors import LoglyError
 
 __all__ = ["SITE", "run"]
 
 SITE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bridge", "site")
 """The folder whose `sitecustomize.py` calls `install`."""
 
+WRONG_OPTION = 2
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 """Exit codes of `env`, `nohup` and the shells for a program that did not start."""
@@ -25,30 +28,29 @@ NOT_EXECUTABLE = 126
 PYTHON_FILES = (".py", ".pyw")
 
 
-def run(
-    words: list[str],
-    *,
-    is_module: bool,
-    config: str | None = None,
-    handlers: str | None = None,
-    write: str | None = None,
-) -> int:
+def run(words: list[str], *, is_module: bool, config: str | None, handlers: str | None, write: str | None) -> int:
     """Start a program in place of this process.
 
     Args:
         words: the program and its arguments.
         is_module: the first word is a module, as after `python -m`.
-        config: a TOML file, for `LOGLY_CONFIG`.
-        handlers: for `LOGLY_HANDLERS`.
-        write: for `LOGLY_WRITE`.
+        config: a TOML file, for `LOGLY_CONFIG`; None: what the environment says.
+        handlers: for `LOGLY_HANDLERS`; None: what the environment says.
+        write: for `LOGLY_WRITE`; None: what the environment says.
 
     Returns:
         The exit code, if the program could not be started; on Windows, where no process takes another's place, the
         program's own.
     """
     environment = dict(os.environ)
-    # Children may run in other folders.
-    path = None if config is None else os.path.abspath(config)
+    try:
+        if config is not None:
+            load_file(config)
+        # Children may run in other folders.
+        path = None if config is None else os.path.abspath(config)
+    except (LoglyError, OSError) as mistake:
+        _complain(str(mistake))
+        return WRONG_OPTION
     environment.update({name: value for name, value in ((CONFIG, path), (HANDLERS, handlers), (WRITE, write)) if value})
     if environment.get("LOGLY_INSTALL") != "0":
         _add_site(environment)

@@ -1,32 +1,41 @@
-# `logly run` puts this folder before all others on PYTHONPATH. When the program, or a Python that it starts, imports
-# `logging`, this file calls `logly.install()`. Then it runs the sitecustomize that would have run without it.
-# Any Python may find this file, also 2.7, and also one without logly. So it is written in what all of them understand,
+# `logly run` puts this folder before all others on PYTHONPATH. When the program, or a Python that it starts, has
+# imported `logging`, this file calls `logly.install()`. It also runs the sitecustomize that would have run without it.
+# Any Python may find this file, even 2.7, and even one without logly. So it is written in what all of them understand,
 # imports nothing that `site` has not imported already, and says nothing where logly is missing.
 import os
 import sys
 
 
 class AtLogging(object):
-    """A finder that calls `install` at the end of the first import of `logging`, or of logly by the program itself.
-
-    Some modules of logly import `logging`. If they did so first, then `install` would meet them half imported. So it
-    runs when the package is there, before any of its modules that the program asks for.
+    """A finder that calls `install` at the end of the first import of `logging`.
 
     A Python that imports no `logging` does not pay for logly. No other thread can use `logging` before `install` has
-    run, because the import has not ended.
+    run, because its import has not ended.
     """
 
+    def __init__(self):
+        self.begun = []  # the imports that have begun and not ended
+
     def find_spec(self, name, path=None, target=None):
-        if name not in ("logging", "logly"):
+        # logly's own modules import `logging`, too. `install` needs all of them, so it waits until they are complete.
+        if name not in ("logging", "logly") and not name.startswith("logly."):
             return None
         spec = spec_of(name, path, target, self)
         if spec is not None and spec.loader is not None:
             spec.loader = Loader(self, spec)
         return spec
 
+    def has_imported(self):
+        if not self.begun and "logging" in sys.modules:
+            try:
+                sys.meta_path.remove(self)
+            except ValueError:
+                return  # another thread has been here
+            install()
+
 
 class Loader(object):
-    """Stands for the module's own loader until the module is executed, and is seen by nobody afterwards."""
+    """Stands for a module's own loader until the module is executed, and is not seen afterwards."""
 
     def __init__(self, finder, spec):
         self.finder = finder
@@ -37,14 +46,13 @@ class Loader(object):
         return getattr(self.__dict__["own"], name)
 
     def exec_module(self, module):
-        self.spec.loader = self.own
-        module.__loader__ = self.own
-        self.own.exec_module(module)
+        self.spec.loader = module.__loader__ = self.own
+        self.finder.begun.append(self.spec.name)
         try:
-            sys.meta_path.remove(self.finder)
-        except ValueError:
-            return  # it has run
-        install()
+            self.own.exec_module(module)
+        finally:
+            self.finder.begun.remove(self.spec.name)
+        self.finder.has_imported()
 
 
 def spec_of(name, path=None, target=None, left_out=None):
@@ -57,7 +65,7 @@ def spec_of(name, path=None, target=None, left_out=None):
 
 
 def has_logly():
-    """Whether the logly that would be imported is this one, for this Python: other packages have this name, too."""
+    """Whether the package that would be imported is this one, for this Python. Others have the name, too."""
     spec = spec_of("logly")
     places = spec is not None and spec.submodule_search_locations
     if not places:
@@ -78,7 +86,7 @@ def install():
             sys.stderr.write("logly: nothing is installed: {}: {}\n".format(type(trouble).__name__, text))
             sys.stderr.flush()
         except Exception:
-            pass  # no stderr, or one that is closed: the program starts all the same
+            pass  # there is no stderr, or it is closed: the program starts all the same
 
 
 def begin():
@@ -93,17 +101,16 @@ def begin():
 
 def run_next():
     here = os.path.normpath(os.path.dirname(__file__))
-    places = [i for i, path in enumerate(sys.path) if os.path.normpath(path) == here]
-    taken = [(i, sys.path[i]) for i in places]
-    for i in reversed(places):
+    taken = [(i, path) for i, path in enumerate(sys.path) if os.path.normpath(path) == here]
+    for i, _ in reversed(taken):
         del sys.path[i]
     # If there is no other sitecustomize, or if it raises, then the exception also ends this file. So `site` says what
     # it says without logly, and no module of this name is left.
     module = sys.modules.pop("sitecustomize")  # Python 2 would clear a module that nothing refers to
     try:
-        import sitecustomize
+        import sitecustomize  # noqa: F401
     finally:
-        # A program may hand its sys.path to its children. They find this file again.
+        # A program may hand its sys.path to its children. They shall find this file, too.
         for i, path in taken:
             sys.path.insert(i, path)
         del module
