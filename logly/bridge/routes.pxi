@@ -400,6 +400,13 @@ def routes_known():
     return list(route_owners.values())
 
 
+def find_logging_route(logger not None):
+    """Finds out what a logger would do with calls. Nothing is logged: it is for `python -m logly routes`."""
+    for number in LEVEL_NUMBERS:
+        logger.isEnabledFor(number)  # a route knows the levels that `logging` has been asked for
+    route_of_logger(logger, <int32_t> LEVEL_NUMBERS[0])
+
+
 def use_route_rules(rules):
     """Sets what decides about routes; None: every call goes the way of `logging`. Forgets all routes."""
     global route_rules

@@ -26,13 +26,20 @@ BUILT_IN = "every Python has loaded it"
 
 PERMITTED = {
     "__init__.py": {"importlib": CONFIGURING},
-    "__main__.py": {".commands.demo": "a command's start", ".commands.recover": "a command's start"},
+    "__main__.py": dict.fromkeys(
+        (".commands.demo", ".commands.recover", ".commands.routes", ".commands.run"), "a command's start"
+    ),
     "_controls.py": {".caller.guards": LOADED, ".control.explain": LOADED},
     "_logger.py": {
         ".caller": "the emergency module itself, when a logger is made",
         ".caller.guards": LOADED,
         ".config.taken": "without it, the copy of the settings does not warn",
         ".config.toml": CONFIGURING,
+    },
+    "bridge/at_start.py": {".install": CONFIGURING, "logly._logger": CONFIGURING},
+    "bridge/site/sitecustomize.py": {
+        "logly.bridge.at_start": "a program's start; where logly is missing, it starts without",
+        "sitecustomize": "what it stands in for",
     },
     "caller/trace_texts.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/exceptions.pxi": {"logly.caller.tracebacks": LOADED},

@@ -1,0 +1,67 @@
+"""`python -m logly routes`: which loggers it shows, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import run_module
+
+SET_UP = """
+import logging
+print("imported")
+class Service:
+    @staticmethod
+    def set_up():
+        logging.basicConfig(filename="app.log", format="%(message)s", level="INFO")
+        logging.getLogger("shop")
+        logging.getLogger("shop.db").addFilter(lambda record: True)
+def bad():
+    raise ValueError("not today")
+def leaves():
+    raise SystemExit(0)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "app_set_up.py").write_text(SET_UP)
+    return tmp_path
+
+
+def test_all_loggers_that_the_set_up_has_made_are_shown(folder: Path) -> None:
+    done = run_module("logly", "routes", "app_set_up:Service.set_up", cwd=folder)
+    said, head, *lines = done.stdout.splitlines()
+    assert (said, head.split()) == ("imported", ["logger", "fast", "handlers", "why", "not"])
+    rows = {line.split()[0]: line for line in lines}
+    assert rows["shop"].split()[1] == rows["root"].split()[1] == "yes"
+    assert rows["shop.db"].split()[1] == "no"
+    assert "filter" in rows["shop.db"]
+    assert "app.log" in rows["shop"]
+    assert (folder / "app.log").read_text() == ""
+
+
+def test_json_is_for_programs(folder: Path) -> None:
+    done = run_module("logly", "routes", "--json", "app_set_up:Service.set_up", cwd=folder)
+    (found,) = [one for one in json.loads(done.stdout.partition("\n")[2]) if one["name"] == "shop"]
+    assert found["is_fast"] is True
+    assert found["why_not"] is None
+    assert (found["fast"], found["rendered"], found["original"]) == (0, 0, 0)
+
+
+def test_a_module_alone_is_imported(folder: Path) -> None:
+    assert run_module("logly", "routes", "app_set_up", cwd=folder).stdout.startswith("imported\n")
+
+
+def test_it_ends_with_1_if_the_set_up_raises(folder: Path) -> None:
+    done = run_module("logly", "routes", "app_set_up:bad", cwd=folder, returncode=1)
+    assert done.stderr.startswith("Traceback")
+    assert "not today" in done.stderr
+    run_module("logly", "routes", "app_set_up:leaves", cwd=folder, returncode=1)
+
+
+def test_it_ends_with_2_for_wrong_words(folder: Path) -> None:
+    for words in ([], ["a", "b"], [":f"], ["a:"], ["no_such_module"], ["app_set_up:no_such"]):
+        run_module("logly", "routes", *words, cwd=folder, returncode=2)
