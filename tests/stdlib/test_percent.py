@@ -326,9 +326,8 @@ def test_a_formatter_or_a_format_of_the_handler_makes_the_text(bridge: Bridge, m
 @st.composite
 def whole_records(draw: st.DrawFn) -> dict[str, Any]:
     template, values = draw(CALLS)
-    if (
-        text_of(template, values) is None
-    ):  # most drawn templates fail; they are arguments here, so that none is drawn in vain
+    if text_of(template, values) is None:
+        # Most drawn templates fail. They are arguments here, so that none is drawn in vain.
         template, values = "%s|%r", (template, template)
     return {
         "msg": template,
