@@ -96,10 +96,24 @@ def _attribute(found: Any, target: str, dotted: str) -> Any:
 
 def _all_routes() -> list[Route]:
     """The routes of all loggers that there are, also of those that nobody has used."""
+    unknown: dict[str, Route] = {}
     for logger in (logging.root, *list(logging.root.manager.loggerDict.values())):
         if isinstance(logger, logging.Logger):
-            find_logging_route(logger)
-    return install.routes()
+            why_not = find_logging_route(logger)
+            if why_not is not None:
+                unknown[logger.name] = install.Route(logger.name, False, _handlers(logger), why_not)
+    both = unknown | {route.name: route for route in install.routes()}
+    return [both[name] for name in sorted(both)]
+
+
+def _handlers(logger: logging.Logger) -> list[str]:
+    """The handlers to which `logging` gives the logger's records."""
+    found = []
+    one: logging.Logger | None = logger
+    while one is not None:
+        found += [repr(handler) for handler in one.handlers]
+        one = one.parent if one.propagate else None
+    return found
 
 
 def _print(routes: list[Route], *, as_json: bool) -> None:
