@@ -108,6 +108,19 @@ def test_on_windows_it_is_a_child() -> None:
         start_and_wait(["no-such-program"], environment())
 
 
+@posix
+def test_where_stderr_is_closed_nothing_is_told(tmp_path: Path) -> None:
+    words = f"{sys.executable} -m logly"
+    for command in (f"{words} run no-such-program", f"{words} routes no_such", f"{words} recover {tmp_path}/none"):
+        done = subprocess.run(["sh", "-c", f"{command} 2>&-"], capture_output=True, env=environment(), check=False)
+        assert done.returncode != 0
+        assert done.stdout == b""
+    code = f"{IS_INSTALLED}"
+    env = environment(LOGLY_WRITE="never", CODE=code)
+    shell = f'{words} run {sys.executable} -c "$CODE" 2>&-'
+    assert subprocess.run(["sh", "-c", shell], capture_output=True, env=env, check=True).stdout == b"False\n"
+
+
 # ---- which Pythons
 
 
@@ -210,6 +223,47 @@ def test_logly_install_0_switches_it_off(tmp_path: Path) -> None:
 
 
 # ---- the sitecustomize of others
+
+
+def test_the_folder_may_be_there_twice(tmp_path: Path) -> None:
+    """As of two virtual environments, or by another name."""
+    shutil.copytree(SITE, tmp_path / "site")
+    write(tmp_path / "sitecustomize.py", "print('theirs')")
+    for first, second in ((Path(SITE), tmp_path / "site"), (tmp_path / "site", Path(SITE))):
+        env = environment(first, second, tmp_path)
+        assert run_python("-c", IS_INSTALLED, env=env).stdout == "theirs\nTrue\n"
+        assert run_python("-c", f"from logly import install; {IS_INSTALLED}", env=env).stdout == "theirs\nTrue\n"
+    (tmp_path / "other").symlink_to(SITE)
+    env = environment(tmp_path / "other", Path(SITE), Path(f"{SITE}{os.sep}"), tmp_path)
+    assert run_python("-c", IS_INSTALLED, env=env).stdout == "theirs\nTrue\n"
+
+
+ASKS_THE_NEXT = """
+import os, sys
+print("first", "sitecustomize" in sys.modules)
+here = sys.path.index(os.path.dirname(__file__))
+folder = sys.path.pop(here)
+own = sys.modules.pop("sitecustomize")
+try:
+    import sitecustomize
+except ImportError:
+    sys.modules["sitecustomize"] = own
+finally:
+    sys.path.insert(here, folder)
+"""
+
+
+def test_another_that_runs_the_next_as_this_one_does(tmp_path: Path) -> None:
+    """ddtrace-run has such a file. Whichever comes first, each runs once."""
+    (tmp_path / "first").mkdir()
+    write(tmp_path / "first" / "sitecustomize.py", ASKS_THE_NEXT)
+    write(tmp_path / "sitecustomize.py", "print('last')")
+    folders = [Path(SITE), tmp_path / "first"]
+    for order in (folders, folders[::-1]):
+        done = run_python("-c", IS_INSTALLED, env=environment(*order, tmp_path))
+        assert done.stdout == "first True\nlast\nTrue\n"
+        done = run_python("-c", IS_INSTALLED, env=environment(*order))
+        assert done.stdout == "first True\nTrue\n"
 
 
 def test_an_existing_sitecustomize_runs_as_before(tmp_path: Path) -> None:
