@@ -401,10 +401,17 @@ def routes_known():
 
 
 def find_logging_route(logger not None):
-    """Finds out what a logger would do with calls. Nothing is logged: it is for `python -m logly routes`."""
+    """Finds out what a logger would do with calls. Nothing is logged: it is for `python -m logly routes`.
+
+    Returns why `routes_known` has nothing about the logger, or None.
+    """
     for number in LEVEL_NUMBERS:
         logger.isEnabledFor(number)  # a route knows the levels that `logging` has been asked for
-    route_of_logger(logger, <int32_t> LEVEL_NUMBERS[0])
+    if not SEES_CHANGES:
+        return "this Python does not tell of every change of an object"
+    if route_of_logger(logger, <int32_t> LEVEL_NUMBERS[0]) == NULL and id(logger) not in route_owners:
+        return "it is not one of the loggers that logging.getLogger returns"
+    return None
 
 
 def use_route_rules(rules):

@@ -87,5 +87,6 @@ def _recover_one(path: str, sink: SinkConfig, options: argparse.Namespace, opens
 
 
 def _print_to_stderr(what: object) -> None:
-    # A file's name may contain control sequences, which a terminal must not obey.
-    print(as_one_line(f"logly: {what}"), file=sys.stderr)
+    if sys.stderr is not None:  # `print` would take stdout instead, which has the records
+        # A file's name may contain control sequences, which a terminal must not obey.
+        print(as_one_line(f"logly: {what}"), file=sys.stderr)

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from logly._core import find_logging_route
@@ -49,7 +49,8 @@ def show_routes(target: str, *, as_json: bool) -> int:
         if install._installed is None:
             install_at_start()
     except (Wrong, LoglyError, OSError) as trouble:
-        print(as_one_line(f"logly routes: {trouble}"), file=sys.stderr)
+        if sys.stderr is not None:  # `print` would take stdout instead
+            print(as_one_line(f"logly routes: {trouble}"), file=sys.stderr)
         return WRONG
     found = _all_routes()
     _print(found, as_json=as_json)
@@ -96,10 +97,26 @@ def _attribute(found: Any, target: str, dotted: str) -> Any:
 
 def _all_routes() -> list[Route]:
     """The routes of all loggers that there are, also of those that nobody has used."""
+    found: dict[str, Route] = {}
     for logger in (logging.root, *list(logging.root.manager.loggerDict.values())):
         if isinstance(logger, logging.Logger):
-            find_logging_route(logger)
-    return install.routes()
+            why_not = find_logging_route(logger)
+            found[logger.name] = install.Route(logger.name, False, _handlers(logger), why_not)
+    for route in install.routes():
+        # What keeps a logger from being fast may have ended the search before its handlers.
+        unseen = found[route.name].handlers if route.name in found and not route.handlers else None
+        found[route.name] = replace(route, handlers=unseen) if unseen else route
+    return [found[name] for name in sorted(found)]
+
+
+def _handlers(logger: logging.Logger) -> list[str]:
+    """The handlers to which `logging` gives the logger's records."""
+    found = []
+    one: logging.Logger | None = logger
+    while one is not None:
+        found += [repr(handler) for handler in one.handlers]
+        one = one.parent if one.propagate else None
+    return found
 
 
 def _print(routes: list[Route], *, as_json: bool) -> None:

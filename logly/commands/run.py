@@ -68,7 +68,8 @@ def run(words: list[str], *, is_module: bool, config: str | None, handlers: str 
 
 
 def _complain(text: str) -> None:
-    print(as_one_line(f"logly run: {text}"), file=sys.stderr)
+    if sys.stderr is not None:  # `print` would take stdout instead
+        print(as_one_line(f"logly run: {text}"), file=sys.stderr)
 
 
 def _add_site(environment: dict[str, str]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import run_module
+from tests.bridge.oracle import SEES_CHANGES
+from tests.support.programs import environment, run_module, run_program
 
 SET_UP = """
 import logging
@@ -18,6 +19,7 @@ class Service:
         logging.basicConfig(filename="app.log", format="%(message)s", level="INFO")
         logging.getLogger("shop")
         logging.getLogger("shop.db").addFilter(lambda record: True)
+        logging.getLogger("quiet").disabled = True
 def bad():
     raise ValueError("not today")
 def leaves():
@@ -36,18 +38,24 @@ def test_all_loggers_that_the_set_up_has_made_are_shown(folder: Path) -> None:
     said, head, *lines = done.stdout.splitlines()
     assert (said, head.split()) == ("imported", ["logger", "fast", "handlers", "why", "not"])
     rows = {line.split()[0]: line for line in lines}
-    assert rows["shop"].split()[1] == rows["root"].split()[1] == "yes"
-    assert rows["shop.db"].split()[1] == "no"
-    assert "filter" in rows["shop.db"]
-    assert "app.log" in rows["shop"]
+    assert set(rows) == {"root", "shop", "shop.db", "quiet"}
+    assert rows["shop"].split()[1] == rows["root"].split()[1] == ("yes" if SEES_CHANGES else "no")
+    assert rows["shop.db"].split()[1] == rows["quiet"].split()[1] == "no"
+    assert all("app.log" in row for row in rows.values())
+    if SEES_CHANGES:
+        assert "1 filter" in rows["shop.db"]
+        assert rows["quiet"].endswith("no level is on")
+    else:
+        assert all(row.endswith("this Python does not tell of every change of an object") for row in rows.values())
     assert (folder / "app.log").read_text() == ""
 
 
 def test_json_is_for_programs(folder: Path) -> None:
     done = run_module("logly", "routes", "--json", "app_set_up:Service.set_up", cwd=folder)
     (found,) = [one for one in json.loads(done.stdout.partition("\n")[2]) if one["name"] == "shop"]
-    assert found["is_fast"] is True
-    assert found["why_not"] is None
+    assert found["is_fast"] is SEES_CHANGES
+    assert (found["why_not"] is None) is SEES_CHANGES
+    assert ["app.log" in handler for handler in found["handlers"]] == [True]
     assert (found["fast"], found["rendered"], found["original"]) == (0, 0, 0)
 
 
@@ -65,3 +73,14 @@ def test_it_ends_with_1_if_the_set_up_raises(folder: Path) -> None:
 def test_it_ends_with_2_for_wrong_words(folder: Path) -> None:
     for words in ([], ["a", "b"], [":f"], ["a:"], ["no_such_module"], ["app_set_up:no_such"]):
         run_module("logly", "routes", *words, cwd=folder, returncode=2)
+    for variable in ({"LOGLY_INSTALL": "0"}, {"LOGLY_WRITE": "never"}):
+        done = run_module("logly", "routes", "app_set_up", cwd=folder, env=environment(**variable), returncode=2)
+        (name,) = variable
+        assert name in done.stderr or "never" in done.stderr
+
+
+def test_an_installation_of_the_set_up_stays(folder: Path) -> None:
+    (folder / "installs.py").write_text("import logging, logly\nlogly.install(write='call')\n")
+    code = "from logly.__main__ import main; from logly.bridge import install\n"
+    code += "main(['routes', 'installs']); print(install._installed.settings)"
+    assert "(None, 'serve', 'call')" in run_program(code, cwd=folder).stdout

@@ -55,9 +55,13 @@ class Loader(object):
         self.finder.has_imported()
 
 
-def spec_of(name, path=None, target=None, left_out=None):
-    for finder in list(sys.meta_path):
-        if finder is not left_out and hasattr(finder, "find_spec"):
+def spec_of(name, path=None, target=None, after=None):
+    """What the finders say, those behind `after`: another logly's folder may have put a finder like this one there."""
+    finders = list(sys.meta_path)
+    if after in finders:
+        del finders[: finders.index(after) + 1]
+    for finder in finders:
+        if hasattr(finder, "find_spec"):
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 return spec
