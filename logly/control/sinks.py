@@ -66,6 +66,8 @@ class Sink:
     needs_flusher: ClassVar[bool] = False
     """Whether the core needs Python to hand over the sink's lines, so that a flusher is needed even without
     `async_write`."""
+    is_own: ClassVar[bool] = False
+    """Whether logly itself has added it: the user neither sees nor removes it."""
     is_file: ClassVar[bool] = False
     """Whether it has its own file."""
     is_exactly_recovered: ClassVar[bool] = False

@@ -119,6 +119,13 @@ def open_descriptor(path, int flags, int mode=0o777, *, bint closes_in_child=Fal
     return made
 
 
+def copy_descriptor(int fd):
+    """A descriptor of the same open file, not inheritable."""
+    cdef Descriptor made = Descriptor()
+    made.adopt(system_calls.dup(fd))
+    return made
+
+
 def open_shared(str name, int flags, int mode):
     """Like `open_descriptor`, for a file that may be renamed while it is open: Windows must be asked for that."""
     cdef Descriptor made

@@ -67,7 +67,8 @@ cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uin
     cdef RecordHeader* header = <RecordHeader*> record
     cdef Line line
     cdef size_t start = sink.pending.text.size
-    if size > 400 or sink.target == TARGET_FUNCTION or sink.layout == NULL:
+    # A handler of `logging` hears of lost records by its `handleError`: its file holds no lines of logly's own.
+    if size > 400 or sink.target == TARGET_FUNCTION or sink.layout == NULL or sink.handler.is_served:
         return False
     memset(header, 0, sizeof(RecordHeader))
     header.size = <uint32_t> align_record(sizeof(RecordHeader) + 5 + size)

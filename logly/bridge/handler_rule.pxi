@@ -1,0 +1,77 @@
+# What a sink that writes for a handler of `logging` asks of the core, beside what `SinkHandle` does for every sink.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from logly.flusher.deliver cimport sink_trouble
+from logly.flusher.sink cimport (
+    WORK_ERROR, WORK_REOPEN, WORK_ROTATE, WRITE_BLOCKED, Sink, sink_backlog, sink_written_offset,
+)
+from logly.flusher.state cimport Engine, engine_committed
+from logly.ring.leases cimport FREE_THREADED
+from logly.ring.ring cimport Ring
+from logly.system.atomic cimport load_acquire
+from logly.system.clock cimport clock_monotonic_ns
+
+# Of other included files:
+#   control/sink_handle.pxi: SinkHandle
+
+
+def handler_is_idle(SinkHandle handle not None):
+    """Whether the sink has written all that was logged before. It may also say no where there is nothing for this sink."""
+    cdef Sink* sink = handle.sink
+    cdef Engine* engine = handle.core.engine
+    cdef Ring* ring = engine.intake.ring
+    cdef bint idle
+    if sink == NULL:
+        return True
+    if not FREE_THREADED and engine.rings == ring and ring != NULL and engine.set_aside.records.size == 0:
+        # This thread has the GIL, so nobody logs and the ring stays. The sink's counts are read behind the ring's: what was in the
+        # ring before is in the buffer now, or written. `size` before `start`: bytes that come meanwhile make no difference.
+        if load_acquire(&ring.positions.tail) != ring.head:
+            return False
+        idle = sink_is_written(sink)
+        return idle
+    handle.core.lock()
+    idle = engine.books.drained >= engine_committed(engine) and sink_backlog(sink) == 0
+    handle.core.unlock()
+    return idle
+
+
+cdef bint sink_is_written(Sink* sink) noexcept:
+    cdef uint64_t size = load_acquire(<uint64_t*> &sink.pending.text.size)
+    return size == load_acquire(<uint64_t*> &sink.pending.start)
+
+
+def handler_postpone(SinkHandle handle not None):
+    """Called when another thread holds the handler's lock. The lines wait, and the flusher asks again soon."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    handle.core.engine.pace.now_ns = clock_monotonic_ns()
+    sink_trouble(handle.core.engine, sink, WRITE_BLOCKED)
+    sink.python.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN)
+    handle.core.unlock()
+
+
+def handler_rolled(SinkHandle handle not None):
+    """Called before `SinkHandle.rotated`: the next line goes into the present file, however long it is."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    sink.handler.rolled_at = sink_written_offset(sink)
+    handle.core.unlock()
+
+
+def handler_limits(SinkHandle handle not None, int64_t size_limit, int64_t period_end_ns):
+    """Sets when the handler rolls over: its `maxBytes` (0: not by size), and the time of `rolloverAt`."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    sink.file.size_limit = size_limit
+    sink.file.period_from_ns = 0
+    sink.file.period_ns = <uint64_t> period_end_ns
+    handle.core.unlock()
+
+
+def handler_losses(SinkHandle handle not None):
+    """Returns how many records were lost of which nobody has been told. Now somebody is."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    cdef uint64_t lost = sink.trouble.lost_untold
+    sink.trouble.lost_untold = 0
+    sink.python.work &= ~<uint32_t> WORK_ERROR
+    handle.core.unlock()
+    return lost
