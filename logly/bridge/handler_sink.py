@@ -257,8 +257,6 @@ class HandlerSink(Sink):
     # ---- the flusher's work
 
     def do_work(self, work: PythonWork) -> None:
-        if work.error in HOPELESS:
-            self.handle.discard()
         if work.rotates or work.reopens:
             lock = self.handler.lock
             if lock is not None and not lock.acquire(True, LOCK_S):
@@ -291,11 +289,11 @@ class HandlerSink(Sink):
         except ValueError as trouble:  # the stream is closed
             self.handle.discard()
             self.handle.retry_later()
-            self.report(trouble)
+            self._report(trouble)
             return
         except Exception as trouble:  # noqa: BLE001  # the handler's opener may raise anything
             self.handle.retry_later()
-            self.report(trouble)
+            self._report(trouble)
             return
         self.handle.replace_file(self.files, file, None, self.path or "")
         self.stream = handler.stream
@@ -315,7 +313,7 @@ class HandlerSink(Sink):
         try:
             self.core.call_stream(handler.doRollover)
         except Exception as trouble:  # noqa: BLE001  # `namer` and `rotator` are the user's
-            self.report(trouble)
+            self._report(trouble)
             self.handle.postpone_rotation(ROTATION_RETRY_NS)
             self._open_again()
             return
@@ -353,7 +351,13 @@ class HandlerSink(Sink):
     # ---- trouble
 
     def report(self, trouble: Exception) -> None:
-        """Gives an error to `handler.handleError`, at most one in `REPORT_INTERVAL_S`, and what was lost by it."""
+        """Gives an error of a write to `handler.handleError`, and what was lost by it."""
+        if isinstance(trouble, OSError) and trouble.errno in HOPELESS:
+            self.handle.discard()
+        self._report(trouble)
+
+    def _report(self, trouble: Exception) -> None:
+        """Gives an error to `handler.handleError`, at most one in `REPORT_INTERVAL_S`."""
         now = monotonic()
         if self._told_at is not None and now - self._told_at < REPORT_INTERVAL_S:
             return
@@ -362,8 +366,11 @@ class HandlerSink(Sink):
         self._tell(trouble, lost)
 
     def _tell_losses(self) -> None:
-        if self._told_at is not None and monotonic() - self._told_at < REPORT_INTERVAL_S:
-            return
+        if self._told_at is None or monotonic() - self._told_at >= REPORT_INTERVAL_S:
+            self.tell_rest()
+
+    def tell_rest(self) -> None:
+        """Tells the handler what was lost since it was told last. To be called when the handler is closed."""
         lost = handler_losses(self.handle)
         if lost:
             self._told_at = monotonic()
