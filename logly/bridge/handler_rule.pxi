@@ -25,8 +25,8 @@ def handler_is_idle(SinkHandle handle not None):
     if sink == NULL:
         return True
     if not FREE_THREADED and engine.rings == ring and ring != NULL and engine.set_aside.records.size == 0:
-        # This thread has the GIL, so nobody logs and the ring stays. The sink's counts are read behind the ring's: what was in the
-        # ring before is in the buffer now, or written. `size` before `start`: bytes that come meanwhile make no difference.
+        # This thread has the GIL, so nobody logs and the ring stays. The sink's counts are read behind the ring's: what was in
+        # the ring before is in the buffer now, or written. `size` before `start`: bytes that come meanwhile make no difference.
         if load_acquire(&ring.positions.tail) != ring.head:
             return False
         idle = sink_is_written(sink)

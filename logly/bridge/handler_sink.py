@@ -1,18 +1,18 @@
 """A sink that writes for a handler of `logging`, into the file that the handler has open.
 
 Its lines go to a copy (`dup`) of the handler's own descriptor, so both ways share the file's offset, a file that was
-renamed or removed stays the one of both, and nothing is opened by its name here. What opens, renames and removes files is
-the handler's own code (`_open`, `doRollover`, `reopenIfNeeded`), which runs on the flusher's thread.
+renamed or removed stays the one of both, and nothing is opened by its name here. What opens, renames and removes files
+is the handler's own code (`_open`, `doRollover`, `reopenIfNeeded`), on the flusher's thread.
 
-**Locks.** That code runs under the handler's lock, as `logging` would run it. The flusher never waits for this lock: it tries
-for a moment, and if another thread holds it, the lines wait and the flusher does its other work and tries again soon. So
-a thread may hold the handler's lock (`logging.shutdown` does) and wait in `drain` meanwhile: where the lock is its own, it does the
-sink's Python work itself. No lock of logly's is held while the handler's is taken or its code runs.
+**Locks.** That code runs under the handler's lock, as `logging` would run it. The flusher never waits for this lock. It
+tries for a moment. If another thread holds the lock, the lines wait, and the flusher does its other work and tries
+again soon. So a thread may hold the handler's lock (`logging.shutdown` does) and wait in `drain` meanwhile: where the
+lock is its own, it does the sinks' Python work itself. No lock of logly's is held while the handler's is taken or its code runs.
 
-**Trouble.** What cannot be written is given to `handler.handleError` with a record that says what was lost, at most once a
-second. There are two differences from `logging`, where each such record is lost at once: while the disk is full, lines wait
-and are written when there is room again (until the buffer's limit), and while a rollover fails, lines go on into the
-present file and the rollover is tried again once a second.
+**Trouble.** What cannot be written is given to `handler.handleError` with a record that says what was lost, at most
+once a second. There are two differences from `logging`, where each such record is lost at once: while the disk is full,
+lines wait and are written when there is room again (until the buffer's limit), and while a rollover fails, lines go on
+into the present file and the rollover is tried again once a second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import logging
 import logging.handlers
 import math
 import os
-import time
 from contextlib import suppress
 
 from logly._core import (
@@ -37,11 +36,10 @@ from logly._core import (
 from logly.config.schema import SinkConfig
 from logly.control.sinks import REPORT_INTERVAL_S, Sink
 from logly.errors import ConfigError
-from logly.system.unpatched import monotonic
+from logly.system.unpatched import monotonic, pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from logly._core import LayoutProgram, PythonWork
@@ -67,7 +65,7 @@ HOPELESS = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
 
 
 class _Probe:
-    """What `RotatingFileHandler.shouldRollover` looks at: a handler with an empty file, for which each line is too long."""
+    """What `RotatingFileHandler.shouldRollover` looks at: a handler with an empty file, and a line that is too long."""
 
     baseFilename = os.devnull + "/none"  # noqa: N815  # a name of `logging`
     maxBytes = 1  # noqa: N815
@@ -228,7 +226,7 @@ class HandlerSink(Sink):
                         break
                 if deadline is not None and monotonic() >= deadline:
                     return False
-                time.sleep(PAUSE_S)
+                pause(PAUSE_S)
         return True
 
     def _has_lock(self) -> bool:
@@ -243,7 +241,7 @@ class HandlerSink(Sink):
         self.refresh()
 
     def use_stream(self, timeout: float = 1.0) -> None:
-        """Called when the handler has got another stream: what waits goes to the old one, later lines to the new one."""
+        """Called when the handler has got another stream: what waits goes to the one before, later lines to it."""
         self.drain(timeout)
         stream = self.handler.stream
         if stream is None:
@@ -273,7 +271,7 @@ class HandlerSink(Sink):
         self._tell_losses()
 
     def _open_again(self) -> None:
-        """Takes a copy of the stream, which the handler opens first where it has none. As `emit` of its class does it."""
+        """Takes a copy of the stream, which the handler opens first where it has none, as its `emit` would."""
         handler = self.handler
         try:
             if type(handler) is logging.handlers.WatchedFileHandler:

@@ -117,7 +117,7 @@ class Errors:
         pytest.param(lambda path: logging.FileHandler(path, "w", encoding="utf-8"), id="mode w"),
         pytest.param(lambda path: logging.FileHandler(path, encoding="utf-8", delay=True), id="delay"),
         pytest.param(lambda path: logging.handlers.WatchedFileHandler(path, encoding="utf-8"), id="watched"),
-        pytest.param(lambda path: logging.StreamHandler(open(path, "w", encoding="utf-8")), id="stream"),
+        pytest.param(lambda path: logging.StreamHandler(path.open("w", encoding="utf-8")), id="stream"),
         pytest.param(rotating(0), id="rotating, no limit"),
         pytest.param(rotating(50), id="rotating"),
         pytest.param(rotating(50, delay=True), id="rotating, delay"),
@@ -392,6 +392,21 @@ def test_a_pipe_without_a_reader_is_told_to_the_handler() -> None:
         assert sink.drain(5)
 
 
+def test_a_stream_that_was_closed_is_told_to_the_handler(tmp_path: Path) -> None:
+    handler = logging.FileHandler(tmp_path / "log")
+    errors = Errors(handler)
+    with served(handler) as (logger, sink):
+        logger.info("one")
+        assert sink.drain(5)
+        handler.stream.close()
+        os.close(sink.files.fd)  # the next line needs a copy of a stream that is closed
+        logger.info("two")
+        assert sink.drain(5)
+        assert isinstance(errors.found[0][1], ValueError)
+        assert errors.found[0][0] == "logly: 1 records for this handler were lost"
+    assert (tmp_path / "log").read_text() == "one\n"
+
+
 def test_a_rollover_that_fails_loses_no_line(tmp_path: Path) -> None:
     handler = Rotating(tmp_path / "log", maxBytes=20, backupCount=2)
 
@@ -430,9 +445,9 @@ def test_it_is_no_sink_of_the_users(tmp_path: Path) -> None:
     assert not logger.remove_sink(sink.id)
     assert logger.remove_all_sinks() == 0
     logger.info("one")
-    assert logger._controller.remove_own(sink)
+    assert logger._controller.remove(sink.id)
     assert (tmp_path / "log").read_text() == "one\n"
-    assert not logger._controller.remove_own(sink)
+    assert not logger._controller.remove(sink.id)
     logger.close()
     handler.close()
 
