@@ -9,11 +9,32 @@ from logly.flusher.sink cimport (
 from logly.flusher.state cimport Engine, engine_committed
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport Ring
-from logly.system.atomic cimport load_acquire
+from logly.system.atomic cimport fetch_add, fetch_sub, load_acquire
 from logly.system.clock cimport clock_monotonic_ns
 
 # Of other included files:
+#   control/core.pxi: Core
 #   control/sink_handle.pxi: SinkHandle
+
+
+cdef class HandlerTurn:
+    """``with HandlerTurn(core)``: code of a served handler runs (`doRollover`, for example). Callers wait as long as it takes.
+
+    As they do in `logging` for the handler's lock. Compiled, so that no Ctrl-C leaves the count behind.
+    """
+    cdef Core core
+    cdef int life
+
+    def __cinit__(self, Core core not None):
+        self.core = core
+
+    def __enter__(self):
+        self.life = self.core.lives
+        fetch_add(&self.core.threads.handlers_at_work, 1)
+
+    def __exit__(self, kind, error, trace):
+        if self.core.lives == self.life:  # else that code has forked, and this is the child
+            fetch_sub(&self.core.threads.handlers_at_work, 1)
 
 
 def handler_is_idle(SinkHandle handle not None):

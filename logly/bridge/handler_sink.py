@@ -18,14 +18,17 @@ into the present file and the rollover is tried again once a second.
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import logging.handlers
 import math
 import os
+import stat
 from contextlib import suppress
 
 from logly._core import (
     NEVER_NS,
+    HandlerTurn,
     copy_descriptor,
     handler_is_idle,
     handler_limits,
@@ -42,7 +45,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from logly._core import LayoutProgram, PythonWork
+    from logly._core import Core, LayoutProgram, PythonWork
     from logly.config.schema import LoggerConfig
     from logly.control.controller import Controller
 
@@ -100,12 +103,28 @@ def why_not(handler: logging.Handler) -> str | None:
         return None
     try:
         fd = stream.fileno()
-        is_terminal = os.isatty(fd)
-    except (AttributeError, OSError, ValueError):
+        is_terminal, mode = os.isatty(fd), os.fstat(fd).st_mode
+    except (AttributeError, OSError, TypeError, ValueError):
         return "its stream has no descriptor"
-    if not isinstance(fd, int) or isinstance(fd, bool):
-        return "its stream has no descriptor"
-    return "its stream is a terminal" if is_terminal else None
+    if not _is_plain(stream):
+        return f"its stream is a {type(stream).__qualname__} that does more than to write to a descriptor"
+    if is_terminal:
+        return "its stream is a terminal"
+    if type(handler) is logging.StreamHandler and fd > 2 and not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+        return "its stream is a pipe or a socket, whose reader would not see its end while logly has a copy of it"
+    return None
+
+
+def _is_plain(stream: Any) -> bool:
+    """Whether what is written to the stream goes to its descriptor, and nothing else does.
+
+    A tee or a compressed file has a `fileno`, too, and does more.
+    """
+    if type(stream) is not io.TextIOWrapper:
+        return False
+    buffer: Any = stream.buffer
+    raw = buffer.raw if type(buffer) in (io.BufferedWriter, io.BufferedRandom) else buffer
+    return type(raw) is io.FileIO
 
 
 class HandlerSink(Sink):
@@ -309,7 +328,8 @@ class HandlerSink(Sink):
             self._not_now(by_time)
             return
         try:
-            self.core.call_stream(handler.doRollover)
+            with HandlerTurn(self.core):
+                self.core.call_stream(handler.doRollover)
         except Exception as trouble:  # noqa: BLE001  # `namer` and `rotator` are the user's
             self._report(trouble)
             self.handle.postpone_rotation(ROTATION_RETRY_NS)
@@ -394,6 +414,17 @@ class HandlerSink(Sink):
         self.handle.replace_file(self.files, None, None, self.path or "")
 
 
+def help_here(core: Core) -> None:
+    """Called by a thread that waits for a flush, or in a log call for its line.
+
+    If it holds the lock of a served handler, for which the flusher tries in vain, it does the sinks' work itself.
+    """
+    for sink in [*core.sinks.values(), *core.leaving.values()]:
+        if isinstance(sink, HandlerSink) and sink.handler.lock is not None and sink._has_lock():
+            core.drain_here()
+            return
+
+
 def add_handler(
     controller: Controller,
     handler: logging.Handler,
@@ -411,4 +442,5 @@ def add_handler(
         return made[0]
 
     controller.add_own(make)
+    controller.core.helper = help_here
     return made[0]
