@@ -2,12 +2,7 @@
 
 from cpython.object cimport PyObject
 
-from logly.flusher.state cimport Engine, engine_committed, engine_position, engine_unlock
 from logly.system.cpython cimport METH_NOARGS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_IncRef
-from logly.system.lock cimport lock_try
-
-# Of other included files:
-#   control/core.pxi: Core
 
 cdef dict served_by_handler = {}          # id of a handler -> (weak reference to it, its sink)
 cdef object acquire_class = None          # the class that has got a method of its own
@@ -43,14 +38,3 @@ def serve_handler(handler, reference, sink):
         served_by_handler.pop(id(handler), None)
     else:
         served_by_handler[id(handler)] = (reference, sink)
-
-
-def is_settled(Core core not None):
-    """Whether every sink of the engine has written all that was logged. False where that is not known at once."""
-    cdef Engine* engine = core.engine
-    cdef bint settled
-    if engine_committed(engine) != engine.books.drained or not lock_try(&engine.lock):
-        return False
-    settled = engine_position(engine) == engine_committed(engine)
-    engine_unlock(engine)
-    return settled

@@ -5,59 +5,29 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import logging.handlers
 import os
 import sys
 from types import FunctionType
 from weakref import ref
 
-from logly._core import duplicate_descriptor, is_settled, serve_handler
-from logly.config.schema import SinkConfig
-from logly.control.sinks import Sink
+from logly._core import serve_handler
 
 from .formatters import NotServed, layout_of
+from .handler_sink import add_handler
 from .validation import differs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from logly._core import HandlerEntry, LayoutProgram
-    from logly.config.schema import LoggerConfig
+    from logly._core import HandlerEntry
     from logly.control.controller import Controller
 
     from .formatters import FormatterLayout
+    from .handler_sink import HandlerSink
 
-__all__ = ["HandlerSink", "Serving"]
-
-DRAIN_S = 5.0
-"""How long a record that goes the way of `logging` waits for the flusher at most: as long as `StdlibHandler.flush`."""
-
-
-class HandlerSink(Sink):
-    """Writes for one handler, to a duplicate of the handler's own descriptor; see `Sink`."""
-
-    serves = True
-    is_exactly_recovered = True
-
-    def __init__(self, layout: FormatterLayout, fd: int, *args: Any) -> None:
-        self._given = layout
-        self._number = fd
-        super().__init__(*args)
-
-    def _prepare(self) -> None:
-        self.files.put(duplicate_descriptor(self._number), None)
-
-    def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
-        return self._given.program, set(self._given.shown)
-
-    def _destination(self) -> dict[str, Any]:
-        return {**super()._destination(), "fd": self.files.fd, "is_ours": True}
-
-    def drain(self) -> None:
-        """Waits until the flusher has written what the sink got before."""
-        core = self.core
-        if not is_settled(core) and not core.must_not_wait():
-            core.flush(DRAIN_S)
+__all__ = ["Serving"]
 
 
 class _Served:
@@ -70,14 +40,32 @@ class _Served:
         self.sink = sink
 
 
-def _functions(kind: type) -> dict[str, Any]:
-    """The methods of a class of handlers, wherever it has them from."""
-    names = {name for base in BASES for name in list(vars(base)) if isinstance(vars(base)[name], FunctionType)}
-    return {name: getattr(kind, name) for name in names if hasattr(kind, name)}
+KINDS = (
+    logging.StreamHandler,
+    logging.FileHandler,
+    logging.handlers.WatchedFileHandler,
+    logging.handlers.RotatingFileHandler,
+    logging.handlers.TimedRotatingFileHandler,
+)
+BASES = (logging.Filterer, logging.Handler, logging.handlers.BaseRotatingHandler, *KINDS)
+FILES = {
+    logging.addLevelName.__code__.co_filename,
+    logging.handlers.SocketHandler.makePickle.__code__.co_filename,
+    __file__,
+}
+CHANGED = object()
 
 
-KINDS = (logging.StreamHandler, logging.FileHandler)
-BASES = (logging.Filterer, logging.Handler, *KINDS)
+def _methods(kind: type) -> dict[str, Any]:
+    """The methods of a class of handlers, wherever it has them from. What others have put there counts as changed."""
+    found: dict[str, Any] = {}
+    for base in BASES:
+        for name in list(vars(base)):
+            method = getattr(kind, name, None)
+            if isinstance(vars(base)[name], FunctionType) and method is not None:
+                is_made = not isinstance(method, FunctionType) or method.__code__.co_filename in FILES
+                found[name] = method if is_made else CHANGED
+    return found
 
 
 class Serving:
@@ -97,7 +85,7 @@ class Serving:
 
     def use_methods(self) -> None:
         """Takes the methods of handlers that are there now as those that handlers are to have."""
-        self._expected = {kind: _functions(kind) for kind in BASES}
+        self._expected = {kind: _methods(kind) for kind in BASES}
 
     def serve(self, handler: logging.Handler, entry: HandlerEntry) -> None:
         """Finds out what serves a handler, and says so in its entry."""
@@ -109,7 +97,11 @@ class Serving:
             self._end(id(handler))
 
     def _sink_of(self, handler: Any, entry: HandlerEntry) -> tuple[int, bool]:
-        self._check(handler)
+        served = self._by_handler.get(id(handler))
+        if served is not None and served.reference() is not handler:
+            self._end(id(handler))
+            served = None
+        self._check(handler, entry)
         formatter: Any = handler.formatter if handler.formatter is not None else logging._defaultFormatter  # type: ignore[attr-defined]
         # What decides is stamped before it is read.
         entry.watch(formatter)
@@ -117,25 +109,27 @@ class Serving:
             entry.watch(formatter._style)
         entry.watch_dict(vars(logging))
         entry.watch_dict(logging._levelToName)
-        fd, stream = _descriptor_of(handler)
+        if served is not None and served.sink.works:
+            return served.sink.id, served.layout.ascii_only  # a rollover changes the handler, and ends by doing the rest
+        stream = _stream_of(handler)
         layout = layout_of(formatter, terminator=handler.terminator, encoding=stream.encoding, errors=stream.errors)
         if layout.fields:
             raise NotServed("its format names fields of extra")
-        key = (fd, stream, handler.terminator, layout.levels, layout.process_name, _settings(formatter))
-        served = self._by_handler.get(id(handler))
-        if served is not None and served.reference() is handler and served.key == key:
+        key = (stream.encoding, stream.errors, handler.terminator, layout.levels, layout.process_name, _settings(formatter))
+        if served is not None and served.key == key:
+            served.sink.follow()
             return served.sink.id, served.layout.ascii_only
         self._end(id(handler))
         reason = differs(formatter, layout)
         if reason is not None:
             raise NotServed(reason)
-        stream.flush()
-        sink = self._add(layout, fd, is_at_call=self._is_at_call(fd))
+        is_at_call = self._write == "call" or (self._write == "auto" and _is_stdout(stream.fileno()))
+        sink = add_handler(self.controller, handler, layout.program, set(layout.shown), write=is_at_call)
         self._by_handler[id(handler)] = served = _Served(handler, key, layout, sink)
         serve_handler(handler, served.reference, sink)
         return sink.id, layout.ascii_only
 
-    def _check(self, handler: Any) -> None:
+    def _check(self, handler: Any, entry: HandlerEntry) -> None:
         """Raises NotServed if the handler is not of a kind that is served, or is not as `logging` made it."""
         kind = type(handler)
         if kind not in KINDS:
@@ -144,27 +138,15 @@ class Serving:
             expected = self._expected[base]
             for name in expected:
                 if getattr(base, name, None) is not expected[name]:
-                    raise NotServed(f"logging.{base.__name__}.{name} is patched")
+                    raise NotServed(f"{base.__module__}.{base.__name__}.{name} is patched")
         methods = self._expected[kind].keys() & vars(handler).keys()
         if methods:
             raise NotServed(f"it has its own {min(methods)}")
         if type(handler.terminator) is not str:
             raise NotServed("its terminator is no str")
+        entry.watch(self.controller)  # which gets another `config` when a spool is set
         if self.controller.config.spool is not None:
             raise NotServed("a spool is set")
-
-    def _is_at_call(self, fd: int) -> bool:
-        return self._write == "call" or (self._write == "auto" and _is_stdout(fd))
-
-    def _add(self, layout: FormatterLayout, fd: int, *, is_at_call: bool) -> HandlerSink:
-        controller = self.controller
-        config = SinkConfig(fd=fd, async_write=not is_at_call, level=0).resolved()
-        sink = HandlerSink(
-            layout, fd, controller.core, next(controller._ids), config, controller.config, controller.report
-        )
-        with controller.changing:
-            controller.change(lambda plan: plan.add(sink))
-        return sink
 
     def _end(self, number: int) -> None:
         served = self._by_handler.pop(number, None)
@@ -172,7 +154,7 @@ class Serving:
             handler = served.reference()
             if handler is not None:
                 serve_handler(handler, None, None)
-            self.controller._remove(served.sink.id)
+            self.controller.remove(served.sink.id)
 
     def closing(self, close: Any) -> Any:
         """`FileHandler.close`, after which the flusher writes nothing for the handler any more."""
@@ -180,7 +162,10 @@ class Serving:
         @functools.wraps(close)
         def close_and_end(handler: logging.FileHandler) -> None:
             close(handler)
-            self._end(id(handler))
+            served = self._by_handler.get(id(handler))
+            if served is not None and served.reference() is handler:
+                self._end(id(handler))
+                served.sink.tell_rest()
 
         return close_and_end
 
@@ -193,7 +178,7 @@ class Serving:
 
     def _remove_gone(self) -> None:
         while self._gone:
-            self.controller._remove(self._gone.pop().id)
+            self.controller.remove(self._gone.pop().id)
 
     def end(self) -> None:
         """Writes what there is and serves no handler any more."""
@@ -208,25 +193,29 @@ def _settings(formatter: Any) -> tuple[Any, ...]:
     return formatter, type(formatter._style), formatter._style._fmt, times
 
 
-def _descriptor_of(handler: Any) -> tuple[int, Any]:
+def _stream_of(handler: Any) -> Any:
+    """The handler's stream, of which all that is written goes to its descriptor as it is. Raises NotServed."""
     stream = handler.stream
     if stream is None:
         raise NotServed("its file is not open yet")
     if type(stream) is not io.TextIOWrapper:
         raise NotServed(f"its stream is a {type(stream).__qualname__}")
+    buffer: Any = stream.buffer
+    raw = buffer.raw if type(buffer) in (io.BufferedWriter, io.BufferedRandom) else buffer
+    if type(raw) is not io.FileIO:  # a compressed file has a `fileno`, too
+        raise NotServed(f"its stream writes to a {type(raw).__qualname__}")
     if isinstance(handler, logging.FileHandler):
         if stream.name != handler.baseFilename:
             raise NotServed("its stream is not its own file")
     elif not [one for one in (sys.__stdout__, sys.__stderr__) if one is stream]:
         raise NotServed("its stream is not one that the interpreter opened")  # it may translate newlines
     try:
-        fd = stream.fileno()
-        is_terminal = os.isatty(fd)
+        is_terminal = os.isatty(stream.fileno())
     except (OSError, ValueError):
         raise NotServed("its stream has no descriptor") from None
     if is_terminal:
         raise NotServed("its stream is a terminal")
-    return fd, stream
+    return stream
 
 
 def _is_stdout(fd: int) -> bool:

@@ -263,6 +263,8 @@ cdef bint wait_for_room(Core core, Ring* ring, uint64_t ring_id, uint64_t tail, 
     if load_relaxed32(&intake.post) & POST_START:
         core.ask_for_flusher()
     while is_as_full(intake, ring_id, tail, False):
+        if load_relaxed(&core.threads.handlers_at_work):
+            patient_from = clock_monotonic_ns()
         if clock_monotonic_ns() - patient_from > limit // 2 and core_is_recovering(core):
             # A recovery takes long. Records in another order are better than lost ones, so draining goes on, and the wait begins
             # anew.

@@ -237,6 +237,13 @@ class Controller:
             raise
         return sink.id
 
+    def add_own(self, make: Callable[[int], Sink]) -> Sink:
+        """Adds a sink of logly's own, which is no user's; `remove` removes it. `make` gets its number."""
+        with self.changing:
+            sink = make(next(self._ids))
+            self.change(lambda plan: plan.add(sink))
+        return sink
+
     def _open_sink(self, config: SinkConfig, logger_config: LoggerConfig) -> Sink:
         return kind_of(config)(self.core, next(self._ids), config, logger_config, self.report)
 
@@ -246,7 +253,7 @@ class Controller:
         if auto_sink is not None:
             plan.remove(auto_sink, self._removal_s)
 
-    def _remove(self, sink_id: int) -> bool:
+    def remove(self, sink_id: int) -> bool:
         """Removes a sink. The sink first writes what it holds; no lock is held during that."""
 
         def change() -> bool:
@@ -319,11 +326,10 @@ class Controller:
 
     def remove_sink(self, sink_id: int) -> bool:
         """Writes out what the sink holds and closes it; False when there is no such sink."""
-        return sink_id != self.auto_sink_id and self._remove(sink_id)
+        return sink_id in self.user_sinks() and self.remove(sink_id)
 
     def user_sinks(self) -> list[int]:
-        sinks = list(self.sinks.values())
-        return [sink.id for sink in sinks if sink.id != self.auto_sink_id and not sink.serves]
+        return [sink.id for sink in list(self.sinks.values()) if sink.id != self.auto_sink_id and not sink.is_own]
 
     def set_sink_enabled(self, sink_id: int, is_enabled: bool) -> bool:
         """Switches a sink on or off for what is logged from now on; False when there is no such sink."""

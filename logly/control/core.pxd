@@ -19,6 +19,7 @@ cdef struct Threads:                 # which thread does what for a core; 0: non
     int holds
     uint64_t inside                  # the thread that runs a sink's function, filter or stream, or on_error
     uint8_t inside_marks             # flags of the records that it logs
+    uint64_t handlers_at_work        # code of a served handler of `logging` runs, for which callers wait as long as it takes
 
 
 cdef struct Calls:
@@ -32,6 +33,7 @@ cdef class Core(RecordReader):
     cdef Intake* intake
     cdef public object on_work       # called on the flusher's thread when a sink wants Python
     cdef public object start_flusher # called once, at the first record
+    cdef public object helper        # called by a thread that waits for a flush: it does what it alone can do; or None
     cdef readonly object errors      # deque of exceptions that have not been reported to on_error yet
     cdef readonly dict sinks         # id -> its Python side, of every sink that `engine` has: changed together with it
     cdef readonly dict leaving       # the same for removed sinks that have not written all that they hold

@@ -55,6 +55,8 @@ cdef bint await_flush(Core core, uint64_t request, int64_t deadline, bint gives_
     cdef uint32_t ticket
     while load_acquire(&engine.requests.flush_done) < request and not core.is_over:
         ticket = event_prepare(&engine.requests.done)
+        if core.helper is not None:
+            core.helper(core)
         longest = 50000000
         if has_waited and flusher_is_in_python(core):
             if core.lock_patiently(deadline):

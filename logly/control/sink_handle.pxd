@@ -8,6 +8,7 @@ from logly.flusher.sink cimport Sink
 cdef class SinkHandle:
     cdef Core core
     cdef readonly int id
+    cdef Sink* sink              # from `register` to `remove`
     cdef LayoutProgram layout    # what the C structure points into
 
     cdef void link(self, Sink* sink, bytes path) noexcept

@@ -80,7 +80,8 @@ cdef class SinkHandle:
         self, *, owner, str target, int fd, LayoutProgram layout, LevelRules levels not None, int max_level, list modules,
         list functions, size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, bint is_ours, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
-        bint enabled, int64_t torn_size=-1, bint serves=False,
+        bint enabled, int64_t torn_size=-1, bint is_served=False, bint by_name=False, bint rolls_empty=False,
+        uint32_t terminator=1, int source=-1,
     ):
         """Adds the sink to the engine, from where it gets what is logged from now on, and to `Core.sinks`; both, or neither.
 
@@ -111,6 +112,11 @@ cdef class SinkHandle:
         self.layout = layout
         sink.id = self.id
         sink.selection.enabled = enabled
+        sink.selection.serves = by_name
+        sink.handler.is_served = is_served
+        sink.handler.rolls_empty = rolls_empty
+        sink.handler.terminator = terminator
+        sink.handler.source = source
         sink_begin(sink)
         use_layout(sink, layout)
         sink.selection.max_level = max_level
@@ -119,7 +125,6 @@ cdef class SinkHandle:
         sink.interval_ns = interval_ns
         sink.synchronous = synchronous
         sink.selection.filtered = filtered
-        sink.selection.serves = serves
         sink.selection.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
         sink.file.watched = watched
         sink.file.is_ours = is_ours
@@ -146,6 +151,7 @@ cdef class SinkHandle:
         link[0] = sink
         engine_reroute(engine)
         self.core.unlock()
+        self.sink = sink
 
     @property
     def is_registered(self):
@@ -242,6 +248,7 @@ cdef class SinkHandle:
     cdef void unlink(self, Sink* sink) noexcept:
         cdef Engine* engine = self.core.engine
         cdef Sink** link
+        self.sink = NULL
         with nogil:
             sink.trouble.retry_at_ns = 0
             engine.pace.now_ns = clock_monotonic_ns()

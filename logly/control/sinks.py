@@ -66,10 +66,10 @@ class Sink:
     needs_flusher: ClassVar[bool] = False
     """Whether the core needs Python to hand over the sink's lines, so that a flusher is needed even without
     `async_write`."""
+    is_own: ClassVar[bool] = False
+    """Whether logly itself has added it: the user neither sees nor removes it."""
     is_file: ClassVar[bool] = False
     """Whether it has its own file."""
-    serves: ClassVar[bool] = False
-    """Whether it writes for a handler of `logging`: it gets the records that name it, and no others."""
     is_exactly_recovered: ClassVar[bool] = False
     """Whether it gets only those of a dead process's records that some file lacked.
 
@@ -241,7 +241,6 @@ class Sink:
             synchronous=not config.async_write,
             filtered=config.filter is not None,
             enabled=is_enabled,
-            serves=self.serves,
             **self._destination(),
         )
 

@@ -119,10 +119,10 @@ def open_descriptor(path, int flags, int mode=0o777, *, bint closes_in_child=Fal
     return made
 
 
-def duplicate_descriptor(int fd):
-    """Another descriptor of the same open file, which cannot be lost; not inheritable."""
+def copy_descriptor(int fd):
+    """A descriptor of the same open file, not inheritable."""
     cdef Descriptor made = Descriptor()
-    made.adopt(os.dup(fd))
+    made.adopt(system_calls.dup(fd))
     return made
 
 

@@ -11,8 +11,9 @@ from libc.string cimport memcpy, memmove, memset
 from logly.flusher.route cimport route_of
 from logly.flusher.route_cache cimport Route
 from logly.flusher.sink cimport (
-    NOTICE_BIT, NO_ROTATION, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WRITE_BLOCKED, WRITE_DONE,
-    WRITE_FAILED, Marks, Sink, marks_push, sink_backlog, sink_forget, sink_is_mid_record, sink_mark,
+    NOTICE_BIT, NO_ROTATION, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE,
+    WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, Marks, Sink, marks_push, sink_backlog, sink_forget, sink_is_mid_record,
+    sink_mark,
 )
 from logly.flusher.state cimport (
     RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail, engine_position, failed_place,
@@ -67,7 +68,8 @@ cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uin
     cdef RecordHeader* header = <RecordHeader*> record
     cdef Line line
     cdef size_t start = sink.pending.text.size
-    if size > 400 or sink.target == TARGET_FUNCTION or sink.layout == NULL:
+    # A handler of `logging` hears of lost records by its `handleError`: its file holds no lines of logly's own.
+    if size > 400 or sink.target == TARGET_FUNCTION or sink.layout == NULL or sink.handler.is_served:
         return False
     memset(header, 0, sizeof(RecordHeader))
     header.size = <uint32_t> align_record(sizeof(RecordHeader) + 5 + size)
@@ -170,6 +172,12 @@ cdef inline bint sink_awaits_rotation(const Sink* sink) noexcept nogil:
     return sink.rotation.begins_at != NO_ROTATION and sink.rotation.retry_ns == 0
 
 
+# True while the handler's own code runs or is about to: `doRollover` with a `rotator` that compresses takes seconds. Callers wait
+# that long, as they do for the handler's lock in `logging`. (Where the lock is not to be had, the stall time does run.)
+cdef inline bint sink_is_at_handlers_work(const Sink* sink) noexcept nogil:
+    return sink.handler.is_served and sink.python.work & (WORK_ROTATE | WORK_REOPEN) != 0
+
+
 # True when the sink may take one more record. A sink in trouble keeps a bounded backlog. When the backlog is full, producers
 # wait, but only for the stall time. After that, records count as failed.
 cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
@@ -179,7 +187,7 @@ cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
         engine_write(engine, sink)
         if sink_backlog(sink) < sink.backlog_limit and not sink_awaits_rotation(sink):
             return True
-    if sink.trouble.since_ns == 0:
+    if sink.trouble.since_ns == 0 and not sink_is_at_handlers_work(sink):
         # The sink waits for Python (a function, a stream, a rotation). The stall time limits this wait, too.
         sink.trouble.since_ns = engine.pace.now_ns
     return False
@@ -246,6 +254,13 @@ cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
     sink.trouble.lost_untold += lost
     append_loss_notice(engine, sink)
     return lost
+
+
+# A handler hears of lost records by its `handleError`, once a second, also where nothing is written any more.
+cdef inline void watch_losses(const Engine* engine, Sink* sink) noexcept nogil:
+    if engine.pace.now_ns - sink.trouble.told_at_ns >= TELL_NS:
+        sink.trouble.told_at_ns = engine.pace.now_ns
+        sink.python.work |= WORK_ERROR
 
 
 # ---- one record

@@ -9,6 +9,7 @@ from libc.stdlib cimport free
 
 from logly.flusher.deliver cimport (
     append_notice, consume_record, engine_discard, engine_write, has_stalled_too_long, is_stalled, notice_dropped,
+    watch_losses,
 )
 from logly.flusher.level_watch cimport watch_level_file
 from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
@@ -326,6 +327,8 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
             engine.pace.sleep_ns = pace_ns(sink.interval_ns)
         if sink.leaving.at_ns:
             watch_leaving(engine, sink)
+        if sink.handler.is_served and sink.trouble.lost_untold:
+            watch_losses(engine, sink)
         sink = sink.next
     if engine.pace.sleep_ns < 50000:
         engine.pace.sleep_ns = 50000

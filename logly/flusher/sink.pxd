@@ -101,6 +101,14 @@ cdef struct File:          # what is open; also where it is not a file
     uint64_t period_ns
 
 
+cdef struct HandlerRule:   # of the handler of `logging` that it serves that it writes for; `File.size_limit` is its `maxBytes`
+    bint is_served
+    bint rolls_empty       # it rolls an empty file over, too, for a line that is too long
+    uint32_t terminator    # bytes behind the text of a line
+    int source             # the handler's own descriptor, of which the sink's is a copy; -1: it is not looked at
+    uint64_t rolled_at     # there has been a rollover for the line that begins here, counted as `appended`; NO_ROTATION
+
+
 cdef struct Pending:       # lines that are not written yet
     Buffer text
     size_t start           # those before it are
@@ -177,6 +185,7 @@ cdef struct Sink:
     Rules rules            # from which level on, by name
     Window window
     File file
+    HandlerRule handler
     Pending pending
     Staging staging
     PythonSide python
@@ -202,6 +211,7 @@ cdef inline void sink_begin(Sink* sink) noexcept nogil:
     memset(&sink.tally, 0, sizeof(Tally))
     sink.window.count = INT64_MAX if sink.selection.enabled else 0
     sink.rotation.begins_at = NO_ROTATION
+    sink.handler.rolled_at = NO_ROTATION
     # A child that becomes a daemon may have closed what it inherited.
     sink.file.used_ns = sink.file.proven_ns = sink.file.trusted_ns = 0
 

@@ -1,6 +1,6 @@
 """Writes a sink's buffer to its descriptor, in whole lines, and notes the progress in a spool."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
 from logly.flusher.sink cimport (
     BUSY_TEXT, NOTICE_BIT, NO_ROTATION, TARGET_STREAM, WORK_ERROR, WORK_LOST, WORK_REOPEN, WORK_ROTATE, WORK_STREAM,
@@ -102,12 +102,16 @@ cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
 cdef inline bint sink_is_to_be_proven(const Sink* sink, int64_t now_ns) noexcept nogil:
     if not sink.file.is_ours or now_ns < sink.file.trusted_ns:
         return False
+    if sink.handler.is_served:
+        return True  # the program may put another file under its stream, by dup2, and log at once
     return not sink.synchronous or now_ns - sink.file.used_ns >= PAUSE_NS or now_ns - sink.file.proven_ns >= PROOF_NS
 
 
 cdef inline bint sink_has_its_file(const Sink* sink) noexcept nogil:
     if not fd_is_file(sink.file.fd, sink.file.device, sink.file.inode):
         return False
+    if sink.handler.is_served and sink.handler.source >= 0:
+        return fd_is_file(sink.handler.source, sink.file.device, sink.file.inode)
     return sink.file.lock_fd < 0 or fd_is_file(sink.file.lock_fd, sink.file.lock_device, sink.file.lock_inode)
 
 
@@ -191,6 +195,39 @@ cdef inline uint64_t sink_fitting(const Sink* sink, int64_t room) noexcept nogil
     return written
 
 
+cdef inline uint64_t characters(const char* text, uint64_t size) noexcept nogil:
+    cdef uint64_t count = 0, i
+    for i in range(size):
+        count += (<uint8_t> text[i] & 0xC0) != 0x80
+    return count
+
+
+# The rule of `RotatingFileHandler`, for a sink that serves one: before each line the file's end, in bytes, and the length of the
+# text with a newline, in characters, are compared with `maxBytes`. Returns where the first line begins for which it rolls over.
+# Characters are only counted of a line that is too long in bytes. A line that is partly written, and one for which there has
+# been a rollover, go into the present file.
+cdef inline uint64_t handler_fitting(const Sink* sink) noexcept nogil:
+    cdef uint64_t written = sink_written_offset(sink)
+    cdef uint64_t limit = <uint64_t> sink.file.size_limit
+    cdef uint64_t size = <uint64_t> (sink.file.size if sink.file.size > 0 else 0)
+    cdef uint64_t begin = written
+    cdef uint64_t text
+    cdef const Mark* mark
+    cdef uint32_t i
+    if sink.file.kind != FD_FILE or size + (sink.pending.appended - written) + 1 < limit:
+        return sink.pending.appended
+    for i in range(sink.pending.marks.first, sink.pending.marks.last):
+        mark = &sink.pending.marks.mark[i]
+        if begin != sink.handler.rolled_at and (begin != written or written == sink.pending.boundary):
+            text = mark.end - begin - min(<uint64_t> sink.handler.terminator, mark.end - begin)
+            if size + (begin - written) + text + 1 >= limit and (size + (begin - written) or sink.handler.rolls_empty):
+                text = characters(sink.pending.text.data + sink.pending.start + (begin - written), text)
+                if size + (begin - written) + text + 1 >= limit:
+                    return begin
+        begin = mark.end
+    return sink.pending.appended
+
+
 # How far the present file may be written, counted in bytes ever appended.
 cdef inline uint64_t sink_file_end(const Sink* sink) noexcept nogil:
     cdef uint64_t end = sink.pending.appended
@@ -199,6 +236,8 @@ cdef inline uint64_t sink_file_end(const Sink* sink) noexcept nogil:
         return end
     if sink.rotation.begins_at < end:
         end = sink.rotation.begins_at
+    if sink.handler.is_served and sink.file.size_limit:
+        return min(end, handler_fitting(sink))
     if sink.file.size_limit and sink.file.size + <int64_t> (end - sink_written_offset(sink)) > sink.file.size_limit:
         fitting = sink_fitting(sink, sink.file.size_limit - sink.file.size)
         if fitting < end:
@@ -258,6 +297,11 @@ cdef inline int sink_write_shared(Sink* sink) noexcept nogil:
     return status
 
 
+# A handler may go on with a file that its path does not name. It is asked again after a while, and not in a circle.
+cdef inline bint sink_is_just_opened(const Sink* sink, int64_t now_ns) noexcept nogil:
+    return sink.handler.is_served and now_ns < sink.file.trusted_ns
+
+
 cdef inline int sink_write(Sink* sink, int64_t now_ns) noexcept nogil:
     if sink.python.work & (WORK_ROTATE | WORK_REOPEN | WORK_STREAM) or sink.python.busy == BUSY_TEXT:
         return WRITE_PYTHON
@@ -273,7 +317,7 @@ cdef inline int sink_write(Sink* sink, int64_t now_ns) noexcept nogil:
         return WRITE_PYTHON
     if sink.file.lock_fd >= 0:
         return sink_write_shared(sink)
-    if sink.file.watched and not fd_is_path(sink.file.fd, sink.file.path):
+    if sink.file.watched and not sink_is_just_opened(sink, now_ns) and not fd_is_path(sink.file.fd, sink.file.path):
         sink.python.work |= WORK_REOPEN
         return WRITE_PYTHON
     return sink_write_file(sink)

@@ -266,6 +266,9 @@ KEEPS_RECURSION_ERRORS = {
     ("control/stream_sink.py", "write_stream"): "sinks' work: the stream's trouble",
     ("control/stream_sink.py", "_flush_stream"): "sinks' work: the stream's trouble",
     ("control/sinks.py", "handle_records"): "sinks' work: the function's trouble",
+    ("bridge/handler_sink.py", "_open_again"): "sinks' work: the handler's trouble",
+    ("bridge/handler_sink.py", "_roll_over"): "sinks' work: the handler's trouble",
+    ("bridge/handler_sink.py", "_tell"): "sinks' work: given to the handler's `handleError`",
 }
 HANDLER = re.compile(r"( *)except\b([^:]*):")
 BROAD = re.compile(r"\b(Exception|BaseException|RuntimeError|RecursionError)\b")

@@ -1,0 +1,91 @@
+# What a sink that writes for a handler of `logging` asks of the core, beside what `SinkHandle` does for every sink.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from logly.flusher.deliver cimport sink_trouble
+from logly.flusher.sink cimport (
+    WORK_ERROR, WORK_REOPEN, WORK_ROTATE, WRITE_BLOCKED, Sink, sink_backlog, sink_written_offset,
+)
+from logly.flusher.state cimport Engine, engine_committed, engine_unlock
+from logly.system.atomic cimport fetch_add, fetch_sub
+from logly.system.clock cimport clock_monotonic_ns
+from logly.system.lock cimport lock_try
+
+# Of other included files:
+#   control/core.pxi: Core
+#   control/sink_handle.pxi: SinkHandle
+
+
+cdef class HandlerTurn:
+    """``with HandlerTurn(core)``: code of a served handler runs (`doRollover`, for example). Callers wait as long as it takes.
+
+    As they do in `logging` for the handler's lock. Compiled, so that no Ctrl-C leaves the count behind.
+    """
+    cdef Core core
+    cdef int life
+
+    def __cinit__(self, Core core not None):
+        self.core = core
+
+    def __enter__(self):
+        self.life = self.core.lives
+        fetch_add(&self.core.threads.handlers_at_work, 1)
+
+    def __exit__(self, kind, error, trace):
+        if self.core.lives == self.life:  # else that code has forked, and this is the child
+            fetch_sub(&self.core.threads.handlers_at_work, 1)
+
+
+def handler_is_idle(SinkHandle handle not None):
+    """Whether the sink has written all that was logged before. It may also say no where there is nothing for this sink."""
+    cdef Engine* engine = handle.core.engine
+    cdef bint idle
+    if engine_committed(engine) != engine.books.drained or not lock_try(&engine.lock):
+        return False
+    idle = handle.sink == NULL
+    if not idle:
+        idle = engine.books.drained >= engine_committed(engine) and sink_backlog(handle.sink) == 0
+    engine_unlock(engine)
+    return idle
+
+
+def handler_source(SinkHandle handle not None, int fd):
+    """Sets the number of the handler's own descriptor. When that is closed, or another file's, the sink asks the handler again."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    sink.handler.source = fd
+    handle.core.unlock()
+
+
+def handler_postpone(SinkHandle handle not None):
+    """Called when another thread holds the handler's lock. The lines wait, and the flusher asks again soon."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    handle.core.engine.pace.now_ns = clock_monotonic_ns()
+    sink_trouble(handle.core.engine, sink, WRITE_BLOCKED)
+    sink.python.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN)
+    handle.core.unlock()
+
+
+def handler_rolled(SinkHandle handle not None):
+    """Called before `SinkHandle.rotated`: the next line goes into the present file, however long it is."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    sink.handler.rolled_at = sink_written_offset(sink)
+    handle.core.unlock()
+
+
+def handler_limits(SinkHandle handle not None, int64_t size_limit, int64_t period_end_ns):
+    """Sets when the handler rolls over: its `maxBytes` (0: not by size), and the time of `rolloverAt`."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    sink.file.size_limit = size_limit
+    sink.file.period_from_ns = 0
+    sink.file.period_ns = <uint64_t> period_end_ns
+    handle.core.unlock()
+
+
+def handler_losses(SinkHandle handle not None):
+    """Returns how many records were lost of which nobody has been told. Now somebody is."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    cdef uint64_t lost = sink.trouble.lost_untold
+    sink.trouble.lost_untold = 0
+    sink.python.work &= ~<uint32_t> WORK_ERROR
+    handle.core.unlock()
+    return lost

@@ -1,0 +1,416 @@
+"""A sink that writes for a handler of `logging`, into the file that the handler has open.
+
+Its lines go to a copy (`dup`) of the handler's own descriptor, so both ways share the file's offset, a file that was
+renamed or removed stays the one of both, and nothing is opened by its name here. What opens, renames and removes files
+is the handler's own code (`_open`, `doRollover`, `reopenIfNeeded`), on the flusher's thread.
+
+**Locks.** That code runs under the handler's lock, as `logging` would run it. The flusher never waits for this lock. It
+tries for a moment. If another thread holds the lock, the lines wait, and the flusher does its other work and tries
+again soon. So a thread may hold the handler's lock (`logging.shutdown` does) and wait in `drain` meanwhile: where the
+lock is its own, it does the sinks' Python work itself. No lock of logly's is held while the handler's is taken or its code runs.
+
+**Trouble.** What cannot be written is given to `handler.handleError` with a record that says what was lost, at most
+once a second. There are two differences from `logging`, where each such record is lost at once: while the disk is full,
+lines wait and are written when there is room again (until the buffer's limit), and while a rollover fails, lines go on
+into the present file and the rollover is tried again once a second.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import logging.handlers
+import math
+import os
+from contextlib import suppress
+from weakref import ref
+
+from logly._core import (
+    NEVER_NS,
+    HandlerTurn,
+    copy_descriptor,
+    handler_is_idle,
+    handler_limits,
+    handler_losses,
+    handler_postpone,
+    handler_rolled,
+    handler_source,
+)
+from logly.config.schema import SinkConfig
+from logly.control.sinks import REPORT_INTERVAL_S, Sink
+from logly.system.unpatched import monotonic, pause
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logly._core import Core, Descriptor, LayoutProgram, PythonWork
+    from logly.config.schema import LoggerConfig
+    from logly.control.controller import Controller
+
+__all__ = ["HandlerSink", "add_handler"]
+
+ROTATION_RETRY_NS = 1_000_000_000
+"""How long to wait before a failed rollover is tried again."""
+LOCK_S = 0.005
+"""How long the flusher tries to get a handler's lock before it does something else."""
+PAUSE_S = 0.001
+DRAIN_S = 5.0
+"""How long lines are waited for before the handler gets something else to write: as long as in `StdlibHandler.flush`."""
+HOPELESS = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
+"""Errors after which nothing that waits can be written any more."""
+
+
+class _Probe:
+    """What `RotatingFileHandler.shouldRollover` looks at: a handler with an empty file, and a line that is too long."""
+
+    baseFilename = os.devnull + "/none"  # noqa: N815  # a name of `logging`
+    maxBytes = 1  # noqa: N815
+
+    def __init__(self) -> None:
+        self.stream = self
+
+    def format(self, _record: object) -> str:
+        return "too long"
+
+    def seek(self, *_place: int) -> None:
+        """The end of an empty file is its beginning."""
+
+    def tell(self) -> int:
+        return 0
+
+
+def rolls_empty_files() -> bool:
+    """Whether this `logging` rolls an empty file over for a line that is longer than `maxBytes` (gh-116263: it did)."""
+    return bool(logging.handlers.RotatingFileHandler.shouldRollover(_Probe(), None))  # type: ignore[arg-type]
+
+
+class HandlerSink(Sink):
+    """A sink that serves a handler of `logging`; see the module.
+
+    It does not keep the handler alive. When that is gone, the lines that wait are written into the file that it had.
+
+    Args:
+        handler: of a kind that is served; see `Serving`.
+        layout: makes the lines, terminator included.
+        shown: the names that the layout shows, see `Sink.needs`.
+        write: lines are written before the call returns.
+        by_name: only records that name the sink are for it; False: all are.
+    """
+
+    is_own = True
+    needs_flusher = True
+
+    def __init__(
+        self,
+        controller: Controller,
+        sink_id: int,
+        handler: logging.Handler,
+        layout: LayoutProgram,
+        shown: set[str],
+        *,
+        write: bool = False,
+        by_name: bool = True,
+    ) -> None:
+        self.reference = ref(handler)
+        self.stream: Any = None
+        """Of which stream the descriptor is a copy."""
+        self.works = False
+        """Whether the flusher runs the handler's own code."""
+        self.by_name = by_name
+        self._kind = type(handler)
+        self._lock = handler.lock
+        self._terminator = handler.terminator  # type: ignore[attr-defined]
+        self._given = (layout, shown)
+        self._told_at: float | None = None
+        path = getattr(handler, "baseFilename", None)
+        self._path = None if path is None else os.fsdecode(path)
+        config = SinkConfig(level=0, async_write=not write).resolved()
+        super().__init__(controller.core, sink_id, config, controller.config, controller.report)
+
+    @property
+    def handler(self) -> Any:
+        """The handler. None: it is gone."""
+        return self.reference()
+
+    def _prepare(self) -> None:
+        stream = self.handler.stream
+        if stream is not None:
+            stream.flush()
+            self.files.put(copy_descriptor(stream.fileno()), None)
+            self.stream = stream
+
+    def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
+        return self._given
+
+    @property
+    def path(self) -> str | None:
+        return self._path
+
+    # ---- its registration in the core
+
+    def _destination(self) -> dict[str, Any]:
+        size_limit, period_end_ns = self._limits()
+        return {
+            **super()._destination(),
+            "fd": self.files.fd,
+            "path": self.path,
+            "is_ours": True,
+            "watched": self._kind is logging.handlers.WatchedFileHandler,
+            "size_limit": size_limit,
+            "period_end_ns": period_end_ns,
+            "is_served": True,
+            "by_name": self.by_name,
+            "rolls_empty": rolls_empty_files(),
+            "terminator": len(self._terminator.encode()),
+            "source": -1 if self.stream is None else self.stream.fileno(),
+        }
+
+    def _limits(self) -> tuple[int, int]:
+        """Its `maxBytes`, and its `rolloverAt` in nanoseconds."""
+        handler = self.handler
+        if self._kind is logging.handlers.RotatingFileHandler and handler is not None:
+            return max(0, math.ceil(handler.maxBytes)), NEVER_NS
+        if self._kind is logging.handlers.TimedRotatingFileHandler and handler is not None:
+            return 0, max(0, min(math.ceil(handler.rolloverAt) * 1_000_000_000, NEVER_NS))
+        return 0, NEVER_NS
+
+    def refresh(self) -> None:
+        """Has the sink go by what `maxBytes` or `rolloverAt` are now."""
+        handler_limits(self.handle, *self._limits())
+
+    # ---- for whoever writes to the handler otherwise
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was logged before is written. Cheap; it may also be False where nothing is for this sink."""
+        return handler_is_idle(self.handle)
+
+    def drain(self, timeout: float | None = DRAIN_S) -> bool:
+        """Waits until all that was logged before is written. False: it was not within `timeout` seconds.
+
+        The thread may hold the handler's lock.
+        """
+        if handler_is_idle(self.handle):
+            return True
+        deadline = None if timeout is None else monotonic() + timeout
+        core = self.core
+        with suppress(KeyError):  # it was removed meanwhile
+            while not self.handle.write_out():
+                if core.must_not_wait():  # this is the flusher's work, further up on the stack
+                    return False
+                if self._has_lock() or not core.flusher_runs:
+                    core.drain_here()
+                    if handler_is_idle(self.handle):
+                        break
+                if deadline is not None and monotonic() >= deadline:
+                    return False
+                pause(PAUSE_S)
+        return True
+
+    def _has_lock(self) -> bool:
+        """Whether this thread holds the handler's lock, for which the flusher would try in vain."""
+        is_owned = getattr(getattr(self.handler, "lock", None), "_is_owned", None)
+        return is_owned is not None and bool(is_owned())
+
+    def follow(self) -> None:
+        """Called when an attribute of the handler has changed: the stream, perhaps, or when it rolls over."""
+        handler = self.handler
+        if handler is None or self.works:
+            return  # the flusher is at it, and does the same at the end
+        if handler.stream is not self.stream:
+            # What waits goes to the stream before, later lines to the new one.
+            self.drain(DRAIN_S)
+            self._use_stream(handler.stream)
+        self.refresh()
+
+    def _use_stream(self, stream: Any) -> None:
+        stream.flush()
+        self._use_copy(copy_descriptor(stream.fileno()), stream)
+
+    def _use_copy(self, file: Descriptor | None, stream: Any) -> None:
+        handler_source(self.handle, -1)
+        self.handle.replace_file(self.files, file, None, self.path or "")
+        self.stream = stream
+        if stream is not None:
+            handler_source(self.handle, stream.fileno())
+
+    # ---- the flusher's work
+
+    def do_work(self, work: PythonWork) -> None:
+        handler = self.handler
+        if handler is None:
+            self._do_without_handler(work)
+        elif work.rotates or work.reopens:
+            lock = handler.lock
+            if lock is not None and not lock.acquire(True, LOCK_S):
+                handler_postpone(self.handle)
+                return
+            self.works = True
+            try:
+                if work.rotates:
+                    self._roll_over(handler)
+                else:
+                    self._open_again(handler)
+            finally:
+                self.works = False
+                if lock is not None:
+                    lock.release()
+        self._tell_losses()
+
+    def _do_without_handler(self, work: PythonWork) -> None:
+        """The handler was dropped without being closed. What waits goes into the file that it had."""
+        handler_limits(self.handle, 0, NEVER_NS)
+        if work.rotates:
+            self._rotated(0, renamed=False)
+        if work.reopens:
+            self.handle.discard()
+            self.handle.retry_later()
+
+    def _open_again(self, handler: Any) -> None:
+        """Takes a copy of the stream, which the handler opens first where it has none, as its `emit` would."""
+        try:
+            if self._kind is logging.handlers.WatchedFileHandler:
+                self.core.call_stream(handler.reopenIfNeeded)
+            if handler.stream is None and (handler.mode != "w" or not getattr(handler, "_closed", False)):
+                handler.stream = self.core.call_stream(handler._open)
+            if handler.stream is None:  # it was closed, and would empty its file if it opened that again
+                self.handle.discard()
+                handler_losses(self.handle)
+                self.handle.retry_later()
+                return
+            handler.stream.flush()
+            file = copy_descriptor(handler.stream.fileno())
+        except ValueError as trouble:  # the stream is closed
+            self.handle.discard()
+            self.handle.retry_later()
+            self._report(trouble)
+            return
+        except Exception as trouble:  # noqa: BLE001  # the handler's opener may raise anything
+            self.handle.retry_later()
+            self._report(trouble)
+            return
+        self._use_copy(file, handler.stream)
+
+    def _roll_over(self, handler: Any) -> None:
+        """Does what `emit` of a rotating handler does before a line for which a rollover is due."""
+        by_time, _ = self.handle.rotation_due()
+        if os.path.exists(handler.baseFilename) and not os.path.isfile(handler.baseFilename):
+            self._not_now(handler, by_time)
+            return
+        try:
+            with HandlerTurn(self.core):
+                self.core.call_stream(handler.doRollover)
+        except Exception as trouble:  # noqa: BLE001  # `namer` and `rotator` are the user's
+            self._report(trouble)
+            self.handle.postpone_rotation(ROTATION_RETRY_NS)
+            self._open_again(handler)
+            return
+        if by_time is not None:
+            self._set_rollover(handler, by_time // 1_000_000_000)
+        self._open_again(handler)
+        handler_rolled(self.handle)
+        self._rotated(by_time, renamed=True)
+
+    def _not_now(self, handler: Any, by_time: int | None) -> None:
+        """The path names a device or a pipe, which is not rolled over."""
+        if by_time is None:
+            handler_rolled(self.handle)
+        else:
+            handler.rolloverAt = handler.computeRollover(by_time // 1_000_000_000)
+        self._rotated(by_time, renamed=False)
+
+    def _rotated(self, by_time: int | None, *, renamed: bool) -> None:
+        _, end_ns = self._limits()
+        self.handle.rotated(by_time=by_time is not None, renamed=renamed, period_from_ns=0, period_end_ns=end_ns)
+
+    def _set_rollover(self, handler: Any, called_s: int) -> None:
+        """`doRollover` has reckoned from now on. The line was logged a little earlier, perhaps in another period.
+
+        Rollovers at midnight or by the week are left alone: they are adjusted for daylight saving time.
+        """
+        if handler.when == "MIDNIGHT" or handler.when.startswith("W"):
+            return
+        due = handler.computeRollover(called_s)
+        while due <= called_s:
+            due += handler.interval
+        handler.rolloverAt = due
+
+    # ---- trouble
+
+    def report(self, trouble: Exception) -> None:
+        """Gives an error of a write to `handler.handleError`, and what was lost by it."""
+        if isinstance(trouble, OSError) and trouble.errno in HOPELESS:
+            self.handle.discard()
+        self._report(trouble)
+
+    def _report(self, trouble: Exception) -> None:
+        """Gives an error to `handler.handleError`, at most one in `REPORT_INTERVAL_S`."""
+        now = monotonic()
+        if self._told_at is not None and now - self._told_at < REPORT_INTERVAL_S:
+            return
+        self._told_at = now
+        lost = handler_losses(self.handle)
+        self._tell(trouble, lost)
+
+    def _tell_losses(self) -> None:
+        if self._told_at is None or monotonic() - self._told_at >= REPORT_INTERVAL_S:
+            self.tell_rest()
+
+    def tell_rest(self) -> None:
+        """Tells the handler what was lost since it was told last. To be called when the handler is closed."""
+        lost = handler_losses(self.handle)
+        if lost:
+            self._told_at = monotonic()
+            self._tell(OSError(errno.EIO, "records were lost", self.path), lost)
+
+    def _tell(self, trouble: Exception, lost: int) -> None:
+        text = "logly: %d records for this handler were lost" if lost else "logly: records for this handler wait"
+        args = (lost,) if lost else ()
+        record = logging.LogRecord("logly", logging.ERROR, self.path or "", 0, text, args, None)
+        try:
+            raise trouble
+        except Exception:  # noqa: BLE001  # `handleError` asks for the exception that is handled
+            self.core.call_stream(self.handler.handleError, record)
+
+    # ---- end and fork
+
+    def outlive_modules(self) -> None:
+        """Nothing to do: the descriptor is the sink's own."""
+
+    def after_fork_in_child(self) -> None:
+        """The next line takes a copy of what the handler has open in the child."""
+        self.works = False
+        self._use_copy(None, None)
+
+
+def help_here(core: Core) -> None:
+    """Called by a thread that waits for a flush, or in a log call for its line.
+
+    If it holds the lock of a served handler, for which the flusher tries in vain, it does the sinks' work itself.
+    """
+    for sink in [*core.sinks.values(), *core.leaving.values()]:
+        if isinstance(sink, HandlerSink) and sink._has_lock():
+            core.drain_here()
+            return
+
+
+def add_handler(
+    controller: Controller,
+    handler: logging.Handler,
+    layout: LayoutProgram,
+    shown: set[str],
+    *,
+    write: bool = False,
+    by_name: bool = False,
+) -> HandlerSink:
+    """Adds a sink that serves the handler, from now on. Raises ConfigError where the engine has a spool."""
+    made: list[HandlerSink] = []
+
+    def make(sink_id: int) -> HandlerSink:
+        made.append(HandlerSink(controller, sink_id, handler, layout, shown, write=write, by_name=by_name))
+        return made[0]
+
+    controller.add_own(make)
+    controller.core.helper = help_here
+    return made[0]
