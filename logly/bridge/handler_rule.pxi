@@ -51,7 +51,9 @@ def handler_is_idle(SinkHandle handle not None):
 
 def handler_source(SinkHandle handle not None, int fd):
     """Sets the number of the handler's own descriptor. When that is closed, or another file's, the sink asks the handler again."""
+    global own_changes
     cdef Sink* sink = handle.core.lock_sink(handle.id)
+    own_changes += 1
     sink.handler.source = fd
     handle.core.unlock()
 
@@ -67,7 +69,9 @@ def handler_postpone(SinkHandle handle not None):
 
 def handler_rolled(SinkHandle handle not None):
     """Called before `SinkHandle.rotated`: the next line goes into the present file, however long it is."""
+    global own_changes
     cdef Sink* sink = handle.core.lock_sink(handle.id)
+    own_changes += 1
     sink.handler.rolled_at = sink_written_offset(sink)
     handle.core.unlock()
 

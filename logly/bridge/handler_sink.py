@@ -150,7 +150,7 @@ class HandlerSink(Sink):
     # ---- its registration in the core
 
     def _destination(self) -> dict[str, Any]:
-        size_limit, period_end_ns = self._limits()
+        self._known_limits = size_limit, period_end_ns = self._limits()
         return {
             **super()._destination(),
             "fd": self.files.fd,
@@ -174,10 +174,6 @@ class HandlerSink(Sink):
         if self._kind is logging.handlers.TimedRotatingFileHandler and handler is not None:
             return 0, max(0, min(math.ceil(handler.rolloverAt) * 1_000_000_000, NEVER_NS))
         return 0, NEVER_NS
-
-    def refresh(self) -> None:
-        """Has the sink go by what `maxBytes` or `rolloverAt` are now."""
-        handler_limits(self.handle, *self._limits())
 
     # ---- for whoever writes to the handler otherwise
 
@@ -220,13 +216,17 @@ class HandlerSink(Sink):
             return  # the flusher is at it, and does the same at the end
         if handler.stream is not self.stream:
             # What waits goes to the stream before, later lines to the new one.
-            self.drain(DRAIN_S)
-            self._use_stream(handler.stream)
-        self.refresh()
+            self.drain()
+            handler.stream.flush()
+            self._use_copy(copy_descriptor(handler.stream.fileno()), handler.stream)
+        limits = self._limits()
+        if limits != self._known_limits:
+            self.drain()  # by the limits of the time when they were logged
+            self._use_limits(limits)
 
-    def _use_stream(self, stream: Any) -> None:
-        stream.flush()
-        self._use_copy(copy_descriptor(stream.fileno()), stream)
+    def _use_limits(self, limits: tuple[int, int]) -> None:
+        self._known_limits = limits
+        handler_limits(self.handle, *limits)
 
     def _use_copy(self, file: Descriptor | None, stream: Any) -> None:
         handler_source(self.handle, -1)
@@ -260,7 +260,7 @@ class HandlerSink(Sink):
 
     def _do_without_handler(self, work: PythonWork) -> None:
         """The handler was dropped without being closed. What waits goes into the file that it had."""
-        handler_limits(self.handle, 0, NEVER_NS)
+        self._use_limits((0, NEVER_NS))
         if work.rotates:
             self._rotated(0, renamed=False)
         if work.reopens:
@@ -321,7 +321,8 @@ class HandlerSink(Sink):
         self._rotated(by_time, renamed=False)
 
     def _rotated(self, by_time: int | None, *, renamed: bool) -> None:
-        _, end_ns = self._limits()
+        self._known_limits = self._limits()
+        end_ns = self._known_limits[1]
         self.handle.rotated(by_time=by_time is not None, renamed=renamed, period_from_ns=0, period_end_ns=end_ns)
 
     def _set_rollover(self, handler: Any, called_s: int) -> None:
@@ -402,9 +403,9 @@ def add_handler(
     shown: set[str],
     *,
     write: bool = False,
-    by_name: bool = False,
+    by_name: bool = True,
 ) -> HandlerSink:
-    """Adds a sink that serves the handler, from now on. Raises ConfigError where the engine has a spool."""
+    """Adds a sink that serves the handler, from now on."""
     made: list[HandlerSink] = []
 
     def make(sink_id: int) -> HandlerSink:

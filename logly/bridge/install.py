@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import logging
+import logging.handlers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from logly._core import Producer as _Producer
@@ -24,8 +24,8 @@ from logly.errors import invalid
 from logly.stdlib import StdlibHandler
 from logly.system.unpatched import SystemLock
 
-from .resolve import FAST_METHODS, LOGGING_FILE, RouteRules, is_internal_file
-from .served_handlers import Serving
+from .resolve import FAST_METHODS, RouteRules, is_internal_file
+from .served_handlers import Serving, is_loggings_own
 
 if TYPE_CHECKING:
     from logly._core import HandlerEntry
@@ -86,15 +86,21 @@ class Installation:
         prepare_logging_calls(Mapping, RECORD_ATTRIBUTES, is_internal_file)
         for name in FAST_METHODS:
             original = logging.Logger.__dict__.get(name)
-            if not isinstance(original, FunctionType) or original.__code__.co_filename != LOGGING_FILE:
+            if not is_loggings_own(original):
                 continue  # another library has replaced it
             # RootLogger inherits it: a method of its own would stand before what is patched into Logger.
             self.replace(logging.Logger, name, logging_method(logging.Logger, name, original))
             self.rules.replaced.append((logging.Logger, name))
         self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler))
-        close = logging.FileHandler.__dict__["close"]
-        if isinstance(close, FunctionType):
-            self.replace(logging.FileHandler, "close", self.serving.closing(close))
+        for kind, name, wrap in (
+            (logging.FileHandler, "close", self.serving.closing),
+            (logging.handlers.RotatingFileHandler, "doRollover", self.serving.draining),
+            (logging.handlers.TimedRotatingFileHandler, "doRollover", self.serving.draining),
+            (logging.handlers.WatchedFileHandler, "reopenIfNeeded", self.serving.draining),
+        ):
+            method = vars(kind).get(name)
+            if is_loggings_own(method):
+                self.replace(kind, name, wrap(method))
         for name in ENDS:
             if hasattr(os, name):
                 self.replace(os, name, self._flushing(getattr(os, name)))

@@ -1,6 +1,6 @@
 """The class of bridge/routes.pxi; included by logly/_core.pxd."""
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from logly.bridge.route cimport LoggingRoute
 
@@ -17,3 +17,4 @@ cdef class RouteOwner:
     cdef bint is_found               # a thread is finding it out
     cdef int64_t since_ns
     cdef uint32_t changes            # since then
+    cdef uint64_t own_changes        # as it was when the route was found out last

@@ -32,6 +32,7 @@ cdef dict route_owners = {}               # id of a logger -> its RouteOwner
 cdef dict handler_entries = {}            # id of a handler -> its HandlerEntry
 cdef uint64_t site_keys = <uint64_t> 1 << 63
 cdef dict keys_by_name = {}               # what call sites show as module -> its number
+cdef uint64_t own_changes = 0             # of handlers, by the flusher: a rollover changes a handler
 cdef object route_rules = None            # bridge/resolve.py: what is Python's to decide; None: not installed
 
 
@@ -363,7 +364,9 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
     if now_ns - owner.since_ns > PATIENCE_NS:
         owner.since_ns = now_ns
         owner.changes = 0
-    owner.changes += 1
+    if owner.own_changes == own_changes:
+        owner.changes += 1
+    owner.own_changes = own_changes
     if owner.changes > MANY_CHANGES:
         return NULL
     learn_level(route, number)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .formatters import FormatterLayout
     from .handler_sink import HandlerSink
 
-__all__ = ["Serving"]
+__all__ = ["Serving", "is_loggings_own"]
 
 
 class _Served:
@@ -51,7 +51,6 @@ BASES = (logging.Filterer, logging.Handler, logging.handlers.BaseRotatingHandler
 FILES = {
     logging.addLevelName.__code__.co_filename,
     logging.handlers.SocketHandler.makePickle.__code__.co_filename,
-    __file__,
 }
 CHANGED = object()
 
@@ -63,9 +62,18 @@ def _methods(kind: type) -> dict[str, Any]:
         for name in list(vars(base)):
             method = getattr(kind, name, None)
             if isinstance(vars(base)[name], FunctionType) and method is not None:
-                is_made = not isinstance(method, FunctionType) or method.__code__.co_filename in FILES
+                is_made = not isinstance(method, FunctionType) or is_loggings_own(method) or is_ours(method)
                 found[name] = method if is_made else CHANGED
     return found
+
+
+def is_loggings_own(method: Any) -> bool:
+    """Whether a method is a function of `logging` itself, and not what another library has put in its place."""
+    return isinstance(method, FunctionType) and method.__code__.co_filename in FILES
+
+
+def is_ours(method: FunctionType) -> bool:
+    return method.__code__.co_filename == is_ours.__code__.co_filename
 
 
 class Serving:
@@ -156,6 +164,18 @@ class Serving:
                 serve_handler(handler, None, None)
             self.controller.remove(served.sink.id)
 
+    def draining(self, method: Any) -> Any:
+        """A method that gives a handler another file: what was logged before is for the file of that time."""
+
+        @functools.wraps(method)
+        def drain_and_call(handler: logging.Handler, *args: Any) -> Any:
+            served = self._by_handler.get(id(handler))
+            if served is not None and served.reference() is handler and not served.sink.works:
+                served.sink.drain()
+            return method(handler, *args)
+
+        return drain_and_call
+
     def closing(self, close: Any) -> Any:
         """`FileHandler.close`, after which the flusher writes nothing for the handler any more."""
 
@@ -164,8 +184,8 @@ class Serving:
             close(handler)
             served = self._by_handler.get(id(handler))
             if served is not None and served.reference() is handler:
-                self._end(id(handler))
                 served.sink.tell_rest()
+                self._end(id(handler))
 
         return close_and_end
 
