@@ -212,8 +212,11 @@ class HandlerSink(Sink):
     def follow(self) -> None:
         """Called when an attribute of the handler has changed: the stream, perhaps, or when it rolls over."""
         handler = self.handler
-        if handler is None or self.works:
-            return  # the flusher is at it, and does the same at the end
+        limits = self._limits()
+        if handler is None or (self.works and limits[0] == self._known_limits[0]):
+            return  # the flusher is at it: it changes the handler's stream and time, and does the same at the end
+        if self.works or limits != self._known_limits:
+            self.drain()  # by the limits of the time when it was logged
         if handler.stream is not self.stream:
             # What waits goes to the stream before, later lines to the new one.
             self.drain()
@@ -221,7 +224,6 @@ class HandlerSink(Sink):
             self._use_copy(copy_descriptor(handler.stream.fileno()), handler.stream)
         limits = self._limits()
         if limits != self._known_limits:
-            self.drain()  # by the limits of the time when they were logged
             self._use_limits(limits)
 
     def _use_limits(self, limits: tuple[int, int]) -> None:
@@ -321,8 +323,8 @@ class HandlerSink(Sink):
         self._rotated(by_time, renamed=False)
 
     def _rotated(self, by_time: int | None, *, renamed: bool) -> None:
-        self._known_limits = self._limits()
-        end_ns = self._known_limits[1]
+        _, end_ns = self._limits()
+        self._known_limits = (self._known_limits[0], end_ns)
         self.handle.rotated(by_time=by_time is not None, renamed=renamed, period_from_ns=0, period_end_ns=end_ns)
 
     def _set_rollover(self, handler: Any, called_s: int) -> None:

@@ -118,12 +118,14 @@ class Serving:
         entry.watch_dict(vars(logging))
         entry.watch_dict(logging._levelToName)
         if served is not None and served.sink.works:
-            return served.sink.id, served.layout.ascii_only  # a rollover changes the handler, and ends by doing the rest
-        stream = _stream_of(handler)
-        layout = layout_of(formatter, terminator=handler.terminator, encoding=stream.encoding, errors=stream.errors)
+            encoding, errors = served.key[:2]  # a rollover closes the stream and opens another
+        else:
+            stream = _stream_of(handler)
+            encoding, errors = stream.encoding, stream.errors
+        layout = layout_of(formatter, terminator=handler.terminator, encoding=encoding, errors=errors)
         if layout.fields:
             raise NotServed("its format names fields of extra")
-        key = (stream.encoding, stream.errors, handler.terminator, layout.levels, layout.process_name, _settings(formatter))
+        key = (encoding, errors, handler.terminator, layout.levels, layout.process_name, _settings(formatter))
         if served is not None and served.key == key:
             served.sink.follow()
             return served.sink.id, served.layout.ascii_only
@@ -131,6 +133,7 @@ class Serving:
         reason = differs(formatter, layout)
         if reason is not None:
             raise NotServed(reason)
+        stream = _stream_of(handler)  # what waited may have been written into several files
         is_at_call = self._write == "call" or (self._write == "auto" and _is_stdout(stream.fileno()))
         sink = add_handler(self.controller, handler, layout.program, set(layout.shown), write=is_at_call)
         self._by_handler[id(handler)] = served = _Served(handler, key, layout, sink)

@@ -365,6 +365,7 @@ cdef class SinkHandle:
         sink_set_lock(sink, lock_fd)
         # Where a file system gives an open file another inode each time, the lines get through nevertheless.
         sink.file.trusted_ns = clock_monotonic_ns() + TRUST_NS
+        sink.handler.has_asked = sink.handler.is_served
         name, sink.file.path = sink.file.path, name
         sink.trouble.retry_at_ns = 0
         sink.python.work &= ~<uint32_t> WORK_REOPEN

@@ -106,6 +106,7 @@ cdef struct HandlerRule:   # of the handler of `logging` that it serves that it 
     bint rolls_empty       # it rolls an empty file over, too, for a line that is too long
     uint32_t terminator    # bytes behind the text of a line
     int source             # the handler's own descriptor, of which the sink's is a copy; -1: it is not looked at
+    bint has_asked         # the handler has just been asked for its file, which is written before it is asked again
     uint64_t rolled_at     # there has been a rollover for the line that begins here, counted as `appended`; NO_ROTATION
 
 

@@ -100,10 +100,10 @@ cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
 # with them our lines and our locks. So the descriptor is looked at before a batch is written. A synchronous sink writes each
 # record, so there it is looked at after a pause only: a thread that closes and opens files does not log meanwhile.
 cdef inline bint sink_is_to_be_proven(const Sink* sink, int64_t now_ns) noexcept nogil:
+    if sink.handler.is_served:
+        return not sink.handler.has_asked  # the program may put another file under its stream, by dup2, and log at once
     if not sink.file.is_ours or now_ns < sink.file.trusted_ns:
         return False
-    if sink.handler.is_served:
-        return True  # the program may put another file under its stream, by dup2, and log at once
     return not sink.synchronous or now_ns - sink.file.used_ns >= PAUSE_NS or now_ns - sink.file.proven_ns >= PROOF_NS
 
 
@@ -297,11 +297,6 @@ cdef inline int sink_write_shared(Sink* sink) noexcept nogil:
     return status
 
 
-# A handler may go on with a file that its path does not name. It is asked again after a while, and not in a circle.
-cdef inline bint sink_is_just_opened(const Sink* sink, int64_t now_ns) noexcept nogil:
-    return sink.handler.is_served and now_ns < sink.file.trusted_ns
-
-
 cdef inline int sink_write(Sink* sink, int64_t now_ns) noexcept nogil:
     if sink.python.work & (WORK_ROTATE | WORK_REOPEN | WORK_STREAM) or sink.python.busy == BUSY_TEXT:
         return WRITE_PYTHON
@@ -317,7 +312,9 @@ cdef inline int sink_write(Sink* sink, int64_t now_ns) noexcept nogil:
         return WRITE_PYTHON
     if sink.file.lock_fd >= 0:
         return sink_write_shared(sink)
-    if sink.file.watched and not sink_is_just_opened(sink, now_ns) and not fd_is_path(sink.file.fd, sink.file.path):
+    if sink.file.watched and not sink.handler.has_asked and not fd_is_path(sink.file.fd, sink.file.path):
         sink.python.work |= WORK_REOPEN
         return WRITE_PYTHON
+    # A handler may go on with a file that its path does not name. It is asked before each write, but once.
+    sink.handler.has_asked = False
     return sink_write_file(sink)

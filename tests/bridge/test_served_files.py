@@ -77,6 +77,7 @@ def play(make: Make, folder: Path, seed: int, *, is_installed: bool, write: str 
 
     def roll_over() -> None:
         if hasattr(handler, "rolloverAt"):
+            handler.flush()
             handler.rolloverAt = 1
         elif hasattr(handler, "doRollover"):
             handler.doRollover()
