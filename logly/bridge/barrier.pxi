@@ -32,9 +32,13 @@ def acquire_method(type cls not None):
     return PyDescr_NewMethod(<PyTypeObject*> cls, &acquire_definition)
 
 
-def serve_handler(handler, reference, sink):
-    """From now on the handler's lock is acquired only when its sink has written what it got before. `sink`: None: no more."""
-    if sink is None:
-        served_by_handler.pop(id(handler), None)
-    else:
-        served_by_handler[id(handler)] = (reference, sink)
+def serve_handler(handler not None, reference, sink not None):
+    """From now on the handler's lock is acquired only when `sink.drain()` has waited for what was logged before."""
+    served_by_handler[id(handler)] = (reference, sink)
+
+
+def forget_served(number, reference):
+    """The handler with this id, to which this is the reference, waits for no sink any more."""
+    found = served_by_handler.get(number)
+    if found is not None and (<tuple> found)[0] is reference:
+        del served_by_handler[number]

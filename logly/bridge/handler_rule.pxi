@@ -12,6 +12,7 @@ from logly.system.clock cimport clock_monotonic_ns
 from logly.system.lock cimport lock_try
 
 # Of other included files:
+#   bridge/routes.pxi: own_changes
 #   control/core.pxi: Core
 #   control/sink_handle.pxi: SinkHandle
 

@@ -191,10 +191,10 @@ class HandlerSink(Sink):
             return True
         deadline = None if timeout is None else monotonic() + timeout
         core = self.core
+        if core.must_not_wait():
+            return False  # this is the flusher's work, further up on the stack
         with suppress(KeyError):  # it was removed meanwhile
             while not self.handle.write_out():
-                if core.must_not_wait():  # this is the flusher's work, further up on the stack
-                    return False
                 if self._has_lock() or not core.flusher_runs:
                     core.drain_here()
                     if handler_is_idle(self.handle):

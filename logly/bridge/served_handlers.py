@@ -11,7 +11,7 @@ import sys
 from types import FunctionType
 from weakref import ref
 
-from logly._core import serve_handler
+from logly._core import forget_served, serve_handler
 
 from .formatters import NotServed, layout_of
 from .handler_sink import add_handler
@@ -76,6 +76,19 @@ def is_ours(method: FunctionType) -> bool:
     return method.__code__.co_filename == is_ours.__code__.co_filename
 
 
+class _Turn:
+    """What a handler waits for that is not served: the lines of another one, in the same file."""
+
+    def __init__(self, by_handler: dict[int, _Served], number: int) -> None:
+        self._by_handler = by_handler
+        self._number = number
+
+    def drain(self) -> None:
+        served = self._by_handler.get(self._number)
+        if served is not None:
+            served.sink.drain()
+
+
 class Serving:
     """The handlers that the flusher writes for.
 
@@ -89,6 +102,8 @@ class Serving:
         self._write = write
         self._by_handler: dict[int, _Served] = {}
         self._gone: list[HandlerSink] = []
+        self._waiting: dict[int, ref[logging.Handler]] = {}
+        """Handlers that are not served, and whose file is also that of one that is."""
         self._expected: dict[type, dict[str, Any]] = {}
 
     def use_methods(self) -> None:
@@ -130,6 +145,7 @@ class Serving:
             served.sink.follow()
             return served.sink.id, served.layout.ascii_only
         self._end(id(handler))
+        self._check_file(handler)
         reason = differs(formatter, layout)
         if reason is not None:
             raise NotServed(reason)
@@ -159,12 +175,31 @@ class Serving:
         if self.controller.config.spool is not None:
             raise NotServed("a spool is set")
 
+    def _check_file(self, handler: Any) -> None:
+        """Raises NotServed if the file of a handler is that of another one, which is served: their lines alternate in it.
+
+        From now on what this handler writes waits for the other one's lines.
+        """
+        there = os.fstat(_stream_of(handler).fileno())
+        for number in list(self._by_handler):
+            sink = self._by_handler[number].sink
+            if sink.files.fd >= 0 and os.path.samestat(there, os.fstat(sink.files.fd)):
+                self._waiting[id(handler)] = waiting = ref(handler, self._forget_waiting(id(handler)))
+                serve_handler(handler, waiting, _Turn(self._by_handler, number))
+                raise NotServed("another handler writes to the same file")
+
+    def _forget_waiting(self, number: int) -> Any:
+        def forget(reference: object) -> None:
+            if self._waiting.get(number) is reference:
+                del self._waiting[number]
+                forget_served(number, reference)
+
+        return forget
+
     def _end(self, number: int) -> None:
         served = self._by_handler.pop(number, None)
         if served is not None:
-            handler = served.reference()
-            if handler is not None:
-                serve_handler(handler, None, None)
+            forget_served(number, served.reference)
             self.controller.remove(served.sink.id)
 
     def draining(self, method: Any) -> Any:
@@ -173,7 +208,7 @@ class Serving:
         @functools.wraps(method)
         def drain_and_call(handler: logging.Handler, *args: Any) -> Any:
             served = self._by_handler.get(id(handler))
-            if served is not None and served.reference() is handler and not served.sink.works:
+            if served is not None and served.reference() is handler:
                 served.sink.drain()
             return method(handler, *args)
 
@@ -207,6 +242,8 @@ class Serving:
         """Writes what there is and serves no handler any more."""
         for number in list(self._by_handler):
             self._end(number)
+        for number in list(self._waiting):
+            forget_served(number, self._waiting.pop(number))
         self._remove_gone()
 
 

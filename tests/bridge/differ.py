@@ -311,6 +311,8 @@ class Program:
             handler.doRollover()
 
     def rename(self) -> None:
+        for handler in self.handlers:
+            handler.flush()  # what is logged is in its file now, as `logging` writes it
         path = self.folder / "w.log"
         if path.exists():
             path.replace(self.folder / f"w{self.dice.randrange(1000)}.log")

@@ -185,7 +185,7 @@ def test_terminator_of_more_than_one_byte(tmp_path: Path) -> None:
     (tmp_path / "logly").mkdir()
     logger = make_logger(level=0)
     handler = make(tmp_path / "logly" / "log")
-    sink = add_handler(logger._controller, handler, layout, set())
+    sink = add_handler(logger._controller, handler, layout, set(), by_name=False)
     for line in lines:
         logger.info(line)
     assert sink.drain(5)
@@ -289,7 +289,7 @@ def test_a_rollover_by_time(tmp_path: Path) -> None:
         assert sink.drain(5)
         due = int(time.time()) - 1
         handler.rolloverAt = due
-        sink.refresh()
+        sink.follow()
         logger.info("after")
         assert sink.drain(5)
         assert handler.rolloverAt > time.time()
