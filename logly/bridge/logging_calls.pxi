@@ -33,7 +33,7 @@ from logly.system.cpython cimport (
 # Of other included files:
 #   bridge/rendered.pxi: level_is_own, log_carefully, log_slowly, report_route_trouble
 #   bridge/routes.pxi: level_of, route_rules, route_table
-#   bridge/stamps.pxi: Target
+#   bridge/stamps.pxi: PyDict_Next, Target
 #   caller/calls.pxi: Producer, load_threshold, use_block
 #   caller/careful.pxi: after_emit, current_context
 #   registry/sites.pxi: site_table
@@ -61,7 +61,6 @@ cdef extern from *:
         PyObject* function, PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names
     ) except NULL
     bint is_dict "PyDict_CheckExact"(PyObject* value) noexcept
-    bint PyDict_Next(object dict_, Py_ssize_t* at, PyObject** key, PyObject** value) noexcept
     int PySet_Contains(object set_, object key) noexcept
     PyObject* PY_FALSE "Py_False"
     PyObject* PY_TRUE "Py_True"

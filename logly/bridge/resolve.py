@@ -11,8 +11,10 @@ import sys
 import threading
 from types import FunctionType
 
-from logly._core import HandlerEntry, Target, World, served_producer
+from logly._core import HandlerEntry, Target, World, served_producer, watch_names_of
 from logly.stdlib import StdlibHandler, is_formatted_by_layout
+
+from .sight import choose_sight
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +78,33 @@ FUNCTIONS = ("getLevelName", "currentframe", "_is_internal_frame")
 MODULE = {name: vars(logging).get(name) for name in (*FUNCTIONS, "LogRecord", "_srcfile")}
 
 
+MODULES = ("logging", "time", "threading", "traceback", "os")
+"""Those that `logging` uses at a call."""
+READ = frozenset(("current_thread", "time", "time_ns", "getpid", "_levelToName", "_defaultFormatter"))
+FLAGS = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
+
+
+def _names_used() -> set[str]:
+    """The names of globals and attributes in the code of `logging`."""
+    found: set[str] = set()
+    kinds = [value for value in vars(logging).values() if isinstance(value, type) and value.__module__ == "logging"]
+    for space in (vars(logging), *map(vars, kinds)):
+        for function in space.values():
+            if isinstance(function, FunctionType) and function.__code__.co_filename == LOGGING_FILE:
+                found.update(function.__code__.co_names)
+    return found
+
+
+def name_what_matters() -> None:
+    """Say which names of modules a call depends on, for the comparisons after a change."""
+    used = _names_used() | READ
+    for module in MODULES:
+        if module in sys.modules:
+            space = vars(sys.modules[module])
+            more = {*MODULE, *FLAGS, "_logRecordFactory", "threading"} if module == "logging" else set()
+            watch_names_of(space, tuple(sorted((used & space.keys()) | more)))
+
+
 def is_internal_file(filename: str) -> bool:
     """Whether `findCaller` skips the frames of a file."""
     return filename == LOGGING_FILE or ("importlib" in filename and "_bootstrap" in filename)
@@ -112,6 +141,8 @@ class RouteRules:
         self._expected = {kind: dict(AS_MADE[kind]) for kind in CLASSES}
         for kind, name in self.replaced:
             self._expected[kind][name] = vars(kind).get(name)
+        choose_sight()
+        name_what_matters()
 
     # ---- all routes
 
@@ -120,7 +151,7 @@ class RouteRules:
         world = self._world
         if world is None or not world.holds:
             world = World()
-            for module in ("logging", "time", "threading", "traceback", "os"):
+            for module in MODULES:
                 if module in sys.modules:
                     world.watch_module(vars(sys.modules[module]))
             for kind in CLASSES:
@@ -144,7 +175,7 @@ class RouteRules:
         for name in MODULE:
             if now.get(name) is not MODULE[name]:
                 return f"logging.{name} is patched{_by(now.get(name))}"
-        for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+        for name in FLAGS:
             if now.get(name, True) is not True:
                 return f"logging.{name} is off"
         if now.get("threading") is not sys.modules.get("threading"):
@@ -170,6 +201,11 @@ class RouteRules:
         return None
 
     # ---- loggers
+
+    def loggers(self) -> list[logging.Logger]:
+        """Those that `logging` keeps."""
+        found = list(logging.Logger.manager.loggerDict.values())
+        return [logging.root, *(one for one in found if isinstance(one, logging.Logger))]
 
     def is_routable(self, logger: logging.Logger) -> bool:
         """Whether a route may be kept for a logger: it is one that `logging` itself keeps."""

@@ -10,13 +10,13 @@ from libc.stdlib cimport calloc, free
 
 from logly.bridge.route cimport (
     ROUTE_LEVELS, WAY_FAST, WAY_NONE, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, ListStamp, LoggingRoute, Stamp,
-    route_holds, route_is_quick,
+    all_stamps_hold, route_holds, route_is_quick, stamps_are_quick,
 )
 from logly.registry.table cimport Table, table_find, table_insert
 from logly.system.clock cimport clock_monotonic_ns
-from logly.system.stamps cimport SEES_CHANGES
 
 # Of other included files:
+#   bridge/sight.pxi: SIGHT_NONE, SIGHT_VERSIONS, SIGHT_COMPARED, no_sight, sight
 #   bridge/stamps.pxi: HandlerEntry, Stamps, Target
 
 cdef enum:
@@ -94,12 +94,15 @@ cdef class Walk:
 
     cdef Stamps stamps
     cdef uint32_t quick
+    cdef uint32_t quick_checks
     cdef uint32_t front
     cdef list lists            # the lists of handlers that are not empty
+    cdef list contents         # what is in each
     cdef list handlers         # their HandlerEntry objects
     cdef object disabled
     cdef bint is_computed      # what decides about levels is not what its attributes are
     cdef dict cache
+    cdef dict answers          # what is in it
     cdef str why_not           # for all levels
     cdef str name
 
@@ -112,6 +115,7 @@ cdef str walk_loggers(Walk walk, object logger):
     cdef set seen = set()
     walk.stamps = Stamps()
     walk.lists = []
+    walk.contents = []
     while one is not None:
         if id(one) in seen:
             return "its parents form a circle"
@@ -127,8 +131,10 @@ cdef str walk_loggers(Walk walk, object logger):
             walk.name = as_str(attributes.get("name"))
             if walk.cache is None or walk.name is None:
                 return "it is not set up as logging does"
-            walk.stamps.watch_dict(walk.cache)
+            walk.answers = walk.stamps.watch_answers(walk.cache)
             walk.quick = walk.stamps.count
+            walk.quick_checks = walk.stamps.checks.count
+            walk.stamps.add_changes()
         if why is not None:
             return why
         why = route_rules.shadowing(attributes)
@@ -139,6 +145,7 @@ cdef str walk_loggers(Walk walk, object logger):
             return "its handlers are not in a list"
         if found:
             walk.lists.append(found)
+            walk.contents.append(walk.stamps.watch_list(found))
         else:
             walk.stamps.watch_size(found)
         if one is logger:
@@ -166,14 +173,14 @@ cdef str as_str(object value):
 cdef bint walk_handlers(Walk walk) except -1:
     cdef HandlerEntry entry
     walk.handlers = []
-    for found in walk.lists:
-        for handler in list(found):
+    for found in walk.contents:
+        for handler in <list> found:
             entry = handler_entries.get(id(handler))
             if entry is None or not entry.is_of(handler):
                 entry = route_rules.assess(handler)
                 entry.stamps.release()
                 handler_entries[id(handler)] = entry
-            walk.stamps.copy(entry.stamps)
+            walk.stamps.take_in(entry.stamps)
             walk.handlers.append(entry)
     return True
 
@@ -195,10 +202,13 @@ cdef bint find_route(RouteOwner owner) except -1:
             walk_handlers(walk)
         if walk.why_not is None:
             walk.why_not = owner.world.why_not
-        walk.stamps.copy(owner.world.stamps)
-        if walk.stamps.is_blind and walk.why_not is None:
-            walk.why_not = "a class was changed so often that CPython no longer tells of changes"
-        if walk.stamps.count > MOST_STAMPS and walk.why_not is None:
+        walk.stamps.take_in(owner.world.stamps)
+        if walk.stamps.is_blind:
+            # Another function of its class may be asked about levels from the next change on.
+            walk.is_computed = True
+            if walk.why_not is None:
+                walk.why_not = "a class was changed so often that CPython no longer tells of changes"
+        if walk.stamps.count + walk.stamps.checks.count > MOST_STAMPS and walk.why_not is None:
             walk.why_not = "too many handlers and loggers above it"
         if use_walk(owner, walk):
             return True
@@ -231,20 +241,32 @@ cdef bint use_walk(RouteOwner owner, Walk walk) except -1:
     made.classes = stamps.classes
     made.class_count = stamps.class_count
     made.lists = <uint32_t> len(walk.lists)
+    made.checks = NULL
+    if sight != SIGHT_VERSIONS:
+        made.checks = &stamps.checks
+    made.quick_checks = walk.quick_checks
     for entry in walk.handlers:
         reached.append((<HandlerEntry> entry).reference)
-    lists = RouteLists(walk.lists)
+    lists = RouteLists(walk.lists, walk.contents)
     made.list = lists.list
     made.item = lists.item
-    before = (owner.stamps, owner.lists, owner.targets, owner.why_not, owner.reached)
+    before = (owner.stamps, owner.lists, owner.targets, owner.why_not, owner.reached, owner.cache)
     made.fast, made.rendered, made.original = route.fast, route.rendered, route.original
     # From here on nothing runs but this function, and nothing fails.
-    if not (route_is_quick(&made) and route_holds(&made)):
+    if not is_as_walked(&made, stamps):
         return False
     route[0] = made
     owner.stamps, owner.lists, owner.targets, owner.why_not, owner.reached = stamps, lists, targets, why_not, reached
+    owner.cache = None if walk.is_computed else walk.cache
     stamps.release()
     return True
+
+
+cdef bint is_as_walked(const LoggingRoute* made, Stamps stamps) noexcept:
+    """Whether nothing has been changed since the walk began."""
+    if sight == SIGHT_COMPARED:
+        return stamps.hold_strictly()
+    return stamps_are_quick(made) and all_stamps_hold(made)
 
 
 cdef class RouteLists:
@@ -253,9 +275,9 @@ cdef class RouteLists:
     cdef ListStamp* list
     cdef PyObject** item
 
-    def __cinit__(self, lists):
+    def __cinit__(self, lists, contents):
         cdef uint32_t count = 0, i = 0
-        for one in lists:
+        for one in contents:
             count += <uint32_t> len(one)
         self.list = <ListStamp*> calloc(len(lists) + 1, sizeof(ListStamp))
         self.item = <PyObject**> calloc(count + 1, sizeof(PyObject*))
@@ -265,7 +287,7 @@ cdef class RouteLists:
         for one in lists:
             self.list[i].list = <PyObject*> one
             self.list[i].first = count
-            for handler in one:
+            for handler in contents[i]:
                 self.item[count] = <PyObject*> handler
                 count += 1
             self.list[i].size = count - self.list[i].first
@@ -289,7 +311,7 @@ cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) excep
     if walk.disabled:
         level.way = WAY_OFF
         return True
-    is_on = walk.cache.get(number)
+    is_on = walk.answers.get(number)
     if is_on is None:
         return True
     if is_on is not True:
@@ -344,7 +366,7 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
     cdef LoggingRoute* route = <LoggingRoute*> table_find(&route_table, <uint64_t> <PyObject*> logger, 1)
     cdef RouteOwner owner
     cdef int64_t now_ns
-    if not SEES_CHANGES or route_rules is None:
+    if sight == SIGHT_NONE or route_rules is None:
         return NULL
     if route == NULL:
         if not route_rules.is_routable(logger):
@@ -356,7 +378,7 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
             raise MemoryError
         route = owner.route
     owner = <RouteOwner> route.owner
-    if route_is_quick(route) and route_holds(route) and level_of(route, number) != NULL:
+    if route_is_quick(route) and route_holds(route) and is_known(owner, level_of(route, number)):
         return route
     if owner.is_found:
         return NULL  # this thread is in the middle of finding it out, and a handler's stream or so has logged
@@ -379,6 +401,13 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
     return NULL
 
 
+cdef bint is_known(RouteOwner owner, const LevelWay* level) except -1:
+    """Whether all is known of a level that can be. A new answer of `isEnabledFor` does not always change a route."""
+    if level == NULL:
+        return False
+    return level.way != WAY_UNKNOWN or owner.cache is None or type(owner.cache.get(level.number)) is not bool
+
+
 cdef inline LevelWay* level_of(LoggingRoute* route, int32_t number) noexcept:
     cdef int i
     if number % 10 == 0 and 10 <= number <= 50:
@@ -399,8 +428,17 @@ cdef void learn_level(LoggingRoute* route, int32_t number) noexcept:
 
 
 def routes_known():
-    """A RouteOwner for each logger that has been used."""
-    return list(route_owners.values())
+    """A RouteOwner for each logger that has been used; for each that there is, where no call can be fast."""
+    cdef RouteOwner owner
+    cdef list found
+    if sight != SIGHT_NONE or route_rules is None:
+        return list(route_owners.values())
+    found = []
+    for logger in route_rules.loggers():
+        owner = route_owners.get(id(logger)) or route_owners.setdefault(id(logger), RouteOwner(logger))
+        owner.why_not = {None: no_sight}
+        found.append(owner)
+    return found
 
 
 def find_logging_route(logger not None):
@@ -410,8 +448,8 @@ def find_logging_route(logger not None):
     """
     for number in LEVEL_NUMBERS:
         logger.isEnabledFor(number)  # a route knows the levels that `logging` has been asked for
-    if not SEES_CHANGES:
-        return "this Python does not tell of every change of an object"
+    if sight == SIGHT_NONE:
+        return no_sight
     if route_of_logger(logger, <int32_t> LEVEL_NUMBERS[0]) == NULL and id(logger) not in route_owners:
         return "it is not one of the loggers that logging.getLogger returns"
     return None
@@ -426,6 +464,7 @@ def use_route_rules(rules):
     for owner in list(route_owners.values()):
         owner.route.stamp = &never_holds
         owner.route.quick = 1
+        owner.route.checks = NULL
         owner.changes = 0
 
 

@@ -1,8 +1,9 @@
 """The classes of bridge/stamps.pxi; included by logly/_core.pxd."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
-from logly.bridge.route cimport ClassStamp, Stamp
+from logly.bridge.route cimport CheckKind, Checks, ClassStamp, Stamp
 from logly.system.cpython cimport PyTypeObject
 
 
@@ -12,16 +13,32 @@ cdef class Stamps:
     cdef uint32_t capacity
     cdef ClassStamp* classes
     cdef uint32_t class_count
+    cdef Checks checks
+    cdef uint32_t check_capacity
+    cdef uint32_t items
+    cdef uint32_t item_capacity
     cdef bint is_blind               # a change of something could not be seen
     cdef list kept                   # what was stamped
+    cdef list held                   # of what the checks compare with: what no object of the program's needs to be kept alive for
 
     cdef bint add(self, const uint64_t* at, uint64_t want) except -1
+    cdef bint add_changes(self) except -1
+    cdef bint add_word(self, const uint64_t* at, uint64_t want) except -1
     cdef bint add_class(self, PyTypeObject* kind, uint32_t version) except -1
+    cdef bint add_check(self, CheckKind kind, const void* at, uint64_t want, uint32_t count) except -1
+    cdef bint add_item(self, PyObject* item) except -1
     cdef dict watch(self, object one)
-    cpdef watch_dict(self, dict attributes)
+    cdef bint watch_weakly(self, object reference, object one) except -1
+    cpdef dict watch_dict(self, dict attributes)
+    cdef dict watch_answers(self, dict answers)
+    cdef dict take_dict(self, dict attributes, CheckKind kind)
+    cdef bint take_values(self, dict attributes) except -1
     cpdef watch_class(self, kind)
+    cdef list watch_list(self, list items)
     cdef bint watch_size(self, list items) except -1
-    cdef bint copy(self, Stamps other) except -1
+    cdef bint take_in(self, Stamps other) except -1
+    cdef bint words_hold(self) noexcept
+    cdef bint hold_strictly(self) noexcept
     cdef bint hold(self) noexcept
     cdef release(self)
 

@@ -6,21 +6,45 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
-from logly.bridge.route cimport ClassStamp, Stamp
-from logly.system.cpython cimport PyTypeObject, type_version
-from logly.system.stamps cimport class_word, dict_version, dict_word
+from logly.bridge.route cimport (
+    CHECK_ANSWERS, CHECK_CLASS, CHECK_ENTRIES, CHECK_GROUP, CHECK_LIST, CHECK_NAMES, CHECK_SIZE, CHECK_WORD, Check,
+    CheckKind, Checks, ClassStamp, Stamp, checks_hold, group_holds,
+)
+from logly.system.cpython cimport PY_NONE, PyTypeObject, is_float, is_int, is_str, type_version
+from logly.system.stamps cimport (
+    changes, class_word, dict_version, dict_word, has_plain_keys, table_version, tell_changes_of, values_of, weakref_word,
+)
 
 # Of other included files:
 #   bridge/routes.pxi: handler_entries, route_rules
+#   bridge/sight.pxi: SIGHT_COMPARED, SIGHT_VERSIONS, SIGHT_WATCHERS, is_hasty, names_that_matter, sight
 #   caller/calls.pxi: Producer
+
+cdef extern from *:
+    """
+    #define LOGLY_SIZE_WORD(list) ((const uint64_t*)&((PyVarObject*)(list))->ob_size)
+    """
+    const uint64_t* size_word "LOGLY_SIZE_WORD"(PyObject* list_) noexcept
+    bint PyDict_Next(object dict_, Py_ssize_t* at, PyObject** key, PyObject** value) noexcept
+    PyObject* PyDict_GetItemWithError(object dict_, object key) noexcept
+
+cdef uint64_t never = 0
 
 
 cdef class Stamps:
-    """Stamps of objects, taken before they are read."""
+    """Stamps of objects, taken before they are read; and, where these do not tell of every change, checks of what was there."""
+
+    def __cinit__(self):
+        self.kept = []
+        self.held = []
+        self.checks.changes = changes if sight == SIGHT_WATCHERS else 0
+        self.add_changes()
 
     def __dealloc__(self):
         free(self.stamp)
         free(self.classes)
+        free(self.checks.check)
+        free(self.checks.item)
 
     cdef bint add(self, const uint64_t* at, uint64_t want) except -1:
         cdef Stamp* grown
@@ -34,11 +58,52 @@ cdef class Stamps:
         self.count += 1
         return True
 
+    cdef bint add_changes(self) except -1:
+        """Stamps the number of changes. If CPython does not tell of all of them, this never holds, and the checks are to be made."""
+        if sight == SIGHT_WATCHERS:
+            self.add(&changes, self.checks.changes)
+        elif sight != SIGHT_VERSIONS:
+            self.add(&never, 1)
+        return True
+
+    cdef bint add_word(self, const uint64_t* at, uint64_t want) except -1:
+        if sight == SIGHT_VERSIONS or sight == SIGHT_WATCHERS:
+            self.add(at, want)
+        if sight != SIGHT_VERSIONS:
+            self.add_check(CHECK_WORD, at, want, 0)
+        return True
+
+    cdef bint add_check(self, CheckKind kind, const void* at, uint64_t want, uint32_t count) except -1:
+        cdef Check* grown
+        cdef uint32_t capacity = 2 * self.check_capacity + 16
+        if self.checks.count == self.check_capacity:
+            grown = <Check*> realloc(self.checks.check, capacity * sizeof(Check))
+            if grown == NULL:
+                raise MemoryError
+            self.checks.check = grown
+            self.check_capacity = capacity
+        self.checks.check[self.checks.count] = Check(at, want, 0, NULL, kind, self.items, count, 0, 0)
+        self.checks.count += 1
+        return True
+
+    cdef bint add_item(self, PyObject* item) except -1:
+        cdef PyObject** grown
+        cdef uint32_t capacity = 2 * self.item_capacity + 64
+        if self.items == self.item_capacity:
+            grown = <PyObject**> realloc(self.checks.item, capacity * sizeof(PyObject*))
+            if grown == NULL:
+                raise MemoryError
+            self.checks.item = grown
+            self.item_capacity = capacity
+        self.checks.item[self.items] = item
+        self.items += 1
+        return True
+
     cdef dict watch(self, object one):
         """Stamps an object, its class and its attributes. Returns these, or None where it can have none."""
         cdef const uint64_t* word
         cdef PyObject* found
-        self.add(class_word(<PyObject*> one), class_word(<PyObject*> one)[0])
+        self.add_word(class_word(<PyObject*> one), class_word(<PyObject*> one)[0])
         self.watch_class(type(one))
         word = dict_word(<PyObject*> one)
         if word == NULL or word[0] == 0:
@@ -49,18 +114,102 @@ cdef class Stamps:
             self.is_blind = True
             return None
         attributes = <dict> found
-        self.add(word, <uint64_t> found)
-        self.watch_dict(attributes)
+        self.add_word(word, <uint64_t> found)
         self.kept.append(one)
+        return self.take_dict(attributes, CHECK_ENTRIES)
+
+    cdef bint watch_weakly(self, object reference, object one) except -1:
+        """Stamps that an object is the one that a weak reference refers to. (Its dict would tell of its end, too.)"""
+        if sight != SIGHT_VERSIONS:
+            self.held.append(reference)
+            self.add_check(CHECK_WORD, weakref_word(<PyObject*> reference), <uint64_t> <PyObject*> one, 0)
+        return True
+
+    cpdef dict watch_dict(self, dict attributes):
+        """Stamps a dict that belongs to no object. Returns what is to be read instead of it."""
+        cdef tuple names
+        cdef PyObject* value
+        if sight == SIGHT_VERSIONS:
+            return self.take_dict(attributes, CHECK_ENTRIES)
+        self.held.append(attributes)
+        names = names_that_matter.get(id(attributes))
+        if names is None or not has_plain_keys(<PyObject*> attributes):
+            return self.take_dict(attributes, CHECK_ENTRIES)
+        if sight == SIGHT_WATCHERS and not tell_changes_of(<PyObject*> attributes):
+            self.is_blind = True
+        self.add_check(CHECK_NAMES, <PyObject*> attributes, 0, <uint32_t> len(names))
+        for name in names:
+            value = PyDict_GetItemWithError(attributes, name)
+            self.add_item(<PyObject*> name)
+            self.add_item(value)
+            if value != NULL:
+                self.held.append(<object> value)
+        self.held.append(names)
+        if is_hasty:
+            self.checks.check[self.checks.count - 1].version = table_version(<PyObject*> attributes)
         return attributes
 
-    cpdef watch_dict(self, dict attributes):
-        self.add(dict_version(<PyObject*> attributes), dict_version(<PyObject*> attributes)[0])
+    cdef dict watch_answers(self, dict answers):
+        """Stamps the dict in which `isEnabledFor` remembers its answers."""
+        return self.take_dict(answers, CHECK_ANSWERS)
+
+    cdef dict take_dict(self, dict attributes, CheckKind kind):
+        cdef Py_ssize_t at = 0
+        cdef PyObject* key = NULL
+        cdef PyObject* value = NULL
+        cdef Check* made
+        if sight == SIGHT_VERSIONS:
+            self.add(dict_version(<PyObject*> attributes), dict_version(<PyObject*> attributes)[0])
+            self.kept.append(attributes)
+            return attributes
         self.kept.append(attributes)
+        if sight == SIGHT_WATCHERS and not tell_changes_of(<PyObject*> attributes):
+            self.is_blind = True
+        self.add_check(kind, <PyObject*> attributes, 0, <uint32_t> len(attributes))
+        while PyDict_Next(attributes, &at, &key, &value):
+            self.add_item(key)
+            self.add_item(value)
+            # Nothing that could refer to the handler or logger: it is not to live longer. What another object at the same place
+            # would be is compared in its turn.
+            self.held.append(<object> key)
+            if is_plain(value):
+                self.held.append(<object> value)
+        if is_hasty:
+            made = &self.checks.check[self.checks.count - 1]
+            made.version = table_version(<PyObject*> attributes)
+            self.take_values(attributes)
+        # What is decided by is what was there at this moment, even if it is changed and changed back before all is compared.
+        return attributes if sight == SIGHT_WATCHERS else attributes.copy()
+
+    cdef bint take_values(self, dict attributes) except -1:
+        """Remembers where a dict's values are, if they are outside of it: all of them are compared at once then."""
+        cdef Py_ssize_t count = 0, i, found = 0
+        cdef PyObject** values = values_of(<PyObject*> attributes, &count)
+        cdef Check* made = &self.checks.check[self.checks.count - 1]
+        cdef uint32_t first = self.items
+        cdef uint32_t k
+        cdef bint is_there
+        if values == NULL:
+            return True
+        for i in range(count):
+            # Only if they are what the dict says, in this build of CPython.
+            is_there = values[i] == NULL
+            for k in range(made.count):
+                if values[i] != NULL and self.checks.item[made.first + 2 * k + 1] == values[i]:
+                    is_there = True
+            if not is_there:
+                return True
+            found += values[i] != NULL
+            self.add_item(values[i])
+        if found == <Py_ssize_t> made.count:
+            made.values, made.first_value, made.value_count = values, first, <uint32_t> count
+        return True
 
     cpdef watch_class(self, kind):
         getattr(kind, "__init__", None)  # has the class get a version
         self.add_class(<PyTypeObject*> kind, type_version(<PyTypeObject*> kind))
+        if sight != SIGHT_VERSIONS:
+            self.add_check(CHECK_CLASS, <PyTypeObject*> kind, type_version(<PyTypeObject*> kind), 0)
 
     cdef bint add_class(self, PyTypeObject* kind, uint32_t version) except -1:
         cdef ClassStamp* grown
@@ -78,20 +227,37 @@ cdef class Stamps:
         self.class_count += 1
         return True
 
+    cdef list watch_list(self, list items):
+        """Returns what is in a list. (Routes have stamps of their own for it.)"""
+        cdef list now = list(items)
+        if sight != SIGHT_VERSIONS:
+            self.add_check(CHECK_LIST, <PyObject*> items, <uint64_t> len(now), <uint32_t> len(now))
+            for item in now:
+                self.add_item(<PyObject*> item)
+        return now
+
     cdef bint watch_size(self, list items) except -1:
         """For a list of which only the size matters, or that is empty."""
-        return self.add(size_word(<PyObject*> items), <uint64_t> len(items))
+        if sight == SIGHT_VERSIONS or sight == SIGHT_WATCHERS:
+            self.add(size_word(<PyObject*> items), <uint64_t> len(items))
+        if sight != SIGHT_VERSIONS:
+            self.add_check(CHECK_SIZE, <PyObject*> items, <uint64_t> len(items), 0)
+        return True
 
-    cdef bint copy(self, Stamps other) except -1:
+    cdef bint take_in(self, Stamps other) except -1:
+        """Makes other stamps a part of these. They have been seen to hold while these were made."""
         cdef uint32_t i
-        for i in range(other.count):
+        for i in range(0 if sight == SIGHT_VERSIONS else 1, other.count):
             self.add(other.stamp[i].at, other.stamp[i].want)
         for i in range(other.class_count):
             self.add_class(other.classes[i].type, other.classes[i].version)
         self.is_blind = self.is_blind or other.is_blind
+        if sight != SIGHT_VERSIONS:
+            self.held.append(other)
+            self.add_check(CHECK_GROUP, &other.checks, 0, 0)
         return True
 
-    cdef bint hold(self) noexcept:
+    cdef bint words_hold(self) noexcept:
         cdef uint32_t i
         for i in range(self.count):
             if self.stamp[i].at[0] != self.stamp[i].want:
@@ -101,19 +267,24 @@ cdef class Stamps:
                 return False
         return True
 
-    def __cinit__(self):
-        self.kept = []
+    cdef bint hold_strictly(self) noexcept:
+        """Whether nothing was changed, not even for a moment, as far as can be known."""
+        if sight == SIGHT_COMPARED:
+            return checks_hold(&self.checks, 0, self.checks.count)
+        return self.words_hold()
+
+    cdef bint hold(self) noexcept:
+        if sight == SIGHT_VERSIONS:
+            return self.words_hold()
+        return group_holds(&self.checks)
 
     cdef release(self):
         """Lets go what was stamped. From now on the stamps of an object may be compared only while it is known to live."""
         self.kept = []
 
 
-cdef extern from *:
-    """
-    #define LOGLY_SIZE_WORD(list) ((const uint64_t*)&((PyVarObject*)(list))->ob_size)
-    """
-    const uint64_t* size_word "LOGLY_SIZE_WORD"(PyObject* list_) noexcept
+cdef bint is_plain(PyObject* value) noexcept:
+    return is_str(value) or is_int(value) or value == PY_TRUE or value == PY_FALSE or value == PY_NONE or is_float(value)
 
 
 cdef class HandlerEntry:
@@ -132,6 +303,7 @@ cdef class HandlerEntry:
         cdef dict attributes
         self.reference = weakref(handler, _forget_entry(id(handler)))
         self.stamps = Stamps()
+        self.stamps.watch_weakly(self.reference, handler)
         self.sink = -1
         attributes = self.stamps.watch(handler)
         self.level = attributes.get("level") if attributes is not None else None
@@ -147,8 +319,8 @@ cdef class HandlerEntry:
         return self.stamps.watch(one)
 
     def watch_dict(self, dict attributes):
-        """Stamps a dict that decides, before it is read."""
-        self.stamps.watch_dict(attributes)
+        """Stamps a dict that decides, before it is read. Returns what is to be read."""
+        return self.stamps.watch_dict(attributes)
 
     cdef bint is_of(self, object handler) noexcept:
         return self.reference() is handler and self.stamps.hold()
@@ -174,6 +346,9 @@ cdef class World:
 
     def __init__(self):
         self.stamps = Stamps()
+
+    def watch(self, one):
+        return self.stamps.watch(one)
 
     def watch_module(self, dict attributes):
         self.stamps.watch_dict(attributes)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import logly.bridge.install as bridge
 from logly import Logger, LoggerConfig, SinkConfig, StdlibHandler
+from logly._core import has_gil
 from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ OWN_LAYOUT = "{level} {module} {path} {function}:{lineno} {thread} {process}|{me
 KINDS = ("stdlib", "record", "file")
 """What the records reach: a `StdlibHandler` before a file, or before a function that gets whole records (for which every call takes
 the careful way: rendered at best), or a `FileHandler` of `logging`."""
-SEES_CHANGES = sys.version_info < (3, 13)
-"""Whether this version of CPython tells of changes, so that calls can be fast."""
+SEES_CHANGES = has_gil() and (3, 11) <= sys.version_info < (3, 15)
+"""Whether changes are seen in this Python, so that calls can be fast."""
 
 
 class Stage:

@@ -1,0 +1,162 @@
+"""How `install` sees changes of what a call of `logging` depends on: which way this Python can be trusted with, tried out.
+
+A way that misses a change would write wrong lines without a word. So each is asked to see changes of objects that are made for
+it, and nothing that fails is used.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from logly._core import World, changes_told, has_gil, sight_for_tests, use_sight
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["choose_sight"]
+
+KNOWN = ((3, 11), (3, 12), (3, 13), (3, 14))
+"""The versions of CPython whose objects logly knows."""
+
+ROUNDS = 6
+"""After fewer of them CPython runs specialized instructions."""
+
+
+def choose_sight() -> None:
+    """Use the fastest way of seeing changes that sees all of them."""
+    wanted = sight_for_tests()
+    if not has_gil():
+        use_sight("nothing", why_not="calls are fast only in a Python with a GIL")
+    elif sys.version_info[:2] not in KNOWN or sys.implementation.name != "cpython":
+        version = ".".join(map(str, sys.version_info[:2]))
+        use_sight("nothing", why_not=f"this version of logly does not know {sys.implementation.name} {version}")
+    elif wanted in (None, "versions") and use_sight("versions"):
+        return
+    elif wanted in (None, "versions", "watchers") and use_sight("watchers") and is_told_of_all():
+        return
+    elif wanted != "comparing-slowly" and use_sight("comparing") and sees_all():
+        return
+    elif not (use_sight("comparing", hasty=False) and sees_all()):
+        use_sight("nothing", why_not="this Python does not tell of every change of an object")
+
+
+class Probe:
+    """Has attributes as a logger has them."""
+
+    def __init__(self) -> None:
+        self.first: Any = 1
+        self.second: Any = 2
+
+
+class Large(Probe):
+    """Has so many that CPython keeps them in a table of the object's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for number in range(40):
+            setattr(self, f"n{number}", number)
+
+
+def put(one: Probe) -> None:
+    one.first = 1000.5
+
+
+def add(one: Any) -> None:
+    one.third = 3
+
+
+def take(one: Probe) -> None:
+    del one.first
+
+
+def put_by_name(one: Probe) -> None:
+    vars(one)["first"] = 1000.5
+
+
+def take_by_name(one: Probe) -> None:
+    del vars(one)["first"]
+
+
+CHANGES: tuple[Callable[[Any], object], ...] = (
+    put,
+    add,
+    take,
+    put_by_name,
+    take_by_name,
+    lambda one: setattr(one, "first", 1000.5),
+    lambda one: delattr(one, "second"),
+    lambda one: vars(one).update(first=1000.5),
+    lambda one: vars(one).setdefault("third", 3),
+    lambda one: vars(one).pop("second"),
+    lambda one: vars(one).popitem(),
+    lambda one: vars(one).clear(),
+)
+
+
+def _tried(is_seen: Callable[[Callable[[], object], World], bool]) -> bool:
+    """Whether each kind of change is seen, by the functions that change something and by the instructions that do."""
+    for change in CHANGES:
+        for kind in (Probe, Large):
+            for number in range(2 * ROUNDS):
+                one = kind()
+                if number >= ROUNDS:
+                    vars(one)  # now it has a dict
+                if number % 2:
+                    world = World()
+                    world.watch(one)
+                    if not (world.holds and is_seen(lambda change=change, one=one: change(one), world)):  # type: ignore[misc]
+                        return False
+                else:
+                    change(one)
+    table: dict[Any, Any] = {"first": 1, "second": 2}
+    for act in (lambda: table.update(first=2), lambda: table.pop("second"), lambda: table.update(third=3), table.clear):
+        world = World()
+        world.watch_module(table)
+        if not (world.holds and is_seen(act, world)):
+            return False
+    return True
+
+
+def _sees_more() -> bool:
+    """Whether changes are seen of which nobody tells."""
+    one = Probe()
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: setattr(one, "__dict__", {**vars(one)}),
+        lambda: setattr(one, "__class__", Large),
+        lambda: setattr(Large, "added", 1),
+        lambda: delattr(Large, "added"),
+        lambda: setattr(Probe, "added", 1),
+        lambda: delattr(Probe, "added"),
+    )
+    for change in changes:
+        world = World()
+        world.watch(one)
+        if not world.holds:
+            return False
+        change()
+        if world.holds:
+            return False
+    return True
+
+
+def is_told_of_all() -> bool:
+    """Whether CPython tells of every change of a dict, also of those of attributes that are kept elsewhere."""
+
+    def is_seen(change: Callable[[], object], world: World) -> bool:
+        before = changes_told()
+        change()
+        return changes_told() != before and not world.holds
+
+    return _tried(is_seen) and _sees_more()
+
+
+def sees_all() -> bool:
+    """Whether every change of a dict is seen when all is compared."""
+
+    def is_seen(change: Callable[[], object], world: World) -> bool:
+        change()
+        return not world.holds
+
+    return _tried(is_seen) and _sees_more()
