@@ -279,6 +279,7 @@ cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) excep
     cdef HandlerEntry entry
     cdef list producers = []
     cdef list sinks = []
+    cdef list shown = []
     cdef bint is_ascii = False
     cdef int32_t number = level.number
     if walk.is_computed or (walk.disabled is not False and walk.disabled is not True and type(walk.disabled) is not int):
@@ -315,11 +316,13 @@ cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) excep
             producers.append(entry.producer)
         elif not entry.wants_nothing:
             sinks.append(entry.sink)
+            if entry.extra is not None:
+                shown.append(entry.extra)
             is_ascii = is_ascii or entry.is_ascii
     if not producers and not sinks:
         level.way = WAY_NONE
         return True
-    target = route_rules.target(walk.name, producers, tuple(sinks), is_ascii)
+    target = route_rules.target(walk.name, producers, tuple(sinks), is_ascii, shown)
     if type(target) is not Target:
         why_not[number] = target
         return True

@@ -14,6 +14,7 @@ from logly._core import duplicate_descriptor, is_settled, serve_handler
 from logly.config.schema import SinkConfig
 from logly.control.sinks import Sink
 
+from .formatter_stamps import settings_of, watch_formatter
 from .formatters import NotServed, layout_of
 from .validation import differs
 
@@ -112,16 +113,13 @@ class Serving:
         self._check(handler)
         formatter: Any = handler.formatter if handler.formatter is not None else logging._defaultFormatter  # type: ignore[attr-defined]
         # What decides is stamped before it is read.
-        entry.watch(formatter)
-        if isinstance(formatter, logging.Formatter):
-            entry.watch(formatter._style)
+        watch_formatter(formatter, entry)
         entry.watch_dict(vars(logging))
         entry.watch_dict(logging._levelToName)
         fd, stream = _descriptor_of(handler)
         layout = layout_of(formatter, terminator=handler.terminator, encoding=stream.encoding, errors=stream.errors)
-        if layout.fields:
-            raise NotServed("its format names fields of extra")
-        key = (fd, stream, handler.terminator, layout.levels, layout.process_name, _settings(formatter))
+        entry.extra = layout.extra
+        key = (fd, stream, handler.terminator, layout.levels, layout.process_name, settings_of(formatter))
         served = self._by_handler.get(id(handler))
         if served is not None and served.reference() is handler and served.key == key:
             return served.sink.id, served.layout.ascii_only
@@ -200,12 +198,6 @@ class Serving:
         for number in list(self._by_handler):
             self._end(number)
         self._remove_gone()
-
-
-def _settings(formatter: Any) -> tuple[Any, ...]:
-    """All that a formatter's text depends on."""
-    times = (formatter.converter, formatter.default_time_format, formatter.default_msec_format, formatter.datefmt)
-    return formatter, type(formatter._style), formatter._style._fmt, times
 
 
 def _descriptor_of(handler: Any) -> tuple[int, Any]:

@@ -12,6 +12,7 @@ from logly.system.stamps cimport class_word, dict_version, dict_word
 
 # Of other included files:
 #   bridge/routes.pxi: handler_entries, route_rules
+#   bridge/served_extra.pxi: ServedExtra
 #   caller/calls.pxi: Producer
 
 
@@ -126,6 +127,7 @@ cdef class HandlerEntry:
         producer: the logly logger that a `StdlibHandler` gives its records to, or None.
         sink: the id of the sink that serves it, or -1.
         is_ascii: only ASCII text may be rendered for it.
+        extra: what its formatter shows of `extra` (a `ShownExtra`), or None.
     """
 
     def __init__(self, handler):
@@ -189,7 +191,8 @@ cdef class World:
 cdef class Target:
     """Where the records of a level go: the producer that makes them, and the flags that they have."""
 
-    def __init__(self, Producer producer not None, *, bint is_served=False, bint is_ascii=False):
+    def __init__(self, Producer producer not None, *, bint is_served=False, bint is_ascii=False, ServedExtra extra=None):
         self.producer = producer
         self.is_served = is_served
         self.is_ascii = is_ascii
+        self.extra = extra
