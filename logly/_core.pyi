@@ -22,10 +22,12 @@ IS_FREE_THREADED: bool
 COLOR_LEVEL: int
 COLOR_LINE: int
 COLOR_NONE: int
+KIND_BOOL: int
 KIND_BYTES: int
 KIND_FLOAT: int
 KIND_INT: int
 """A kind of value, as `spec_kinds` returns it; see text/format_spec.pxd."""
+KIND_NONE: int
 KIND_STR: int
 MAX_LEVELS: int
 """How many levels the core's table has room for; it holds the number, name and colour of each."""
@@ -148,6 +150,7 @@ def logging_layout(
     terminator: str,
     levels: dict[int, str],
     start: float,
+    missing: dict[tuple[str, str, str], str],
 ) -> LayoutProgram: ...
 def logging_lines(layout: LayoutProgram, given: dict[str, Any]) -> tuple[bytes, bytes]: ...
 
@@ -482,6 +485,7 @@ class HandlerEntry:
     producer: Any
     sink: int
     is_ascii: bool
+    extra: Any
     served: Any
     def __init__(self, handler: object) -> None: ...
     def watch(self, one: object) -> dict[str, Any] | None: ...
@@ -497,12 +501,33 @@ class World:
     def watch_module(self, attributes: dict[str, Any]) -> None: ...
     def watch_class(self, kind: type) -> None: ...
 
+FIELD_IS_JSON: Final[int]
+FIELD_IS_REFUSED: Final[int]
+FIELD_IS_REQUIRED: Final[int]
+FIELD_KINDS: Final[int]
+
+@disjoint_base
+class ServedExtra:
+    encode: Callable[[Any], str] | None
+    takes_access: bool
+    def __init__(
+        self,
+        rules: dict[str, int],
+        *,
+        shows_all: bool = ...,
+        encode: Callable[[Any], str] | None = ...,
+        takes_access: bool = ...,
+    ) -> None: ...
+
 @disjoint_base
 class Target:
     producer: Producer
     is_served: bool
     is_ascii: bool
-    def __init__(self, producer: Producer, *, is_served: bool = ..., is_ascii: bool = ...) -> None: ...
+    extra: ServedExtra | None
+    def __init__(
+        self, producer: Producer, *, is_served: bool = ..., is_ascii: bool = ..., extra: ServedExtra | None = ...
+    ) -> None: ...
 
 @disjoint_base
 class RouteOwner:

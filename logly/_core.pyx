@@ -11,7 +11,7 @@ from logly.layout.field_names cimport NAME_KEYS, name_keys
 from logly.layout.line cimport COLOR_LEVEL, COLOR_LINE, COLOR_NONE, MAX_LEVELS, PIECE_FIELD, PIECE_LITERAL, PIECE_TIME
 from logly.ring.leases cimport FREE_THREADED
 from logly.system.clock cimport clock_init
-from logly.text.format_spec cimport KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_STR
+from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
 
 IS_FREE_THREADED = bool(FREE_THREADED)
 
@@ -20,9 +20,11 @@ globals().update(
     COLOR_LEVEL=COLOR_LEVEL,
     COLOR_LINE=COLOR_LINE,
     COLOR_NONE=COLOR_NONE,
+    KIND_BOOL=KIND_BOOL,
     KIND_BYTES=KIND_BYTES,
     KIND_FLOAT=KIND_FLOAT,
     KIND_INT=KIND_INT,
+    KIND_NONE=KIND_NONE,
     KIND_STR=KIND_STR,
     LEVEL_UNSAID=LEVEL_UNSAID,
     MAX_LEVELS=MAX_LEVELS,
@@ -89,6 +91,7 @@ include "bridge/stamps.pxi"
 include "bridge/routes.pxi"
 include "bridge/barrier.pxi"
 include "bridge/served_names.pxi"
+include "bridge/served_extra.pxi"
 include "bridge/rendered.pxi"
 include "bridge/logging_calls.pxi"
 include "bridge/one_line.pxi"

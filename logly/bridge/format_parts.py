@@ -13,7 +13,7 @@ from _string import (  # type: ignore[import-not-found]  # what str.format itsel
 )
 from string import Template
 
-from logly._core import KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_STR, spec_kinds
+from logly._core import KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR, spec_kinds
 from logly.layout.message_template import placeholder_at
 
 TYPE_CHECKING = False
@@ -26,7 +26,20 @@ if TYPE_CHECKING:
     Part: TypeAlias = tuple[str, str, str, str, bool]
     """Kind ("literal", "attribute", "field"), text or name, conversion, specification, whether a float is truncated."""
 
-__all__ = ["ATTRIBUTES", "NotServed", "literal", "merged", "parse_brace", "parse_dollar", "parse_percent", "part_of"]
+__all__ = [
+    "ATTRIBUTES",
+    "NotServed",
+    "check_defaults",
+    "kind_of_value",
+    "literal",
+    "merged",
+    "parse_brace",
+    "parse_dollar",
+    "parse_percent",
+    "part_of",
+]
+
+KIND_OF_TYPE = {bool: KIND_BOOL, int: KIND_INT, float: KIND_FLOAT, str: KIND_STR}
 
 ATTRIBUTES = {
     "name": KIND_STR,
@@ -61,6 +74,23 @@ class NotServed(Exception):  # it is an answer, and no error
 
 def literal(text: str) -> Part:
     return "literal", text, "", "", False
+
+
+def kind_of_value(value: object) -> int:
+    """The `KIND_` bit of a value that records carry as it is; 0: it is of another kind."""
+    kind = type(value)
+    return KIND_NONE if value is None else KIND_OF_TYPE.get(kind, 0)
+
+
+def check_defaults(defaults: object) -> None:
+    """Raises NotServed unless defaults for fields are a dict of names and of values that stay what they are."""
+    if defaults is None:
+        return
+    if type(defaults) is not dict or any(type(name) is not str for name in defaults):
+        raise NotServed("the formatter's defaults are no dict of names")
+    for name in defaults:
+        if not kind_of_value(defaults[name]):
+            raise NotServed(f"the formatter's default of {name} is a {type(defaults[name]).__qualname__}")
 
 
 def parse_percent(fmt: str) -> list[Placeholder]:

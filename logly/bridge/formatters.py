@@ -21,6 +21,8 @@ from logly.layout.message_template import parse_percent as parse_positional
 from .format_parts import (
     ATTRIBUTES,
     NotServed,
+    check_defaults,
+    kind_of_value,
     literal,
     merged,
     parse_brace,
@@ -28,6 +30,7 @@ from .format_parts import (
     parse_percent,
     part_of,
 )
+from .shown_extra import ShownExtra
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,6 +131,7 @@ class FormatterLayout:
         fields: the names of `extra` that the format shows, each with the kinds of value (`KIND_` bits of
             text/format_spec.pxd) for which the flusher's text is that of the style. A record that lacks one, or has a
             value of another kind, is to be formatted by `logging`.
+        extra: what it shows of `extra`, or None.
         ascii_only: whether only ASCII text may be rendered. All other text (messages, names, tracebacks) is encoded by
             `logging`.
         takes_surrogates: whether a lone surrogate in a text is written as the stream would write it. If not, a record
@@ -141,6 +145,7 @@ class FormatterLayout:
         "ascii_only",
         "encoding",
         "errors",
+        "extra",
         "fields",
         "levels",
         "process_name",
@@ -153,6 +158,7 @@ class FormatterLayout:
     program: LayoutProgram
     shown: frozenset[str]
     fields: dict[str, int]
+    extra: ShownExtra | None
     ascii_only: bool
     takes_surrogates: bool
     process_name: str | None
@@ -185,12 +191,17 @@ def layout_of(
     layout.ascii_only = not _is_utf8(encoding)
     layout.levels = _level_names()
     layout.process_name = None
+    defaults = style._defaults or {}
     placeholders = _PARSERS[_STYLES.index(type(style))](style._fmt)
     names = {name for name, _, _ in placeholders if name is not None}
     _check_names(names, used)
     second, strftime = _time_parts(used) if "asctime" in names else ([], "")
     _check_time_format(strftime, ascii_only=layout.ascii_only)
-    parts, asctime = _parts(layout, placeholders, second, is_percent=type(style) is logging.PercentStyle)
+    missing: dict[tuple[str, str, str], str] = {}
+    parts, asctime = _parts(
+        layout, placeholders, second, defaults, missing, is_percent=type(style) is logging.PercentStyle
+    )
+    layout.extra = ShownExtra(layout.fields, frozenset(defaults)) if layout.fields else None
     if len(parts) > MOST_PARTS:
         raise NotServed(f"the format has more than {MOST_PARTS} parts")
     _check_texts(layout, [*parts, *asctime], strftime)
@@ -206,6 +217,7 @@ def layout_of(
         terminator=terminator,
         levels=layout.levels,
         start=_start(),
+        missing=missing,
     )
     return layout
 
@@ -231,8 +243,7 @@ def _checked(formatter: logging.Formatter) -> Any:
     for name in vars(style):
         if name in ("format", "_format", "usesTime"):
             raise NotServed(f"the formatter's style has its own {name}")
-    if style._defaults:
-        raise NotServed("the formatter has defaults for fields")
+    check_defaults(style._defaults)
     if type(style._fmt) is not str or len(style._fmt) > MOST_CHARACTERS:
         raise NotServed(f"the format is no str of at most {MOST_CHARACTERS} characters")
     if type(style) is logging.StringTemplateStyle:
@@ -363,9 +374,18 @@ def _check_time_format(strftime: Any, *, ascii_only: bool) -> None:
 
 
 def _parts(
-    layout: FormatterLayout, placeholders: list[Placeholder], second: list[Part], *, is_percent: bool
+    layout: FormatterLayout,
+    placeholders: list[Placeholder],
+    second: list[Part],
+    defaults: dict[str, Any],
+    missing: dict[tuple[str, str, str], str],
+    *,
+    is_percent: bool,
 ) -> tuple[list[Part], list[Part]]:
-    """The parts of the format, and those of an asctime that has a width or a conversion."""
+    """The parts of the format, and those of an asctime that has a width or a conversion.
+
+    `missing` gets what is written where a record lacks a field, by the part's name, conversion and specification.
+    """
     parts: list[Part] = []
     asctime: list[Part] = []
     layout.fields = {}
@@ -379,6 +399,10 @@ def _parts(
             if not accepts:
                 raise NotServed(f"the format gives {name} in a form that is not served")
             layout.fields[name] = accepts
+            if name in defaults:
+                if not accepts & kind_of_value(defaults[name]):
+                    raise NotServed(f"the format gives the default of {name} in a form that is not served")
+                missing[name, conversion, spec] = _formatted(defaults[name], conversion, spec)
             parts.append(part)
         elif name == "processName":
             layout.process_name = current_process_name()
@@ -405,12 +429,14 @@ def current_process_name() -> str:
     return name
 
 
-def _formatted(text: str, conversion: str, spec: str) -> str:
+def _formatted(value: object, conversion: str, spec: str) -> str:
     if conversion == "r":
-        text = repr(text)
+        value = repr(value)
     elif conversion == "a":
-        text = ascii(text)
-    return format(text, spec)
+        value = ascii(value)
+    elif conversion == "s":
+        value = str(value)
+    return format(value, spec)
 
 
 def _is_plain_text(part: Part) -> bool:

@@ -33,7 +33,8 @@ from logly.system.cpython cimport (
 # Of other included files:
 #   bridge/rendered.pxi: level_is_own, log_carefully, log_slowly, report_route_trouble
 #   bridge/routes.pxi: level_of, route_rules, route_table
-#   bridge/stamps.pxi: PyDict_Next, Target
+#   bridge/served_extra.pxi: EXTRA_BYTES, PyDict_Next, put_shown
+#   bridge/stamps.pxi: Target
 #   caller/calls.pxi: Producer, load_threshold, use_block
 #   caller/careful.pxi: after_emit, current_context
 #   registry/sites.pxi: site_table
@@ -143,12 +144,15 @@ cdef inline int put_logging(
         limit >>= 2
     if bound != <PyObject*> None:
         use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
-    if extra != NULL and not target.is_served:
-        # The fields of a record of `logging`. No layout of a served handler shows any.
+    if target.is_served:
+        if target.extra is not None and not put_shown(target.extra, target.is_ascii, &call, extra, room):
+            return NOT_NATIVE
+    elif extra != NULL:
+        # The fields of a record of `logging`.
         if call.bound_size or not put_extra(&call, extra, room):
             return NOT_NATIVE
     ring = enter_ring(gate.intake)
-    if needs & NEED_CONTEXT:
+    if needs & NEED_CONTEXT and not target.is_served:
         context = current_context(producer.core)
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
@@ -159,10 +163,6 @@ cdef inline int put_logging(
         after_commit(gate.intake, ring, number)
     leave_ring(gate.intake, ring)
     return status
-
-
-cdef enum:
-    EXTRA_BYTES = 512          # of fields that are encoded on the stack
 
 
 # Encodes the fields of `extra`, a dict of plain names. False: they are not copied as bits, or there are too many.

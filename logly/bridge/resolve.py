@@ -14,6 +14,7 @@ from types import FunctionType
 from logly._core import HandlerEntry, Target, World, served_producer, watch_names_of
 from logly.stdlib import StdlibHandler, is_formatted_by_layout
 
+from .shown_extra import combined
 from .sight import choose_sight
 
 TYPE_CHECKING = False
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from logly._core import Core, Producer
+
+    from .shown_extra import ShownExtra
 
 __all__ = ["RouteRules"]
 
@@ -278,7 +281,9 @@ class RouteRules:
                 entry.why_not = f"{_words(handler)} has a formatter"
             entry.producer = handler.logger
 
-    def target(self, name: str, producers: list[Producer], sinks: tuple[int, ...], is_ascii: bool) -> Target | str:
+    def target(
+        self, name: str, producers: list[Producer], sinks: tuple[int, ...], is_ascii: bool, shown: list[ShownExtra]
+    ) -> Target | str:
         """Where the records go that these handlers get; or why there is no such place."""
         if len(set(map(id, producers))) != len(producers) or len(producers) > 1:
             return "more than one StdlibHandler"
@@ -288,10 +293,13 @@ class RouteRules:
             return Target(producers[0])
         if producers:
             return "a StdlibHandler beside other handlers"
+        extra = combined(shown)
+        if isinstance(extra, str):
+            return extra
         producer = served_producer(self.core, name, sinks, own=False)
         if producer is None:
             return "too many sets of handlers were in use"
-        return Target(producer, is_served=True, is_ascii=is_ascii)
+        return Target(producer, is_served=True, is_ascii=is_ascii, extra=extra)
 
 
 UNIMPORTANT = frozenset({"__doc__", "__dict__", "__weakref__", "__module__", "manager", "root"})

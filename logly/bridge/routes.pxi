@@ -16,7 +16,7 @@ from logly.registry.table cimport Table, table_find, table_insert
 from logly.system.clock cimport clock_monotonic_ns
 
 # Of other included files:
-#   bridge/sight.pxi: SIGHT_NONE, SIGHT_VERSIONS, SIGHT_COMPARED, no_sight, sight
+#   bridge/sight.pxi: SIGHT_COMPARED, SIGHT_NONE, SIGHT_VERSIONS, no_sight, sight
 #   bridge/stamps.pxi: HandlerEntry, Stamps, Target
 
 cdef enum:
@@ -302,6 +302,7 @@ cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) excep
     cdef HandlerEntry entry
     cdef list producers = []
     cdef list sinks = []
+    cdef list shown = []
     cdef bint is_ascii = False
     cdef int32_t number = level.number
     if walk.is_computed or (walk.disabled is not False and walk.disabled is not True and type(walk.disabled) is not int):
@@ -338,11 +339,13 @@ cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) excep
             producers.append(entry.producer)
         elif not entry.wants_nothing:
             sinks.append(entry.sink)
+            if entry.extra is not None:
+                shown.append(entry.extra)
             is_ascii = is_ascii or entry.is_ascii
     if not producers and not sinks:
         level.way = WAY_NONE
         return True
-    target = route_rules.target(walk.name, producers, tuple(sinks), is_ascii)
+    target = route_rules.target(walk.name, producers, tuple(sinks), is_ascii, shown)
     if type(target) is not Target:
         why_not[number] = target
         return True
@@ -378,7 +381,7 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
             raise MemoryError
         route = owner.route
     owner = <RouteOwner> route.owner
-    if route_is_quick(route) and route_holds(route) and is_known(owner, level_of(route, number)):
+    if route_is_quick(route) and route_holds(route) and is_answered(owner, level_of(route, number)):
         return route
     if owner.is_found:
         return NULL  # this thread is in the middle of finding it out, and a handler's stream or so has logged
@@ -401,7 +404,7 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
     return NULL
 
 
-cdef bint is_known(RouteOwner owner, const LevelWay* level) except -1:
+cdef bint is_answered(RouteOwner owner, const LevelWay* level) except -1:
     """Whether all is known of a level that can be. A new answer of `isEnabledFor` does not always change a route."""
     if level == NULL:
         return False

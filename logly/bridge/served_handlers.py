@@ -13,6 +13,7 @@ from weakref import ref
 
 from logly._core import forget_served, serve_handler
 
+from .formatter_stamps import settings_of, watch_formatter
 from .formatters import NotServed, layout_of
 from .handler_sink import add_handler
 from .validation import differs
@@ -127,9 +128,7 @@ class Serving:
         self._check(handler, entry)
         formatter: Any = handler.formatter if handler.formatter is not None else logging._defaultFormatter  # type: ignore[attr-defined]
         # What decides is stamped before it is read.
-        entry.watch(formatter)
-        if isinstance(formatter, logging.Formatter):
-            entry.watch(formatter._style)
+        watch_formatter(formatter, entry)
         entry.watch_dict(vars(logging))
         entry.watch_dict(logging._levelToName)
         if served is not None and served.sink.works:
@@ -138,9 +137,8 @@ class Serving:
             stream = _stream_of(handler)
             encoding, errors = stream.encoding, stream.errors
         layout = layout_of(formatter, terminator=handler.terminator, encoding=encoding, errors=errors)
-        if layout.fields:
-            raise NotServed("its format names fields of extra")
-        key = (encoding, errors, handler.terminator, layout.levels, layout.process_name, _settings(formatter))
+        entry.extra = layout.extra
+        key = (encoding, errors, handler.terminator, layout.levels, layout.process_name, settings_of(formatter))
         if served is not None and served.key == key:
             served.sink.follow()
             return served.sink.id, served.layout.ascii_only
@@ -245,12 +243,6 @@ class Serving:
         for number in list(self._waiting):
             forget_served(number, self._waiting.pop(number))
         self._remove_gone()
-
-
-def _settings(formatter: Any) -> tuple[Any, ...]:
-    """All that a formatter's text depends on."""
-    times = (formatter.converter, formatter.default_time_format, formatter.default_msec_format, formatter.datefmt)
-    return formatter, type(formatter._style), formatter._style._fmt, times
 
 
 def _stream_of(handler: Any) -> Any:

@@ -53,6 +53,7 @@ cdef class HandlerEntry:
     cdef public object producer
     cdef public int sink
     cdef public bint is_ascii
+    cdef public object extra         # what its formatter shows of `extra`: a ShownExtra, or None
     cdef public object served        # the Python side of what serves it
 
     cdef bint is_of(self, object handler) noexcept
@@ -68,3 +69,4 @@ cdef class Target:
     cdef readonly Producer producer
     cdef readonly bint is_served
     cdef readonly bint is_ascii
+    cdef readonly ServedExtra extra  # None: no formatter shows any of it

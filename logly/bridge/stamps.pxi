@@ -8,15 +8,18 @@ from libc.stdlib cimport free, realloc
 
 from logly.bridge.route cimport (
     CHECK_ANSWERS, CHECK_CLASS, CHECK_ENTRIES, CHECK_GROUP, CHECK_LIST, CHECK_NAMES, CHECK_SIZE, CHECK_WORD, Check,
-    CheckKind, Checks, ClassStamp, Stamp, checks_hold, group_holds,
+    CheckKind, ClassStamp, Stamp, checks_hold, group_holds,
 )
 from logly.system.cpython cimport PY_NONE, PyTypeObject, is_float, is_int, is_str, type_version
 from logly.system.stamps cimport (
-    changes, class_word, dict_version, dict_word, has_plain_keys, table_version, tell_changes_of, values_of, weakref_word,
+    changes, class_word, dict_version, dict_word, has_plain_keys, table_version, tell_changes_of, values_of,
+    weakref_word,
 )
 
 # Of other included files:
+#   bridge/logging_calls.pxi: PY_FALSE, PY_TRUE
 #   bridge/routes.pxi: handler_entries, route_rules
+#   bridge/served_extra.pxi: ServedExtra
 #   bridge/sight.pxi: SIGHT_COMPARED, SIGHT_VERSIONS, SIGHT_WATCHERS, is_hasty, names_that_matter, sight
 #   caller/calls.pxi: Producer
 
@@ -297,6 +300,7 @@ cdef class HandlerEntry:
         producer: the logly logger that a `StdlibHandler` gives its records to, or None.
         sink: the id of the sink that serves it, or -1.
         is_ascii: only ASCII text may be rendered for it.
+        extra: what its formatter shows of `extra` (a `ShownExtra`), or None.
     """
 
     def __init__(self, handler):
@@ -364,7 +368,8 @@ cdef class World:
 cdef class Target:
     """Where the records of a level go: the producer that makes them, and the flags that they have."""
 
-    def __init__(self, Producer producer not None, *, bint is_served=False, bint is_ascii=False):
+    def __init__(self, Producer producer not None, *, bint is_served=False, bint is_ascii=False, ServedExtra extra=None):
         self.producer = producer
         self.is_served = is_served
         self.is_ascii = is_ascii
+        self.extra = extra

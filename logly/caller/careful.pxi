@@ -12,7 +12,7 @@ from logly.caller.encode cimport Call, Origin, put_value
 from logly.layout.message cimport MAX_ARGS, Program
 from logly.ring.gate cimport NEED_CONTEXT, NEED_DECISION, NEED_THREAD_NAME, Gate, needs_of
 from logly.ring.record cimport (
-    BY_MODULE, EXCEPTION_TEXTS, MAX_RECORD_BYTES, NAME_INSIDE, STACK_TEXTS, TRACE_TEXTS, Cursor,
+    BY_MODULE, EXCEPTION_TEXTS, IS_SERVED, MAX_RECORD_BYTES, NAME_INSIDE, STACK_TEXTS, TRACE_TEXTS, Cursor,
 )
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
@@ -302,7 +302,7 @@ cdef bint commit_careful(
     if program != NULL:
         call.arg_count = len(args)
         call.args = tuple_items(<PyObject*> args)
-    if load_relaxed32(&core.intake.needs) & NEED_CONTEXT:
+    if load_relaxed32(&core.intake.needs) & NEED_CONTEXT and not flags & IS_SERVED:
         context = current_context(core)
     if type(place) is tuple:
         place = (safe_str(place[0]), safe_str(place[1]), safe_str(place[2]), line_number(place[3]))

@@ -62,6 +62,16 @@ cdef bint fill_logging_pieces(LoggingPiece* piece, list parts, uint32_t* count) 
     return True
 
 
+cdef bint use_missing(LoggingPiece* piece, list parts, dict missing) except -1:
+    cdef uint32_t i = 0
+    for kind, what, conversion, spec, _ in parts:
+        text = missing.get((what, conversion, spec)) if kind == "field" else None
+        if text is not None:
+            piece[i].missing = copy_text(utf8(text))
+        i += 1
+    return True
+
+
 cdef bint find_logging_runs(LoggingLayout* layout) except -1:
     cdef LoggingPiece* piece = layout.piece
     cdef uint32_t first = 0, after
@@ -105,7 +115,7 @@ cdef bint use_levels(LoggingLayout* layout, dict levels) except -1:
 
 def logging_layout(
     list parts not None, list asctime not None, *, str strftime not None, bint utc, str terminator not None, dict levels not None,
-    object start
+    object start, dict missing not None
 ):
     """The layout of a formatter of `logging`.
 
@@ -118,6 +128,7 @@ def logging_layout(
         terminator: what ends a line.
         levels: names by number.
         start: `logging._startTime`, seconds (float) or nanoseconds (int).
+        missing: what a record without a field shows, by (name, conversion, specification).
     """
     cdef LayoutProgram program = LayoutProgram(
         "logging", [], newlines="keep", color=0, terminal=False, utc=utc, fields=False, exception=True,
@@ -128,6 +139,7 @@ def logging_layout(
     program.layout.logging = layout
     layout.piece = new_logging_pieces(parts)
     fill_logging_pieces(layout.piece, parts, &layout.pieces)
+    use_missing(layout.piece, parts, missing)
     layout.asctime = new_logging_pieces(asctime)
     fill_logging_pieces(layout.asctime, asctime, &layout.asctime_pieces)
     shown = {what for kind, what, _, _, _ in parts if kind == "attribute"}

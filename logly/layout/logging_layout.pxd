@@ -273,6 +273,8 @@ cdef inline void write_logging_piece(
         write_time_piece(out, piece, layout, time)
     elif find_field(&line.view, &piece.step.key, &value):
         run_step(out, &piece.step, &value)
+    else:
+        buffer_text(out, &piece.missing)
 
 
 # ---- runs of pieces that are the same for every record of one thread, call site, level and logger

@@ -56,6 +56,7 @@ cdef struct LoggingPiece:
     uint32_t run               # number of pieces in the run that begins here; 0: no run begins here
     LoggingEntry* kept         # LOGGING_ENTRIES entries where a run begins
     Step step                  # literal text, key, conversion and specification
+    Text missing               # LOGGING_FIELD: what a record without the field shows
 
 
 cdef struct LoggingLevel:
@@ -86,6 +87,7 @@ cdef inline void logging_pieces_free(LoggingPiece* piece, uint32_t count) noexce
     for i in range(count):
         free(<void*> piece[i].step.text)
         free(<void*> piece[i].step.key.data)
+        free(<void*> piece[i].missing.data)
         free(piece[i].kept)
     free(piece)
 

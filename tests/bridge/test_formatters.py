@@ -155,7 +155,11 @@ def with_attribute(name: str, value: object) -> logging.Formatter:
 
 NOT_SERVED = [
     (Own(), "the formatter is a tests.bridge.test_formatters.Own"),
-    (logging.Formatter("%(message)s %(x)s", defaults={"x": 1}), "the formatter has defaults for fields"),
+    (logging.Formatter("%(message)s %(x)s", defaults={"x": []}), "the formatter's default of x is a list"),
+    (
+        logging.Formatter("%(message)s %(x)d", defaults={"x": "1"}, validate=False),
+        "the format gives the default of x in a form that is not served",
+    ),
     (logging.Formatter("%(taskName)s"), "the format names taskName"),
     (logging.Formatter("%(msg)s"), "the format names msg"),
     (logging.Formatter("%(message)*d", validate=False), "the format gives message in a form that is not served"),

@@ -104,6 +104,32 @@ def formatters(draw: st.DrawFn) -> logging.Formatter | None:
     return formatter
 
 
+FIELD_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(),
+    st.sampled_from(["", "alice", "é", "日本", "1.5"]),
+)
+
+
+@st.composite
+def extra_formatters(draw: st.DrawFn) -> logging.Formatter:
+    """Formatters that name fields of `extra`, with defaults for some of them."""
+    style: Any = draw(st.sampled_from("%{$"))
+    fmt = ""
+    for name in draw(st.lists(st.sampled_from(["user", "n", "é", "message"]), min_size=1, max_size=4)):
+        spec = draw(st.sampled_from(["", "8", "05", "-6", ".2", "+"]))
+        if style == "%":
+            fmt += f"%({name}){spec}{draw(st.sampled_from('sssradfxg'))}|"
+        elif style == "{":
+            fmt += f"{{{name}{draw(st.sampled_from(['', '', '!r', '!s']))}:{spec.replace('-', '<')}}}|"
+        else:
+            fmt += f"${{{name}}}|" if name.isascii() else "$user|"
+    defaults = draw(st.none() | st.dictionaries(st.sampled_from(["user", "n", "message"]), FIELD_VALUES))
+    return logging.Formatter(fmt, style=style, validate=False, defaults=defaults)
+
+
 FIRST_NS, LAST_NS = -9_200_000_000_000_000_000, 9_200_000_000_000_000_000
 MOMENTS = st.one_of(
     st.integers(FIRST_NS, LAST_NS),
@@ -192,10 +218,16 @@ def layout_or_none(formatter: logging.Formatter | None, terminator: str = "\n") 
         return None
 
 
+KINDS = {str: 16, int: 4, float: 8, bool: 2, type(None): 1}
+
+
 def accepted(layout: FormatterLayout, record: logging.LogRecord) -> bool:
     """Whether the values of `extra` are of kinds that the layout takes, as a caller has to ask."""
-    kinds = {str: 16, int: 4, float: 8, bool: 2, type(None): 1}
-    return all(name in vars(record) and layout.fields[name] & kinds[type(vars(record)[name])] for name in layout.fields)
+    optional = layout.extra.optional if layout.extra is not None else ()
+    return all(
+        layout.fields[name] & KINDS[type(vars(record)[name])] if name in vars(record) else name in optional
+        for name in layout.fields
+    )
 
 
 def assert_same(
@@ -203,7 +235,7 @@ def assert_same(
 ) -> None:
     expected = written(formatter, record, layout.terminator)
     assert expected is not None, "the formatter raises"
-    fields = {name: vars(record)[name] for name in layout.fields}
+    fields = {name: vars(record)[name] for name in layout.fields if name in vars(record)}
     for is_inline in (False, True):
         assert native_line(record, layout, ns, fields=fields, is_inline=is_inline) == (expected, expected)
 

@@ -1,0 +1,72 @@
+"""What a formatter's text depends on: what is stamped before it is read, and what keeps a layout in use."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logly._core import HandlerEntry
+
+__all__ = ["settings_of", "watch_formatter"]
+
+SCALARS = (bool, int, float, str, type(None))
+"""True is equal to 1, so a value is compared together with its type."""
+
+
+def watch_formatter(formatter: Any, entry: HandlerEntry) -> None:
+    """Stamps what decides what a formatter makes of a record."""
+    for attributes in (entry.watch(formatter) or {}, _style_attributes(formatter, entry)):
+        for name in list(attributes):
+            if type(attributes[name]) is dict:
+                entry.watch_dict(attributes[name])
+
+
+def _style_attributes(formatter: Any, entry: HandlerEntry) -> dict[str, Any]:
+    style = getattr(formatter, "_style", None)
+    # A str stands for a style without an object.
+    return {} if style is None or type(style) is str else entry.watch(style) or {}
+
+
+def settings_of(formatter: Any) -> tuple[Any, ...]:
+    """All that a formatter's text depends on, as values that are compared."""
+    style = getattr(formatter, "_style", None)
+    names = ("converter", "default_time_format", "default_msec_format", "datefmt")
+    times = tuple(_plain(getattr(formatter, name)) for name in names)
+    return formatter, times, _plain(type(style)), _values(getattr(style, "__dict__", {})), _values(vars(formatter))
+
+
+class _Identity:
+    """An object that is equal to nothing but itself, whatever its class says."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _values(attributes: dict[str, Any]) -> tuple[Any, ...]:
+    """Names and values, with copies of what may change in place."""
+    found: list[Any] = []
+    for name in sorted(attributes):
+        value = attributes[name]
+        found.append(name)
+        if type(value) is dict:
+            found.append(tuple(map(_plain, (*value, *value.values()))))
+        elif type(value) is list:
+            found.append(tuple(map(_plain, value)))
+        elif type(value) is set:
+            found.append(frozenset(map(_plain, value)))
+        else:
+            found.append(_plain(value))
+    return tuple(found)
+
+
+def _plain(value: object) -> object:
+    return (type(value), value) if type(value) in SCALARS else _Identity(value)
