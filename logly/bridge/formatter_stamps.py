@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from logly._core import HandlerEntry
 
-__all__ = ["settings_of", "watch_formatter"]
+    from .formatters import FormatterLayout
+
+__all__ = ["proof_of", "settings_of", "watch_formatter"]
 
 SCALARS = (bool, int, float, str, type(None))
 """True is equal to 1, so a value is compared together with its type."""
@@ -34,6 +38,18 @@ def settings_of(formatter: Any) -> tuple[Any, ...]:
     names = ("converter", "default_time_format", "default_msec_format", "datefmt")
     times = tuple(_plain(getattr(formatter, name)) for name in names)
     return formatter, times, _plain(type(style)), _values(getattr(style, "__dict__", {})), _values(vars(formatter))
+
+
+def proof_of(formatter: Any, layout: FormatterLayout) -> tuple[Any, ...] | None:
+    """What the text of a plain formatter of `logging` depends on, whichever object it is. None: it is another one."""
+    if type(formatter) is not logging.Formatter:
+        return None
+    attributes = dict(vars(formatter))
+    style = attributes.pop("_style")
+    given = (layout.terminator, layout.encoding, layout.errors, layout.process_name, _values({"": layout.levels}))
+    names = ("converter", "default_time_format", "default_msec_format")
+    times = tuple(_plain(getattr(formatter, name)) for name in names)
+    return given, times, type(style), _values(vars(style)), _values(attributes)
 
 
 class _Identity:

@@ -194,7 +194,7 @@ cdef int log_pinned(
         number, level = core.resolve_level(number)
     # User code may have run, and changed the configuration. `logging` would have asked for the level and begun with the handler
     # before, and a StdlibHandler's logger takes the record at any time. The handler of a sink may have been closed.
-    if target.is_served and not (route_is_quick(route) and route_holds(route) and is_target(route, asked, target)):
+    if target.is_served and not still_goes_to(route, asked, target):
         return NOT_DONE
     commit_careful(
         producer, number, level, program, text, args, fields, place, name, exception, None, NULL,
@@ -203,9 +203,14 @@ cdef int log_pinned(
     return DONE
 
 
-cdef bint is_target(LoggingRoute* route, int32_t number, Target target) noexcept:
-    cdef LevelWay* way = level_of(route, number)
-    return way != NULL and way.way == WAY_FAST and way.target == <PyObject*> target
+cdef bint still_goes_to(LoggingRoute* route, int32_t number, Target target) except -1:
+    """Whether records of this level go where they went, although something may have changed."""
+    cdef LevelWay* way
+    if not (route_is_quick(route) and route_holds(route)):
+        if route_of_logger((<RouteOwner> route.owner).logger, number) != route:
+            return False
+    way = level_of(route, number)
+    return way != NULL and way.way == WAY_FAST and (<Target> way.target).producer is target.producer
 
 
 cdef bint level_is_own(int32_t number) noexcept:

@@ -135,6 +135,8 @@ class RouteRules:
         self.failed = failed
         self.handler_is_gone = gone
         self._world: World | None = None
+        self.known_handlers: list[Any] = logging._handlerList  # type: ignore[attr-defined]
+        """Weak references to all handlers that there are. `logging` changes this list in place."""
         self._expected: dict[type, dict[str, Any]] = {}
         self.replaced: list[tuple[type, str]] = []
         """Class and name of what `install` has replaced in one of `CLASSES`."""
@@ -252,6 +254,24 @@ class RouteRules:
         return min(found) if found else None
 
     # ---- handlers
+
+    def is_root(self, logger: logging.Logger) -> bool:
+        return logger is logging.root
+
+    def without_handlers(self) -> Producer | None:
+        """What gets the records of loggers that reach no handler: `logly.logger`, in a process that has made none.
+
+        None: `logging` decides, by its `lastResort`.
+        """
+        if logging.lastResort is not logging._defaultLastResort:  # type: ignore[attr-defined]
+            return None
+        for reference in list(self.known_handlers):
+            handler = reference()
+            if handler is not None and handler is not logging.lastResort and type(handler) is not logging.NullHandler:
+                return None
+        import logly
+
+        return logly.logger
 
     def assess(self, handler: logging.Handler) -> HandlerEntry:
         """What serves a handler at present."""

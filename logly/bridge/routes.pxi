@@ -16,7 +16,8 @@ from logly.registry.table cimport Table, table_find, table_insert
 from logly.system.clock cimport clock_monotonic_ns
 
 # Of other included files:
-#   bridge/sight.pxi: SIGHT_COMPARED, SIGHT_NONE, SIGHT_VERSIONS, no_sight, sight
+#   bridge/logging_calls.pxi: METHOD_ENABLED, original_methods
+#   bridge/sight.pxi: SIGHT_COMPARED, SIGHT_NONE, SIGHT_VERSIONS, sight
 #   bridge/stamps.pxi: HandlerEntry, Stamps, Target
 
 cdef enum:
@@ -105,6 +106,7 @@ cdef class Walk:
     cdef dict answers          # what is in it
     cdef str why_not           # for all levels
     cdef str name
+    cdef bint is_unconfigured  # there is no handler up to the root
 
 
 cdef str walk_loggers(Walk walk, object logger):
@@ -158,7 +160,11 @@ cdef str walk_loggers(Walk walk, object logger):
         propagate = attributes.get("propagate")
         if type(propagate) is not bool and type(propagate) is not int:
             return "its attribute propagate is neither True nor False"
-        one = attributes.get("parent") if propagate else None
+        last, one = one, attributes.get("parent") if propagate else None
+    if not walk.lists and route_rules.is_root(last):
+        # Its records are for `logly.logger` as long as the process has made no handler.
+        walk.stamps.watch_size(route_rules.known_handlers)
+        walk.is_unconfigured = True
     return None
 
 
@@ -324,8 +330,11 @@ cdef bint find_way(Walk walk, LevelWay* level, list targets, dict why_not) excep
         why_not[None] = walk.why_not
         return True
     if not walk.handlers:
-        why_not[None] = "no handler"
-        return True
+        producer = route_rules.without_handlers() if walk.is_unconfigured else None
+        if producer is None:
+            why_not[None] = "no handler"
+            return True
+        producers.append(producer)
     for entry in walk.handlers:
         if type(entry.level) is not int:
             why_not[number] = "the level of a handler is not an int"
@@ -393,7 +402,10 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
         owner.changes += 1
     owner.own_changes = own_changes
     if owner.changes > MANY_CHANGES:
+        if owner.changes == MANY_CHANGES + 1:
+            owner.why_not = {None: f"it was changed more than {MANY_CHANGES} times within a second"}
         return NULL
+    ask_for_level(logger, number)
     learn_level(route, number)
     owner.is_found = True
     try:
@@ -402,6 +414,18 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
     finally:
         owner.is_found = False
     return NULL
+
+
+cdef object ask_for_level(object logger, int32_t number):
+    """Asks `logging` whether a level is on, as the call would: the answers that the logger keeps decide about its route."""
+    cdef PyObject* ask = original_methods[<int> METHOD_ENABLED]
+    if ask != NULL and "isEnabledFor" not in vars(logger) and not route_rules.computes_attributes(type(logger)):
+        try:
+            (<object> ask)(logger, number)
+        except RecursionError:
+            raise
+        except Exception:
+            pass  # the call asks again, and raises
 
 
 cdef bint is_answered(RouteOwner owner, const LevelWay* level) except -1:
@@ -428,50 +452,3 @@ cdef void learn_level(LoggingRoute* route, int32_t number) noexcept:
         route.level[6] = route.level[5]
         route.level[5].number = number
         route.level[5].way = WAY_UNKNOWN
-
-
-def routes_known():
-    """A RouteOwner for each logger that has been used; for each that there is, where no call can be fast."""
-    cdef RouteOwner owner
-    cdef list found
-    if sight != SIGHT_NONE or route_rules is None:
-        return list(route_owners.values())
-    found = []
-    for logger in route_rules.loggers():
-        owner = route_owners.get(id(logger)) or route_owners.setdefault(id(logger), RouteOwner(logger))
-        owner.why_not = {None: no_sight}
-        found.append(owner)
-    return found
-
-
-def find_logging_route(logger not None):
-    """Finds out what a logger would do with calls. Nothing is logged: it is for `python -m logly routes`.
-
-    Returns why `routes_known` has nothing about the logger, or None.
-    """
-    for number in LEVEL_NUMBERS:
-        logger.isEnabledFor(number)  # a route knows the levels that `logging` has been asked for
-    if sight == SIGHT_NONE:
-        return no_sight
-    if route_of_logger(logger, <int32_t> LEVEL_NUMBERS[0]) == NULL and id(logger) not in route_owners:
-        return "it is not one of the loggers that logging.getLogger returns"
-    return None
-
-
-def use_route_rules(rules):
-    """Sets what decides about routes; None: every call goes the way of `logging`. Forgets all routes."""
-    global route_rules
-    cdef RouteOwner owner
-    route_rules = rules
-    handler_entries.clear()
-    for owner in list(route_owners.values()):
-        owner.route.stamp = &never_holds
-        owner.route.quick = 1
-        owner.route.checks = NULL
-        owner.changes = 0
-
-
-def handler_entry(handler):
-    """The entry of a handler that a route has reached, or None."""
-    cdef HandlerEntry entry = handler_entries.get(id(handler))
-    return entry if entry is not None and entry.reference() is handler else None

@@ -13,7 +13,7 @@ from weakref import ref
 
 from logly._core import forget_served, serve_handler
 
-from .formatter_stamps import settings_of, watch_formatter
+from .formatter_stamps import proof_of, settings_of, watch_formatter
 from .formatters import NotServed, layout_of
 from .handler_sink import add_handler
 from .validation import differs
@@ -41,19 +41,20 @@ class _Served:
         self.sink = sink
 
 
-KINDS = (
+SERVED = (
     logging.StreamHandler,
     logging.FileHandler,
     logging.handlers.WatchedFileHandler,
     logging.handlers.RotatingFileHandler,
     logging.handlers.TimedRotatingFileHandler,
 )
-BASES = (logging.Filterer, logging.Handler, logging.handlers.BaseRotatingHandler, *KINDS)
+BASES = (logging.Filterer, logging.Handler, logging.handlers.BaseRotatingHandler, *SERVED)
 FILES = {
     logging.addLevelName.__code__.co_filename,
     logging.handlers.SocketHandler.makePickle.__code__.co_filename,
 }
 CHANGED = object()
+MOST_PROVEN = 64
 
 
 def _methods(kind: type) -> dict[str, Any]:
@@ -106,6 +107,7 @@ class Serving:
         self._waiting: dict[int, ref[logging.Handler]] = {}
         """Handlers that are not served, and whose file is also that of one that is."""
         self._expected: dict[type, dict[str, Any]] = {}
+        self._proven: set[tuple[Any, ...]] = set()
 
     def use_methods(self) -> None:
         """Takes the methods of handlers that are there now as those that handlers are to have."""
@@ -144,9 +146,7 @@ class Serving:
             return served.sink.id, served.layout.ascii_only
         self._end(id(handler))
         self._check_file(handler)
-        reason = differs(formatter, layout)
-        if reason is not None:
-            raise NotServed(reason)
+        self._prove(formatter, layout)
         stream = _stream_of(handler)  # what waited may have been written into several files
         is_at_call = self._write == "call" or (self._write == "auto" and _is_stdout(stream.fileno()))
         sink = add_handler(self.controller, handler, layout.program, set(layout.shown), write=is_at_call)
@@ -157,7 +157,7 @@ class Serving:
     def _check(self, handler: Any, entry: HandlerEntry) -> None:
         """Raises NotServed if the handler is not of a kind that is served, or is not as `logging` made it."""
         kind = type(handler)
-        if kind not in KINDS:
+        if kind not in SERVED:
             raise NotServed(f"class {kind.__module__}.{kind.__qualname__} is not served")
         for base in kind.__mro__[:-1]:
             expected = self._expected[base]
@@ -172,6 +172,21 @@ class Serving:
         entry.watch(self.controller)  # which gets another `config` when a spool is set
         if self.controller.config.spool is not None:
             raise NotServed("a spool is set")
+
+    def _prove(self, formatter: Any, layout: FormatterLayout) -> None:
+        """Raises NotServed if the layout's bytes are not the formatter's.
+
+        That takes a millisecond. Formatters of `logging` with the same settings give the same bytes, so they are asked once.
+        """
+        settings = proof_of(formatter, layout)
+        if settings is None or settings not in self._proven:
+            reason = differs(formatter, layout)
+            if reason is not None:
+                raise NotServed(reason)
+        if settings is not None:
+            if len(self._proven) >= MOST_PROVEN:
+                self._proven.clear()
+            self._proven.add(settings)
 
     def _check_file(self, handler: Any) -> None:
         """Raises NotServed if the file of a handler is that of another one, which is served: their lines alternate in it.

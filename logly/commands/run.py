@@ -20,6 +20,7 @@ __all__ = ["SITE", "run"]
 SITE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bridge", "site")
 """The folder whose `sitecustomize.py` calls `install`."""
 
+USUAL_CONFIG = "logly.toml"
 WRONG_OPTION = 2
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -34,7 +35,8 @@ def run(words: list[str], *, is_module: bool, config: str | None, handlers: str 
     Args:
         words: the program and its arguments.
         is_module: the first word is a module, as after `python -m`.
-        config: a TOML file, for `LOGLY_CONFIG`; None: what the environment says.
+        config: a TOML file, for `LOGLY_CONFIG`; None: what the environment says, or else `logly.toml` in the working
+            directory, if there is one.
         handlers: for `LOGLY_HANDLERS`; None: what the environment says.
         write: for `LOGLY_WRITE`; None: what the environment says.
 
@@ -43,6 +45,8 @@ def run(words: list[str], *, is_module: bool, config: str | None, handlers: str 
         program's own.
     """
     environment = dict(os.environ)
+    if config is None and CONFIG not in environment and os.path.isfile(USUAL_CONFIG):
+        config = USUAL_CONFIG
     try:
         if config is not None:
             load_file(config)

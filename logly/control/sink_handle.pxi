@@ -156,15 +156,9 @@ cdef class SinkHandle:
     @property
     def is_registered(self):
         """Whether the core knows the sink."""
-        cdef bint is_there = False
-        try:
-            self.core.lock_sink(self.id)
-            is_there = True
-        except KeyError:
-            pass
-        if is_there:
-            self.core.unlock()
-        return is_there
+        cdef Sink* sink = self.core.lock_and_find_sink(self.id)
+        self.core.unlock()
+        return sink != NULL
 
     def write_out(self):
         """Makes one pass on this thread. True: the sink holds nothing that was logged before."""

@@ -287,3 +287,36 @@ def test_a_user_neither_sees_nor_removes_the_sinks_of_handlers(tmp_path: Path) -
     target.close()
     handler.close()
     assert (tmp_path / "log").read_text().count("line") == 6
+
+
+@pytest.mark.parametrize("is_installed", [False, True])
+def test_handlers_that_share_a_file_take_turns_in_it(is_installed: bool, tmp_path: Path) -> None:
+    if is_installed:
+        logly.install(write="soon")
+    above, below = (logging.FileHandler(tmp_path / "log") for _ in range(2))
+    top = new_logger(above)
+    below.setFormatter(logging.Formatter("below %(message)s"))
+    logger = logging.getLogger(f"{top.name}.below")
+    logger.addHandler(below)
+    other = logging.getLogger(f"{top.name}.other")
+    for i in range(20):
+        logger.info("both %d", i)
+        other.info("above %d", i)
+    logly.uninstall()
+    above.close()
+    below.close()
+    expected = [line for i in range(20) for line in (f"below both {i}", f"INFO both {i}", f"INFO above {i}")]
+    assert (tmp_path / "log").read_text().splitlines() == expected
+
+
+def test_the_first_call_of_a_logger_is_not_left_to_logging(tmp_path: Path) -> None:
+    logly.install()
+    handler = logging.FileHandler(tmp_path / "log")
+    logger = new_logger(handler)
+    logger.info("only %d", 1)
+    (route,) = (one for one in logly.routes() if one.name == logger.name)
+    logly.uninstall()
+    handler.close()
+    assert (tmp_path / "log").read_text() == "INFO only 1\n"
+    if SEES_CHANGES:
+        assert (route.is_fast, route.fast + route.rendered, route.original) == (True, 1, 0)

@@ -313,6 +313,9 @@ def test_settings_come_from_the_options_and_the_environment(tmp_path: Path) -> N
     assert run("--config", "logly.toml", sys.executable, "-c", code, cwd=tmp_path).stdout == (
         "True\nTrue ['serve', 'auto']\n"
     )
+    assert run(sys.executable, "-c", code, cwd=tmp_path).stdout == "True\nTrue ['serve', 'auto']\n"
+    env = environment(LOGLY_CONFIG="")
+    assert run(sys.executable, "-c", code, cwd=tmp_path, env=env).stdout == "True\nFalse ['serve', 'auto']\n"
 
 
 def test_a_wrong_setting_is_told_in_one_line_and_the_program_starts() -> None:

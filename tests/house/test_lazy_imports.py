@@ -36,6 +36,7 @@ PERMITTED = {
         ".config.taken": "without it, the copy of the settings does not warn",
         ".config.toml": CONFIGURING,
     },
+    "bridge/resolve.py": {"logly": "a route of a process without handlers: `logly.logger` is made at its first use"},
     "bridge/at_start.py": {".install": CONFIGURING, "logly._logger": CONFIGURING},
     "bridge/site/sitecustomize.py": {
         "logly.bridge.at_start": "a program's start; where logly is missing, it starts without",
