@@ -8,6 +8,7 @@ process, or a process that is started for it.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -30,8 +31,12 @@ def take_turns(things: Mapping[str, Callable[[], Result]], rounds: int, first: i
 
 
 def ratio(values: Sequence[float], base: Sequence[float]) -> float:
-    """The median of the rounds' ratios. A round whose base is not above zero (the loop was taken off) has none."""
-    return statistics.median(value / other for value, other in zip(values, base, strict=True) if other > 0)
+    """The median of the rounds' ratios. A round whose base is not above zero (the loop was taken off) has none.
+
+    Where no round has one (a few calls on a busy machine), it is not a number.
+    """
+    found = [value / other for value, other in zip(values, base, strict=True) if other > 0]
+    return statistics.median(found) if found else math.nan
 
 
 def difference(values: Sequence[float], base: Sequence[float]) -> float:

@@ -2,38 +2,89 @@
 
 from cpython.object cimport PyObject
 
-from logly.system.cpython cimport METH_NOARGS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_IncRef
+from logly.system.cpython cimport (
+    METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_DecRef, Py_IncRef,
+)
+
+# Of other included files:
+#   bridge/logging_calls.pxi: call_function
+
+cdef extern from *:
+    PyObject* call_bound "PyObject_Vectorcall"(
+        PyObject* function, PyObject** args, Py_ssize_t count, PyObject* names
+    ) except NULL
+
+cdef enum Barrier:
+    BARRIER_ACQUIRE = 0
+    BARRIER_HANDLE
+    BARRIER_FLUSH
+    BARRIERS
 
 cdef dict served_by_handler = {}          # id of a handler -> (weak reference to it, its sink)
-cdef object acquire_class = None          # the class that has got a method of its own
+cdef object barrier_class = None          # the class that has got methods of its own
+cdef PyMethodDef barriers[BARRIERS]
+cdef PyObject* passed[BARRIERS]           # owned; the function that was there before; NULL: the next class's
 
-
-cdef PyObject* acquire_in_order(PyObject* self, PyObject* _) except NULL:
+cdef PyObject* pass_barrier(PyObject* self, Barrier which, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef object handler = <object> self
     cdef object served
     if served_by_handler:
         served = served_by_handler.get(id(handler))
         if served is not None and (<tuple> served)[0]() is handler:
             (<tuple> served)[1].drain()
-    super(acquire_class, handler).acquire()
-    Py_IncRef(<PyObject*> None)
-    return <PyObject*> None
+    if passed[<int> which] != NULL:
+        return call_function(passed[<int> which], self, args, count, names)
+    method = getattr(super(barrier_class, handler), BARRIER_NAMES[<int> which])
+    return call_bound(<PyObject*> method, args, count, names)
 
 
-cdef PyMethodDef acquire_definition = PyMethodDef(
-    b"acquire", <PyCFunction> <void*> acquire_in_order, METH_NOARGS, b"acquire($self)\n--\n\nAcquire the I/O thread lock.\n"
+cdef PyObject* acquire_in_order(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return pass_barrier(self, BARRIER_ACQUIRE, args, count, names)
+
+
+cdef PyObject* handle_in_order(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return pass_barrier(self, BARRIER_HANDLE, args, count, names)
+
+
+cdef PyObject* flush_in_order(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    return pass_barrier(self, BARRIER_FLUSH, args, count, names)
+
+
+cdef void define_barrier(int i, const char* name, void* function, const char* doc) noexcept:
+    barriers[i].ml_name = name
+    barriers[i].ml_meth = <PyCFunction> function
+    barriers[i].ml_flags = METH_FASTCALL | METH_KEYWORDS
+    barriers[i].ml_doc = doc
+
+
+cdef list BARRIER_NAMES = ["acquire", "handle", "flush"]
+
+define_barrier(BARRIER_ACQUIRE, b"acquire", <void*> acquire_in_order, b"acquire($self)\n--\n\nAcquire the I/O thread lock.\n")
+define_barrier(
+    BARRIER_HANDLE, b"handle", <void*> handle_in_order,
+    b"handle($self, record)\n--\n\nConditionally emit the specified logging record.\n",
 )
+define_barrier(BARRIER_FLUSH, b"flush", <void*> flush_in_order, b"flush($self)\n--\n\nFlush the stream.\n")
 
 
-def acquire_method(type cls not None):
-    """`acquire` for a class of handlers: it waits for the handler's sink, and then calls the next class's. It adds no frame."""
-    global acquire_class
-    acquire_class = cls
-    return PyDescr_NewMethod(<PyTypeObject*> cls, &acquire_definition)
+def barrier_method(type cls not None, str name not None):
+    """The method of this name for a class of handlers: it waits for the handler's sink, and goes on as before. It adds no frame."""
+    global barrier_class
+    cdef int i = BARRIER_NAMES.index(name)
+    cdef PyObject* before = passed[i]
+    cdef object function = vars(cls).get(name)
+    barrier_class = cls
+    passed[i] = NULL
+    if function is not None:
+        Py_IncRef(<PyObject*> function)
+        passed[i] = <PyObject*> function
+    if before != NULL:
+        Py_DecRef(before)
+    return PyDescr_NewMethod(<PyTypeObject*> cls, &barriers[i])
 
 
 def serve_handler(handler not None, reference, sink not None):
-    """From now on the handler's lock is acquired only when `sink.drain()` has waited for what was logged before."""
+    """From now on the handler does nothing before `sink.drain()` has waited for what was logged before."""
     served_by_handler[id(handler)] = (reference, sink)
 
 

@@ -6,13 +6,14 @@ import functools
 import logging
 import logging.handlers
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from logly._core import Producer as _Producer
 from logly._core import (
-    acquire_method,
+    barrier_method,
     logging_method,
     prepare_logging_calls,
     routes_known,
@@ -64,6 +65,12 @@ END_S = 5.0
 """How long they wait for what was logged."""
 
 
+def barriers() -> tuple[str, ...]:
+    """The methods of a handler by which everything reaches it that `logging` does to it."""
+    # Since 3.13 these take the lock without `acquire`.
+    return ("acquire", "handle", "flush") if sys.version_info >= (3, 13) else ("acquire",)
+
+
 class Installation:
     """What `install` has changed, and how it is undone."""
 
@@ -91,7 +98,8 @@ class Installation:
             # RootLogger inherits it: a method of its own would stand before what is patched into Logger.
             self.replace(logging.Logger, name, logging_method(logging.Logger, name, original))
             self.rules.replaced.append((logging.Logger, name))
-        self.replace(logging.StreamHandler, "acquire", acquire_method(logging.StreamHandler))
+        for name in barriers():
+            self.replace(logging.StreamHandler, name, barrier_method(logging.StreamHandler, name))
         for kind, name, wrap in (
             (logging.FileHandler, "close", self.serving.closing),
             (logging.handlers.RotatingFileHandler, "doRollover", self.serving.draining),

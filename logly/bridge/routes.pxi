@@ -213,7 +213,7 @@ cdef bint find_route(RouteOwner owner) except -1:
             # Another function of its class may be asked about levels from the next change on.
             walk.is_computed = True
             if walk.why_not is None:
-                walk.why_not = "a class was changed so often that CPython no longer tells of changes"
+                walk.why_not = "CPython does not tell of changes of what it depends on"
         if walk.stamps.count + walk.stamps.checks.count > MOST_STAMPS and walk.why_not is None:
             walk.why_not = "too many handlers and loggers above it"
         if use_walk(owner, walk):

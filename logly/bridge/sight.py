@@ -110,6 +110,11 @@ def _tried(is_seen: Callable[[Callable[[], object], World], bool]) -> bool:
                         return False
                 else:
                     change(one)
+    for act in (lambda: setattr(Large, "added", 1), lambda: setattr(Large, "added", 2), lambda: delattr(Large, "added")):
+        world = World()
+        world.watch_bases(Large)
+        if not (world.holds and is_seen(act, world)):
+            return False
     table: dict[Any, Any] = {"first": 1, "second": 2}
     for act in (lambda: table.update(first=2), lambda: table.pop("second"), lambda: table.update(third=3), table.clear):
         world = World()

@@ -34,6 +34,7 @@ cdef class Stamps:
     cdef dict take_dict(self, dict attributes, CheckKind kind)
     cdef bint take_values(self, dict attributes) except -1
     cpdef watch_class(self, kind)
+    cdef bint watch_bases(self, object kind) except -1
     cdef list watch_list(self, list items)
     cdef bint watch_size(self, list items) except -1
     cdef bint take_in(self, Stamps other) except -1

@@ -12,7 +12,7 @@ from logly.bridge.route cimport (
 )
 from logly.system.cpython cimport PY_NONE, PyTypeObject, is_float, is_int, is_str, type_version
 from logly.system.stamps cimport (
-    changes, class_word, dict_version, dict_word, has_plain_keys, table_version, tell_changes_of, values_of,
+    bases_word, changes, class_word, dict_version, dict_word, has_plain_keys, table_version, tell_changes_of, values_of,
     weakref_word,
 )
 
@@ -26,8 +26,14 @@ from logly.system.stamps cimport (
 cdef extern from *:
     """
     #define LOGLY_SIZE_WORD(list) ((const uint64_t*)&((PyVarObject*)(list))->ob_size)
+    #if PY_VERSION_HEX >= 0x030C0000
+    #define LOGLY_CLASS_DICT PyType_GetDict
+    #else
+    #define LOGLY_CLASS_DICT(kind) Py_NewRef((kind)->tp_dict)
+    #endif
     """
     const uint64_t* size_word "LOGLY_SIZE_WORD"(PyObject* list_) noexcept
+    object class_dict "LOGLY_CLASS_DICT"(PyTypeObject* kind)
     bint PyDict_Next(object dict_, Py_ssize_t* at, PyObject** key, PyObject** value) noexcept
     PyObject* PyDict_GetItemWithError(object dict_, object key) noexcept
 
@@ -209,15 +215,30 @@ cdef class Stamps:
         return True
 
     cpdef watch_class(self, kind):
+        cdef uint32_t version
         getattr(kind, "__init__", None)  # has the class get a version
-        self.add_class(<PyTypeObject*> kind, type_version(<PyTypeObject*> kind))
+        version = type_version(<PyTypeObject*> kind)
+        self.add_class(<PyTypeObject*> kind, version)
         if sight != SIGHT_VERSIONS:
-            self.add_check(CHECK_CLASS, <PyTypeObject*> kind, type_version(<PyTypeObject*> kind), 0)
+            self.add_check(CHECK_CLASS, <PyTypeObject*> kind, version, 0)
+            if version == 0:
+                self.watch_bases(kind)
+
+    cdef bint watch_bases(self, object kind) except -1:
+        """For a class that gets no version any more: from 3.13 on, each class has a thousand of them at most."""
+        cdef tuple bases
+        self.add_check(CHECK_WORD, bases_word(<PyTypeObject*> kind), bases_word(<PyTypeObject*> kind)[0], 0)
+        bases = kind.__mro__
+        self.held.append(bases)
+        for base in bases:
+            if base is not object:
+                self.take_dict(class_dict(<PyTypeObject*> base), CHECK_ENTRIES)
+        return True
 
     cdef bint add_class(self, PyTypeObject* kind, uint32_t version) except -1:
         cdef ClassStamp* grown
         cdef uint32_t i
-        if version == 0:
+        if version == 0 and sight == SIGHT_VERSIONS:
             self.is_blind = True
         for i in range(self.class_count):
             if self.classes[i].type == kind and self.classes[i].version == version:
@@ -353,6 +374,9 @@ cdef class World:
 
     def watch(self, one):
         return self.stamps.watch(one)
+
+    def watch_bases(self, kind):
+        self.stamps.watch_bases(kind)
 
     def watch_module(self, dict attributes):
         self.stamps.watch_dict(attributes)

@@ -11,6 +11,8 @@ All of this needs a GIL: without one another thread may change and free what is 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
+from logly.system.cpython cimport PyTypeObject
+
 cdef extern from * nogil:
     """
     #ifndef LOGLY_STAMPS
@@ -30,6 +32,8 @@ cdef extern from * nogil:
 
     // The class of an object, and the place of its dict, as words.
     static inline const uint64_t* logly_class_word(PyObject* object) { return (const uint64_t*)&object->ob_type; }
+    // Holds the class and its bases, as a tuple.
+    static inline const uint64_t* logly_bases_word(PyTypeObject* type) { return (const uint64_t*)&type->tp_mro; }
     #if LOGLY_KNOWS_OBJECTS
     // Gives the object a dict if it has none yet. NULL: it cannot have one, or there is no memory (with an exception set).
     static inline const uint64_t* logly_dict_word(PyObject* object) { return (const uint64_t*)_PyObject_GetDictPtr(object); }
@@ -139,6 +143,7 @@ cdef extern from * nogil:
     const uint64_t* dict_version "logly_dict_version"(PyObject* dict_) noexcept
     uint64_t table_version "logly_table_version"(PyObject* dict_) noexcept
     const uint64_t* class_word "logly_class_word"(PyObject* object) noexcept
+    const uint64_t* bases_word "logly_bases_word"(PyTypeObject* type_) noexcept
     const uint64_t* dict_word "logly_dict_word"(PyObject* object) noexcept
     const uint64_t* weakref_word "logly_weakref_word"(PyObject* reference) noexcept
     PyObject** values_of "(PyObject**)logly_values"(PyObject* dict_, Py_ssize_t* count) noexcept
