@@ -265,10 +265,14 @@ class RouteRules:
         """
         if logging.lastResort is not logging._defaultLastResort:  # type: ignore[attr-defined]
             return None
+        has_last_resort = False  # `logging.config` empties the list
         for reference in list(self.known_handlers):
             handler = reference()
+            has_last_resort = has_last_resort or handler is logging.lastResort
             if handler is not None and handler is not logging.lastResort and type(handler) is not logging.NullHandler:
                 return None
+        if not has_last_resort:
+            return None
         import logly
 
         return logly.logger

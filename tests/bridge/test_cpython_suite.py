@@ -1,7 +1,8 @@
 """CPython's own tests of `logging` have the same result with `install` as without.
 
-Once as they are, which proves the original way (their streams have no descriptor), and once logging to a real file. Of that, too,
-few calls are fast as yet (0 fast, 5 rendered, 316 original on 3.11), so no share is asserted.
+Once as they are, which proves the original way (their streams have no descriptor), and once logging to a real file. Most calls of
+the suite go to handlers of classes that are never served (queues, sockets, memory, mail). Of the others at least a third must make
+no `LogRecord`: on 3.11 it is 32 of 73.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.bridge.oracle import SEES_CHANGES
 from tests.support.programs import environment
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ def prepare():
         if os.environ.get("LOGLY_SUITE") == "install":
             from logly.bridge.install import routes
             found = routes()
+            found = [one for one in found if " is not served" not in (one.why_not or "")]
             total = [sum(getattr(one, n) for one in found) for n in ("fast", "rendered", "original")]
             with open(os.environ["LOGLY_SUITE_COUNTS"], "a") as file:
                 file.write(" ".join(map(str, total)) + "\\n")
@@ -121,3 +124,6 @@ def test_the_suite_has_the_same_result(to_file: bool, tmp_path: Path) -> None:
     installed, said = results("install", tmp_path, to_file=to_file)
     assert len(plain) > 150, said[-3000:]
     assert installed == plain, f"{sorted(installed ^ plain)}\n{said[-3000:]}"
+    if to_file and SEES_CHANGES:
+        fast, rendered, original = map(int, (tmp_path / "counts").read_text().split())
+        assert 3 * (fast + rendered) >= fast + rendered + original

@@ -53,3 +53,8 @@ def test_a_null_handler_is_none() -> None:
 def test_records_that_do_not_reach_the_root_are_left_to_logging() -> None:
     lines, told = run("log.propagate = False\nlog.warning('here')")
     assert (lines, told) == ([], "here\n")
+
+
+def test_a_process_that_has_been_configured_is_left_to_logging() -> None:
+    lines, told = run("import logging.config\nlogging.config.dictConfig({'version': 1, 'disable_existing_loggers': False})\nlog.warning('here')")
+    assert (lines, told) == ([], "here\n")
