@@ -81,6 +81,10 @@ FUNCTIONS = ("getLevelName", "currentframe", "_is_internal_frame")
 MODULE = {name: vars(logging).get(name) for name in (*FUNCTIONS, "LogRecord", "_srcfile")}
 
 
+HAVE_MORE = (logging.Logger, logging.Handler, logging.StreamHandler)
+CALLED = frozenset((*LOGGER_METHODS, *FAST_METHODS, "filter", "format", "emit", "acquire", "release", "flush"))
+STYLES = (logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateStyle)
+
 MODULES = ("logging", "time", "threading", "traceback", "os")
 """Those that `logging` uses at a call."""
 READ = frozenset(("current_thread", "time", "time_ns", "getpid", "_levelToName", "_defaultFormatter"))
@@ -88,13 +92,14 @@ FLAGS = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
 
 
 def _names_used() -> set[str]:
-    """The names of globals and attributes in the code of `logging`."""
+    """The names of globals and attributes in the code of `logging` that runs at a call."""
     found: set[str] = set()
-    kinds = [value for value in vars(logging).values() if isinstance(value, type) and value.__module__ == "logging"]
-    for space in (vars(logging), *map(vars, kinds)):
-        for function in space.values():
-            if isinstance(function, FunctionType) and function.__code__.co_filename == LOGGING_FILE:
-                found.update(function.__code__.co_names)
+    functions = [vars(logging).get(name) for name in FUNCTIONS]
+    for kind in (*CLASSES, logging.StreamHandler, logging.Formatter, *STYLES):
+        functions += [vars(kind).get(name) for name in vars(kind) if kind not in HAVE_MORE or name in CALLED]
+    for function in functions:
+        if isinstance(function, FunctionType) and function.__code__.co_filename == LOGGING_FILE:
+            found.update(function.__code__.co_names)
     return found
 
 

@@ -95,12 +95,12 @@ cdef struct LoggingRoute:
     ListStamp* list
     uint32_t lists
     PyObject** item
-    Checks* checks             # NULL: stamps tell of every change
-    uint32_t quick_checks      # those before decide whether a level is on
     LevelWay level[ROUTE_LEVELS]
     uint64_t fast
     uint64_t rendered
     uint64_t original
+    Checks* checks             # NULL: stamps tell of every change
+    uint32_t quick_checks      # those before decide whether a level is on
 
 
 cdef inline bint stamps_hold(const LoggingRoute* route, uint32_t first, uint32_t last) noexcept nogil:
