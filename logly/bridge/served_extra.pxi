@@ -23,7 +23,7 @@ cdef extern from *:
 cdef enum:
     EXTRA_BYTES = 1024         # of fields that are encoded on the stack
     ACCESS_ARGS = 5            # of a call for uvicorn's access log: client, method, path, version (str), status (int)
-    KINDS = KIND_ALL - KIND_BYTES
+    ANY_KIND = KIND_ALL - KIND_BYTES
 
 cdef enum ExtraRule:
     IS_REQUIRED = 1 << 8       # a formatter fails without it
@@ -33,7 +33,7 @@ cdef enum ExtraRule:
 FIELD_IS_REQUIRED = IS_REQUIRED
 FIELD_IS_JSON = IS_JSON
 FIELD_IS_REFUSED = IS_REFUSED
-FIELD_KINDS = KINDS
+FIELD_KINDS = ANY_KIND
 
 
 cdef class ServedExtra:
@@ -57,7 +57,7 @@ cdef class ServedExtra:
         if self.name == NULL or self.rule == NULL:
             raise MemoryError
         for name in self.rules:
-            if self.rules[name] & (KINDS | IS_REFUSED):
+            if self.rules[name] & (ANY_KIND | IS_REFUSED):
                 self.name[self.names] = <PyObject*> name
                 self.rule[self.names] = self.rules[name]
                 self.required += self.rule[self.names] & IS_REQUIRED != 0
@@ -112,7 +112,7 @@ cdef bint put_all(ServedExtra shown, int widest, Call* call, PyObject* extra, Cu
         rule = rule_of(shown, name)
         if rule & IS_REFUSED or text_kind_of(name) > widest:
             return False
-        if rule & KINDS:
+        if rule & ANY_KIND:
             if not put_one(call, name, value, rule, widest, out):
                 return False
             left -= rule & IS_REQUIRED != 0
@@ -125,7 +125,7 @@ cdef uint32_t rule_of(ServedExtra shown, PyObject* name) noexcept:
         return <uint32_t> PyLong_AsLong(found)
     if not shown.shows_all or begins_with_underscore(name):
         return 0
-    return KINDS | IS_JSON
+    return ANY_KIND | IS_JSON
 
 
 cdef bint begins_with_underscore(PyObject* name) noexcept:
@@ -139,7 +139,7 @@ cdef bint put_one(Call* call, PyObject* name, PyObject* value, uint32_t rule, in
     if not put_text(out, name):
         return False
     kind = put_value(out, value)
-    if kind <= 0 or not rule & KINDS & <uint32_t> kind:
+    if kind <= 0 or not rule & ANY_KIND & <uint32_t> kind:
         return False
     call.bound_fields += 1
     return True
@@ -166,12 +166,12 @@ cdef dict shown_fields(ServedExtra shown, dict extra, Target target, uint64_t li
     cdef uint64_t size = 0
     for name in (extra if shown.shows_all else shown.rules):
         rule = rule_of(shown, <PyObject*> name)
-        if name not in extra or (not rule & KINDS and not rule & IS_REFUSED):
+        if name not in extra or (not rule & ANY_KIND and not rule & IS_REFUSED):
             continue
         value = extra[name]
         if rule & IS_REFUSED or not is_encodable(name, target):
             return None
-        if not kind_of(value) & rule & KINDS:
+        if not kind_of(value) & rule & ANY_KIND:
             value = encoded_value(shown, value, target) if rule & IS_JSON and shown.encode is not None else None
             if value is None:
                 return None
