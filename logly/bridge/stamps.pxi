@@ -113,8 +113,10 @@ cdef class Stamps:
 cdef extern from *:
     """
     #define LOGLY_SIZE_WORD(list) ((const uint64_t*)&((PyVarObject*)(list))->ob_size)
+    #define LOGLY_USED_WORD(set) ((const uint64_t*)&((PySetObject*)(set))->used)
     """
     const uint64_t* size_word "LOGLY_SIZE_WORD"(PyObject* list_) noexcept
+    const uint64_t* used_word "LOGLY_USED_WORD"(PyObject* set_) noexcept
 
 
 cdef class HandlerEntry:
@@ -151,6 +153,14 @@ cdef class HandlerEntry:
     def watch_dict(self, dict attributes):
         """Stamps a dict that decides, before it is read."""
         self.stamps.watch_dict(attributes)
+
+    def watch_size(self, items):
+        """Stamps how many items a list or a set has."""
+        if type(items) is list:
+            self.stamps.watch_size(items)
+        else:
+            self.stamps.add(used_word(<PyObject*> items), <uint64_t> len(<set> items))
+        self.stamps.kept.append(items)
 
     cdef bint is_of(self, object handler) noexcept:
         return self.reference() is handler and self.stamps.hold()
