@@ -158,13 +158,15 @@ def parse_dollar(fmt: str) -> list[Placeholder]:
     return found
 
 
-def part_of(name: str, conversion: str, spec: str, *, is_percent: bool) -> tuple[Part, int]:
+def part_of(
+    name: str, conversion: str, spec: str, attributes: dict[str, int] = ATTRIBUTES, *, is_percent: bool
+) -> tuple[Part, int]:
     """Returns the part for a placeholder, and the kinds of value that it is exact for (`KIND_` bits).
 
     Raises:
         NotServed: it is not exact for what the attribute is.
     """
-    kind = ATTRIBUTES.get(name)
+    kind = attributes.get(name)
     accepts = spec_kinds(spec)
     if conversion:
         accepts = -1 if accepts & KIND_STR else 0  # the conversion makes a str of any value

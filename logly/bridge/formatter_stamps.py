@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from .known_formatters import modules_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -22,8 +24,15 @@ def watch_formatter(formatter: Any, entry: HandlerEntry) -> None:
     """Stamps what decides what a formatter makes of a record."""
     for attributes in (entry.watch(formatter) or {}, _style_attributes(formatter, entry)):
         for name in list(attributes):
-            if type(attributes[name]) is dict:
-                entry.watch_dict(attributes[name])
+            value = attributes[name]
+            if type(value) is dict:
+                entry.watch_dict(value)
+            elif type(value) is list or type(value) is set:
+                entry.watch_size(value)
+    for module in modules_of(type(formatter)):
+        entry.watch_dict(vars(module))
+    if type(getattr(formatter, "style", None)).__module__.startswith("django."):
+        entry.watch(formatter.style)
 
 
 def _style_attributes(formatter: Any, entry: HandlerEntry) -> dict[str, Any]:

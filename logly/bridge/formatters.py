@@ -6,31 +6,28 @@ records both ways. Whoever serves a handler asks both.
 
 from __future__ import annotations
 
-import codecs
 import logging
 import sys
-import time
-import traceback
 from contextlib import suppress
-from string import Template
-from types import BuiltinFunctionType, FunctionType
 
 from logly._core import KIND_STR, logging_layout
-from logly.layout.message_template import parse_percent as parse_positional
 
-from .format_parts import (
-    ATTRIBUTES,
-    NotServed,
-    check_defaults,
-    kind_of_value,
-    literal,
-    merged,
-    parse_brace,
-    parse_dollar,
-    parse_percent,
-    part_of,
+from .format_parts import ATTRIBUTES, NotServed, kind_of_value, literal, merged, part_of
+from .formatter_checks import (
+    PARSERS,
+    STYLES,
+    check_names,
+    check_text,
+    check_uses_time,
+    checked_style,
+    is_utf8,
+    level_names,
+    start_time,
 )
-from .shown_extra import ShownExtra
+from .formatter_times import check_time_format, is_utc, time_parts
+from .json_formatters import JsonFormat
+from .known_formatters import kind_of_formatter, more_attributes, more_fields, status_phrases
+from .shown_extra import ACCESS_FIELDS, ShownExtra
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,14 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FormatterLayout", "NotServed", "layout_of"]
 
-MOST_CHARACTERS = 4096
 MOST_PARTS = 200
-MOST_TIME_CHARACTERS = 200
 
-_UNSERVED = frozenset(vars(logging.makeLogRecord({}))) - frozenset(ATTRIBUTES) | {"taskName"}
-"""Attributes of a record that no layout shows."""
-
-_SHOWN = {
+SHOWN = {
     "pathname": "path",
     "filename": "filename",
     "module": "module",
@@ -59,68 +51,6 @@ _SHOWN = {
     "threadName": "thread_name",
 }
 """What a record must have for an attribute, in the terms of `Sink.needs`."""
-
-_SWITCHES = {
-    "thread": "logThreads",
-    "threadName": "logThreads",
-    "process": "logProcesses",
-    "processName": "logMultiprocessing",
-}
-"""The global of `logging` that switches an attribute off."""
-
-_FORMATTER_METHODS = ("format", "formatTime", "formatException", "formatStack", "formatMessage", "usesTime")
-_STYLES = (logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateStyle)
-_PARSERS = (parse_percent, parse_brace, parse_dollar)
-
-
-def _own(kind: type[Any], names: tuple[str, ...]) -> dict[str, object]:
-    """The class's methods of these names (None: inherited) that are `logging`'s own, and not replaced already."""
-    file = logging.addLevelName.__code__.co_filename
-    found = {name: vars(kind).get(name) for name in names}
-    return {name: found[name] for name in found if found[name] is None or _is_from(found[name], file)}
-
-
-def _is_from(method: object, file: str) -> bool:
-    return isinstance(method, FunctionType) and method.__code__.co_filename == file
-
-
-_OWN_FORMATTER = _own(logging.Formatter, _FORMATTER_METHODS)
-_OWN_STYLES = [_own(style, ("format", "_format", "usesTime")) for style in _STYLES]
-_OWN_TEMPLATE = (vars(Template).get("substitute"), vars(Template).get("pattern"), vars(Template).get("delimiter"))
-
-_ASCII_SUPERSETS = frozenset(
-    (
-        *(
-            "ascii",
-            "big5",
-            "big5hkscs",
-            "cp437",
-            "cp737",
-            "cp775",
-            "cp850",
-            "cp852",
-            "cp855",
-            "cp857",
-            "cp858",
-            "cp860",
-        ),
-        *("cp861", "cp862", "cp863", "cp865", "cp866", "cp869", "cp874", "cp932", "cp949", "cp950", "euc_jis_2004"),
-        *("euc_jisx0213", "euc_jp", "euc_kr", "gb18030", "gb2312", "gbk", "johab", "koi8-r", "koi8-t", "koi8-u"),
-        *("mac-cyrillic", "mac-greek", "mac-iceland", "mac-latin2", "mac-roman", "mac-turkish", "ptcp154", "shift_jis"),
-        *(f"iso8859-{part}" for part in range(1, 17) if part != 12),
-        *(f"cp{page}" for page in range(1250, 1259)),
-    )
-)
-"""Encodings, as `codecs.lookup` names them, that write each ASCII character as its byte, whatever came before it."""
-
-_DIRECTIVES = "aAbBcdHIjmMpSUwWxXyY%" if sys.platform == "win32" else "aAbBcdHIjmMpSUwWxXyYzZ%"
-_FLAGS = "_-0^#" if sys.platform == "linux" else ""
-_MODIFIERS = "EO" if sys.platform == "linux" else ""
-if sys.platform == "linux":
-    _DIRECTIVES += "CDeFgGhklnPrRtTuV"
-_LOCAL_DIRECTIVES = "aAbBchpPrxX"
-"""What these give depends on the locale."""
-
 
 class FormatterLayout:
     """A formatter as the flusher renders it.
@@ -138,7 +68,9 @@ class FormatterLayout:
             that has one is to be formatted by `logging`, whose stream then raises or replaces it.
         process_name: the process's name as it is written; None: it is not.
         terminator, encoding, errors: as they were given.
+        kind: which of the formatters it is that are known; see bridge/known_formatters.py.
         levels: names by number, as they were.
+        samples: more fields of `extra` for validation.
     """
 
     __slots__ = (
@@ -147,9 +79,11 @@ class FormatterLayout:
         "errors",
         "extra",
         "fields",
+        "kind",
         "levels",
         "process_name",
         "program",
+        "samples",
         "shown",
         "takes_surrogates",
         "terminator",
@@ -165,8 +99,9 @@ class FormatterLayout:
     terminator: str
     encoding: str
     errors: str
+    kind: str
     levels: dict[int, str]
-
+    samples: list[dict[str, Any]]
 
 def layout_of(
     formatter: logging.Formatter | None, *, terminator: str = "\n", encoding: str = "utf-8", errors: str | None = None
@@ -183,238 +118,174 @@ def layout_of(
         NotServed: the bytes would not be the same in every case; with the reason.
     """
     used = logging._defaultFormatter if formatter is None else formatter  # type: ignore[attr-defined]
-    style = _checked(used)
+    kind = kind_of_formatter(used)
     layout = FormatterLayout()
+    layout.kind = kind
     layout.terminator = terminator
     layout.encoding = encoding
     layout.errors = errors or "strict"
-    layout.ascii_only = not _is_utf8(encoding)
-    layout.levels = _level_names()
+    layout.ascii_only = not is_utf8(encoding)
+    layout.levels = level_names()
     layout.process_name = None
-    defaults = style._defaults or {}
-    placeholders = _PARSERS[_STYLES.index(type(style))](style._fmt)
-    names = {name for name, _, _ in placeholders if name is not None}
-    _check_names(names, used)
-    second, strftime = _time_parts(used) if "asctime" in names else ([], "")
-    _check_time_format(strftime, ascii_only=layout.ascii_only)
-    missing: dict[tuple[str, str, str], str] = {}
-    parts, asctime = _parts(
-        layout, placeholders, second, defaults, missing, is_percent=type(style) is logging.PercentStyle
-    )
-    layout.extra = ShownExtra(layout.fields, frozenset(defaults)) if layout.fields else None
-    if len(parts) > MOST_PARTS:
-        raise NotServed(f"the format has more than {MOST_PARTS} parts")
-    _check_texts(layout, [*parts, *asctime], strftime)
-    layout.shown = frozenset(_SHOWN[name] for name in names if name in _SHOWN)
-    layout.takes_surrogates = (
-        not layout.ascii_only and layout.errors == "backslashreplace" and all(map(_is_plain_text, [*parts, *asctime]))
-    )
-    layout.program = logging_layout(
-        parts,
-        asctime,
-        strftime=strftime,
-        utc=_is_utc(used),
-        terminator=terminator,
-        levels=layout.levels,
-        start=_start(),
-        missing=missing,
-    )
+    layout.samples = []
+    if type(terminator) is not str:
+        raise NotServed("the handler's terminator is no str")
+    if kind == "json":
+        _translate_json(layout, used)
+    else:
+        _translate(layout, used)
     return layout
 
 
-# ---- the formatter itself
+def _translate(layout: FormatterLayout, formatter: Any) -> None:
+    """Fills in the layout of a formatter that fills a format with the attributes of a record."""
+    style = checked_style(formatter)
+    defaults = style._defaults or {}
+    placeholders = PARSERS[STYLES.index(type(style))](style._fmt)
+    names = {name for name, _, _ in placeholders if name is not None}
+    attributes = more_attributes(layout.kind, formatter)
+    check_names(names)
+    if "asctime" in names:
+        check_uses_time(formatter)
+    parts = _Parts(layout, defaults, attributes, is_percent=type(style) is logging.PercentStyle)
+    if not names.isdisjoint(("asctime", *attributes)):
+        parts.use_time(formatter, names)
+    parts.translate(placeholders)
+    more_fields(layout.kind, layout.fields)
+    optional = frozenset(defaults) | (layout.fields.keys() - names)
+    if "server_time" in attributes:
+        optional |= {"server_time"}
+    layout.extra = None
+    if layout.fields or layout.kind == "access":
+        leaves = frozenset(("server_time",)) if "server_time" in attributes else frozenset()
+        layout.extra = ShownExtra(layout.fields, optional, leaves=leaves, takes_access=layout.kind == "access")
+    _finish(layout, formatter, parts)
 
 
-def _checked(formatter: logging.Formatter) -> Any:
-    """The formatter's style, if the formatter and its style do what `logging` made them for."""
-    if type(formatter) is not logging.Formatter:
-        kind = type(formatter)
-        raise NotServed(f"the formatter is a {kind.__module__}.{kind.__qualname__}")
-    _check_methods(logging.Formatter, _FORMATTER_METHODS, _OWN_FORMATTER)
-    own = vars(formatter)
-    for name in own:
-        if name in _FORMATTER_METHODS:
-            raise NotServed(f"the formatter has its own {name}")
-    style: Any = own.get("_style")
-    if type(style) not in _STYLES:
-        raise NotServed("the formatter's style is not one of logging's own")
-    for style_kind, methods in zip(_STYLES, _OWN_STYLES, strict=True):
-        _check_methods(style_kind, ("format", "_format", "usesTime"), methods)
-    for name in vars(style):
-        if name in ("format", "_format", "usesTime"):
-            raise NotServed(f"the formatter's style has its own {name}")
-    check_defaults(style._defaults)
-    if type(style._fmt) is not str or len(style._fmt) > MOST_CHARACTERS:
-        raise NotServed(f"the format is no str of at most {MOST_CHARACTERS} characters")
-    if type(style) is logging.StringTemplateStyle:
-        _check_template(style)
-    if getattr(traceback.print_exception, "__module__", None) != "traceback":
-        raise NotServed("traceback.print_exception is patched")
-    return style
+def _translate_json(layout: FormatterLayout, formatter: Any) -> None:
+    """Fills in the layout of a formatter of python-json-logger."""
+    json = JsonFormat(formatter)
+    check_names(json.attributes)
+    parts = _Parts(layout, {}, {}, is_percent=False)
+    parts.json = json
+    layout.ascii_only = layout.ascii_only and not json.is_ascii
+    if "asctime" in json.attributes:
+        parts.use_time(formatter, {"asctime"})
+    for part in json.parts:
+        if part[:2] == ("attribute", "processName"):
+            layout.process_name = current_process_name()
+            part = literal(json.dumps(layout.process_name))
+        parts.parts.append(part)
+    parts.missing = json.missing
+    layout.fields = dict(json.extra.kinds)
+    layout.extra = json.extra
+    layout.samples = json.samples
+    _finish(layout, formatter, parts)
 
 
-def _check_methods(kind: type, names: tuple[str, ...], own: dict[str, object]) -> None:
-    attributes = vars(kind)
-    for name in names:
-        if name not in own or attributes.get(name) is not own[name]:
-            raise NotServed(f"logging.{kind.__name__}.{name} is patched")
-    if kind.__getattribute__ is not object.__getattribute__ or "__getattr__" in attributes:  # type: ignore[comparison-overlap]
-        raise NotServed(f"logging.{kind.__name__}'s attributes are patched")
-
-
-def _check_template(style: Any) -> None:
-    template = style._tpl
-    own = (vars(Template).get("substitute"), vars(Template).get("pattern"), vars(Template).get("delimiter"))
-    if type(template) is not Template or vars(template) != {"template": style._fmt} or own != _OWN_TEMPLATE:
-        raise NotServed("the formatter's template is not string.Template's own")
-
-
-def _check_names(names: set[str], formatter: logging.Formatter) -> None:
-    for name in sorted(names):
-        if name in _UNSERVED or name == "second":
-            raise NotServed(f"the format names {name}")
-        switch = _SWITCHES.get(name)
-        if switch is not None and not getattr(logging, switch):
-            raise NotServed(f"logging.{switch} is off")
-    if "asctime" in names and not formatter.usesTime():
-        raise NotServed("the format names asctime in a way that logging does not see")
-
-
-def _is_utf8(encoding: str) -> bool:
-    try:
-        name = codecs.lookup(encoding).name
-    except (LookupError, TypeError):
-        raise NotServed("the stream has no encoding that is known") from None
-    if name != "utf-8" and name not in _ASCII_SUPERSETS:
-        raise NotServed(f"the stream's encoding is {name}")
-    return name == "utf-8"
-
-
-def _level_names() -> dict[int, str]:
-    """What `logging.getLevelName` says of numbers."""
-    names = dict(logging._levelToName)
-    if any(
-        type(number) is not int or type(name) is not str for number, name in zip(names, names.values(), strict=True)
-    ):
-        raise NotServed("logging has a level whose number is no int, or whose name is no str")
-    if any(not isinstance(name, str) for name in logging._nameToLevel):
-        raise NotServed("logging has a level whose name is no str")
-    return {number: names[number] for number in names if 0 <= number < 1 << 15}
-
-
-def _start() -> float | int:
-    start: float | int = logging._startTime  # type: ignore[attr-defined]
-    if type(start) is not (int if sys.version_info >= (3, 13) else float):
-        raise NotServed("logging._startTime is patched")
-    return start
-
-
-# ---- the time
-
-
-def _is_utc(formatter: logging.Formatter) -> bool:
-    converter: Any = formatter.converter
-    for name in ("localtime", "gmtime"):
-        # The C function itself, and not one by which a library has replaced it.
-        if _is_builtin(converter) and converter.__module__ == "time" and converter.__name__ == name:
-            return name == "gmtime"
-    raise NotServed("the formatter's converter is neither time.localtime nor time.gmtime")
-
-
-def _is_builtin(function: Any) -> bool:
-    return type(function) is BuiltinFunctionType
-
-
-def _time_parts(formatter: logging.Formatter) -> tuple[list[Part], str]:
-    """The parts of asctime, and the format for strftime."""
-    if not _is_builtin(vars(time).get("strftime")):  # what `logging` would call, be it patched
-        raise NotServed("time.strftime is patched")
-    whole = part_of("second", "", "", is_percent=True)[0]
-    if formatter.datefmt:
-        return [whole], formatter.datefmt
-    msec_format: Any = formatter.default_msec_format
-    if not msec_format:
-        return [whole], formatter.default_time_format
-    steps = (
-        parse_positional(msec_format) if type(msec_format) is str and len(msec_format) < MOST_TIME_CHARACTERS else None
+def _finish(layout: FormatterLayout, formatter: Any, parts: _Parts) -> None:
+    parts.parts = merged(parts.parts)
+    if len(parts.parts) > MOST_PARTS:
+        raise NotServed(f"the format has more than {MOST_PARTS} parts")
+    every = [*parts.parts, *parts.asctime]
+    is_ascii_json = parts.json is not None and parts.json.is_ascii
+    texts = [layout.terminator, parts.strftime, *layout.levels.values()]
+    texts += [what + spec for _, what, _, spec, _ in every]
+    check_text("".join(texts), ascii_only=layout.ascii_only)
+    if is_ascii_json and not is_utf8(layout.encoding):
+        check_text(layout.terminator + parts.json.prefix, ascii_only=True)  # type: ignore[union-attr]
+    layout.shown = frozenset(SHOWN[what] for kind, what, *_ in every if kind == "attribute" and what in SHOWN)
+    layout.takes_surrogates = (
+        layout.kind == "logging"
+        and not layout.ascii_only
+        and layout.errors == "backslashreplace"
+        and all(map(is_plain_text, every))
     )
-    if steps is None or [what for what, conversion, _ in steps if conversion is not None] != [0, 1]:
-        raise NotServed("the formatter's default_msec_format is not one of a text and a number")
-    parts = []
-    for what, conversion, spec in steps:
-        if conversion is None:
-            parts.append(literal(str(what)))
-        else:
-            parts.append(part_of("msecs" if what else "second", conversion, spec, is_percent=True)[0])
-    return parts, formatter.default_time_format
-
-
-def _check_time_format(strftime: Any, *, ascii_only: bool) -> None:
-    if type(strftime) is not str or len(strftime) > MOST_TIME_CHARACTERS or "\0" in strftime:
-        raise NotServed(f"the time's format is no str of at most {MOST_TIME_CHARACTERS} characters")
-    if sys.platform == "win32" and not strftime.isascii():
-        raise NotServed("the time's format is not ASCII")
-    at = strftime.find("%")
-    while at >= 0:
-        at += 1
-        while strftime[at : at + 1] and strftime[at] in _FLAGS:
-            at += 1
-        is_local = strftime[at : at + 1] in _LOCAL_DIRECTIVES
-        if strftime[at : at + 1] and strftime[at] in _MODIFIERS:
-            is_local = True
-            at += 1
-        if not strftime[at : at + 1] or strftime[at] not in _DIRECTIVES:
-            raise NotServed("the time's format has a directive that is not served")
-        if is_local and ascii_only:
-            raise NotServed("the time's format depends on the locale, and the stream's encoding is not UTF-8")
-        at = strftime.find("%", at + 1)
+    layout.program = logging_layout(
+        parts.parts,
+        parts.asctime,
+        strftime=parts.strftime,
+        utc=is_utc(formatter),
+        terminator=layout.terminator,
+        levels=layout.levels,
+        start=start_time(),
+        missing=parts.missing,
+        phrases=status_phrases() if layout.kind == "access" else {},
+        json=parts.json.options if parts.json is not None else None,
+    )
 
 
 # ---- the parts
 
 
-def _parts(
-    layout: FormatterLayout,
-    placeholders: list[Placeholder],
-    second: list[Part],
-    defaults: dict[str, Any],
-    missing: dict[tuple[str, str, str], str],
-    *,
-    is_percent: bool,
-) -> tuple[list[Part], list[Part]]:
-    """The parts of the format, and those of an asctime that has a width or a conversion.
+class _Parts:
+    """The parts of a format, and those of an asctime that has a width or a conversion.
 
-    `missing` gets what is written where a record lacks a field, by the part's name, conversion and specification.
+    Attributes:
+        missing: what is written where a record lacks a field, by the part's name, conversion and specification.
     """
-    parts: list[Part] = []
-    asctime: list[Part] = []
-    layout.fields = {}
-    for name, conversion, spec in placeholders:
-        if name is None:
-            parts.append(literal(conversion))
-            continue
-        part, accepts = part_of(name, conversion, spec, is_percent=is_percent)
-        if part[0] == "field":
-            accepts &= layout.fields.get(name, accepts)
-            if not accepts:
-                raise NotServed(f"the format gives {name} in a form that is not served")
-            layout.fields[name] = accepts
-            if name in defaults:
-                if not accepts & kind_of_value(defaults[name]):
-                    raise NotServed(f"the format gives the default of {name} in a form that is not served")
-                missing[name, conversion, spec] = _formatted(defaults[name], conversion, spec)
-            parts.append(part)
+
+    def __init__(
+        self, layout: FormatterLayout, defaults: dict[str, Any], attributes: dict[str, int], *, is_percent: bool
+    ) -> None:
+        self.layout = layout
+        self.defaults = defaults
+        self.attributes = attributes
+        self.is_percent = is_percent
+        self.parts: list[Part] = []
+        self.asctime: list[Part] = []
+        self.second: list[Part] = []
+        self.strftime = ""
+        self.missing: dict[tuple[str, str, str], str] = {}
+        self.json: JsonFormat | None = None
+        layout.fields = {}
+
+    def use_time(self, formatter: Any, names: set[str]) -> None:
+        if "asctime" not in names and "server_time" not in self.attributes:
+            return
+        self.second, self.strftime = time_parts(formatter)
+        check_time_format(self.strftime, ascii_only=self.layout.ascii_only)
+        if self.json is not None or "server_time" in names:
+            self.asctime = merged(self.second)
+
+    def translate(self, placeholders: list[Placeholder]) -> None:
+        for name, conversion, spec in placeholders:
+            if name is None:
+                self.parts.append(literal(conversion))
+            else:
+                self._add(name, conversion, spec)
+
+    def _add(self, name: str, conversion: str, spec: str) -> None:
+        known = {**ATTRIBUTES, **self.attributes}
+        part, accepts = part_of(name, conversion, spec, known, is_percent=self.is_percent)
+        if name == "client_addr" and name in self.attributes:
+            self.parts.append(("field", ACCESS_FIELDS[0], conversion, spec, False))
+        elif name == "server_time" and name in self.attributes:
+            self._add_field(("field_or_time", *part[1:]), accepts)
+        elif part[0] == "field":
+            self._add_field(part, accepts)
         elif name == "processName":
-            layout.process_name = current_process_name()
-            parts.append(literal(_formatted(layout.process_name, conversion, spec)))
+            self.layout.process_name = current_process_name()
+            self.parts.append(literal(formatted(self.layout.process_name, conversion, spec)))
         elif name != "asctime":
-            parts.append(part)
+            self.parts.append(part)
         elif conversion or spec:
-            parts.append(part)
-            asctime = merged(second)
+            self.parts.append(part)
+            self.asctime = merged(self.second)
         else:
-            parts += second
-    return merged(parts), asctime
+            self.parts += self.second
+
+    def _add_field(self, part: Part, accepts: int) -> None:
+        _, name, conversion, spec, _ = part
+        accepts &= self.layout.fields.get(name, accepts)
+        if not accepts:
+            raise NotServed(f"the format gives {name} in a form that is not served")
+        self.layout.fields[name] = accepts
+        if name in self.defaults:
+            if not accepts & kind_of_value(self.defaults[name]):
+                raise NotServed(f"the format gives the default of {name} in a form that is not served")
+            self.missing[name, conversion, spec] = formatted(self.defaults[name], conversion, spec)
+        self.parts.append(part)
 
 
 def current_process_name() -> str:
@@ -429,7 +300,7 @@ def current_process_name() -> str:
     return name
 
 
-def _formatted(value: object, conversion: str, spec: str) -> str:
+def formatted(value: object, conversion: str, spec: str) -> str:
     if conversion == "r":
         value = repr(value)
     elif conversion == "a":
@@ -439,20 +310,7 @@ def _formatted(value: object, conversion: str, spec: str) -> str:
     return format(value, spec)
 
 
-def _is_plain_text(part: Part) -> bool:
+def is_plain_text(part: Part) -> bool:
     """Whether the part writes a text as it is. A width would count a lone surrogate by the characters of its escape."""
     _, what, conversion, spec, _ = part
     return part[0] == "literal" or ATTRIBUTES.get(what, KIND_STR) != KIND_STR or not (conversion or spec)
-
-
-def _check_texts(layout: FormatterLayout, parts: list[Part], strftime: str) -> None:
-    """What the layout itself adds must be written as the stream would write it."""
-    texts = [layout.terminator, strftime, *layout.levels.values()]
-    texts += [what + spec for _, what, _, spec, _ in parts]
-    if any(type(text) is not str for text in texts):
-        raise NotServed("the handler's terminator is no str")
-    written = "".join(texts)
-    if any("\ud800" <= character <= "\udfff" for character in written):
-        raise NotServed("the format has a lone surrogate")
-    if layout.ascii_only and not written.isascii():
-        raise NotServed("the format is not ASCII, and the stream's encoding is not UTF-8")

@@ -13,13 +13,13 @@ from logly.layout.message cimport Program
 from logly.ring.gate cimport NEED_DECISION, NEED_SITE, NEED_THREAD_NAME, Gate, needs_of
 from logly.ring.record cimport BY_MODULE, IS_SERVED
 from logly.system.atomic cimport load_relaxed
-from logly.system.cpython cimport Py_IncRef, is_str, text_kind_of, tuple_item, tuple_items, tuple_length
+from logly.system.cpython cimport Py_IncRef, is_str, text_kind_of, tuple_item, tuple_length
 
 # Of other included files:
 #   bridge/logging_calls.pxi: DONE, NOT_DONE, Method, call_function, is_logging_file, mapping_type, original_methods,
 #       record_attributes
 #   bridge/routes.pxi: RouteOwner, level_of, route_of_logger, route_rules
-#   bridge/served_extra.pxi: are_access_args, shown_fields
+#   bridge/served_extra.pxi: shown_fields
 #   bridge/stamps.pxi: Target
 #   caller/calls.pxi: Producer, load_threshold
 #   caller/careful.pxi: commit_careful, is_percent_native, tuple_of
@@ -174,9 +174,6 @@ cdef int log_pinned(
             return NOT_DONE
         if program != NULL and not are_encodable(args, target):
             return NOT_DONE
-        if target.extra is not None and target.extra.takes_access:
-            if program == NULL or not are_access_args(tuple_items(<PyObject*> args), len(args)):
-                return NOT_DONE
     if needs & NEED_THREAD_NAME:
         name = current_thread_name()
         if target.is_served and not is_encodable(name, target):
@@ -186,7 +183,7 @@ cdef int log_pinned(
     if not target.is_served:
         fields = FieldBlock(extra, None, limit) if extra else None
     elif target.extra is not None:
-        extra = shown_fields(target.extra, extra, target, limit)
+        extra = shown_fields(target.extra, extra, args, target, limit)
         if extra is None:
             return NOT_DONE
         fields = FieldBlock(extra, None, limit) if extra else None

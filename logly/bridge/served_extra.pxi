@@ -1,18 +1,20 @@
 # What served handlers show of a call's `extra`: the fields that a record carries, and the calls that go the way of `logging`.
 
+import sys
+
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from logly.caller.encode cimport Call, encode, put_text, put_value
 from logly.ring.record cimport TAG_JSON, Cursor
-from logly.system.cpython cimport int_bits, is_int, is_str, text_data, text_kind_of, text_length_of
+from logly.system.cpython cimport int_bits, is_int, is_str, text_data, text_kind_of, text_length_of, tuple_items
 from logly.text.format_spec cimport KIND_ALL, KIND_BYTES
 
 # Of other included files:
-#   bridge/rendered.pxi: is_encodable
+#   bridge/rendered.pxi: are_encodable, is_encodable
 #   bridge/stamps.pxi: Target
-#   caller/careful.pxi: kind_of
+#   caller/careful.pxi: kind_of, size_of_texts
 #   caller/values.pxi: Rendition, rendition
 
 cdef extern from *:
@@ -23,17 +25,21 @@ cdef extern from *:
 cdef enum:
     EXTRA_BYTES = 1024         # of fields that are encoded on the stack
     ACCESS_ARGS = 5            # of a call for uvicorn's access log: client, method, path, version (str), status (int)
-    KINDS = KIND_ALL - KIND_BYTES
+    ANY_KIND = KIND_ALL - KIND_BYTES
 
 cdef enum ExtraRule:
     IS_REQUIRED = 1 << 8       # a formatter fails without it
     IS_JSON = 1 << 9           # only JSON shows it, so a value of another kind may be encoded at the call
     IS_REFUSED = 1 << 10       # a call with this name goes the way of `logging`
 
+# The fields of a record that hold these arguments.
+ACCESS_FIELDS = tuple(map(sys.intern, ("uvicorn.0", "uvicorn.1", "uvicorn.2", "uvicorn.3", "uvicorn.4")))
+cdef PyObject** access_names = tuple_items(<PyObject*> ACCESS_FIELDS)
+
 FIELD_IS_REQUIRED = IS_REQUIRED
 FIELD_IS_JSON = IS_JSON
 FIELD_IS_REFUSED = IS_REFUSED
-FIELD_KINDS = KINDS
+FIELD_KINDS = ANY_KIND
 
 
 cdef class ServedExtra:
@@ -57,7 +63,7 @@ cdef class ServedExtra:
         if self.name == NULL or self.rule == NULL:
             raise MemoryError
         for name in self.rules:
-            if self.rules[name] & (KINDS | IS_REFUSED):
+            if self.rules[name] & (ANY_KIND | IS_REFUSED):
                 self.name[self.names] = <PyObject*> name
                 self.rule[self.names] = self.rules[name]
                 self.required += self.rule[self.names] & IS_REQUIRED != 0
@@ -77,11 +83,12 @@ cdef bint put_shown(ServedExtra shown, bint is_ascii, Call* call, PyObject* extr
     cdef int widest = 0 if is_ascii else 1
     out.at = room
     out.end = room + EXTRA_BYTES
-    if shown.takes_access and not are_access_args(call.args, call.arg_count):
+    if shown.takes_access and not put_access(call, &out):
         return False
     if extra == NULL:
-        return shown.required == 0
-    if not (put_all(shown, widest, call, extra, &out) if shown.shows_all else put_named(shown, widest, call, extra, &out)):
+        if shown.required:
+            return False
+    elif not (put_all(shown, widest, call, extra, &out) if shown.shows_all else put_named(shown, widest, call, extra, &out)):
         return False
     call.bound = room
     call.bound_size = <uint32_t> (out.at - room)
@@ -112,7 +119,7 @@ cdef bint put_all(ServedExtra shown, int widest, Call* call, PyObject* extra, Cu
         rule = rule_of(shown, name)
         if rule & IS_REFUSED or text_kind_of(name) > widest:
             return False
-        if rule & KINDS:
+        if rule & ANY_KIND:
             if not put_one(call, name, value, rule, widest, out):
                 return False
             left -= rule & IS_REQUIRED != 0
@@ -125,7 +132,7 @@ cdef uint32_t rule_of(ServedExtra shown, PyObject* name) noexcept:
         return <uint32_t> PyLong_AsLong(found)
     if not shown.shows_all or begins_with_underscore(name):
         return 0
-    return KINDS | IS_JSON
+    return ANY_KIND | IS_JSON
 
 
 cdef bint begins_with_underscore(PyObject* name) noexcept:
@@ -139,9 +146,20 @@ cdef bint put_one(Call* call, PyObject* name, PyObject* value, uint32_t rule, in
     if not put_text(out, name):
         return False
     kind = put_value(out, value)
-    if kind <= 0 or not rule & KINDS & <uint32_t> kind:
+    if kind <= 0 or not rule & ANY_KIND & <uint32_t> kind:
         return False
     call.bound_fields += 1
+    return True
+
+
+cdef bint put_access(Call* call, Cursor* out) noexcept:
+    cdef int i
+    if not are_access_args(call.args, call.arg_count):
+        return False
+    for i in range(ACCESS_ARGS):
+        if not put_text(out, access_names[i]) or put_value(out, call.args[i]) <= 0:
+            return False
+    call.bound_fields += ACCESS_ARGS
     return True
 
 
@@ -158,20 +176,25 @@ cdef bint are_access_args(PyObject** args, Py_ssize_t count) noexcept:
 
 # ---- the careful way
 
-cdef dict shown_fields(ServedExtra shown, dict extra, Target target, uint64_t limit):
+cdef dict shown_fields(ServedExtra shown, dict extra, tuple args, Target target, uint64_t limit):
     """The fields for a record; None: the call goes the way of `logging`. `extra` is the caller's own copy."""
     cdef dict fields = {}
     cdef uint32_t left = shown.required
     cdef uint32_t rule
     cdef uint64_t size = 0
+    if shown.takes_access:
+        if not are_access_args(tuple_items(<PyObject*> args), len(args)) or not are_encodable(args, target):
+            return None
+        fields.update(zip(ACCESS_FIELDS, args))
+        size = size_of_texts(args)
     for name in (extra if shown.shows_all else shown.rules):
         rule = rule_of(shown, <PyObject*> name)
-        if name not in extra or (not rule & KINDS and not rule & IS_REFUSED):
+        if name not in extra or (not rule & ANY_KIND and not rule & IS_REFUSED):
             continue
         value = extra[name]
         if rule & IS_REFUSED or not is_encodable(name, target):
             return None
-        if not kind_of(value) & rule & KINDS:
+        if not kind_of(value) & rule & ANY_KIND:
             value = encoded_value(shown, value, target) if rule & IS_JSON and shown.encode is not None else None
             if value is None:
                 return None
@@ -184,7 +207,7 @@ cdef dict shown_fields(ServedExtra shown, dict extra, Target target, uint64_t li
             return None
         fields[name] = value
         left -= rule & IS_REQUIRED != 0
-    return fields if left == 0 else None
+    return fields if left == 0 and size <= limit // 8 else None
 
 
 cdef Rendition encoded_value(ServedExtra shown, object value, Target target):

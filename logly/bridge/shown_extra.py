@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from logly._core import FIELD_IS_JSON, FIELD_IS_REFUSED, FIELD_IS_REQUIRED, FIELD_KINDS, ServedExtra
+from logly._core import ACCESS_FIELDS, FIELD_IS_JSON, FIELD_IS_REFUSED, FIELD_IS_REQUIRED, FIELD_KINDS, ServedExtra
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["ShownExtra", "combined"]
+__all__ = ["ACCESS_FIELDS", "ShownExtra", "combined"]
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -67,6 +67,9 @@ def combined(shown: list[ShownExtra]) -> ServedExtra | str | None:
         for name in one.leaves:
             if any(other.shows(name) for other in shown[:number] + shown[number + 1 :]):
                 return f"a formatter leaves {name} in the record for another one"
+    takes_access = any(one.takes_access for one in shown)
+    if takes_access and any(other.shows(name) for other in shown for name in ACCESS_FIELDS):
+        return "a formatter shows all fields beside one of uvicorn's access log"
     names = [name for one in shown for name in (*one.kinds, *sorted(one.skipped), *sorted(one.refused))]
     encoders = [one.encoder for one in shown if one.encoder is not None]
     encode = encoders[0][0] if encoders and all(one[1] == encoders[0][1] for one in encoders) else None
@@ -74,7 +77,7 @@ def combined(shown: list[ShownExtra]) -> ServedExtra | str | None:
         {name: _rule(name, shown) for name in dict.fromkeys(names)},
         shows_all=any(one.shows_all for one in shown),
         encode=encode,
-        takes_access=any(one.takes_access for one in shown),
+        takes_access=takes_access,
     )
 
 

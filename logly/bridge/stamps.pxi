@@ -311,6 +311,13 @@ cdef bint is_plain(PyObject* value) noexcept:
     return is_str(value) or is_int(value) or value == PY_TRUE or value == PY_FALSE or value == PY_NONE or is_float(value)
 
 
+cdef extern from *:
+    """
+    #define LOGLY_USED_WORD(set) ((const uint64_t*)&((PySetObject*)(set))->used)
+    """
+    const uint64_t* used_word "LOGLY_USED_WORD"(PyObject* set_) noexcept
+
+
 cdef class HandlerEntry:
     """What a handler of `logging` is served by, as long as its stamps hold.
 
@@ -346,6 +353,14 @@ cdef class HandlerEntry:
     def watch_dict(self, dict attributes):
         """Stamps a dict that decides, before it is read. Returns what is to be read."""
         return self.stamps.watch_dict(attributes)
+
+    def watch_size(self, items):
+        """Stamps how many items a list or a set has."""
+        if type(items) is list:
+            self.stamps.watch_size(items)
+        else:
+            self.stamps.add_word(used_word(<PyObject*> items), <uint64_t> len(<set> items))
+        self.stamps.kept.append(items)
 
     cdef bint is_of(self, object handler) noexcept:
         return self.reference() is handler and self.stamps.hold()

@@ -11,13 +11,17 @@ import sys
 
 from logly._core import KIND_FLOAT, KIND_INT, KIND_STR, logging_lines
 
+from .shown_extra import ACCESS_FIELDS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .formatters import FormatterLayout
 
-__all__ = ["differs", "native_line", "set_time"]
+__all__ = ["differs", "fields_of", "native_line", "set_time", "use_access"]
+
+OF_A_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 SAMPLE_NS = 1_700_000_000_007_654_321
 ROUNDED_UP_NS = 1_709_251_199_999_999_999
@@ -65,6 +69,27 @@ def native_line(
     )
 
 
+def use_access(record: logging.LogRecord, args: tuple[str, str, str, str, int]) -> logging.LogRecord:
+    """Gives the record the arguments that uvicorn's access log has."""
+    record.msg, record.args = '%s - "%s %s HTTP/%s" %d', args
+    return record
+
+
+def fields_of(layout: FormatterLayout, record: logging.LogRecord) -> dict[str, object]:
+    """What a record in the ring would carry of the record's `extra`, for this layout alone."""
+    shown = layout.extra
+    if shown is None:
+        return {}
+    attributes = vars(record)
+    fields: dict[str, object] = {}
+    for name in attributes:
+        if name in shown.kinds or (shown.shows_among_others(name) and name not in OF_A_RECORD):
+            fields[name] = attributes[name]
+    if shown.takes_access and type(record.args) is tuple and len(record.args) == len(ACCESS_FIELDS):
+        fields.update(zip(ACCESS_FIELDS, record.args, strict=True))
+    return fields
+
+
 def _raised(text: str) -> BaseException:
     try:
         raise ValueError(text)
@@ -104,6 +129,13 @@ def _samples(layout: FormatterLayout) -> Iterator[tuple[str, logging.LogRecord, 
         sample.exc_info = (type(error), error, error.__traceback__)
         sample.stack_info = "Stack (most recent call last):"
         yield "an exception and a stack", sample, SAMPLE_NS
+    for extra in layout.samples:
+        sample = record()
+        vars(sample).update(extra)
+        yield "fields of extra", sample, SAMPLE_NS
+    if layout.kind == "access":
+        for status in (200, 299, -7):
+            yield f"the status {status}", use_access(record(), ("127.0.0.1:1", "GET", "/a?b=%20", "1.1", status)), SAMPLE_NS
 
 
 def differs(formatter: logging.Formatter | None, layout: FormatterLayout) -> str | None:
@@ -115,7 +147,10 @@ def differs(formatter: logging.Formatter | None, layout: FormatterLayout) -> str
     fields = {name: _sample_value(layout.fields[name]) for name in layout.fields}
     for what, record, ns in _samples(layout):
         set_time(record, ns)
+        if layout.kind == "access" and not record.args:
+            use_access(record, ("", "POST", "", "2", 404))
         vars(record).update(fields)
+        shown = fields_of(layout, record)
         try:
             text = used.format(record) + layout.terminator
             expected = text.encode(layout.encoding, layout.errors)
@@ -124,6 +159,6 @@ def differs(formatter: logging.Formatter | None, layout: FormatterLayout) -> str
         except Exception as error:  # noqa: BLE001  # whatever it is, `logging` is to tell it
             return f"the formatter raises {type(error).__name__} for {what}"
         for is_inline in (False, True):
-            if native_line(record, layout, ns, fields=fields, is_inline=is_inline) != (expected, expected):
+            if native_line(record, layout, ns, fields=shown, is_inline=is_inline) != (expected, expected):
                 return f"the flusher would write other bytes for {what}"
     return None

@@ -6,11 +6,15 @@ from libc.stdlib cimport calloc, malloc
 from libc.string cimport memcpy
 
 from logly.layout.logging_pieces cimport (
-    LOGGING_ASCTIME, LOGGING_CREATED, LOGGING_ENTRIES, LOGGING_FIELD, LOGGING_FILENAME, LOGGING_FUNCNAME,
-    LOGGING_LAST_KEPT, LOGGING_LEVELNAME, LOGGING_LEVELNO, LOGGING_LINENO, LOGGING_LITERAL, LOGGING_MESSAGE,
-    LOGGING_MODULE, LOGGING_MSECS, LOGGING_NAME, LOGGING_PATHNAME, LOGGING_PROCESS, LOGGING_RELATIVECREATED,
-    LOGGING_SECOND, LOGGING_THREAD, LOGGING_THREADNAME, LoggingEntry, LoggingLayout, LoggingLevel, LoggingPiece,
+    LOGGING_ASCTIME, LOGGING_CREATED, LOGGING_ENTRIES, LOGGING_EXCEPTION, LOGGING_EXTRA, LOGGING_FIELD,
+    LOGGING_FIELD_OR_TIME, LOGGING_FILENAME, LOGGING_FUNCNAME, LOGGING_LAST_KEPT, LOGGING_LEVELNAME, LOGGING_LEVELNO,
+    LOGGING_LEVELPREFIX, LOGGING_LINENO, LOGGING_LITERAL, LOGGING_MESSAGE, LOGGING_MODULE, LOGGING_MSECS, LOGGING_NAME,
+    LOGGING_PATHNAME, LOGGING_PROCESS, LOGGING_RELATIVECREATED, LOGGING_REQUEST_LINE, LOGGING_SECOND, LOGGING_STACK,
+    LOGGING_STATUS_CODE, LOGGING_THREAD, LOGGING_THREADNAME, LOGGING_TIMESTAMP, LoggingEntry, LoggingLayout,
+    LoggingLevel, LoggingPiece,
 )
+from logly.ring.record cimport Value
+from logly.text.buffer cimport Text
 
 # Of other included files:
 #   layout/compile.pxi: ORDER, LayoutProgram, owned_key
@@ -22,21 +26,27 @@ cdef dict logging_codes = {
     "filename": LOGGING_FILENAME, "module": LOGGING_MODULE, "lineno": LOGGING_LINENO, "funcName": LOGGING_FUNCNAME,
     "thread": LOGGING_THREAD, "process": LOGGING_PROCESS, "threadName": LOGGING_THREADNAME, "created": LOGGING_CREATED,
     "msecs": LOGGING_MSECS, "relativeCreated": LOGGING_RELATIVECREATED, "second": LOGGING_SECOND,
-    "asctime": LOGGING_ASCTIME, "message": LOGGING_MESSAGE,
+    "asctime": LOGGING_ASCTIME, "message": LOGGING_MESSAGE, "levelprefix": LOGGING_LEVELPREFIX,
+    "request_line": LOGGING_REQUEST_LINE, "status_code": LOGGING_STATUS_CODE,
+}
+# Keyed by the kinds of parts that are no attributes.
+cdef dict logging_kinds = {
+    "literal": LOGGING_LITERAL, "field": LOGGING_FIELD, "field_or_time": LOGGING_FIELD_OR_TIME, "extra": LOGGING_EXTRA,
+    "exception": LOGGING_EXCEPTION, "stack": LOGGING_STACK, "timestamp": LOGGING_TIMESTAMP,
 }
 
 
 cdef bint build_logging_piece(LoggingPiece* piece, str kind, str what, str conversion, str spec, bint truncates) except -1:
-    if kind == "literal":
-        piece.code = LOGGING_LITERAL
+    if kind != "attribute":
+        piece.code = logging_kinds[kind]
+    if kind == "literal" or kind == "exception" or kind == "stack":
         text = copy_text(utf8(what))
         piece.step.text = text.data
         piece.step.size = text.size
         return True
-    if kind == "field":
-        piece.code = LOGGING_FIELD
+    if kind == "field" or kind == "field_or_time":
         owned_key(&piece.step.key, what)
-    else:
+    elif kind == "attribute":
         piece.code = logging_codes[what]
     piece.truncates = truncates
     piece.step.conversion = ord(conversion) if conversion else 0
@@ -110,12 +120,48 @@ cdef bint use_levels(LoggingLayout* layout, dict levels) except -1:
         layout.levels += 1
         level.number = <int32_t> number
         level.name = copy_text(utf8(name))
+        level.prefix = copy_text(utf8(f"{name}:{' ' * (8 - len(name))}"))
+    return True
+
+
+cdef bint use_phrases(LoggingLayout* layout, dict phrases) except -1:
+    layout.phrase = <LoggingLevel*> calloc(len(phrases) + 1, sizeof(LoggingLevel))
+    if layout.phrase == NULL:
+        raise MemoryError
+    for number in phrases:
+        layout.phrase[layout.phrases].number = number
+        layout.phrase[layout.phrases].name = copy_text(utf8(phrases[number]))
+        layout.phrases += 1
+    return True
+
+
+cdef bint use_json(LoggingLayout* layout, dict options) except -1:
+    cdef list skipped = options["skipped"]
+    cdef dict renamed = options["renamed"]
+    cdef uint32_t i
+    layout.is_json = True
+    layout.is_ascii = options["is_ascii"]
+    for i in range(layout.pieces):
+        layout.piece[i].is_json = True
+        layout.piece[i].is_ascii = layout.is_ascii
+    layout.skipped = <Value*> calloc(len(skipped) + 1, sizeof(Value))
+    layout.renamed = <Value*> calloc(len(renamed) + 1, sizeof(Value))
+    layout.new_name = <Text*> calloc(len(renamed) + 1, sizeof(Text))
+    if layout.skipped == NULL or layout.renamed == NULL or layout.new_name == NULL:
+        raise MemoryError
+    for name in skipped:
+        owned_key(&layout.skipped[layout.skips], name)
+        layout.skips += 1
+    for name in renamed:
+        owned_key(&layout.renamed[layout.renames], name)
+        layout.renames += 1
+        layout.new_name[layout.renames - 1] = copy_text(utf8(renamed[name]))
     return True
 
 
 def logging_layout(
     list parts not None, list asctime not None, *, str strftime not None, bint utc, str terminator not None, dict levels not None,
-    object start, dict missing not None
+    object start, dict missing not None, dict phrases not None, dict json
 ):
     """The layout of a formatter of `logging`.
 
@@ -128,6 +174,9 @@ def logging_layout(
         terminator: what ends a line.
         levels: names by number.
         start: `logging._startTime`, seconds (float) or nanoseconds (int).
+        phrases: what "status_code" shows, by the number of a response.
+        json: for a formatter of python-json-logger: `is_ascii`, `skipped` (names that "extra" does not show), `renamed` (names
+            of other keys, as JSON).
         missing: what a record without a field shows, by (name, conversion, specification).
     """
     cdef LayoutProgram program = LayoutProgram(
@@ -144,12 +193,17 @@ def logging_layout(
     fill_logging_pieces(layout.asctime, asctime, &layout.asctime_pieces)
     shown = {what for kind, what, _, _, _ in parts if kind == "attribute"}
     layout.shows_time = not shown.isdisjoint(("created", "msecs", "relativeCreated", "second", "asctime"))
+    for kind, _, _, _, _ in parts:
+        layout.shows_time = layout.shows_time or kind == "timestamp" or kind == "field_or_time"
     layout.shows_thread = "thread" in shown
     find_logging_runs(layout)
     use_strftime(layout, strftime)
     layout.time.utc = utc
     layout.terminator = copy_text(utf8(terminator))
     use_levels(layout, levels)
+    use_phrases(layout, phrases)
+    if json is not None:
+        use_json(layout, json)
     layout.counts_ns = type(start) is int
     if layout.counts_ns:
         layout.start_ns = start

@@ -11,18 +11,24 @@ from libc.string cimport memcpy
 
 from logly.layout.field_names cimport find_field
 from logly.layout.line cimport Line, write_message
-from logly.layout.logging_pieces cimport (
-    LOGGING_ASCTIME, LOGGING_CREATED, LOGGING_FIELD, LOGGING_FUNCNAME, LOGGING_LEVELNAME, LOGGING_LEVELNO,
-    LOGGING_LINENO, LOGGING_LITERAL, LOGGING_MESSAGE, LOGGING_MODULE, LOGGING_MSECS, LOGGING_NAME, LOGGING_PATHNAME,
-    LOGGING_SECOND, LOGGING_TEXT, LOGGING_THREAD, LOGGING_THREADNAME, LoggingEntry, LoggingLayout, LoggingPiece,
+from logly.layout.logging_json cimport (
+    write_dumps_exception, write_dumps_stack, write_dumps_value, write_other_fields, write_timestamp,
 )
-from logly.layout.message cimport run_step
+from logly.layout.logging_pieces cimport (
+    LOGGING_ASCTIME, LOGGING_CREATED, LOGGING_EXCEPTION, LOGGING_EXTRA, LOGGING_FIELD, LOGGING_FIELD_OR_TIME,
+    LOGGING_FUNCNAME, LOGGING_LEVELNAME, LOGGING_LEVELNO, LOGGING_LEVELPREFIX, LOGGING_LINENO, LOGGING_LITERAL,
+    LOGGING_MESSAGE, LOGGING_MODULE, LOGGING_MSECS, LOGGING_NAME, LOGGING_PATHNAME, LOGGING_REQUEST_LINE,
+    LOGGING_SECOND, LOGGING_STACK, LOGGING_STATUS_CODE, LOGGING_TEXT, LOGGING_THREAD, LOGGING_THREADNAME,
+    LOGGING_TIMESTAMP, LoggingEntry, LoggingLayout, LoggingPiece,
+)
+from logly.layout.message cimport run_step, write_value
 from logly.layout.trace cimport write_steps
 from logly.ring.record cimport (
     NAME_INSIDE, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_UINT, TAG_UTF8, Value, get_value, skip_values, text_kind,
 )
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_reserve, buffer_text
 from logly.text.civil cimport floor_divide
+from logly.text.json_dumps cimport end_dumps_string
 from logly.text.strftime cimport time_text_at, time_text_render
 from logly.text.unicode cimport write_text
 
@@ -74,6 +80,13 @@ cdef inline void logging_time(LoggingTime* time, const LoggingLayout* layout, in
 
 # ---- one piece
 
+cdef inline void write_step(Buffer* out, const LoggingPiece* piece, const Value* value) noexcept nogil:
+    if piece.is_json:
+        write_dumps_value(out, value, piece.is_ascii)
+    else:
+        run_step(out, &piece.step, value)
+
+
 cdef inline void set_text(Value* value, const char* data, size_t size) noexcept nogil:
     value.tag = TAG_UTF8
     value.data = data
@@ -94,7 +107,7 @@ cdef inline void set_float(Value* value, const LoggingPiece* piece, double numbe
 
 
 cdef inline bint is_plain(const LoggingPiece* piece) noexcept nogil:
-    return not piece.step.has_spec and not piece.step.conversion
+    return not piece.step.has_spec and not piece.step.conversion and not piece.is_json
 
 
 # os.path.basename, and os.path.splitext of it: a name that begins with dots keeps them.
@@ -123,15 +136,15 @@ cdef inline void write_file_part(Buffer* out, const LoggingPiece* piece, const L
     cdef Value value
     if line.site != NULL:
         set_file_part(&value, piece.code, line.site.path.data, line.site.path.size)
-        run_step(out, &piece.step, &value)
+        write_step(out, piece, &value)
     elif line.view.site_path.data == NULL:
         set_text(&value, b"(unknown file)", 14)  # what `Logger.findCaller` says
-        run_step(out, &piece.step, &value)
+        write_step(out, piece, &value)
     else:
         buffer_init(&path)
         write_text(&path, text_kind(line.view.site_path.tag), line.view.site_path.data, line.view.site_path.count)
         set_file_part(&value, piece.code, path.data, path.size)
-        run_step(out, &piece.step, &value)
+        write_step(out, piece, &value)
         out.failed = out.failed or path.failed
         buffer_free(&path)
 
@@ -164,7 +177,79 @@ cdef inline void write_level_name(
         set_text(&value, layout.level[i].name.data, layout.level[i].name.size)
     else:
         set_text(&value, other, snprintf(other, sizeof(other), "Level %d", number))
-    run_step(out, &piece.step, &value)
+    write_step(out, piece, &value)
+
+
+# uvicorn's "levelprefix".
+cdef inline void write_level_prefix(
+    Buffer* out, const LoggingPiece* piece, const LoggingLayout* layout, int32_t number
+) noexcept nogil:
+    cdef char other[48]
+    cdef Value value
+    cdef uint32_t i = 0
+    while i < layout.levels and layout.level[i].number != number:
+        i += 1
+    if i < layout.levels:
+        set_text(&value, layout.level[i].prefix.data, layout.level[i].prefix.size)
+    else:
+        set_text(&value, other, snprintf(other, sizeof(other), "Level %d:%s", number, " " if number < 10 else ""))
+    write_step(out, piece, &value)
+
+
+# ---- uvicorn's access log, whose arguments are fields
+
+cdef inline void find_access(const Line* line, const char* name, Value* value) noexcept nogil:
+    cdef Value key
+    set_text(&key, name, 9)
+    if not find_field(&line.view, &key, value):
+        set_text(value, b"", 0)
+
+
+cdef inline void write_request_line(Buffer* out, const LoggingPiece* piece, const Line* line) noexcept nogil:
+    cdef Buffer text
+    cdef Value value
+    buffer_init(&text)
+    find_access(line, b"uvicorn.1", &value)
+    write_value(&text, &value)
+    buffer_put(&text, c' ')
+    find_access(line, b"uvicorn.2", &value)
+    write_value(&text, &value)
+    buffer_append(&text, b" HTTP/", 6)
+    find_access(line, b"uvicorn.3", &value)
+    write_value(&text, &value)
+    set_text(&value, text.data, text.size)
+    write_step(out, piece, &value)
+    out.failed = out.failed or text.failed
+    buffer_free(&text)
+
+
+cdef inline void write_status(
+    Buffer* out, const LoggingPiece* piece, const LoggingLayout* layout, const Line* line
+) noexcept nogil:
+    cdef char other[32]
+    cdef Value value
+    cdef int64_t number
+    cdef uint32_t i = 0
+    find_access(line, b"uvicorn.4", &value)
+    number = value.integer
+    while i < layout.phrases and layout.phrase[i].number != number:
+        i += 1
+    if i < layout.phrases:
+        set_text(&value, layout.phrase[i].name.data, layout.phrase[i].name.size)
+    else:
+        set_text(&value, other, snprintf(other, sizeof(other), "%lld ", <long long> number))
+    write_step(out, piece, &value)
+
+
+cdef inline void write_composed_text(
+    Buffer* out, const LoggingPiece* piece, LoggingLayout* layout, const Line* line, const LoggingTime* time
+) noexcept nogil:
+    cdef uint32_t i
+    if piece.code == LOGGING_MESSAGE:
+        write_message(out, line)
+    else:
+        for i in range(layout.asctime_pieces):
+            write_time_piece(out, &layout.asctime[i], layout, time)
 
 
 # The message, or asctime, as a text that is then formatted.
@@ -173,15 +258,17 @@ cdef inline void write_composed(
 ) noexcept nogil:
     cdef Buffer text
     cdef Value value
-    cdef uint32_t i
+    cdef size_t start
+    if piece.is_json:
+        buffer_put(out, c'"')
+        start = out.size
+        write_composed_text(out, piece, layout, line, time)
+        end_dumps_string(out, start, piece.is_ascii)
+        return
     buffer_init(&text)
-    if piece.code == LOGGING_MESSAGE:
-        write_message(&text, line)
-    else:
-        for i in range(layout.asctime_pieces):
-            write_time_piece(&text, &layout.asctime[i], layout, time)
+    write_composed_text(&text, piece, layout, line, time)
     set_text(&value, text.data, text.size)
-    run_step(out, &piece.step, &value)
+    write_step(out, piece, &value)
     out.failed = out.failed or text.failed
     buffer_free(&text)
 
@@ -225,7 +312,7 @@ cdef inline void write_time_piece(
         set_float(&value, piece, time.created)
     else:
         set_float(&value, piece, time.relative)
-    run_step(out, &piece.step, &value)
+    write_step(out, piece, &value)
 
 
 cdef inline void write_kept_piece(
@@ -238,6 +325,9 @@ cdef inline void write_kept_piece(
         return
     if code == LOGGING_LEVELNAME:
         write_level_name(out, piece, layout, line.view.header.level_number)
+        return
+    if code == LOGGING_LEVELPREFIX:
+        write_level_prefix(out, piece, layout, line.view.header.level_number)
         return
     if LOGGING_PATHNAME <= code <= LOGGING_MODULE:
         write_file_part(out, piece, line)
@@ -255,7 +345,7 @@ cdef inline void write_kept_piece(
         value.integer = <int64_t> line.view.thread
     else:
         set_int(&value, <int64_t> line.process)
-    run_step(out, &piece.step, &value)
+    write_step(out, piece, &value)
 
 
 cdef inline void write_logging_piece(
@@ -268,13 +358,38 @@ cdef inline void write_logging_piece(
     elif code == LOGGING_MESSAGE or code == LOGGING_ASCTIME:
         write_composed(out, piece, layout, line, time)
     elif code == LOGGING_THREADNAME:
-        run_step(out, &piece.step, &line.view.thread_name)
-    elif code != LOGGING_FIELD:
+        write_step(out, piece, &line.view.thread_name)
+    elif code < LOGGING_FIELD:
         write_time_piece(out, piece, layout, time)
+    elif code > LOGGING_FIELD_OR_TIME:
+        write_special_piece(out, piece, layout, line, time)
     elif find_field(&line.view, &piece.step.key, &value):
-        run_step(out, &piece.step, &value)
+        write_step(out, piece, &value)
+    elif code == LOGGING_FIELD_OR_TIME:
+        write_composed(out, piece, layout, line, time)
     else:
         buffer_text(out, &piece.missing)
+
+
+# What formatters of other packages show.
+cdef inline void write_special_piece(
+    Buffer* out, const LoggingPiece* piece, LoggingLayout* layout, const Line* line, const LoggingTime* time
+) noexcept nogil:
+    cdef uint8_t code = piece.code
+    if code == LOGGING_REQUEST_LINE:
+        write_request_line(out, piece, line)
+    elif code == LOGGING_STATUS_CODE:
+        write_status(out, piece, layout, line)
+    elif code == LOGGING_EXTRA:
+        write_other_fields(out, layout, line)
+    elif code == LOGGING_TIMESTAMP:
+        write_timestamp(out, time.created)
+    elif code == LOGGING_EXCEPTION and line.view.exception != NULL:
+        buffer_append(out, piece.step.text, piece.step.size)
+        write_dumps_exception(out, layout, line)
+    elif code == LOGGING_STACK and line.view.stack != NULL:
+        buffer_append(out, piece.step.text, piece.step.size)
+        write_dumps_stack(out, layout, line)
 
 
 # ---- runs of pieces that are the same for every record of one thread, call site, level and logger
@@ -361,8 +476,8 @@ cdef inline void render_logging(Buffer* out, LoggingLayout* layout, const Line* 
         else:
             write_logging_piece(out, &layout.piece[i], layout, line, &time)
             i += 1
-    if line.view.exception != NULL:
+    if line.view.exception != NULL and not layout.is_json:
         write_logged_exception(out, line, start)
-    if line.view.stack != NULL:
+    if line.view.stack != NULL and not layout.is_json:
         write_logged_stack(out, line, start)
     buffer_text(out, &layout.terminator)

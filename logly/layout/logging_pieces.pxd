@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free
 
 from logly.layout.message cimport Step
+from logly.ring.record cimport Value
 from logly.text.buffer cimport Text
 from logly.text.strftime cimport TimeText, time_text_free
 
@@ -24,7 +25,8 @@ cdef enum LoggingCode:
     LOGGING_FUNCNAME
     LOGGING_THREAD
     LOGGING_PROCESS
-    LOGGING_LAST_KEPT = LOGGING_PROCESS
+    LOGGING_LEVELPREFIX        # of uvicorn: the level and a colon, as wide as all others
+    LOGGING_LAST_KEPT = LOGGING_LEVELPREFIX
     LOGGING_THREADNAME
     LOGGING_CREATED
     LOGGING_MSECS
@@ -33,6 +35,13 @@ cdef enum LoggingCode:
     LOGGING_ASCTIME            # with a width, a precision or a conversion; else its parts stand in its place
     LOGGING_MESSAGE
     LOGGING_FIELD              # of `extra`
+    LOGGING_FIELD_OR_TIME      # of `extra`; if it is not there, what asctime is
+    LOGGING_REQUEST_LINE       # of uvicorn's access log
+    LOGGING_STATUS_CODE
+    LOGGING_EXTRA              # of python-json-logger: all fields that no other piece shows
+    LOGGING_EXCEPTION
+    LOGGING_STACK
+    LOGGING_TIMESTAMP
 
 cdef enum:
     LOGGING_ENTRIES = 32
@@ -52,6 +61,8 @@ cdef struct LoggingEntry:
 
 cdef struct LoggingPiece:
     uint8_t code
+    bint is_json               # shown as `json.dumps` shows it
+    bint is_ascii              # with `ensure_ascii`
     bint truncates             # a float is shown as an int, without its fraction: `%d`
     uint32_t run               # number of pieces in the run that begins here; 0: no run begins here
     LoggingEntry* kept         # LOGGING_ENTRIES entries where a run begins
@@ -62,6 +73,7 @@ cdef struct LoggingPiece:
 cdef struct LoggingLevel:
     int32_t number
     Text name
+    Text prefix                # LOGGING_LEVELPREFIX
 
 
 cdef struct LoggingLayout:
@@ -72,6 +84,15 @@ cdef struct LoggingLayout:
     uint32_t levels
     LoggingLevel* level        # names by number, as `logging.getLevelName` knows them
     Text terminator
+    uint32_t phrases
+    LoggingLevel* phrase       # what LOGGING_STATUS_CODE shows, by the number of a response
+    bint is_json               # of python-json-logger
+    bint is_ascii              # its `json_ensure_ascii`
+    uint32_t skips
+    Value* skipped             # names that LOGGING_EXTRA does not show
+    uint32_t renames
+    Value* renamed             # names that it shows under others
+    Text* new_name             # those, as JSON
     TimeText time
     bint shows_time
     bint shows_thread
@@ -101,7 +122,19 @@ cdef inline void logging_layout_free(LoggingLayout* layout) noexcept nogil:
     if layout.level != NULL:
         for i in range(layout.levels):
             free(<void*> layout.level[i].name.data)
+            free(<void*> layout.level[i].prefix.data)
     free(layout.level)
+    for i in range(layout.phrases):
+        free(<void*> layout.phrase[i].name.data)
+    free(layout.phrase)
+    for i in range(layout.skips):
+        free(<void*> layout.skipped[i].data)
+    free(layout.skipped)
+    for i in range(layout.renames):
+        free(<void*> layout.renamed[i].data)
+        free(<void*> layout.new_name[i].data)
+    free(layout.renamed)
+    free(layout.new_name)
     free(<void*> layout.terminator.data)
     time_text_free(&layout.time)
     free(layout)
