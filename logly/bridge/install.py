@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType
@@ -28,6 +29,8 @@ from .resolve import FAST_METHODS, LOGGING_FILE, RouteRules, is_internal_file
 from .served_handlers import Serving
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from logly._core import HandlerEntry
     from logly._logger import Logger
 
@@ -57,8 +60,14 @@ class Route:
     """Calls of levels that were on and went the way of `logging`."""
 
 
-ENDS = ("_exit", "execv", "execve")
-"""The functions of `os` after which nothing is written. All of its `exec*` call one of these."""
+ENDS = ((os, "_exit"), (os, "execv"), (os, "execve"), (os, "abort"), (signal, "raise_signal"))
+"""The functions after which nothing may be written. All of the `exec*` of `os` call one of these.
+
+uvicorn raises the signal that has stopped it once more when it has shut down, and its default action ends the process.
+"""
+
+SENDS = ("kill", "killpg")
+"""The functions of `os` that may send a signal to this process."""
 
 END_S = 5.0
 """How long they wait for what was logged."""
@@ -95,9 +104,12 @@ class Installation:
         close = logging.FileHandler.__dict__["close"]
         if isinstance(close, FunctionType):
             self.replace(logging.FileHandler, "close", self.serving.closing(close))
-        for name in ENDS:
+        for module, name in ENDS:
+            if hasattr(module, name):
+                self.replace(module, name, self._flushing(getattr(module, name)))
+        for name in SENDS:
             if hasattr(os, name):
-                self.replace(os, name, self._flushing(getattr(os, name)))
+                self.replace(os, name, self._flushing(getattr(os, name), _is_for_us))
         self.serving.use_methods()
         self.rules.use_methods()
         use_route_rules(self.rules)
@@ -111,12 +123,12 @@ class Installation:
         self.replaced.append((owner, name, vars(owner).get(name), function))
         setattr(owner, name, function)
 
-    def _flushing(self, function: Any) -> Any:
-        """The function of `os` that ends the program, after what was logged has been written."""
+    def _flushing(self, function: Any, may_end: Callable[..., bool] = lambda *_: True) -> Any:
+        """The function, which may end the program, after what was logged has been written."""
 
         @functools.wraps(function)
         def end(*args: Any, **options: Any) -> Any:
-            if not self.controller.core.must_not_wait():
+            if may_end(*args) and not self.controller.core.must_not_wait():
                 self.controller.flush(END_S)
             return function(*args, **options)
 
@@ -136,6 +148,12 @@ class Installation:
         self.serving.end()
         if self.settings[0] is None:
             self.controller.close(None)
+
+
+def _is_for_us(target: object = None, number: object = 0) -> bool:
+    """Whether a signal is to this process too."""
+    ours = os.getpid(), os.getpgrp(), -os.getpgrp(), 0, -1
+    return number != 0 and target in ours
 
 
 def _keep(handler: logging.Handler, entry: HandlerEntry) -> None:
