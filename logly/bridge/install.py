@@ -110,6 +110,7 @@ class Installation:
         for name in SENDS:
             if hasattr(os, name):
                 self.replace(os, name, self._flushing(getattr(os, name), _is_for_us))
+        self.replace(os, "dup2", self._redirecting(os.dup2))
         self.serving.use_methods()
         self.rules.use_methods()
         use_route_rules(self.rules)
@@ -133,6 +134,22 @@ class Installation:
             return function(*args, **options)
 
         return end
+
+    def _redirecting(self, function: Any) -> Any:
+        """`os.dup2`, between what was logged before and after: each goes to the file that the descriptor had then."""
+
+        @functools.wraps(function)
+        def dup2(*args: Any, **options: Any) -> Any:
+            number = args[1] if len(args) > 1 else options.get("fd2")
+            is_served = self.serving.is_served(number)
+            if is_served and not self.controller.core.must_not_wait():
+                self.controller.flush(END_S)
+            result = function(*args, **options)
+            if is_served:
+                self.serving.forget(number)
+            return result
+
+        return dup2
 
     def end(self) -> None:
         use_route_rules(None)

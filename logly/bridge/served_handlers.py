@@ -76,6 +76,9 @@ def _functions(kind: type) -> dict[str, Any]:
     return {name: getattr(kind, name) for name in names if hasattr(kind, name)}
 
 
+CHANGE = "logly"
+"""An attribute that a handler gets and loses at once, so that nothing that is known of it holds any more."""
+
 KINDS = (logging.StreamHandler, logging.FileHandler)
 BASES = (logging.Filterer, logging.Handler, *KINDS)
 
@@ -172,6 +175,23 @@ class Serving:
             handler = served.reference()
             if handler is not None:
                 serve_handler(handler, None, None)
+            self.controller._remove(served.sink.id)
+
+    def is_served(self, number: object) -> bool:
+        """Whether a handler that writes to the descriptor of this number is served."""
+        return any(served.key[0] == number for served in list(self._by_handler.values()))
+
+    def forget(self, number: object) -> None:
+        """The descriptor has another file now: its handlers are served anew, when they are used next."""
+        for key, served in list(self._by_handler.items()):
+            handler = served.reference()
+            if handler is None or served.key[0] != number:
+                continue
+            # While another thread finds out a route it sees the sink of before and a handler that is to change, or neither.
+            self._by_handler.pop(key, None)
+            serve_handler(handler, None, None)
+            vars(handler)[CHANGE] = None
+            del vars(handler)[CHANGE]
             self.controller._remove(served.sink.id)
 
     def closing(self, close: Any) -> Any:

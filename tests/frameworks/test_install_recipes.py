@@ -279,7 +279,7 @@ def test_celery(is_own: bool, tmp_path: Path) -> None:
         if name != "logs/celery.log":
             return masked(text, *CELERY_MASKS)
         # In which order tasks are found in the broker's folder is the file system's choice.
-        return by_process(text, r"^\[\S+ \S+ \w+/(\S+)\](?:.*?(task-\d+))?", *CELERY_MASKS)
+        return by_process(text, r"^\[\S+ \S+ \w+/(\S+)\](?:.*?(task-\d+|order \d+))?", *CELERY_MASKS)
 
     check_same(programs, shown)
 
