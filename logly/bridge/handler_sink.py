@@ -230,6 +230,13 @@ class HandlerSink(Sink):
         self._known_limits = limits
         handler_limits(self.handle, *limits)
 
+    def is_copy_of(self, number: object) -> bool:
+        """Whether the sink writes to a copy of the descriptor with this number."""
+        try:
+            return self.stream is not None and bool(self.stream.fileno() == number)
+        except ValueError:  # the stream is closed
+            return False
+
     def _use_copy(self, file: Descriptor | None, stream: Any) -> None:
         handler_source(self.handle, -1)
         self.handle.replace_file(self.files, file, None, self.path or "")

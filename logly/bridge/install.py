@@ -6,6 +6,7 @@ import functools
 import logging
 import logging.handlers
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from .resolve import FAST_METHODS, RouteRules, is_internal_file
 from .served_handlers import Serving, is_loggings_own
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from logly._core import HandlerEntry
     from logly._logger import Logger
 
@@ -58,8 +61,14 @@ class Route:
     """Calls of levels that were on and went the way of `logging`."""
 
 
-ENDS = ("_exit", "execv", "execve")
-"""The functions of `os` after which nothing is written. All of its `exec*` call one of these."""
+ENDS = ((os, "_exit"), (os, "execv"), (os, "execve"), (os, "abort"), (signal, "raise_signal"))
+"""The functions after which nothing may be written. All of the `exec*` of `os` call one of these.
+
+uvicorn raises the signal that has stopped it once more when it has shut down, and its default action ends the process.
+"""
+
+SENDS = ("kill", "killpg")
+"""The functions of `os` that may send a signal to this process."""
 
 END_S = 5.0
 """How long they wait for what was logged."""
@@ -109,9 +118,13 @@ class Installation:
             method = vars(kind).get(name)
             if is_loggings_own(method):
                 self.replace(kind, name, wrap(method))
-        for name in ENDS:
+        for module, name in ENDS:
+            if hasattr(module, name):
+                self.replace(module, name, self._flushing(getattr(module, name)))
+        for name in SENDS:
             if hasattr(os, name):
-                self.replace(os, name, self._flushing(getattr(os, name)))
+                self.replace(os, name, self._flushing(getattr(os, name), _is_for_us))
+        self.replace(os, "dup2", self._redirecting(os.dup2))
         self.serving.use_methods()
         self.rules.use_methods()
         use_route_rules(self.rules)
@@ -125,16 +138,32 @@ class Installation:
         self.replaced.append((owner, name, vars(owner).get(name), function))
         setattr(owner, name, function)
 
-    def _flushing(self, function: Any) -> Any:
-        """The function of `os` that ends the program, after what was logged has been written."""
+    def _flushing(self, function: Any, may_end: Callable[..., bool] = lambda *_: True) -> Any:
+        """The function, which may end the program, after what was logged has been written."""
 
         @functools.wraps(function)
         def end(*args: Any, **options: Any) -> Any:
-            if not self.controller.core.must_not_wait():
+            if may_end(*args) and not self.controller.core.must_not_wait():
                 self.controller.flush(END_S)
             return function(*args, **options)
 
         return end
+
+    def _redirecting(self, function: Any) -> Any:
+        """`os.dup2`, between what was logged before and after: each goes to the file that the descriptor had then."""
+
+        @functools.wraps(function)
+        def dup2(*args: Any, **options: Any) -> Any:
+            number = args[1] if len(args) > 1 else options.get("fd2")
+            is_served = self.serving.is_served(number)
+            if is_served and not self.controller.core.must_not_wait():
+                self.controller.flush(END_S)
+            result = function(*args, **options)
+            if is_served:
+                self.serving.forget(number)
+            return result
+
+        return dup2
 
     def end(self) -> None:
         use_route_rules(None)
@@ -150,6 +179,12 @@ class Installation:
         self.serving.end()
         if self.settings[0] is None:
             self.controller.close(None)
+
+
+def _is_for_us(target: object = None, number: object = 0) -> bool:
+    """Whether a signal is to this process too."""
+    ours = os.getpid(), os.getpgrp(), -os.getpgrp(), 0, -1
+    return number != 0 and target in ours
 
 
 def _keep(handler: logging.Handler, entry: HandlerEntry) -> None:

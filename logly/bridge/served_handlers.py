@@ -57,6 +57,10 @@ CHANGED = object()
 MOST_PROVEN = 64
 
 
+CHANGE = "logly"
+"""An attribute that a handler gets and loses at once, so that nothing that is known of it holds any more."""
+
+
 def _methods(kind: type) -> dict[str, Any]:
     """The methods of a class of handlers, wherever it has them from. What others have put there counts as changed."""
     found: dict[str, Any] = {}
@@ -226,6 +230,24 @@ class Serving:
             return method(handler, *args)
 
         return drain_and_call
+
+    def is_served(self, number: object) -> bool:
+        """Whether a handler that writes to the descriptor of this number is served."""
+        return any(served.sink.is_copy_of(number) for served in list(self._by_handler.values()))
+
+    def forget(self, number: object) -> None:
+        """The descriptor has another file now: its handlers are served anew, when they are used next."""
+        for key in list(self._by_handler):
+            served = self._by_handler.get(key)
+            handler = None if served is None else served.reference()
+            if served is None or handler is None or not served.sink.is_copy_of(number):
+                continue
+            # While another thread finds out a route it sees the sink of before and a handler that is to change, or neither.
+            self._by_handler.pop(key, None)
+            forget_served(key, served.reference)
+            vars(handler)[CHANGE] = None
+            del vars(handler)[CHANGE]
+            self.controller.remove(served.sink.id)
 
     def closing(self, close: Any) -> Any:
         """`FileHandler.close`, after which the flusher writes nothing for the handler any more."""

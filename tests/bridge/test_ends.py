@@ -1,0 +1,72 @@
+"""What was logged is written before the process ends itself, however it does that."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.programs import run_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROGRAM = """
+import logging, os, signal, sys
+import logly.bridge.install as bridge
+if sys.argv[1] == "install":
+    bridge.install()
+log = logging.getLogger("enemy")
+log.addHandler(logging.FileHandler(sys.argv[2]))
+log.setLevel(logging.INFO)
+for number in range(1000):
+    log.info("line %d", number)
+"""
+ENDS = {
+    "os._exit": "os._exit(0)",
+    "os.abort": "os.abort()",
+    "os.execv": "os.execv(sys.executable, [sys.executable, '-c', ''])",
+    "os.execlp": "os.execlp(sys.executable, sys.executable, '-c', '')",
+    "signal.raise_signal": "signal.raise_signal(signal.SIGTERM)",
+    "os.kill itself": "os.kill(os.getpid(), signal.SIGTERM)",
+    "os.kill the group": "os.kill(0, signal.SIGTERM)",
+    "os.killpg": "os.killpg(os.getpgrp(), signal.SIGKILL)",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("end", ENDS)
+def test_nothing_is_lost_when_the_process_ends_itself(end: str, tmp_path: Path) -> None:
+    left = []
+    for way in ("plain", "install"):
+        path = tmp_path / way
+        done = run_program(PROGRAM + ENDS[end], way, path, returncode=None, start_new_session=True)
+        left.append((done.returncode, done.stdout, path.read_text()))
+    assert left[1] == left[0]
+    assert left[0][2].count("\n") == 1000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_signals_are_sent_as_before(tmp_path: Path) -> None:
+    code = """
+def attempt(call):
+    try:
+        print(call())
+    except Exception as error:
+        print(type(error), error)
+signal.signal(signal.SIGUSR1, lambda *_: print("got it"))
+attempt(lambda: os.kill(os.getpid(), signal.SIGUSR1))
+attempt(lambda: os.kill(os.getpid(), 0))
+attempt(lambda: os.kill())
+attempt(lambda: os.kill("no", "number"))
+attempt(lambda: os.kill([], 9))
+attempt(lambda: os.killpg(os.getpgrp(), 0))
+attempt(lambda: signal.raise_signal(signal.SIGUSR1))
+attempt(lambda: signal.raise_signal(signalnum=signal.SIGUSR1))
+attempt(lambda: os.kill(os.getpid(), 10000))
+"""
+    said = [
+        run_program(PROGRAM + code, way, tmp_path / way, start_new_session=True).stdout for way in ("plain", "install")
+    ]
+    assert said[1] == said[0]
