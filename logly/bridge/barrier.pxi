@@ -22,23 +22,42 @@ cdef enum Barrier:
 
 cdef dict served_by_handler = {}          # id of a handler -> (weak reference to it, its sink)
 cdef object barrier_class = None          # the class that has got methods of its own
+cdef frozenset plain_classes = frozenset()
+cdef object base_methods = {}             # of `logging.Handler`
+cdef object base_acquire = None           # its `acquire`, as it was made
 cdef PyMethodDef barriers[BARRIERS]
 cdef PyObject* passed[BARRIERS]           # owned; the function that was there before; NULL: the next class's
 
 cdef PyObject* pass_barrier(PyObject* self, Barrier which, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef object handler = <object> self
-    cdef object served
-    if served_by_handler:
-        served = served_by_handler.get(id(handler))
-        if served is not None and (<tuple> served)[0]() is handler:
-            (<tuple> served)[1].drain()
+    await_sink(handler)
     if passed[<int> which] != NULL:
         return call_function(passed[<int> which], self, args, count, names)
     method = getattr(super(barrier_class, handler), BARRIER_NAMES[<int> which])
     return call_bound(<PyObject*> method, args, count, names)
 
 
+cdef bint await_sink(object handler) except -1:
+    cdef tuple served
+    if not served_by_handler:
+        return True
+    served = served_by_handler.get(id(handler))
+    if served is not None and served[0]() is handler:
+        if served[2] is None or not handler_is_idle(<SinkHandle> served[2]):
+            served[1].drain()
+    return True
+
+
 cdef PyObject* acquire_in_order(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
+    cdef object handler = <object> self
+    if not count and type(handler) in plain_classes and (<dict> base_methods).get("acquire") is base_acquire:
+        # What `Handler.acquire` does, which is the next class's.
+        await_sink(handler)
+        lock = handler.lock
+        if lock:
+            lock.acquire()
+        Py_IncRef(<PyObject*> None)
+        return <PyObject*> None
     return pass_barrier(self, BARRIER_ACQUIRE, args, count, names)
 
 
@@ -83,9 +102,15 @@ def barrier_method(type cls not None, str name not None):
     return PyDescr_NewMethod(<PyTypeObject*> cls, &barriers[i])
 
 
-def serve_handler(handler not None, reference, sink not None):
+def know_acquire(type base not None, acquire, plain):
+    """`acquire` is that of `base`, as it was made, and the next one in the classes of `plain`: there its work is done here."""
+    global base_methods, base_acquire, plain_classes
+    base_methods, base_acquire, plain_classes = class_dict(<PyTypeObject*> base), acquire, frozenset(plain)
+
+
+def serve_handler(handler not None, reference, sink not None, SinkHandle handle=None):
     """From now on the handler does nothing before `sink.drain()` has waited for what was logged before."""
-    served_by_handler[id(handler)] = (reference, sink)
+    served_by_handler[id(handler)] = (reference, sink, handle)
 
 
 def forget_served(number, reference):

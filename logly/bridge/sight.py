@@ -32,11 +32,7 @@ def choose_sight() -> None:
     elif sys.version_info[:2] not in KNOWN or sys.implementation.name != "cpython":
         version = ".".join(map(str, sys.version_info[:2]))
         use_sight("nothing", why_not=f"this version of logly does not know {sys.implementation.name} {version}")
-    elif wanted in (None, "versions") and use_sight("versions"):
-        return
-    elif wanted in (None, "versions", "watchers") and use_sight("watchers") and is_told_of_all():
-        return
-    elif wanted != "comparing-slowly" and use_sight("comparing") and sees_all():
+    elif (wanted in (None, "versions") and use_sight("versions")) or (wanted in (None, "versions", "watchers") and use_sight("watchers") and is_told_of_all()) or (wanted != "comparing-slowly" and use_sight("comparing") and sees_all()):
         return
     elif not (use_sight("comparing", hasty=False) and sees_all()):
         use_sight("nothing", why_not="this Python does not tell of every change of an object")
