@@ -16,7 +16,7 @@ from harness.comparison import Bench, Target, median, ratio
 from harness.scenarios import SCENARIOS
 
 LAYOUT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-OWN_LAYOUT = "{time:YYYY-MM-DD HH:mm:ss,SSS} {level} {module} {message}"
+OWN_LAYOUT = "{time:YYYY-MM-DD HH:mm:ss,SSS} {level} {name} {message}"
 CALLS = {
     "two arguments": "logger.info('order %s filled at %.2f', i, x)",
     "text": "logger.info('a text of 24 characters.')",

@@ -7,7 +7,10 @@ from logly.system.cpython cimport (
 )
 
 # Of other included files:
+#   bridge/handler_rule.pxi: handler_is_idle
 #   bridge/logging_calls.pxi: call_function
+#   bridge/stamps.pxi: class_dict
+#   control/sink_handle.pxi: SinkHandle
 
 cdef extern from *:
     PyObject* call_bound "PyObject_Vectorcall"(

@@ -7,7 +7,8 @@ is the handler's own code (`_open`, `doRollover`, `reopenIfNeeded`), on the flus
 **Locks.** That code runs under the handler's lock, as `logging` would run it. The flusher never waits for this lock. It
 tries for a moment. If another thread holds the lock, the lines wait, and the flusher does its other work and tries
 again soon. So a thread may hold the handler's lock (`logging.shutdown` does) and wait in `drain` meanwhile: where the
-lock is its own, it does the sinks' Python work itself. No lock of logly's is held while the handler's is taken or its code runs.
+lock is its own, it does the sinks' Python work itself. No lock of logly's engine is held while the handler's is taken
+or its code runs.
 
 **Trouble.** What cannot be written is given to `handler.handleError` with a record that says what was lost, at most
 once a second. There are two differences from `logging`, where each such record is lost at once: while the disk is full,
@@ -56,7 +57,7 @@ LOCK_S = 0.005
 """How long the flusher tries to get a handler's lock before it does something else."""
 PAUSE_S = 0.001
 DRAIN_S = 5.0
-"""How long lines are waited for before the handler gets something else to write: as long as in `StdlibHandler.flush`."""
+"""How long the handler's next work waits for what was logged before, as in `StdlibHandler.flush`."""
 HOPELESS = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
 """Errors after which nothing that waits can be written any more."""
 

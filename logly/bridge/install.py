@@ -10,11 +10,13 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from logly._core import Producer as _Producer
 from logly._core import (
     barrier_method,
+    know_acquire,
     logging_method,
     prepare_logging_calls,
     routes_known,
@@ -26,8 +28,8 @@ from logly.errors import invalid
 from logly.stdlib import StdlibHandler
 from logly.system.unpatched import SystemLock
 
-from .resolve import FAST_METHODS, RouteRules, is_internal_file
-from .served_handlers import Serving, is_loggings_own
+from .resolve import AS_MADE, FAST_METHODS, RouteRules, is_internal_file
+from .served_handlers import SERVED, Serving, is_loggings_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +109,8 @@ class Installation:
             # RootLogger inherits it: a method of its own would stand before what is patched into Logger.
             self.replace(logging.Logger, name, logging_method(logging.Logger, name, original))
             self.rules.replaced.append((logging.Logger, name))
+        known_acquire = AS_MADE[logging.Handler]["acquire"]
+        know_acquire(logging.Handler, known_acquire, SERVED if isinstance(known_acquire, FunctionType) else ())
         for name in barriers():
             self.replace(logging.StreamHandler, name, barrier_method(logging.StreamHandler, name))
         for kind, name, wrap in (

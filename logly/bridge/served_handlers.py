@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .formatters import FormatterLayout
     from .handler_sink import HandlerSink
 
-__all__ = ["Serving", "is_loggings_own"]
+__all__ = ["SERVED", "Serving", "is_loggings_own"]
 
 
 class _Served:
@@ -155,7 +155,7 @@ class Serving:
         is_at_call = self._write == "call" or (self._write == "auto" and _is_stdout(stream.fileno()))
         sink = add_handler(self.controller, handler, layout.program, set(layout.shown), write=is_at_call)
         self._by_handler[id(handler)] = served = _Served(handler, key, layout, sink)
-        serve_handler(handler, served.reference, sink)
+        serve_handler(handler, served.reference, sink, sink.handle)
         return sink.id, layout.ascii_only
 
     def _check(self, handler: Any, entry: HandlerEntry) -> None:
@@ -180,7 +180,7 @@ class Serving:
     def _prove(self, formatter: Any, layout: FormatterLayout) -> None:
         """Raises NotServed if the layout's bytes are not the formatter's.
 
-        That takes a millisecond. Formatters of `logging` with the same settings give the same bytes, so they are asked once.
+        That takes a millisecond. Formatters of `logging` with the same settings give the same bytes, so one is asked.
         """
         settings = proof_of(formatter, layout)
         if settings is None or settings not in self._proven:
@@ -193,7 +193,7 @@ class Serving:
             self._proven.add(settings)
 
     def _check_file(self, handler: Any) -> None:
-        """Raises NotServed if the file of a handler is that of another one, which is served: their lines alternate in it.
+        """Raises NotServed if another handler, which is served, has the same file: their lines alternate in it.
 
         From now on what this handler writes waits for the other one's lines.
         """
@@ -242,7 +242,7 @@ class Serving:
             handler = None if served is None else served.reference()
             if served is None or handler is None or not served.sink.is_copy_of(number):
                 continue
-            # While another thread finds out a route it sees the sink of before and a handler that is to change, or neither.
+            # Another thread that finds out a route sees the sink of before and a handler that is to change, or neither.
             self._by_handler.pop(key, None)
             forget_served(key, served.reference)
             vars(handler)[CHANGE] = None

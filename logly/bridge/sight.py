@@ -1,7 +1,7 @@
-"""How `install` sees changes of what a call of `logging` depends on: which way this Python can be trusted with, tried out.
+"""How `install` sees changes of what a call of `logging` depends on: which way this Python can be trusted with.
 
-A way that misses a change would write wrong lines without a word. So each is asked to see changes of objects that are made for
-it, and nothing that fails is used.
+A way that misses a change would write wrong lines without a word. So each is tried out: it is asked to see changes of
+objects that are made for it, and nothing that fails is used.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def choose_sight() -> None:
     elif sys.version_info[:2] not in KNOWN or sys.implementation.name != "cpython":
         version = ".".join(map(str, sys.version_info[:2]))
         use_sight("nothing", why_not=f"this version of logly does not know {sys.implementation.name} {version}")
-    elif (wanted in (None, "versions") and use_sight("versions")) or (wanted in (None, "versions", "watchers") and use_sight("watchers") and is_told_of_all()) or (wanted != "comparing-slowly" and use_sight("comparing") and sees_all()):
+    elif (
+        (wanted in (None, "versions") and use_sight("versions"))
+        or (wanted in (None, "versions", "watchers") and use_sight("watchers") and is_told_of_all())
+        or (wanted != "comparing-slowly" and use_sight("comparing") and sees_all())
+    ):
         return
     elif not (use_sight("comparing", hasty=False) and sees_all()):
         use_sight("nothing", why_not="this Python does not tell of every change of an object")
@@ -106,7 +110,11 @@ def _tried(is_seen: Callable[[Callable[[], object], World], bool]) -> bool:
                         return False
                 else:
                     change(one)
-    for act in (lambda: setattr(Large, "added", 1), lambda: setattr(Large, "added", 2), lambda: delattr(Large, "added")):
+    for act in (
+        lambda: setattr(Large, "added", 1),
+        lambda: setattr(Large, "added", 2),
+        lambda: delattr(Large, "added"),
+    ):
         world = World()
         world.watch_bases(Large)
         if not (world.holds and is_seen(act, world)):

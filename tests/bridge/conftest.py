@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-Play = Callable[["Stage"], Any] if TYPE_CHECKING else Any
+if TYPE_CHECKING:
+    Play = Callable[["Stage"], Any]
 
 
 @pytest.fixture(params=KINDS)

@@ -1,7 +1,7 @@
 """One random program of `logging`: `python -m tests.bridge.differ SEED plain|install STEPS FOLDER`.
 
-The same seed makes the same program, whichever the mode. What every handler wrote, and stderr, goes into files of FOLDER, which
-the caller compares. Prints (fast, rendered, original) as JSON.
+The same seed makes the same program, whichever the mode. What every handler wrote, and stderr, goes into files of
+FOLDER, which the caller compares. Prints (fast, rendered, original) as JSON.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class MyStr(str):
 
 
 class Logs:
-    """Logs when its text is made first. (`logging` makes it once for each handler, a call that is rendered once for all.)"""
+    """Logs when its text is made first. (`logging` makes it once for each handler, a rendered call once for all.)"""
 
     def __init__(self) -> None:
         self.has_logged = False
@@ -187,7 +187,7 @@ class Program:
             except (KeyError, TypeError) as error:
                 print(type(error).__name__, error, file=sys.stderr)
 
-    def log_one(self) -> None:
+    def log_one(self) -> None:  # noqa: C901, PLR0912  # a list of forms
         dice = self.dice
         log = self.loggers[dice.choice(NAMES)]
         level = dice.choice(LEVELS)
@@ -293,7 +293,7 @@ class Program:
             log._log = lambda level, message, args, **options: self.streams[0].write(f"OWN {level} {message}\n")  # type: ignore[method-assign]
 
     def configure(self, disable: bool) -> None:
-        """A dictConfig that names two of the handlers. (It closes all that it does not know: open files are opened again.)"""
+        """A dictConfig that names two of the handlers. (It closes all others: open files are opened again.)"""
         one, other = self.dice.sample(range(len(self.handlers)), 2)
         names = {"one": self.handlers[one], "other": self.handlers[other]}
         logging.config.dictConfig(
@@ -336,7 +336,7 @@ class Program:
 
 
 def without_places(text: str) -> str:
-    """Without addresses, and without the frames of stacks: a nested call that is rendered has fewer of `logging`'s above it."""
+    """Without addresses and the frames of stacks: a nested call that is rendered has fewer of `logging`'s above it."""
     return re.sub(r"0x[0-9a-f]+", "0x", re.sub(r"(?m)^  .*$\n", "", text))
 
 

@@ -1,7 +1,7 @@
 """The same steps under plain `logging` and under `install`: what is logged, printed, returned and raised must be equal.
 
-A test writes a play: a function that takes a `Stage`. `compare` has it played twice. Where the play says which way a call must go,
-the counts of `routes` are asked, so that no test passes by the way of `logging` alone.
+A test writes a play: a function that takes a `Stage`. `compare` has it played twice. Where the play says which way a
+call must go, the counts of `routes` are asked, so that no test passes by the way of `logging` alone.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ NAME = "enemy"
 LAYOUT = "%(levelno)d %(levelname)s %(name)s %(pathname)s %(funcName)s:%(lineno)d %(thread)d %(process)d|%(message)s"
 OWN_LAYOUT = "{level} {module} {path} {function}:{lineno} {thread} {process}|{message}|{fields}\n{exception}"
 KINDS = ("stdlib", "record", "file")
-"""What the records reach: a `StdlibHandler` before a file, or before a function that gets whole records (for which every call takes
-the careful way: rendered at best), or a `FileHandler` of `logging`."""
+"""What the records reach: a `StdlibHandler` before a file, or before a function that gets whole records (for which
+every call takes the careful way: rendered at best), or a `FileHandler` of `logging`."""
 SEES_CHANGES = has_gil() and (3, 11) <= sys.version_info < (3, 15)
 """Whether changes are seen in this Python, so that calls can be fast."""
 

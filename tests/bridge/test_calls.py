@@ -125,7 +125,7 @@ def test_messages(played: Played, message: Any, args: tuple[Any, ...]) -> None:
     played(play)
 
 
-@pytest.mark.parametrize("text", ["\udc80", "a\udcffb", "\ud800"])
+@pytest.mark.parametrize("text", ["\udc80", "a\udcffb", "\ud800"])  # noqa: PT014  # ruff takes surrogates for one
 def test_lone_surrogates(played: Played, text: str) -> None:
     def play(stage: Stage) -> None:
         for _ in range(3):
@@ -140,7 +140,7 @@ def test_a_failing_percent_is_told_once_for_each_handler(played: Played) -> None
     def play(stage: Stage) -> None:
         second = stage.make_handler()
         stage.top.addHandler(second)
-        stage.original(lambda: stage.log.info("%s %s", 1))
+        stage.original(lambda: stage.log.info("%s %s", 1))  # noqa: PLE1206  # that is the point
         stage.original(lambda: stage.log.info("%s", Failing()))
         second.close()
 
@@ -299,7 +299,7 @@ def test_a_text_that_logs(played: Played) -> None:
 
 @pytest.mark.parametrize("kind", ["stdlib", "record"])
 def test_a_text_that_reconfigures(kind: str, tmp_path: Path) -> None:
-    """Where handlers are served, such a call is begun again, in the new configuration: the handler may have been closed."""
+    """A call to served handlers is begun again, in the new configuration: the handler may have been closed."""
 
     def play(stage: Stage) -> None:
         class Closes:

@@ -1,4 +1,4 @@
-"""A change of what `logging` looks at is obeyed by the next call, whatever way it was made, and calls are fast again afterwards."""
+"""A change of what `logging` looks at is obeyed by the next call, and calls are fast again afterwards."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_a_level_that_was_never_asked_for(played: Played) -> None:
 
 
 def test_a_logger_of_none(played: Played) -> None:
-    """A logger that is not the manager's; one that `logging` has forgotten; one that is made again under the same name."""
+    """A logger that is not the manager's; one that `logging` has forgotten; one that is made again under its name."""
 
     def play(stage: Stage) -> None:
         own = logging.Logger("own", logging.DEBUG)
@@ -330,7 +330,7 @@ class TestOverrides:
                 stage.say(name)
                 return getattr(super(Own, self), name)(*args, **more)
 
-            Own: Any = type("Own", (logging.Logger,), {name: own})
+            Own: Any = type("Own", (logging.Logger,), {name: own})  # noqa: N806  # a class
             logging.setLoggerClass(Own)
             log = logging.getLogger("enemy.own")
             logging.setLoggerClass(logging.Logger)
@@ -349,7 +349,7 @@ class TestOverrides:
             def put(self: Any, value: Any) -> None:
                 vars(self)[name] = value
 
-            Own: Any = type("Own", (logging.Logger,), {name: property(get, put)})
+            Own: Any = type("Own", (logging.Logger,), {name: property(get, put)})  # noqa: N806  # a class
             logging.setLoggerClass(Own)
             log = logging.getLogger("enemy.own")
             logging.setLoggerClass(logging.Logger)

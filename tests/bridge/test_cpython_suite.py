@@ -1,8 +1,8 @@
 """CPython's own tests of `logging` have the same result with `install` as without.
 
-Once as they are, which proves the original way (their streams have no descriptor), and once logging to a real file. Most calls of
-the suite go to handlers of classes that are never served (queues, sockets, memory, mail). Of the others at least a third must make
-no `LogRecord`: on 3.11 it is 32 of 73.
+Once as they are, which proves the original way (their streams have no descriptor), and once logging to a real file.
+Most calls of the suite go to handlers of classes that are never served (queues, sockets, memory, mail). Of the others
+at least a third must make no `LogRecord`: on 3.11 it is 32 of 73.
 """
 
 from __future__ import annotations

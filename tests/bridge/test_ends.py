@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.programs import run_program
+from tests.bridge.oracle import SEES_CHANGES
+from tests.support.programs import environment, run_program, run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,3 +72,44 @@ attempt(lambda: os.kill(os.getpid(), 10000))
         run_program(PROGRAM + code, way, tmp_path / way, start_new_session=True).stdout for way in ("plain", "install")
     ]
     assert said[1] == said[0]
+
+
+KILLED = """
+import logging, os, signal, sys
+import logly
+config = logly.LoggerConfig(auto_sink=False, spool=sys.argv[1] + "/spool", level=0, async_flush_interval=60_000)
+logger = logly.Logger(config)
+logger.add_sink(logly.SinkConfig(path=sys.argv[1] + "/own.log", format="{message}"))
+logly.install(logger)
+log = logging.getLogger("enemy")
+log.addHandler(logging.FileHandler(sys.argv[1] + "/handler.log"))
+log.setLevel(logging.INFO)
+other = logging.getLogger("other")
+other.setLevel(logging.INFO)
+for number in range(1000):
+    log.info("line %d", number)
+    other.info("other %d", number)
+print([one.why_not for one in logly.routes() if one.name == "enemy"])
+sys.stdout.flush()
+while True:
+    pass
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_with_a_spool_nothing_is_lost_by_sigkill(tmp_path: Path) -> None:
+    """Handlers are not served then: each line of theirs is in its file when the call returns."""
+    words = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        process.kill()
+    if SEES_CHANGES:
+        assert said == "['handler FileHandler: a spool is set']\n"
+    assert (tmp_path / "handler.log").read_text().splitlines() == [f"line {number}" for number in range(1000)]
+    done = run_python("-m", "logly", "recover", tmp_path / "spool", "--append", tmp_path / "own.log", may_complain=True)
+    assert done.returncode == 0
+    found = (tmp_path / "own.log").read_text().splitlines()
+    assert [line.rpartition("| ")[2] for line in found] == [
+        f"{what} {number}" for number in range(1000) for what in ("line", "other")
+    ]

@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logly import Logger
 from logly._core import LayoutProgram
 from logly.bridge.handler_sink import HandlerSink, add_handler
 from logly.layout.layout_template import parse_layout
 from tests.support.loggers import make_logger
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from logly import Logger
 
 Make = Callable[[Path], logging.Handler]
 Rotating = logging.handlers.RotatingFileHandler

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import logly
 from tests.bridge.test_handler_sink import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture

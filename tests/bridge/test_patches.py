@@ -351,7 +351,7 @@ def test_install_again_and_again(tmp_path: Path) -> None:
 
 
 def test_a_wrapper_around_a_method_while_installed(tmp_path: Path) -> None:
-    """It goes on working after `uninstall`; `install` leaves it in its place, and after it is gone all is fast again."""
+    """It goes on working after `uninstall`; `install` leaves it in its place. After it is gone, all is fast again."""
     stage = Stage("stdlib", tmp_path, is_installed=True)
     before = vars(logging.Logger)["info"]
     try:

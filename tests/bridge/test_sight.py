@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 sees = pytest.mark.skipif(not SEES_CHANGES, reason="calls go the way of logging")
 can_compare = pytest.mark.skipif(not OTHER_SIGHTS, reason="this Python has one way of seeing changes")
-told = pytest.mark.skipif("watchers" not in (USUAL_SIGHT, *OTHER_SIGHTS), reason="this Python does not tell of all changes")
+told = pytest.mark.skipif(
+    "watchers" not in (USUAL_SIGHT, *OTHER_SIGHTS), reason="this Python does not tell of all changes"
+)
 
 
 def in_use() -> str:

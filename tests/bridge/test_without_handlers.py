@@ -56,5 +56,6 @@ def test_records_that_do_not_reach_the_root_are_left_to_logging() -> None:
 
 
 def test_a_process_that_has_been_configured_is_left_to_logging() -> None:
-    lines, told = run("import logging.config\nlogging.config.dictConfig({'version': 1, 'disable_existing_loggers': False})\nlog.warning('here')")
+    settings = "{'version': 1, 'disable_existing_loggers': False}"
+    lines, told = run(f"import logging.config\nlogging.config.dictConfig({settings})\nlog.warning('here')")
     assert (lines, told) == ([], "here\n")
