@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from .known_formatters import modules_of
+from .known_formatters import modules_of, own_classes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,15 +22,23 @@ SCALARS = (bool, int, float, str, type(None))
 
 def watch_formatter(formatter: Any, entry: HandlerEntry) -> None:
     """Stamps what decides what a formatter makes of a record."""
-    for attributes in (entry.watch(formatter) or {}, _style_attributes(formatter, entry)):
+    own = entry.watch(formatter) or {}
+    kind = type(formatter)
+    if kind is not logging.Formatter and not modules_of(kind):
+        return  # it is not served, whatever is in it
+    for attributes in (own, _style_attributes(formatter, entry)):
         for name in list(attributes):
             value = attributes[name]
             if type(value) is dict:
                 entry.watch_dict(value)
             elif type(value) is list or type(value) is set:
                 entry.watch_size(value)
-    for module in modules_of(type(formatter)):
-        entry.watch_dict(vars(module))
+    for module in modules_of(kind):
+        entry.watch_dict(module.__dict__)
+    encoder = getattr(formatter, "json_encoder", None)
+    if isinstance(encoder, type):
+        for base in encoder.__mro__[:-1]:
+            entry.watch(base)
     if type(getattr(formatter, "style", None)).__module__.startswith("django."):
         entry.watch(formatter.style)
 
@@ -46,7 +54,22 @@ def settings_of(formatter: Any) -> tuple[Any, ...]:
     style = getattr(formatter, "_style", None)
     names = ("converter", "default_time_format", "default_msec_format", "datefmt")
     times = tuple(_plain(getattr(formatter, name)) for name in names)
-    return formatter, times, _plain(type(style)), _values(getattr(style, "__dict__", {})), _values(vars(formatter))
+    kind = type(formatter)
+    owners = [*modules_of(kind), *(own_classes(kind) if modules_of(kind) else ())]
+    return (
+        formatter,
+        times,
+        _plain(type(style)),
+        _values(getattr(style, "__dict__", {})),
+        _values(vars(formatter)),
+        [_Identity(value) for owner in owners for value in list(vars(owner).values())],
+        _encoder_values(vars(formatter).get("json_encoder")),
+    )
+
+
+def _encoder_values(encoder: Any) -> list[_Identity]:
+    bases = encoder.__mro__[:-1] if isinstance(encoder, type) else ()
+    return [_Identity(value) for base in bases for value in list(vars(base).values())]
 
 
 def proof_of(formatter: Any, layout: FormatterLayout) -> tuple[Any, ...] | None:

@@ -52,6 +52,7 @@ SHOWN = {
 }
 """What a record must have for an attribute, in the terms of `Sink.needs`."""
 
+
 class FormatterLayout:
     """A formatter as the flusher renders it.
 
@@ -102,6 +103,7 @@ class FormatterLayout:
     kind: str
     levels: dict[int, str]
     samples: list[dict[str, Any]]
+
 
 def layout_of(
     formatter: logging.Formatter | None, *, terminator: str = "\n", encoding: str = "utf-8", errors: str | None = None

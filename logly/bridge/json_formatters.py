@@ -1,6 +1,6 @@
 """`JsonFormatter` of python-json-logger: which keys its lines have, in which order, and where the values come from.
 
-It fills a dict (`BaseJsonFormatter.add_fields`) and dumps that by `json.dumps`. So a key that comes twice keeps its first
+It fills a dict (`BaseJsonFormatter.add_fields`), which `json.dumps` writes. So a key that comes twice keeps its first
 place and gets its last value. Here the dict is filled with what the values are made from.
 """
 
@@ -14,6 +14,7 @@ from logly._core import FIELD_KINDS
 
 from .format_parts import ATTRIBUTES, NotServed, kind_of_value, literal
 from .formatter_checks import UNSERVED
+from .known_formatters import check_package
 from .shown_extra import ShownExtra
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ OF_A_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 MOST_NAMES = 200
 
 SAMPLES = {
-    "logly_text": "\x00\x1f \"\\/\b\f\n\r\t\x7f\x80\u00e9\u2028\ud7ff\ufffd\U0001f600",
+    "logly_text": '\x00\x1f "\\/\b\f\n\r\t\x7f\x80\u00e9\u2028\ud7ff\ufffd\U0001f600',
     "logly_n": -(1 << 63),
     "logly_u": (1 << 64) - 1,
     "logly_real": 1e16,
@@ -134,10 +135,12 @@ class JsonFormat:
                 self._refused.add(name)
         skipped = self._skip - self._kinds.keys() - OF_A_RECORD
         free = [name for name in rename if name not in self._refused and name not in self._skip | self._kinds.keys()]
-        self.options = {
+        self.skipped = sorted(skipped | self._kinds.keys())
+        self.renamed = {name: self.dumps(rename[name]) for name in free if not name.startswith("_")}
+        self.options: dict[str, Any] = {
             "is_ascii": self.is_ascii,
-            "skipped": sorted(skipped | self._kinds.keys()),
-            "renamed": {name: self.dumps(rename[name]) for name in free if not name.startswith("_")},
+            "skipped": self.skipped,
+            "renamed": self.renamed,
         }
         self.extra = ShownExtra(
             self._kinds,
@@ -147,7 +150,7 @@ class JsonFormat:
             refused=frozenset(self._refused),
             encoder=_encoder(formatter),
         )
-        more_names = [*self.options["renamed"]][:10]
+        more_names = list(self.renamed)[:10]
         self.samples = [{**SAMPLES, **dict.fromkeys(more_names, "renamed")}, {"_hidden": 1, "logly_last": ""}]
 
     # ---- the parts
@@ -156,7 +159,7 @@ class JsonFormat:
         stamp: Part = ("timestamp", "", "", "", False)
         if self._timestamp in self._keys:
             self._keys[str(self._timestamp)] = stamp
-        if len(self._keys) > MOST_NAMES or len(self.options["skipped"]) > MOST_NAMES:
+        if len(self._keys) > MOST_NAMES or len(self.skipped) > MOST_NAMES:
             raise NotServed(f"the formatter has more than {MOST_NAMES} fields")
         self.parts: list[Part] = [literal(self.prefix + "{")]
         for key in self._keys:
@@ -179,7 +182,7 @@ def _check_settings(formatter: Any) -> None:
         raise NotServed("the formatter indents")
     if own.get("exc_info_as_array") or own.get("stack_info_as_array"):
         raise NotServed("the formatter shows tracebacks as arrays")
-    shown = OF_A_RECORD - formatter._skip_fields
+    shown = OF_A_RECORD.difference(formatter._skip_fields)
     if shown:
         raise NotServed(f"the formatter shows {min(shown)} beside its own fields")
     if formatter.rename_fields and not hasattr(type(formatter), "_get_rename"):
@@ -194,7 +197,8 @@ def _check_names(formatter: Any) -> None:
     own = vars(formatter)
     lists = [own.get("_required_fields"), own.get("_skip_fields")]
     dicts = [own.get("rename_fields"), own.get("static_fields"), own.get("defaults", {})]
-    if type(lists[0]) is not list or type(lists[1]) is not set or any(type(one) is not dict for one in dicts):
+    # Before python-json-logger 3.1 the names to skip are the keys of a dict.
+    if type(lists[0]) is not list or type(lists[1]) not in (set, dict) or any(type(one) is not dict for one in dicts):
         raise NotServed("the formatter's fields are no list, set or dict")
     names = [name for group in (*lists, *dicts) for name in group] + list(dicts[0].values())
     if any(type(name) is not str for name in names):
@@ -216,13 +220,12 @@ def _check_encoder(formatter: Any, *, has_time: bool) -> None:
         for name in kept:
             if getattr(encoder, name) is not getattr(json.JSONEncoder, name):
                 raise NotServed(f"the formatter's json_encoder has its own {name}")
-    for name in ("encode", "iterencode"):
-        if getattr(json.JSONEncoder, name).__module__ != "json.encoder":
-            raise NotServed(f"json.JSONEncoder.{name} is patched")
+    check_package(json.JSONEncoder, formatter)
     if has_time:
-        is_own = encoder is not None and encoder.__module__ == type(formatter).__module__
+        is_own = isinstance(encoder, type) and encoder.__module__ == type(formatter).__module__
         if not is_own or own.get("json_default") is not None or encoder.__qualname__ != "JsonEncoder":
             raise NotServed("the formatter shows the time by an encoder that is not its package's own")
+        check_package(encoder, formatter)
 
 
 def _encoder(formatter: Any) -> tuple[Callable[[Any], str], object]:

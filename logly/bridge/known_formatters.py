@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = ["kind_of_formatter", "modules_of", "more_attributes", "more_fields", "status_phrases"]
+__all__ = [
+    "check_package",
+    "kind_of_formatter",
+    "modules_of",
+    "more_attributes",
+    "more_fields",
+    "own_classes",
+    "status_phrases",
+]
 
 KNOWN = {
     ("pythonjsonlogger.json", "JsonFormatter"): "json",
@@ -31,6 +39,9 @@ KNOWN = {
     ("django.utils.log", "ServerFormatter"): "server",
 }
 """Module and name of a class, and what its formatters are called here; those of `logging` are called "logging"."""
+
+CALLABLE = ("__dict__", "__weakref__")
+"""What is in each class, and no function."""
 
 STATUS_ROLES = (
     "HTTP_INFO",
@@ -86,7 +97,10 @@ def modules_of(kind: type[Any]) -> list[ModuleType]:
 
 
 def check_package(base: type[Any], formatter: Any) -> None:
-    """Raises NotServed unless all functions of a class are those of the file that defines it, and none is hidden."""
+    """Raises NotServed unless all functions of a class are those of the file that defines it, and none is hidden.
+
+    What else can be called has been put there by somebody.
+    """
     file = getattr(sys.modules.get(base.__module__), "__file__", None)
     attributes = vars(base)
     for name in attributes:
@@ -96,7 +110,7 @@ def check_package(base: type[Any], formatter: Any) -> None:
                 raise NotServed(f"{base.__qualname__}.{name} is patched")
             if name in vars(formatter):
                 raise NotServed(f"the formatter has its own {name}")
-        elif isinstance(function, property | staticmethod | classmethod):
+        elif name not in CALLABLE and (callable(function) or hasattr(function, "__get__")):
             raise NotServed(f"{base.__qualname__}.{name} is patched")
     access: Any = base.__getattribute__
     if access is not object.__getattribute__ or "__getattr__" in attributes:

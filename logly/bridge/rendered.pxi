@@ -152,7 +152,7 @@ cdef int log_pinned(
         return NOT_DONE  # code that the flusher runs: it waits for nothing, and neither does what it logs
     args = args[1:]
     if needs & (NEED_SITE | NEED_DECISION):
-        place = logging_place(route, pins)
+        place = logging_place(route, target, pins)
         if place is None:
             return NOT_DONE
         if needs & NEED_DECISION and not target.is_served and number < threshold_at(core, gate, None, place):
@@ -179,6 +179,8 @@ cdef int log_pinned(
         if target.is_served and not is_encodable(name, target):
             return NOT_DONE
     if exc_info is not None and exc_info is not False:
+        if target.is_ascii:
+            return NOT_DONE  # the text of an exception may not be ASCII
         exception = exception_texts(exc_info, limit, pins)
     if not target.is_served:
         fields = FieldBlock(extra, None, limit) if extra else None
@@ -253,7 +255,7 @@ cdef bint is_encodable(str text, Target target) except -1:
 
 # ---- call sites
 
-cdef object logging_place(LoggingRoute* route, Pins* pins):
+cdef object logging_place(LoggingRoute* route, Target target, Pins* pins):
     """The call's site by its number, or (module, function, path, line) where it has none; None: `logging` is to find it."""
     cdef object frame = frame_at(1)
     cdef uint32_t number
@@ -263,6 +265,8 @@ cdef object logging_place(LoggingRoute* route, Pins* pins):
         return None
     location = location_of(frame)
     description = describe_location(location)
+    if target.is_served and not (is_encodable(description[1], target) and is_encodable(description[2], target)):
+        return None
     module = (<RouteOwner> route.owner).logger.name
     if type(module) is not str:
         return None

@@ -14,7 +14,7 @@ from types import FunctionType
 from logly._core import HandlerEntry, Target, World, served_producer, watch_names_of
 from logly.stdlib import StdlibHandler, is_formatted_by_layout
 
-from .shown_extra import combined
+from .shown_extra import combined, is_encodable
 from .sight import choose_sight
 
 TYPE_CHECKING = False
@@ -322,6 +322,8 @@ class RouteRules:
             return Target(producers[0])
         if producers:
             return "a StdlibHandler beside other handlers"
+        if not is_encodable(name, is_ascii):
+            return "its name cannot be written as the stream would write it"
         extra = combined(shown)
         if isinstance(extra, str):
             return extra

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["ACCESS_FIELDS", "ShownExtra", "combined"]
+__all__ = ["ACCESS_FIELDS", "ShownExtra", "combined", "is_encodable"]
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -79,6 +79,11 @@ def combined(shown: list[ShownExtra]) -> ServedExtra | str | None:
         encode=encode,
         takes_access=takes_access,
     )
+
+
+def is_encodable(text: str, is_ascii: bool) -> bool:
+    """Whether the flusher writes a text as the streams of handlers do."""
+    return text.isascii() or not (is_ascii or any("\ud800" <= character <= "\udfff" for character in text))
 
 
 def _rule(name: str, shown: list[ShownExtra]) -> int:

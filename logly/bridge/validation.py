@@ -135,7 +135,11 @@ def _samples(layout: FormatterLayout) -> Iterator[tuple[str, logging.LogRecord, 
         yield "fields of extra", sample, SAMPLE_NS
     if layout.kind == "access":
         for status in (200, 299, -7):
-            yield f"the status {status}", use_access(record(), ("127.0.0.1:1", "GET", "/a?b=%20", "1.1", status)), SAMPLE_NS
+            yield (
+                f"the status {status}",
+                use_access(record(), ("127.0.0.1:1", "GET", "/a?b=%20", "1.1", status)),
+                SAMPLE_NS,
+            )
 
 
 def differs(formatter: logging.Formatter | None, layout: FormatterLayout) -> str | None:

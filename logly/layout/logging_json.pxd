@@ -52,8 +52,8 @@ cdef inline bint is_skipped(const LoggingLayout* layout, const Value* key) noexc
 cdef inline void write_other_fields(Buffer* out, const LoggingLayout* layout, const Line* line) noexcept nogil:
     cdef const char* at = line.view.fields
     cdef Value key, value
-    cdef uint32_t i, k
-    for i in range(line.view.header.fields):
+    cdef uint32_t k, _
+    for _ in range(line.view.header.fields):
         at = get_value(get_value(at, &key), &value)
         if is_skipped(layout, &key):
             continue
@@ -91,7 +91,7 @@ cdef inline void write_dumps_stack(Buffer* out, const LoggingLayout* layout, con
     write_dumps_value(out, &text, layout.is_ascii)
 
 
-# datetime.fromtimestamp(created, tz=timezone.utc).isoformat(): to the nearest microsecond, of two equally near ones to the even one.
+# datetime.fromtimestamp(created, tz=timezone.utc).isoformat(): to the nearest microsecond, of two equally near ones the even one.
 cdef inline void write_timestamp(Buffer* out, double created) noexcept nogil:
     cdef CivilTime civil
     cdef char text[64]

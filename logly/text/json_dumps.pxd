@@ -1,4 +1,4 @@
-"""JSON as `json.dumps` of CPython writes it, to the byte: other characters are escaped than in logly's own JSON (text/escape.pxd)."""
+"""JSON as CPython's `json.dumps` writes it: other characters are escaped than in logly's own JSON (text/escape.pxd)."""
 
 from libc.math cimport isinf, isnan
 from libc.stdint cimport uint32_t

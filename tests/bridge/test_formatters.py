@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logly.bridge import formatters as translated
+from logly.bridge.formatter_checks import ASCII_SUPERSETS
 from logly.bridge.formatters import NotServed, layout_of
 from logly.bridge.validation import differs, set_time
 from tests.support import ROOT
@@ -236,7 +236,7 @@ def test_shown_fields_and_the_process_name() -> None:
     assert layout_of(None).shown == frozenset()
 
 
-@pytest.mark.parametrize("encoding", sorted(translated._ASCII_SUPERSETS))
+@pytest.mark.parametrize("encoding", sorted(ASCII_SUPERSETS))
 def test_an_ascii_superset_is_one(encoding: str) -> None:
     ascii_text = bytes(range(128)).decode("ascii")
     assert ascii_text.encode(encoding) == ascii_text.encode("ascii")

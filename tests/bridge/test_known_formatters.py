@@ -1,4 +1,4 @@
-"""Formatters of other packages: served to the byte, or left to `logging` with a reason. Tests skip what is not installed."""
+"""Formatters of other packages: served to the byte, or left to `logging` with a reason. What is missing is skipped."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def a_record(dice: random.Random) -> tuple[logging.LogRecord, int]:
         level=dice.choice([10, 20, 30, 13, 5, 4711]),
         path=dice.choice(PATHS),
         line=dice.randrange(100),
-        message=dice.choice(["", "text", "é\n\"\\\x7f\u2028\U0001f600", "{} %s", "x" * 300]),
+        message=dice.choice(["", "text", 'é\n"\\\x7f\u2028\U0001f600', "{} %s", "x" * 300]),
         function="<module>",
     )
     if dice.random() < 0.3:
-        record.exc_info = raised(dice.choice(["e", "é\n\"x\"", "ends\n"]))
+        record.exc_info = raised(dice.choice(["e", 'é\n"x"', "ends\n"]))
     if dice.random() < 0.2:
         record.stack_info = 'Stack:\n  File "é"'
     return record, ns
@@ -136,7 +136,9 @@ def test_random_plays(make: Callable[..., Any], seed: int, tmp_path: Path) -> No
                         stage.log.info(ACCESS, *args, extra=extra)
                 else:
                     error = dice.choice([None, None, ValueError("é")])
-                    message, args = dice.choice([("text", ()), ("é %s", (5,)), ("%s", ([],)), ("%d", ("x",)), ("日本", ())])
+                    message, args = dice.choice(
+                        [("text", ()), ("é %s", (5,)), ("%s", ([],)), ("%d", ("x",)), ("日本", ())]
+                    )
                     for _ in range(2):
                         stage.log.warning(message, *args, extra=extra or None, exc_info=error)
             stage.top.removeHandler(second)
@@ -225,6 +227,58 @@ def test_a_json_formatter_that_changes_later(tmp_path: Path) -> None:
     assert lines[0] == lines[1]
 
 
+PATCHES = [
+    ("pythonjsonlogger.core", "BaseJsonFormatter.process_log_record"),
+    ("pythonjsonlogger.core", "merge_record_extra"),
+    ("pythonjsonlogger.json", "JsonFormatter.jsonify_log_record"),
+    ("pythonjsonlogger.json", "JsonEncoder.format_datetime_obj"),
+    ("logging", "Formatter.formatException"),
+]
+
+
+@pytest.mark.parametrize(("module", "name"), PATCHES)
+@pytest.mark.parametrize("by_object", [False, True])
+def test_what_is_patched_later_is_seen(module: str, name: str, by_object: bool, tmp_path: Path) -> None:
+    pytest.importorskip("pythonjsonlogger.json")
+    owner: Any = importlib.import_module(module)
+    for part in name.split(".")[:-1]:
+        owner = getattr(owner, part)
+    last = name.rpartition(".")[2]
+    own = getattr(owner, last)
+
+    class Patch:
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            made = own(None, *args, **options) if "." in name else own(*args, **options)
+            return {**made, "patched": 1} if type(made) is dict else f"{made}!"
+
+    def patched(*args: Any, **options: Any) -> Any:
+        made = own(*args, **options)
+        if last == "merge_record_extra":
+            args[1]["patched"] = 1
+        return {**made, "patched": 1} if type(made) is dict else f"{made}!"
+
+    lines = []
+    for is_installed in (False, True):
+        stage = Stage("file", tmp_path, is_installed=is_installed)
+        try:
+            stage.handler.setFormatter(json_of(timestamp=True)())
+            for _ in range(3):
+                stage.log.info("first", extra={"a": 1})
+            setattr(owner, last, Patch() if by_object and last == "process_log_record" else patched)
+            try:
+                for _ in range(3):
+                    stage.log.info("patched", extra={"a": 1}, exc_info=ValueError("x"))
+            finally:
+                setattr(owner, last, own)
+            for _ in range(3):
+                stage.log.info("first", extra={"a": 1})
+        finally:
+            stage.close()
+        digits = str.maketrans("123456789", "0" * 9)
+        lines.append(stage.lines.decode().translate(digits).splitlines())
+    assert lines[0] == lines[1]
+
+
 class Own(logging.Formatter):
     pass
 
@@ -246,7 +300,10 @@ NOT_SERVED = [
     (json_of(json_encoder=Sorting), "the formatter's json_encoder has its own encode"),
     (json_of(["exc_info"]), "the format names exc_info"),
     (json_of(static_fields={"tags": []}), "the formatter's tags is a list"),
-    (json_of(timestamp=True, json_default=str), "the formatter shows the time by an encoder that is not its package's own"),
+    (
+        json_of(timestamp=True, json_default=str),
+        "the formatter shows the time by an encoder that is not its package's own",
+    ),
     (json_of(rename_fields={"a": "message"}, rename_fields_keep_missing=True), None),
     (json_of(rename_fields={"a": "b"}, rename_fields_keep_missing=True), "the formatter shows b where it is missing"),
     (json_of([]), "the formatter shows no field of its own"),
@@ -268,14 +325,14 @@ def test_what_is_not_served_says_why(make: Callable[[], Any], reason: str | None
 def test_a_subclass_is_not_served() -> None:
     base = pytest.importorskip("pythonjsonlogger.json").JsonFormatter
     kind = type("JsonFormatter", (base,), {"__module__": base.__module__})
-    with pytest.raises(NotServed, match="the formatter is a pythonjsonlogger.json.JsonFormatter"):
+    with pytest.raises(NotServed, match=r"the formatter is a pythonjsonlogger\.json\.JsonFormatter"):
         layout_of(kind())
 
 
-def test_the_old_import_path(recwarn: pytest.WarningsRecorder) -> None:
+def test_the_old_import_path() -> None:
     pytest.importorskip("pythonjsonlogger.json")
-    with pytest.warns(DeprecationWarning):
-        sys.modules.pop("pythonjsonlogger.jsonlogger", None)
+    sys.modules.pop("pythonjsonlogger.jsonlogger", None)
+    with pytest.warns(DeprecationWarning, match="has been moved"):
         old = importlib.import_module("pythonjsonlogger.jsonlogger")
     formatter = old.JsonFormatter("%(message)s")
     assert differs(formatter, layout_of(formatter)) is None

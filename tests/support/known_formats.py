@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PLACES = ["name", "levelname", "levelno", "pathname", "filename", "module", "lineno", "funcName", "process"]
 TIMES = ["asctime", "created", "msecs", "relativeCreated", "thread", "threadName", "processName"]
 NAMES = ["user", "n", "env", "app.key", "é", "_private", "timestamp", "at", "日本", "", "@m", "x y", "rid"]
-TEXTS = ["", "alice", "é", "\x00\x1f\"\\/\n\r\t\b\f\x7f\x80\u2028", "日本", "\U0001f600!", "x" * 200, "{} %s", "_"]
+TEXTS = ["", "alice", "é", '\x00\x1f"\\/\n\r\t\b\f\x7f\x80\u2028', "日本", "\U0001f600!", "x" * 200, "{} %s", "_"]
 
 
 class Kind(enum.Enum):
@@ -35,18 +35,17 @@ class Raising:
 
 
 def scalar(dice: random.Random) -> Any:
-    return dice.choice([dice.choice(TEXTS), dice.randrange(-(2**63), 2**64), dice.random() * 10 ** dice.randrange(-30, 30),
-                        True, False, None, 0, -1, 1e16, 1e-5, math.nan, math.inf, -math.inf])  # fmt: skip
+    numbers = [dice.randrange(-(2**63), 2**64), dice.random() * 10 ** dice.randrange(-30, 30), 0, -1, 1e16, 1e-5]
+    return dice.choice([dice.choice(TEXTS), *numbers, True, False, None, math.nan, math.inf, -math.inf])
 
 
 def any_value(dice: random.Random) -> Any:
     if dice.random() < 0.8:
         return scalar(dice)
-    return dice.choice([
-        [1, "é", {"a": None}], {"k": [True, "\n"], 3: 1.5}, (1, 2), 1 << 80, b"bytes\xff", Number(7), Kind.ONE, Kind,
-        datetime.datetime(2026, 1, 2, 3, 4, 5, 6), datetime.date(2026, 1, 2), Decimal("1.50"), ValueError("x"), Raising(),
-        {1, 2}.__class__, "\ud800", object, {"\udc00": 1},
-    ])  # fmt: skip
+    times = [datetime.datetime(2026, 1, 2, 3, 4, 5, 6), datetime.date(2026, 1, 2)]
+    nested = [[1, "é", {"a": None}], {"k": [True, "\n"], 3: 1.5}, (1, 2), {"\udc00": 1}]
+    others = [1 << 80, b"bytes\xff", Number(7), Kind.ONE, Kind, Decimal("1.50"), ValueError("x"), Raising(), set]
+    return dice.choice([*times, *nested, *others, "\ud800"])
 
 
 def any_extra(dice: random.Random) -> dict[str, Any]:
@@ -119,8 +118,11 @@ def django_formatter(dice: random.Random, *, has_times: bool) -> logging.Formatt
     names = ["message", "levelname", "{server_time}", "status_code", "user"]
     if not has_times:
         names.remove("{server_time}")
-    fmt = " ".join(dice.choice([f"{{{name.strip('{}')}}}", f"{{{name.strip('{}')}!s:>9}}"]) for name in dice.choices(names, k=3))
-    return ServerFormatter(fmt, style="{", validate=False, defaults=dice.choice([None, {"status_code": 200, "user": "nobody"}]))
+    fmt = ""
+    for name in dice.choices(names, k=3):
+        fmt += dice.choice(["{%s} ", "{%s!s:>9} "]) % name.strip("{}")
+    defaults = dice.choice([None, {"status_code": 200, "user": "nobody"}])
+    return ServerFormatter(fmt, style="{", validate=False, defaults=defaults)
 
 
 def access_args(dice: random.Random) -> tuple[Any, ...]:
