@@ -212,7 +212,7 @@ def _check_encoder(formatter: Any, *, has_time: bool) -> None:
     serializer: Any = own.get("json_serializer")
     if serializer is not json.dumps or serializer.__code__.co_filename != json.__file__:
         raise NotServed("the formatter's json_serializer is not json.dumps")
-    encoder: Any = own.get("json_encoder")
+    encoder: Any = formatter.json_encoder
     kept = ("__init__", "encode", "iterencode", "item_separator", "key_separator")
     if encoder is not None:
         if not isinstance(encoder, type) or not issubclass(encoder, json.JSONEncoder):
@@ -222,10 +222,10 @@ def _check_encoder(formatter: Any, *, has_time: bool) -> None:
                 raise NotServed(f"the formatter's json_encoder has its own {name}")
     check_package(json.JSONEncoder, formatter)
     if has_time:
-        is_own = isinstance(encoder, type) and encoder.__module__ == type(formatter).__module__
-        if not is_own or own.get("json_default") is not None or encoder.__qualname__ != "JsonEncoder":
+        full_name = (getattr(encoder, "__module__", None), getattr(encoder, "__qualname__", None))
+        if full_name != (type(formatter).__module__, "JsonEncoder") or own.get("json_default") is not None:
             raise NotServed("the formatter shows the time by an encoder that is not its package's own")
-        check_package(encoder, formatter)
+        check_package(formatter.json_encoder, formatter)
 
 
 def _encoder(formatter: Any) -> tuple[Callable[[Any], str], object]:

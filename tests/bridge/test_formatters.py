@@ -51,7 +51,7 @@ def test_the_bytes_are_those_of_a_stream_handler(
 
 
 def test_most_formatters_that_work_are_served() -> None:
-    if seen["all"] < 15:
+    if seen["all"] < 60:
         pytest.skip("counted by the test before it")
     # Of thousands it is 0.8 to 0.9; hypothesis repeats what it likes in a short run.
     assert seen["served"] > 0.5 * seen["all"]

@@ -15,7 +15,7 @@ import pytest
 from logly.bridge.formatters import NotServed, layout_of
 from logly.bridge.shown_extra import combined
 from logly.bridge.validation import differs, fields_of, native_line, use_access
-from tests.bridge.oracle import Stage, compare
+from tests.bridge.oracle import SEES_CHANGES, Stage, compare
 from tests.support.known_formats import (
     access_args,
     any_extra,
@@ -148,7 +148,7 @@ def test_random_plays(make: Callable[..., Any], seed: int, tmp_path: Path) -> No
         counts[:] = [fast + rendered, original]
 
     compare(play, "file", tmp_path)
-    assert counts[0] > 30
+    assert counts[0] > 30 or not SEES_CHANGES
 
 
 # ---- python-json-logger
@@ -408,6 +408,7 @@ def test_a_formatter_that_leaves_a_field_for_another_one() -> None:
         assert combined(shown) == "a formatter leaves server_time in the record for another one"
 
 
+@pytest.mark.skipif(not SEES_CHANGES, reason="all calls go the way of logging")
 def test_routes_say_what_formatter_is_not_served(tmp_path: Path) -> None:
     stage = Stage("file", tmp_path, is_installed=True)
     try:
