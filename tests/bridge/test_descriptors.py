@@ -156,9 +156,16 @@ def test_nothing_is_captured():
 """
 
 
-@pytest.mark.parametrize("write", ["auto", "call"])
 @pytest.mark.parametrize(
-    "options", [(), ("--capture=sys",), ("--capture=no",), ("-p", "no:logging"), ("--log-cli-level=INFO",)]
+    ("options", "write"),
+    [
+        ((), "auto"),
+        ((), "call"),
+        (("--capture=sys",), "auto"),
+        (("--capture=no",), "auto"),
+        (("-p", "no:logging"), "auto"),
+        (("--log-cli-level=INFO",), "auto"),
+    ],
 )
 def test_pytest_captures_the_same(options: tuple[str, ...], write: str, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(CAPTURED)
