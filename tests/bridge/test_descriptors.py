@@ -75,8 +75,12 @@ say("after")
     "what is wrong stays wrong": """
 use(logging.StreamHandler(sys.STREAM))
 say("before")
-wrong = (lambda: os.dup2(1000, NUMBER), lambda: os.dup2(), lambda: os.dup2("a", []))
-for call in (*wrong, lambda: os.dup2(fd=NUMBER, fd2=NUMBER)):
+for call in (
+    lambda: os.dup2(1000, NUMBER),
+    lambda: os.dup2(),
+    lambda: os.dup2("a", []),
+    lambda: os.dup2(fd=NUMBER, fd2=NUMBER),
+):
     try:
         call()
     except Exception as error:

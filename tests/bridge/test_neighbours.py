@@ -1,4 +1,4 @@
-"""Libraries on top of `logging`, and parts of it that pass records on, write the same with and without `install`."""
+"""Libraries over `logging`, and parts of it that pass records on, write the same with and without `install`."""
 
 from __future__ import annotations
 
@@ -138,8 +138,8 @@ for turn, disable in enumerate((False, True, False, True, True)):
     for log in logs:
         say(log, 5)
     logs.append(logging.getLogger(f"new{turn}"))
-changes = {"root": {"level": "WARNING"}, "loggers": {"app": {"level": 10}}}
-logging.config.dictConfig({"version": 1, "incremental": True, **changes})
+levels = {"root": {"level": "WARNING"}, "loggers": {"app": {"level": 10}}}
+logging.config.dictConfig({"version": 1, "incremental": True, **levels})
 for log in logs:
     say(log, 5)
 """,

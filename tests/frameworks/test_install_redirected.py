@@ -1,4 +1,4 @@
-"""gunicorn that writes stdout and stderr of its workers to its error log and opens it again: what is logged follows."""
+"""gunicorn writes stdout and stderr of its workers to its error log and opens it again: what is logged follows."""
 
 from __future__ import annotations
 
