@@ -29,13 +29,13 @@ cdef frozenset plain_classes = frozenset()
 cdef object base_methods = {}             # of `logging.Handler`
 cdef object base_acquire = None           # its `acquire`, as it was made
 cdef PyMethodDef barriers[BARRIERS]
-cdef PyObject* passed[BARRIERS]           # owned; the function that was there before; NULL: the next class's
+cdef PyObject* behind_barrier[BARRIERS]   # owned; the function that was there before; NULL: the next class's
 
 cdef PyObject* pass_barrier(PyObject* self, Barrier which, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef object handler = <object> self
     await_sink(handler)
-    if passed[<int> which] != NULL:
-        return call_function(passed[<int> which], self, args, count, names)
+    if behind_barrier[<int> which] != NULL:
+        return call_function(behind_barrier[<int> which], self, args, count, names)
     method = getattr(super(barrier_class, handler), BARRIER_NAMES[<int> which])
     return call_bound(<PyObject*> method, args, count, names)
 
@@ -90,16 +90,16 @@ define_barrier(BARRIER_FLUSH, b"flush", <void*> flush_in_order, b"flush($self)\n
 
 
 def barrier_method(type cls not None, str name not None):
-    """The method of this name for a class of handlers: it waits for the handler's sink, and goes on as before. It adds no frame."""
+    """The method of this name for a class of handlers: it waits for the handler's sink and goes on as before, without a frame."""
     global barrier_class
     cdef int i = BARRIER_NAMES.index(name)
-    cdef PyObject* before = passed[i]
+    cdef PyObject* before = behind_barrier[i]
     cdef object function = vars(cls).get(name)
     barrier_class = cls
-    passed[i] = NULL
+    behind_barrier[i] = NULL
     if function is not None:
         Py_IncRef(<PyObject*> function)
-        passed[i] = <PyObject*> function
+        behind_barrier[i] = <PyObject*> function
     if before != NULL:
         Py_DecRef(before)
     return PyDescr_NewMethod(<PyTypeObject*> cls, &barriers[i])

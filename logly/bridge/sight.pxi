@@ -13,7 +13,7 @@ cdef enum Sight:
     SIGHT_COMPARED             # everything is compared at each call
 
 cdef Sight sight = SIGHT_NONE
-cdef bint is_hasty = True                 # may compare a dict by its version or its values at once, where that is known to be right
+cdef bint is_hasty = True                 # may compare a dict by its version, or all its values at once, where that is right
 cdef str no_sight = "logly.install() was not called"
 cdef dict names_that_matter = {}          # id of a module's dict, which lives for ever -> the names that are looked up in it
 cdef list SIGHT_NAMES = ["nothing", "versions", "watchers", "comparing"]

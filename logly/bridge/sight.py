@@ -1,7 +1,7 @@
-"""How `install` sees changes of what a call of `logging` depends on: which way this Python can be trusted with.
+"""How `install` sees changes of what a call of `logging` depends on: what can be trusted in this Python, tried out.
 
-A way that misses a change would write wrong lines without a word. So each is tried out: it is asked to see changes of
-objects that are made for it, and nothing that fails is used.
+A way that misses a change would write wrong lines without a word. So each has to see changes of objects that are made
+for it, and none that fails is used.
 """
 
 from __future__ import annotations
@@ -26,20 +26,32 @@ ROUNDS = 6
 
 def choose_sight() -> None:
     """Use the fastest way of seeing changes that sees all of them."""
-    wanted = sight_for_tests()
+    why_not = _why_unknown()
+    if why_not is None:
+        wanted = sight_for_tests()
+        first = next((i for i, (name, _) in enumerate(WAYS) if name == wanted), 0)
+        if any(can_be_used() for _, can_be_used in WAYS[first:]):
+            return
+        why_not = "this Python does not tell of every change of an object"
+    use_sight("nothing", why_not=why_not)
+
+
+WAYS: tuple[tuple[str, Callable[[], bool]], ...] = (
+    ("versions", lambda: use_sight("versions")),
+    ("watchers", lambda: use_sight("watchers") and is_told_of_all()),
+    ("comparing", lambda: use_sight("comparing") and sees_all()),
+    ("comparing-slowly", lambda: use_sight("comparing", hasty=False) and sees_all()),
+)
+"""From the fastest to the slowest: what tests call it, and what begins to use it and returns whether it sees all."""
+
+
+def _why_unknown() -> str | None:
     if not has_gil():
-        use_sight("nothing", why_not="calls are fast only in a Python with a GIL")
-    elif sys.version_info[:2] not in KNOWN or sys.implementation.name != "cpython":
-        version = ".".join(map(str, sys.version_info[:2]))
-        use_sight("nothing", why_not=f"this version of logly does not know {sys.implementation.name} {version}")
-    elif (
-        (wanted in (None, "versions") and use_sight("versions"))
-        or (wanted in (None, "versions", "watchers") and use_sight("watchers") and is_told_of_all())
-        or (wanted != "comparing-slowly" and use_sight("comparing") and sees_all())
-    ):
-        return
-    elif not (use_sight("comparing", hasty=False) and sees_all()):
-        use_sight("nothing", why_not="this Python does not tell of every change of an object")
+        return "calls are fast only in a Python with a GIL"
+    if sys.version_info[:2] in KNOWN and sys.implementation.name == "cpython":
+        return None
+    version = ".".join(map(str, sys.version_info[:2]))
+    return f"this version of logly does not know {sys.implementation.name} {version}"
 
 
 class Probe:
@@ -110,19 +122,22 @@ def _tried(is_seen: Callable[[Callable[[], object], World], bool]) -> bool:
                         return False
                 else:
                     change(one)
-    for act in (
+    table: dict[Any, Any] = {"first": 1, "second": 2}
+    changes: tuple[Callable[[], object], ...] = (
         lambda: setattr(Large, "added", 1),
         lambda: setattr(Large, "added", 2),
         lambda: delattr(Large, "added"),
-    ):
+        lambda: table.update(first=2),
+        lambda: table.pop("second"),
+        lambda: table.update(third=3),
+        table.clear,
+    )
+    for number, act in enumerate(changes):
         world = World()
-        world.watch_bases(Large)
-        if not (world.holds and is_seen(act, world)):
-            return False
-    table: dict[Any, Any] = {"first": 1, "second": 2}
-    for act in (lambda: table.update(first=2), lambda: table.pop("second"), lambda: table.update(third=3), table.clear):
-        world = World()
-        world.watch_module(table)
+        if number < 3:
+            world.watch_bases(Large)
+        else:
+            world.watch_module(table)
         if not (world.holds and is_seen(act, world)):
             return False
     return True

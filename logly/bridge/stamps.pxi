@@ -68,7 +68,7 @@ cdef class Stamps:
         return True
 
     cdef bint add_changes(self) except -1:
-        """Stamps the number of changes. If CPython does not tell of all of them, this never holds, and the checks are to be made."""
+        """Stamps the number of changes. If CPython does not tell of all of them, this never holds: the checks are to be made."""
         if sight == SIGHT_WATCHERS:
             self.add(&changes, self.checks.changes)
         elif sight != SIGHT_VERSIONS:

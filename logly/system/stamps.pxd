@@ -64,9 +64,9 @@ cdef extern from * nogil:
     #endif
 
     // Where an object keeps the values of its attributes, if they are outside of its dict: one word for each key that objects of
-    // the class have. NULL: they are not, or that is not known. 3.13 is frozen, so its layout (struct _dictvalues in
+    // the class have. NULL: they are not, or that is not known. 3.13 and 3.14 are frozen, so their layout (struct _dictvalues in
     // Include/internal/pycore_dict.h) is repeated here: the first byte is the number of values, which begin at the second word.
-    #if LOGLY_COMPARES && PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+    #if LOGLY_COMPARES && PY_VERSION_HEX >= 0x030D0000
     static inline PyObject* const* logly_values(PyObject* dict, Py_ssize_t* count) {
         const unsigned char* values = (const unsigned char*)((PyDictObject*)dict)->ma_values;
         if (values == nullptr) return nullptr;
