@@ -51,7 +51,7 @@ def handler_is_idle(SinkHandle handle not None):
 
 
 def handler_source(SinkHandle handle not None, int fd):
-    """Sets the number of the handler's own descriptor. When that is closed, or another file's, the sink asks the handler again."""
+    """Sets the number of the handler's own descriptor. When that is closed, or another file's, the handler is asked again."""
     global own_changes
     cdef Sink* sink = handle.core.lock_sink(handle.id)
     own_changes += 1

@@ -17,7 +17,7 @@ from logly.system.clock cimport clock_monotonic_ns
 
 # Of other included files:
 #   bridge/logging_calls.pxi: METHOD_ENABLED, original_methods
-#   bridge/sight.pxi: SIGHT_COMPARED, SIGHT_NONE, SIGHT_VERSIONS, no_sight, sight
+#   bridge/sight.pxi: SIGHT_COMPARED, SIGHT_NONE, SIGHT_VERSIONS, sight
 #   bridge/stamps.pxi: HandlerEntry, Stamps, Target
 
 cdef enum:

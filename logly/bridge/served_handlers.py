@@ -135,7 +135,7 @@ class Serving:
         formatter: Any = handler.formatter if handler.formatter is not None else logging._defaultFormatter  # type: ignore[attr-defined]
         # What decides is stamped before it is read.
         watch_formatter(formatter, entry)
-        entry.watch_dict(vars(logging))
+        entry.watch_dict(logging.__dict__)
         entry.watch_dict(logging._levelToName)
         if served is not None and served.sink.works:
             encoding, errors = served.key[:2]  # a rollover closes the stream and opens another
