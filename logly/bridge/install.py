@@ -247,13 +247,26 @@ def routes() -> list[Route]:
         reasons = [text for text in owner.why_not.values() if text]
         ways = set(owner.ways.values())
         is_fast = bool(ways & {"fast", "nothing"}) and not ways & {"original"}
-        names = [_shown(handler) for handler in owner.handlers]
+        names = [shown(handler) for handler in reached(owner.logger)]
         why_not = None if is_fast or not reasons else reasons[0]
         found.append(Route(owner.logger.name, is_fast, names, why_not, fast, rendered, original))
     return found
 
 
-def _shown(handler: logging.Handler) -> str:
+def reached(logger: Any) -> list[logging.Handler]:
+    """The handlers that a logger's records reach, whatever their levels; as far as attributes of its object tell."""
+    found: list[logging.Handler] = []
+    seen: set[int] = set()
+    while isinstance(logger, logging.Filterer) and id(logger) not in seen:
+        seen.add(id(logger))
+        attributes = vars(logger)
+        handlers = attributes.get("handlers")
+        found += handlers if isinstance(handlers, list) else []
+        logger = attributes.get("parent") if attributes.get("propagate") else None
+    return found
+
+
+def shown(handler: logging.Handler) -> str:
     try:
         return repr(handler)
     except RecursionError:

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t
 
+from logly.bridge.route cimport ROUTE_LEVELS, WAY_UNKNOWN
+
 # Of other included files:
 #   bridge/routes.pxi: LEVEL_NUMBERS, RouteOwner, handler_entries, never_holds, route_of_logger, route_owners,
 #       route_rules
@@ -41,12 +43,15 @@ def use_route_rules(rules):
     """Sets what decides about routes; None: every call goes the way of `logging`. Forgets all routes."""
     global route_rules
     cdef RouteOwner owner
+    cdef int i
     route_rules = rules
     handler_entries.clear()
     for owner in list(route_owners.values()):
         owner.route.stamp = &never_holds
         owner.route.quick = 1
         owner.route.checks = NULL
+        for i in range(ROUTE_LEVELS):
+            owner.route.level[i].way = WAY_UNKNOWN
         owner.changes = 0
 
 

@@ -13,7 +13,6 @@ cdef class RouteOwner:
     cdef World world
     cdef list targets
     cdef readonly dict why_not
-    cdef list reached
     cdef dict cache                  # the logger's answers about levels, if these decide
     cdef bint is_found               # a thread is finding it out
     cdef int64_t since_ns

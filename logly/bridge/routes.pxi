@@ -55,7 +55,6 @@ cdef class RouteOwner:
         self.route.owner = <PyObject*> self
         self.why_not = {}
         self.targets = []
-        self.reached = []
 
     @property
     def counts(self):
@@ -75,17 +74,6 @@ cdef class RouteOwner:
     @property
     def holds(self):
         return route_is_quick(self.route) and route_holds(self.route)
-
-    @property
-    def handlers(self):
-        """The handlers that its records reach, whatever their levels."""
-        found = []
-        for reference in self.reached:
-            handler = reference()
-            if handler is not None:
-                found.append(handler)
-        return found
-
 
 cdef list LEVEL_NUMBERS = [10, 20, 30, 40, 50]
 
@@ -109,8 +97,12 @@ cdef class Walk:
     cdef bint is_unconfigured  # there is no handler up to the root
 
 
-cdef str walk_loggers(Walk walk, object logger):
-    """Stamps the logger and those above it, and collects their handlers. Returns why it cannot be routed, or None."""
+cdef str walk_loggers(Walk walk, object logger, str why_not):
+    """Stamps the logger and those above it, and collects their handlers. Returns why it cannot be routed, or None.
+
+    `why_not`: why no call can be fast at present. Then no more is stamped than what decides about levels: CPython reads the
+    attributes of an object more slowly once somebody has looked at them as a dict.
+    """
     cdef dict attributes
     cdef object one = logger
     cdef object found
@@ -137,8 +129,8 @@ cdef str walk_loggers(Walk walk, object logger):
             walk.quick = walk.stamps.count
             walk.quick_checks = walk.stamps.checks.count
             walk.stamps.add_changes()
-        if why is not None:
-            return why
+        if why_not is not None or why is not None:
+            return why_not or why
         why = route_rules.shadowing(attributes)
         if why is not None:
             return f"its attribute {why} hides the method"
@@ -198,7 +190,7 @@ cdef bint find_route(RouteOwner owner) except -1:
     for tries in range(MOST_TRIES):
         walk = Walk.__new__(Walk)
         owner.world = route_rules.world()
-        walk.why_not = walk_loggers(walk, owner.logger)
+        walk.why_not = walk_loggers(walk, owner.logger, owner.world.why_not)
         walk.is_computed = walk.is_computed or not owner.world.is_gated
         walk.front = walk.stamps.count
         walk.handlers = []
@@ -206,8 +198,6 @@ cdef bint find_route(RouteOwner owner) except -1:
             return False
         if walk.why_not is None:
             walk_handlers(walk)
-        if walk.why_not is None:
-            walk.why_not = owner.world.why_not
         walk.stamps.take_in(owner.world.stamps)
         if walk.stamps.is_blind:
             # Another function of its class may be asked about levels from the next change on.
@@ -229,7 +219,6 @@ cdef bint use_walk(RouteOwner owner, Walk walk) except -1:
     cdef RouteLists lists
     cdef list targets = []
     cdef dict why_not = {}
-    cdef list reached = []
     cdef uint32_t i
     made = route[0]
     for i in range(ROUTE_LEVELS):
@@ -251,18 +240,16 @@ cdef bint use_walk(RouteOwner owner, Walk walk) except -1:
     if sight != SIGHT_VERSIONS:
         made.checks = &stamps.checks
     made.quick_checks = walk.quick_checks
-    for entry in walk.handlers:
-        reached.append((<HandlerEntry> entry).reference)
     lists = RouteLists(walk.lists, walk.contents)
     made.list = lists.list
     made.item = lists.item
-    before = (owner.stamps, owner.lists, owner.targets, owner.why_not, owner.reached, owner.cache)
+    before = (owner.stamps, owner.lists, owner.targets, owner.why_not, owner.cache)
     made.fast, made.rendered, made.original = route.fast, route.rendered, route.original
     # From here on nothing runs but this function, and nothing fails.
     if not is_as_walked(&made, stamps):
         return False
     route[0] = made
-    owner.stamps, owner.lists, owner.targets, owner.why_not, owner.reached = stamps, lists, targets, why_not, reached
+    owner.stamps, owner.lists, owner.targets, owner.why_not = stamps, lists, targets, why_not
     owner.cache = None if walk.is_computed else walk.cache
     stamps.release()
     return True

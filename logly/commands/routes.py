@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from logly._core import find_logging_route
@@ -101,22 +101,11 @@ def _all_routes() -> list[Route]:
     for logger in (logging.root, *list(logging.root.manager.loggerDict.values())):
         if isinstance(logger, logging.Logger):
             why_not = find_logging_route(logger)
-            found[logger.name] = install.Route(logger.name, False, _handlers(logger), why_not)
+            handlers = [install.shown(handler) for handler in install.reached(logger)]
+            found[logger.name] = install.Route(logger.name, False, handlers, why_not)
     for route in install.routes():
-        # What keeps a logger from being fast may have ended the search before its handlers.
-        unseen = found[route.name].handlers if route.name in found and not route.handlers else None
-        found[route.name] = replace(route, handlers=unseen) if unseen else route
+        found[route.name] = route
     return [found[name] for name in sorted(found)]
-
-
-def _handlers(logger: logging.Logger) -> list[str]:
-    """The handlers to which `logging` gives the logger's records."""
-    found = []
-    one: logging.Logger | None = logger
-    while one is not None:
-        found += [repr(handler) for handler in one.handlers]
-        one = one.parent if one.propagate else None
-    return found
 
 
 def _print(routes: list[Route], *, as_json: bool) -> None:
