@@ -8,7 +8,9 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT16_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 
-from logly.bridge.route cimport WAY_FAST, WAY_OFF, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_is_quick
+from logly.bridge.route cimport (
+    WAY_FAST, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_is_quick,
+)
 from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, put_text, put_value
 from logly.layout.levels cimport (
     LEVEL_CRITICAL, LEVEL_DEBUG, LEVEL_ERROR, LEVEL_INFO, LEVEL_WARNING, PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR,
@@ -204,6 +206,9 @@ cdef inline PyObject* log_at(
     cdef int status
     if route != NULL and route_is_quick(route) and count:
         way = &route.level[<int> method]
+        if way.way == WAY_ORIGINAL and route_holds(route):
+            route.original += 1
+            return call_function(original_methods[<int> method], self, args, count, names)
         if names != NULL:
             extra = only_extra(args, count, names)
             if extra == NULL:
