@@ -11,7 +11,7 @@ import sys
 from types import FunctionType
 from weakref import ref
 
-from logly._core import forget_served, serve_handler
+from logly._core import forget_handler, forget_served, serve_handler
 
 from .formatter_stamps import proof_of, settings_of, watch_formatter
 from .formatters import NotServed, layout_of
@@ -55,10 +55,6 @@ FILES = {
 }
 CHANGED = object()
 MOST_PROVEN = 64
-
-
-CHANGE = "logly"
-"""An attribute that a handler gets and loses at once, so that nothing that is known of it holds any more."""
 
 
 def _methods(kind: type) -> dict[str, Any]:
@@ -245,8 +241,7 @@ class Serving:
             # Another thread that finds out a route sees the sink of before and a handler that is to change, or neither.
             self._by_handler.pop(key, None)
             forget_served(key, served.reference)
-            vars(handler)[CHANGE] = None
-            del vars(handler)[CHANGE]
+            forget_handler(handler)
             self.controller.remove(served.sink.id)
 
     def closing(self, close: Any) -> Any:

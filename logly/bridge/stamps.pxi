@@ -38,6 +38,7 @@ cdef extern from *:
     PyObject* PyDict_GetItemWithError(object dict_, object key) noexcept
 
 cdef uint64_t never = 0
+cdef uint64_t handlers_forgotten = 0
 
 
 cdef class Stamps:
@@ -132,6 +133,7 @@ cdef class Stamps:
         if sight != SIGHT_VERSIONS:
             self.held.append(reference)
             self.add_check(CHECK_WORD, weakref_word(<PyObject*> reference), <uint64_t> <PyObject*> one, 0)
+            self.add_check(CHECK_WORD, &handlers_forgotten, handlers_forgotten, 0)
         return True
 
     cpdef dict watch_dict(self, dict attributes):
@@ -375,6 +377,14 @@ def _forget_entry(number):
                 route_rules.handler_is_gone(number)
 
     return forget
+
+
+def forget_handler(handler not None):
+    """What is known of a handler does not hold any more, although nothing of it has changed."""
+    global handlers_forgotten
+    handlers_forgotten += 1        # all of them, where things are compared: it is rare
+    vars(handler)["logly"] = None  # a change, where changes are seen
+    del vars(handler)["logly"]
 
 
 cdef class World:
