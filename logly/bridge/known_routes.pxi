@@ -5,8 +5,8 @@ from libc.stdint cimport int32_t
 from logly.bridge.route cimport ROUTE_LEVELS, WAY_UNKNOWN
 
 # Of other included files:
-#   bridge/routes.pxi: LEVEL_NUMBERS, RouteOwner, blind_owners, handler_entries, never_holds, route_of_logger,
-#       route_owners, route_rules
+#   bridge/routes.pxi: LEVEL_NUMBERS, RouteOwner, handler_entries, never_holds, route_of_logger, route_owners,
+#       route_rules
 #   bridge/sight.pxi: SIGHT_NONE, no_sight, sight
 #   bridge/stamps.pxi: HandlerEntry
 
@@ -19,7 +19,7 @@ def routes_known():
         return list(route_owners.values())
     found = []
     for logger in route_rules.loggers():
-        owner = blind_owners.get(id(logger)) or blind_owners.setdefault(id(logger), RouteOwner(logger))
+        owner = route_owners.get(id(logger)) or route_owners.setdefault(id(logger), RouteOwner(logger))
         owner.why_not = {None: no_sight}
         found.append(owner)
     return found

@@ -30,7 +30,6 @@ cdef uint64_t nothing = 0
 cdef Stamp never_holds = Stamp(&nothing, 1)
 cdef Table route_table                    # logger -> LoggingRoute*
 cdef dict route_owners = {}               # id of a logger -> its RouteOwner
-cdef dict blind_owners = {}               # the same for loggers whose calls cannot be fast in this Python
 cdef dict handler_entries = {}            # id of a handler -> its HandlerEntry
 cdef uint64_t site_keys = <uint64_t> 1 << 63
 cdef dict keys_by_name = {}               # what call sites show as module -> its number
