@@ -30,7 +30,8 @@ OWN_LAYOUT = "{level} {module} {path} {function}:{lineno} {thread} {process}|{me
 KINDS = ("stdlib", "record", "file")
 """What the records reach: a `StdlibHandler` before a file, or before a function that gets whole records (for which
 every call takes the careful way: rendered at best), or a `FileHandler` of `logging`."""
-SEES_CHANGES = has_gil() and (3, 11) <= sys.version_info < (3, 15)
+IS_KNOWN = (3, 11) <= sys.version_info < (3, 15) and not hasattr(logging.Logger, "_is_disabled")
+SEES_CHANGES = has_gil() and IS_KNOWN
 """Whether changes are seen in this Python, so that calls can be fast."""
 
 

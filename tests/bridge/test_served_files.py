@@ -11,6 +11,7 @@ import logging.handlers
 import os
 import random
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -258,14 +259,14 @@ def test_a_handler_that_is_dropped_is_not_kept_alive(tmp_path: Path) -> None:
     for i in range(20):
         logger.info("line %d", i)
     logger.handlers.clear()
+    stream = handler.stream
     gone: list[int] = []
-    import weakref
-
     weakref.finalize(handler, gone.append, 1)
     del handler
     gc.collect()
     assert gone == [1]
     logly.uninstall()
+    stream.close()
     assert (tmp_path / "log").read_text().count("line") == 20
 
 
