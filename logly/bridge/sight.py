@@ -50,7 +50,7 @@ def _why_unknown() -> str | None:
     if not has_gil():
         return "calls are fast only in a Python with a GIL"
     if hasattr(logging.Logger, "_is_disabled"):
-        return "this Python ignores a call of a logger inside of another call of it, as 3.13.4 and 3.13.5 do"
+        return "this Python ignores calls inside of another call, as 3.13.4 and 3.13.5 do"
     if sys.version_info[:2] in KNOWN and sys.implementation.name == "cpython":
         return None
     version = ".".join(map(str, sys.version_info[:2]))
