@@ -23,7 +23,6 @@ import logging
 import logging.handlers
 import math
 import os
-from contextlib import suppress
 from weakref import ref
 
 from logly._core import (
@@ -56,6 +55,8 @@ ROTATION_RETRY_NS = 1_000_000_000
 LOCK_S = 0.005
 """How long the flusher tries to get a handler's lock before it does something else."""
 PAUSE_S = 0.001
+HELP_S = 1.0
+"""How long a thread that waits for a flush does the work of a sink, whose handler's lock it has, before it looks."""
 DRAIN_S = 5.0
 """How long the handler's next work waits for what was logged before, as in `StdlibHandler.flush`."""
 HOPELESS = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
@@ -118,6 +119,8 @@ class HandlerSink(Sink):
         """Of which stream the descriptor is a copy."""
         self.works = False
         """Whether the flusher runs the handler's own code."""
+        self.is_drained_by_owner = False
+        """Whether the thread that has the handler's lock does the sink's work."""
         self.by_name = by_name
         self._kind = type(handler)
         self._lock = handler.lock
@@ -194,15 +197,21 @@ class HandlerSink(Sink):
         core = self.core
         if core.must_not_wait():
             return False  # this is the flusher's work, further up on the stack
-        with suppress(KeyError):  # it was removed meanwhile
+        has_lock = self._has_lock()
+        self.is_drained_by_owner = has_lock or self.is_drained_by_owner
+        try:
             while not self.handle.write_out():
-                if self._has_lock() or not core.flusher_runs:
+                if has_lock or not core.flusher_runs:
                     core.drain_here()
                     if handler_is_idle(self.handle):
                         break
                 if deadline is not None and monotonic() >= deadline:
                     return False
                 pause(PAUSE_S)
+        except KeyError:
+            return True  # it was removed meanwhile
+        finally:
+            self.is_drained_by_owner = self.is_drained_by_owner and not has_lock
         return True
 
     def _has_lock(self) -> bool:
@@ -253,6 +262,9 @@ class HandlerSink(Sink):
             self._do_without_handler(work)
         elif work.rotates or work.reopens:
             lock = handler.lock
+            if self.is_drained_by_owner and not self._has_lock():
+                handler_postpone(self.handle)  # that thread does it, and would have to wait for this one
+                return
             if lock is not None and not lock.acquire(True, LOCK_S):
                 handler_postpone(self.handle)
                 return
@@ -391,7 +403,7 @@ class HandlerSink(Sink):
 
     def after_fork_in_child(self) -> None:
         """The next line takes a copy of what the handler has open in the child."""
-        self.works = False
+        self.works = self.is_drained_by_owner = False
         self._use_copy(None, None)
 
 
@@ -402,7 +414,7 @@ def help_here(core: Core) -> None:
     """
     for sink in [*core.sinks.values(), *core.leaving.values()]:
         if isinstance(sink, HandlerSink) and sink._has_lock():
-            core.drain_here()
+            sink.drain(HELP_S)
             return
 
 

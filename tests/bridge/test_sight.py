@@ -168,9 +168,7 @@ def check_original(why: str) -> None:
 
 @sees
 def test_a_python_in_which_nothing_sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sight, "is_told_of_all", lambda: False)
-    monkeypatch.setattr(sight, "sees_all", lambda: False)
-    monkeypatch.setenv("LOGLY_SIGHT", "watchers")
+    monkeypatch.setattr(sight, "WAYS", (("watchers", lambda: False), ("comparing", lambda: False)))
     check_original("this Python does not tell of every change of an object")
 
 
