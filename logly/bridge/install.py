@@ -19,6 +19,7 @@ from logly._core import (
     know_acquire,
     logging_method,
     prepare_logging_calls,
+    routes_in_child,
     routes_known,
     use_route_rules,
 )
@@ -197,6 +198,16 @@ def _keep(handler: logging.Handler, entry: HandlerEntry) -> None:
 
 _lock = SystemLock()
 _installed: Installation | None = None
+
+
+def _after_fork_in_child() -> None:
+    if _installed is not None:
+        _installed.serving.after_fork_in_child()
+        routes_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def install(logger: Logger | None = None, *, handlers: str = "serve", write: str = "auto") -> None:

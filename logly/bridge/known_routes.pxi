@@ -55,6 +55,13 @@ def use_route_rules(rules):
         owner.changes = 0
 
 
+def routes_in_child():
+    """Called in a forked child, in which no thread is in the middle of finding out a route."""
+    cdef RouteOwner owner
+    for owner in list(route_owners.values()):
+        owner.is_found = False
+
+
 def handler_entry(handler):
     """The entry of a handler that a route has reached, or None."""
     cdef HandlerEntry entry = handler_entries.get(id(handler))

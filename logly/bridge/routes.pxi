@@ -37,6 +37,10 @@ cdef uint64_t own_changes = 0             # of handlers, by the flusher: a rollo
 cdef object route_rules = None            # bridge/resolve.py: what is Python's to decide; None: not installed
 
 
+class RouteIsBusy(Exception):
+    """Another thread finds out what serves a handler. The call goes the way of `logging`, and the next one asks again."""
+
+
 cdef class RouteOwner:
     """The Python side of one route.
 
@@ -398,6 +402,8 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
     try:
         if find_route(owner):
             return route
+    except RouteIsBusy:
+        owner.changes -= 1
     finally:
         owner.is_found = False
     return NULL

@@ -11,7 +11,8 @@ import sys
 from types import FunctionType
 from weakref import ref
 
-from logly._core import forget_handler, forget_served, serve_handler
+from logly._core import RouteIsBusy, forget_handler, forget_served, serve_handler
+from logly.system.unpatched import TryLock
 
 from .formatter_stamps import proof_of, settings_of, watch_formatter
 from .formatters import NotServed, layout_of
@@ -107,6 +108,7 @@ class Serving:
         self._waiting: dict[int, ref[logging.Handler]] = {}
         """Handlers that are not served, and whose file is also that of one that is."""
         self._expected: dict[type, dict[str, Any]] = {}
+        self._turn = TryLock()
         self._proven: set[tuple[Any, ...]] = set()
 
     def use_methods(self) -> None:
@@ -114,13 +116,23 @@ class Serving:
         self._expected = {kind: _methods(kind) for kind in BASES}
 
     def serve(self, handler: logging.Handler, entry: HandlerEntry) -> None:
-        """Finds out what serves a handler, and says so in its entry."""
-        self._remove_gone()
-        try:
-            entry.sink, entry.is_ascii = self._sink_of(handler, entry)
-        except NotServed as answer:
-            entry.why_not = f"handler {type(handler).__qualname__}: {answer.reason}"
-            self._end(id(handler))
+        """Finds out what serves a handler, and says so in its entry.
+
+        One thread at a time does so, or a handler would get two sinks. No thread waits for it: the flusher may have to
+        end a rollover before, and what a `rotator` logs comes here, too.
+
+        Raises:
+            RouteIsBusy: another thread is at it.
+        """
+        with self._turn as is_ours:
+            if not is_ours:
+                raise RouteIsBusy
+            self._remove_gone()
+            try:
+                entry.sink, entry.is_ascii = self._sink_of(handler, entry)
+            except NotServed as answer:
+                entry.why_not = f"handler {type(handler).__qualname__}: {answer.reason}"
+                self._end(id(handler))
 
     def _sink_of(self, handler: Any, entry: HandlerEntry) -> tuple[int, bool]:
         served = self._by_handler.get(id(handler))
@@ -267,6 +279,10 @@ class Serving:
     def _remove_gone(self) -> None:
         while self._gone:
             self.controller.remove(self._gone.pop().id)
+
+    def after_fork_in_child(self) -> None:
+        """The thread that was finding out what serves a handler is not in the child."""
+        self._turn = TryLock()
 
     def end(self) -> None:
         """Writes what there is and serves no handler any more."""

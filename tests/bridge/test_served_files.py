@@ -11,13 +11,16 @@ import logging.handlers
 import os
 import random
 import sys
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import logly
+import logly.bridge.install
 from logly import ConfigError
+from logly.system.unpatched import pause
 from tests.bridge.oracle import SEES_CHANGES
 from tests.support.loggers import make_logger
 from tests.support.waiting import wait_until
@@ -321,3 +324,70 @@ def test_the_first_call_of_a_logger_is_not_left_to_logging(tmp_path: Path) -> No
     assert (tmp_path / "log").read_text() == "INFO only 1\n"
     if SEES_CHANGES:
         assert (route.is_fast, route.fast + route.rendered, route.original) == (True, 1, 0)
+
+
+def test_threads_that_begin_at_once_get_one_sink(tmp_path: Path) -> None:
+    """Formatters that change all the time have the handler served anew all the time."""
+    logly.install()
+    handler = logging.FileHandler(tmp_path / "log")
+    logger = new_logger(handler)
+    loggers = [logging.getLogger(f"{logger.name}.{number}") for number in range(4)]
+    done = threading.Event()
+
+    def change() -> None:
+        formats = itertools.cycle(["%(message)s", "%(message)s ", "%(levelname)s %(message)s"])
+        while not done.is_set():
+            handler.setFormatter(logging.Formatter(next(formats)))
+            pause(0.001)
+
+    def log(one: logging.Logger) -> None:
+        for number in range(3000):
+            one.info("line %d of %s", number, one.name)
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    threads = [threading.Thread(target=log, args=(one,)) for one in loggers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    changer.join()
+    sinks = len(logly.bridge.install._installed.controller.sinks)  # type: ignore[union-attr]
+    logly.uninstall()
+    handler.close()
+    lines = [line.removeprefix("INFO ").rstrip() for line in (tmp_path / "log").read_text().splitlines()]
+    assert sinks <= 1
+    for one in loggers:
+        own = [line for line in lines if line.endswith(one.name)]
+        assert own == [f"line {number} of {one.name}" for number in range(3000)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_of_a_thread_that_finds_out_a_route_has_routes(tmp_path: Path) -> None:
+    logly.install()
+    handler = logging.FileHandler(tmp_path / "log")
+    logger = new_logger(handler)
+    serving = logly.bridge.install._installed.serving  # type: ignore[union-attr]
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with serving._turn:
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:
+        logger.info("in the child")
+        logger.info("in the child %d", 1)
+        fast = sum(one.fast + one.rendered for one in logly.routes() if one.name == logger.name)
+        os._exit(0 if fast == 2 or not SEES_CHANGES else 1)
+    leave.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    logly.uninstall()
+    handler.close()
+    assert (tmp_path / "log").read_text().splitlines() == ["INFO in the child", "INFO in the child 1"]
