@@ -7,7 +7,7 @@ from logly.system.cpython cimport (
 )
 
 # Of other included files:
-#   bridge/handler_rule.pxi: handler_is_idle
+#   bridge/handler_rule.pxi: is_idle
 #   bridge/logging_calls.pxi: call_function
 #   bridge/stamps.pxi: class_dict
 #   control/sink_handle.pxi: SinkHandle
@@ -46,7 +46,7 @@ cdef bint await_sink(object handler) except -1:
         return True
     served = served_by_handler.get(id(handler))
     if served is not None and served[0]() is handler:
-        if served[2] is None or not handler_is_idle(<SinkHandle> served[2]):
+        if served[2] is None or not is_idle(<SinkHandle> served[2]):
             served[1].drain()
     return True
 

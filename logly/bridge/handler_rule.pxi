@@ -39,6 +39,10 @@ cdef class HandlerTurn:
 
 def handler_is_idle(SinkHandle handle not None):
     """Whether the sink has written all that was logged before. It may also say no where there is nothing for this sink."""
+    return is_idle(handle)
+
+
+cdef bint is_idle(SinkHandle handle) noexcept:
     cdef Engine* engine = handle.core.engine
     cdef bint idle
     if engine_committed(engine) != engine.books.drained or not lock_try(&engine.lock):

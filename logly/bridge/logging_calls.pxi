@@ -206,6 +206,9 @@ cdef inline PyObject* log_at(
     cdef int status
     if route != NULL and route_is_quick(route) and count:
         way = &route.level[<int> method]
+        if way.way == WAY_OFF and names == NULL:
+            Py_IncRef(<PyObject*> None)
+            return <PyObject*> None
         if way.way == WAY_ORIGINAL and route_holds(route):
             route.original += 1
             return call_function(original_methods[<int> method], self, args, count, names)
