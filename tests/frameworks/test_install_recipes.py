@@ -222,8 +222,8 @@ def test_gunicorn_reopens_its_files(tmp_path: Path) -> None:
             port = int(program.wait_for(process, "logs/error.log", LISTENING)[0])
             for rotated in range(3):
                 assert [get(port, f"/orders/{rotated}{number}") for number in range(10)] == [200] * 10
-                    # gunicorn writes the line after the answer.
-                    program.wait_for(process, "logs/access.log", f'"GET /orders/{rotated}9 ')
+                # gunicorn writes the line after the answer.
+                program.wait_for(process, "logs/access.log", f'"GET /orders/{rotated}9 ')
                 for name in ("access.log", "error.log"):
                     (program.logs / name).rename(program.logs / f"{name}.{rotated}")
                 process.send_signal(signal.SIGUSR1)
