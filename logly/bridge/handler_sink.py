@@ -121,7 +121,7 @@ class HandlerSink(Sink):
         self.reference = ref(handler)
         self.stream: Any = None
         """The stream whose descriptor was copied."""
-        self.works = False
+        self.runs_handler_code = False
         """Whether the flusher is running code of the handler."""
         self.is_drained_by_owner = False
         """Whether a thread that holds the handler's lock does the sink's work."""
@@ -227,9 +227,9 @@ class HandlerSink(Sink):
         """Called when an attribute of the handler has changed: perhaps the stream, or a limit of the rollover."""
         handler = self.handler
         limits = self._limits()
-        if handler is None or (self.works and limits[0] == self._known_limits[0]):
+        if handler is None or (self.runs_handler_code and limits[0] == self._known_limits[0]):
             return  # a rollover is running: it changes the stream and the time, and ends with what is done here
-        if self.works or limits != self._known_limits:
+        if self.runs_handler_code or limits != self._known_limits:
             self.drain()  # what was logged before goes by the limits that held then
         if handler.stream is not self.stream:
             # What waits goes to the old stream, and later lines go to the new one.
@@ -272,14 +272,14 @@ class HandlerSink(Sink):
             if lock is not None and not lock.acquire(True, LOCK_S):
                 handler_postpone(self.handle)
                 return
-            self.works = True
+            self.runs_handler_code = True
             try:
                 if work.rotates:
                     self._roll_over(handler)
                 else:
                     self._open_again(handler)
             finally:
-                self.works = False
+                self.runs_handler_code = False
                 if lock is not None:
                     lock.release()
         self._tell_losses()
@@ -408,7 +408,7 @@ class HandlerSink(Sink):
 
     def after_fork_in_child(self) -> None:
         """The next line takes a copy of what the handler has open in the child."""
-        self.works = self.is_drained_by_owner = False
+        self.runs_handler_code = self.is_drained_by_owner = False
         self._use_copy(None, None)
 
 

@@ -9,7 +9,7 @@ from libc.stdint cimport INT16_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_
 from libc.string cimport memset
 
 from logly.bridge.route cimport (
-    WAY_FAST, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_is_quick,
+    WAY_FAST, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_levels_hold,
 )
 from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, put_text, put_value
 from logly.layout.levels cimport (
@@ -205,7 +205,7 @@ cdef inline PyObject* log_at(
     cdef const LevelWay* way
     cdef PyObject* extra = NULL
     cdef int status
-    if route != NULL and route_is_quick(route) and count:
+    if route != NULL and route_levels_hold(route) and count:
         way = &route.level[<int> method]
         if way.way == WAY_OFF and names == NULL:
             Py_IncRef(<PyObject*> None)
@@ -277,7 +277,7 @@ cdef PyObject* log_numbered(
 ) except NULL:
     cdef LoggingRoute* route = <LoggingRoute*> table_find(&route_table, <uint64_t> self, 1)
     cdef const LevelWay* way
-    if route != NULL and route_is_quick(route) and names == NULL:
+    if route != NULL and route_levels_hold(route) and names == NULL:
         way = &route.level[method]
         if way.way == WAY_OFF:
             Py_IncRef(<PyObject*> None)
@@ -327,7 +327,7 @@ cdef PyObject* log_is_enabled_for(PyObject* self, PyObject** args, Py_ssize_t co
     cdef int32_t number = plain_level(args[0]) if count == 1 and names == NULL else -1
     if number >= 0:
         route = <LoggingRoute*> table_find(&route_table, <uint64_t> self, 1)
-        if route != NULL and route_is_quick(route):
+        if route != NULL and route_levels_hold(route):
             way = level_of(route, number)
             if way != NULL and way.way != WAY_UNKNOWN:
                 result = PY_FALSE if way.way == WAY_OFF else PY_TRUE

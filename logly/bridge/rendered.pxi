@@ -6,7 +6,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 
 from logly.bridge.route cimport (
-    WAY_FAST, WAY_NONE, WAY_OFF, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_is_quick,
+    WAY_FAST, WAY_NONE, WAY_OFF, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_levels_hold,
 )
 from logly.layout.levels cimport LEVEL_CRITICAL, LEVEL_DEBUG
 from logly.layout.message cimport Program
@@ -206,7 +206,7 @@ cdef int log_pinned(
 cdef bint still_goes_to(LoggingRoute* route, int32_t number, Target target) except -1:
     """Whether records of this level still go to this target. Finds the route out again if it has changed."""
     cdef LevelWay* way
-    if not (route_is_quick(route) and route_holds(route)):
+    if not (route_levels_hold(route) and route_holds(route)):
         if route_of_logger((<RouteOwner> route.owner).logger, number) != route:
             return False
     way = level_of(route, number)

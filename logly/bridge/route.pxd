@@ -166,7 +166,7 @@ cdef inline bint group_holds(Checks* checks) noexcept nogil:
 
 # For a route whose stamps do not hold: whether only something else has changed, on which the route does not depend. Neither this
 # function nor the next one runs Python code, so nothing changes meanwhile.
-cdef inline bint route_is_quick_yet(LoggingRoute* route) noexcept nogil:
+cdef inline bint route_levels_hold_yet(LoggingRoute* route) noexcept nogil:
     if route.checks == NULL or not checks_hold(route.checks, 0, route.quick_checks):
         return False
     if route.checks.changes:
@@ -183,15 +183,15 @@ cdef inline bint route_holds_yet(LoggingRoute* route) noexcept nogil:
     return True
 
 
-cdef inline bint stamps_are_quick(const LoggingRoute* route) noexcept nogil:
+cdef inline bint level_stamps_hold(const LoggingRoute* route) noexcept nogil:
     return (
         stamps_hold(route, 0, route.quick) and type_version(route.classes[0].type) == route.classes[0].version
     )
 
 
 # Whether what decides about levels has not changed.
-cdef inline bint route_is_quick(LoggingRoute* route) noexcept nogil:
-    return stamps_are_quick(route) or (COMPARES and route_is_quick_yet(route))
+cdef inline bint route_levels_hold(LoggingRoute* route) noexcept nogil:
+    return level_stamps_hold(route) or (COMPARES and route_levels_hold_yet(route))
 
 
 cdef inline bint all_stamps_hold(const LoggingRoute* route) noexcept nogil:
@@ -215,6 +215,6 @@ cdef inline bint all_stamps_hold(const LoggingRoute* route) noexcept nogil:
     return True
 
 
-# Whether nothing else has changed either. To be asked after `route_is_quick`, with no Python code in between.
+# Whether nothing else has changed either. To be asked after `route_levels_hold`, with no Python code in between.
 cdef inline bint route_holds(LoggingRoute* route) noexcept nogil:
     return all_stamps_hold(route) or (COMPARES and route_holds_yet(route))

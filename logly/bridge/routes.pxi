@@ -10,7 +10,7 @@ from libc.stdlib cimport calloc, free
 
 from logly.bridge.route cimport (
     ROUTE_LEVELS, WAY_FAST, WAY_NONE, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, ListStamp, LoggingRoute, Stamp,
-    all_stamps_hold, route_holds, route_is_quick, stamps_are_quick,
+    all_stamps_hold, level_stamps_hold, route_holds, route_levels_hold,
 )
 from logly.registry.table cimport Table, table_find, table_insert
 from logly.system.clock cimport clock_monotonic_ns
@@ -77,7 +77,7 @@ cdef class RouteOwner:
 
     @property
     def holds(self):
-        return route_is_quick(self.route) and route_holds(self.route)
+        return route_levels_hold(self.route) and route_holds(self.route)
 
 cdef list LEVEL_NUMBERS = [10, 20, 30, 40, 50]
 
@@ -263,7 +263,7 @@ cdef bint is_as_walked(const LoggingRoute* made, Stamps stamps) noexcept:
     """Whether nothing has been changed since the walk began."""
     if sight == SIGHT_COMPARED:
         return stamps.hold_strictly()
-    return stamps_are_quick(made) and all_stamps_hold(made)
+    return level_stamps_hold(made) and all_stamps_hold(made)
 
 
 cdef class RouteLists:
@@ -381,9 +381,9 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
             raise MemoryError
         route = owner.route
     owner = <RouteOwner> route.owner
-    if route_is_quick(route) and route_holds(route) and is_answered(owner, level_of(route, number)):
+    if route_levels_hold(route) and route_holds(route) and is_answered(owner, level_of(route, number)):
         return route
-    if owner.is_found:
+    if owner.is_being_found:
         return NULL  # perhaps this thread itself is finding the route out, and code that it runs (a stream's) has logged
     now_ns = clock_monotonic_ns()
     if now_ns - owner.since_ns > PATIENCE_NS:
@@ -398,14 +398,14 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
         return NULL
     ask_for_level(logger, number)
     learn_level(route, number)
-    owner.is_found = True
+    owner.is_being_found = True
     try:
         if find_route(owner):
             return route
     except RouteIsBusy:
         owner.changes -= 1
     finally:
-        owner.is_found = False
+        owner.is_being_found = False
     return NULL
 
 

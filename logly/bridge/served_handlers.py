@@ -147,7 +147,7 @@ class Serving:
         watch_formatter(formatter, entry)
         entry.watch_dict(logging.__dict__)
         entry.watch_dict(logging._levelToName)
-        if served is not None and served.sink.works:
+        if served is not None and served.sink.runs_handler_code:
             encoding, errors = served.key[:2]  # a rollover closes the stream and opens another
         else:
             stream = _stream_of(handler)
