@@ -1,4 +1,5 @@
-# What comes to a served handler in `logging`'s own way waits until the flusher has written what came before it.
+# A record that reaches a served handler by the way of `logging` waits until the flusher has written what was logged before it.
+# The wait is in the methods that `logging` calls before it uses a handler.
 
 from cpython.object cimport PyObject
 
@@ -23,13 +24,13 @@ cdef enum Barrier:
     BARRIER_FLUSH
     BARRIERS
 
-cdef dict served_by_handler = {}          # id of a handler -> (weak reference to it, its sink)
-cdef object barrier_class = None          # the class that has got methods of its own
+cdef dict served_by_handler = {}          # id of a handler -> (weak reference to it, what it waits for, its SinkHandle or None)
+cdef object barrier_class = None          # the class that has got these methods: StreamHandler
 cdef frozenset plain_classes = frozenset()
-cdef object base_methods = {}             # of `logging.Handler`
-cdef object base_acquire = None           # its `acquire`, as it was made
+cdef object base_methods = {}             # the dict of `logging.Handler`
+cdef object base_acquire = None           # `Handler.acquire`, as it was made
 cdef PyMethodDef barriers[BARRIERS]
-cdef PyObject* behind_barrier[BARRIERS]   # owned; the function that was there before; NULL: the next class's
+cdef PyObject* behind_barrier[BARRIERS]   # owned; the function that was in the class before; NULL: the next class has it
 
 cdef PyObject* pass_barrier(PyObject* self, Barrier which, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef object handler = <object> self
@@ -54,7 +55,7 @@ cdef bint await_sink(object handler) except -1:
 cdef PyObject* acquire_in_order(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef object handler = <object> self
     if not count and type(handler) in plain_classes and (<dict> base_methods).get("acquire") is base_acquire:
-        # What `Handler.acquire` does, which is the next class's.
+        # This is what `Handler.acquire` does, without the call of it.
         await_sink(handler)
         lock = handler.lock
         if lock:
@@ -90,7 +91,10 @@ define_barrier(BARRIER_FLUSH, b"flush", <void*> flush_in_order, b"flush($self)\n
 
 
 def barrier_method(type cls not None, str name not None):
-    """The method of this name for a class of handlers: it waits for the handler's sink and goes on as before, without a frame."""
+    """The method of this name for a class of handlers. It waits for the handler's sink, then does what the class did before.
+
+    It is compiled, so no frame of its own is seen.
+    """
     global barrier_class
     cdef int i = BARRIER_NAMES.index(name)
     cdef PyObject* before = behind_barrier[i]
@@ -106,18 +110,25 @@ def barrier_method(type cls not None, str name not None):
 
 
 def know_acquire(type base not None, acquire, plain):
-    """`acquire` is that of `base`, as it was made, and the next one in the classes of `plain`: there its work is done here."""
+    """Sets what the fast form of `acquire` compares with.
+
+    `acquire` is the method of `base` as it was made. The classes of `plain` inherit it behind the barrier's, so for their objects
+    the barrier does its work itself, as long as `base` has it.
+    """
     global base_methods, base_acquire, plain_classes
     base_methods, base_acquire, plain_classes = class_dict(<PyTypeObject*> base), acquire, frozenset(plain)
 
 
 def serve_handler(handler not None, reference, sink not None, SinkHandle handle=None):
-    """From now on the handler does nothing before `sink.drain()` has waited for what was logged before."""
+    """From now on the handler waits in `sink.drain()` for what was logged before, each time before it is used.
+
+    With `handle`, the wait is left out if the sink is idle.
+    """
     served_by_handler[id(handler)] = (reference, sink, handle)
 
 
 def forget_served(number, reference):
-    """The handler with this id, to which this is the reference, waits for no sink any more."""
+    """The handler with this id waits for no sink any more, if `reference` is what `serve_handler` was called with."""
     found = served_by_handler.get(number)
     if found is not None and (<tuple> found)[0] is reference:
         del served_by_handler[number]

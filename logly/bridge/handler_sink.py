@@ -1,19 +1,19 @@
 """A sink that writes for a handler of `logging`, into the file that the handler has open.
 
-Its lines go to a copy (`dup`) of the handler's own descriptor, so both ways share the file's offset, a file that was
-renamed or removed stays the one of both, and nothing is opened by its name here. What opens, renames and removes files
-is the handler's own code (`_open`, `doRollover`, `reopenIfNeeded`), on the flusher's thread.
+Its lines go to a copy (`dup`) of the handler's own descriptor. So logly and the handler share the file's offset, and
+both keep a file that was renamed or removed. This module opens no file by its name. The handler's own code (`_open`,
+`doRollover`, `reopenIfNeeded`) opens, renames and removes files. The flusher's thread calls that code.
 
-**Locks.** That code runs under the handler's lock, as `logging` would run it. The flusher never waits for this lock. It
-tries for a moment. If another thread holds the lock, the lines wait, and the flusher does its other work and tries
-again soon. So a thread may hold the handler's lock (`logging.shutdown` does) and wait in `drain` meanwhile: where the
-lock is its own, it does the sinks' Python work itself. No lock of logly's engine is held while the handler's is taken
-or its code runs.
+**Locks.** The handler's code runs under the handler's lock, as `logging` would run it. The flusher never waits for this
+lock: it tries for a moment. If another thread holds the lock, the lines wait, and the flusher does its other work and
+tries again soon. A thread may hold the handler's lock while it waits in `drain`, as `logging.shutdown` does. Such a
+thread does the sinks' Python work itself, because the flusher cannot. No lock of logly's engine is held while the
+handler's lock is taken or the handler's code runs.
 
-**Trouble.** What cannot be written is given to `handler.handleError` with a record that says what was lost, at most
-once a second. There are two differences from `logging`, where each such record is lost at once: while the disk is full,
-lines wait and are written when there is room again (until the buffer's limit), and while a rollover fails, lines go on
-into the present file and the rollover is tried again once a second.
+**Trouble.** If lines cannot be written, `handler.handleError` is called, at most once a second, with a record that says
+how many were lost. There are two differences from `logging`, which loses each such record at once. While the disk is
+full, lines wait (up to the buffer's limit) and are written when there is room again. While a rollover fails, lines
+go into the present file, and the rollover is tried again once a second.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ LOCK_S = 0.005
 """How long the flusher tries to get a handler's lock before it does something else."""
 PAUSE_S = 0.001
 HELP_S = 1.0
-"""How long a thread that waits for a flush does the work of a sink, whose handler's lock it has, before it looks."""
+"""How long a thread that waits for a flush, and holds a handler's lock, does the sink's work before it looks again."""
 DRAIN_S = 5.0
-"""How long the handler's next work waits for what was logged before, as in `StdlibHandler.flush`."""
+"""How long a handler waits for the lines before, when it writes a record itself; as in `StdlibHandler.flush`."""
 HOPELESS = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
-"""Errors after which nothing that waits can be written any more."""
+"""After these errors, no line that waits can be written any more."""
 
 
 class _Probe:
-    """What `RotatingFileHandler.shouldRollover` looks at: a handler with an empty file, and a line that is too long."""
+    """Stands for a handler with an empty file and for a line that is too long, for `shouldRollover` to look at."""
 
     baseFilename = os.devnull + "/none"  # noqa: N815  # a name of `logging`
     maxBytes = 1  # noqa: N815
@@ -83,14 +83,18 @@ class _Probe:
 
 
 def rolls_empty_files() -> bool:
-    """Whether this `logging` rolls an empty file over for a line that is longer than `maxBytes` (gh-116263: it did)."""
+    """Whether this `logging` rolls an empty file over for a line that is longer than `maxBytes`.
+
+    It did until gh-116263.
+    """
     return bool(logging.handlers.RotatingFileHandler.shouldRollover(_Probe(), None))  # type: ignore[arg-type]
 
 
 class HandlerSink(Sink):
     """A sink that serves a handler of `logging`; see the module.
 
-    It does not keep the handler alive. When that is gone, the lines that wait are written into the file that it had.
+    The sink does not keep the handler alive. If the handler is collected, the lines that wait are written into the file
+    that it had.
 
     Args:
         handler: of a kind that is served; see `Serving`.
@@ -116,11 +120,11 @@ class HandlerSink(Sink):
     ) -> None:
         self.reference = ref(handler)
         self.stream: Any = None
-        """Of which stream the descriptor is a copy."""
-        self.works = False
-        """Whether the flusher runs the handler's own code."""
+        """The stream whose descriptor was copied."""
+        self.runs_handler_code = False
+        """Whether the flusher is running code of the handler."""
         self.is_drained_by_owner = False
-        """Whether the thread that has the handler's lock does the sink's work."""
+        """Whether a thread that holds the handler's lock does the sink's work."""
         self.by_name = by_name
         self._kind = type(handler)
         self._lock = handler.lock
@@ -134,7 +138,7 @@ class HandlerSink(Sink):
 
     @property
     def handler(self) -> Any:
-        """The handler. None: it is gone."""
+        """The handler, or None if it was collected."""
         return self.reference()
 
     def _prepare(self) -> None:
@@ -179,24 +183,24 @@ class HandlerSink(Sink):
             return 0, max(0, min(math.ceil(handler.rolloverAt) * 1_000_000_000, NEVER_NS))
         return 0, NEVER_NS
 
-    # ---- for whoever writes to the handler otherwise
+    # ---- for the threads that write to the handler by `logging`
 
     @property
     def is_empty(self) -> bool:
-        """Whether all that was logged before is written. Cheap; it may also be False where nothing is for this sink."""
+        """Whether all that was logged before is written. Cheap. It may be False though nothing waits for this sink."""
         return handler_is_idle(self.handle)
 
     def drain(self, timeout: float | None = DRAIN_S) -> bool:
-        """Waits until all that was logged before is written. False: it was not within `timeout` seconds.
+        """Waits until all that was logged before is written. Returns False if `timeout` seconds were not enough.
 
-        The thread may hold the handler's lock.
+        The thread may hold the handler's lock. Then it does the sinks' work itself.
         """
         if handler_is_idle(self.handle):
             return True
         deadline = None if timeout is None else monotonic() + timeout
         core = self.core
         if core.must_not_wait():
-            return False  # this is the flusher's work, further up on the stack
+            return False  # the flusher's work has called this: it must not wait for itself
         has_lock = self._has_lock()
         self.is_drained_by_owner = has_lock or self.is_drained_by_owner
         try:
@@ -215,20 +219,20 @@ class HandlerSink(Sink):
         return True
 
     def _has_lock(self) -> bool:
-        """Whether this thread holds the handler's lock, for which the flusher would try in vain."""
+        """Whether this thread holds the handler's lock. Then the flusher cannot get the lock."""
         is_owned = getattr(getattr(self.handler, "lock", None), "_is_owned", None)
         return is_owned is not None and bool(is_owned())
 
     def follow(self) -> None:
-        """Called when an attribute of the handler has changed: the stream, perhaps, or when it rolls over."""
+        """Called when an attribute of the handler has changed: perhaps the stream, or a limit of the rollover."""
         handler = self.handler
         limits = self._limits()
-        if handler is None or (self.works and limits[0] == self._known_limits[0]):
-            return  # the flusher is at it: it changes the handler's stream and time, and does the same at the end
-        if self.works or limits != self._known_limits:
-            self.drain()  # by the limits of the time when it was logged
+        if handler is None or (self.runs_handler_code and limits[0] == self._known_limits[0]):
+            return  # a rollover is running: it changes the stream and the time, and ends with what is done here
+        if self.runs_handler_code or limits != self._known_limits:
+            self.drain()  # what was logged before goes by the limits that held then
         if handler.stream is not self.stream:
-            # What waits goes to the stream before, later lines to the new one.
+            # What waits goes to the old stream, and later lines go to the new one.
             self.drain()
             handler.stream.flush()
             self._use_copy(copy_descriptor(handler.stream.fileno()), handler.stream)
@@ -263,25 +267,25 @@ class HandlerSink(Sink):
         elif work.rotates or work.reopens:
             lock = handler.lock
             if self.is_drained_by_owner and not self._has_lock():
-                handler_postpone(self.handle)  # that thread does it, and would have to wait for this one
+                handler_postpone(self.handle)  # the thread with the lock does the work, and must not wait for this one
                 return
             if lock is not None and not lock.acquire(True, LOCK_S):
                 handler_postpone(self.handle)
                 return
-            self.works = True
+            self.runs_handler_code = True
             try:
                 if work.rotates:
                     self._roll_over(handler)
                 else:
                     self._open_again(handler)
             finally:
-                self.works = False
+                self.runs_handler_code = False
                 if lock is not None:
                     lock.release()
         self._tell_losses()
 
     def _do_without_handler(self, work: PythonWork) -> None:
-        """The handler was dropped without being closed. What waits goes into the file that it had."""
+        """Called if the handler was collected without being closed. What waits goes into the file that it had."""
         self._use_limits((0, NEVER_NS))
         if work.rotates:
             self._rotated(0, renamed=False)
@@ -290,13 +294,13 @@ class HandlerSink(Sink):
             self.handle.retry_later()
 
     def _open_again(self, handler: Any) -> None:
-        """Takes a copy of the stream, which the handler opens first where it has none, as its `emit` would."""
+        """Copies the stream's descriptor. A handler without a stream opens one first, as its `emit` would."""
         try:
             if self._kind is logging.handlers.WatchedFileHandler:
                 self.core.call_stream(handler.reopenIfNeeded)
             if handler.stream is None and (handler.mode != "w" or not getattr(handler, "_closed", False)):
                 handler.stream = self.core.call_stream(handler._open)
-            if handler.stream is None:  # it was closed, and would empty its file if it opened that again
+            if handler.stream is None:  # the handler was closed, and opening its file again would empty the file
                 self.handle.discard()
                 handler_losses(self.handle)
                 self.handle.retry_later()
@@ -315,7 +319,7 @@ class HandlerSink(Sink):
         self._use_copy(file, handler.stream)
 
     def _roll_over(self, handler: Any) -> None:
-        """Does what `emit` of a rotating handler does before a line for which a rollover is due."""
+        """Does the rollover that `emit` of a rotating handler would do before the next line."""
         by_time, _ = self.handle.rotation_due()
         if os.path.exists(handler.baseFilename) and not os.path.isfile(handler.baseFilename):
             self._not_now(handler, by_time)
@@ -335,7 +339,7 @@ class HandlerSink(Sink):
         self._rotated(by_time, renamed=True)
 
     def _not_now(self, handler: Any, by_time: int | None) -> None:
-        """The path names a device or a pipe, which is not rolled over."""
+        """Called if the path names a device or a pipe: these are not rolled over."""
         if by_time is None:
             handler_rolled(self.handle)
         else:
@@ -348,9 +352,10 @@ class HandlerSink(Sink):
         self.handle.rotated(by_time=by_time is not None, renamed=renamed, period_from_ns=0, period_end_ns=end_ns)
 
     def _set_rollover(self, handler: Any, called_s: int) -> None:
-        """`doRollover` has reckoned from now on. The line was logged a little earlier, perhaps in another period.
+        """Computes the next rollover from the time of the line, not from now, as `doRollover` did.
 
-        Rollovers at midnight or by the week are left alone: they are adjusted for daylight saving time.
+        The line was logged a little earlier, perhaps in another period. Rollovers at midnight or by the week are left
+        alone: they are adjusted for daylight saving time.
         """
         if handler.when == "MIDNIGHT" or handler.when.startswith("W"):
             return
@@ -362,7 +367,7 @@ class HandlerSink(Sink):
     # ---- trouble
 
     def report(self, trouble: Exception) -> None:
-        """Gives an error of a write to `handler.handleError`, and what was lost by it."""
+        """Gives an error of a write to `handler.handleError`, with the number of records that were lost."""
         if isinstance(trouble, OSError) and trouble.errno in HOPELESS:
             self.handle.discard()
         self._report(trouble)
@@ -381,7 +386,7 @@ class HandlerSink(Sink):
             self.tell_rest()
 
     def tell_rest(self) -> None:
-        """Tells the handler what was lost since it was told last. To be called when the handler is closed."""
+        """Tells the handler how many records were lost since it was told last. Also called when it is closed."""
         lost = handler_losses(self.handle)
         if lost:
             self._told_at = monotonic()
@@ -403,14 +408,15 @@ class HandlerSink(Sink):
 
     def after_fork_in_child(self) -> None:
         """The next line takes a copy of what the handler has open in the child."""
-        self.works = self.is_drained_by_owner = False
+        self.runs_handler_code = self.is_drained_by_owner = False
         self._use_copy(None, None)
 
 
 def help_here(core: Core) -> None:
-    """Called by a thread that waits for a flush, or in a log call for its line.
+    """Called by a thread that waits for a flush, or that waits in a log call until its line is written.
 
-    If it holds the lock of a served handler, for which the flusher tries in vain, it does the sinks' work itself.
+    If the thread holds the lock of a served handler, the flusher cannot get the lock. So the thread does the sinks'
+    work itself.
     """
     for sink in [*core.sinks.values(), *core.leaving.values()]:
         if isinstance(sink, HandlerSink) and sink._has_lock():
@@ -427,7 +433,7 @@ def add_handler(
     write: bool = False,
     by_name: bool = True,
 ) -> HandlerSink:
-    """Adds a sink that serves the handler, from now on."""
+    """Adds a sink that serves the handler from now on. The arguments are those of `HandlerSink`."""
     made: list[HandlerSink] = []
 
     def make(sink_id: int) -> HandlerSink:

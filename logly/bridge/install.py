@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Route", "install", "routes", "uninstall"]
 
 RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""Names in `extra` that `logging` refuses, or that are no fields."""
+"""Names that a call with `extra` may not have: `logging` refuses some of them, and the others are no fields."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,22 @@ class Route:
 
 
 ENDS = ((os, "_exit"), (os, "execv"), (os, "execve"), (os, "abort"), (signal, "raise_signal"))
-"""The functions after which nothing may be written. All of the `exec*` of `os` call one of these.
+"""Functions that may end the process. All `exec*` functions of `os` call one of these.
 
-uvicorn raises the signal that has stopped it once more when it has shut down, and its default action ends the process.
+`raise_signal` is here because of uvicorn: when it has shut down, it raises the signal that stopped it once more, and
+the signal's default action ends the process.
 """
 
 SENDS = ("kill", "killpg")
 """The functions of `os` that may send a signal to this process."""
 
 END_S = 5.0
-"""How long they wait for what was logged."""
+"""How long these functions, and `os.dup2`, wait until what was logged is written."""
 
 
 def barriers() -> tuple[str, ...]:
-    """The methods of a handler by which everything reaches it that `logging` does to it."""
-    # Since 3.13 these take the lock without `acquire`.
+    """The methods that `logging` calls before it uses a handler."""
+    # Since 3.13, `handle` and `flush` take the lock without `acquire`.
     return ("acquire", "handle", "flush") if sys.version_info >= (3, 13) else ("acquire",)
 
 
@@ -107,7 +108,7 @@ class Installation:
             original = logging.Logger.__dict__.get(name)
             if not is_loggings_own(original):
                 continue  # another library has replaced it
-            # RootLogger inherits it: a method of its own would stand before what is patched into Logger.
+            # RootLogger inherits the method. If it had one of its own, that would hide what is patched into Logger.
             self.replace(logging.Logger, name, logging_method(logging.Logger, name, original))
             self.rules.replaced.append((logging.Logger, name))
         known_acquire = AS_MADE[logging.Handler]["acquire"]
@@ -144,7 +145,7 @@ class Installation:
         setattr(owner, name, function)
 
     def _flushing(self, function: Any, may_end: Callable[..., bool] = lambda *_: True) -> Any:
-        """The function, which may end the program, after what was logged has been written."""
+        """Wraps a function that may end the program: first, what was logged is written."""
 
         @functools.wraps(function)
         def end(*args: Any, **options: Any) -> Any:
@@ -155,7 +156,7 @@ class Installation:
         return end
 
     def _redirecting(self, function: Any) -> Any:
-        """`os.dup2`, between what was logged before and after: each goes to the file that the descriptor had then."""
+        """Wraps `os.dup2`: what was logged before is written into the file that the descriptor had before."""
 
         @functools.wraps(function)
         def dup2(*args: Any, **options: Any) -> Any:
@@ -187,7 +188,7 @@ class Installation:
 
 
 def _is_for_us(target: object = None, number: object = 0) -> bool:
-    """Whether a signal is to this process too."""
+    """Whether this process gets the signal, perhaps with others."""
     ours = os.getpid(), os.getpgrp(), -os.getpgrp(), 0, -1
     return number != 0 and target in ours
 
@@ -214,11 +215,11 @@ def install(logger: Logger | None = None, *, handlers: str = "serve", write: str
     """Make every call of `logging` in this process fast. Idempotent; other arguments replace those of before.
 
     Args:
-        logger: its engine, ring and spool serve. None: an engine of its own.
+        logger: the logger whose engine, ring and spool are used. None: `install` makes an engine of its own.
         handlers: "serve": logly writes for the plain handlers of the standard library; "keep": only calls that end in a
             `StdlibHandler` are fast.
-        write: "auto": what goes to files and to stderr is written soon, what goes to stdout at the call; "call": all is
-            written before the call returns; "soon": all soon.
+        write: "auto": lines for files and stderr are written soon, lines for stdout before the call returns; "call":
+            all lines are written before the call returns; "soon": all lines are written soon.
 
     Raises:
         ConfigError: an argument has another value.
@@ -242,7 +243,7 @@ def install(logger: Logger | None = None, *, handlers: str = "serve", write: str
 
 
 def uninstall() -> None:
-    """Undo `install`. What was logged before is written. Idempotent."""
+    """Undo `install`, and write what was logged before. Idempotent."""
     global _installed
     with _lock:
         if _installed is not None:
@@ -251,7 +252,7 @@ def uninstall() -> None:
 
 
 def routes() -> list[Route]:
-    """What each logger of `logging` that has been used does with calls, by name."""
+    """What each logger of `logging` that has been used does with calls, sorted by name."""
     found = []
     for owner in sorted(routes_known(), key=lambda one: str(one.logger.name)):
         fast, rendered, original = owner.counts
@@ -265,7 +266,7 @@ def routes() -> list[Route]:
 
 
 def reached(logger: Any) -> list[logging.Handler]:
-    """The handlers that a logger's records reach, whatever their levels; as far as attributes of its object tell."""
+    """The handlers that a logger's records reach, whatever their levels. Runs no code of the loggers."""
     found: list[logging.Handler] = []
     seen: set[int] = set()
     while isinstance(logger, logging.Filterer) and id(logger) not in seen:

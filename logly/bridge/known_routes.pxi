@@ -59,7 +59,7 @@ def routes_in_child():
     """Called in a forked child, in which no thread is in the middle of finding out a route."""
     cdef RouteOwner owner
     for owner in list(route_owners.values()):
-        owner.is_found = False
+        owner.is_being_found = False
 
 
 def handler_entry(handler):

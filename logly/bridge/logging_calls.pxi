@@ -1,6 +1,6 @@
-# The methods of `logging.Logger` as method descriptors that are made by hand. A call has one of three results: a record in a ring
-# from the bits of its arguments (fast), one of a text that is made here (rendered), or the call of the Python function that
-# `logging` has for it, from the same frame (original).
+# The methods of `logging.Logger` as method descriptors that are made by hand. A call goes one of three ways. Fast: the bits of
+# its arguments are copied into a record in a ring. Rendered: the text is made at the call, and goes into a record. Original: the
+# Python function of `logging` is called, from the same frame.
 
 import sys
 
@@ -9,7 +9,7 @@ from libc.stdint cimport INT16_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_
 from libc.string cimport memset
 
 from logly.bridge.route cimport (
-    WAY_FAST, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_is_quick,
+    WAY_FAST, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_levels_hold,
 )
 from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, put_text, put_value
 from logly.layout.levels cimport (
@@ -92,7 +92,8 @@ cdef object is_logging_file = None        # function(filename) -> whether findCa
 
 # ---- the fast way
 
-# Puts the record into the ring. Everything has been decided but what the record needs.
+# Puts the record into the ring. The route has decided everything but what the record must carry. Returns NOT_NATIVE for a record
+# that this function cannot make, and ENCODED also if nobody wants the record.
 cdef inline int put_logging(
     LoggingRoute* route, Target target, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* extra
 ) noexcept:
@@ -111,7 +112,7 @@ cdef inline int put_logging(
     if needs & (NEED_THREAD_NAME | NEED_CARE):
         return NOT_NATIVE
     if target.is_served:
-        # Text that may hold a lone surrogate, at which the handler's stream would fail; or that it cannot encode.
+        # The handler's stream would fail at a lone surrogate, or cannot encode the text.
         for i in range(count):
             if is_str(args[i]) and text_kind_of(args[i]) > (0 if target.is_ascii else 1):
                 return NOT_NATIVE
@@ -138,7 +139,7 @@ cdef inline int put_logging(
     limit = load_relaxed(&gate.intake.max_message_bytes)
     if count > 1:
         call.program = <Program*> table_find(&template_table, <uint64_t> args[0], STYLE_PERCENT)
-        # With %, one argument too many is a mistake.
+        # With %, one argument too many is an error.
         if call.program == NULL or not call.program.native or call.arg_count != call.program.required:
             return NOT_NATIVE
         limit >>= call.program.growth
@@ -167,7 +168,7 @@ cdef inline int put_logging(
     return status
 
 
-# Encodes the fields of `extra`, a dict of plain names. False: they are not copied as bits, or there are too many.
+# Encodes the fields of `extra`, a dict of plain names. Returns False if a value cannot be copied as bits, or room is missing.
 cdef bint put_extra(Call* call, PyObject* extra, char* room) noexcept:
     cdef Py_ssize_t at = 0
     cdef PyObject* name = NULL
@@ -184,7 +185,7 @@ cdef bint put_extra(Call* call, PyObject* extra, char* room) noexcept:
     return True
 
 
-# The dict that a call gives as `extra`, if that is its only keyword and `logging` would take it as it is; else NULL.
+# The dict that a call gives as `extra`, if this is its only keyword argument and `logging` would accept its names; else NULL.
 cdef inline PyObject* only_extra(PyObject** args, Py_ssize_t count, PyObject* names) noexcept:
     cdef PyObject* extra = args[count]
     cdef PyObject* name = NULL
@@ -204,7 +205,7 @@ cdef inline PyObject* log_at(
     cdef const LevelWay* way
     cdef PyObject* extra = NULL
     cdef int status
-    if route != NULL and route_is_quick(route) and count:
+    if route != NULL and route_levels_hold(route) and count:
         way = &route.level[<int> method]
         if way.way == WAY_OFF and names == NULL:
             Py_IncRef(<PyObject*> None)
@@ -252,7 +253,7 @@ cdef PyObject* log_critical(PyObject* self, PyObject** args, Py_ssize_t count, P
     return log_at(self, METHOD_CRITICAL, LEVEL_CRITICAL, PLACE_CRITICAL, args, count, names)
 
 
-# The number of a level that a record can have; -1: another one, or no plain int.
+# The level's number, if it is a plain int that a record can hold; else -1.
 cdef int32_t plain_level(PyObject* level) noexcept:
     cdef int64_t number
     if not is_int(level) or int_bits(level, &number) != 1 or not 0 <= number <= INT16_MAX:
@@ -276,7 +277,7 @@ cdef PyObject* log_numbered(
 ) except NULL:
     cdef LoggingRoute* route = <LoggingRoute*> table_find(&route_table, <uint64_t> self, 1)
     cdef const LevelWay* way
-    if route != NULL and route_is_quick(route) and names == NULL:
+    if route != NULL and route_levels_hold(route) and names == NULL:
         way = &route.level[method]
         if way.way == WAY_OFF:
             Py_IncRef(<PyObject*> None)
@@ -326,7 +327,7 @@ cdef PyObject* log_is_enabled_for(PyObject* self, PyObject** args, Py_ssize_t co
     cdef int32_t number = plain_level(args[0]) if count == 1 and names == NULL else -1
     if number >= 0:
         route = <LoggingRoute*> table_find(&route_table, <uint64_t> self, 1)
-        if route != NULL and route_is_quick(route):
+        if route != NULL and route_levels_hold(route):
             way = level_of(route, number)
             if way != NULL and way.way != WAY_UNKNOWN:
                 result = PY_FALSE if way.way == WAY_OFF else PY_TRUE
@@ -345,7 +346,7 @@ cdef void define_logging(int i, const char* name, void* function, const char* do
     logging_methods[i].ml_doc = doc
 
 
-cdef list kept_docs = []       # of the methods, which point into them
+cdef list kept_docs = []       # the documentation of the methods: their structs point into these bytes
 cdef list METHOD_NAMES = ["debug", "info", "warning", "error", "critical", "log", "isEnabledFor"]
 
 define_logging(METHOD_DEBUG, b"debug", <void*> log_debug, NULL)
@@ -358,9 +359,9 @@ define_logging(METHOD_ENABLED, b"isEnabledFor", <void*> log_is_enabled_for, NULL
 
 
 def logging_method(type cls not None, str name not None, original):
-    """The fast form of one of `METHOD_NAMES`, for `cls`; `original` is the function that it calls for all else.
+    """The fast form of one of `METHOD_NAMES`, for `cls`. It calls `original` for everything that it does not do itself.
 
-    It has the original's documentation, and its signature as far as a compiled method can have one.
+    It has the documentation of `original`, and its signature as far as a compiled method can have one.
     """
     cdef int i = METHOD_NAMES.index(name)
     cdef bytes doc
@@ -380,7 +381,7 @@ def logging_method(type cls not None, str name not None, original):
 
 
 def prepare_logging_calls(mapping, attributes, is_internal):
-    """Sets what calls compare with: `Mapping`, the names of a record's attributes, which files' frames are skipped."""
+    """Sets what calls compare with: `Mapping`, the names of a record's attributes, and whether a file's frames are skipped."""
     global mapping_type, record_attributes, is_logging_file
     mapping_type = mapping
     record_attributes = frozenset(attributes)

@@ -1,4 +1,4 @@
-# The careful way of a call of `logging`: all that may run Python code runs here, before the record is begun.
+# The careful way of a call of `logging`: everything that may run Python code runs here, before the record is begun.
 
 import sys
 
@@ -6,7 +6,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 
 from logly.bridge.route cimport (
-    WAY_FAST, WAY_NONE, WAY_OFF, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_is_quick,
+    WAY_FAST, WAY_NONE, WAY_OFF, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_levels_hold,
 )
 from logly.layout.levels cimport LEVEL_CRITICAL, LEVEL_DEBUG
 from logly.layout.message cimport Program
@@ -51,7 +51,7 @@ cdef PyObject* log_slowly(
 
 
 cdef void report_route_trouble(object error) noexcept:
-    """Called with the failure of logly's own code: the call goes the way of `logging`."""
+    """Called with an exception of logly's own code. The call then goes the way of `logging`."""
     try:
         if route_rules is not None:
             route_rules.failed(error)
@@ -100,7 +100,7 @@ cdef int log_carefully(
 
 
 cdef bint is_plain_extra(object extra) except -1:
-    """Whether `extra` is nothing, or a dict whose names `logging` would take."""
+    """Whether `extra` is None, or a dict whose names `logging` would accept."""
     if extra is None:
         return True
     if type(extra) is not dict:
@@ -145,11 +145,11 @@ cdef int log_pinned(
     cdef bint is_own = level_is_own(number)
     cdef int32_t asked = number
     if target.extra is not None:
-        extra = dict(extra or ())  # code that runs here may change the caller's
+        extra = dict(extra or ())  # a copy, because code that runs here may change the dict
     if not target.is_served and number < load_threshold(gate):
         return DONE
     if core.must_not_wait() and target.is_served:
-        return NOT_DONE  # code that the flusher runs: it waits for nothing, and neither does what it logs
+        return NOT_DONE  # the flusher runs the code that logs, and must not wait
     args = args[1:]
     if needs & (NEED_SITE | NEED_DECISION):
         place = logging_place(route, target, pins)
@@ -191,8 +191,9 @@ cdef int log_pinned(
         fields = FieldBlock(extra, None, limit) if extra else None
     if not is_own:
         number, level = core.resolve_level(number)
-    # User code may have run, and changed the configuration. `logging` would have asked for the level and begun with the handler
-    # before, and a StdlibHandler's logger takes the record at any time. The handler of a sink may have been closed.
+    # User code may have run, and have changed the configuration or closed the handler. `logging` would have asked about the level
+    # and have chosen the handlers before that. But a handler that is closed, or not served any more, has no sink. A
+    # StdlibHandler's logger takes records at any time.
     if target.is_served and not still_goes_to(route, asked, target):
         return NOT_DONE
     commit_careful(
@@ -203,9 +204,9 @@ cdef int log_pinned(
 
 
 cdef bint still_goes_to(LoggingRoute* route, int32_t number, Target target) except -1:
-    """Whether records of this level go where they went, although something may have changed."""
+    """Whether records of this level still go to this target. Finds the route out again if it has changed."""
     cdef LevelWay* way
-    if not (route_is_quick(route) and route_holds(route)):
+    if not (route_levels_hold(route) and route_holds(route)):
         if route_of_logger((<RouteOwner> route.owner).logger, number) != route:
             return False
     way = level_of(route, number)
@@ -217,7 +218,7 @@ cdef bint level_is_own(int32_t number) noexcept:
 
 
 cdef str percent_text(str message, tuple args):
-    """What `LogRecord.getMessage` would make. None: that fails, which `logging` is to tell of."""
+    """The text that `LogRecord.getMessage` would make. None: it would fail, and `logging` is to report that."""
     cdef object values = args
     cdef object text
     if len(args) == 1 and isinstance(args[0], mapping_type) and args[0]:
@@ -239,7 +240,7 @@ cdef bint are_encodable(tuple args, Target target) except -1:
 
 
 cdef bint is_encodable(str text, Target target) except -1:
-    """Whether the stream of a served handler takes the text as the flusher writes it."""
+    """Whether the stream of a served handler can encode the text, so that the flusher writes the same bytes."""
     if text is None or text_kind_of(<PyObject*> text) == 0:
         return True
     if target.is_ascii:
@@ -256,7 +257,7 @@ cdef bint is_encodable(str text, Target target) except -1:
 # ---- call sites
 
 cdef object logging_place(LoggingRoute* route, Target target, Pins* pins):
-    """The call's site by its number, or (module, function, path, line) where it has none; None: `logging` is to find it."""
+    """The call site's number, or (module, function, path, line) if it has no number. None: `logging` is to make the record."""
     cdef object frame = frame_at(1)
     cdef uint32_t number
     while frame is not None and is_logging_file(frame.f_code.co_filename):

@@ -1,6 +1,6 @@
-"""What is decided about routes in Python: whether `logging` is as it was made, and what serves a handler.
+"""What Python code decides about routes: whether `logging` is unchanged, and what serves a handler.
 
-All of this runs when a route is found out, and never for a call whose route holds.
+All of this runs only when a route is found out, and never for a call whose route holds.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def _as_made(kind: type) -> dict[str, Any]:
 
 OWN_FILES = {LOGGING_FILE, StdlibHandler.emit.__code__.co_filename}
 CHANGED = object()
-"""Never in a class."""
+"""Stands for a function that is not `logging`'s own. It is never in a class, so the class counts as changed."""
 
 LOGGER_METHODS = ("_log", "handle", "callHandlers", "makeRecord", "findCaller", "getEffectiveLevel")
 FAST_METHODS = ("debug", "info", "warning", "error", "critical", "log", "isEnabledFor")
 SHADOWED = frozenset((*LOGGER_METHODS, "filter", "isEnabledFor"))
 
 COMPUTED = ("disabled", "handlers", "filters", "propagate", "parent", "level", "name", "_cache")
-"""Attributes of a logger that its class may not have: a property would stand before what is in the object's dict."""
+"""Attributes of a logger that its class may not have: a property would hide what is in the object's dict."""
 
 CLASSES = (
     logging.Filterer,
@@ -65,16 +65,16 @@ CLASSES = (
 """The classes on which every call depends."""
 
 AS_MADE = {kind: _as_made(kind) for kind in CLASSES}
-"""What was in them when this module was imported."""
+"""What was in these classes when this module was imported."""
 
 SENSITIVE = frozenset(
     {*dir(logging.Logger), *dir(logging.Handler), *dir(logging.LogRecord), *COMPUTED, "__getattr__", "__slots__"}
     | set(vars(logging.makeLogRecord({})))
     | {"_name", "formatter", "lock", "_closed", "logger", "manager", "message", "asctime", "terminator", "stream"}
 )
-"""What may not be added to one of these classes, because it would stand before what is there.
+"""Names that may not be added to one of these classes, because they would hide what is there or in an object.
 
-Other additions, such as a method for a level of the program's own, change nothing.
+Other additions, such as a method for a level of the program's own, do not matter.
 """
 
 FUNCTIONS = ("getLevelName", "currentframe", "_is_internal_frame")
@@ -86,7 +86,7 @@ CALLED = frozenset((*LOGGER_METHODS, *FAST_METHODS, "filter", "format", "emit", 
 STYLES = (logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateStyle)
 
 MODULES = ("logging", "time", "threading", "traceback", "os")
-"""Those that `logging` uses at a call."""
+"""The modules that `logging` uses at a call."""
 READ = frozenset(("current_thread", "time", "time_ns", "getpid", "_levelToName", "_defaultFormatter"))
 FLAGS = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
 
@@ -104,7 +104,7 @@ def _names_used() -> set[str]:
 
 
 def name_what_matters() -> None:
-    """Say which names of modules a call depends on, for the comparisons after a change."""
+    """Say which names of modules a call depends on. After a change, only these are compared."""
     used = _names_used() | READ
     for module in MODULES:
         if module in sys.modules:
@@ -123,8 +123,8 @@ class RouteRules:
 
     Args:
         core: the engine whose sinks serve handlers.
-        serve: returns what serves a handler, or says why nothing does; see `Serving.serve`.
-        failed: called with what went wrong in logly's own code.
+        serve: puts into a handler's entry what serves the handler, or why nothing does; see `Serving.serve`.
+        failed: called with the exception, when logly's own code fails.
         gone: called with the id of a handler that has been collected.
     """
 
@@ -147,7 +147,7 @@ class RouteRules:
         """Class and name of what `install` has replaced in one of `CLASSES`."""
 
     def use_methods(self) -> None:
-        """Takes what `install` has put into the classes as what is to be there."""
+        """From now on, what `install` has put into the classes counts as unchanged."""
         self._expected = {kind: dict(AS_MADE[kind]) for kind in CLASSES}
         for kind, name in self.replaced:
             self._expected[kind][name] = vars(kind).get(name)
@@ -200,7 +200,7 @@ class RouteRules:
         return None
 
     def _change_of(self, kind: type) -> str | None:
-        """The name of something in a class that is not as it was made; None: there is nothing."""
+        """The name of something in a class that has changed, or None."""
         expected, now = self._expected[kind], vars(kind)
         for name in expected:
             if now.get(name) is not expected[name] and name not in UNIMPORTANT:
@@ -213,12 +213,12 @@ class RouteRules:
     # ---- loggers
 
     def loggers(self) -> list[logging.Logger]:
-        """Those that `logging` keeps."""
+        """The loggers that `logging` keeps."""
         found = list(logging.Logger.manager.loggerDict.values())
         return [logging.root, *(one for one in found if isinstance(one, logging.Logger))]
 
     def is_routable(self, logger: logging.Logger) -> bool:
-        """Whether a route may be kept for a logger: it is one that `logging` itself keeps."""
+        """Whether a route may be kept for a logger. It may if `logging` itself keeps the logger."""
         name = getattr(logger, "name", None)
         if logger is logging.root:
             return True
@@ -226,7 +226,7 @@ class RouteRules:
         return found is logger
 
     def refuses_logger(self, logger: Any, is_caller: bool) -> str | None:
-        """Why a call of this logger, or of one below it, is not fast; None: nothing is in the way."""
+        """Why a call of this logger, or of one below it, cannot be fast; None: it can."""
         kind = type(logger)
         if kind in (logging.Logger, logging.RootLogger):
             return None
@@ -244,7 +244,7 @@ class RouteRules:
         return None
 
     def computes_attributes(self, kind: type) -> bool:
-        """Whether the attributes that decide about levels may be others than those in an object's dict."""
+        """Whether an attribute that decides about levels may have another value than the one in the object's dict."""
         if kind in (logging.Logger, logging.RootLogger):
             return False
         if getattr(kind, "isEnabledFor", None) is not logging.Logger.isEnabledFor:
@@ -264,9 +264,9 @@ class RouteRules:
         return logger is logging.root
 
     def without_handlers(self) -> Producer | None:
-        """What gets the records of loggers that reach no handler: `logly.logger`, in a process that has made none.
+        """`logly.logger`, which gets the records that reach no handler, if the process has made no handler.
 
-        None: `logging` decides, by its `lastResort`.
+        None: there is a handler, so `logging` decides by its `lastResort`.
         """
         if logging.lastResort is not logging._defaultLastResort:  # type: ignore[attr-defined]
             return None
@@ -313,7 +313,7 @@ class RouteRules:
     def target(
         self, name: str, producers: list[Producer], sinks: tuple[int, ...], is_ascii: bool, shown: list[ShownExtra]
     ) -> Target | str:
-        """Where the records go that these handlers get; or why there is no such place."""
+        """Returns where records for these handlers go, or a text that says why they cannot go to logly."""
         if len(set(map(id, producers))) != len(producers) or len(producers) > 1:
             return "more than one StdlibHandler"
         if len(set(sinks)) != len(sinks):
@@ -334,7 +334,7 @@ class RouteRules:
 
 
 UNIMPORTANT = frozenset({"__doc__", "__dict__", "__weakref__", "__module__", "manager", "root"})
-"""What may be another in a class without any effect on a call."""
+"""Names in a class that may change without any effect on a call."""
 
 
 def _named(kind: type) -> str:

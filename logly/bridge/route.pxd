@@ -1,12 +1,12 @@
-"""What a logger of `logging` would do with a call, found out once, and stamps by which a call sees that it still would.
+"""A route: what a logger of `logging` would do with a call. It is found out once; its stamps tell whether it still holds.
 
-A route says for each level whether the call makes no record, one in a ring, or goes the way of `logging`. It holds as long as
-all its stamps are what they were. Their order makes it safe to read them: each stamp proves that the objects of the next ones
-are still there.
+A route says for each level whether the call makes no record, makes a record in a ring, or goes the way of `logging`. It holds
+as long as all its stamps are what they were. The stamps are compared in an order that makes it safe to read them: each stamp
+that holds proves that the objects of the next ones still exist.
 
-Where CPython tells of changes of dicts, the number of changes so far is one of the stamps, and that of a dict's version is not
-needed. When it is another number, or where CPython does not tell of all changes, the checks of the route are made, which compare
-everything with what it was, entry by entry.
+If CPython has no versions of dicts but tells of changes of dicts, the number of changes so far is one of the stamps. When this
+number is another one, or if CPython does not tell of all changes, the route's checks are made: they compare everything with
+what it was, entry by entry.
 """
 
 from cpython.object cimport PyObject
@@ -34,14 +34,14 @@ cdef enum:
     ROUTE_LEVELS = 8           # the five of `logging`'s methods, and three of `log`
 
 cdef enum Way:
-    WAY_UNKNOWN = 0            # `logging` has not been asked for this level yet
-    WAY_OFF                    # no record
-    WAY_FAST                   # a record in a ring
-    WAY_NONE                   # a record that no handler wants
-    WAY_ORIGINAL               # as `logging` does it
+    WAY_UNKNOWN = 0            # `logging` has not been asked about this level yet
+    WAY_OFF                    # the level is off
+    WAY_FAST                   # the call makes a record in a ring
+    WAY_NONE                   # the level is on, and no handler wants the record
+    WAY_ORIGINAL               # `logging` does the work
 
 
-cdef struct Stamp:             # of a dict, or of where it hangs
+cdef struct Stamp:             # the word at `at` is to have the value `want`
     const uint64_t* at
     uint64_t want
 
@@ -57,23 +57,23 @@ cdef struct ListStamp:         # of handlers or filters
     uint32_t first             # of its items, in `LoggingRoute.item`
 
 
-cdef struct Check:             # of an object as it was
+cdef struct Check:             # compares an object with what it was
     const void* at
     uint64_t want
-    uint64_t version           # of a dict, if it tells of every change; else 0
-    PyObject** values          # where a dict's values are outside of it, if that is known
-    uint32_t kind              # of `CheckKind`
-    uint32_t first             # of its items, in `Checks.item`
-    uint32_t count             # entries, names or items
-    uint32_t first_value       # of a copy of its values
+    uint64_t version           # a dict's version, if it changes with every change; else 0
+    PyObject** values          # where CPython keeps the values of a dict outside of it; NULL: not used
+    uint32_t kind              # a `CheckKind`
+    uint32_t first             # index of its first item in `Checks.item`
+    uint32_t count             # number of entries, names or items
+    uint32_t first_value       # index of the first of the copied `values` in `Checks.item`
     uint32_t value_count
 
 
-cdef struct Checks:            # as with stamps, each one proves that the objects of the next ones are still there
+cdef struct Checks:            # as with stamps, each one proves that the objects of the next ones still exist
     Check* check
     uint32_t count
-    PyObject** item            # what was there; most of it may be gone
-    uint64_t changes           # so many had been told of when all of them held; 0: CPython does not tell of all changes
+    PyObject** item            # what was there; compared by address only, because the objects may be gone
+    uint64_t changes           # how many changes CPython had told of when all checks held; 0: it does not tell of all
 
 
 cdef struct LevelWay:
@@ -87,8 +87,8 @@ cdef struct LoggingRoute:
     uint64_t site_key          # of its name: see registry/call_site.pxd
     # stamps, in the order in which they are compared
     Stamp* stamp
-    uint32_t quick             # those before decide whether a level is on
-    uint32_t front             # those before are of loggers, those from here on of handlers
+    uint32_t quick             # the stamps before this index decide whether a level is on
+    uint32_t front             # the stamps before this index are of loggers, the others of handlers
     uint32_t stamps
     ClassStamp* classes
     uint32_t class_count
@@ -100,7 +100,7 @@ cdef struct LoggingRoute:
     uint64_t rendered
     uint64_t original
     Checks* checks             # NULL: stamps tell of every change
-    uint32_t quick_checks      # those before decide whether a level is on
+    uint32_t quick_checks      # the checks before this index decide whether a level is on
 
 
 cdef inline bint stamps_hold(const LoggingRoute* route, uint32_t first, uint32_t last) noexcept nogil:
@@ -138,7 +138,7 @@ cdef inline bint check_holds(Checks* checks, Check* one) noexcept nogil:
         return True
     if one.kind == CHECK_SIZE:
         return is_list(at) and <uint64_t> list_size(at) == one.want
-    # A dict is left. Whatever is above may change without anybody's being told.
+    # The others are checks of dicts. CPython tells of changes of dicts only, so the checks above are made each time.
     if checks.changes == changes:
         return True
     if HAS_TABLE_VERSIONS and one.version != 0 and table_version(at) == one.version:
@@ -155,7 +155,7 @@ cdef inline bint check_holds(Checks* checks, Check* one) noexcept nogil:
     return True
 
 
-# Checks that several routes share: after a change the entries of dicts are compared for one of these only.
+# Checks that several routes share. After a change, the first route that asks compares the entries of their dicts, for all routes.
 cdef inline bint group_holds(Checks* checks) noexcept nogil:
     if not checks_hold(checks, 0, checks.count):
         return False
@@ -164,9 +164,9 @@ cdef inline bint group_holds(Checks* checks) noexcept nogil:
     return True
 
 
-# For a route whose stamps do not hold: whether that is because of a change of something else. Neither this nor the next one runs
-# Python code, so nothing changes meanwhile.
-cdef inline bint route_is_quick_yet(LoggingRoute* route) noexcept nogil:
+# For a route whose stamps do not hold: whether only something else has changed, on which the route does not depend. Neither this
+# function nor the next one runs Python code, so nothing changes meanwhile.
+cdef inline bint route_levels_hold_yet(LoggingRoute* route) noexcept nogil:
     if route.checks == NULL or not checks_hold(route.checks, 0, route.quick_checks):
         return False
     if route.checks.changes:
@@ -183,15 +183,15 @@ cdef inline bint route_holds_yet(LoggingRoute* route) noexcept nogil:
     return True
 
 
-cdef inline bint stamps_are_quick(const LoggingRoute* route) noexcept nogil:
+cdef inline bint level_stamps_hold(const LoggingRoute* route) noexcept nogil:
     return (
         stamps_hold(route, 0, route.quick) and type_version(route.classes[0].type) == route.classes[0].version
     )
 
 
-# Whether what decides about levels is as it was.
-cdef inline bint route_is_quick(LoggingRoute* route) noexcept nogil:
-    return stamps_are_quick(route) or (COMPARES and route_is_quick_yet(route))
+# Whether what decides about levels has not changed.
+cdef inline bint route_levels_hold(LoggingRoute* route) noexcept nogil:
+    return level_stamps_hold(route) or (COMPARES and route_levels_hold_yet(route))
 
 
 cdef inline bint all_stamps_hold(const LoggingRoute* route) noexcept nogil:
@@ -215,6 +215,6 @@ cdef inline bint all_stamps_hold(const LoggingRoute* route) noexcept nogil:
     return True
 
 
-# Whether everything else is, too. To be asked after `route_is_quick`, with no Python code in between.
+# Whether nothing else has changed either. To be asked after `route_levels_hold`, with no Python code in between.
 cdef inline bint route_holds(LoggingRoute* route) noexcept nogil:
     return all_stamps_hold(route) or (COMPARES and route_holds_yet(route))

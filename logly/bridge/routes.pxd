@@ -14,7 +14,7 @@ cdef class RouteOwner:
     cdef list targets
     cdef readonly dict why_not
     cdef dict cache                  # the logger's answers about levels, if these decide
-    cdef bint is_found               # a thread is finding it out
+    cdef bint is_being_found         # a thread is finding the route out
     cdef int64_t since_ns
-    cdef uint32_t changes            # since then
-    cdef uint64_t own_changes        # as it was when the route was found out last
+    cdef uint32_t changes            # how often the route was found out since `since_ns`
+    cdef uint64_t own_changes        # the global of this name, when the route was found out last

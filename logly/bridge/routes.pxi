@@ -1,8 +1,8 @@
-# Routes of the loggers of `logging`: what a call would do, found out when a logger is used first, and again when one of its
-# stamps has changed.
+# Routes of the loggers of `logging`. A route says what a call would do. It is found out when a logger is used first, and again
+# when one of its stamps has changed.
 #
 # Nothing here is atomic: while a route is found out, other threads and the garbage collector may change anything. So each object
-# is stamped before it is read, and at the end all stamps are compared. If one has changed, it is all done again.
+# is stamped before it is read, and at the end all stamps are compared. If one has changed, all of it is done again.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -10,7 +10,7 @@ from libc.stdlib cimport calloc, free
 
 from logly.bridge.route cimport (
     ROUTE_LEVELS, WAY_FAST, WAY_NONE, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, ListStamp, LoggingRoute, Stamp,
-    all_stamps_hold, route_holds, route_is_quick, stamps_are_quick,
+    all_stamps_hold, level_stamps_hold, route_holds, route_levels_hold,
 )
 from logly.registry.table cimport Table, table_find, table_insert
 from logly.system.clock cimport clock_monotonic_ns
@@ -21,9 +21,9 @@ from logly.system.clock cimport clock_monotonic_ns
 #   bridge/stamps.pxi: HandlerEntry, Stamps, Target
 
 cdef enum:
-    MOST_STAMPS = 400          # of one route: a logger with more handlers than that is left to `logging`
+    MOST_STAMPS = 400          # of one route: a logger that needs more is left to `logging`
     MOST_TRIES = 8
-    MANY_CHANGES = 64          # of one route within PATIENCE_NS: then it is left to `logging` for as long
+    MANY_CHANGES = 64          # a route that changes more often within PATIENCE_NS is left to `logging` until that time is over
     PATIENCE_NS = 1000000000
 
 cdef uint64_t nothing = 0
@@ -33,12 +33,12 @@ cdef dict route_owners = {}               # id of a logger -> its RouteOwner
 cdef dict handler_entries = {}            # id of a handler -> its HandlerEntry
 cdef uint64_t site_keys = <uint64_t> 1 << 63
 cdef dict keys_by_name = {}               # what call sites show as module -> its number
-cdef uint64_t own_changes = 0             # of handlers, by the flusher: a rollover changes a handler
-cdef object route_rules = None            # bridge/resolve.py: what is Python's to decide; None: not installed
+cdef uint64_t own_changes = 0             # how often logly itself has changed a handler: a rollover does
+cdef object route_rules = None            # the RouteRules of bridge/resolve.py; None: not installed
 
 
 class RouteIsBusy(Exception):
-    """Another thread finds out what serves a handler. The call goes the way of `logging`, and the next one asks again."""
+    """Another thread is finding out what serves a handler. This call goes the way of `logging`; the next one tries again."""
 
 
 cdef class RouteOwner:
@@ -46,7 +46,7 @@ cdef class RouteOwner:
 
     Attributes:
         logger: the logger of `logging`.
-        why_not: for each level that goes the way of `logging`: why; `None` is the key of what holds for all levels.
+        why_not: level number -> why calls of the level go the way of `logging`. Under `None`: a reason for all levels.
     """
 
     def __cinit__(self, logger):
@@ -67,7 +67,7 @@ cdef class RouteOwner:
 
     @property
     def ways(self):
-        """Level number -> "off", "fast", "nothing" or "original", of levels that `logging` has been asked for."""
+        """Level number -> "off", "fast", "nothing" or "original", for the levels that `logging` has been asked about."""
         names = {WAY_OFF: "off", WAY_FAST: "fast", WAY_NONE: "nothing", WAY_ORIGINAL: "original"}
         found = {}
         for i in range(ROUTE_LEVELS):
@@ -77,7 +77,7 @@ cdef class RouteOwner:
 
     @property
     def holds(self):
-        return route_is_quick(self.route) and route_holds(self.route)
+        return route_levels_hold(self.route) and route_holds(self.route)
 
 cdef list LEVEL_NUMBERS = [10, 20, 30, 40, 50]
 
@@ -93,19 +93,19 @@ cdef class Walk:
     cdef list contents         # what is in each
     cdef list handlers         # their HandlerEntry objects
     cdef object disabled
-    cdef bint is_computed      # what decides about levels is not what its attributes are
-    cdef dict cache
-    cdef dict answers          # what is in it
-    cdef str why_not           # for all levels
+    cdef bint is_computed      # not the logger's attributes, but other code may decide about levels
+    cdef dict cache            # the logger's answers about levels
+    cdef dict answers          # what was in `cache` when it was stamped
+    cdef str why_not           # why no level is fast, or None
     cdef str name
     cdef bint is_unconfigured  # there is no handler up to the root
 
 
 cdef str walk_loggers(Walk walk, object logger, str why_not):
-    """Stamps the logger and those above it, and collects their handlers. Returns why it cannot be routed, or None.
+    """Stamps the logger and those above it, and collects their handlers. Returns why its calls cannot be fast, or None.
 
-    `why_not`: why no call can be fast at present. Then no more is stamped than what decides about levels: CPython reads the
-    attributes of an object more slowly once somebody has looked at them as a dict.
+    `why_not` says why no call can be fast at present, or is None. If there is such a reason, only what decides about levels is
+    stamped: CPython reads the attributes of an object more slowly once somebody has looked at them as a dict.
     """
     cdef dict attributes
     cdef object one = logger
@@ -188,7 +188,7 @@ cdef bint walk_handlers(Walk walk) except -1:
 
 
 cdef bint find_route(RouteOwner owner) except -1:
-    """Finds out the owner's route. False: something keeps changing, and nothing is known."""
+    """Finds out the owner's route. Returns False if something keeps changing, or if the logger is not set up as usual."""
     cdef Walk walk
     cdef int tries
     for tries in range(MOST_TRIES):
@@ -204,7 +204,7 @@ cdef bint find_route(RouteOwner owner) except -1:
             walk_handlers(walk)
         walk.stamps.take_in(owner.world.stamps)
         if walk.stamps.is_blind:
-            # Another function of its class may be asked about levels from the next change on.
+            # A change that is not seen may let other code decide about levels.
             walk.is_computed = True
             if walk.why_not is None:
                 walk.why_not = "CPython does not tell of changes of what it depends on"
@@ -216,7 +216,7 @@ cdef bint find_route(RouteOwner owner) except -1:
 
 
 cdef bint use_walk(RouteOwner owner, Walk walk) except -1:
-    """Gives the route what the walk has found. False: something has changed meanwhile."""
+    """Writes what the walk has found into the route. Returns False if something has changed meanwhile."""
     cdef LoggingRoute* route = owner.route
     cdef LoggingRoute made
     cdef Stamps stamps = walk.stamps
@@ -249,7 +249,7 @@ cdef bint use_walk(RouteOwner owner, Walk walk) except -1:
     made.item = lists.item
     before = (owner.stamps, owner.lists, owner.targets, owner.why_not, owner.cache)
     made.fast, made.rendered, made.original = route.fast, route.rendered, route.original
-    # From here on nothing runs but this function, and nothing fails.
+    # From here on no other code runs, and nothing can fail.
     if not is_as_walked(&made, stamps):
         return False
     route[0] = made
@@ -263,7 +263,7 @@ cdef bint is_as_walked(const LoggingRoute* made, Stamps stamps) noexcept:
     """Whether nothing has been changed since the walk began."""
     if sight == SIGHT_COMPARED:
         return stamps.hold_strictly()
-    return stamps_are_quick(made) and all_stamps_hold(made)
+    return level_stamps_hold(made) and all_stamps_hold(made)
 
 
 cdef class RouteLists:
@@ -365,7 +365,7 @@ cdef uint64_t key_of_name(str name) except 0:
 
 
 cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
-    """The logger's route, which holds and knows the level. NULL: there is none, so the call goes the way of `logging`."""
+    """The logger's route, which holds and knows the level. NULL: there is none, and the call goes the way of `logging`."""
     cdef LoggingRoute* route = <LoggingRoute*> table_find(&route_table, <uint64_t> <PyObject*> logger, 1)
     cdef RouteOwner owner
     cdef int64_t now_ns
@@ -381,10 +381,10 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
             raise MemoryError
         route = owner.route
     owner = <RouteOwner> route.owner
-    if route_is_quick(route) and route_holds(route) and is_answered(owner, level_of(route, number)):
+    if route_levels_hold(route) and route_holds(route) and is_answered(owner, level_of(route, number)):
         return route
-    if owner.is_found:
-        return NULL  # this thread is in the middle of finding it out, and a handler's stream or so has logged
+    if owner.is_being_found:
+        return NULL  # perhaps this thread itself is finding the route out, and code that it runs (a stream's) has logged
     now_ns = clock_monotonic_ns()
     if now_ns - owner.since_ns > PATIENCE_NS:
         owner.since_ns = now_ns
@@ -398,19 +398,19 @@ cdef LoggingRoute* route_of_logger(object logger, int32_t number) except? NULL:
         return NULL
     ask_for_level(logger, number)
     learn_level(route, number)
-    owner.is_found = True
+    owner.is_being_found = True
     try:
         if find_route(owner):
             return route
     except RouteIsBusy:
         owner.changes -= 1
     finally:
-        owner.is_found = False
+        owner.is_being_found = False
     return NULL
 
 
 cdef object ask_for_level(object logger, int32_t number):
-    """Asks `logging` whether a level is on, as the call would: the answers that the logger keeps decide about its route."""
+    """Asks `logging` whether a level is on, as the call would. The logger keeps the answer, and the route is made from it."""
     cdef PyObject* ask = original_methods[<int> METHOD_ENABLED]
     if ask != NULL and "isEnabledFor" not in vars(logger) and not route_rules.computes_attributes(type(logger)):
         try:
@@ -422,7 +422,10 @@ cdef object ask_for_level(object logger, int32_t number):
 
 
 cdef bint is_answered(RouteOwner owner, const LevelWay* level) except -1:
-    """Whether all is known of a level that can be. A new answer of `isEnabledFor` does not always change a route."""
+    """Whether the route knows all that can be known of a level.
+
+    It does not if `isEnabledFor` has given an answer that is newer than the route: a new answer does not always break stamps.
+    """
     if level == NULL:
         return False
     return level.way != WAY_UNKNOWN or owner.cache is None or type(owner.cache.get(level.number)) is not bool
@@ -439,7 +442,7 @@ cdef inline LevelWay* level_of(LoggingRoute* route, int32_t number) noexcept:
 
 
 cdef void learn_level(LoggingRoute* route, int32_t number) noexcept:
-    """Takes a level of the program's own into the route, instead of one of the three before."""
+    """Takes a level of the program's own into the route. The oldest of the three that it can hold is forgotten."""
     if level_of(route, number) == NULL:
         route.level[7] = route.level[6]
         route.level[6] = route.level[5]

@@ -55,11 +55,13 @@ FILES = {
     logging.handlers.SocketHandler.makePickle.__code__.co_filename,
 }
 CHANGED = object()
+"""Stands for a method that is not `logging`'s own. It equals no method, so the class counts as changed."""
 MOST_PROVEN = 64
+"""The set of proven settings is emptied when it has this many entries."""
 
 
 def _methods(kind: type) -> dict[str, Any]:
-    """The methods of a class of handlers, wherever it has them from. What others have put there counts as changed."""
+    """The methods of a class of handlers, inherited ones too. A method that others have put there counts as changed."""
     found: dict[str, Any] = {}
     for base in BASES:
         for name in list(vars(base)):
@@ -80,7 +82,7 @@ def is_ours(method: FunctionType) -> bool:
 
 
 class _Turn:
-    """What a handler waits for that is not served: the lines of another one, in the same file."""
+    """The sink of another handler, for which a handler that is not served waits: both write to the same file."""
 
     def __init__(self, by_handler: dict[int, _Served], number: int) -> None:
         self._by_handler = by_handler
@@ -106,23 +108,23 @@ class Serving:
         self._by_handler: dict[int, _Served] = {}
         self._gone: list[HandlerSink] = []
         self._waiting: dict[int, ref[logging.Handler]] = {}
-        """Handlers that are not served, and whose file is also that of one that is."""
+        """Handlers that are not served, and that write to the file of a served handler."""
         self._expected: dict[type, dict[str, Any]] = {}
         self._turn = TryLock()
         self._proven: set[tuple[Any, ...]] = set()
 
     def use_methods(self) -> None:
-        """Takes the methods of handlers that are there now as those that handlers are to have."""
+        """Remembers the present methods of handlers. A handler that later has another one is not served."""
         self._expected = {kind: _methods(kind) for kind in BASES}
 
     def serve(self, handler: logging.Handler, entry: HandlerEntry) -> None:
         """Finds out what serves a handler, and says so in its entry.
 
-        One thread at a time does so, or a handler would get two sinks. No thread waits for it: the flusher may have to
-        end a rollover before, and what a `rotator` logs comes here, too.
+        Only one thread at a time does this, or a handler would get two sinks. No other thread waits for that thread.
+        It may itself be waiting until the flusher ends a rollover, and a log call in a `rotator` comes here, too.
 
         Raises:
-            RouteIsBusy: another thread is at it.
+            RouteIsBusy: another thread is in this method.
         """
         with self._turn as is_ours:
             if not is_ours:
@@ -141,11 +143,11 @@ class Serving:
             served = None
         self._check(handler, entry)
         formatter: Any = handler.formatter if handler.formatter is not None else logging._defaultFormatter  # type: ignore[attr-defined]
-        # What decides is stamped before it is read.
+        # Everything that decides is stamped before it is read.
         watch_formatter(formatter, entry)
         entry.watch_dict(logging.__dict__)
         entry.watch_dict(logging._levelToName)
-        if served is not None and served.sink.works:
+        if served is not None and served.sink.runs_handler_code:
             encoding, errors = served.key[:2]  # a rollover closes the stream and opens another
         else:
             stream = _stream_of(handler)
@@ -159,7 +161,7 @@ class Serving:
         self._end(id(handler))
         self._check_file(handler)
         self._prove(formatter, layout)
-        stream = _stream_of(handler)  # what waited may have been written into several files
+        stream = _stream_of(handler)  # again: `_end` has drained the old sink, and a rollover gives another stream
         is_at_call = self._write == "call" or (self._write == "auto" and _is_stdout(stream.fileno()))
         sink = add_handler(self.controller, handler, layout.program, set(layout.shown), write=is_at_call)
         self._by_handler[id(handler)] = served = _Served(handler, key, layout, sink)
@@ -167,7 +169,7 @@ class Serving:
         return sink.id, layout.ascii_only
 
     def _check(self, handler: Any, entry: HandlerEntry) -> None:
-        """Raises NotServed if the handler is not of a kind that is served, or is not as `logging` made it."""
+        """Raises NotServed if the handler's class is not served, or if the handler is not as `logging` made it."""
         kind = type(handler)
         if kind not in SERVED:
             raise NotServed(f"class {kind.__module__}.{kind.__qualname__} is not served")
@@ -181,14 +183,15 @@ class Serving:
             raise NotServed(f"it has its own {min(methods)}")
         if type(handler.terminator) is not str:
             raise NotServed("its terminator is no str")
-        entry.watch(self.controller)  # which gets another `config` when a spool is set
+        entry.watch(self.controller)  # it gets another `config` when a spool is set
         if self.controller.config.spool is not None:
             raise NotServed("a spool is set")
 
     def _prove(self, formatter: Any, layout: FormatterLayout) -> None:
-        """Raises NotServed if the layout's bytes are not the formatter's.
+        """Raises NotServed if the layout does not make the same bytes as the formatter.
 
-        That takes a millisecond. Formatters of `logging` with the same settings give the same bytes, so one is asked.
+        The comparison takes a millisecond. Formatters of `logging` with the same settings make the same bytes, so only
+        one of them is compared.
         """
         settings = proof_of(formatter, layout)
         if settings is None or settings not in self._proven:
@@ -201,9 +204,10 @@ class Serving:
             self._proven.add(settings)
 
     def _check_file(self, handler: Any) -> None:
-        """Raises NotServed if another handler, which is served, has the same file: their lines alternate in it.
+        """Raises NotServed if a served handler writes to the same file.
 
-        From now on what this handler writes waits for the other one's lines.
+        The lines of both alternate in the file. So from now on this handler waits for the other handler's lines before
+        it writes.
         """
         there = os.fstat(_stream_of(handler).fileno())
         for number in list(self._by_handler):
@@ -228,7 +232,7 @@ class Serving:
             self.controller.remove(served.sink.id)
 
     def draining(self, method: Any) -> Any:
-        """A method that gives a handler another file: what was logged before is for the file of that time."""
+        """Wraps a method that gives a handler another file: what was logged before goes into the file before."""
 
         @functools.wraps(method)
         def drain_and_call(handler: logging.Handler, *args: Any) -> Any:
@@ -244,20 +248,21 @@ class Serving:
         return any(served.sink.is_copy_of(number) for served in list(self._by_handler.values()))
 
     def forget(self, number: object) -> None:
-        """The descriptor has another file now: its handlers are served anew, when they are used next."""
+        """Called when the descriptor has another file. Its handlers are served anew when they are used next."""
         for key in list(self._by_handler):
             served = self._by_handler.get(key)
             handler = None if served is None else served.reference()
             if served is None or handler is None or not served.sink.is_copy_of(number):
                 continue
-            # Another thread that finds out a route sees the sink of before and a handler that is to change, or neither.
+            # In this order, another thread that finds out a route either sees the old sink together with a handler that
+            # will count as changed, or does not see that sink.
             self._by_handler.pop(key, None)
             forget_served(key, served.reference)
             forget_handler(handler)
             self.controller.remove(served.sink.id)
 
     def closing(self, close: Any) -> Any:
-        """`FileHandler.close`, after which the flusher writes nothing for the handler any more."""
+        """Wraps `FileHandler.close`: after it, the flusher writes nothing for the handler any more."""
 
         @functools.wraps(close)
         def close_and_end(handler: logging.FileHandler) -> None:
@@ -270,7 +275,7 @@ class Serving:
         return close_and_end
 
     def handler_is_gone(self, number: int) -> None:
-        """Called when a handler has been collected, in the middle of anything."""
+        """Called when a handler has been collected. This may happen between any two statements of any thread."""
         served = self._by_handler.get(number)
         if served is not None and served.reference() is None:
             del self._by_handler[number]
@@ -281,11 +286,11 @@ class Serving:
             self.controller.remove(self._gone.pop().id)
 
     def after_fork_in_child(self) -> None:
-        """The thread that was finding out what serves a handler is not in the child."""
+        """A new lock: the thread that held the lock is not in the child."""
         self._turn = TryLock()
 
     def end(self) -> None:
-        """Writes what there is and serves no handler any more."""
+        """Writes what waits, and serves no handler any more."""
         for number in list(self._by_handler):
             self._end(number)
         for number in list(self._waiting):
@@ -294,7 +299,7 @@ class Serving:
 
 
 def _stream_of(handler: Any) -> Any:
-    """The handler's stream, of which all that is written goes to its descriptor as it is. Raises NotServed."""
+    """The handler's stream, if all that is written to it goes to its descriptor unchanged. Else raises NotServed."""
     stream = handler.stream
     if stream is None:
         raise NotServed("its file is not open yet")

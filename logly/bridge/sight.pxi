@@ -7,24 +7,24 @@ from logly.system.probe cimport IS_PROBE
 from logly.system.stamps cimport COMPARES, HAS_VERSIONS, begin_telling, changes
 
 cdef enum Sight:
-    SIGHT_NONE = 0             # not at all: every call goes the way of `logging`
-    SIGHT_VERSIONS             # each dict has a version
-    SIGHT_WATCHERS             # CPython tells of each change of a dict; what it has told of is compared
+    SIGHT_NONE = 0             # changes are not seen: every call goes the way of `logging`
+    SIGHT_VERSIONS             # each dict has a version, which is compared
+    SIGHT_WATCHERS             # CPython tells of each change of a dict; after a change, everything is compared
     SIGHT_COMPARED             # everything is compared at each call
 
 cdef Sight sight = SIGHT_NONE
-cdef bint is_hasty = True                 # may compare a dict by its version, or all its values at once, where that is right
+cdef bint is_hasty = True                 # a dict may be compared by its version, or by all its values at once
 cdef str no_sight = "logly.install() was not called"
-cdef dict names_that_matter = {}          # id of a module's dict, which lives for ever -> the names that are looked up in it
+cdef dict names_that_matter = {}          # id of a module's dict, which is never freed -> the names that are looked up in it
 cdef list SIGHT_NAMES = ["nothing", "versions", "watchers", "comparing"]
 
 
 def use_sight(str name not None, *, str why_not="", bint hasty=True):
-    """Sets how changes are seen, before anything is stamped. Returns whether it can be done in this Python.
+    """Sets how changes are seen. To be called before anything is stamped. Returns whether this Python can do it.
 
     Args:
         name: one of `SIGHT_NAMES`.
-        why_not: with "nothing": why.
+        why_not: the reason, if the name is "nothing".
         hasty: with "comparing": a dict may be compared by its version, where it has one, or by all its values at once.
     """
     global sight, is_hasty, no_sight
@@ -62,5 +62,5 @@ def changes_told():
 
 
 def watch_names_of(dict attributes not None, tuple names not None):
-    """Of this dict of a module, only these names matter."""
+    """Says that a call depends only on these names in this dict of a module."""
     names_that_matter[id(attributes)] = names

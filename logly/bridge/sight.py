@@ -1,7 +1,7 @@
-"""How `install` sees changes of what a call of `logging` depends on: what can be trusted in this Python, tried out.
+"""How `install` sees that something has changed on which a call of `logging` depends.
 
-A way that misses a change would write wrong lines without a word. So each has to see changes of objects that are made
-for it, and none that fails is used.
+There are several ways of seeing changes. A way that misses a change would write wrong lines without any sign. So each
+way is tried out in this Python first, on objects made for that, and a way that misses a change is not used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KNOWN = ((3, 11), (3, 12), (3, 13), (3, 14))
 """The versions of CPython whose objects logly knows."""
 
 ROUNDS = 6
-"""After fewer of them CPython runs specialized instructions."""
+"""How often each change is tried. After fewer rounds CPython has put specialized instructions into the code."""
 
 
 def choose_sight() -> None:
@@ -43,7 +43,10 @@ WAYS: tuple[tuple[str, Callable[[], bool]], ...] = (
     ("comparing", lambda: use_sight("comparing") and sees_all()),
     ("comparing-slowly", lambda: use_sight("comparing", hasty=False) and sees_all()),
 )
-"""From the fastest to the slowest: what tests call it, and what begins to use it and returns whether it sees all."""
+"""From the fastest to the slowest: a name for tests, and a function that begins to use the way.
+
+The function returns whether the way sees all changes.
+"""
 
 
 def _why_unknown() -> str | None:
@@ -66,7 +69,7 @@ class Probe:
 
 
 class Large(Probe):
-    """Has so many that CPython keeps them in a table of the object's own."""
+    """Has so many attributes that CPython keeps them in a table of the object's own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,13 +114,13 @@ CHANGES: tuple[Callable[[Any], object], ...] = (
 
 
 def _tried(is_seen: Callable[[Callable[[], object], World], bool]) -> bool:
-    """Whether each kind of change is seen, by the functions that change something and by the instructions that do."""
+    """Whether each kind of change is seen, whether a function or an instruction of CPython makes it."""
     for change in CHANGES:
         for kind in (Probe, Large):
             for number in range(2 * ROUNDS):
                 one = kind()
                 if number >= ROUNDS:
-                    vars(one)  # now it has a dict
+                    vars(one)  # now the object has a dict
                 if number % 2:
                     world = World()
                     world.watch(one)
@@ -147,7 +150,7 @@ def _tried(is_seen: Callable[[Callable[[], object], World], bool]) -> bool:
 
 
 def _sees_more() -> bool:
-    """Whether changes are seen of which nobody tells."""
+    """Whether changes are seen of which CPython's watchers do not tell: another dict or class, changes of classes."""
     one = Probe()
     changes: tuple[Callable[[], object], ...] = (
         lambda: setattr(one, "__dict__", {**vars(one)}),
@@ -169,7 +172,7 @@ def _sees_more() -> bool:
 
 
 def is_told_of_all() -> bool:
-    """Whether CPython tells of every change of a dict, also of those of attributes that are kept elsewhere."""
+    """Whether CPython tells of every change of a dict, also of attributes that it keeps outside of the dict."""
 
     def is_seen(change: Callable[[], object], world: World) -> bool:
         before = changes_told()
@@ -180,7 +183,7 @@ def is_told_of_all() -> bool:
 
 
 def sees_all() -> bool:
-    """Whether every change of a dict is seen when all is compared."""
+    """Whether every change of a dict is seen when everything is compared."""
 
     def is_seen(change: Callable[[], object], world: World) -> bool:
         change()

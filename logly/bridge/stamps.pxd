@@ -17,9 +17,9 @@ cdef class Stamps:
     cdef uint32_t check_capacity
     cdef uint32_t items
     cdef uint32_t item_capacity
-    cdef bint is_blind               # a change of something could not be seen
-    cdef list kept                   # what was stamped
-    cdef list held                   # of what the checks compare with: what no object of the program's needs to be kept alive for
+    cdef bint is_blind               # something was stamped whose changes cannot be seen
+    cdef list kept                   # the stamped objects, until `release`
+    cdef list held                   # what is kept alive as long as these stamps: keys, plain values, dicts of modules, stamps
 
     cdef bint add(self, const uint64_t* at, uint64_t want) except -1
     cdef bint add_changes(self) except -1
@@ -63,7 +63,7 @@ cdef class HandlerEntry:
 cdef class World:
     cdef Stamps stamps
     cdef public str why_not
-    cdef public bint is_gated        # `isEnabledFor` is `install`'s, and nothing stands before what it reads
+    cdef public bint is_gated        # `isEnabledFor` is the one of `install`, and no class hides the attributes that it reads
 
 
 cdef class Target:

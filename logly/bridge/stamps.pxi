@@ -1,4 +1,4 @@
-# Stamps of Python objects, and what is known of handlers as long as their stamps hold.
+# Stamps of Python objects, and what is known of handlers as long as their stamps hold. See bridge/route.pxd.
 
 from _weakref import ref as weakref
 
@@ -42,7 +42,7 @@ cdef uint64_t handlers_forgotten = 0
 
 
 cdef class Stamps:
-    """Stamps of objects, taken before they are read; and, where these do not tell of every change, checks of what was there."""
+    """Stamps of objects, taken before the objects are read. If stamps do not tell of every change, there are checks, too."""
 
     def __cinit__(self):
         self.kept = []
@@ -69,7 +69,7 @@ cdef class Stamps:
         return True
 
     cdef bint add_changes(self) except -1:
-        """Stamps the number of changes. If CPython does not tell of all of them, this never holds: the checks are to be made."""
+        """Stamps the number of changes. If CPython does not tell of all of them, the stamp never holds, so checks are made."""
         if sight == SIGHT_WATCHERS:
             self.add(&changes, self.checks.changes)
         elif sight != SIGHT_VERSIONS:
@@ -110,7 +110,7 @@ cdef class Stamps:
         return True
 
     cdef dict watch(self, object one):
-        """Stamps an object, its class and its attributes. Returns these, or None where it can have none."""
+        """Stamps an object, its class and its attributes. Returns the attributes, or None if the object can have none."""
         cdef const uint64_t* word
         cdef PyObject* found
         self.add_word(class_word(<PyObject*> one), class_word(<PyObject*> one)[0])
@@ -129,7 +129,10 @@ cdef class Stamps:
         return self.take_dict(attributes, CHECK_ENTRIES)
 
     cdef bint watch_weakly(self, object reference, object one) except -1:
-        """Stamps that an object is the one that a weak reference refers to. (Its dict would tell of its end, too.)"""
+        """Stamps that a weak reference still refers to this object.
+
+        With versions no such stamp is needed: a dict's version is never used again, so the object's dict tells of its end.
+        """
         if sight != SIGHT_VERSIONS:
             self.held.append(reference)
             self.add_check(CHECK_WORD, weakref_word(<PyObject*> reference), <uint64_t> <PyObject*> one, 0)
@@ -180,8 +183,8 @@ cdef class Stamps:
         while PyDict_Next(attributes, &at, &key, &value):
             self.add_item(key)
             self.add_item(value)
-            # Nothing that could refer to the handler or logger: it is not to live longer. What another object at the same place
-            # would be is compared in its turn.
+            # Values that could refer to the handler or logger are not kept alive, or it would live longer. If another object
+            # got the address of such a value, its own checks would not hold.
             self.held.append(<object> key)
             if is_plain(value):
                 self.held.append(<object> value)
@@ -189,11 +192,11 @@ cdef class Stamps:
             made = &self.checks.check[self.checks.count - 1]
             made.version = table_version(<PyObject*> attributes)
             self.take_values(attributes)
-        # What is decided by is what was there at this moment, even if it is changed and changed back before all is compared.
+        # Where a change is not seen if it is undone before everything is compared, the caller reads a copy of what is there now.
         return attributes if sight == SIGHT_WATCHERS else attributes.copy()
 
     cdef bint take_values(self, dict attributes) except -1:
-        """Remembers where a dict's values are, if they are outside of it: all of them are compared at once then."""
+        """Remembers where CPython keeps a dict's values, if outside of the dict. They can then be compared all at once."""
         cdef Py_ssize_t count = 0, i, found = 0
         cdef PyObject** values = values_of(<PyObject*> attributes, &count)
         cdef Check* made = &self.checks.check[self.checks.count - 1]
@@ -203,7 +206,7 @@ cdef class Stamps:
         if values == NULL:
             return True
         for i in range(count):
-            # Only if they are what the dict says, in this build of CPython.
+            # Used only if these are the values that the dict has: another build of CPython may keep something else there.
             is_there = values[i] == NULL
             for k in range(made.count):
                 if values[i] != NULL and self.checks.item[made.first + 2 * k + 1] == values[i]:
@@ -218,7 +221,7 @@ cdef class Stamps:
 
     cpdef watch_class(self, kind):
         cdef uint32_t version
-        getattr(kind, "__init__", None)  # has the class get a version
+        getattr(kind, "__init__", None)  # makes CPython give the class a version
         version = type_version(<PyTypeObject*> kind)
         self.add_class(<PyTypeObject*> kind, version)
         if sight != SIGHT_VERSIONS:
@@ -227,7 +230,7 @@ cdef class Stamps:
                 self.watch_bases(kind)
 
     cdef bint watch_bases(self, object kind) except -1:
-        """For a class that gets no version any more: from 3.13 on, each class has a thousand of them at most."""
+        """Called for a class that gets no version any more. From 3.13 on, a class gets at most a thousand versions."""
         cdef tuple bases
         self.add_check(CHECK_WORD, bases_word(<PyTypeObject*> kind), bases_word(<PyTypeObject*> kind)[0], 0)
         bases = kind.__mro__
@@ -254,7 +257,7 @@ cdef class Stamps:
         return True
 
     cdef list watch_list(self, list items):
-        """Returns what is in a list. (Routes have stamps of their own for it.)"""
+        """Returns a copy of a list. (A route compares the list itself, see `ListStamp`; checks are added where they are used.)"""
         cdef list now = list(items)
         if sight != SIGHT_VERSIONS:
             self.add_check(CHECK_LIST, <PyObject*> items, <uint64_t> len(now), <uint32_t> len(now))
@@ -263,7 +266,7 @@ cdef class Stamps:
         return now
 
     cdef bint watch_size(self, list items) except -1:
-        """For a list of which only the size matters, or that is empty."""
+        """Stamps the size of a list, if only its size matters or it is empty."""
         if sight == SIGHT_VERSIONS or sight == SIGHT_WATCHERS:
             self.add(size_word(<PyObject*> items), <uint64_t> len(items))
         if sight != SIGHT_VERSIONS:
@@ -271,7 +274,7 @@ cdef class Stamps:
         return True
 
     cdef bint take_in(self, Stamps other) except -1:
-        """Makes other stamps a part of these. They have been seen to hold while these were made."""
+        """Makes other stamps a part of these. The caller has seen that they hold, or has just made them."""
         cdef uint32_t i
         for i in range(0 if sight == SIGHT_VERSIONS else 1, other.count):
             self.add(other.stamp[i].at, other.stamp[i].want)
@@ -294,7 +297,7 @@ cdef class Stamps:
         return True
 
     cdef bint hold_strictly(self) noexcept:
-        """Whether nothing was changed, not even for a moment, as far as can be known."""
+        """Whether nothing was changed, not even for a moment, as far as this can be known."""
         if sight == SIGHT_COMPARED:
             return checks_hold(&self.checks, 0, self.checks.count)
         return self.words_hold()
@@ -305,7 +308,7 @@ cdef class Stamps:
         return group_holds(&self.checks)
 
     cdef release(self):
-        """Lets go what was stamped. From now on the stamps of an object may be compared only while it is known to live."""
+        """Releases the stamped objects. From now on the stamps of an object may be compared only while it is known to exist."""
         self.kept = []
 
 
@@ -321,10 +324,10 @@ cdef extern from *:
 
 
 cdef class HandlerEntry:
-    """What a handler of `logging` is served by, as long as its stamps hold.
+    """What serves a handler of `logging`. It is true as long as its stamps hold.
 
     Attributes:
-        why_not: why calls that reach it go the way of `logging`; None: they need not.
+        why_not: why calls that reach the handler go the way of `logging`; None: they can be fast.
         wants_nothing: it is a `NullHandler`.
         filters: how many filters it has.
         producer: the logly logger that a `StdlibHandler` gives its records to, or None.
@@ -349,11 +352,11 @@ cdef class HandlerEntry:
             self.why_not = f"handler {type(handler).__qualname__} is not set up as logging does"
 
     def watch(self, one):
-        """Stamps an object that decides, before it is read. Returns its attributes, or None where it can have none."""
+        """Stamps an object on which the answer depends, before it is read. Returns its attributes; None: it can have none."""
         return self.stamps.watch(one)
 
     def watch_dict(self, dict attributes):
-        """Stamps a dict that decides, before it is read. Returns what is to be read."""
+        """Stamps a dict on which the answer depends, before it is read. Returns the dict that is to be read instead."""
         return self.stamps.watch_dict(attributes)
 
     def watch_size(self, items):
@@ -380,15 +383,15 @@ def _forget_entry(number):
 
 
 def forget_handler(handler not None):
-    """What is known of a handler does not hold any more, although nothing of it has changed."""
+    """Makes the handler's entry invalid, although no attribute of the handler has changed."""
     global handlers_forgotten
-    handlers_forgotten += 1        # all of them, where things are compared: it is rare
-    vars(handler)["logly"] = None  # a change, where changes are seen
+    handlers_forgotten += 1        # where things are compared, this makes all entries invalid; it is rare
+    vars(handler)["logly"] = None  # where changes are seen, this is one
     del vars(handler)["logly"]
 
 
 cdef class World:
-    """What holds for all routes, as long as its stamps hold: the classes and functions of `logging`.
+    """What is known of the classes and functions of `logging`, for all routes. It is true as long as its stamps hold.
 
     Attributes:
         why_not: why no call may be fast; None: calls may.
