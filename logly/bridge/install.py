@@ -172,6 +172,7 @@ class Installation:
 
     def end(self) -> None:
         use_route_rules(None)
+        self.serving.end()  # while what handlers write still waits for that
         for owner, name, before, function in reversed(self.replaced):
             if vars(owner).get(name) is not function:
                 continue  # somebody has put a wrapper around it, which goes on working
@@ -181,7 +182,6 @@ class Installation:
                 setattr(owner, name, before)
         if self.added is not None:
             logging.root.removeHandler(self.added)
-        self.serving.end()
         if self.settings[0] is None:
             self.controller.close(None)
 

@@ -128,8 +128,15 @@ class Serving:
             if not is_ours:
                 raise RouteIsBusy
             self._remove_gone()
+            stream = vars(handler).get("stream")
             try:
-                entry.sink, entry.is_ascii = self._sink_of(handler, entry)
+                try:
+                    entry.sink, entry.is_ascii = self._sink_of(handler, entry)
+                except (AttributeError, OSError, ValueError):
+                    if _is_still_open(handler, stream):
+                        raise
+                    # The entry holds until the handler gets another stream.
+                    raise NotServed("its stream was closed meanwhile") from None
             except NotServed as answer:
                 entry.why_not = f"handler {type(handler).__qualname__}: {answer.reason}"
                 self._end(id(handler))
@@ -224,8 +231,14 @@ class Serving:
     def _end(self, number: int) -> None:
         served = self._by_handler.pop(number, None)
         if served is not None:
-            forget_served(number, served.reference)
+            self._remove(number, served)
+
+    def _remove(self, number: int, served: _Served) -> None:
+        """Removes a sink. Until it has written what it holds, what its handler writes waits for that."""
+        try:
             self.controller.remove(served.sink.id)
+        finally:
+            forget_served(number, served.reference, served.sink)
 
     def draining(self, method: Any) -> Any:
         """A method that gives a handler another file: what was logged before is for the file of that time."""
@@ -252,9 +265,8 @@ class Serving:
                 continue
             # Another thread that finds out a route sees the sink of before and a handler that is to change, or neither.
             self._by_handler.pop(key, None)
-            forget_served(key, served.reference)
             forget_handler(handler)
-            self.controller.remove(served.sink.id)
+            self._remove(key, served)
 
     def closing(self, close: Any) -> Any:
         """`FileHandler.close`, after which the flusher writes nothing for the handler any more."""
@@ -274,6 +286,7 @@ class Serving:
         served = self._by_handler.get(number)
         if served is not None and served.reference() is None:
             del self._by_handler[number]
+            forget_served(number, served.reference)  # or that would keep the sink, and with it the open file
             self._gone.append(served.sink)
 
     def _remove_gone(self) -> None:
@@ -316,6 +329,11 @@ def _stream_of(handler: Any) -> Any:
     if is_terminal:
         raise NotServed("its stream is a terminal")
     return stream
+
+
+def _is_still_open(handler: logging.Handler, stream: Any) -> bool:
+    """Whether a handler's stream is the one that it was, and open. Else another thread has closed it or rolled it over."""
+    return stream is not None and vars(handler).get("stream") is stream and not stream.closed
 
 
 def _is_stdout(fd: int) -> bool:

@@ -11,7 +11,7 @@ from itertools import count
 from logly._core import OFF, Core, spool_filenos
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import LoglyError
-from logly.system.unpatched import Attempt, SystemLock, monotonic
+from logly.system.unpatched import Attempt, SystemLock, monotonic, pause
 
 from . import process
 from .flusher_thread import Flusher
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 __all__ = ["Controller"]
+
+PAUSE_S = 0.001
 
 
 class Controller:
@@ -285,7 +287,7 @@ class Controller:
         """
         needs_python = sink.needs_flusher or sink.gets_records
         try:
-            if self.core.must_not_wait() and not sink.handle.write_out() and needs_python:
+            if self.core.must_not_wait() and not sink.handle.write_out(sink.handle.committed()) and needs_python:
                 # This may be the sink's own function, which must still get what was logged before.
                 sink.handle.unattend()
                 return
@@ -307,9 +309,19 @@ class Controller:
                 self._close_sink(sink)
 
     def _await_written(self, sink: Sink) -> None:
-        """Waits until the sink has written what was logged before; gives up after `patience_s`."""
-        if not self.core.must_not_wait() and not sink.handle.write_out():
-            self.core.flush(self.patience_s)
+        """Waits until the sink has written what was logged before; gives up when nothing was written for `patience_s`."""
+        mark = sink.handle.committed()
+        before, since = sink.handle.progress(), monotonic()
+        if self.core.must_not_wait() or sink.handle.write_out(mark) or self.core.flush(self.patience_s):
+            return
+        # `flush` has also given up where the sink is only slow, or where another one is in trouble.
+        while not sink.handle.write_out(mark):
+            if (progress := sink.handle.progress()) != before:
+                before, since = progress, monotonic()
+                sink.handle.stay(self._removal_s)
+            elif monotonic() >= since + self.patience_s:
+                return
+            pause(PAUSE_S)
 
     @property
     def patience_s(self) -> float:

@@ -9,7 +9,7 @@ from logly.flusher.rules cimport RuleStep, rules_set
 from logly.flusher.sink cimport (
     BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
     WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_first, sink_advance, sink_backlog, sink_begin,
-    sink_is_mid_record, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
+    sink_is_mid_record, sink_oldest, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
 )
 from logly.flusher.spool_sync cimport sync_left_file
 from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed, engine_reroute
@@ -160,19 +160,23 @@ cdef class SinkHandle:
         self.core.unlock()
         return sink != NULL
 
-    def write_out(self):
-        """Makes one pass on this thread. True: the sink holds nothing that was logged before."""
+    def committed(self):
+        """How many records the engine has got. For `write_out`."""
+        return engine_committed(self.core.engine)
+
+    def write_out(self, uint64_t mark):
+        """Makes one pass on this thread. True: the sink holds nothing of the first `mark` records."""
         cdef Engine* engine = self.core.engine
-        cdef uint64_t mark
         cdef int status
         cdef bint settled
         cdef Sink* sink = self.core.lock_sink(self.id)
-        mark = engine_committed(engine)
         with nogil:
             status = engine_pass(engine)
             sink.trouble.retry_at_ns = 0
             engine_write(engine, sink)
-            settled = engine.books.drained >= mark and sink_backlog(sink) == 0 and not sink.python.busy
+            settled = sink_backlog(sink) == 0 and not sink.python.busy
+            settled = settled or (sink_oldest(sink, mark) >= mark and not sink_is_mid_record(sink))
+            settled = settled and engine.books.drained >= mark
             self.core.unlock()
         if status & PASS_PYTHON or not settled:
             intake_wake(&engine.intake)
@@ -209,6 +213,13 @@ cdef class SinkHandle:
             sink.leaving.attendant = 0
         self.core.unlock()
         self.core.want_python()
+
+    def stay(self, double patience_s):
+        """Called while the sink still writes: the time after which other threads call `remove` begins anew."""
+        cdef Sink* sink = self.core.lock_sink(self.id)
+        if sink.leaving.at_ns:
+            sink.leaving.at_ns = clock_monotonic_ns() + <int64_t> (patience_s * 1e9)
+        self.core.unlock()
 
     def may_leave(self):
         """Whether this thread is to call `remove`: no other thread will, and the sink holds nothing more, or its time is over."""
@@ -315,6 +326,13 @@ cdef class SinkHandle:
         free_steps(step)
         if sink == NULL:
             raise KeyError(self.id)
+
+    def progress(self):
+        """Changes while the sink writes or rolls over, however slowly."""
+        cdef Sink* sink = self.core.lock_sink(self.id)
+        cdef uint64_t written = sink.tally.bytes_written, rotations = sink.tally.rotations
+        self.core.unlock()
+        return written, rotations
 
     def stats(self):
         """The sink's counts, a `logly.stats.SinkStats`."""
