@@ -35,6 +35,7 @@ from logly._core import (
     handler_postpone,
     handler_rolled,
     handler_source,
+    sink_progress,
 )
 from logly.config.schema import SinkConfig
 from logly.control.sinks import REPORT_INTERVAL_S, Sink
@@ -193,7 +194,6 @@ class HandlerSink(Sink):
         """
         if handler_is_idle(self.handle):
             return True
-        mark, progress = self.handle.committed(), self.handle.progress()
         deadline = None if timeout is None else monotonic() + timeout
         core = self.core
         if core.must_not_wait():
@@ -201,13 +201,14 @@ class HandlerSink(Sink):
         has_lock = self._has_lock()
         self.is_drained_by_owner = has_lock or self.is_drained_by_owner
         try:
+            mark, progress = self.handle.committed(), sink_progress(self.handle)
             while not self.handle.write_out(mark):
                 if has_lock:
                     core.work()
                 elif not core.flusher_runs:
                     core.drain_here()
                 if deadline is not None and monotonic() >= deadline:
-                    before, progress = progress, self.handle.progress()
+                    before, progress = progress, sink_progress(self.handle)
                     if timeout is None or before == progress:
                         return False
                     deadline = monotonic() + timeout  # it is only slow

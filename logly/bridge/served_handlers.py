@@ -128,7 +128,7 @@ class Serving:
             if not is_ours:
                 raise RouteIsBusy
             self._remove_gone()
-            stream = vars(handler).get("stream")
+            stream: Any = vars(handler).get("stream")
             try:
                 try:
                     entry.sink, entry.is_ascii = self._sink_of(handler, entry)
@@ -331,9 +331,9 @@ def _stream_of(handler: Any) -> Any:
     return stream
 
 
-def _is_still_open(handler: logging.Handler, stream: Any) -> bool:
-    """Whether a handler's stream is the one that it was, and open. Else another thread has closed it or rolled it over."""
-    return stream is not None and vars(handler).get("stream") is stream and not stream.closed
+def _is_still_open(handler: Any, stream: Any) -> bool:
+    """Whether a handler's stream is the one that it was, and open. Else another thread has closed or replaced it."""
+    return vars(handler).get("stream") is stream and stream is not None and not stream.closed
 
 
 def _is_stdout(fd: int) -> bool:

@@ -11,7 +11,7 @@ from itertools import count
 from logly._core import OFF, Core, spool_filenos
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import LoglyError
-from logly.system.unpatched import Attempt, SystemLock, monotonic, pause
+from logly.system.unpatched import Attempt, SystemLock, monotonic
 
 from . import process
 from .flusher_thread import Flusher
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 __all__ = ["Controller"]
-
-PAUSE_S = 0.001
 
 
 class Controller:
@@ -309,19 +307,9 @@ class Controller:
                 self._close_sink(sink)
 
     def _await_written(self, sink: Sink) -> None:
-        """Waits until the sink has written what was logged before; gives up when nothing was written for `patience_s`."""
-        mark = sink.handle.committed()
-        before, since = sink.handle.progress(), monotonic()
-        if self.core.must_not_wait() or sink.handle.write_out(mark) or self.core.flush(self.patience_s):
-            return
-        # `flush` has also given up where the sink is only slow, or where another one is in trouble.
-        while not sink.handle.write_out(mark):
-            if (progress := sink.handle.progress()) != before:
-                before, since = progress, monotonic()
-                sink.handle.stay(self._removal_s)
-            elif monotonic() >= since + self.patience_s:
-                return
-            pause(PAUSE_S)
+        """Waits until the sink has written what was logged before; gives up when it writes nothing for `patience_s`."""
+        if not self.core.must_not_wait():
+            sink.await_written(self.patience_s, self._removal_s)
 
     @property
     def patience_s(self) -> float:

@@ -214,13 +214,6 @@ cdef class SinkHandle:
         self.core.unlock()
         self.core.want_python()
 
-    def stay(self, double patience_s):
-        """Called while the sink still writes: the time after which other threads call `remove` begins anew."""
-        cdef Sink* sink = self.core.lock_sink(self.id)
-        if sink.leaving.at_ns:
-            sink.leaving.at_ns = clock_monotonic_ns() + <int64_t> (patience_s * 1e9)
-        self.core.unlock()
-
     def may_leave(self):
         """Whether this thread is to call `remove`: no other thread will, and the sink holds nothing more, or its time is over."""
         cdef Sink* sink = self.core.lock_and_find_sink(self.id)
@@ -326,13 +319,6 @@ cdef class SinkHandle:
         free_steps(step)
         if sink == NULL:
             raise KeyError(self.id)
-
-    def progress(self):
-        """Changes while the sink writes or rolls over, however slowly."""
-        cdef Sink* sink = self.core.lock_sink(self.id)
-        cdef uint64_t written = sink.tally.bytes_written, rotations = sink.tally.rotations
-        self.core.unlock()
-        return written, rotations
 
     def stats(self):
         """The sink's counts, a `logly.stats.SinkStats`."""

@@ -1,4 +1,4 @@
-"""Handlers that are slow, dropped, or closed by another thread in the middle of it: no line is lost, nothing is kept."""
+"""Handlers that are slow, dropped, or closed by another thread: no line is lost, nothing is kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import logly
-import logly.bridge.served_handlers as served_handlers
+from logly.bridge import served_handlers
 from tests.bridge.oracle import SEES_CHANGES
 from tests.support.programs import run_program
 
