@@ -127,8 +127,11 @@ def serve_handler(handler not None, reference, sink not None, SinkHandle handle=
     served_by_handler[id(handler)] = (reference, sink, handle)
 
 
-def forget_served(number, reference):
-    """The handler with this id waits for no sink any more, if `reference` is what `serve_handler` was called with."""
+def forget_served(number, reference, sink=None):
+    """The handler with this id waits for no sink any more, if `reference` is what `serve_handler` was called with.
+
+    `sink`: only if it is this one that the handler waits for.
+    """
     found = served_by_handler.get(number)
-    if found is not None and (<tuple> found)[0] is reference:
+    if found is not None and (<tuple> found)[0] is reference and (sink is None or (<tuple> found)[1] is sink):
         del served_by_handler[number]

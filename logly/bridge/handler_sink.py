@@ -35,6 +35,7 @@ from logly._core import (
     handler_postpone,
     handler_rolled,
     handler_source,
+    sink_progress,
 )
 from logly.config.schema import SinkConfig
 from logly.control.sinks import REPORT_INTERVAL_S, Sink
@@ -191,9 +192,10 @@ class HandlerSink(Sink):
         return handler_is_idle(self.handle)
 
     def drain(self, timeout: float | None = DRAIN_S) -> bool:
-        """Waits until all that was logged before is written. Returns False if `timeout` seconds were not enough.
+        """Waits until all that was logged before is written. Returns False if nothing was written for `timeout` seconds.
 
-        The thread may hold the handler's lock. Then it does the sinks' work itself.
+        The thread may hold the handler's lock. Then it does the sinks' work itself. What other threads log meanwhile is
+        not waited for.
         """
         if handler_is_idle(self.handle):
             return True
@@ -204,14 +206,18 @@ class HandlerSink(Sink):
         has_lock = self._has_lock()
         self.is_drained_by_owner = has_lock or self.is_drained_by_owner
         try:
-            while not self.handle.write_out():
-                if has_lock or not core.flusher_runs:
+            mark, progress = self.handle.committed(), sink_progress(self.handle)
+            while not self.handle.write_out(mark):
+                if has_lock:
+                    core.work()
+                elif not core.flusher_runs:
                     core.drain_here()
-                    if handler_is_idle(self.handle):
-                        break
                 if deadline is not None and monotonic() >= deadline:
-                    return False
-                pause(PAUSE_S)
+                    before, progress = progress, sink_progress(self.handle)
+                    if timeout is None or before == progress:
+                        return False
+                    deadline = monotonic() + timeout  # it is only slow
+                pause(PAUSE_S / 10 if has_lock else PAUSE_S)
         except KeyError:
             return True  # it was removed meanwhile
         finally:
@@ -250,6 +256,15 @@ class HandlerSink(Sink):
             return self.stream is not None and bool(self.stream.fileno() == number)
         except ValueError:  # the stream is closed
             return False
+
+    def _copy(self, stream: Any) -> Descriptor:
+        try:
+            return copy_descriptor(stream.fileno())
+        except OSError as trouble:
+            if trouble.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self._use_copy(None, None)  # of the file before, which nothing is written to any more
+            return copy_descriptor(stream.fileno())
 
     def _use_copy(self, file: Descriptor | None, stream: Any) -> None:
         handler_source(self.handle, -1)
@@ -306,7 +321,7 @@ class HandlerSink(Sink):
                 self.handle.retry_later()
                 return
             handler.stream.flush()
-            file = copy_descriptor(handler.stream.fileno())
+            file = self._copy(handler.stream)
         except ValueError as trouble:  # the stream is closed
             self.handle.discard()
             self.handle.retry_later()

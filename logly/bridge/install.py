@@ -173,6 +173,7 @@ class Installation:
 
     def end(self) -> None:
         use_route_rules(None)
+        self.serving.end()  # while what handlers write still waits for that
         for owner, name, before, function in reversed(self.replaced):
             if vars(owner).get(name) is not function:
                 continue  # somebody has put a wrapper around it, which goes on working
@@ -182,7 +183,6 @@ class Installation:
                 setattr(owner, name, before)
         if self.added is not None:
             logging.root.removeHandler(self.added)
-        self.serving.end()
         if self.settings[0] is None:
             self.controller.close(None)
 
@@ -205,6 +205,8 @@ def _after_fork_in_child() -> None:
     if _installed is not None:
         _installed.serving.after_fork_in_child()
         routes_in_child()
+        # Handlers are looked at anew: the child may be a worker of `multiprocessing`.
+        use_route_rules(_installed.rules)
 
 
 if hasattr(os, "register_at_fork"):

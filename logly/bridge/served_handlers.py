@@ -130,8 +130,15 @@ class Serving:
             if not is_ours:
                 raise RouteIsBusy
             self._remove_gone()
+            stream: Any = vars(handler).get("stream")
             try:
-                entry.sink, entry.is_ascii = self._sink_of(handler, entry)
+                try:
+                    entry.sink, entry.is_ascii = self._sink_of(handler, entry)
+                except (AttributeError, OSError, ValueError):
+                    if _is_still_open(handler, stream):
+                        raise
+                    # The entry holds until the handler gets another stream.
+                    raise NotServed("its stream was closed meanwhile") from None
             except NotServed as answer:
                 entry.why_not = f"handler {type(handler).__qualname__}: {answer.reason}"
                 self._end(id(handler))
@@ -154,7 +161,9 @@ class Serving:
             encoding, errors = stream.encoding, stream.errors
         layout = layout_of(formatter, terminator=handler.terminator, encoding=encoding, errors=errors)
         entry.extra = layout.extra
-        key = (encoding, errors, handler.terminator, layout.levels, layout.process_name, settings_of(formatter))
+        is_worker = _is_worker()
+        given = (handler.terminator, layout.levels, layout.process_name, is_worker)
+        key = (encoding, errors, given, settings_of(formatter))
         if served is not None and served.key == key:
             served.sink.follow()
             return served.sink.id, served.layout.ascii_only
@@ -162,7 +171,7 @@ class Serving:
         self._check_file(handler)
         self._prove(formatter, layout)
         stream = _stream_of(handler)  # again: `_end` has drained the old sink, and a rollover gives another stream
-        is_at_call = self._write == "call" or (self._write == "auto" and _is_stdout(stream.fileno()))
+        is_at_call = self._write == "call" or (self._write == "auto" and (is_worker or _is_stdout(stream.fileno())))
         sink = add_handler(self.controller, handler, layout.program, set(layout.shown), write=is_at_call)
         self._by_handler[id(handler)] = served = _Served(handler, key, layout, sink)
         serve_handler(handler, served.reference, sink, sink.handle)
@@ -228,8 +237,14 @@ class Serving:
     def _end(self, number: int) -> None:
         served = self._by_handler.pop(number, None)
         if served is not None:
-            forget_served(number, served.reference)
+            self._remove(number, served)
+
+    def _remove(self, number: int, served: _Served) -> None:
+        """Removes a sink. Until it has written what it holds, what its handler writes waits for that."""
+        try:
             self.controller.remove(served.sink.id)
+        finally:
+            forget_served(number, served.reference, served.sink)
 
     def draining(self, method: Any) -> Any:
         """Wraps a method that gives a handler another file: what was logged before goes into the file before."""
@@ -257,9 +272,8 @@ class Serving:
             # In this order, another thread that finds out a route either sees the old sink together with a handler that
             # will count as changed, or does not see that sink.
             self._by_handler.pop(key, None)
-            forget_served(key, served.reference)
             forget_handler(handler)
-            self.controller.remove(served.sink.id)
+            self._remove(key, served)
 
     def closing(self, close: Any) -> Any:
         """Wraps `FileHandler.close`: after it, the flusher writes nothing for the handler any more."""
@@ -279,6 +293,7 @@ class Serving:
         served = self._by_handler.get(number)
         if served is not None and served.reference() is None:
             del self._by_handler[number]
+            forget_served(number, served.reference)  # or that would keep the sink, and with it the open file
             self._gone.append(served.sink)
 
     def _remove_gone(self) -> None:
@@ -321,6 +336,17 @@ def _stream_of(handler: Any) -> Any:
     if is_terminal:
         raise NotServed("its stream is a terminal")
     return stream
+
+
+def _is_still_open(handler: Any, stream: Any) -> bool:
+    """Whether a handler's stream is the one that it was, and open. Else another thread has closed or replaced it."""
+    return vars(handler).get("stream") is stream and stream is not None and not stream.closed
+
+
+def _is_worker() -> bool:
+    """Whether this process was started by `multiprocessing`, whose pools end their workers by SIGTERM."""
+    module = sys.modules.get("multiprocessing.process")
+    return module is not None and module.parent_process() is not None
 
 
 def _is_stdout(fd: int) -> bool:

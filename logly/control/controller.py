@@ -285,7 +285,7 @@ class Controller:
         """
         needs_python = sink.needs_flusher or sink.gets_records
         try:
-            if self.core.must_not_wait() and not sink.handle.write_out() and needs_python:
+            if self.core.must_not_wait() and not sink.handle.write_out(sink.handle.committed()) and needs_python:
                 # This may be the sink's own function, which must still get what was logged before.
                 sink.handle.unattend()
                 return
@@ -307,9 +307,9 @@ class Controller:
                 self._close_sink(sink)
 
     def _await_written(self, sink: Sink) -> None:
-        """Waits until the sink has written what was logged before; gives up after `patience_s`."""
-        if not self.core.must_not_wait() and not sink.handle.write_out():
-            self.core.flush(self.patience_s)
+        """Waits until the sink has written what was logged before; gives up when it writes nothing for `patience_s`."""
+        if not self.core.must_not_wait():
+            sink.await_written(self.patience_s, self._removal_s)
 
     @property
     def patience_s(self) -> float:

@@ -2,18 +2,20 @@
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport INT64_MAX, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from logly.flusher.route_cache cimport RouteRoom, routes_free
 from logly.flusher.rules cimport RuleStep, Rules, rules_drop, rules_set
 from logly.flusher.sink cimport Sink, Tally, sink_free, sink_offered, sink_pending
 from logly.flusher.state cimport Engine, engine_committed, engine_reroute
+from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport Py_DecRef
 
 # Of other included files:
 #   control/core.pxi: Core
 #   control/level_rules.pxi: LevelRules
+#   control/sink_handle.pxi: SinkHandle
 
 
 # ---- rules
@@ -137,3 +139,21 @@ cdef object books_of_sink(Core core, int sink_id):
         rotations=tally.rotations,
         write_errors=tally.write_errors,
     )
+
+
+# ---- a sink that leaves
+
+def sink_stays(SinkHandle handle not None, double patience_s):
+    """Called while a sink that leaves still writes: the time after which other threads call `remove` begins anew."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    if sink.leaving.at_ns:
+        sink.leaving.at_ns = clock_monotonic_ns() + <int64_t> (patience_s * 1e9)
+    handle.core.unlock()
+
+
+def sink_progress(SinkHandle handle not None):
+    """Changes while the sink writes or rolls over, however slowly."""
+    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    cdef uint64_t written = sink.tally.bytes_written, rotations = sink.tally.rotations
+    handle.core.unlock()
+    return written, rotations

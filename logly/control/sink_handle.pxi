@@ -9,7 +9,7 @@ from logly.flusher.rules cimport RuleStep, rules_set
 from logly.flusher.sink cimport (
     BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
     WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_first, sink_advance, sink_backlog, sink_begin,
-    sink_is_mid_record, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
+    sink_is_mid_record, sink_oldest, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
 )
 from logly.flusher.spool_sync cimport sync_left_file
 from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed, engine_reroute
@@ -160,19 +160,23 @@ cdef class SinkHandle:
         self.core.unlock()
         return sink != NULL
 
-    def write_out(self):
-        """Makes one pass on this thread. True: the sink holds nothing that was logged before."""
+    def committed(self):
+        """How many records the engine has got. For `write_out`."""
+        return engine_committed(self.core.engine)
+
+    def write_out(self, uint64_t mark):
+        """Makes one pass on this thread. True: the sink holds nothing of the first `mark` records."""
         cdef Engine* engine = self.core.engine
-        cdef uint64_t mark
         cdef int status
         cdef bint settled
         cdef Sink* sink = self.core.lock_sink(self.id)
-        mark = engine_committed(engine)
         with nogil:
             status = engine_pass(engine)
             sink.trouble.retry_at_ns = 0
             engine_write(engine, sink)
-            settled = engine.books.drained >= mark and sink_backlog(sink) == 0 and not sink.python.busy
+            settled = sink_backlog(sink) == 0 and not sink.python.busy
+            settled = settled or (sink_oldest(sink, mark) >= mark and not sink_is_mid_record(sink))
+            settled = settled and engine.books.drained >= mark
             self.core.unlock()
         if status & PASS_PYTHON or not settled:
             intake_wake(&engine.intake)

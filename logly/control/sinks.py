@@ -20,12 +20,14 @@ from logly._core import (
     SinkHandle,
     record_done,
     records_end,
+    sink_progress,
+    sink_stays,
     take_records,
 )
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.layout import layout_template
 from logly.layout.colors import use_color
-from logly.system.unpatched import monotonic
+from logly.system.unpatched import monotonic, pause
 
 from .level_layers import rules_of, spec_of
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Sink"]
 
 MIB = 1 << 20
+PAUSE_S = 0.001
 REPORT_INTERVAL_S = 1.0
 """An error that repeats is reported at most once in this time."""
 
@@ -118,6 +121,24 @@ class Sink:
         """What only this kind of sink needs, before it is registered: files that it opens, for example."""
 
     # ---- what kind of sink it is
+
+    def await_written(self, patience_s: float, removal_s: float) -> None:
+        """Waits until what was logged before is written; gives up when nothing was written for `patience_s`.
+
+        `removal_s`: see `SinkHandle.leave`. It begins anew as long as the sink writes.
+        """
+        mark = self.handle.committed()
+        before, since = sink_progress(self.handle), monotonic()
+        if self.handle.write_out(mark) or self.core.flush(patience_s):
+            return
+        # `flush` has also given up where the sink is only slow, or where another one is in trouble.
+        while not self.handle.write_out(mark):
+            if (progress := sink_progress(self.handle)) != before:
+                before, since = progress, monotonic()
+                sink_stays(self.handle, removal_s)
+            elif monotonic() >= since + patience_s:
+                return
+            pause(PAUSE_S)
 
     @property
     def path(self) -> str | None:

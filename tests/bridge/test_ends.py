@@ -113,3 +113,37 @@ def test_with_a_spool_nothing_is_lost_by_sigkill(tmp_path: Path) -> None:
     assert [line.rpartition("| ")[2] for line in found] == [
         f"{what} {number}" for number in range(1000) for what in ("line", "other")
     ]
+
+
+POOL = """
+import logging, multiprocessing, sys
+import logly
+if sys.argv[1] == "install":
+    logly.install()
+handler = logging.FileHandler(sys.argv[2], delay=sys.argv[3] == "spawn")
+logging.getLogger("pool").addHandler(handler)
+logging.getLogger("pool").setLevel(logging.INFO)
+
+def work(number):
+    logging.getLogger("pool").info("task %d", number)
+
+if __name__ == "__main__":
+    logging.getLogger("pool").info("begin %d", 1)
+    logging.getLogger("pool").info("begin %d", 2)
+    with multiprocessing.get_context(sys.argv[3]).Pool(2) as pool:
+        pool.map(work, range(100))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fork")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_no_line_of_a_pools_worker_is_lost(method: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(POOL)
+    left = []
+    for way in ("plain", "install"):
+        path = tmp_path / way
+        run_python(program, way, path, method)
+        left.append(sorted(path.read_text().splitlines()))
+    assert left[1] == left[0]
+    assert len(left[0]) >= 102

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -338,7 +339,8 @@ say(logging.LoggerAdapter(logging.getLogger("app"), {"id": "r2"}))
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_files_are_the_same(name: str, write: str, tmp_path: Path) -> None:
     package, least, program = PROGRAMS[name]
-    pytest.importorskip(package)
+    if find_spec(package) is None:  # not imported here: sentry_sdk imports eventlet, which complains of later forks
+        pytest.skip(f"{package} is not installed")
     left = []
     for way in ("plain", write):
         folder = tmp_path / way / "files"
