@@ -192,7 +192,7 @@ class HandlerSink(Sink):
         return handler_is_idle(self.handle)
 
     def drain(self, timeout: float | None = DRAIN_S) -> bool:
-        """Waits until all that was logged before is written. Returns False if nothing was written for `timeout` seconds.
+        """Waits until all that was logged before is written. False: nothing was written for `timeout` seconds.
 
         The thread may hold the handler's lock. Then it does the sinks' work itself. What other threads log meanwhile is
         not waited for.
