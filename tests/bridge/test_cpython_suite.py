@@ -114,7 +114,15 @@ def results(mode: str, folder: Path, *, to_file: bool) -> tuple[set[tuple[str, .
     work = folder / mode
     work.mkdir(exist_ok=True)
     # From 3.12 on CPython warns of a fork beside a thread, in the middle of the lines that are looked for.
-    words = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-m", "unittest", "-v", "test.test_logging"]
+    words = [
+        sys.executable,
+        "-W",
+        "ignore:This process:DeprecationWarning",
+        "-m",
+        "unittest",
+        "-v",
+        "test.test_logging",
+    ]
     done = subprocess.run(words, cwd=work, env=env, timeout=500, check=False, capture_output=True, text=True)
     return {one.groups() for one in RESULT.finditer(done.stderr)}, done.stderr
 
@@ -125,6 +133,6 @@ def test_the_suite_has_the_same_result(to_file: bool, tmp_path: Path) -> None:
     installed, said = results("install", tmp_path, to_file=to_file)
     assert len(plain) > 150, said[-3000:]
     assert installed == plain, f"{sorted(installed ^ plain)}\n{said[-3000:]}"
-    if to_file and SEES_CHANGES:
+    if to_file and SEES_CHANGES and sys.version_info < (3, 12):  # the suites of later versions have other calls
         fast, rendered, original = map(int, (tmp_path / "counts").read_text().split())
         assert 3 * (fast + rendered) >= fast + rendered + original
