@@ -221,7 +221,7 @@ class Serving:
         there = os.fstat(_stream_of(handler).fileno())
         for number in list(self._by_handler):
             sink = self._by_handler[number].sink
-            if sink.files.fd >= 0 and os.path.samestat(there, os.fstat(sink.files.fd)):
+            if _is_file_of(sink.files.fd, there):
                 self._waiting[id(handler)] = waiting = ref(handler, self._forget_waiting(id(handler)))
                 serve_handler(handler, waiting, _Turn(self._by_handler, number))
                 raise NotServed("another handler writes to the same file")
@@ -341,6 +341,14 @@ def _stream_of(handler: Any) -> Any:
 def _is_still_open(handler: Any, stream: Any) -> bool:
     """Whether a handler's stream is the one that it was, and open. Else another thread has closed or replaced it."""
     return vars(handler).get("stream") is stream and stream is not None and not stream.closed
+
+
+def _is_file_of(fd: int, stat: os.stat_result) -> bool:
+    """Whether a descriptor is of the file with this status. The flusher may be closing it, in a rollover."""
+    try:
+        return fd >= 0 and os.path.samestat(stat, os.fstat(fd))
+    except OSError:
+        return False
 
 
 def _is_worker() -> bool:
