@@ -285,6 +285,8 @@ cdef inline int64_t pace_ns(int64_t interval_ns) noexcept nogil:
 
 # True when a sink that was removed has written all that was for it, or when its time is over.
 cdef inline bint sink_may_leave(const Engine* engine, const Sink* sink, uint64_t thread) noexcept nogil:
+    if sink.leaving.at_ns == 0:
+        return False  # `SinkHandle.leave` has not ended its window yet
     if engine.pace.now_ns >= sink.leaving.at_ns:
         return True
     if sink.leaving.attendant != 0 and sink.leaving.attendant != thread:
