@@ -196,11 +196,10 @@ cdef int log_pinned(
     # StdlibHandler's logger takes records at any time.
     if target.is_served and not still_goes_to(route, asked, target):
         return NOT_DONE
-    commit_careful(
-        producer, number, level, program, text, args, fields, place, name, exception, None, NULL,
-        IS_SERVED if target.is_served else BY_MODULE,
-    )
-    return DONE
+    flags = IS_SERVED if target.is_served else BY_MODULE
+    if commit_careful(producer, number, level, program, text, args, fields, place, name, exception, None, NULL, flags):
+        return DONE
+    return NOT_DONE  # a sink was removed while the record waited for room
 
 
 cdef bint still_goes_to(LoggingRoute* route, int32_t number, Target target) except -1:

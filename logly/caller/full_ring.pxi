@@ -9,7 +9,9 @@ from libc.string cimport memcpy
 from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, encode, finish_record
 from logly.ring.gate cimport DROP_FAILED, DROP_FULL, DROP_MEMORY, POST_START, Drop, Intake, after_commit, intake_wake
 from logly.ring.leases cimport FREE_THREADED
-from logly.ring.record cimport HAS_NO_SITE, HAS_SITE, MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap
+from logly.ring.record cimport (
+    HAS_NO_SITE, HAS_SITE, IS_SERVED, MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap,
+)
 from logly.ring.ring cimport (
     RECORD_HEAP, Ring, ring_begin, ring_commit, ring_end, ring_max_inline, ring_reload_tail, ring_reserve,
 )
@@ -25,13 +27,17 @@ from logly.system.event cimport event_prepare, event_wait
 #   control/core.pxi: Core, no_memory
 #   control/flush.pxi: flusher_is_in_python
 #   control/rings.pxi: enter_ring_of_thread, set_record_aside
+#   control/routing.pxi: names_left_sink
 #   control/spooling.pxi: core_is_recovering, pause_draining
 #   ring/enter.pxi: is_as_full, leave_ring
 #   spool/spool_file.pxi: SpoolFile, spool_error
 
 
 cdef bint encode_and_commit(Producer self, Call* call, bint may_repeat) except -1:
-    """Encodes a record into a block, which then goes into the ring: as a copy, or as a pointer when it is large."""
+    """Encodes a record into a block, which then goes into the ring: as a copy, or as a pointer when it is large.
+
+    Returns False, and makes no record, if it is for served handlers and a sink of theirs has been removed meanwhile.
+    """
     cdef Core core = self.core
     cdef size_t size = 1024
     cdef char* block
@@ -101,7 +107,7 @@ cdef void unpin_spool(EncodedBlock* record) noexcept:
         Py_DecRef(record.owner)
 
 
-# Puts an encoded block into the ring, or drops it. Takes over `block`.
+# Puts an encoded block into the ring, or drops it. Takes over `block`. False: see `encode_and_commit`.
 cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t number) except -1:
     cdef Core core = self.core
     cdef EncodedBlock record
@@ -132,6 +138,12 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
         free(block)
         intake_wake(core.intake)
         return True
+    if (<RecordHeader*> block).flags & IS_SERVED and names_left_sink(core, self.gate.origin):
+        # It has waited for room. The sinks that it names are those of before, and the others do not get it.
+        leave_ring(core.intake, ring)
+        unpin_spool(&record)
+        free(block)
+        return False
     commit_block(core.intake, ring, place, &record, number)
     leave_ring(core.intake, ring)
     unpin_spool(&record)

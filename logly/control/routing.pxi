@@ -2,13 +2,15 @@
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from logly.flusher.route_cache cimport RouteRoom, routes_free
 from logly.flusher.rules cimport RuleStep, Rules, rules_drop, rules_set
+from logly.flusher.served cimport ServedName, served_has_left, served_leave
 from logly.flusher.sink cimport Sink, Tally, sink_free, sink_offered, sink_pending
 from logly.flusher.state cimport Engine, engine_committed, engine_reroute
+from logly.layout.logger_names cimport logger_name
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport Py_DecRef
 
@@ -142,6 +144,18 @@ cdef object books_of_sink(Core core, int sink_id):
 
 
 # ---- a sink that leaves
+
+cdef void served_sink_leaves(Core core, int sink) noexcept nogil:
+    """Called when the sink of a handler of `logging` gets no more records, for the records that name it and wait for room."""
+    cdef uint32_t number
+    for number in range(1, <uint32_t> core.last_served + 1):
+        served_leave(<ServedName*> logger_name(&core.served, <uint16_t> number), sink)
+
+
+cdef bint names_left_sink(Core core, uint16_t origin) noexcept nogil:
+    """Whether a sink has been removed that records with this `origin`, and IS_SERVED, are for."""
+    return served_has_left(<const ServedName*> logger_name(&core.served, origin))
+
 
 def sink_stays(SinkHandle handle not None, double patience_s):
     """Called while a sink that leaves still writes: the time after which other threads call `remove` begins anew."""

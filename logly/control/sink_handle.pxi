@@ -20,33 +20,19 @@ from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
 from logly.system.event cimport wait_ns
 from logly.system.fd cimport fd_is_file, fd_kind, fd_write_raw
-from logly.text.buffer cimport Text
 
 # Of other included files:
 #   control/core.pxi: Core
 #   control/level_rules.pxi: LevelRules
 #   control/routing.pxi: books_of_sink, close_window, free_sink, free_steps, give_route_room, make_route_room,
-#       open_window, step_of, use_rules
+#       open_window, served_sink_leaves, step_of, use_rules
 #   files/descriptor.pxi: Descriptor, Files, descriptor_of
 #   layout/compile.pxi: LayoutProgram
 #   spool/spool_file.pxi: SpoolFile, spool_add_sink
-#   text/owned_text.pxi: copy_text, utf8
+#   text/owned_text.pxi: copy_text, copy_texts
 
 cdef enum:
     TRUST_NS = 1000000     # a file that was opened again so recently is not looked at before it is written
-
-cdef Text* copy_texts(list names) except? NULL:
-    cdef Text* texts
-    cdef Py_ssize_t i
-    if not names:
-        return NULL
-    texts = <Text*> calloc(len(names), sizeof(Text))
-    if texts == NULL:
-        raise MemoryError
-    for i in range(len(names)):
-        texts[i] = copy_text(utf8(names[i]))
-    return texts
-
 
 # Closes the descriptor before. But the program may have closed that one itself, so that the new one has got the same number,
 # perhaps even for the same file.
@@ -194,6 +180,8 @@ cdef class SinkHandle:
         """
         cdef Sink* sink = self.core.lock_sink(self.id)
         close_window(self.core.engine, sink)
+        if sink.handler.is_served:
+            served_sink_leaves(self.core, self.id)
         sink.leaving.attendant = PyThread_get_thread_ident()
         sink.leaving.at_ns = clock_monotonic_ns() + <int64_t> (patience_s * 1e9)
         self.core.unlock()

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport malloc
+from libc.stdlib cimport calloc, malloc
 from libc.string cimport memcpy
 
 from logly.text.buffer cimport Text
@@ -18,6 +18,19 @@ cdef Text copy_text(bytes data) except *:
     text.data = copy
     text.size = <uint32_t> len(data)
     return text
+
+
+cdef Text* copy_texts(list names) except? NULL:
+    cdef Text* texts
+    cdef Py_ssize_t i
+    if not names:
+        return NULL
+    texts = <Text*> calloc(len(names), sizeof(Text))
+    if texts == NULL:
+        raise MemoryError
+    for i in range(len(names)):
+        texts[i] = copy_text(utf8(names[i]))
+    return texts
 
 
 cdef bytes utf8(str text):

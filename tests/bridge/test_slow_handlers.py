@@ -18,17 +18,22 @@ from tests.bridge.oracle import SEES_CHANGES
 from tests.support.programs import run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 @pytest.fixture
 def log(request: pytest.FixtureRequest) -> Iterator[logging.Logger]:
-    engine = logly.Logger(logly.LoggerConfig(auto_sink=False, level=0, stall_timeout=0.1, async_buffer_size=1 << 16))
+    stall_timeout = getattr(request, "param", 0.1)
+    config = logly.LoggerConfig(
+        auto_sink=False, level=0, stall_timeout=stall_timeout, async_buffer_size=1 << 16, async_flush_interval=1000
+    )
+    engine = logly.Logger(config)
     logly.install(engine)
     made = logging.getLogger(f"slow.{request.node.name}")
-    made.propagate = False
+    made.parent = None  # pytest gives handlers of its own to loggers that do not propagate
     made.setLevel(logging.INFO)
     yield made
+    made.parent = logging.root
     for handler in list(made.handlers):
         made.removeHandler(handler)
         handler.close()
@@ -190,3 +195,91 @@ def test_a_stream_that_another_thread_takes_away_is_no_error(
     assert times
     assert lines_below(tmp_path) == [f"line {number}" for number in range(3)]
     assert "logly" not in capfd.readouterr().err
+
+
+class Rush:
+    """Threads that log numbered lines faster than the flusher writes them, so that they wait at the full ring.
+
+    Attributes:
+        done: for each thread, the number of its last line.
+    """
+
+    THREADS = 4
+    LINES = 3000
+
+    def __init__(self, log: logging.Logger) -> None:
+        self.done = [0] * self.THREADS
+        self._log = log
+        self._is_over = threading.Event()
+        self._has_moved = threading.Condition()
+
+    def work(self, thread: int) -> None:
+        number = 0
+        while not self._is_over.is_set():
+            number += 1
+            self._log.info("%d %d %s", thread, number, "a text that takes some room in the ring")
+            self.done[thread] = number
+            if number % self.LINES == 0:
+                with self._has_moved:
+                    self._has_moved.notify_all()
+
+    def await_lines(self) -> None:
+        """Waits until each thread has logged some lines more."""
+        wanted = [number + self.LINES for number in self.done]
+        with self._has_moved:
+            assert self._has_moved.wait_for(lambda: all(map(int.__ge__, self.done, wanted)), timeout=60)
+
+    def during(self, work: Callable[[], None]) -> None:
+        """Does some work on this thread while the others log."""
+        threads = [threading.Thread(target=self.work, args=(thread,)) for thread in range(self.THREADS)]
+        for thread in threads:
+            thread.start()
+        try:
+            work()
+        finally:
+            self._is_over.set()
+            for thread in threads:
+                thread.join()
+
+    def check(self, paths: Iterable[Path]) -> None:
+        """Every line is in one of the files, and in each file every thread's lines are in order."""
+        found: list[set[int]] = [set() for _ in self.done]
+        for path in paths:
+            last = [0] * self.THREADS
+            for line in path.read_text().splitlines():
+                thread, number = map(int, line.lstrip("- ").split()[:2])
+                assert number > last[thread], f"{path.name}: {line!r} comes after {last[thread]}"
+                last[thread] = number
+                found[thread].add(number)
+        for thread, done in enumerate(self.done):
+            missing = set(range(1, done + 1)) - found[thread]
+            assert not missing, f"{len(missing)} of {done} lines of thread {thread}, the first is {min(missing)}"
+
+
+@pytest.mark.parametrize("log", [60.0], indirect=True)
+@pytest.mark.parametrize("change", ["set a formatter", "use another handler", "close it"])
+def test_a_record_that_waits_for_room_asks_again_which_sinks_get_it(
+    change: str, log: logging.Logger, tmp_path: Path
+) -> None:
+    """A handler that was closed opens its file again for the next record, as in `logging`."""
+    handlers = [logging.FileHandler(tmp_path / "0")]
+    log.addHandler(handlers[0])
+    rush = Rush(log)
+
+    def work() -> None:
+        for number in range(1, 16):
+            rush.await_lines()
+            if change == "set a formatter":
+                handlers[0].setFormatter(logging.Formatter("- %(message)s" if number % 2 else "%(message)s"))
+            elif change == "close it":
+                handlers[0].close()
+            else:
+                handlers.append(logging.FileHandler(tmp_path / f"{number}"))
+                log.addHandler(handlers[-1])
+                log.removeHandler(handlers[-2])
+                handlers[-2].close()
+
+    rush.during(work)
+    for handler in handlers:
+        handler.close()
+    rush.check(tmp_path.iterdir())
