@@ -1,4 +1,7 @@
 # What a sink that writes for a handler of `logging` asks of the core, beside what `SinkHandle` does for every sink.
+#
+# Any thread that uses a handler may remove its sink: one that closes it, one that finds out a route. For a sink that has been
+# removed meanwhile, these functions do nothing.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -57,44 +60,50 @@ cdef bint is_idle(SinkHandle handle) noexcept:
 def handler_source(SinkHandle handle not None, int fd):
     """Sets the number of the handler's own descriptor. When that is closed, or another file's, the handler is asked again."""
     global own_changes
-    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
     own_changes += 1
-    sink.handler.source = fd
+    if sink != NULL:
+        sink.handler.source = fd
     handle.core.unlock()
 
 
 def handler_postpone(SinkHandle handle not None):
     """Called when another thread holds the handler's lock. The lines wait, and the flusher asks again soon."""
-    cdef Sink* sink = handle.core.lock_sink(handle.id)
-    handle.core.engine.pace.now_ns = clock_monotonic_ns()
-    sink_trouble(handle.core.engine, sink, WRITE_BLOCKED)
-    sink.python.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN)
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
+    if sink != NULL:
+        handle.core.engine.pace.now_ns = clock_monotonic_ns()
+        sink_trouble(handle.core.engine, sink, WRITE_BLOCKED)
+        sink.python.work &= ~<uint32_t> (WORK_ROTATE | WORK_REOPEN)
     handle.core.unlock()
 
 
 def handler_rolled(SinkHandle handle not None):
     """Called before `SinkHandle.rotated`: the next line goes into the present file, however long it is."""
     global own_changes
-    cdef Sink* sink = handle.core.lock_sink(handle.id)
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
     own_changes += 1
-    sink.handler.rolled_at = sink_written_offset(sink)
+    if sink != NULL:
+        sink.handler.rolled_at = sink_written_offset(sink)
     handle.core.unlock()
 
 
 def handler_limits(SinkHandle handle not None, int64_t size_limit, int64_t period_end_ns):
     """Sets when the handler rolls over: its `maxBytes` (0: not by size), and the time of `rolloverAt`."""
-    cdef Sink* sink = handle.core.lock_sink(handle.id)
-    sink.file.size_limit = size_limit
-    sink.file.period_from_ns = 0
-    sink.file.period_ns = <uint64_t> period_end_ns
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
+    if sink != NULL:
+        sink.file.size_limit = size_limit
+        sink.file.period_from_ns = 0
+        sink.file.period_ns = <uint64_t> period_end_ns
     handle.core.unlock()
 
 
 def handler_losses(SinkHandle handle not None):
     """Returns how many records were lost of which nobody has been told. Now somebody is."""
-    cdef Sink* sink = handle.core.lock_sink(handle.id)
-    cdef uint64_t lost = sink.trouble.lost_untold
-    sink.trouble.lost_untold = 0
-    sink.python.work &= ~<uint32_t> WORK_ERROR
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
+    cdef uint64_t lost = 0
+    if sink != NULL:
+        lost = sink.trouble.lost_untold
+        sink.trouble.lost_untold = 0
+        sink.python.work &= ~<uint32_t> WORK_ERROR
     handle.core.unlock()
     return lost

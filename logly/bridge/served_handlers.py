@@ -40,6 +40,10 @@ class _Served:
         self.key = key
         self.layout = layout
         self.sink = sink
+        self.is_ending = False
+        """The sink is being removed. Until it has written what it holds, the handler gets no other."""
+        self.turn = TryLock()
+        """Of the thread that removes the sink."""
 
 
 SERVED = (
@@ -124,7 +128,7 @@ class Serving:
         It may itself be waiting until the flusher ends a rollover, and a log call in a `rotator` comes here, too.
 
         Raises:
-            RouteIsBusy: another thread is in this method.
+            RouteIsBusy: another thread is in this method, or has removed the handler's sink meanwhile.
         """
         with self._turn as is_ours:
             if not is_ours:
@@ -145,6 +149,8 @@ class Serving:
 
     def _sink_of(self, handler: Any, entry: HandlerEntry) -> tuple[int, bool]:
         served = self._by_handler.get(id(handler))
+        if served is not None and served.is_ending:
+            raise RouteIsBusy
         if served is not None and served.reference() is not handler:
             self._end(id(handler))
             served = None
@@ -165,9 +171,14 @@ class Serving:
         given = (handler.terminator, layout.levels, layout.process_name, is_worker)
         key = (encoding, errors, given, settings_of(formatter))
         if served is not None and served.key == key:
-            served.sink.follow()
+            try:
+                served.sink.follow()
+            except KeyError:  # another thread has removed the sink meanwhile
+                raise RouteIsBusy from None
             return served.sink.id, served.layout.ascii_only
         self._end(id(handler))
+        if id(handler) in self._by_handler:  # another thread is ending it
+            raise RouteIsBusy
         self._check_file(handler)
         self._prove(formatter, layout)
         stream = _stream_of(handler)  # again: `_end` has drained the old sink, and a rollover gives another stream
@@ -220,8 +231,10 @@ class Serving:
         """
         there = os.fstat(_stream_of(handler).fileno())
         for number in list(self._by_handler):
-            sink = self._by_handler[number].sink
-            if _is_file_of(sink.files.fd, there):
+            served = self._by_handler.get(number)
+            if served is not None and _is_file_of(served.sink.files.fd, there):
+                if served.is_ending:
+                    raise RouteIsBusy
                 self._waiting[id(handler)] = waiting = ref(handler, self._forget_waiting(id(handler)))
                 serve_handler(handler, waiting, _Turn(self._by_handler, number))
                 raise NotServed("another handler writes to the same file")
@@ -235,16 +248,28 @@ class Serving:
         return forget
 
     def _end(self, number: int) -> None:
-        served = self._by_handler.pop(number, None)
-        if served is not None:
-            self._remove(number, served)
+        """Removes the sink of a handler. Until it has written what it holds, what its handler writes waits for that."""
+        served = self._by_handler.get(number)
+        if served is None:
+            return
+        with served.turn as is_ours:
+            if not is_ours:
+                return
+            served.is_ending = True
+            handler = served.reference()
+            if handler is not None:
+                # After `is_ending` is set: another thread that finds out a route either sees that, or has seen the
+                # handler before this change of it.
+                forget_handler(handler)
+            try:
+                self.controller.remove(served.sink.id)
+            finally:
+                self._drop(number, served)
 
-    def _remove(self, number: int, served: _Served) -> None:
-        """Removes a sink. Until it has written what it holds, what its handler writes waits for that."""
-        try:
-            self.controller.remove(served.sink.id)
-        finally:
-            forget_served(number, served.reference, served.sink)
+    def _drop(self, number: int, served: _Served) -> None:
+        if self._by_handler.get(number) is served:
+            self._by_handler.pop(number, None)
+        forget_served(number, served.reference, served.sink)
 
     def draining(self, method: Any) -> Any:
         """Wraps a method that gives a handler another file: what was logged before goes into the file before."""
@@ -269,22 +294,20 @@ class Serving:
             handler = None if served is None else served.reference()
             if served is None or handler is None or not served.sink.is_copy_of(number):
                 continue
-            # In this order, another thread that finds out a route either sees the old sink together with a handler that
-            # will count as changed, or does not see that sink.
-            self._by_handler.pop(key, None)
-            forget_handler(handler)
-            self._remove(key, served)
+            self._end(key)
 
     def closing(self, close: Any) -> Any:
         """Wraps `FileHandler.close`: after it, the flusher writes nothing for the handler any more."""
 
         @functools.wraps(close)
         def close_and_end(handler: logging.FileHandler) -> None:
-            close(handler)
-            served = self._by_handler.get(id(handler))
-            if served is not None and served.reference() is handler:
-                served.sink.tell_rest()
-                self._end(id(handler))
+            try:
+                close(handler)
+            finally:  # `close` raises what the stream's last `flush` does
+                served = self._by_handler.get(id(handler))
+                if served is not None and served.reference() is handler:
+                    served.sink.tell_rest()
+                    self._end(id(handler))
 
         return close_and_end
 
@@ -292,8 +315,7 @@ class Serving:
         """Called when a handler has been collected. This may happen between any two statements of any thread."""
         served = self._by_handler.get(number)
         if served is not None and served.reference() is None:
-            del self._by_handler[number]
-            forget_served(number, served.reference)  # or that would keep the sink, and with it the open file
+            self._drop(number, served)  # or that would keep the sink, and with it the open file
             self._gone.append(served.sink)
 
     def _remove_gone(self) -> None:
@@ -301,8 +323,14 @@ class Serving:
             self.controller.remove(self._gone.pop().id)
 
     def after_fork_in_child(self) -> None:
-        """A new lock: the thread that held the lock is not in the child."""
+        """New locks: the threads that held the locks are not in the child."""
         self._turn = TryLock()
+        for number in list(self._by_handler):
+            served = self._by_handler[number]
+            served.turn = TryLock()
+            if served.is_ending:
+                self._drop(number, served)
+                self._gone.append(served.sink)
 
     def end(self) -> None:
         """Writes what waits, and serves no handler any more."""

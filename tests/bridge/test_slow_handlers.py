@@ -14,8 +14,11 @@ import pytest
 
 import logly
 from logly.bridge import served_handlers
+from logly.bridge.handler_sink import HandlerSink
+from logly.control.controller import Controller
 from tests.bridge.oracle import SEES_CHANGES
 from tests.support.programs import run_program
+from tests.support.threads import run_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -283,3 +286,42 @@ def test_a_record_that_waits_for_room_asks_again_which_sinks_get_it(
     for handler in handlers:
         handler.close()
     rush.check(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not SEES_CHANGES, reason="no handler is served")
+@pytest.mark.parametrize("log", [60.0], indirect=True)
+def test_a_handler_gets_no_new_sink_before_the_old_one_has_written(
+    log: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two halves of a `close`, the file is opened again, and a line waits for it in a new sink."""
+    handler = logging.FileHandler(tmp_path / "log")
+    log.addHandler(handler)
+    log.info("line 0")
+    tell_rest, remove = HandlerSink.tell_rest, Controller.remove
+    steps: list[str] = []
+
+    def log_in_between(sink: HandlerSink) -> None:
+        if not steps:
+            steps.append("the first line")
+            log.info("line 1")
+            steps.append("the second line")
+            log.info("line 2")
+            steps.append("both lines")
+        tell_rest(sink)
+
+    def log_meanwhile() -> None:
+        handler.setLevel(logging.DEBUG)  # so that it is found out again what serves the handler
+        log.info("line 3")
+        handler.flush()
+        steps.append((tmp_path / "log").read_text())
+
+    def remove_slowly(controller: Controller, sink_id: int) -> bool:
+        if steps[-1] == "both lines":
+            run_threads(log_meanwhile)
+        return remove(controller, sink_id)
+
+    monkeypatch.setattr(HandlerSink, "tell_rest", log_in_between)
+    monkeypatch.setattr(Controller, "remove", remove_slowly)
+    handler.close()
+    handler.close()
+    assert steps[3:] == ["".join(f"line {number}\n" for number in range(4))]
