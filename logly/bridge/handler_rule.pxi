@@ -5,7 +5,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from logly.flusher.deliver cimport sink_trouble
+from logly.flusher.deliver cimport engine_discard, sink_trouble
 from logly.flusher.sink cimport (
     WORK_ERROR, WORK_REOPEN, WORK_ROTATE, WRITE_BLOCKED, Sink, sink_backlog, sink_written_offset,
 )
@@ -107,3 +107,21 @@ def handler_losses(SinkHandle handle not None):
         sink.python.work &= ~<uint32_t> WORK_ERROR
     handle.core.unlock()
     return lost
+
+
+def handler_is_failing(SinkHandle handle not None):
+    """Whether the sink's last write has failed, as on a full disk. (A full pipe only takes its time.)"""
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
+    cdef bint failing = sink != NULL and sink.trouble.error != 0 and sink.trouble.retry_at_ns != 0
+    handle.core.unlock()
+    return failing
+
+
+def handler_discard(SinkHandle handle not None, uint64_t mark):
+    """Counts what the sink holds as failed. Returns whether nothing of the first `mark` records can come to it any more."""
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
+    cdef bint is_over = sink == NULL or handle.core.engine.books.drained >= mark
+    if sink != NULL:
+        engine_discard(handle.core.engine, sink)
+    handle.core.unlock()
+    return is_over

@@ -12,8 +12,9 @@ handler's lock is taken or the handler's code runs.
 
 **Trouble.** If lines cannot be written, `handler.handleError` is called, at most once a second, with a record that says
 how many were lost. There are two differences from `logging`, which loses each such record at once. While the disk is
-full, lines wait (up to the buffer's limit) and are written when there is room again. While a rollover fails, lines
-go into the present file, and the rollover is tried again once a second.
+full, lines wait (up to the buffer's limit) and are written when there is room again. Nobody waits for that: what the
+handler writes itself may come before them, and what is left when the handler is closed is lost. While a rollover
+fails, lines go into the present file, and the rollover is tried again once a second.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from logly._core import (
     NEVER_NS,
     HandlerTurn,
     copy_descriptor,
+    handler_discard,
+    handler_is_failing,
     handler_is_idle,
     handler_limits,
     handler_losses,
@@ -192,7 +195,10 @@ class HandlerSink(Sink):
         return handler_is_idle(self.handle)
 
     def drain(self, timeout: float | None = DRAIN_S) -> bool:
-        """Waits until all that was logged before is written. False: nothing was written for `timeout` seconds.
+        """Waits until all that was logged before is written.
+
+        False: nothing was written for `timeout` seconds, or the sink's writes fail. A full disk is not waited for, as
+        `logging` does not wait for it.
 
         The thread may hold the handler's lock. Then it does the sinks' work itself. What other threads log meanwhile is
         not waited for.
@@ -208,6 +214,8 @@ class HandlerSink(Sink):
         try:
             mark, progress = self.handle.committed(), sink_progress(self.handle)
             while not self.handle.write_out(mark):
+                if handler_is_failing(self.handle):
+                    return False
                 if has_lock:
                     core.work()
                 elif not core.flusher_runs:
@@ -223,6 +231,18 @@ class HandlerSink(Sink):
         finally:
             self.is_drained_by_owner = self.is_drained_by_owner and not has_lock
         return True
+
+    def await_written(self, patience_s: float, removal_s: float) -> None:
+        """As for every sink, but what cannot be written is not waited for. The handler is told how much was lost."""
+        mark, deadline = self.handle.committed(), monotonic() + patience_s
+        while not self.handle.write_out(mark):
+            if not handler_is_failing(self.handle):
+                super().await_written(patience_s, removal_s)
+                break
+            if handler_discard(self.handle, mark) or monotonic() >= deadline:
+                break
+            pause(PAUSE_S)  # some of it is still in the ring, behind what another sink does not take
+        self.tell_rest()
 
     def _has_lock(self) -> bool:
         """Whether this thread holds the handler's lock. Then the flusher cannot get the lock."""
@@ -411,10 +431,13 @@ class HandlerSink(Sink):
         text = "logly: %d records for this handler were lost" if lost else "logly: records for this handler wait"
         args = (lost,) if lost else ()
         record = logging.LogRecord("logly", logging.ERROR, self.path or "", 0, text, args, None)
+        handler = self.handler
+        if handler is None:
+            return  # it was collected
         try:
             raise trouble
         except Exception:  # noqa: BLE001  # `handleError` asks for the exception that is handled
-            self.core.call_stream(self.handler.handleError, record)
+            self.core.call_stream(handler.handleError, record)
 
     # ---- end and fork
 

@@ -325,3 +325,36 @@ def test_a_handler_gets_no_new_sink_before_the_old_one_has_written(
     handler.close()
     handler.close()
     assert steps[3:] == ["".join(f"line {number}\n" for number in range(4))]
+
+
+FULL = """
+import io, logging, sys, time
+import logly
+engine = logly.Logger(logly.LoggerConfig(auto_sink=False, level=0, stall_timeout=60))
+logly.install(engine)
+log = logging.getLogger("full")
+log.propagate = False
+log.setLevel(logging.INFO)
+handler = logging.FileHandler("/dev/full")
+log.addHandler(handler)
+for number in range(1000):
+    log.info("line %d", number)
+sys.stderr = said = io.StringIO()
+begin = time.monotonic()
+handler.flush()
+handler.close()
+lasted = time.monotonic() - begin
+sys.stderr = sys.__stderr__
+lines = said.getvalue().splitlines()
+at = lines.index("Message: 'logly: %d records for this handler were lost'")
+print(lasted < 4, engine.stats().failed, engine.stats().pending, lines[at + 1])
+log.removeHandler(handler)
+logly.uninstall()
+"""
+
+
+@pytest.mark.skipif(not SEES_CHANGES, reason="no handler is served")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_is_not_waited_for() -> None:
+    """In a process of its own, because the stream of a handler on a full disk may stay open."""
+    assert run_program(FULL).stdout == "True 1000 0 Arguments: (1000,)\n"
