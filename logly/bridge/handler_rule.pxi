@@ -112,7 +112,7 @@ def handler_losses(SinkHandle handle not None):
 def handler_is_failing(SinkHandle handle not None):
     """Whether the sink's last write has failed, as on a full disk. (A full pipe only takes its time.)"""
     cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
-    cdef bint failing = sink != NULL and sink.trouble.error != 0 and sink.trouble.retry_at_ns != 0
+    cdef bint failing = sink != NULL and sink.trouble.error != 0 and sink.trouble.since_ns != 0
     handle.core.unlock()
     return failing
 
