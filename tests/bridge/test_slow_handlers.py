@@ -338,9 +338,9 @@ log.propagate = False
 log.setLevel(logging.INFO)
 handler = logging.FileHandler("/dev/full")
 log.addHandler(handler)
+sys.stderr = said = io.StringIO()  # before the first line: the flusher may tell at once that they wait
 for number in range(1000):
     log.info("line %d", number)
-sys.stderr = said = io.StringIO()
 begin = time.monotonic()
 handler.flush()
 handler.close()
