@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._light import LightLogger
     from .bridge.install import Route, install, routes, uninstall
     from .record import Record, RecordException
     from .stats import SinkStats, Stats
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ConfigError",
     "Level",
+    "LightLogger",
     "Logger",
     "LoggerConfig",
     "LoglyError",
@@ -52,6 +54,7 @@ logger: Logger
 
 _RARELY_NAMED = {
     "Route": "bridge.install",
+    "LightLogger": "_light",
     "install": "bridge.install",
     "routes": "bridge.install",
     "uninstall": "bridge.install",

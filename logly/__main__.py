@@ -81,6 +81,11 @@ def _add_recover(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="with --append: also spools of other users, and those that others may write to. What such a spool says "
         "about writes to log files is ignored, so a line that is appended may be in its log file already",
     )
+    parser.add_argument(
+        "--recorder",
+        action="store_true",
+        help="after that, also what the flight recorder of the process had kept; without this, that stays in the spool",
+    )
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="per spool (default: 60)")
 
 

@@ -187,6 +187,22 @@ class Controls(Producer):
         """
         return self._controller.close(timeout, gives_way=True)
 
+    def dump_recorder(self, reason: str | None = None) -> int:
+        """Writes what the flight recorder has kept until now, and empties it; see docs/recorder.md.
+
+        It waits until the sinks have written the records, as `flush` does.
+
+        Args:
+            reason: shown in a line before the records, some 300 characters of it. None: there is no such line.
+
+        Returns:
+            How many records they were. 0: there is no flight recorder, or it was empty, or no sink takes part
+            (``SinkConfig.recorder``).
+        """
+        from .control.recording import dump_recorder
+
+        return dump_recorder(self._controller, reason)
+
     def reopen(self) -> None:
         """Open every file by its name again, as after logrotate."""
         self._controller.reopen()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from ._controls import Controls
-from ._core import FieldBlock, Lifeline, install_methods, name_below
+from ._core import FieldBlock, Lifeline, install_limits, install_methods, name_below
+from ._light import LightLogger  # noqa: TC001  # `once` and its sisters return objects of it
 from .config.checks import function as checked_function
 from .config.schema import LoggerConfig, SinkConfig
 from .control.controller import Controller
@@ -14,7 +15,7 @@ from .levels import level_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from os import PathLike
     from typing import Any, Self, TypeVar, overload
 
@@ -138,6 +139,71 @@ class Logger(Controls):
 
             Raises:
                 ConfigError: there is no such level.
+            """
+            ...
+
+        # ---- limits: compiled, too, because they are called where the log call is
+
+        def once(self, *, key: Hashable = None) -> LightLogger:
+            """A light logger whose first call passes.
+
+            Made in place, as in ``logger.once().info(...)``, it has the counter of that call site. Kept in a variable,
+            it counts its own calls. The next record that passes has the field ``suppressed``: how many calls were held
+            back since the one before.
+
+            Args:
+                key: counts apart for each key, by its equality; of the latest 1,024 keys at a call site. None: all
+                    calls count together.
+
+            Raises:
+                TypeError: another argument, or a key that is not hashable.
+
+            Example:
+                >>> logger.once().warning("the old format is deprecated")
+            """
+            ...
+
+        def first(self, n: int, /, *, key: Hashable = None) -> LightLogger:
+            """A light logger whose first `n` calls pass; see `once`.
+
+            Raises:
+                ConfigError: `n` is no whole number from 1 on.
+                TypeError: another argument, or a key that is not hashable.
+
+            Example:
+                >>> logger.first(10).debug("row {}", 42)
+            """
+            ...
+
+        def every(self, n: int, /, *, key: Hashable = None) -> LightLogger:
+            """A light logger of which each `n`-th call passes, beginning with the first; see `once`.
+
+            Raises:
+                ConfigError: `n` is no whole number from 1 on.
+                TypeError: another argument, or a key that is not hashable.
+
+            Example:
+                >>> every = logger.every(100)
+                >>> for done in range(1000):
+                ...     every.info("{} rows", done)
+            """
+            ...
+
+        def limit(self, rate: str, /, *, key: Hashable = None) -> LightLogger:
+            """A light logger that lets so many calls pass in a second, a minute or an hour; see `once`.
+
+            Args:
+                rate: a number and a unit: ``"5/s"``, ``"5/m"`` or ``"5/h"``. The second begins with the first call
+                    after the one before was over; it does not go by the wall clock.
+                key: as of `once`.
+
+            Raises:
+                ConfigError: `rate` cannot be read.
+                TypeError: another argument, or a key that is not hashable.
+
+            Example:
+                >>> logger.limit("5/s").error("retry {}", "db-1")
+                >>> logger.limit("1/m", key="db-1").error("retry {}", "db-1")
             """
             ...
 
@@ -331,3 +397,4 @@ def _exception_classes(name: str, given: Any, expected: str) -> tuple[type[BaseE
 
 
 install_methods(Logger)
+install_limits(Logger)

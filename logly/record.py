@@ -30,6 +30,7 @@ class Record:
         process: the process id. A record that came through `StdlibHandler` has the thread and process that made it.
         fields: the structured fields. Fields of the call win over bound ones, and bound ones over the context's.
         exception: `RecordException`, or None.
+        recorder: whether a dump of the flight recorder has written it: the levels did not when it was logged.
         stack: the stack of the call as text, where the call had ``stack_info=True``; or None.
     """
 
@@ -45,6 +46,7 @@ class Record:
         "name",
         "path",
         "process",
+        "recorder",
         "stack",
         "thread",
         "thread_name",
@@ -65,6 +67,7 @@ class Record:
         fields: dict[str, Any],
         exception: tuple[str, str, str] | None,
         stack: str | None = None,
+        recorder: bool = False,
     ) -> None:
         self.time_ns = time_ns
         self.level = level
@@ -78,6 +81,7 @@ class Record:
         self.fields = fields
         self.exception = RecordException(*exception) if exception is not None else None
         self.stack = stack
+        self.recorder = recorder
 
     @property
     def filename(self) -> str:

@@ -4,12 +4,18 @@ from typing import NamedTuple
 
 
 class Stats(NamedTuple):
-    """A logger's counts, which always add up: ``emitted == written + dropped + failed + pending``.
+    """A logger's counts, which always add up.
+
+    ``emitted == written + dropped + failed + pending + kept + overwritten``
 
     A record is *written* when every sink that wants it has handed it to the operating system (or no sink wants it).
     It has *failed* when at least one sink had to discard it; it counts once, even if other sinks have written it. It is
     *dropped* when the ring was full and ``overflow="drop"``, or when its call stopped waiting for room. It is *pending*
     before any of that.
+
+    Without a flight recorder, `kept`, `overwritten` and `written_late` are 0. A record for the flight recorder is
+    *kept* while the recorder holds it, and *overwritten* when it gave way to a later one or found no place there. It
+    is written (or fails) when a dump gives it to the sinks. It is dropped when the ring had no room for it.
     """
 
     emitted: int
@@ -20,6 +26,13 @@ class Stats(NamedTuple):
     refused: int
     """Records that no sink wanted: because of level, name or module, or because filters returned False. A part of
     `written`."""
+    kept: int
+    overwritten: int
+    written_late: int
+    """Records that dumps of the flight recorder have written. A part of `written`."""
+    suppressed: int
+    """Calls that light loggers (`Logger.limit` and its sisters) and the sampling have held back. They made no record,
+    so they are not part of `emitted`."""
     failed_formats: int
     """Messages that could not be formatted. They are written raw, with their arguments' reprs."""
     bytes_written: int
@@ -47,3 +60,5 @@ class SinkStats(NamedTuple):
     writes: int
     rotations: int
     write_errors: int
+    repeated: int
+    """Records that `SinkConfig.dedup` has counted in place of a line of their own. A part of `written`."""

@@ -21,10 +21,11 @@ from logly.layout.message cimport STYLE_PERCENT, Program
 from logly.registry.call_site cimport find_keyed_site
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
-    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_SITE, NEED_THREAD_NAME, Gate, after_commit, decided_threshold,
+    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_THREAD_NAME, Gate, after_commit,
+    decided_threshold,
     decision_holds, needs_of,
 )
-from logly.ring.record cimport BY_MODULE, IS_SERVED, Cursor
+from logly.ring.record cimport BY_MODULE, IS_KEPT, IS_SERVED, Cursor
 from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
@@ -38,6 +39,7 @@ from logly.system.cpython cimport (
 #   bridge/served_extra.pxi: EXTRA_BYTES, PyDict_Next, put_shown
 #   bridge/stamps.pxi: Target
 #   caller/calls.pxi: Producer, load_threshold, use_block
+#   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_of
 #   caller/careful.pxi: after_emit, current_context
 #   registry/sites.pxi: site_table
 #   registry/templates.pxi: template_table
@@ -107,10 +109,12 @@ cdef inline int put_logging(
     cdef Call call
     cdef uint64_t limit
     cdef int status
+    cdef Verdict verdict = IS_ON
     cdef Py_ssize_t i
     cdef char room[EXTRA_BYTES]
-    if needs & (NEED_THREAD_NAME | NEED_CARE):
-        return NOT_NATIVE
+    if needs & (NEED_THREAD_NAME | NEED_CARE | NEED_SAMPLING):
+        if needs & (NEED_THREAD_NAME | NEED_CARE) or not target.is_served:
+            return NOT_NATIVE
     if target.is_served:
         # The handler's stream would fail at a lone surrogate, or cannot encode the text.
         for i in range(count):
@@ -118,6 +122,8 @@ cdef inline int put_logging(
                 return NOT_NATIVE
     elif number < load_threshold(gate):
         return ENCODED
+    elif needs & NEED_RECORDER:
+        verdict = verdict_of(gate, needs, number, gate.written_from)
     if needs & NEED_SITE:
         site = find_keyed_site(&site_table, route.site_key)
         if site == NULL:
@@ -125,7 +131,8 @@ cdef inline int put_logging(
         if needs & NEED_DECISION and not target.is_served:
             if not decision_holds(gate, load_relaxed(&site.decision)):
                 return NOT_NATIVE
-            if number < decided_threshold(load_relaxed(&site.decision)):
+            verdict = verdict_of(gate, needs, number, decided_threshold(load_relaxed(&site.decision)))
+            if verdict == IS_OFF:
                 return ENCODED
     memset(&call, 0, sizeof(Call))
     call.level_number = number
@@ -136,6 +143,8 @@ cdef inline int put_logging(
     call.site = site.id if site != NULL else 0
     call.name = producer.gate.origin
     call.flags = IS_SERVED if target.is_served else BY_MODULE
+    if verdict == IS_TO_KEEP:
+        call.flags |= IS_KEPT
     limit = load_relaxed(&gate.intake.max_message_bytes)
     if count > 1:
         call.program = <Program*> table_find(&template_table, <uint64_t> args[0], STYLE_PERCENT)
@@ -159,7 +168,7 @@ cdef inline int put_logging(
         context = current_context(producer.core)
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
-    status = encode_in_place(ring, &call, needs, limit)
+    status = encode_in_place(ring, &call, needs, limit, verdict == IS_TO_KEEP)
     if context != NULL:
         Py_DecRef(context)
     if status == ENCODED:

@@ -10,8 +10,10 @@ from logly.bridge.route cimport (
 )
 from logly.layout.levels cimport LEVEL_CRITICAL, LEVEL_DEBUG
 from logly.layout.message cimport Program
-from logly.ring.gate cimport NEED_DECISION, NEED_SITE, NEED_THREAD_NAME, Gate, needs_of
-from logly.ring.record cimport BY_MODULE, IS_SERVED
+from logly.ring.gate cimport (
+    NEED_DECISION, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_THREAD_NAME, Gate, needs_of,
+)
+from logly.ring.record cimport BY_MODULE, IS_KEPT, IS_SERVED
 from logly.system.atomic cimport load_relaxed
 from logly.system.cpython cimport Py_IncRef, is_str, text_kind_of, tuple_item, tuple_length
 
@@ -23,9 +25,10 @@ from logly.system.cpython cimport Py_IncRef, is_str, text_kind_of, tuple_item, t
 #   bridge/stamps.pxi: Target
 #   caller/calls.pxi: Producer, load_threshold
 #   caller/careful.pxi: commit_careful, is_percent_native, tuple_of
-#   caller/decision.pxi: threshold_at
+#   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
 #   caller/fields.pxi: FieldBlock
 #   caller/origin.pxi: current_thread_name, frame_at
+#   caller/sampling.pxi: ask_carefully
 #   caller/trace_texts.pxi: exception_texts
 #   control/core.pxi: Core
 #   registry/retired.pxi: Pins, pin_program, pin_site, unpin
@@ -144,6 +147,7 @@ cdef int log_pinned(
     cdef str name = None
     cdef bint is_own = level_is_own(number)
     cdef int32_t asked = number
+    cdef Verdict verdict = IS_ON
     if target.extra is not None:
         extra = dict(extra or ())  # a copy, because code that runs here may change the dict
     if not target.is_served and number < load_threshold(gate):
@@ -151,11 +155,15 @@ cdef int log_pinned(
     if core.must_not_wait() and target.is_served:
         return NOT_DONE  # the flusher runs the code that logs, and must not wait
     args = args[1:]
+    if needs & NEED_SAMPLING and not target.is_served:
+        needs |= NEED_SITE  # the kind of a record without a template
     if needs & (NEED_SITE | NEED_DECISION):
         place = logging_place(route, target, pins)
         if place is None:
             return NOT_DONE
-        if needs & NEED_DECISION and not target.is_served and number < threshold_at(core, gate, None, place):
+    if needs & (NEED_DECISION | NEED_RECORDER) and not target.is_served:
+        verdict = verdict_at(core, gate, needs, number, None, place)
+        if verdict == IS_OFF:
             return DONE
     if args:
         program = percent_program(message)
@@ -169,6 +177,10 @@ cdef int log_pinned(
         text = message
     if text is not None and <uint64_t> len(text) > limit // 4:
         return NOT_DONE
+    if not target.is_served and verdict != IS_TO_KEEP:
+        producer = ask_carefully(producer, number, needs, program, None, False, place)
+        if producer is None:
+            return DONE
     if target.is_served:
         if not is_encodable(message if text is None else text, target):
             return NOT_DONE
@@ -197,6 +209,8 @@ cdef int log_pinned(
     if target.is_served and not still_goes_to(route, asked, target):
         return NOT_DONE
     flags = IS_SERVED if target.is_served else BY_MODULE
+    if verdict == IS_TO_KEEP:
+        flags = BY_MODULE | IS_KEPT
     if commit_careful(producer, number, level, program, text, args, fields, place, name, exception, None, NULL, flags):
         return DONE
     return NOT_DONE  # a sink was removed while the record waited for room

@@ -9,5 +9,6 @@ cdef class Producer:
     cdef LoggerName name             # None: it has none
     cdef FieldBlock bound
     cdef object controller           # Controller: the engine's Python side
+    cdef bint is_counted             # its records are not sampled: something else has let them pass
     cdef object owner                # closes the engine when the last logger on it is gone
     cdef object __weakref__

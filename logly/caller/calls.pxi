@@ -15,10 +15,12 @@ from logly.layout.message cimport MAX_ARGS, STYLE_BRACES, Program
 from logly.registry.call_site cimport site_of_caller
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
-    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_NAME, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC,
-    POST_WAKE, Gate, Intake, after_commit, intake_wake, needs_of,
+    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_NAME, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN,
+    POST_START,
+    POST_SYNC, POST_WAKE, Gate, Intake, after_commit, intake_wake, needs_of,
 )
 from logly.ring.leases cimport FREE_THREADED
+from logly.ring.record cimport IS_KEPT
 from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_pointer, load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
@@ -29,9 +31,11 @@ from logly.system.cpython cimport (
 # Of other included files:
 #   caller/careful.pxi: after_emit, bytes_address, bytes_size, current_context, emit_objects, emit_slow, emit_text,
 #       emit_text_pinned, fields_of, is_percent_native, tuple_of
-#   caller/decision.pxi: IS_OFF, IS_UNDECIDED, call_is_enabled_for, decide_fast
+#   caller/decision.pxi: IS_OFF, IS_TO_KEEP, IS_UNDECIDED, call_is_enabled_for, decide_fast
 #   caller/fields.pxi: MAX_FIELDS, FieldBlock
 #   caller/full_ring.pxi: drop_without_memory
+#   caller/keep.pxi: needs_no_more, settle_kept
+#   caller/sampling.pxi: emit_by_needs, is_past_sampling
 #   control/core.pxi: Core
 #   control/flush.pxi: write_here
 #   control/logger_names.pxi: LoggerName
@@ -146,7 +150,7 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names, Site*
 
 # Puts a message that is ASCII text, without fields or arguments, into the ring. `site`: NULL: it is not looked up yet.
 cdef inline int put_text_call(
-    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site
+    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site, bint keeps
 ) noexcept:
     cdef uint32_t place = 0
     if needs & NEED_SITE:
@@ -154,13 +158,13 @@ cdef inline int put_text_call(
         if place == 0:
             return NOT_NATIVE
     return text_in_place(
-        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2
+        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2, keeps
     )
 
 
 cdef inline int put_call(
     Producer self, Ring* ring, uint32_t needs, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names,
-    Site* site
+    Site* site, bint keeps
 ) noexcept:
     cdef PyObject* bound = <PyObject*> self.bound
     cdef PyObject* context = NULL
@@ -184,7 +188,7 @@ cdef inline int put_call(
     call.thread_name = NULL
     call.traces = NULL
     call.origin = NULL
-    call.flags = 0
+    call.flags = IS_KEPT if keeps else 0
     call.name = self.gate.origin
     call.name_inside = NULL
     if bound != <PyObject*> None:
@@ -196,7 +200,7 @@ cdef inline int put_call(
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
     limit = load_relaxed(&self.gate.intake.max_message_bytes) >> (call.program.growth if call.program != NULL else 2)
-    status = encode_in_place(ring, &call, needs, limit)
+    status = encode_in_place(ring, &call, needs, limit, keeps)
     if context != NULL:
         Py_DecRef(context)
     return status
@@ -211,15 +215,21 @@ cdef PyObject* emit_enabled(
     cdef Site* site = NULL
     cdef uint32_t needs = needs_of(gate)
     cdef int status
-    if needs & NEED_DECISION:
-        status = decide_fast(<Producer> self, number, names, &site)
+    cdef bint keeps = False
+    if needs & (NEED_DECISION | NEED_RECORDER):
+        status = decide_fast(<Producer> self, number, needs, names, &site)
         if status == IS_OFF:
             Py_IncRef(<PyObject*> None)
             return <PyObject*> None
         if status == IS_UNDECIDED:
             return emit_slow(self, number, level, args, count, names)
-    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME):
-        return emit_slow(self, number, level, args, count, names)
+        keeps = status == IS_TO_KEEP
+    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME | NEED_SAMPLING):
+        if not is_past_sampling(<Producer> self, args, count, needs, keeps):
+            # The sampling is about what is written.
+            if keeps:
+                return emit_slow(self, number, level, args, count, names)
+            return emit_by_needs(self, number, level, args, count, names)
     ring = enter_ring(intake)
     if FREE_THREADED and ring == NULL:
         return emit_slow(self, number, level, args, count, names)
@@ -230,15 +240,17 @@ cdef PyObject* emit_enabled(
         count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
         and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
     ):
-        status = put_text_call(gate, ring, needs, args[0], number, level, site)
+        status = put_text_call(gate, ring, needs, args[0], number, level, site, keeps)
     else:
-        status = put_call(<Producer> self, ring, needs, number, level, args, count, names, site)
-    if status == ENCODED:
+        status = put_call(<Producer> self, ring, needs, number, level, args, count, names, site, keeps)
+    if keeps:
+        status = settle_kept(<Producer> self, ring, status, number)
+    elif status == ENCODED:
         after_commit(intake, ring, number)
     leave_ring(intake, ring)
     if status != ENCODED:
         return emit_slow(self, number, level, args, count, names)
-    if load_relaxed32(&intake.post):
+    if load_relaxed32(&intake.post) and not (keeps and needs_no_more(intake, number)):
         after_emit(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
@@ -331,23 +343,31 @@ cdef PyObject* call_exception(PyObject* self, PyObject** args, Py_ssize_t count,
 
 
 cdef PyObject* call_log(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
-    cdef int32_t number
-    cdef uint8_t level
+    cdef int32_t number = 0
+    cdef uint8_t level = 0
+    if not resolve_level_of(<Producer> self, args, count, &number, &level):
+        Py_IncRef(<PyObject*> None)
+        return <PyObject*> None
+    return emit(self, number, level, args + 1, count - 1, names)
+
+
+# The level of a call of `log`. False: there was no memory, and the record is dropped.
+cdef bint resolve_level_of(Producer self, PyObject** args, Py_ssize_t count, int32_t* number, uint8_t* level) except -1:
     cdef tuple found = None
     if count == 0:
         raise TypeError("log() needs a level and a message")
-    if (<Producer> self).core is None:
-        return emit_slow(self, 0, 0, args, count, names)
+    if self.core is None:
+        raise RuntimeError(f"{type(self).__name__}: Logger.__init__() has not been called")
     try:
-        found = (<Producer> self).core.resolve_level(<object> args[0])
+        found = self.core.resolve_level(<object> args[0])
     except MemoryError:
         pass
     if found is None:
-        drop_without_memory(<Producer> self)
-        Py_IncRef(<PyObject*> None)
-        return <PyObject*> None
-    number, level = found
-    return emit(self, number, level, args + 1, count - 1, names)
+        drop_without_memory(self)
+        return False
+    number[0] = found[0]
+    level[0] = found[1]
+    return True
 
 
 def emit_percent(

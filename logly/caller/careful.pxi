@@ -10,9 +10,9 @@ from libc.string cimport memset
 
 from logly.caller.encode cimport Call, Origin, put_value
 from logly.layout.message cimport MAX_ARGS, Program
-from logly.ring.gate cimport NEED_CONTEXT, NEED_DECISION, NEED_THREAD_NAME, Gate, needs_of
+from logly.ring.gate cimport NEED_CONTEXT, NEED_DECISION, NEED_RECORDER, NEED_THREAD_NAME, Gate, needs_of
 from logly.ring.record cimport (
-    BY_MODULE, EXCEPTION_TEXTS, IS_SERVED, MAX_RECORD_BYTES, NAME_INSIDE, STACK_TEXTS, TRACE_TEXTS, Cursor,
+    BY_MODULE, EXCEPTION_TEXTS, IS_KEPT, IS_SERVED, MAX_RECORD_BYTES, NAME_INSIDE, STACK_TEXTS, TRACE_TEXTS, Cursor,
 )
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
@@ -22,10 +22,11 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
 #   caller/calls.pxi: Producer, follow_up, use_block
-#   caller/decision.pxi: threshold_at
+#   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
 #   caller/fields.pxi: FieldBlock
 #   caller/full_ring.pxi: drop_and_report, drop_without_memory, encode_and_commit
 #   caller/origin.pxi: current_thread_name, frame_at, line_number, origin_of, safe_site
+#   caller/sampling.pxi: ask_carefully
 #   caller/trace_texts.pxi: exception_texts, stack_texts
 #   caller/values.pxi: safe_repr, safe_str
 #   control/core.pxi: Core
@@ -187,11 +188,13 @@ cdef bint emit_pinned(
     cdef tuple stack = None
     cdef object place = None
     cdef object trouble = None
+    cdef Verdict verdict = IS_ON
     try:
-        if needs & NEED_DECISION:
-            if self.name is None:
+        if needs & (NEED_DECISION | NEED_RECORDER):
+            if needs & NEED_DECISION and self.name is None:
                 place = safe_site(needs, stacklevel, None, pins)
-            if number < threshold_at(core, self.gate, self.name, place):
+            verdict = verdict_at(core, self.gate, needs, number, self.name, place)
+            if verdict == IS_OFF:
                 return True
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit, pins)
@@ -204,6 +207,10 @@ cdef bint emit_pinned(
                 # It stays as it is, and may be text from outside. One with braces is a template only after fields have filled it.
                 program = register_template(message, True)
             pin_program(pins, program)
+        if verdict != IS_TO_KEEP:  # the sampling is about what is written
+            self = ask_carefully(self, number, needs, program, message, fields and not args, None)
+        if self is None:
+            return True
         if not all_native(program, args, limit):
             program = NULL
             text = cut_text(format_message(core, message, args, fields, stacklevel, limit), limit)
@@ -217,7 +224,8 @@ cdef bint emit_pinned(
         trouble = error  # failures of the message, the fields and the exception have been handled before they come here
     if trouble is not None:
         return drop_and_report(core, trouble)
-    return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, NULL, 0)
+    flags = IS_KEPT if verdict == IS_TO_KEEP else 0
+    return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, NULL, flags)
 
 
 cdef bint emit_text(
@@ -250,11 +258,13 @@ cdef bint emit_text_pinned(
     cdef Origin numbers
     cdef const Origin* own = NULL
     cdef object trouble = None
+    cdef Verdict verdict = IS_ON
     try:
-        if needs & NEED_DECISION:
-            if by_module or self.name is None:
+        if needs & (NEED_DECISION | NEED_RECORDER):
+            if needs & NEED_DECISION and (by_module or self.name is None):
                 place = safe_site(needs, 1, frame, pins)
-            if number < threshold_at(core, gate, None if by_module else self.name, place):
+            verdict = verdict_at(core, gate, needs, number, None if by_module else self.name, place)
+            if verdict == IS_OFF:
                 return True
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit, pins)
@@ -264,6 +274,10 @@ cdef bint emit_text_pinned(
             text = cut_text(message if type(message) is str else safe_str(message), limit)
         if place is None:
             place = safe_site(needs, 1, frame, pins)
+        if verdict != IS_TO_KEEP:
+            self = ask_carefully(self, number, needs, program, None, False, frame if type(frame) is tuple else place)
+        if self is None:
+            return True
         name = None
         if needs & NEED_THREAD_NAME:
             name = current_thread_name() if origin is None else safe_str(origin[1])
@@ -277,7 +291,7 @@ cdef bint emit_text_pinned(
         trouble = error
     if trouble is not None:
         return drop_and_report(core, trouble)
-    flags = BY_MODULE if by_module else 0
+    flags = (BY_MODULE if by_module else 0) | (IS_KEPT if verdict == IS_TO_KEEP else 0)
     return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, own, flags)
 
 

@@ -8,7 +8,9 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from logly.layout.line cimport MAX_SITES, Site
 from logly.registry.call_site cimport find_site
-from logly.ring.gate cimport NEED_DECISION, NEED_SITE, Gate, decided_threshold, decision_holds, decision_word, needs_of
+from logly.ring.gate cimport (
+    NEED_DECISION, NEED_RECORDER, NEED_SITE, Gate, decided_threshold, decision_holds, decision_word, needs_of,
+)
 from logly.system.atomic cimport load_relaxed, store_relaxed
 from logly.system.cpython cimport Py_IncRef, tuple_length
 from logly.text.buffer cimport Text
@@ -27,11 +29,31 @@ cdef enum Verdict:
     IS_OFF = 0
     IS_ON
     IS_UNDECIDED             # the careful way decides it
+    IS_TO_KEEP               # the record is for the flight recorder
+
+
+# `threshold`: from which level on records are written.
+cdef inline Verdict verdict_of(const Gate* gate, uint32_t needs, int32_t number, int32_t threshold) noexcept:
+    if number >= threshold:
+        return IS_ON
+    return IS_TO_KEEP if needs & NEED_RECORDER and number >= gate.kept_from else IS_OFF
+
+
+# What is to become of a record that the careful way makes, at a gate with NEED_DECISION or NEED_RECORDER.
+cdef Verdict verdict_at(
+    Core core, const Gate* gate, uint32_t needs, int32_t number, LoggerName name, object place
+) except *:
+    cdef int32_t threshold = gate.written_from
+    if needs & NEED_DECISION:
+        threshold = threshold_at(core, gate, name, place)
+    return verdict_of(gate, needs, number, threshold)
 
 
 # Decides by what an earlier call has found. `site`: gets the call site, where that is looked up.
-cdef int decide_fast(Producer self, int32_t number, PyObject* names, Site** site) noexcept:
+cdef int decide_fast(Producer self, int32_t number, uint32_t needs, PyObject* names, Site** site) noexcept:
     cdef uint64_t word
+    if not needs & NEED_DECISION:
+        return verdict_of(self.gate, needs, number, self.gate.written_from)
     if <PyObject*> self.name != <PyObject*> None:
         word = load_relaxed(&self.name.decision)
     else:
@@ -43,7 +65,7 @@ cdef int decide_fast(Producer self, int32_t number, PyObject* names, Site** site
         word = load_relaxed(&site[0].decision)
     if not decision_holds(self.gate, word):
         return IS_UNDECIDED
-    return IS_ON if number >= decided_threshold(word) else IS_OFF
+    return verdict_of(self.gate, needs, number, decided_threshold(word))
 
 
 cdef int32_t threshold_at(Core core, const Gate* gate, LoggerName name, object place) except? -2:
@@ -81,10 +103,16 @@ def is_on_for_module(Producer self not None, object level, object module):
 
 
 cdef bint module_is_on(Core core, object level, object module) except -1:
+    cdef uint32_t needs
+    cdef int32_t threshold
     number = core.resolve_level(level)[0]
     if number < load_threshold(core.gate):
         return False
-    return not needs_of(core.gate) & NEED_DECISION or number >= thresholds_of(core).threshold_for(safe_str(module))
+    needs = needs_of(core.gate)
+    threshold = core.gate.written_from
+    if needs & NEED_DECISION:
+        threshold = thresholds_of(core).threshold_for(safe_str(module))
+    return verdict_of(core.gate, needs, number, threshold) != IS_OFF
 
 
 cdef bint is_on_here(Producer self, int32_t number) except -1:
@@ -93,17 +121,18 @@ cdef bint is_on_here(Producer self, int32_t number) except -1:
     cdef Site* site = NULL
     cdef object place = None
     cdef int verdict
+    cdef uint32_t needs = needs_of(self.gate)
     if number < load_threshold(self.gate):
         return False
-    if not needs_of(self.gate) & NEED_DECISION:
+    if not needs & (NEED_DECISION | NEED_RECORDER):
         return True
-    verdict = decide_fast(self, number, NULL, &site)
+    verdict = decide_fast(self, number, needs, NULL, &site)
     if verdict != IS_UNDECIDED:
-        return verdict == IS_ON
+        return verdict != IS_OFF
     try:
         if self.name is None:
             place = safe_site(NEED_SITE, 1, None, &pins)
-        return number >= threshold_at(self.core, self.gate, self.name, place)
+        return verdict_at(self.core, self.gate, needs, number, self.name, place) != IS_OFF
     finally:
         unpin(&pins)
 

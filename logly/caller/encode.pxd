@@ -14,10 +14,10 @@ from logly.ring.gate cimport NEED_THREAD
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport (
     EXCEPTION_TEXTS, HAS_EXCEPTION, HAS_NAME, HAS_PROCESS, HAS_SITE, HAS_STACK, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME,
-    MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT,
+    IS_KEPT, MAY_REPEAT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_LATIN1, TAG_NONE, TAG_TRUE, TAG_UCS2, TAG_UCS4, TAG_UINT,
     TAG_UTF8, TRACE_TEXTS, Cursor, RecordHeader, align_record, put_counted, put_raw, put_record_end, put_tag, put_word,
 )
-from logly.ring.ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_window
+from logly.ring.ring cimport RECORD_INLINE, Ring, ring_begin, ring_commit, ring_end, ring_room_to_keep, ring_window
 from logly.system.clock cimport clock_ticks
 from logly.system.cpython cimport (
     PY_FALSE, PY_NONE, PY_TRUE, PyThreadState_Get, bytes_data, bytes_length, float_bits, int_bits, is_bytes, is_float,
@@ -289,11 +289,14 @@ cdef inline uint64_t finish_record(char* record, Cursor* out) noexcept nogil:
 
 # Encodes straight into the ring when the record fits into the space that is known to be free behind the head. Otherwise returns
 # NO_ROOM: the ring may be full, the lap may end, or the record may be too large. The careful way finds out which.
-cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, uint64_t limit) noexcept nogil:
+# `keeps`: `call.flags` has IS_KEPT.
+cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, uint64_t limit, bint keeps) noexcept nogil:
     cdef uint64_t room
     cdef Cursor out
     cdef char* record = ring_window(ring, &room)
     cdef int status
+    if keeps:
+        room = ring_room_to_keep(ring, room) & ~<uint64_t> 7
     out.at = record
     out.end = record + room
     if FREE_THREADED:
@@ -304,7 +307,7 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
         if <uint64_t> (out.at - record) > limit:
             status = NO_ROOM
         else:
-            commit_record(ring, record, finish_record(record, &out))
+            commit_record(ring, record, finish_record(record, &out), keeps)
     if FREE_THREADED:
         ring_end(ring)
     return status
@@ -313,7 +316,8 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
 # The most common call, a message without arguments or fields. Writes what `encode_in_place` would write, without checking for
 # anything else. `site`: the id of the call site, where one is needed; `name`: the number of the logger's name.
 cdef inline int text_in_place(
-    Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint16_t name, uint32_t needs, uint64_t limit
+    Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint16_t name, uint32_t needs, uint64_t limit,
+    bint keeps,
 ) noexcept nogil:
     cdef uint64_t room, ident
     cdef uint64_t length = <uint64_t> text_length_of(message)
@@ -322,6 +326,8 @@ cdef inline int text_in_place(
     cdef RecordHeader* header = <RecordHeader*> record
     cdef char* at = record + sizeof(RecordHeader)
     cdef uint64_t size = align_record(sizeof(RecordHeader) + 8 + 5 + length)
+    if keeps:
+        room = ring_room_to_keep(ring, room)
     if size > room or size > limit:
         return NO_ROOM
     if FREE_THREADED:
@@ -329,7 +335,7 @@ cdef inline int text_in_place(
     header.ticks = clock_ticks()
     header.kind = RECORD_INLINE
     header.level = level
-    header.flags = 0
+    header.flags = IS_KEPT if keeps else 0
     header.template_id = 0
     header.site = site
     put_record_end(header, 0, 0, number, name)
@@ -337,20 +343,20 @@ cdef inline int text_in_place(
         ident = thread_ident(PyThreadState_Get())
         memcpy(at, &ident, 8)
         at += 8
-        header.flags = HAS_THREAD
+        header.flags |= HAS_THREAD
     else:
         size = align_record(sizeof(RecordHeader) + 5 + length)
     header.size = <uint32_t> size
     at[0] = TAG_UTF8
     memcpy(at + 1, &count, 4)
     copy_text(at + 5, <const char*> text_data(message), length)
-    commit_record(ring, record, size)
+    commit_record(ring, record, size, keeps)
     if FREE_THREADED:
         ring_end(ring)
     return ENCODED
 
 
-cdef inline void commit_record(Ring* ring, char* record, uint64_t size) noexcept nogil:
+cdef inline void commit_record(Ring* ring, char* record, uint64_t size, bint keeps) noexcept nogil:
     if FREE_THREADED:
         ring.last_ticks = (<RecordHeader*> record).ticks
-    ring_commit(ring, size)
+    ring_commit(ring, size, keeps)

@@ -7,13 +7,16 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from logly.caller.encode cimport NOT_NATIVE, NO_ROOM, Call, encode, finish_record
-from logly.ring.gate cimport DROP_FAILED, DROP_FULL, DROP_MEMORY, POST_START, Drop, Intake, after_commit, intake_wake
+from logly.ring.gate cimport (
+    DROP_FAILED, DROP_FULL, DROP_KEPT, DROP_MEMORY, POST_START, Drop, Intake, after_commit, intake_wake,
+)
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport (
-    HAS_NO_SITE, HAS_SITE, IS_SERVED, MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap,
+    HAS_NO_SITE, HAS_SITE, IS_KEPT, IS_SERVED, MAX_RECORD_BYTES, MAY_REPEAT, Cursor, RecordHeader, RecordHeap,
 )
 from logly.ring.ring cimport (
     RECORD_HEAP, Ring, ring_begin, ring_commit, ring_end, ring_max_inline, ring_reload_tail, ring_reserve,
+    ring_room_to_keep,
 )
 from logly.spool.format cimport Spool, spool_has_file, spool_pin, spool_put_blob, spool_unpin
 from logly.system.atomic cimport fence_full, fetch_add, fetch_sub, load_acquire32, load_relaxed, load_relaxed32
@@ -132,7 +135,9 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
         free(block)
         return drop_and_report(core, no_memory)
     if ring == NULL:
-        if not (core.must_not_wait() and set_record_aside(core, block, size)):
+        if is_to_keep(&record):
+            count_dropped(core, DROP_KEPT)
+        elif not (core.must_not_wait() and set_record_aside(core, block, size)):
             count_dropped(core, DROP_FULL)
         unpin_spool(&record)
         free(block)
@@ -150,6 +155,11 @@ cdef bint commit_or_drop(Producer self, char* block, uint64_t size, int32_t numb
     if load_relaxed32(&core.intake.post):
         after_emit(self)
     return True
+
+
+# True for a record that is for the flight recorder. Such a record waits for nothing.
+cdef inline bint is_to_keep(const EncodedBlock* record) noexcept:
+    return (<const RecordHeader*> record.block).flags & IS_KEPT != 0
 
 
 # Enters the ring as soon as it has room for the record, at `place`. NULL: the record gets no room. Raises what a signal handler
@@ -174,8 +184,12 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
             leave_ring(intake, ring)
             spool_large_record(core, record)
             continue
-        if large:
+        if large or is_to_keep(record):
             ring_reload_tail(ring)
+        if is_to_keep(record) and ring != core.stand_in:
+            if not has_room_for_kept(intake, ring, sizeof(RecordHeap) if large else record.size, record.size if large else 0):
+                leave_ring(intake, ring)
+                return NULL
         if not large or heap_has_room(intake, ring, record.size):
             place[0] = ring_reserve(ring, sizeof(RecordHeap) if large else record.size)
             if place[0] != NULL:
@@ -185,6 +199,8 @@ cdef Ring* enter_with_room(Core core, EncodedBlock* record, char** place) except
         ring_id = ring.id
         was_stalled = ring.stalled_tail == tail
         leave_ring(intake, ring)
+        if is_to_keep(record) and ring != core.stand_in:
+            return NULL
         if not wait_for_room(core, ring, ring_id, tail, was_stalled):
             return NULL
 
@@ -210,7 +226,7 @@ cdef void commit_block(Intake* intake, Ring* ring, char* place, const EncodedBlo
         if ring.spool != NULL:
             mark_without_site(header)
         memcpy(place, record.block, record.size)
-        ring_commit(ring, record.size)
+        ring_commit(ring, record.size, header.flags & IS_KEPT)
         free(record.block)
     if FREE_THREADED:
         ring_end(ring)
@@ -228,7 +244,7 @@ cdef void commit_heap(Ring* ring, RecordHeap* heap, const EncodedBlock* record) 
     heap.blob = record.blob
     heap.checksum = 0
     ring.heap_bytes_in += record.size
-    ring_commit(ring, sizeof(RecordHeap))
+    ring_commit(ring, sizeof(RecordHeap), (<const RecordHeader*> record.block).flags & IS_KEPT)
 
 
 cdef bint spool_large_record(Core core, EncodedBlock* record) except -1:
@@ -245,6 +261,13 @@ cdef bint spool_large_record(Core core, EncodedBlock* record) except -1:
         text = f"{reason} for a record of {record.size} bytes, which is in memory only"
         core.report(spool_error(file.path, text, 28 if has_file else 2))
     return True
+
+
+cdef bint has_room_for_kept(Intake* intake, Ring* ring, uint64_t size, uint64_t block_size) noexcept:
+    if ring_room_to_keep(ring, ring.capacity) < size:
+        return False
+    # As of the ring, the last quarter is for records that are written.
+    return block_size == 0 or heap_has_room(intake, ring, block_size + (load_relaxed(&intake.heap_limit) >> 2))
 
 
 cdef bint heap_has_room(Intake* intake, Ring* ring, uint64_t size) noexcept:

@@ -100,7 +100,7 @@ cdef str entries_text(PyObject* entry, dict sources, dict texts):
             return None
         if made[1] != latest:
             if count > SHOWN_REPEATS:
-                lines.append(repeated(count - SHOWN_REPEATS))
+                lines.append(repeated_entries(count - SHOWN_REPEATS))
             latest = made[1]
             count = 0
         count += 1
@@ -108,11 +108,11 @@ cdef str entries_text(PyObject* entry, dict sources, dict texts):
             lines.append(made[0])
         entry = next_traced(entry)
     if count > SHOWN_REPEATS:
-        lines.append(repeated(count - SHOWN_REPEATS))
+        lines.append(repeated_entries(count - SHOWN_REPEATS))
     return "".join(lines)
 
 
-cdef str repeated(uint64_t more):
+cdef str repeated_entries(uint64_t more):
     return f"  [Previous line repeated {more} more time{'s' if more > 1 else ''}]\n"
 
 

@@ -70,19 +70,28 @@ def _recover_one(path: str, sink: SinkConfig, options: argparse.Namespace, opens
             return False
         with file:
             process = file.process
-            count, is_complete, _ = deliver(
-                file, LoggerConfig(), [sink], options.timeout, _print_to_stderr, keeps=not options.append
+            count, is_complete, _, has_kept, late = deliver(
+                file,
+                LoggerConfig(),
+                [sink],
+                options.timeout,
+                _print_to_stderr,
+                keeps=not options.append,
+                takes_kept=options.recorder,
             )
     except (SpoolError, LoglyError, OSError) as trouble:
         _print_to_stderr(trouble)
         return False
     if not is_complete:
         how = "not everything could be written; the spool stays:"
+    elif options.append and has_kept:
+        how = "appended; the spool stays because of its flight recorder's records, until --recorder:"
     elif options.append:
         how = "appended, and removed"
     else:
         how = "printed; the spool stays until a logger that names it starts, or until --append FILE:"
-    _print_to_stderr(f"{how} {path} (process {process}, {count} records held)")
+    kept = f", and {late} of its flight recorder" if late else ""
+    _print_to_stderr(f"{how} {path} (process {process}, {count} records held{kept})")
     return is_complete
 
 

@@ -52,6 +52,12 @@ def text(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
     raise invalid(field, value, "a text that is not empty")
 
 
+def field_name(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise invalid(field, value, "the name of a field")
+
+
 def layout(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
     """A layout template, or a layout's name."""
     template = text(field, value, levels)
@@ -101,6 +107,15 @@ def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, 
         if all(isinstance(name, str) and name for name in chosen):
             return chosen
     raise invalid(field, value, "a name, or a list of names")
+
+
+def sampling(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[int, int]":
+    """How many records pass in a second, and after how many others each further one."""
+    numbers = tuple(value) if isinstance(value, (tuple, list)) else ()
+    are_numbers = all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one <= 1 << 31 for one in numbers)
+    if len(numbers) == 2 and are_numbers and any(numbers):
+        return (int(numbers[0]), int(numbers[1]))
+    raise invalid(field, value, "two whole numbers from 0 on, not both 0, like (100, 10)")
 
 
 def stream(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":

@@ -131,6 +131,19 @@ class LoggerConfig:
     custom_levels: "Mapping[str, int]" = _table(
         checks.custom_levels, "number (0 to 32767) of each further level by name; matched in any case"
     )
+    sampling: "tuple[int, int] | None" = _setting(
+        None,
+        checks.optional(checks.sampling),
+        "",
+        "`(first, then)`: in each second the first records of one template and level pass, and then each `then`-th (0: "
+        "none); see [sampling](limits.md#sampling); None: all pass",
+    )
+    sampling_level: "Level | int | str | None" = _setting(
+        Level.ERROR,
+        checks.optional(checks.level),
+        "",
+        "records at or above it are never held back by `sampling`; None: also those of the highest level are",
+    )
     timezone: 'Literal["local", "utc"]' = _setting(
         "local",
         checks.one_of("local", "utc"),
@@ -142,6 +155,29 @@ class LoggerConfig:
         checks.optional(checks.function),
         "",
         "called with each error, never on the caller's thread; None: stderr, at most one line a second",
+    )
+    recorder: "Level | int | str | None" = _setting(
+        None,
+        checks.optional(checks.level),
+        "",
+        "the [flight recorder](recorder.md) keeps what the levels do not write, from this level on; None: there is "
+        "none",
+    )
+    recorder_size: "int | str" = _setting(
+        MIB, checks.size(4096, 1 << 40), "bytes", "memory of the flight recorder; rounded up to a power of two"
+    )
+    recorder_trigger: "Level | int | str | None" = _setting(
+        Level.ERROR,
+        checks.optional(checks.level),
+        "",
+        "a record at or above it has what the flight recorder holds written before it; None: only "
+        "`Logger.dump_recorder` has",
+    )
+    recorder_field: "str | None" = _setting(
+        None,
+        checks.optional(checks.field_name),
+        "",
+        "only kept records with the same value of this field as the record that failed are written; None: all of them",
     )
     spool: "str | PathLike[str] | None" = _setting(
         None,
@@ -279,6 +315,9 @@ class SinkConfig:
         "`level` (or True) colours the level, `line` the whole line, False nothing; None: a terminal yes, a file no, "
         "by [these rules](layouts.md#colours)",
     )
+    recorder: bool = _setting(
+        True, _BOOLEAN, "", "False: what the logger's [flight recorder](recorder.md) writes is not for this sink"
+    )
     date_enabled: "bool | None" = _setting(
         None, _OPTIONAL_BOOLEAN, "", "time stamp on or off; None: the logger's setting"
     )
@@ -318,6 +357,13 @@ class SinkConfig:
         "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
         "backports.zstd or zstandard installed)",
     )
+    dedup: "float | None" = _setting(
+        None,
+        checks.optional(checks.number(0.001, 86_400, "seconds")),
+        "s",
+        "equal records in succession become [one line and a count](sinks.md#repeats), for so long; None: each has its "
+        "own line",
+    )
     watch: bool = _setting(False, _BOOLEAN, "", "notice that the file was renamed or deleted from outside, and reopen")
     mode: int = _setting(
         0o644,
@@ -351,6 +397,12 @@ class SinkConfig:
         """
         plain = SinkConfig(**_checked(self, custom_levels or {}))
         plain._check_target()
+        if plain.dedup is not None and plain.function is not None and plain.filter is not None:
+            text = (
+                f"dedup = {self.dedup!r} cannot be used with both function and filter: repeats are counted before "
+                "Python code is called; leave filter out and have the function look at the record"
+            )
+            raise ConfigError(text, field="dedup", value=self.dedup)
         if plain.level is not None and plain.filter_min_level is not None and plain.level != plain.filter_min_level:
             value = self.filter_min_level
             text = f"filter_min_level = {value!r}, level = {self.level!r}: two names of one setting: use level"

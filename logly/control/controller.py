@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from itertools import count
 
-from logly._core import OFF, Core, spool_filenos
+from logly._core import Core, spool_filenos, tell_held_back
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.errors import LoglyError
 from logly.system.unpatched import Attempt, SystemLock, monotonic
@@ -17,7 +17,8 @@ from . import process
 from .flusher_thread import Flusher
 from .level_layers import LevelLayers
 from .level_table import LevelTable
-from .plan import Plan, checked_kind, wanted_settings
+from .plan import Plan, checked_kind, numbers_of, plan_sampling, wanted_settings
+from .recording import plan_recorder
 from .reports import ErrorReports
 from .sink_kinds import kind_of
 from .spooling import Spooling, ring_capacity_of
@@ -111,16 +112,9 @@ class Controller:
         plan.config = config
         self.layers.plan_config(plan, config, level_file)
         plan.set(self, config_as_given=given)
-        flush_level = OFF if config.flush_level is None else int(config.flush_level)
-        arguments = (
-            flush_level,
-            ring_capacity_of(config),
-            int(config.async_flush_interval * 1_000_000),
-            config.overflow == "drop",
-            int(config.max_message_bytes),
-            int(config.stall_timeout * 1_000_000_000),
-        )
-        plan.may_fail.append((self.core.configure, arguments))
+        plan.may_fail.append((self.core.configure, numbers_of(config)))
+        plan_recorder(plan, self.core, config)
+        plan_sampling(plan, self.core, config)
         self.levels.plan_config(plan, config)
         plan.set(self.reports, on_error=config.on_error)
         for sink in plan.enabled:
@@ -359,8 +353,8 @@ class Controller:
 
     def filenos(self) -> list[int]:
         """The open descriptors that belong to the logger, in ascending order."""
-        found = {fd for sink in [*self.sinks.values(), *self._leaving.values()] for fd in sink.files.filenos()}
-        return sorted(found | set(spool_filenos(self.core)))
+        sinks = [*self.sinks.values(), *self._leaving.values()]
+        return sorted({fd for sink in sinks for fd in sink.files.filenos()} | set(spool_filenos(self.core)))
 
     # ---- context
 
@@ -419,6 +413,8 @@ class Controller:
         """
         deadline = None if timeout is None else monotonic() + timeout
         flushed = self.core.flush(timeout) if self.core.must_not_wait() else self.flush(timeout, gives_way=gives_way)
+        if not self.has_ended and tell_held_back(self.core):
+            flushed = self.core.flush(None if deadline is None else max(0.0, deadline - monotonic()), gives_way)
         self.change(lambda plan: setattr(plan, "is_closed", True))
         # Without the lock: a sink's function may need it, and the flusher does not end before that function returns.
         if not self.flusher.stop(None if deadline is None else deadline - monotonic(), gives_way=gives_way):
@@ -458,10 +454,7 @@ class Controller:
     def finish(self) -> None:
         """Closes the logger at exit. Waits as long as some sink makes progress."""
         before = None
-        while not self.core.flush(self.patience_s):
-            now = self.core.progress()
-            if now == before:
-                break
+        while not self.core.flush(self.patience_s) and (now := self.core.progress()) != before:
             before = now
         self.flusher.is_exiting = True
         if not self.close(self.patience_s) and self.flusher.is_running:

@@ -5,8 +5,11 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from logly.flusher.sink cimport Sink, Tally
 from logly.flusher.state cimport Engine
 from logly.layout.logger_names cimport NameTable
+from logly.registry.table cimport Table
+from logly.ring.counter cimport HeldBack, LatestSite
 from logly.ring.gate cimport Gate, Intake
 from logly.ring.ring cimport Ring
+from logly.ring.sampler cimport Sampler
 
 
 cdef struct Threads:                 # which thread does what for a core; 0: none. Reset in a forked child
@@ -59,6 +62,12 @@ cdef class Core(RecordReader):
     cdef Tally gone                  # of sinks that were removed
     cdef bint is_over                # the flusher was stuck at exit, so nobody waits for it any more
     cdef readonly int lives          # in how many forks this object was in the child
+
+    cdef HeldBack held_back          # by light loggers and by the sampling
+    cdef Sampler* sampler            # NULL: there was no sampling yet
+    cdef Table limit_table           # places of calls of `once`, `first`, `every` and `limit`: to the objects in `limit_sites`
+    cdef LatestSite latest_site      # what was last found in the table
+    cdef dict limit_sites            # LimitSite by (address of the code object, instruction)
 
     cdef void* kept                  # list of the spools that rings point into; each is held by a reference
     cdef list spools                 # the spools of this engine that are in use

@@ -15,10 +15,16 @@ from logly.flusher.sink cimport Sink, Tally
 from logly.flusher.state cimport (
     Engine, engine_begin, engine_free_memory, engine_has_passed, engine_unlock, workspace_begin, workspace_free,
 )
-from logly.ring.gate cimport NEED_CARE, NEED_CONTEXT, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, intake_wake
+from logly.registry.table cimport table_free
+from logly.ring.counter cimport held_back_reset
+from logly.ring.gate cimport (
+    NEED_CARE, NEED_CONTEXT, NEED_SAMPLING, NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, intake_wake,
+)
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
-from logly.ring.ring cimport RING_ALIGN, Ring, new_id, ring_new
+from logly.ring.recorder cimport recorder_free_blocks
+from logly.ring.ring cimport RING_ALIGN, ReadMark, Ring, new_id, ring_new
+from logly.ring.sampler cimport sampler_reset
 from logly.system.atomic cimport (
     fetch_add, fetch_sub, load_acquire32, load_pointer, load_relaxed, store_relaxed, store_relaxed32, store_release32,
 )
@@ -57,6 +63,7 @@ cdef class Core(RecordReader):
         self.gate = &self.engine.gate
         self.gate.intake = self.intake
         self.engine.gate.threshold = INT32_MAX
+        self.engine.recording.trigger = self.engine.intake.dump_level = INT32_MAX
         self.engine.intake.flush_level = INT32_MAX
         self.engine.intake.ring_capacity = ring_capacity
         self.engine.intake.max_message_bytes = 1 << 26
@@ -67,6 +74,7 @@ cdef class Core(RecordReader):
         self.engine.places = all_places
         self.engine.name = copy_text(encoded)
         begin_names(self, name)
+        self.limit_sites = {}
         engine_begin(self.engine)
         workspace_begin(&self.engine.workspace)
         self.errors = deque(maxlen=100)
@@ -85,6 +93,7 @@ cdef class Core(RecordReader):
         if self.engine == NULL:
             return
         forget_end(self.engine)
+        recorder_free_blocks(&self.engine.recorder)
         free_rings(self)
         while self.kept != NULL:
             release_spool_file(self, <SpoolFile> self.kept)
@@ -92,11 +101,16 @@ cdef class Core(RecordReader):
         for i in range(self.engine.levels.count):
             free(<void*> self.engine.levels.level[i].name.data)
             free(<void*> self.engine.levels.level[i].color.data)
+        self.engine.recorder.state = NULL
+        free(self.engine.recording.memory)
+        free(<void*> self.engine.recording.field.data)
         engine_free_memory(self.engine)
         workspace_free(&self.engine.workspace)
         free(<void*> self.engine.name.data)
         free(self.engine.level_file.path)
         end_names(self)
+        table_free(&self.limit_table)
+        free(self.sampler)
         free(self.engine_block)
 
     cdef void begin(self) noexcept:
@@ -104,8 +118,10 @@ cdef class Core(RecordReader):
         memset(&self.threads, 0, sizeof(Threads))
         memset(&self.calls, 0, sizeof(Calls))
         memset(&self.gone, 0, sizeof(Tally))
+        held_back_reset(&self.held_back)
+        sampler_reset(self.sampler)
 
-    cdef bint has_passed(self, uint64_t* mark) noexcept:
+    cdef bint has_passed(self, ReadMark* mark) noexcept:
         return engine_has_passed(self.engine, mark)
 
     # ---- rings
@@ -276,7 +292,8 @@ cdef class Core(RecordReader):
         ring = load_pointer(&self.engine.intake.ring)
         if ring != NULL and ring.spool != NULL:
             needs |= NEED_SITE
-        store_relaxed32(&self.engine.intake.needs, needs | (self.engine.intake.needs & (NEED_CONTEXT | NEED_CARE)))
+        needs |= self.engine.intake.needs & (NEED_CONTEXT | NEED_CARE | NEED_SAMPLING)
+        store_relaxed32(&self.engine.intake.needs, needs)
         self.unlock()
 
     def use_context(self, variable):

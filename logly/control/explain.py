@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from logly.levels import OFF, Level, level_number
 
+from .level_layers import rules_of
+from .plan import Plan
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -36,8 +39,16 @@ class _Question:
         sinks = list(self.controller.sinks.values())
         refusals = [self._refusal_of(sink) for sink in sinks]
         takers = refusals.count(None)
-        fate = f"written by {takers} of {len(sinks)} sinks" if takers else "not written"
+        fate = "not written"
+        if takers:
+            fate = f"written by {takers} of {len(sinks)} sinks"
+        elif self._is_kept():
+            fate = "kept by the flight recorder"
         lines = [f"{self._named(self.number)}{whose}: {fate}", f"  level: {self._gate()}"]
+        if self._is_kept():
+            lines.append(f"  recorder: {self._recorder()}")
+        elif takers and self._is_sampled():
+            lines.append(f"  sampling: {self._sampling()}")
         for sink, refusal in zip(sinks, refusals, strict=True):
             verdict = "gets it" + self._condition(sink) if refusal is None else f"does not get it: {refusal}"
             lines.append(f"  {self._words_for(sink)}: {verdict}")
@@ -52,12 +63,48 @@ class _Question:
         if level is None:
             return "none is set: what the sinks ask for, INFO and above where they ask for none"
         by = f"by {_directive(directive, self._word(level))} of {layer}"
-        verdict = "passes" if self.number >= level else "the call returns at once"
+        verdict = "passes"
+        if self.number < level:
+            verdict = "the record is not written" if self._is_kept() else "the call returns at once"
         return f"{self._from(level)}, {by}: {verdict}"
 
     def _passes_gate(self) -> bool:
         level = self.controller.layers.decision_for(self.subject)[2]
         return self.controller.is_on and (level is None or self.number >= level)
+
+    # ---- the sampling
+
+    def _is_sampled(self) -> bool:
+        config = self.controller.config
+        if config.sampling is None:
+            return False
+        return config.sampling_level is None or self.number < int(config.sampling_level)
+
+    def _sampling(self) -> str:
+        config = self.controller.config
+        assert config.sampling is not None
+        first, then = config.sampling
+        rest = f"and then each {then}th" if then else "and no more"
+        return f"in each second the first {first} of a template or call site pass, {rest}"
+
+    # ---- the flight recorder
+
+    def _is_kept(self) -> bool:
+        plan = Plan(self.controller)
+        thresholds = plan.thresholds(plan.active, rules_of(plan.levels()))
+        return thresholds.kept_from <= self.number < thresholds.threshold_for(self.subject)
+
+    def _recorder(self) -> str:
+        config = self.controller.config
+        assert config.recorder is not None
+        keeps = f"keeps {self._named(int(config.recorder))} and above"
+        if config.recorder_trigger is None:
+            return f"{keeps}, until dump_recorder() has it written"
+        trigger = int(config.recorder_trigger)
+        if self.number >= trigger:
+            return f"{keeps}, and has this one written at once, because it is {self._named(trigger)} or above"
+        of_field = f" with the same {config.recorder_field!r}" if config.recorder_field is not None else ""
+        return f"{keeps}, until a record{of_field} of {self._named(trigger)} or above has it written"
 
     # ---- a sink
 

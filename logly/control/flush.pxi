@@ -3,10 +3,12 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from logly.flusher.deliver cimport engine_discard
+from logly.flusher.flushes cimport repeats_are_stuck
 from logly.flusher.loop cimport engine_pass
 from logly.flusher.sink cimport Sink, sink_backlog, synchronous_are_behind
 from logly.flusher.state cimport (
     PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, Engine, engine_committed, engine_position, engine_written,
+    late_given, late_position,
 )
 from logly.ring.gate cimport POST_DRAIN, intake_wake
 from logly.ring.leases cimport own_ring
@@ -43,7 +45,7 @@ cdef bint is_past(Core core, uint64_t mark, int64_t deadline) except -1:
     cdef bint past
     if not core.lock_patiently(deadline):
         return False
-    past = engine_position(core.engine) >= mark
+    past = engine_position(core.engine) >= mark and not repeats_are_stuck(core.engine)
     core.unlock()
     return past
 
@@ -155,13 +157,13 @@ cdef uint64_t abandon_sinks_in_trouble(Core core) except? 0:
     cdef Sink* sink
     cdef uint64_t lost
     core.lock()
-    lost = core.engine.books.failed_total
+    lost = core.engine.books.failed.total + core.engine.books.late_failed.total
     sink = core.engine.sinks
     while sink != NULL:
         if sink.trouble.since_ns and sink_backlog(sink) and not sink.python.busy:
             engine_discard(core.engine, sink)
         sink = sink.next
-    lost = core.engine.books.failed_total - lost
+    lost = core.engine.books.failed.total + core.engine.books.late_failed.total - lost
     core.unlock()
     return lost
 
@@ -170,6 +172,8 @@ cdef uint64_t pending_records(Core core) except? 0:
     cdef uint64_t written, pending
     core.lock()
     written = engine_written(core.engine)
-    pending = engine_committed(core.engine) - written - core.engine.books.failed_total
+    pending = engine_committed(core.engine) - written - core.engine.books.failed.total
+    # Of a dump: what it is still to give to the sinks, and what they hold.
+    pending += late_given(core.engine) - late_position(core.engine)
     core.unlock()
     return pending

@@ -99,11 +99,11 @@ def before_fork():
 
 # Modules that a call of logly's, or a thread of its own, may be the first to import.
 cdef tuple imported_late = (
-    "_json", "bz2", "datetime", "fcntl", "gzip", "json", "logly.caller.emergency", "logly.caller.guards",
-    "logly.caller.tracebacks", "logly.control.file_sink", "logly.control.function_sink", "logly.control.recovery",
-    "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile", "logly.files.opening", "logly.files.rotated",
-    "logly.files.rotation", "logly.files.schedule", "logly.record", "logly.spool.spools", "logly.spool.unfinished_write",
-    "logly.stats", "logly.system.greenlets", "lzma",
+    "_json", "bz2", "datetime", "fcntl", "gzip", "json", "logly.caller.call_place", "logly.caller.emergency",
+    "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks", "logly.control.file_sink",
+    "logly.control.function_sink", "logly.control.recovery", "logly.files.compression", "logly.files.housekeeper",
+    "logly.files.logfile", "logly.files.opening", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule",
+    "logly.record", "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats", "logly.system.greenlets", "lzma",
 )
 
 
@@ -316,7 +316,7 @@ cdef void reset_ring(Ring* ring, bint is_quiet) noexcept:
     ring_release(ring)
     ring.head = ring.tail
     ring.cached_tail = ring.tail
-    ring.committed = 0
+    ring.committed = ring.kept = 0
     ring.stalled_tail = NOT_STALLED
     ring.in_flight = NOT_IN_FLIGHT
     # The ring of a thread that does not exist in the child.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from logly._core import COLOR_NONE, LayoutProgram
+
 from .sinks import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from logly._core import LayoutProgram
     from logly.config.schema import LoggerConfig
     from logly.record import Record
 
@@ -24,7 +25,12 @@ class FunctionSink(Sink):
         return True
 
     def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
-        return None, set()
+        if self.config.dedup is None:
+            return None, set()
+        # The times in a record that counts repeats are those of JSON lines.
+        return LayoutProgram(
+            "json", [], newlines="escape", color=COLOR_NONE, terminal=False, utc=True, fields=False, exception=False
+        ), set()
 
     def _take(self, record: Record) -> bool:
         function, keep = self.config.function, self.config.filter

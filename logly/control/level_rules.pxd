@@ -20,6 +20,7 @@ cdef class Thresholds:
     cdef int32_t least_said
     cdef readonly int32_t least
     cdef readonly bint varies
+    cdef readonly int32_t kept_from
 
     cdef int32_t of(self, const Text* name) noexcept
     cdef int32_t least_of_all(self) except? -2

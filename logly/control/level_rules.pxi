@@ -71,17 +71,19 @@ cdef class Thresholds:
         logger: the logger's rules.
         sinks: those of each sink that gets records at present.
         is_on: False: everything is off.
+        kept_from: from which level on what is not written is for the flight recorder; `OFF`: there is none.
 
     Attributes:
         least: the lowest of all thresholds.
         varies: whether the threshold depends on the name.
     """
 
-    def __init__(self, LevelRules logger not None, list sinks not None, bint is_on):
+    def __init__(self, LevelRules logger not None, list sinks not None, bint is_on, int kept_from=INT32_MAX):
         cdef LevelRules rules
         cdef int32_t said
         self.logger = logger
         self.is_off = not is_on
+        self.kept_from = kept_from if is_on else INT32_MAX
         self.detailed = []
         self.any_unsaid = False
         self.least_said = INT32_MAX

@@ -5,12 +5,12 @@
 # number. A later one has no gate of its own, takes the careful way, and its records have the name in them. It lives as
 # long as its loggers.
 
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from logly.flusher.directives cimport LEVEL_UNSAID
 from logly.layout.logger_names cimport LAST_NAME, logger_name, names_free, names_put, names_reserve
-from logly.ring.gate cimport NEED_DECISION, NEED_NAME, NEED_SITE, Gate
+from logly.ring.gate cimport NEED_DECISION, NEED_NAME, NEED_RECORDER, NEED_SITE, Gate
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport NAME_INSIDE, OWN_NAME
 from logly.system.atomic cimport fetch_add, store_pointer, store_relaxed, store_relaxed32
@@ -232,6 +232,10 @@ cdef void set_gate(Gate* gate, Thresholds thresholds, uint64_t version) noexcept
         elif thresholds.varies:
             # The flusher decides by the module as well.
             needs = NEED_DECISION | NEED_SITE
+    if thresholds.kept_from < threshold or (needs & NEED_DECISION and thresholds.kept_from != INT32_MAX):
+        needs |= NEED_RECORDER
     store_relaxed(&gate.version, version)
+    store_relaxed32(<uint32_t*> &gate.written_from, <uint32_t> threshold)
+    store_relaxed32(<uint32_t*> &gate.kept_from, <uint32_t> thresholds.kept_from)
     store_relaxed32(&gate.needs, needs)
-    store_relaxed32(<uint32_t*> &gate.threshold, <uint32_t> threshold)
+    store_relaxed32(<uint32_t*> &gate.threshold, <uint32_t> min(threshold, thresholds.kept_from))

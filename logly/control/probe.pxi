@@ -4,7 +4,9 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from logly.flusher.loop cimport engine_pass
 from logly.flusher.sink cimport Sink, WriteScript
+from logly.flusher.state cimport Engine
 from logly.layout.line cimport MAX_SITES
 from logly.layout.message cimport MAX_TEMPLATES
 from logly.layout.trace cimport MAX_PLACES
@@ -26,7 +28,21 @@ from logly.system.probe cimport IS_PROBE
 #   ring/enter.pxi: is_as_full, leave_ring
 #   system/threads.pxi: SystemLock
 
+cdef extern from *:
+    """
+    #if LOGLY_PROBE
+    #define LOGLY_SET_TEST_CLOCK(ns) (logly_test_clock_ns = (ns))
+    #else
+    #define LOGLY_SET_TEST_CLOCK(ns)
+    #endif
+    """
+    void set_test_clock "LOGLY_SET_TEST_CLOCK"(int64_t ns) noexcept
+
 if IS_PROBE:
+
+    def set_recent_clock(ns):
+        """What light loggers and the sampling take for the monotonic time; None: the real one."""
+        set_test_clock(0 if ns is None else ns)
 
     def inject_outcomes(SinkHandle handle not None, list outcomes not None):
         """What the sink's next writes do: each minus an errno, or the most bytes that it takes."""
@@ -43,6 +59,23 @@ if IS_PROBE:
         script, sink.script = sink.script, script
         handle.core.unlock()
         free(script)
+
+    def set_repeat_time(SinkHandle handle not None, int64_t now_ns):
+        """From what is logged now on, the sink's repeats are counted as if it was `now_ns`; one pass tells what is due then.
+
+        A pass before takes what was logged so far, with the time before.
+        """
+        cdef Engine* engine = handle.core.engine
+        cdef Sink* sink = handle.core.lock_sink(handle.id)
+        with nogil:
+            engine_pass(engine)
+            sink.clock_ns = now_ns
+            engine_pass(engine)
+            handle.core.unlock()
+
+    def limit_places(Core core not None):
+        """The call sites of light loggers that the engine knows: (address of the code object, instruction)."""
+        return list(core.limit_sites)
 
     def sink_ids(Core core not None):
         """The sinks that the engine has, oldest first."""

@@ -6,14 +6,16 @@ from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from logly.flusher.deliver cimport deliver_line, engine_line
-from logly.flusher.sink cimport BUSY_RECORDS, NOT_BUSY, TARGET_FUNCTION, WORK_RECORDS, Sink
+from logly.flusher.marks cimport NOTICE_BIT
+from logly.flusher.repeats cimport repeats_take
+from logly.flusher.sink cimport BUSY_RECORDS, NOT_BUSY, TARGET_FUNCTION, WORK_RECORDS, Sink, staged_leaves
 from logly.flusher.state cimport Engine, engine_fail
 from logly.flusher.undecided cimport undecided_settle
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport Line, write_message
 from logly.layout.trace cimport Place, write_steps
 from logly.ring.record cimport (
-    TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS2, TAG_UINT,
+    IS_KEPT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS2, TAG_UINT,
     TAG_UTF8, FieldIndex, RecordHeader, RecordView, Value, get_value, unit_size,
 )
 from logly.system.clock cimport clock_monotonic_ns
@@ -158,6 +160,7 @@ cdef object record_object(Core core, const char* record, object kind):
         line.time_ns, level[:level_size].decode("utf-8", "replace"), line.view.header.level_number, text, text_str(line.name),
         site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
         field_objects(&line.view), exception_object(&line), stack_object(&line.view),
+        line.view.header.flags & IS_KEPT != 0,
     )
 
 
@@ -205,6 +208,8 @@ def record_done(SinkHandle handle not None, bytes record, bint wanted, bint fail
         sequence = sink.staging.marks.mark[sink.staging.marks.first].sequence
         filters = sink.staging.marks.mark[sink.staging.marks.first].end
         sink.staging.marks.first += 1
+        if failed or not wanted or sink.target == TARGET_FUNCTION:
+            staged_leaves(sink, sequence)
         sink.staging.start += len(record)
         if sink.staging.start == sink.staging.records.size:
             sink.staging.start = 0
@@ -212,7 +217,9 @@ def record_done(SinkHandle handle not None, bytes record, bint wanted, bint fail
             buffer_trim(&sink.staging.records, 4 * sink.backlog_limit)
         if sink.target == TARGET_FUNCTION:
             sink.trouble.since_ns = 0  # the function is slow, but does not hang
-        if failed:
+        if sequence & NOTICE_BIT:
+            sink.staging.marks.notices -= 1
+        elif failed:
             engine_fail(core.engine, sequence)
             sink.tally.failed += 1
         elif note_decision(core.engine, sequence, filters, wanted):
@@ -221,7 +228,10 @@ def record_done(SinkHandle handle not None, bytes record, bint wanted, bint fail
             sink.tally.records += 1
         else:
             engine_line(core.engine, data, &line)
-            deliver_line(core.engine, sink, &line, sequence)
+            if sink.dedup_ns and repeats_take(core.engine, sink, &line, sequence):
+                staged_leaves(sink, sequence)
+            else:
+                deliver_line(core.engine, sink, &line, sequence)
     core.unlock()
 
 

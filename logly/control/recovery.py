@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from logly._core import DeadSpool, Lifeline, pause_draining, remove_finished_spools, spool_adopt
@@ -30,6 +31,10 @@ class Recovered(NamedTuple):
     is_complete: bool
     has_moved: bool
     """Whether any sink has written anything."""
+    has_kept: bool
+    """Whether the spool stays because of what its flight recorder had kept."""
+    late: int
+    """How many records its flight recorder had kept, and the sinks have got."""
 
 
 def deliver(
@@ -40,6 +45,7 @@ def deliver(
     on_error: Callable[[Exception], None],
     *,
     keeps: bool = False,
+    takes_kept: bool = True,
 ) -> Recovered:
     """Have sinks write what a dead process left, then remove the spool.
 
@@ -54,6 +60,7 @@ def deliver(
         timeout: seconds after which the rest is left for the next recovery.
         on_error: called with each error.
         keeps: the spool stays, and others may recover it meanwhile; it has been opened as a copy.
+        takes_kept: what the flight recorder had kept is written, too. If not, a spool that has some of that stays.
 
     Raises:
         SpoolError: a record in the spool is damaged, and nothing was delivered.
@@ -103,11 +110,12 @@ def deliver(
             (sink.id, os.fsencode(sink.path) if sink.path is not None else None, sink.is_exactly_recovered)
             for sink in controller.sinks.values()
         ]
-        count = spool_adopt(controller.core, file, starts)
+        count = spool_adopt(controller.core, file, starts, _heading(file) if takes_kept else None)
         controller.flusher.start()
         while not controller.core.flush(min(LOOK_S, max(0, deadline - monotonic()))):
             if is_gone or monotonic() >= deadline:
                 break
+        late = controller.core.stats().written_late
         has_moved = any(added.handle.stats().written for added in controller.sinks.values())
         # The files are synced before the spool is removed.
         is_safe = True
@@ -118,10 +126,17 @@ def deliver(
         controller.core.leave_spools(False)  # unwritten records are discarded here; the spool still has them
         controller.close(max(0.0, deadline - monotonic()))
         is_done = file.is_finished and is_safe
+        has_kept = not takes_kept and file.has_kept
         file.stays = keeps
-        (DeadSpool.remove if is_done and not keeps else DeadSpool.close)(file)
+        (DeadSpool.remove if is_done and not keeps and not has_kept else DeadSpool.close)(file)
         del lifeline
-    return Recovered(count, is_done, has_moved)
+    return Recovered(count, is_done, has_moved, has_kept, late)
+
+
+def _heading(file: DeadSpool) -> str:
+    """The end of the line before what a flight recorder had kept: of which process it is, and when that died."""
+    latest = datetime.fromtimestamp(file.last_ns // 1_000_000 / 1000, UTC).isoformat(timespec="milliseconds")
+    return f" of process {file.process}, which died after {latest.removesuffix('+00:00')}Z"
 
 
 def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], deadline: float | None) -> bool:

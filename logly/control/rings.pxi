@@ -5,15 +5,19 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
 from logly.flusher.deliver cimport engine_discard
-from logly.flusher.loop cimport any_spool, engine_pass
+from logly.flusher.dump cimport dump_watch
+from logly.flusher.loop cimport engine_pass
 from logly.flusher.sink cimport Sink, sink_backlog
+from logly.flusher.spool_ring cimport any_spool
 from logly.flusher.spool_sync cimport close_sync_files, engine_sync
 from logly.flusher.state cimport (
-    PASS_SOON, SOON_NS, Engine, engine_committed, engine_lock, engine_unlock, engine_written,
+    PASS_SOON, SOON_NS, Engine, engine_committed, engine_kept, engine_lock, engine_unlock, engine_written,
+    engine_written_late, recorder_in_memory,
 )
 from logly.ring.gate cimport all_dropped
 from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over, lease_new, own_ring, prune_rings
 from logly.ring.record cimport RecordHeader, RecordHeap
+from logly.ring.recorder cimport recorder_free_blocks
 from logly.ring.ring cimport RECORD_HEAP, Ring, ring_free, ring_new, ring_used
 from logly.spool.format cimport Spool
 from logly.system.atomic cimport (
@@ -99,6 +103,12 @@ cdef void detach_spools(Core core, bint in_child) noexcept:
         sink.progress.until = 0
         sink = sink.next
     engine.spool = NULL
+    if engine.recorder.fd >= 0:
+        if not in_child:
+            recorder_free_blocks(&engine.recorder)
+        recorder_in_memory(engine)
+        engine.dump.is_on = engine.dump.is_resumed = False
+        dump_watch(engine)
     while link[0] != NULL:
         ring = link[0]
         if ring.spool == NULL:
@@ -167,16 +177,19 @@ cdef object books_of(Core core):
     from logly.stats import Stats
     cdef Sink* sink
     cdef Ring* ring
-    cdef uint64_t written, committed, dropped, failed, refused, high, capacity
+    cdef uint64_t written, written_late, committed, kept, overwritten, dropped, failed, refused, high, capacity
     cdef uint64_t total_bytes = core.gone.bytes_written
     cdef uint64_t writes = core.gone.writes, rotations = core.gone.rotations, errors = core.gone.write_errors
     core.lock()
-    written = engine_written(core.engine)
-    failed = core.engine.books.failed_total
+    written_late = engine_written_late(core.engine)
+    written = engine_written(core.engine) + written_late
+    failed = core.engine.books.failed.total + core.engine.books.late_failed.total
+    kept = core.engine.recorder.kept
+    overwritten = core.engine.recorder.overwritten
     # Some of them may be behind records that are pending.
     refused = min(core.engine.books.refused, written)
     dropped = all_dropped(&core.engine.intake)
-    committed = engine_committed(core.engine)
+    committed = engine_committed(core.engine) + engine_kept(core.engine)
     high = core.engine.books.past_high_water
     capacity = core.engine.intake.ring_capacity
     ring = core.engine.rings
@@ -196,7 +209,10 @@ cdef object books_of(Core core):
         written=written,
         dropped=dropped,
         failed=failed,
-        pending=committed - written - failed,
+        pending=committed - written - failed - kept - overwritten,
+        kept=kept,
+        overwritten=overwritten,
+        written_late=written_late,
         refused=refused,
         failed_formats=core.failed_formats,
         bytes_written=total_bytes,
@@ -206,6 +222,7 @@ cdef object books_of(Core core):
         blocked_ns=core.blocked_ns,
         ring_high_water=high,
         ring_size=capacity,
+        suppressed=load_relaxed(&core.held_back.total),
     )
 
 

@@ -130,16 +130,18 @@ cdef object books_of_sink(Core core, int sink_id):
     cdef Tally tally = sink.tally
     cdef uint64_t pending = sink_pending(sink)
     cdef uint64_t offered = sink_offered(sink, core.engine.books.drained)
+    cdef uint64_t late = sink.late.offered
     core.unlock()
     return SinkStats(
         written=tally.records,
         failed=tally.failed,
         pending=pending,
-        refused=offered - tally.records - tally.failed - pending,
+        refused=offered + late - tally.records - tally.failed - pending,
         bytes_written=tally.bytes_written,
         writes=tally.writes,
         rotations=tally.rotations,
         write_errors=tally.write_errors,
+        repeated=tally.repeated,
     )
 
 

@@ -5,11 +5,13 @@ from libc.stdlib cimport calloc, free
 
 from logly.flusher.deliver cimport engine_discard, engine_write, sink_recovered, sink_trouble
 from logly.flusher.loop cimport engine_pass, sink_may_leave
+from logly.flusher.marks cimport marks_first
+from logly.flusher.repeats cimport repeats_end, repeats_leave_file
 from logly.flusher.rules cimport RuleStep, rules_set
 from logly.flusher.sink cimport (
     BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
-    WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, marks_first, sink_advance, sink_backlog, sink_begin,
-    sink_is_mid_record, sink_oldest, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
+    WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, sink_advance, sink_backlog, sink_begin, sink_is_mid_record,
+    sink_notice_number, sink_oldest, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
 )
 from logly.flusher.spool_sync cimport sync_left_file
 from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed, engine_reroute
@@ -66,8 +68,8 @@ cdef class SinkHandle:
         self, *, owner, str target, int fd, LayoutProgram layout, LevelRules levels not None, int max_level, list modules,
         list functions, size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, bint is_ours, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
-        bint enabled, int64_t torn_size=-1, bint is_served=False, bint by_name=False, bint rolls_empty=False,
-        uint32_t terminator=1, int source=-1,
+        bint enabled, int64_t torn_size=-1, bint is_served=False, bint by_name=False, bint rolls_empty=False, int64_t dedup_ns=0,
+        uint32_t terminator=1, int source=-1, bint dumps=False,
     ):
         """Adds the sink to the engine, from where it gets what is logged from now on, and to `Core.sinks`; both, or neither.
 
@@ -99,6 +101,7 @@ cdef class SinkHandle:
         sink.id = self.id
         sink.selection.enabled = enabled
         sink.selection.serves = by_name
+        sink.selection.dumps = dumps and not is_served
         sink.handler.is_served = is_served
         sink.handler.rolls_empty = rolls_empty
         sink.handler.terminator = terminator
@@ -109,6 +112,7 @@ cdef class SinkHandle:
         sink.buffer_size = buffer_size
         sink.backlog_limit = backlog_limit
         sink.interval_ns = interval_ns
+        sink.dedup_ns = dedup_ns
         sink.synchronous = synchronous
         sink.selection.filtered = filtered
         sink.selection.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
@@ -161,7 +165,8 @@ cdef class SinkHandle:
             sink.trouble.retry_at_ns = 0
             engine_write(engine, sink)
             settled = sink_backlog(sink) == 0 and not sink.python.busy
-            settled = settled or (sink_oldest(sink, mark) >= mark and not sink_is_mid_record(sink))
+            if not sink.leaving.at_ns:  # one that leaves writes the lines of logly's own, too
+                settled = settled or (sink_oldest(sink, mark) >= mark and not sink_is_mid_record(sink))
             settled = settled and engine.books.drained >= mark
             self.core.unlock()
         if status & PASS_PYTHON or not settled:
@@ -238,6 +243,7 @@ cdef class SinkHandle:
         with nogil:
             sink.trouble.retry_at_ns = 0
             engine.pace.now_ns = clock_monotonic_ns()
+            repeats_end(engine, sink, sink_notice_number(sink, engine.books.drained))
             engine_write(engine, sink)
             engine_discard(engine, sink)
             sync_left_file(engine, sink)
@@ -340,6 +346,7 @@ cdef class SinkHandle:
         cdef bint is_ours = old >= 0 and fd_is_file(old, device, inode)
         sync_left_file(self.core.engine, sink)
         sink_set_file(sink, fd)
+        repeats_leave_file(self.core.engine, sink)
         if fd >= 0 and sink_is_mid_record(sink) and (sink.file.device != device or sink.file.inode != inode):
             # The new file gets the line from its beginning. The piece in the old file is ended with a newline.
             sink_rewind(sink)

@@ -147,8 +147,8 @@ class Sink:
 
     @property
     def is_asynchronous(self) -> bool:
-        """Whether it needs a flusher."""
-        return self.needs_flusher or bool(self.config.async_write)
+        """Whether it needs a flusher. With `dedup`, somebody must tell of repeats when nothing else is logged."""
+        return self.needs_flusher or bool(self.config.async_write) or self.config.dedup is not None
 
     @property
     def gets_records(self) -> bool:
@@ -261,6 +261,8 @@ class Sink:
             interval_ns=int(self.interval_ms(self.logger_config) * 1_000_000),
             synchronous=not config.async_write,
             filtered=config.filter is not None,
+            dumps=config.recorder,
+            dedup_ns=int((config.dedup or 0) * 1_000_000_000),
             enabled=is_enabled,
             **self._destination(),
         )

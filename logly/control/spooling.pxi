@@ -9,7 +9,7 @@ from logly.flusher.state cimport Engine, engine_reroute
 from logly.layout.line cimport MAX_LEVELS
 from logly.ring.gate cimport intake_wake
 from logly.ring.ring cimport Ring, ring_attach, ring_free
-from logly.spool.format cimport SPOOL_SLOTS, Spool, SpoolHeader, SpoolSlot, slot_done
+from logly.spool.format cimport SPOOL_SLOTS, Spool, SpoolHeader, SpoolSlot, slot_done, slot_late_done
 from logly.system.atomic cimport load_pointer, load_relaxed, load_relaxed32, store_relaxed
 from logly.system.clock cimport ClockCalibration, clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
@@ -22,9 +22,11 @@ from logly.text.buffer cimport Text
 #   control/level_rules.pxi: LevelRules
 #   control/levels.pxi: level_entries, place_level
 #   control/logger_names.pxi: is_a_name, name_entries
+#   control/recording.pxi: resume_dumps
 #   control/rings.pxi: release_spool_file
 #   registry/name_entries.pxi: text_bytes
 #   registry/retired.pxi: enter_registry, living_readers
+#   spool/dead_recorder.pxi: share_recorder
 #   spool/dead_spool.pxi: DeadSpool
 #   spool/spool_file.pxi: SpoolFile, spool_error
 #   system/threads.pxi: SystemLock
@@ -48,6 +50,8 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
         core.unlock()
         entries = level_entries(core)
         first = append_names(core, entries)
+        # Also while it is being switched off: then calls keep records that no recorder takes.
+        spool.header.recorder.may_keep = spool.header.recorder_capacity != 0 or core.engine.recording.memory_bytes != 0
         file.begin(text_bytes(&core.engine.name), &calibration, entries, core.engine.levels.are_renumbered)
         file.use_path(publish())
         keep_with_names(core, file, first)
@@ -64,7 +68,7 @@ def spool_begin(Core core not None, SpoolFile file not None, publish, base):
     while sink != NULL:
         if sink.file.path != NULL:
             try:
-                file.add_slot(sink.id, <bytes> sink.file.path, 0)
+                file.add_slot(sink.id, <bytes> sink.file.path, 0, 0)
             except MemoryError:
                 pass  # treated as if there were no slot left
         sink = sink.next
@@ -163,13 +167,14 @@ def take_sync_error(Core core not None):
     return error
 
 
-def spool_adopt(Core core not None, DeadSpool file not None, list starts):
+def spool_adopt(Core core not None, DeadSpool file not None, list starts, str heading=None):
     """Has a core deliver what a dead process left. The core has its sinks and has not logged; the file has been checked.
 
     Args:
         starts: where each sink begins: (sink id, path or None, is exact). A file that the dead process wrote to continues
             where its progress there ended. Another file, or a sink that is exact, begins at the first record that some
             file of the dead process lacked. All other sinks get everything that was not released.
+        heading: what the flight recorder had kept is written, too, after a line that ends with this; None: it stays.
 
     Returns:
         How many records there are.
@@ -178,12 +183,13 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     cdef Spool* spool = &file.spool
     cdef SpoolHeader* header = spool.header
     cdef uint64_t count = file.records
-    cdef uint64_t first, start
+    cdef uint64_t first, start, late, first_late, lacked_late
     cdef Sink* sink
     cdef Ring* ring
     cdef int i
     if not file.is_sound:
         raise ValueError("check it first")
+    share_recorder(file)
     file.believe_durable()
     first = header.released[header.released_current].sequence
     header.positions.tail = header.released[header.released_current].position
@@ -193,7 +199,10 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     file.owned_from = file.owned_to  # from now on the engine frees the blocks
     ring.spool = spool
     ring.committed = count
+    ring.kept = file.kept_in_ring
     ring.retired = 1
+    spool.kept_next = header.released_kept[header.released_current].kept
+    file.entries_from = file.entries_to
     spool.ring = ring
     spool.keeps_blobs = True
     spool.written_to = header.positions.tail
@@ -206,11 +215,15 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     for i in range(SPOOL_SLOTS):
         header.slot[i].sink_id = 0
     lacked = file.undelivered()
+    lacked_late = file.undelivered_late()
+    first_late = header.released_kept[header.released_current].late
     for sink_id, path, is_exact in starts:
         start = lacked if is_exact else first
+        late = lacked_late if is_exact else first_late
         if path is not None:
-            start = adopt_slot(file, sink_id, path, lacked)
+            start = adopt_slot(file, sink_id, path, lacked, &late)
         sink = core.lock_sink(sink_id)
+        sink.late.from_number = late
         sink.window.from_sequence = start - first if start > first else 0
         engine_reroute(engine)
         core.unlock()
@@ -219,6 +232,7 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     core.adopted = file
     core.keep(file)
     core.lock()
+    resume_dumps(engine, first_late, file.last_ns, heading)
     ring.next = engine.rings
     engine.rings = ring
     engine.spooled = True
@@ -226,15 +240,16 @@ def spool_adopt(Core core not None, DeadSpool file not None, list starts):
     return count
 
 
-cdef uint64_t adopt_slot(SpoolFile file, int sink_id, bytes path, uint64_t start) except? 0:
+cdef uint64_t adopt_slot(SpoolFile file, int sink_id, bytes path, uint64_t start, uint64_t* late) except? 0:
     cdef SpoolSlot* slot
     cdef int i
     for i in range(SPOOL_SLOTS):
         slot = &file.spool.header.slot[i]
         if slot.name_size == <uint32_t> len(path) and slot.name[: slot.name_size] == path and slot.sink_id == 0:
             slot.sink_id = sink_id
+            late[0] = slot_late_done(slot)
             return slot_done(slot)
-    file.add_slot(sink_id, path, start)
+    file.add_slot(sink_id, path, start, late[0])
     return start
 
 

@@ -6,9 +6,11 @@ import errno
 import os
 import sys
 
-from logly._core import lost_spool, remove_finished_spools, spool_sync_every, take_sync_error
+from logly._core import lost_spool, remove_finished_spools, spool_recorder, spool_sync_every, take_sync_error
 from logly.errors import ConfigError, SpoolError
 from logly.system.unpatched import TryLock, monotonic
+
+from .recording import recorder_capacity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +52,16 @@ class Spooling:
         """Makes records go where the settings say: into a spool or plain memory. Raises SpoolError, ConfigError."""
         path = None if config.spool is None else _absolute(os.fspath(config.spool))
         capacity = ring_capacity_of(config)
+        recorder = recorder_capacity_of(config)
         syncs = config.spool_fsync is not None
         if path is None:
             if self.path is not None:
                 self.core.use_memory(capacity)
-        elif (path, syncs) != self.core.spool_base or capacity != self.core.ring_capacity:
+        elif (
+            (path, syncs) != self.core.spool_base
+            or capacity != self.core.ring_capacity
+            or recorder != spool_recorder(self.core)
+        ):
             if sys.platform == "win32":
                 raise ConfigError("spool is not available on Windows: leave it out", field="spool", value=path)
             from logly.spool.spools import open_spool
@@ -63,7 +70,7 @@ class Spooling:
 
             # Set before the spool is opened: an interrupt right after the opening could prevent it.
             self.is_recovery_pending = self.is_recovery_pending or path != self.path
-            open_spool(self.core, path, capacity, syncs=syncs)
+            open_spool(self.core, path, capacity, recorder_bytes=recorder, syncs=syncs)
         if config.spool_fsync is not None:
             spool_sync_every(self.core, int(config.spool_fsync * 1_000_000))
 
@@ -77,7 +84,7 @@ class Spooling:
 
             assert self.core.spool_base is not None
             path, syncs = self.core.spool_base
-            open_spool(self.core, path, capacity, syncs=syncs)
+            open_spool(self.core, path, capacity, recorder_bytes=recorder_capacity_of(config), syncs=syncs)
         except RecursionError:  # this says nothing about the spool; the next record tries again
             raise
         except Exception as trouble:  # noqa: BLE001  # whatever it is, the child can log without a spool
@@ -137,7 +144,8 @@ class Spooling:
         try:
             from logly.spool.spools import open_spool
 
-            file = open_spool(self.core, base[0], self.core.ring_capacity, syncs=base[1])
+            recorder = spool_recorder(self.core)
+            file = open_spool(self.core, base[0], self.core.ring_capacity, recorder_bytes=recorder, syncs=base[1])
         except RecursionError:  # this says nothing about the spool; the next look tries again
             raise
         except Exception as trouble:  # noqa: BLE001  # the old one is used on

@@ -6,18 +6,19 @@ has released the lock.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memmove, memset
 
-from logly.flusher.route cimport route_of
+from logly.flusher.failed cimport Failed, failed_has_room, failed_place, failed_reserve
+from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT, Marks, marks_push
+from logly.flusher.own_line cimport append_own_line
+from logly.flusher.repeats cimport repeats_end, repeats_take, repeats_tell
 from logly.flusher.route_cache cimport Route
 from logly.flusher.sink cimport (
-    NOTICE_BIT, NO_ROTATION, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE,
-    WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, Marks, Sink, marks_push, sink_backlog, sink_forget, sink_is_mid_record,
-    sink_mark,
+    NO_ROTATION, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WRITE_BLOCKED,
+    WRITE_DONE, WRITE_FAILED, Sink, sink_backlog, sink_forget, sink_is_mid_record, sink_mark, sink_notice_number,
 )
 from logly.flusher.state cimport (
-    RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail, engine_position, failed_place,
-    failed_reserve,
+    RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail, engine_position,
 )
 from logly.flusher.undecided cimport undecided_add, undecided_prune
 from logly.flusher.write cimport sink_write
@@ -27,8 +28,8 @@ from logly.layout.logger_names cimport logger_name
 from logly.layout.message cimport Program, program_of
 from logly.layout.text_layout cimport render_line
 from logly.ring.record cimport (
-    HAS_NAME, HAS_TIME, IS_NOTICE, IS_SERVED, OWN_NAME, TAG_UTF8, RecordHeader, align_record, put_record_end,
-    record_view,
+    HAS_NAME, HAS_TIME, IS_KEPT, IS_NOTICE, IS_SERVED, OWN_NAME, TAG_UTF8, Cursor, RecordHeader, align_record, put_counted,
+    put_record_end, put_suppressed, record_view,
 )
 from logly.ring.ring cimport RECORD_INLINE
 from logly.spool.format cimport slot_pass
@@ -36,6 +37,13 @@ from logly.system.assertions cimport assert_that
 from logly.system.atomic cimport load_relaxed32, set_mark
 from logly.system.clock cimport calibration_is_due, calibration_ns, calibration_refresh, clock_ticks
 from logly.text.buffer cimport buffer_append
+
+cdef extern from *:
+    bint unlikely(bint) noexcept nogil   # of Cython: tells the compiler which way to make fast
+
+
+cdef enum:
+    OWN_LINE_BYTES = 400       # of the text of a line of logly's own
 
 
 # ---- trouble
@@ -61,38 +69,67 @@ cdef inline bint is_stalled(Engine* engine, const Sink* sink) noexcept nogil:
     return sink.trouble.since_ns != 0 and (load_relaxed32(&engine.intake.drops) or has_stalled_too_long(engine, sink))
 
 
-# Appends a line of logly's own, which says that `missing` records are missing. The line is composed as a record, so that every
-# layout can render it. Returns False when it could not be appended.
-cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
-    cdef char record[512]
+# True when the sink can have lines of logly's own. A handler of `logging` hears of lost records by its `handleError`.
+cdef inline bint takes_notices(const Sink* sink) noexcept nogil:
+    return sink.target != TARGET_FUNCTION and sink.layout != NULL and not sink.handler.is_served
+
+
+# Composes a line of logly's own as a record, in 512 bytes at `record`, so that every layout can render it.
+cdef inline void notice_line(
+    Engine* engine, char* record, const char* text, uint32_t size, uint64_t held, Line* line
+) noexcept nogil:
     cdef RecordHeader* header = <RecordHeader*> record
-    cdef Line line
-    cdef size_t start = sink.pending.text.size
-    # A handler of `logging` hears of lost records by its `handleError`: its file holds no lines of logly's own.
-    if size > 400 or sink.target == TARGET_FUNCTION or sink.layout == NULL or sink.handler.is_served:
-        return False
+    cdef Cursor out
+    if size > OWN_LINE_BYTES:
+        size = OWN_LINE_BYTES
     memset(header, 0, sizeof(RecordHeader))
-    header.size = <uint32_t> align_record(sizeof(RecordHeader) + 5 + size)
     header.kind = RECORD_INLINE
     header.level = PLACE_WARNING
     header.flags = IS_NOTICE
     header.ticks = clock_ticks()
-    put_record_end(header, 0, 0, LEVEL_WARNING, OWN_NAME)
-    record[sizeof(RecordHeader)] = TAG_UTF8
-    memcpy(record + sizeof(RecordHeader) + 1, &size, 4)
-    memcpy(record + sizeof(RecordHeader) + 5, text, size)
-    engine_line(engine, record, &line)
+    put_record_end(header, 0, 1 if held else 0, LEVEL_WARNING, OWN_NAME)
+    out.at = record + sizeof(RecordHeader)
+    out.end = record + 512
+    put_counted(&out, TAG_UTF8, text, size, size)
+    if held:
+        put_suppressed(&out, held)
+    header.size = <uint32_t> align_record(<uint64_t> (out.at - record))
+    engine_line(engine, record, line)
+
+
+# Renders the heading of a dump at the end of the sink's text. It has no mark of its own.
+cdef inline void render_heading(Engine* engine, Sink* sink) noexcept nogil:
+    cdef char record[512]
+    cdef Line line
+    notice_line(engine, record, engine.dump.heading, engine.dump.heading_size, 0, &line)
     render_line(&sink.pending.text, sink.layout, &line, &engine.workspace.scratch)
-    if not marks_push(&sink.trouble.told, missing, 0):
-        sink.pending.text.size = start
-        sink.pending.text.failed = False
+
+
+# Called before a line of logly's own is appended that is about later calls: the repeats come before it.
+cdef inline void tell_repeats_before(Engine* engine, Sink* sink) noexcept nogil:
+    if sink.dedup_ns and takes_notices(sink) and sink_backlog(sink) < sink.backlog_limit:
+        repeats_tell(engine, sink, sink_notice_number(sink, engine.books.drained))
+
+
+# Appends a line of logly's own, which says that `missing` records are missing. Returns False when it could not be appended.
+cdef inline bint append_notice(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t missing) noexcept nogil:
+    cdef char record[512]
+    cdef Line line
+    if not takes_notices(sink):
         return False
-    if not sink_mark(sink, start, engine.books.drained | NOTICE_BIT):
-        sink.trouble.told.last -= 1
+    notice_line(engine, record, text, size, 0, &line)
+    return append_own_line(engine, sink, &line, missing, sink_notice_number(sink, engine.books.drained))
+
+
+# Appends a line of logly's own about `held` records that limits or the sampling have held back: its field `suppressed` says so.
+cdef inline bint append_held_back(Engine* engine, Sink* sink, const char* text, uint32_t size, uint64_t held) noexcept nogil:
+    cdef char record[512]
+    cdef Line line
+    if not takes_notices(sink):
         return False
-    if sink.pending.due_ns == 0:
-        sink.pending.due_ns = engine.pace.now_ns + sink.interval_ns
-    return True
+    tell_repeats_before(engine, sink)
+    notice_line(engine, record, text, size, held, &line)
+    return append_own_line(engine, sink, &line, 0, sink_notice_number(sink, engine.books.drained))
 
 
 cdef extern from * nogil:
@@ -102,7 +139,8 @@ cdef extern from * nogil:
     #include <cstdio>
     #include <cstring>
     static inline uint32_t notice_dropped(char* out, size_t size, uint64_t count, int reason) {
-        static const char* const reasons[] = {"the ring was full", "there was no memory", "an error, which is reported"};
+        static const char* const reasons[] = {"the ring was full", "there was no memory", "an error, which is reported",
+                                              "they were for the flight recorder, and the ring was full"};
         return (uint32_t)snprintf(out, size, "logly: %llu record%s dropped: %s",
                                   (unsigned long long)count, count == 1 ? "" : "s", reasons[reason]);
     }
@@ -139,7 +177,7 @@ cdef inline void spool_note_idle(Engine* engine) noexcept nogil:
     cdef Sink* sink = engine.sinks
     while sink != NULL:
         if sink.progress.slot != NULL and sink_backlog(sink) == 0:
-            slot_pass(engine.spool, sink.progress.slot, engine.books.drained)
+            slot_pass(engine.spool, sink.progress.slot, engine.books.drained, engine.dump.delivered)
         sink = sink.next
 
 
@@ -202,46 +240,61 @@ cdef inline uint64_t fail_marks(Engine* engine, const Marks* marks, bint skip_fi
     cdef uint32_t i, fresh, found, begin
     cdef uint64_t lost = 0
     cdef bint has_room
-    while first < last and marks.mark[first].sequence & NOTICE_BIT:
+    cdef Failed* failed = &engine.books.failed
+    lost = fail_late_marks(engine, marks, first)
+    while first < last and marks.mark[first].sequence & (NOTICE_BIT | LATE_BIT):
         first += 1
     if first >= last:
-        return 0
-    has_room = failed_reserve(engine, last - first, marks.mark[first].sequence)
-    begin = found = failed_place(engine, marks.mark[first].sequence)
+        return lost
+    has_room = failed_has_room(failed, last - first)
+    if not has_room:
+        has_room = failed_reserve(failed, last - first, marks.mark[first].sequence, engine_position(engine))
+    begin = found = failed_place(failed, marks.mark[first].sequence)
     fresh = 0
     for i in range(first, last):
-        if marks.mark[i].sequence & NOTICE_BIT:
+        if marks.mark[i].sequence & (NOTICE_BIT | LATE_BIT):
             continue
         lost += 1
-        while found < engine.books.failed_count and engine.books.failed[found] < marks.mark[i].sequence:
+        while found < failed.count and failed.number[found] < marks.mark[i].sequence:
             found += 1
-        if found == engine.books.failed_count or engine.books.failed[found] != marks.mark[i].sequence:
+        if found == failed.count or failed.number[found] != marks.mark[i].sequence:
             fresh += 1
-    engine.books.failed_total += fresh
+    failed.total += fresh
     if fresh and has_room:
-        merge_marks(engine, marks, begin, fresh)
+        merge_marks(failed, marks, begin, fresh)
+    return lost
+
+
+# Counts the late records among these marks as failed, one by one, because they are few.
+cdef inline uint64_t fail_late_marks(Engine* engine, const Marks* marks, uint32_t first) noexcept nogil:
+    cdef uint64_t lost = 0
+    cdef uint32_t i
+    for i in range(first, marks.last):
+        if marks.mark[i].sequence & LATE_BIT and not marks.mark[i].sequence & NOTICE_BIT:
+            engine_fail(engine, marks.mark[i].sequence)
+            lost += 1
     return lost
 
 
 # Merges from the end of the list, where the room is. The marks and the list are both in ascending order.
-cdef inline void merge_marks(Engine* engine, const Marks* marks, uint32_t begin, uint32_t fresh) noexcept nogil:
+cdef inline void merge_marks(Failed* failed, const Marks* marks, uint32_t begin, uint32_t fresh) noexcept nogil:
     cdef uint32_t i = marks.last
-    cdef uint32_t found = engine.books.failed_count
+    cdef uint32_t found = failed.count
     cdef uint32_t to = found + fresh
     cdef uint64_t sequence
-    engine.books.failed_count = to
+    failed.count = to
     while to > found:
         i -= 1
         sequence = marks.mark[i].sequence
-        if sequence & NOTICE_BIT:
+        if sequence & (NOTICE_BIT | LATE_BIT):
             continue
-        while found > begin and engine.books.failed[found - 1] > sequence:
+        while found > begin and failed.number[found - 1] > sequence:
             found -= 1
             to -= 1
-            engine.books.failed[to] = engine.books.failed[found]
-        if found == begin or engine.books.failed[found - 1] != sequence:
+            failed.number[to] = failed.number[found]
+        if found == begin or failed.number[found - 1] != sequence:
             to -= 1
-            engine.books.failed[to] = sequence
+            failed.number[to] = sequence
 
 
 # Discards what the sink has buffered, except the rest of a line that is partly written. The records count as failed. When the
@@ -253,6 +306,8 @@ cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
     sink_forget(sink, mid_record)
     sink.trouble.lost_untold += lost
     append_loss_notice(engine, sink)
+    if sink.dedup_ns:
+        repeats_end(engine, sink, sink_notice_number(sink, engine.books.drained))
     return lost
 
 
@@ -291,14 +346,24 @@ cdef inline void show_name(Engine* engine, Line* line) noexcept nogil:
     assert_that(line.name != NULL)
 
 
+# The ticks of a record in the flight recorder are nanoseconds. Its file is that of what the dump was made for: a dump of
+# yesterday's records begins no file.
+cdef inline void show_kept_time(Engine* engine, Line* line) noexcept nogil:
+    if not line.view.header.flags & HAS_TIME:
+        line.time_ns = <int64_t> line.view.header.ticks
+    line.logged_ns = engine.dump.logged_ns
+
+
 cdef inline void engine_line(Engine* engine, const char* record, Line* line) noexcept nogil:
     cdef const RecordHeader* header
     record_view(record, &line.view)
     header = line.view.header
-    if calibration_is_due(&engine.workspace.calibration, header.ticks):
+    if calibration_is_due(&engine.workspace.calibration, header.ticks) and not header.flags & IS_KEPT:
         calibration_refresh(&engine.workspace.calibration)
     line.logged_ns = calibration_ns(&engine.workspace.calibration, header.ticks)
     line.time_ns = line.view.time_ns if header.flags & HAS_TIME else line.logged_ns
+    if header.flags & IS_KEPT:
+        show_kept_time(engine, line)
     line.level = &engine.levels.level[header.level]
     line.site = see_site(engine, header.site) if header.site else NULL
     line.site_serial = line.site.serial if line.site != NULL else 0
@@ -315,24 +380,29 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
     line.view.index = &engine.workspace.index
 
 
-cdef inline void refuse_record(Engine* engine, Sink* sink) noexcept nogil:
-    engine_fail(engine, engine.books.drained)
+# `sequence`: as in `Mark.sequence`.
+cdef inline void refuse_record(Engine* engine, Sink* sink, uint64_t sequence) noexcept nogil:
+    engine_fail(engine, sequence)
     sink.tally.failed += 1
     sink.trouble.lost_untold += 1
+    if sequence & LATE_BIT:
+        sink.late.count -= 1
 
 
 # `filters`: so many decide whether anybody wants the record; 0: a sink without one does.
-cdef inline void stage_record(Engine* engine, Sink* sink, const RecordHeader* header, uint32_t filters) noexcept nogil:
+cdef inline void stage_record(
+    Engine* engine, Sink* sink, const RecordHeader* header, uint64_t sequence, uint32_t filters
+) noexcept nogil:
     if sink.staging.start > RELEASE_BYTES and sink.staging.start > sink.staging.records.size // 2:
         sink.staging.records.size -= sink.staging.start
         memmove(sink.staging.records.data, sink.staging.records.data + sink.staging.start, sink.staging.records.size)
         sink.staging.start = 0
     buffer_append(&sink.staging.records, <const char*> header, header.size)
-    if sink.staging.records.failed or not marks_push(&sink.staging.marks, engine.books.drained, filters):
+    if sink.staging.records.failed or not marks_push(&sink.staging.marks, sequence, filters):
         if not sink.staging.records.failed:
             sink.staging.records.size -= header.size
         sink.staging.records.failed = False
-        refuse_record(engine, sink)
+        refuse_record(engine, sink, sequence)
         return
     sink.python.work |= WORK_RECORDS
 
@@ -352,6 +422,10 @@ cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint
     if <uint64_t> (line.logged_ns - sink.file.period_from_ns) >= sink.file.period_ns:
         begin_new_file(engine, sink, line.logged_ns)
     start = sink.pending.text.size
+    if sequence & LATE_BIT and engine.dump.heading_size and sink.late.headed != engine.dump.serial:
+        # One mark for both, so that a successor of a process that is killed here writes both or none.
+        sink.late.headed = engine.dump.serial
+        render_heading(engine, sink)
     render_line(&sink.pending.text, sink.layout, line, &engine.workspace.scratch)
     sink_finish_line(engine, sink, start, sequence)
     if line.view.header.level_number >= engine.intake.flush_level:
@@ -359,18 +433,22 @@ cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint
         sink.pending.due_ns = engine.pace.now_ns
 
 
-cdef inline void deliver(Engine* engine, Sink* sink, const Line* line, uint32_t filters) noexcept nogil:
+cdef inline void deliver(Engine* engine, Sink* sink, const Line* line, uint64_t sequence, uint32_t filters) noexcept nogil:
+    if sink_backlog(sink) >= sink.backlog_limit:
+        refuse_record(engine, sink, sequence)
+        return
+    # A filter decides first: see `record_done`.
+    if unlikely(sink.dedup_ns != 0) and not sink.selection.filtered and repeats_take(engine, sink, line, sequence):
+        return
     if sink.target == TARGET_FUNCTION or sink.selection.filtered:
-        stage_record(engine, sink, line.view.header, filters)
+        stage_record(engine, sink, line.view.header, sequence, filters)
     else:
-        deliver_line(engine, sink, line, engine.books.drained)
+        deliver_line(engine, sink, line, sequence)
 
 
 cdef inline void sink_finish_line(Engine* engine, Sink* sink, size_t start, uint64_t sequence) noexcept nogil:
     if not sink_mark(sink, start, sequence):
-        engine_fail(engine, sequence)
-        sink.tally.failed += 1
-        sink.trouble.lost_untold += 1
+        refuse_record(engine, sink, sequence)
         return
     if sink.pending.due_ns == 0:
         # The interval begins when the record was logged, not when the flusher saw it.
@@ -392,28 +470,18 @@ cdef inline uint32_t begin_decision(Engine* engine, const Route* route) noexcept
     return route.count
 
 
-# Returns False when a sink that wants the record cannot take it now. The record then stays in the ring.
-cdef inline bint consume_record(Engine* engine, const char* record) noexcept nogil:
-    cdef Line line
-    cdef const Route* route
-    cdef Sink* sink
-    cdef uint32_t i, filters
-    engine_line(engine, record, &line)
-    route = route_of(engine, &line)
+# Returns False when a sink that wants a record cannot take it now.
+cdef inline bint route_has_room(Engine* engine, const Route* route) noexcept nogil:
+    cdef uint32_t i
     for i in range(route.count):
-        sink = route.sink[i]
-        if not sink_has_room(engine, sink) and not is_stalled(engine, sink):
+        if not sink_has_room(engine, route.sink[i]) and not is_stalled(engine, route.sink[i]):
             return False
+    return True
+
+
+# Makes the message of a record once, where several sinks show it.
+cdef inline void share_message(Engine* engine, const Route* route, Line* line) noexcept nogil:
     if route.count > 1:
         engine.workspace.message.size = 0
-        write_message(&engine.workspace.message, &line)
+        write_message(&engine.workspace.message, line)
         line.message = &engine.workspace.message
-    filters = begin_decision(engine, route)
-    for i in range(route.count):
-        sink = route.sink[i]
-        if sink_backlog(sink) < sink.backlog_limit:
-            deliver(engine, sink, &line, filters)
-        else:
-            refuse_record(engine, sink)
-    engine.books.drained += 1
-    return True

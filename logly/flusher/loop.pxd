@@ -4,90 +4,42 @@ The thread that makes a pass holds the engine's lock. It is the flusher, or the 
 released the GIL.
 """
 
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MIN, INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from logly.flusher.deliver cimport (
-    append_notice, consume_record, engine_discard, engine_write, has_stalled_too_long, is_stalled, notice_dropped,
-    watch_losses,
+    append_notice, begin_decision, deliver, engine_discard, engine_line, engine_write, is_stalled, notice_dropped,
+    route_has_room, share_message, tell_repeats_before, watch_losses,
 )
+from logly.flusher.dump cimport dump_before, dump_continue, dump_due, dump_left, keep_record
+from logly.flusher.flushes cimport begin_flush, complete_flushes
 from logly.flusher.level_watch cimport watch_level_file
-from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog, sink_oldest
+from logly.flusher.repeats cimport watch_repeats
+from logly.flusher.route cimport route_of
+from logly.flusher.route_cache cimport Route
+from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog
+from logly.flusher.spool_ring cimport any_spool, engine_begin_spool, engine_end_spool, engine_release_spool
 from logly.flusher.spool_sync cimport engine_sync
 from logly.flusher.spool_watch cimport watch_spool
 from logly.flusher.state cimport (
     KEPT_BYTES, LEAST_SLEEP_NS, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, RELEASE_BYTES, RETRY_BLOCKED_NS,
-    RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_committed, engine_give_way, engine_lock, engine_position,
-    engine_unlock,
+    RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_give_way, engine_lock, engine_unlock, late_position,
 )
-from logly.flusher.write cimport sink_use_spool
-from logly.ring.gate cimport DROP_REASONS, POST_DRAIN
+from logly.layout.line cimport Line
+from logly.ring.gate cimport DROP_KEPT, DROP_REASONS, POST_DRAIN
 from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over
 from logly.ring.merge cimport merge_begin, merge_next, record_proper
-from logly.ring.record cimport RecordHeader, RecordHeap
+from logly.ring.record cimport IS_KEPT, RecordHeader, RecordHeap
 from logly.ring.ring cimport (
     NO_MARK, RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used,
 )
-from logly.spool.format cimport Spool, spool_drop_blob_later, spool_release, spool_save_clock
+from logly.spool.format cimport Spool, spool_drop_blob_later, spool_save_clock
 from logly.system.atomic cimport (
     exchange32, fence_full, load_acquire, load_acquire32, load_relaxed, load_relaxed32, store_relaxed, store_relaxed32,
-    store_release, store_release32,
 )
-from logly.system.clock cimport calibration_refresh, clock_monotonic_ns, clock_ticks
+from logly.system.clock cimport calibration_refresh, clock_monotonic_ns
 from logly.system.event cimport event_prepare, event_signal, event_wait
 from logly.text.buffer cimport buffer_free, buffer_trim
-
-
-# A spool's ring keeps the records that were taken from it until every sink has handed them to the operating system. Sinks write
-# at their own pace while this takes little of the ring. They write at once when a producer waits for room, or when it takes
-# more than a quarter of the ring.
-cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nogil:
-    cdef Ring* ring = spool.ring
-    cdef uint64_t kept = ring.tail - spool.written_to
-    cdef Sink* sink = engine.sinks
-    if kept == 0:
-        return
-    if kept > ring.capacity >> 2 or load_relaxed(&engine.intake.traffic.waiters) or load_acquire32(&ring.retired):
-        while sink != NULL:
-            if sink.pending.text.size > sink.pending.start:
-                engine_write(engine, sink)
-            # Rings behind a spool that is no longer used must not wait for a sink in trouble.
-            if is_stalled(engine, sink) and not sink.python.busy and (
-                kept > ring.capacity >> 1 or (load_acquire32(&ring.retired) and ring.next != NULL)
-            ):
-                engine_discard(engine, sink)
-            sink = sink.next
-    if engine_position(engine) == engine.books.drained:
-        spool_release(spool, engine.books.drained)
-
-
-# Begins to consume this spool's ring. Its records are numbered from here, and its slots keep the sinks' progress.
-cdef inline void engine_begin_spool(Engine* engine, Spool* spool) noexcept nogil:
-    cdef Sink* sink = engine.sinks
-    engine.spool = spool
-    spool.begun = True
-    spool.base = engine.books.drained - spool.header.released[spool.header.released_current].sequence
-    while sink != NULL:
-        sink_use_spool(sink, spool)
-        sink = sink.next
-
-
-cdef inline void engine_end_spool(Engine* engine) noexcept nogil:
-    cdef Sink* sink = engine.sinks
-    while sink != NULL:
-        sink.progress.spool = NULL
-        sink.progress.slot = NULL
-        sink.progress.until = 0
-        sink = sink.next
-    store_release32(&engine.spool.finished, 1)
-    store_relaxed32(&engine.requests.python, 1)
-    engine.spool = NULL
-
-
-cdef inline bint any_spool(const Ring* ring) noexcept nogil:
-    while ring != NULL and ring.spool == NULL:
-        ring = ring.next
-    return ring != NULL
 
 
 cdef inline void engine_release_rings(Engine* engine) noexcept nogil:
@@ -104,12 +56,14 @@ cdef inline void engine_release_rings(Engine* engine) noexcept nogil:
         event_signal(&engine.intake.traffic.space)
 
 
-cdef inline void release_record(Ring* ring, char* record) noexcept nogil:
+# `is_moved`: its block has a new owner.
+cdef inline void release_record(Ring* ring, char* record, bint is_moved) noexcept nogil:
     cdef RecordPrefix* prefix = <RecordPrefix*> record
     cdef RecordHeap* heap = <RecordHeap*> record
     cdef uint64_t size = prefix.size
     if prefix.kind == RECORD_HEAP:
         store_relaxed(&ring.heap_bytes_out, ring.heap_bytes_out + heap.block_size)
+    if prefix.kind == RECORD_HEAP and not is_moved:
         free(heap.block)
         if ring.spool != NULL:
             spool_drop_blob_later(<Spool*> ring.spool, heap.blob, heap.block_size)
@@ -145,15 +99,25 @@ cdef inline void note_high_water(Engine* engine) noexcept nogil:
         ring = ring.next
 
 
+# True when the oldest ring is that of a spool which has not begun.
+cdef inline bint spool_is_next(const Engine* engine) noexcept nogil:
+    if not engine.spooled or engine.rings == NULL or engine.rings.spool == NULL:
+        return False
+    return not (<const Spool*> engine.rings.spool).begun
+
+
 # Takes records until the rings are empty, a sink cannot take more, or Python is wanted. It stops after `limit` bytes and leaves
 # the rest to the next pass, so that due writes and flush requests get their turn.
 cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
     cdef Ring* ring
     cdef char* record = NULL
+    cdef const RecordHeader* proper
     cdef uint64_t consumed = 0
     cdef uint64_t unreleased = 0
     cdef bint merges = engine.rings == NULL or (engine.rings.next != NULL and not engine.spooled)
-    if engine.spooled and engine.rings != NULL and engine.rings.spool != NULL and not (<Spool*> engine.rings.spool).begun:
+    if spool_is_next(engine):
+        if engine.dump.is_on and not dump_continue(engine):
+            return False  # its records are in the recorder of before
         engine_begin_spool(engine, <Spool*> engine.rings.spool)
     if merges and not merge_begin(&engine.workspace.merge, engine.rings):
         return False
@@ -177,14 +141,23 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
         elif ring == NULL:
             engine.pace.drained_ns = engine.pace.now_ns
             break
-        if not consume_record(engine, <const char*> record_proper(record)):
+        proper = record_proper(record)
+        if proper.flags & IS_KEPT and ring != NULL:
+            # What is kept after a dump has begun, or was asked for, is not part of it, and must not push out what is.
+            if engine.dump.watch == INT32_MIN and not dump_due(engine, proper.ticks):
+                engine_release_rings(engine)
+                return False
+            unreleased += (<RecordPrefix*> record).size
+            release_record(ring, record, keep_record(engine, record, proper, <Spool*> ring.spool))
+        elif not consume_record(engine, <const char*> proper):
             engine_release_rings(engine)
             return False
-        if ring == NULL:
+        elif ring == NULL:
             release_aside(engine)
             continue
-        unreleased += (<RecordPrefix*> record).size
-        release_record(ring, record)
+        else:
+            unreleased += (<RecordPrefix*> record).size
+            release_record(ring, record, False)
         if unreleased >= RELEASE_BYTES:
             consumed += unreleased
             unreleased = 0
@@ -193,6 +166,25 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
             if engine_wants_python(engine) or (engine.pace.gives_way and load_relaxed(&engine.lock.waiters)):
                 break
     engine_release_rings(engine)
+    return True
+
+
+# Returns False when a sink that wants the record cannot take it now. The record then stays in the ring.
+cdef inline bint consume_record(Engine* engine, const char* record) noexcept nogil:
+    cdef Line line
+    cdef const Route* route
+    cdef uint32_t i, filters
+    engine_line(engine, record, &line)
+    if line.view.header.level_number >= engine.dump.watch and not dump_before(engine, &line):
+        return False
+    route = route_of(engine, &line)
+    if not route_has_room(engine, route):
+        return False
+    share_message(engine, route, &line)
+    filters = begin_decision(engine, route)
+    for i in range(route.count):
+        deliver(engine, route.sink[i], &line, engine.books.drained, filters)
+    engine.books.drained += 1
     return True
 
 
@@ -220,11 +212,17 @@ cdef inline bint is_retired(const Ring* ring) noexcept nogil:
     return load_acquire32(&ring.retired) or (ring.lease != NULL and lease_is_over(ring.lease))
 
 
-cdef inline bint spool_is_released(const Ring* ring) noexcept nogil:
+cdef inline bint spool_is_released(const Engine* engine, const Ring* ring) noexcept nogil:
     cdef const Spool* spool = <const Spool*> ring.spool
     if spool == NULL:
         return True
-    return spool.begun and not spool.syncing and not load_acquire32(&spool.writers) and ring.positions.tail == ring.tail
+    if not spool.begun or spool.syncing or load_acquire32(&spool.writers):
+        return False
+    # Late records are in the file until all sinks have written them. (A dump that was only asked for does not hold the ring: it
+    # begins when the rings behind this one are read.)
+    if engine.dump.is_on or engine.dump.is_resumed or late_position(engine) < engine.dump.delivered:
+        return False
+    return ring.positions.tail == ring.tail
 
 
 # Records that were set aside must be numbered before the records of a spool that comes behind this ring.
@@ -236,19 +234,25 @@ cdef inline bint numbers_wait(const Engine* engine, const Ring* ring) noexcept n
 cdef inline void free_retired_rings(Engine* engine) noexcept nogil:
     cdef Ring** link = &engine.rings
     cdef Ring* ring
+    cdef bint was_spool
     while link[0] != NULL:
         ring = link[0]
-        if is_retired(ring) and ring_peek(ring) == NULL and spool_is_released(ring) and not numbers_wait(engine, ring):
+        if is_retired(ring) and ring_peek(ring) == NULL and spool_is_released(engine, ring) and not numbers_wait(engine, ring):
             if ring.spool != NULL:
                 engine_end_spool(engine)
             engine.books.past_committed += ring.committed
+            engine.books.past_kept += ring.kept
             if ring.high_water > engine.books.past_high_water:
                 engine.books.past_high_water = ring.high_water
             link[0] = ring.next
             if ring.lease != NULL:
                 lease_end_engine(ring.lease)
+            was_spool = ring.spool != NULL
             ring_free(ring)
             engine.spooled = any_spool(engine.rings)
+            if was_spool and link == &engine.rings and spool_is_next(engine):
+                # At once: what is kept is in no file meanwhile.
+                engine_begin_spool(engine, <Spool*> engine.rings.spool)
         else:
             link = &ring.next
 
@@ -256,7 +260,8 @@ cdef inline void free_retired_rings(Engine* engine) noexcept nogil:
 cdef inline void append_drop_notices(Engine* engine) noexcept nogil:
     cdef int reason
     for reason in range(DROP_REASONS):
-        append_drop_notice(engine, reason)
+        if reason != DROP_KEPT:  # told by the next dump
+            append_drop_notice(engine, reason)
 
 
 cdef inline void append_drop_notice(Engine* engine, int reason) noexcept nogil:
@@ -270,6 +275,7 @@ cdef inline void append_drop_notice(Engine* engine, int reason) noexcept nogil:
     size = notice_dropped(text, sizeof(text), dropped - told, reason)
     engine.books.told_dropped[reason] = dropped
     while sink != NULL:
+        tell_repeats_before(engine, sink)
         if sink.selection.enabled and (
             sink_backlog(sink) >= sink.backlog_limit or not append_notice(engine, sink, text, size, dropped - told)
         ):
@@ -311,6 +317,8 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
     cdef int64_t pause_ns
     engine.pace.sleep_ns = pace_ns(engine.interval_ns)
     while sink != NULL:
+        if sink.dedup_ns:
+            watch_repeats(engine, sink)
         if sink.staging.records.size and not sink.python.work & WORK_RECORDS and not sink.python.busy:
             if engine.pace.now_ns >= sink.trouble.retry_at_ns:
                 sink.python.work |= WORK_RECORDS  # `back_off` had put them off
@@ -336,74 +344,32 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
         engine.pace.sleep_ns = 50000
 
 
-# Free-threaded builds: true when threads have rings of their own behind a spool's ring. That ring gets no more records and must
-# be emptied first.
-cdef inline bint is_leaving_spool(const Engine* engine) noexcept nogil:
-    cdef const Ring* ring = engine.rings
-    while FREE_THREADED and engine.spooled and ring != NULL:
-        if ring.lease != NULL:
-            return True
-        ring = ring.next
-    return False
-
-
-# Sets the mark that a flush waits for. With one ring it is the number of records committed. With several rings, a record with an
-# earlier stamp may be committed later, so the mark is set once the rings have been drained past this moment.
-cdef inline void begin_flush(Engine* engine, uint64_t request) noexcept nogil:
-    if is_leaving_spool(engine):
-        return
-    engine.flush.request = request
-    if FREE_THREADED and not engine.spooled:
-        engine.flush.ticks = clock_ticks()
-        engine.flush.mark = NO_MARK
-        engine.pace.settled_ticks = 0
-    else:
-        engine.flush.mark = engine_committed(engine)
-
-
-cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
-    cdef Sink* sink = engine.sinks
-    if engine.books.drained < engine.flush.mark:
-        return False
-    while sink != NULL:
-        if sink_oldest(sink, engine.flush.mark) < engine.flush.mark and not has_stalled_too_long(engine, sink):
-            return False
-        sink = sink.next
-    return True
-
-
-# Returns True when no flush is left to do. A flush is done when every sink has passed what had been logged when the flush was
-# requested, or has been in trouble for the stall time. (Then its records still wait, and the thread that asked finds out.)
-# Requests that come while a flush is being served are served together by the next one.
-cdef inline bint complete_flushes(Engine* engine) noexcept nogil:
-    cdef uint64_t request = load_acquire(&engine.requests.flush)
-    while True:
-        if engine.flush.request == 0:
-            if request == load_relaxed(&engine.requests.flush_done):
-                return True
-            begin_flush(engine, request)
-            if engine.flush.request == 0:
-                return False
-        if FREE_THREADED and engine.flush.mark == NO_MARK and engine.pace.settled_ticks > engine.flush.ticks:
-            engine.flush.mark = engine.books.drained
-        if not flush_is_done(engine):
-            return False
-        store_release(&engine.requests.flush_done, engine.flush.request)
-        engine.flush.request = 0
-        event_signal(&engine.requests.done)
-
-
 # While a dead process's records are delivered, no new lines may be written before them. Bounded by time, in case the recovering
 # thread dies.
 cdef inline bint is_recovering(const Engine* engine) noexcept nogil:
     return engine.pace.now_ns < <int64_t> load_relaxed(<uint64_t*> &engine.requests.hold_until_ns)
 
 
+cdef inline uint64_t progress_of_engine(const Engine* engine) noexcept nogil:
+    return engine.books.drained + engine.books.kept_drained + engine.dump.delivered
+
+
+# Goes on with a dump, or begins the one that was asked for, when the rings are drained past that moment. Returns False when
+# something is left.
+cdef inline bint end_dump(Engine* engine) noexcept nogil:
+    cdef uint64_t ticks = engine.pace.settled_ticks
+    if rings_are_empty(engine) and not dump_left(engine):
+        return False
+    if ticks == <uint64_t> -1:  # everything was taken from the rings
+        ticks = engine.dump.asked_ticks + rings_are_empty(engine)
+    return dump_due(engine, ticks)
+
+
 cdef inline int engine_pass(Engine* engine) noexcept nogil:
     cdef uint64_t request = load_acquire(&engine.requests.flush)
     cdef bint flushing = request != load_relaxed(&engine.requests.flush_done)
     cdef bint drained
-    cdef uint64_t before = engine.books.drained
+    cdef uint64_t before = progress_of_engine(engine)
     cdef int status = 0
     engine.pace.now_ns = clock_monotonic_ns()
     if FREE_THREADED and flushing and engine.flush.request == 0:
@@ -412,6 +378,8 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
     append_drop_notices(engine)
     note_high_water(engine)
     drained = not is_recovering(engine) and engine_drain(engine, 4 * engine.intake.ring_capacity)
+    if drained and engine.dump.watch == INT32_MIN:
+        drained = end_dump(engine)
     # Without a flusher everything is written now, because nobody would come back for what is not due yet.
     engine_write_due(engine, flushing or load_relaxed32(&engine.intake.post) & POST_DRAIN != 0)
     if engine.spool != NULL:
@@ -426,13 +394,15 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
         status |= PASS_HELD
     if engine_wants_python(engine):
         return status | PASS_PYTHON
+    if not drained and progress_of_engine(engine) != before and engine.dump.is_on:
+        return status | PASS_HELD | PASS_MORE
     if not drained:
         engine.pace.sleep_ns = RETRY_BLOCKED_NS if engine.pace.sleep_ns > RETRY_BLOCKED_NS else engine.pace.sleep_ns
         return status | PASS_HELD
-    if FREE_THREADED and engine.flush.request and engine.flush.mark == NO_MARK:
+    if FREE_THREADED and (engine.dump.asked or (engine.flush.request and engine.flush.mark == NO_MARK)):
         status |= PASS_SOON
     if not rings_are_empty(engine):
-        return status | (PASS_MORE if engine.books.drained != before else PASS_SOON)
+        return status | (PASS_MORE if progress_of_engine(engine) != before else PASS_SOON)
     buffer_trim(&engine.workspace.scratch, KEPT_BYTES)
     buffer_trim(&engine.workspace.message, KEPT_BYTES)
     return status

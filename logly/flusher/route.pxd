@@ -131,6 +131,32 @@ cdef inline void read_site(Buffer* names, const RecordView* view, Kind* kind) no
     names.failed = False
 
 
+cdef inline void read_kind_of_site(Engine* engine, const Line* line, Kind* kind) noexcept nogil:
+    kind.module = kind.function = Text(b"", 0)
+    if line.site != NULL:
+        kind.module = line.site.module
+        kind.function = line.site.function
+    elif line.view.header.flags & HAS_SITE:
+        # In the buffer for the message, which is made after this.
+        read_site(&engine.workspace.message, &line.view, kind)
+
+
+# True when the sink selects this record's module and function.
+cdef inline bint is_of_wanted_site(Engine* engine, const Sink* sink, const Line* line) noexcept nogil:
+    cdef Kind kind
+    if sink.selection.module_count == 0 and sink.selection.function_count == 0:
+        return True
+    read_kind_of_site(engine, line, &kind)
+    return site_is_wanted(sink, &kind.module, &kind.function)
+
+
+# True when the record is for served handlers of `logging` only.
+cdef inline bint is_served_elsewhere(const Engine* engine, const Line* line) noexcept nogil:
+    if not line.view.header.flags & IS_SERVED:
+        return False
+    return not (<const ServedName*> logger_name(engine.served, line.view.header.origin)).own
+
+
 # Makes the list of the sinks that want this record. It holds until the next one is made.
 cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept nogil:
     cdef RouteRoom* room = &engine.room
@@ -142,13 +168,7 @@ cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept n
         kind.served = <const ServedName*> logger_name(engine.served, line.view.header.origin)
     kind.level = line.view.header.level_number
     kind.flags = <uint8_t> line.view.header.flags
-    kind.module = kind.function = Text(b"", 0)
-    if line.site != NULL:
-        kind.module = line.site.module
-        kind.function = line.site.function
-    elif line.view.header.flags & HAS_SITE:
-        # In the buffer for the message, which is made after this.
-        read_site(&engine.workspace.message, &line.view, &kind)
+    read_kind_of_site(engine, line, &kind)
     kind.name = line.name[0] if goes_by_name(line) else kind.module
     # A record that the logger's level switches off was never made, so it only matters whether the logger has one.
     kind.unsaid = LEVEL_INFO if level_asked(&engine.rules, &kind.name) == LEVEL_UNSAID else INT32_MIN

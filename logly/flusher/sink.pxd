@@ -5,9 +5,10 @@ that records are counted exactly even after a short write or a discarded backlog
 """
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memmove, memset
 
+from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT, Mark, Marks, marks_clear, marks_first, marks_push
 from logly.flusher.rules cimport Rules
 from logly.layout.line cimport Layout
 from logly.spool.format cimport Spool, SpoolSlot, slot_cancel
@@ -39,24 +40,7 @@ cdef enum WriteStatus:
     WRITE_PYTHON           # Python must do what `work` says first
 
 cdef extern from * nogil:
-    """
-    static const uint64_t LOGLY_NOTICE_BIT = 1ull << 63;
-    """
-    const uint64_t NOTICE_BIT "LOGLY_NOTICE_BIT"   # a line of logly's own, which no book counts
     const uint64_t NO_ROTATION "UINT64_MAX"
-
-
-cdef struct Mark:
-    uint64_t sequence      # of the record; NOTICE_BIT set: a notice before the record of that number
-    uint64_t end           # its line ends here, in bytes ever appended. Of a staged record: how many filters decide about it
-
-
-cdef struct Marks:
-    Mark* mark
-    uint32_t notices       # how many of them are logly's own lines, which no book counts
-    uint32_t first
-    uint32_t last          # one past
-    uint32_t capacity
 
 
 # The parts of a sink, grouped by how long their contents last. `sink_begin` resets each part that a forked child must not take
@@ -65,6 +49,7 @@ cdef struct Marks:
 cdef struct Selection:     # which records are for it
     bint enabled
     bint filtered          # a Python filter decides: records are staged for it
+    bint dumps             # dumps of the flight recorder are for it
     bint serves            # it serves a handler of `logging`: it gets the records that name it, and no others
     uint8_t refuses        # records with one of these flags are not for it: its own Python code may have logged them
     int32_t max_level      # the lowest one is in `Sink.rules`
@@ -146,14 +131,39 @@ cdef struct Trouble:
     Marks told             # one mark per notice in the buffer; `sequence` is the number of missing records that it tells of
 
 
+cdef struct LateLines:     # records that dumps of the flight recorder have given to it
+    uint64_t count         # that it holds
+    uint64_t first         # it holds none below this number
+    uint64_t floor         # while its oldest record is late: it has passed all others below this sequence number
+    uint64_t from_number   # those below have been written by a process that has died
+    uint64_t offered       # that were for it
+    uint64_t headed        # serial of the dump whose heading it has got
+
+
 cdef struct Progress:      # as a spool keeps it
     Spool* spool           # the spool that is being consumed, where it keeps this sink's progress
     SpoolSlot* slot        # where
     uint64_t until         # the write that the slot tells of ends here, in bytes ever appended
 
 
+cdef struct Repeats:       # of the latest record, where `Sink.dedup_ns` is set: see flusher/repeats.pxd
+    Buffer kept            # what is compared, of the record with which the run began. Empty: there is no run
+    Buffer base            # the first repeat as a record that refers to no names; empty until there is one
+    uint32_t message_at    # where the message is in `base`, and the fields
+    uint32_t fields_at
+    uint64_t line_at       # where the run's first line begins, in bytes ever appended
+    int64_t begun_ns       # when its record was logged
+    int64_t due_ns         # monotonic: the repeats are told at the latest then
+    uint64_t count         # repeats that no line tells of yet
+    int64_t first_ns       # shown times of the first and the last of these
+    int64_t last_ns
+    uint64_t flushed       # number of the latest flush for which they were told
+    uint64_t flushed_at    # it is done when the sink has written up to here; a function: has got the mark of this number
+
+
 cdef struct Tally:         # for `stats()`
     uint64_t records
+    uint64_t repeated      # of these, those that are counted by a line and have none
     uint64_t failed
     uint64_t filtered      # records that its Python filter did not want
     uint64_t bytes_written
@@ -181,6 +191,7 @@ cdef struct Sink:
     size_t buffer_size
     size_t backlog_limit   # a sink in trouble keeps at most this many bytes
     int64_t interval_ns
+    int64_t dedup_ns       # equal records in succession become one line for so long; 0: each has its own
     Layout* layout
     Selection selection
     Rules rules            # from which level on, by name
@@ -192,10 +203,13 @@ cdef struct Sink:
     PythonSide python
     Rotation rotation
     Trouble trouble
+    LateLines late
     Progress progress
+    Repeats repeats
     Tally tally
     Leaving leaving
     WriteScript* script    # NULL but in tests
+    int64_t clock_ns       # the time by which repeats are counted, in tests; 0: the true one
     Sink* next
 
 
@@ -208,7 +222,9 @@ cdef inline void sink_begin(Sink* sink) noexcept nogil:
     memset(&sink.python, 0, sizeof(PythonSide))
     memset(&sink.rotation, 0, sizeof(Rotation))
     memset(&sink.trouble, 0, sizeof(Trouble))
+    memset(&sink.late, 0, sizeof(LateLines))
     memset(&sink.progress, 0, sizeof(Progress))
+    memset(&sink.repeats, 0, sizeof(Repeats))
     memset(&sink.tally, 0, sizeof(Tally))
     sink.window.count = INT64_MAX if sink.selection.enabled else 0
     sink.rotation.begins_at = NO_ROTATION
@@ -223,6 +239,8 @@ cdef inline void sink_free_memory(Sink* sink) noexcept nogil:
     free(sink.trouble.told.mark)
     buffer_free(&sink.pending.text)
     buffer_free(&sink.staging.records)
+    buffer_free(&sink.repeats.kept)
+    buffer_free(&sink.repeats.base)
 
 
 cdef inline void free_texts(Text* texts, uint32_t count) noexcept nogil:
@@ -241,38 +259,6 @@ cdef inline void sink_free(Sink* sink) noexcept nogil:
     free(sink)
 
 
-cdef inline bint marks_push(Marks* marks, uint64_t sequence, uint64_t end) noexcept nogil:
-    cdef uint32_t capacity
-    cdef Mark* grown
-    if marks.last == marks.capacity:
-        if marks.first > marks.capacity // 2:
-            memmove(marks.mark, marks.mark + marks.first, (marks.last - marks.first) * sizeof(Mark))
-            marks.last -= marks.first
-            marks.first = 0
-        else:
-            capacity = marks.capacity * 2 if marks.capacity else 256
-            grown = <Mark*> realloc(marks.mark, capacity * sizeof(Mark))
-            if grown == NULL:
-                return False
-            marks.mark = grown
-            marks.capacity = capacity
-    marks.mark[marks.last].sequence = sequence
-    marks.mark[marks.last].end = end
-    marks.last += 1
-    return True
-
-
-# Returns NULL when there is no mark.
-cdef inline Mark* marks_first(const Marks* marks) noexcept nogil:
-    return &marks.mark[marks.first] if marks.first != marks.last else NULL
-
-
-cdef inline void marks_clear(Marks* marks) noexcept nogil:
-    marks.first = 0
-    marks.last = 0
-    marks.notices = 0
-
-
 # How many of the first `drained` records its window has let through.
 cdef inline uint64_t sink_offered(const Sink* sink, uint64_t drained) noexcept nogil:
     if drained <= sink.window.from_sequence:
@@ -283,12 +269,42 @@ cdef inline uint64_t sink_offered(const Sink* sink, uint64_t drained) noexcept n
 cdef inline uint64_t sink_pending(const Sink* sink) noexcept nogil:
     return (
         sink.pending.marks.last - sink.pending.marks.first - sink.pending.marks.notices
-        + sink.staging.marks.last - sink.staging.marks.first
+        + sink.staging.marks.last - sink.staging.marks.first - sink.staging.marks.notices
     )
 
 
 cdef inline size_t sink_backlog(const Sink* sink) noexcept nogil:
     return sink.pending.text.size - sink.pending.start + sink.staging.records.size - sink.staging.start
+
+
+# Called before a mark of the late record with this number is added. `drained`: the number of the next record of a ring.
+cdef inline void late_enters(Sink* sink, uint64_t number, uint64_t drained) noexcept nogil:
+    if sink.late.count == 0:
+        sink.late.first = number
+    sink.late.count += 1
+    if sink.pending.marks.first == sink.pending.marks.last and sink.staging.marks.first == sink.staging.marks.last:
+        sink.late.floor = drained
+
+
+# Called when the oldest of all marks of the sink is removed.
+cdef inline void oldest_leaves(Sink* sink, uint64_t sequence) noexcept nogil:
+    if sequence & NOTICE_BIT:
+        sink.late.floor = sequence & ~NOTICE_BIT
+        return
+    if not sequence & LATE_BIT:
+        sink.late.floor = sequence + 1
+        return
+    sink.late.count -= 1
+    sink.late.first = (sequence & ~LATE_BIT) + 1
+
+
+# Called when the oldest staged record has been removed, and does not become a line. Lines that wait are older.
+cdef inline void staged_leaves(Sink* sink, uint64_t sequence) noexcept nogil:
+    cdef bint is_oldest = sink.pending.marks.first == sink.pending.marks.last
+    if is_oldest:
+        oldest_leaves(sink, sequence)
+    elif sequence & LATE_BIT:
+        sink.late.count -= 1
 
 
 cdef inline bint synchronous_are_behind(const Sink* sink) noexcept nogil:
@@ -315,11 +331,36 @@ cdef inline bint sink_mark(Sink* sink, size_t line_start, uint64_t sequence) noe
 
 # Sequence number of the oldest record that this sink still holds, or `otherwise`.
 cdef inline uint64_t sink_oldest(const Sink* sink, uint64_t otherwise) noexcept nogil:
+    cdef uint64_t sequence
     if sink.pending.marks.first != sink.pending.marks.last:
-        return sink.pending.marks.mark[sink.pending.marks.first].sequence & ~NOTICE_BIT
-    if sink.staging.marks.first != sink.staging.marks.last:
-        return sink.staging.marks.mark[sink.staging.marks.first].sequence
+        sequence = sink.pending.marks.mark[sink.pending.marks.first].sequence
+    elif sink.staging.marks.first != sink.staging.marks.last:
+        sequence = sink.staging.marks.mark[sink.staging.marks.first].sequence
+    else:
+        return otherwise
+    return sink.late.floor if sequence & LATE_BIT else sequence & ~NOTICE_BIT
+
+
+# True when the sink holds nothing of the records below `mark`, nor of the late ones below `late`.
+cdef inline bint sink_is_past(const Sink* sink, uint64_t mark, uint64_t late) noexcept nogil:
+    return sink_oldest(sink, mark) >= mark and (sink.late.count == 0 or sink.late.first >= late)
+
+
+# The number of the first staged record that is not late, or `otherwise`. With NOTICE_BIT: that of a notice.
+cdef inline uint64_t sink_first_staged(const Sink* sink, uint64_t otherwise) noexcept nogil:
+    cdef uint32_t i
+    for i in range(sink.staging.marks.first, sink.staging.marks.last):
+        if sink.staging.marks.mark[i].sequence & NOTICE_BIT or not sink.staging.marks.mark[i].sequence & LATE_BIT:
+            return sink.staging.marks.mark[i].sequence
     return otherwise
+
+
+# The number for a mark of a line of logly's own, when no record is being delivered. Records that wait for a filter come after it,
+# so it is that of the first of these; late records have none.
+cdef inline uint64_t sink_notice_number(const Sink* sink, uint64_t drained) noexcept nogil:
+    if sink.target != TARGET_FUNCTION:
+        drained = sink_first_staged(sink, drained)
+    return drained | NOTICE_BIT
 
 
 cdef inline uint64_t sink_written_offset(const Sink* sink) noexcept nogil:
@@ -337,6 +378,13 @@ cdef inline void sink_compact(Sink* sink) noexcept nogil:
         sink.pending.start = keep
 
 
+# Called before these marks, which are the oldest of the sink, are removed.
+cdef inline void late_leave(Sink* sink, const Marks* marks) noexcept nogil:
+    cdef uint32_t i
+    for i in range(marks.first, marks.last):
+        oldest_leaves(sink, marks.mark[i].sequence)
+
+
 cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
     cdef uint64_t written
     cdef const Mark* mark
@@ -349,6 +397,8 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
         sink.pending.text.size = 0
         sink.pending.boundary = written
         sink.tally.records += sink.pending.marks.last - sink.pending.marks.first - sink.pending.marks.notices
+        if sink.late.count:
+            late_leave(sink, &sink.pending.marks)
         marks_clear(&sink.pending.marks)
         marks_clear(&sink.trouble.told)
         buffer_trim(&sink.pending.text, 4 * sink.backlog_limit)
@@ -361,6 +411,7 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
             sink.trouble.told.first += 1
         else:
             sink.tally.records += 1
+        oldest_leaves(sink, mark.sequence)
         sink.pending.marks.first += 1
         mark = marks_first(&sink.pending.marks)
     sink_compact(sink)
@@ -369,7 +420,9 @@ cdef inline void sink_advance(Sink* sink, size_t size) noexcept nogil:
 # Called before the rest of a staged write is discarded, or goes to another file.
 cdef inline void sink_unstage(Sink* sink) noexcept nogil:
     if sink.progress.slot != NULL and sink.pending.marks.first != sink.pending.marks.last:
-        slot_cancel(sink.progress.spool, sink.progress.slot, marks_first(&sink.pending.marks).sequence & ~NOTICE_BIT)
+        slot_cancel(
+            sink.progress.spool, sink.progress.slot, sink_oldest(sink, 0), sink.late.first if sink.late.count else 0,
+        )
     sink.progress.until = 0
 
 
@@ -396,6 +449,7 @@ cdef inline void sink_forget(Sink* sink, bint mid_record) noexcept nogil:
     while sink.trouble.told.last != kept:
         sink.trouble.told.last -= 1
         sink.trouble.lost_untold += sink.trouble.told.mark[sink.trouble.told.last].sequence
+    sink.late.count = 0
     if mid_record:
         half = sink.pending.marks.mark[sink.pending.marks.first]
         keep_to = half.end - sink_written_offset(sink)
@@ -404,6 +458,7 @@ cdef inline void sink_forget(Sink* sink, bint mid_record) noexcept nogil:
         marks_clear(&sink.pending.marks)
         marks_push(&sink.pending.marks, half.sequence, half.end)
         sink.pending.marks.notices = 1 if half.sequence & NOTICE_BIT else 0
+        sink.late.count = 1 if half.sequence & LATE_BIT else 0
     else:
         sink.pending.appended -= sink.pending.text.size - sink.pending.start
         sink.pending.text.size = 0

@@ -4,10 +4,11 @@ The n-th record taken from the rings has the sequence number n. A sink knows whi
 is the position that every sink has passed, and a record that several sinks failed is counted once.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
-from libc.string cimport memmove, memset
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memset
 
+from logly.flusher.failed cimport Failed, failed_add, failed_free, failed_has_room, failed_reserve, failed_spared
+from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT
 from logly.flusher.route_cache cimport RouteRoom, Routes
 from logly.flusher.rules cimport Rules
 from logly.flusher.sink cimport Sink, sink_oldest
@@ -20,8 +21,9 @@ from logly.layout.trace cimport Place
 from logly.ring.gate cimport DROP_REASONS, Gate, Intake, Traffic, intake_wake
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.merge cimport Merge, merge_free
-from logly.ring.record cimport FieldIndex
-from logly.ring.ring cimport NO_MARK, Ring
+from logly.ring.record cimport FieldIndex, Value
+from logly.ring.recorder cimport Recorder, RecorderState, recorder_begin, recorder_free_blocks, recorder_head
+from logly.ring.ring cimport NO_MARK, ReadMark, Ring
 from logly.spool.format cimport Spool
 from logly.system.atomic cimport load_relaxed
 from logly.system.clock cimport ClockCalibration, calibration_init, clock_monotonic_ns
@@ -40,6 +42,7 @@ cdef enum:
     RETRY_FAILED_NS = 50000000
     LOOK_NS = 1000000000       # how often files are looked at that others may change
     TELL_NS = 1000000000       # the same error is reported once in this time
+    DUMP_COUNTS = 16           # how many requests for a dump may be answered late
 
 cdef enum PassStatus:
     PASS_MORE = 1              # there is work now
@@ -68,7 +71,9 @@ cdef struct Requests:          # what other threads ask of the flusher
 
 cdef struct Flush:             # the flush that is being served
     uint64_t request
-    uint64_t mark              # it is done when every sink is past this record
+    uint64_t mark              # it is done when every sink is past this record,
+    uint64_t late              # and past this late one,
+    uint64_t kept              # and so many of those for the flight recorder have been taken from the rings
     uint64_t ticks             # free-threaded builds: when it was requested; the mark is set when the rings are drained past that
 
 
@@ -83,15 +88,51 @@ cdef struct Pace:              # of the flusher's passes
 
 cdef struct Books:
     uint64_t drained           # records taken from rings: the sequence number of the next one
-    uint64_t* failed           # sequence numbers of the failed records that some sink has not passed yet
-    uint32_t failed_count
-    uint32_t failed_capacity
-    uint64_t failed_total
+    Failed failed              # sequence numbers
+    Failed late_failed         # numbers of records that dumps of the flight recorder have given to the sinks
     uint64_t refused           # records that no sink wanted
     Undecided undecided        # records of which only filters want to know
     uint64_t past_committed    # records committed to rings that are gone
+    uint64_t past_kept         # the same of those for the flight recorder
+    uint64_t kept_drained      # records for the flight recorder that were taken from rings
     uint64_t past_high_water
     uint64_t told_dropped[DROP_REASONS]
+
+
+cdef struct Dump:              # of the flight recorder: see flusher/dump.pxd
+    int32_t watch              # a record at or above it is looked at before it is delivered
+    bint is_on                 # it has begun, and not all is delivered
+    uint64_t at                # position of the next entry to look at
+    uint64_t before            # its entries name this record, before which a successor writes them
+    int64_t logged_ns          # time of what it was begun for: it decides rotation
+    uint64_t serial            # tells dumps apart
+    uint64_t delivered         # late records below this number were given to the sinks
+    uint64_t from_number       # of the first late record of this process
+    bint is_looked_for         # the record `looked_before` has been looked at
+    uint64_t looked_before
+    uint32_t heading_size      # 0: no line is to be written before its records
+    char heading[400]
+    # what `dump_recorder` has asked for
+    bint asked
+    uint64_t asked_ticks
+    uint64_t requests          # how many times
+    uint64_t served            # so many of them have begun
+    uint64_t counts[DUMP_COUNTS]  # how many records those had, by the number of the request
+    uint32_t asked_tail_size
+    char asked_tail[320]
+    # of a process that has died
+    bint is_resumed            # the dumps that it had begun are gone on with
+    bint takes_kept            # and then all that it had kept is written
+    uint64_t resumed           # so many of `Spool.late_entry` are delivered
+
+
+cdef struct Recording:         # settings of the flight recorder
+    int32_t trigger            # a record at or above it has the kept ones written first
+    Value field                # only those with the same value of this field; `data` NULL: all of them. Owned
+    char* memory               # what it lies in where there is no spool; NULL: there is none. Owned
+    uint64_t memory_bytes
+    RecorderState memory_state
+    uint64_t serial            # tells recorders apart
 
 
 cdef struct SetAside:          # records for which the thread that does the flusher's work found no room in its ring
@@ -142,6 +183,9 @@ cdef struct Engine:
     Spool* spool               # the spool whose ring is being consumed, or NULL
     bint spooled               # rings are consumed one after the other, oldest first
     Workspace workspace
+    Recorder recorder          # the one of the ring that is being consumed
+    Recording recording
+    Dump dump
     SetAside set_aside
     Pace pace
     Flush flush
@@ -168,6 +212,17 @@ cdef inline void engine_reroute(Engine* engine) noexcept nogil:
     engine.routes.valid_until = 0
 
 
+# From now on kept records go into plain memory, where there is nothing yet.
+cdef inline void recorder_in_memory(Engine* engine) noexcept nogil:
+    engine.recording.serial += 1
+    recorder_begin(
+        &engine.recorder, &engine.recording.memory_state if engine.recording.memory != NULL else NULL, engine.recording.memory,
+        engine.recording.memory_bytes,
+    )
+    if engine.recorder.state != NULL:
+        engine.recorder.state.late = engine.dump.delivered
+
+
 # Called for a new engine, and for each engine in a forked child, where requests, counts and records set aside are the parent's.
 cdef inline void engine_begin(Engine* engine) noexcept nogil:
     memset(&engine.intake.traffic, 0, sizeof(Traffic))
@@ -176,6 +231,11 @@ cdef inline void engine_begin(Engine* engine) noexcept nogil:
     memset(&engine.pace, 0, sizeof(Pace))
     memset(&engine.flush, 0, sizeof(Flush))
     memset(&engine.books, 0, sizeof(Books))
+    memset(&engine.dump, 0, sizeof(Dump))
+    engine.dump.watch = engine.recording.trigger
+    # In a child: the parent's file is not even read, and what the parent keeps is the parent's.
+    memset(&engine.recording.memory_state, 0, sizeof(RecorderState))
+    recorder_in_memory(engine)
     engine_reroute(engine)
     event_init(&engine.intake.traffic.wake)
     event_init(&engine.intake.traffic.space)
@@ -189,7 +249,10 @@ cdef inline void engine_begin(Engine* engine) noexcept nogil:
 
 # Frees the memory that `engine_begin` would forget.
 cdef inline void engine_free_memory(Engine* engine) noexcept nogil:
-    free(engine.books.failed)
+    if engine.recorder.fd < 0:
+        recorder_free_blocks(&engine.recorder)
+    failed_free(&engine.books.failed)
+    failed_free(&engine.books.late_failed)
     undecided_free(&engine.books.undecided)
     buffer_free(&engine.set_aside.records)
 
@@ -255,73 +318,48 @@ cdef inline uint64_t engine_position(Engine* engine) noexcept nogil:
     return position
 
 
-# Failed records that every sink has passed need not be remembered by number.
-cdef inline void engine_prune_failed(Engine* engine, uint64_t position) noexcept nogil:
-    cdef uint32_t below = 0
-    if engine.books.failed_count == 0:
-        return
-    while below < engine.books.failed_count and engine.books.failed[below] < position:
-        below += 1
-    if below:
-        engine.books.failed_count -= below
-        memmove(engine.books.failed, engine.books.failed + below, 8 * <size_t> engine.books.failed_count)
-
-
-# Makes room for `more` failed records, of which `sequence` is the first. Returns False when there is no memory.
-cdef inline bint failed_reserve(Engine* engine, uint32_t more, uint64_t sequence) noexcept nogil:
-    cdef uint64_t* grown
-    cdef uint64_t position
-    cdef uint32_t capacity
-    if engine.books.failed_capacity - engine.books.failed_count >= more:
-        return True
-    # Pruned here too, because the list would grow for ever where nobody asks for the counts and a disk stays full.
-    position = engine_position(engine)
-    engine_prune_failed(engine, position if position < sequence else sequence)
-    if engine.books.failed_capacity - engine.books.failed_count >= more:
-        return True
-    capacity = engine.books.failed_capacity * 2 + 64 + more
-    grown = <uint64_t*> realloc(engine.books.failed, 8 * <size_t> capacity)
-    if grown == NULL:
-        return False
-    engine.books.failed = grown
-    engine.books.failed_capacity = capacity
-    return True
-
-
-# Returns the index of the first failed record whose number is not below `sequence`.
-cdef inline uint32_t failed_place(const Engine* engine, uint64_t sequence) noexcept nogil:
-    cdef uint32_t low = 0
-    cdef uint32_t high = engine.books.failed_count
-    cdef uint32_t middle
-    if high == 0 or engine.books.failed[high - 1] < sequence:
-        return high
-    while low < high:
-        middle = low + (high - low) // 2
-        if engine.books.failed[middle] < sequence:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
+# `sequence`: of the record, or with LATE_BIT its number among the late ones.
 cdef inline void engine_fail(Engine* engine, uint64_t sequence) noexcept nogil:
-    cdef uint32_t i
-    cdef bint has_room = failed_reserve(engine, 1, sequence)
-    i = failed_place(engine, sequence)
-    if i < engine.books.failed_count and engine.books.failed[i] == sequence:
-        return
-    engine.books.failed_total += 1
-    if not has_room:
-        return
-    memmove(engine.books.failed + i + 1, engine.books.failed + i, 8 * <size_t> (engine.books.failed_count - i))
-    engine.books.failed[i] = sequence
-    engine.books.failed_count += 1
+    cdef Failed* failed = &engine.books.failed
+    cdef bint has_room
+    if sequence & LATE_BIT:
+        failed = &engine.books.late_failed
+    has_room = failed_has_room(failed, 1)
+    if not has_room and sequence & LATE_BIT:
+        has_room = failed_reserve(failed, 1, sequence & ~LATE_BIT, late_position(engine))
+    elif not has_room:
+        has_room = failed_reserve(failed, 1, sequence, engine_position(engine))
+    failed_add(failed, sequence & ~LATE_BIT, has_room)
 
 
 cdef inline uint64_t engine_written(Engine* engine) noexcept nogil:
-    cdef uint64_t position = engine_position(engine)
-    engine_prune_failed(engine, position)
-    return position - (engine.books.failed_total - engine.books.failed_count)
+    return failed_spared(&engine.books.failed, engine_position(engine))
+
+
+# Every late record below this number has left every sink.
+cdef inline uint64_t late_position(const Engine* engine) noexcept nogil:
+    cdef uint64_t position = engine.dump.delivered
+    cdef const Sink* sink = engine.sinks
+    while sink != NULL:
+        if sink.late.count and sink.late.first < position:
+            position = sink.late.first
+        sink = sink.next
+    return position
+
+
+# The number of the next record that a dump makes late.
+cdef inline uint64_t late_given(const Engine* engine) noexcept nogil:
+    return engine.recorder.state.late if engine.recorder.state != NULL else engine.dump.delivered
+
+
+# How many records a dump has written late.
+cdef inline uint64_t engine_written_late(Engine* engine) noexcept nogil:
+    return failed_spared(&engine.books.late_failed, late_position(engine)) - engine.dump.from_number
+
+
+# Late entries of the recorder below this number need not stay in it. (With a spool, until all sinks have written them.)
+cdef inline uint64_t late_is_safe(const Engine* engine) noexcept nogil:
+    return engine.dump.delivered if engine.recorder.fd < 0 else late_position(engine)
 
 
 cdef inline uint64_t engine_committed(const Engine* engine) noexcept nogil:
@@ -333,26 +371,51 @@ cdef inline uint64_t engine_committed(const Engine* engine) noexcept nogil:
     return total
 
 
+# Records for the flight recorder that were ever committed.
+cdef inline uint64_t engine_kept(const Engine* engine) noexcept nogil:
+    cdef uint64_t total = engine.books.past_kept
+    cdef const Ring* ring = engine.rings
+    while ring != NULL:
+        total += load_relaxed(&ring.kept)
+        ring = ring.next
+    return total
+
+
 # ---- what the registry asks
+
+# True when the recorder holds nothing of what it got before this mark was set.
+cdef inline bint recorder_has_passed(Engine* engine, ReadMark* mark) noexcept nogil:
+    if engine.books.kept_drained < mark.kept:
+        return False
+    if engine.recorder.state == NULL:
+        return True
+    if mark.entries == NO_MARK or mark.serial != engine.recording.serial:
+        mark.entries = recorder_head(&engine.recorder)
+        mark.serial = engine.recording.serial
+    return <int64_t> (engine.recorder.state.tail - mark.entries) >= 0
+
 
 # True when no record is left of those that there were when `mark` was set. The mark is set here, if it is not yet: without a GIL
 # that must wait for a moment at which the rings are empty, because they are read in the order of time. Called with the GIL, so it
 # does not wait for the lock. A flusher that sleeps is woken, because its interval may be long.
-cdef inline bint engine_has_passed(Engine* engine, uint64_t* mark) noexcept nogil:
+cdef inline bint engine_has_passed(Engine* engine, ReadMark* mark) noexcept nogil:
     cdef Sink* sink
     cdef bint passed
     if not lock_try(&engine.lock):
         return False
-    if mark[0] == NO_MARK:
-        if not FREE_THREADED:
-            mark[0] = engine_committed(engine)
-        elif engine_committed(engine) == engine.books.drained:
-            mark[0] = engine.books.drained
-    passed = engine.books.drained >= mark[0]
+    if mark.sequence == NO_MARK:
+        if not FREE_THREADED or (
+            engine_committed(engine) == engine.books.drained and engine_kept(engine) == engine.books.kept_drained
+        ):
+            mark.sequence = engine_committed(engine)
+            mark.kept = engine_kept(engine)
+            mark.entries = NO_MARK
+    passed = mark.sequence != NO_MARK and engine.books.drained >= mark.sequence and recorder_has_passed(engine, mark)
     sink = engine.sinks
     while sink != NULL:
         if sink.staging.marks.first != sink.staging.marks.last:
-            passed = passed and sink.staging.marks.mark[sink.staging.marks.first].sequence >= mark[0]
+            passed = passed and sink.late.count == 0
+            passed = passed and sink.staging.marks.mark[sink.staging.marks.first].sequence & ~NOTICE_BIT >= mark.sequence
         sink = sink.next
     engine_unlock(engine)
     if not passed:

@@ -2,10 +2,10 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
+from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT, Mark, marks_first
 from logly.flusher.sink cimport (
-    BUSY_TEXT, NOTICE_BIT, NO_ROTATION, TARGET_STREAM, WORK_ERROR, WORK_LOST, WORK_REOPEN, WORK_ROTATE, WORK_STREAM,
-    WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Mark, Sink, WriteScript, marks_first, sink_advance,
-    sink_written_offset,
+    BUSY_TEXT, NO_ROTATION, TARGET_STREAM, WORK_ERROR, WORK_LOST, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
+    WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Sink, WriteScript, sink_advance, sink_written_offset,
 )
 from logly.spool.format cimport SPOOL_SLOTS, STAGE_BYTES, Spool, slot_begin, slot_written
 from logly.system.fd cimport (
@@ -65,17 +65,22 @@ cdef inline void sink_use_spool(Sink* sink, Spool* spool) noexcept nogil:
             sink.progress.slot = &spool.header.slot[i]
 
 
-cdef inline uint64_t sequence_after(const Mark* mark) noexcept nogil:
+# Where the progress of a sink is when it has written this mark's line: the number of the next record, or of the next late one.
+cdef inline void pass_mark(const Mark* mark, uint64_t* following, uint64_t* late_following) noexcept nogil:
     if mark.sequence & NOTICE_BIT:
-        return mark.sequence & ~NOTICE_BIT
-    return mark.sequence + 1
+        following[0] = mark.sequence & ~NOTICE_BIT
+    elif mark.sequence & LATE_BIT:
+        late_following[0] = (mark.sequence & ~LATE_BIT) + 1
+    else:
+        following[0] = mark.sequence + 1
 
 
 # With a spool: stages as many whole lines before `limit` as fit into the slot (one at least) before they are written.
 cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
     cdef uint64_t written = sink_written_offset(sink)
     cdef uint64_t place[3]
-    cdef uint64_t following = 0
+    cdef uint64_t following = sink.progress.spool.base  # of late records alone: nothing new
+    cdef uint64_t late_following = 0
     cdef uint64_t until = written
     cdef uint32_t i
     if sink.progress.until > written:
@@ -84,13 +89,13 @@ cdef inline size_t sink_stage(Sink* sink, uint64_t limit) noexcept nogil:
         if sink.pending.marks.mark[i].end > limit or (sink.pending.marks.mark[i].end - written > STAGE_BYTES and until > written):
             break
         until = sink.pending.marks.mark[i].end
-        following = sequence_after(&sink.pending.marks.mark[i])
+        pass_mark(&sink.pending.marks.mark[i], &following, &late_following)
     if until == written:
         return sink.pending.text.size - sink.pending.start  # no memory was left for the marks
     if fd_stat(sink.file.fd, place):
         slot_begin(
             sink.progress.spool, sink.progress.slot, sink.pending.text.data + sink.pending.start, until - written, following,
-            place,
+            late_following, place,
         )
     sink.progress.until = until
     return <size_t> (until - written)

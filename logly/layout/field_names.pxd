@@ -323,9 +323,9 @@ cdef inline bint is_text(const char* data, uint32_t size, const char* literal, u
     return True
 
 
-# Is this one of the keys that every JSON line has (`is_named`: also every line of a logger with a name)? Underscores are appended
-# to the name of such a field until it is unique.
-cdef inline bint is_reserved_key(const Value* key, bint is_named) noexcept nogil:
+# Is this one of the keys that every JSON line has (`is_named`: also every line of a logger with a name; `is_kept`: of a dump of
+# the flight recorder)? Underscores are appended to the name of such a field until it is unique.
+cdef inline bint is_reserved_key(const Value* key, bint is_named, bint is_kept) noexcept nogil:
     cdef const char* data = key.data
     cdef uint32_t size = key.count
     if key.tag != TAG_UTF8 or size < 5 or size > 9:
@@ -334,7 +334,7 @@ cdef inline bint is_reserved_key(const Value* key, bint is_named) noexcept nogil
         is_text(data, size, b"level", 5) or is_text(data, size, b"message", 7) or is_text(data, size, b"module", 6)
         or is_text(data, size, b"lineno", 6) or is_text(data, size, b"function", 8)
         or is_text(data, size, b"timestamp", 9) or is_text(data, size, b"exception", 9)
-        or (is_named and is_text(data, size, b"logger", 6))
+        or (is_named and is_text(data, size, b"logger", 6)) or (is_kept and is_text(data, size, b"recorder", 8))
     )
 
 

@@ -7,8 +7,8 @@ from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, write_message
 from logly.layout.trace cimport write_steps
 from logly.ring.record cimport (
-    TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView,
-    Value, get_value, text_kind,
+    IS_KEPT, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8,
+    RecordView, Value, get_value, text_kind,
 )
 from logly.text.buffer cimport Buffer, buffer_append, buffer_put
 from logly.text.escape cimport write_json_bytes, write_json_float, write_json_string, write_json_utf8
@@ -101,7 +101,7 @@ cdef inline void write_json_fields(Buffer* out, const Line* line, bint pretty) n
     walk_begin(&walk, view, out)
     while walk_next(&walk, view, out, &key, &value):
         buffer_append(out, b",\n  ", 4 if pretty else 1)
-        if is_reserved_key(&key, line.is_named):
+        if is_reserved_key(&key, line.is_named, view.header.flags & IS_KEPT):
             write_free_key(out, &key, view, True)
         else:
             write_json_string(out, text_kind(key.tag), key.data, key.count)
@@ -165,6 +165,9 @@ cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line
         write_json_kept_site(out, layout, line, pretty)
     else:
         write_json_site(out, line, pretty)
+    if line.view.header.flags & IS_KEPT:
+        json_key(out, b'"recorder":', 11, pretty)
+        buffer_append(out, b"true", 4)
     write_json_fields(out, line, pretty)
     if line.view.exception != NULL:
         write_json_exception(out, line, pretty, scratch)

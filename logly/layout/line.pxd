@@ -5,6 +5,7 @@ The layouts themselves are in layout/text_layout.pxd, layout/json.pxd and layout
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 
+from logly.layout.field_names cimport hash_bytes
 from logly.layout.logging_pieces cimport LoggingLayout
 from logly.layout.message cimport Program, render_message
 from logly.layout.trace cimport Place, write_steps
@@ -74,6 +75,7 @@ cdef struct Site:
     uint64_t decision      # from which level on the module logs: see `decision_word` in ring/gate.pxd
     Site* next             # the site of the same instruction, run as code of another module
     uint64_t serial        # no other site of this process ever has it
+    uint64_t alike         # see `hash_of_site`
     uint32_t used          # a record with it has been seen since the registry last looked
     uint32_t pins          # calls on the careful way that are about to use it
     Text module
@@ -88,6 +90,13 @@ cdef struct Site:
     Site* of_code          # the next site of the same code object
     Site* retired          # the next one that the registry gave up
     Site* older            # another one at the same place, of a dead process's spool
+
+
+# Equal for sites with the same module, function, path (as UTF-8) and line. It is never 0.
+cdef inline uint64_t hash_of_site(Text module, Text function, Text path, int64_t line) noexcept nogil:
+    cdef uint64_t names = <uint64_t> hash_bytes(module.data, module.size) << 32 | hash_bytes(function.data, function.size)
+    cdef uint64_t place = <uint64_t> hash_bytes(path.data, path.size) << 32 | <uint32_t> line
+    return (names * 0x9E3779B97F4A7C15ull ^ place) | 1
 
 
 # Returns the call site that has this number, or NULL.

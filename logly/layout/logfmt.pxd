@@ -5,7 +5,7 @@ from libc.string cimport memset
 from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key, write_stack_key
 from logly.layout.line cimport Layout, Line, Site, write_exception, write_message, write_trace
 from logly.layout.message cimport write_value
-from logly.ring.record cimport TAG_UCS4, TAG_UTF8, RecordView, Value, text_kind
+from logly.ring.record cimport IS_KEPT, TAG_UCS4, TAG_UTF8, RecordView, Value, text_kind
 from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init, buffer_put
 from logly.text.escape cimport write_logfmt_value
 from logly.text.number cimport write_int
@@ -44,7 +44,7 @@ cdef inline void write_logfmt_key(Buffer* out, const Value* key, const Line* lin
     cdef size_t start, length
     buffer_put(out, c' ')
     start = out.size
-    if is_reserved_key(key, line.is_named):
+    if is_reserved_key(key, line.is_named, line.view.header.flags & IS_KEPT):
         write_free_key(out, key, &line.view, False)
     else:
         write_text(out, text_kind(key.tag), key.data, key.count)
@@ -103,6 +103,8 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
     write_message(scratch, line)
     write_logfmt_value(out, 0, scratch.data, scratch.size)
     write_logfmt_site(out, line)
+    if view.header.flags & IS_KEPT:
+        buffer_append(out, b" recorder=true", 14)
     write_logfmt_fields(out, line)
     if view.exception != NULL:
         scratch.size = 0

@@ -19,7 +19,7 @@ from logly.layout.logfmt cimport render_logfmt
 from logly.layout.logging_layout cimport render_logging
 from logly.layout.message cimport format_value, write_value
 from logly.ring.record cimport (
-    TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
+    IS_KEPT, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
 )
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
 from logly.text.escape cimport escape_controls, escape_terminal, indent_newlines
@@ -210,6 +210,8 @@ cdef inline void write_level(Buffer* out, const Piece* piece, const Line* line, 
 cdef inline void write_safe_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
     cdef size_t start = out.size
     cdef Buffer message
+    if piece.code == PIECE_MESSAGE and line.view.header.flags & IS_KEPT:
+        buffer_append(out, b"[recorder] ", 11)
     if (piece.code == PIECE_MESSAGE or piece.code == PIECE_FIELDS) and piece.has_spec:
         buffer_init(&message)
         if piece.code == PIECE_MESSAGE:

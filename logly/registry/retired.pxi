@@ -13,7 +13,7 @@ from logly.layout.message cimport MAX_TEMPLATES, Program
 from logly.layout.trace cimport MAX_PLACES, Place
 from logly.registry.numbers cimport Numbers, number_return, numbers_are_left, numbers_given
 from logly.ring.leases cimport FREE_THREADED
-from logly.ring.ring cimport NO_MARK
+from logly.ring.ring cimport NO_MARK, ReadMark
 from logly.system.atomic cimport store_pointer
 from logly.system.clock cimport clock_monotonic_ns
 
@@ -57,7 +57,7 @@ cdef SystemLock enter_registry():
 cdef class RecordReader:
     """What reads records, which name templates and call sites by number: an engine."""
 
-    cdef bint has_passed(self, uint64_t* mark) noexcept:
+    cdef bint has_passed(self, ReadMark* mark) noexcept:
         """Whether no record is left of those that there were when `mark` was set. NO_MARK: it is set now, if possible."""
         return True
 
@@ -127,7 +127,7 @@ cdef list marks_of_readers():
     for reader in living_readers():
         mark = ReaderMark()
         mark.reader = weakref(reader)
-        mark.mark = NO_MARK
+        mark.mark.sequence = NO_MARK
         marks.append(mark)
     return marks
 
@@ -211,7 +211,7 @@ cdef void forget_marks() noexcept:
     traces_in_flight = 0
     if awaited_marks is not None:
         for mark in awaited_marks:
-            mark.mark = NO_MARK
+            mark.mark.sequence = NO_MARK
 
 
 # ---- calls on the careful way

@@ -12,7 +12,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from logly.layout.line cimport MAX_SITES, Site, base_name
+from logly.layout.line cimport MAX_SITES, Site, base_name, hash_of_site
 from logly.layout.trace cimport Place
 from logly.registry.call_site cimport KEYED_BIT
 from logly.registry.numbers cimport number_return, number_take
@@ -91,6 +91,7 @@ cdef Site* new_site(tuple description) except NULL:
         free_site(site)
         raise
     site.serial = new_id()
+    site.alike = hash_of_site(site.module, site.function, site.path, site.line)
     site.filename.data = base_name(site.path.data, site.path.size, &size)
     site.filename.size = size
     return site

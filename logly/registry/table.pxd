@@ -175,3 +175,15 @@ cdef inline void table_remove(Table* table, uint64_t key, uint64_t extra) noexce
             hole = i
     slots.slot[hole].key = 0
     slots.slot[hole].value = NULL
+
+
+# Frees the table's arrays. Nobody uses the table any more.
+cdef inline void table_free(Table* table) noexcept nogil:
+    cdef Slots* slots = table.slots
+    cdef Slots* before
+    while slots != NULL:
+        before = slots.before
+        free(slots.slot)
+        free(slots)
+        slots = before
+    table.slots = NULL

@@ -20,6 +20,8 @@ cdef enum Need:                # what producers must put into records
     NEED_CARE = 16             # Python code of a sink is running: mark the records that it logs
     NEED_DECISION = 32         # whether the level is on depends on the call's module, or on a name that has no gate of its own
     NEED_NAME = 64             # records have the logger's name in them
+    NEED_RECORDER = 128        # records that the levels switch off are for the flight recorder: see `Gate.kept_from`
+    NEED_SAMPLING = 256        # a sampler is asked first: see caller/sampling.pxi
 
 cdef enum Post:                # what producers must do after a commit
     POST_START = 1             # no flusher is running yet
@@ -32,6 +34,7 @@ cdef enum Drop:                # why a record was dropped
     DROP_FULL = 0              # the ring had no room for it
     DROP_MEMORY                # there was no memory to make it
     DROP_FAILED                # it could not be made for another reason, which is reported
+    DROP_KEPT                  # it was for the flight recorder, and the ring had no room for it
     DROP_REASONS
 
 
@@ -46,6 +49,7 @@ cdef struct Traffic:           # written by callers and by the flusher, read by 
 
 cdef struct Intake:            # one per engine
     int32_t flush_level        # a record at or above it wakes the flusher at once
+    int32_t dump_level         # a record for the flight recorder that is at or above it has itself written
     uint32_t needs             # of `Need`
     uint32_t post              # of `Post`
     uint32_t drops             # 1 with overflow="drop"
@@ -73,6 +77,8 @@ cdef inline uint64_t all_dropped(Intake* intake) noexcept nogil:
 
 cdef struct Gate:              # one per name of a logger
     int32_t threshold          # levels below it are off
+    int32_t written_from       # levels below it are not written; NEED_RECORDER: but kept, from `kept_from` on
+    int32_t kept_from
     uint32_t needs             # of `Need`: beside those of the intake
     Intake* intake
     uint64_t version           # of the thresholds that hold: decisions with another one are out of date

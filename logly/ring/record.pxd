@@ -48,8 +48,9 @@ cdef enum RecordFlag:
     HAS_NO_SITE = 2048     # in a spool: its site is unknown. Else it has one there, by number or with HAS_SITE
     HAS_NAME = 4096        # the logger's name is written in the record: its size (uint32) and as much UTF-8
     BY_MODULE = 8192       # levels by name go by the record's module, even where the logger has a name: one of `logging`
-    KNOWN_FLAGS = 16383    # those that a record in a spool may have: all before
     IS_SERVED = 16384      # for served handlers of `logging`: `origin` is the number of a ServedName, see flusher/served.pxd
+    IS_KEPT = 32768        # for the flight recorder, and not for the sinks: the levels that held at the call do not write it
+    KNOWN_FLAGS = 49151    # those that a record in a spool may have: all but IS_SERVED
 
 
 # 32 bytes. `ticks` is the time of the call: it orders records and decides rotation. A record with a time of its own
@@ -170,6 +171,15 @@ cdef inline bint put_raw(Cursor* out, const void* data, uint64_t size) noexcept 
     memcpy(out.at, data, size)
     out.at += size
     return True
+
+
+cdef enum:
+    SUPPRESSED_BYTES = 5 + 10 + 9
+
+
+# The field `suppressed`: how many records were held back before this one. It takes SUPPRESSED_BYTES.
+cdef inline bint put_suppressed(Cursor* out, uint64_t held) noexcept nogil:
+    return put_counted(out, TAG_UTF8, b"suppressed", 10, 10) and put_word(out, TAG_INT, &held)
 
 
 # Reads the value at `at` and returns the address after it.

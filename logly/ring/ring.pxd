@@ -66,7 +66,8 @@ cdef struct Ring:
     uint64_t mask
     uint64_t capacity      # bytes
     RingPositions* positions
-    uint64_t committed     # records ever committed
+    uint64_t committed     # records ever committed, but for kept ones
+    uint64_t kept          # records ever committed that are for the flight recorder
     uint64_t heap_bytes_in # bytes of heap blocks ever handed over
     uint64_t id            # tells it from a ring that has its memory later
     uint64_t wake_at       # position from which a producer checks again whether the flusher must be woken
@@ -85,6 +86,14 @@ cdef struct Ring:
     void* block            # the allocation that this struct lies in
     void* spool            # the Spool* whose file has the data, or NULL
     bint owns_data
+
+
+# Up to where a reader of records must have come, so that none is left of those that there were.
+cdef struct ReadMark:
+    uint64_t sequence          # NO_MARK: it is not set yet
+    uint64_t kept              # of records for the flight recorder, how many were committed
+    uint64_t entries           # and when these were taken: where the entries of the recorder ended; NO_MARK: they are not
+    uint64_t serial            # of that recorder
 
 
 # Makes a ring over memory that it does not own (a mapped file), at the positions found there.
@@ -200,14 +209,28 @@ cdef inline void ring_end(Ring* ring) noexcept nogil:
     store_release(&ring.in_flight, NOT_IN_FLIGHT)
 
 
-cdef inline void ring_commit(Ring* ring, uint64_t size) noexcept nogil:
+# How many bytes a record for the flight recorder may use of the `room` bytes that are free. The last quarter of the ring is for
+# records that are written: a kept one never pushes out another.
+cdef inline uint64_t ring_room_to_keep(const Ring* ring, uint64_t room) noexcept nogil:
+    cdef uint64_t used = ring.head - ring.cached_tail
+    cdef uint64_t limit = ring.capacity - (ring.capacity >> 2)
+    if used >= limit:
+        return 0
+    return room if room < limit - used else limit - used
+
+
+# `keeps`: the record is for the flight recorder. Such records are counted apart, because they have no sequence number.
+cdef inline void ring_commit(Ring* ring, uint64_t size, bint keeps) noexcept nogil:
     # A record starts at a multiple of 8, does not wrap around, and lies in what the consumer has released.
     assert_that(size >= PREFIX_SIZE)
     assert_that(size % 8 == 0)
     assert_that((ring.head & ring.mask) + size <= ring.capacity)
     assert_that(ring.head + size - load_acquire(&ring.positions.tail) <= ring.capacity)
     ring.head += size
-    store_relaxed(&ring.committed, ring.committed + 1)
+    if keeps:
+        store_relaxed(&ring.kept, ring.kept + 1)
+    else:
+        store_relaxed(&ring.committed, ring.committed + 1)
     # Release: a consumer that sees the new head sees the record's bytes.
     store_release(&ring.positions.head, ring.head)
 

@@ -1,10 +1,10 @@
 """The class of spool/dead_spool.pxi; included by logly/_core.pxd."""
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from logly.layout.message cimport TemplateStyle
 from logly.ring.record cimport RecordHeader, RecordHeap
-from logly.spool.format cimport SpoolSlot, Synced
+from logly.spool.format cimport LateEntry, SpoolSlot, Synced
 from logly.spool.validate cimport Names
 
 
@@ -14,6 +14,11 @@ cdef class DeadSpool(SpoolFile):
     cdef bint is_sound               # `check` has found all of them fit to be rendered
     cdef uint64_t owned_from         # this object frees the blocks of large records between these positions
     cdef uint64_t owned_to
+    cdef uint64_t entries_from       # the same for the flight recorder's
+    cdef uint64_t entries_to
+    cdef LateEntry* late_entry       # what `Spool.late_entry` points to
+    cdef uint64_t kept_in_ring       # records for the flight recorder that are still in the ring
+    cdef readonly int64_t last_ns    # time of the latest record
     cdef public bint stays           # it is not removed as soon as everything was written: see control/recovery.py
     cdef public bint is_foreign      # another user owns the file, or others may write to it
     cdef dict levels                 # index -> (name, number, colour)
@@ -36,3 +41,4 @@ cdef class DeadSpool(SpoolFile):
     cdef believe_durable(self)
     cdef RecordHeader* load_large(self, RecordHeap* heap, uint64_t number) except NULL
     cdef uint64_t undelivered(self)
+    cdef uint64_t undelivered_late(self)

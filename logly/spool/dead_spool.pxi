@@ -10,12 +10,13 @@ from logly.layout.line cimport MAX_LEVELS, MAX_SITES, Site
 from logly.layout.logger_names cimport LAST_NAME, logger_name, names_free, names_put, names_reserve
 from logly.layout.message cimport MAX_TEMPLATES, STYLE_BRACES, STYLE_PERCENT, Program, TemplateStyle
 from logly.layout.trace cimport MAX_PLACES, Place
-from logly.ring.record cimport BLOB_CHECKED, NAME_INSIDE, RecordHeader, RecordHeap
+from logly.ring.record cimport BLOB_CHECKED, IS_KEPT, NAME_INSIDE, RecordHeader, RecordHeap
+from logly.ring.recorder cimport HEAP_ENTRY, KeptEntry, heap_of
 from logly.ring.ring cimport PREFIX_SIZE, RECORD_HEAP, RECORD_INLINE, RECORD_PADDING, RecordPrefix
 from logly.spool.format cimport (
     NAMES_BYTES, RING_OFFSET, SLOT_IDLE, SLOT_NAME_BYTES, SLOT_WRITING, SLOT_WRITTEN, SPOOL_SLOTS, SPOOL_VERSION,
-    STAGE_BYTES, Released, SpoolHeader, SpoolSlot, Synced, clock_line_checksum, ring_checksum, slot_done, slot_stage,
-    synced_latest,
+    STAGE_BYTES, RecorderState, Released, SpoolHeader, SpoolSlot, Synced, clock_line_checksum, ring_checksum, slot_done,
+    slot_late_done, slot_stage, synced_latest,
 )
 from logly.spool.validate cimport KnownLevel, Names, record_is_sound
 from logly.system.atomic cimport store_release, store_release32
@@ -30,8 +31,9 @@ from logly.text.buffer cimport Text
 #   registry/places.pxi: free_places
 #   registry/program.pxi: compile_program, free_programs
 #   registry/sites.pxi: free_sites, new_site
+#   spool/dead_recorder.pxi: check_entries, check_kept_numbers, check_recorder_positions, keeps_some
 #   spool/spool_file.pxi: BYTE_ORDER_MARK, LATEST_NS, SpoolFile, names_offset_for, offset_of_capacity,
-#       offset_of_live_part, pread, spool_error
+#       offset_of_live_part, offset_of_recorder_capacity, pread, recorder_offset_for, spool_error
 #   text/owned_text.pxi: copy_text
 
 
@@ -44,15 +46,16 @@ cdef bint calibration_is_sound(const ClockCalibration* calibration) noexcept:
 cdef class DeadSpool(SpoolFile):
     """A dead process's spool. Its ring is a private copy, which is prepared for reading; the file stays as it was found."""
 
-    def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0, bint is_copy=False):
+    def __cinit__(
+        self, str path, fd, uint64_t ring_capacity, uint64_t boot=0, bint is_copy=False, uint64_t recorder_capacity=0
+    ):
         cdef bytes fixed
         self.durable = NULL
         self.levels = {}
         self.logger_name = b""
         memset(&self.names, 0, sizeof(Names))
         fixed = self.check_header(self.descriptor.fd)
-        at = offset_of_capacity()
-        self.map(int.from_bytes(fixed[at : at + 8], sys.byteorder), False)
+        self.map(word_at(fixed, offset_of_capacity()), word_at(fixed, offset_of_recorder_capacity()), False)
         if (<char*> self.spool.header)[: len(fixed)] != fixed:
             raise self.damaged("it changes while it is read")
         self.descriptor.give_to_spool()
@@ -80,6 +83,9 @@ cdef class DeadSpool(SpoolFile):
 
     cdef void release_buffers(self) noexcept:
         self.free_large()
+        self.spool.late_entries = 0
+        free(self.late_entry)
+        self.late_entry = NULL
         SpoolFile.release_buffers(self)
 
     cdef bytes check_header(self, int fd):
@@ -103,7 +109,10 @@ cdef class DeadSpool(SpoolFile):
             raise spool_error(self.path, "damaged: the header's checksum is wrong")
         if (
             header.ring_capacity < 4096 or header.ring_capacity & (header.ring_capacity - 1)
-            or header.ring_offset != RING_OFFSET or header.names_offset != names_offset_for(header.ring_capacity)
+            or header.recorder_capacity & (header.recorder_capacity - 1) or header.ring_capacity >> 48
+            or header.recorder_capacity >> 48 or header.ring_offset != RING_OFFSET
+            or header.recorder_offset != recorder_offset_for(header.ring_capacity)
+            or header.names_offset != names_offset_for(header.ring_capacity, header.recorder_capacity)
             or header.blobs_offset != header.names_offset + NAMES_BYTES
         ):
             raise spool_error(self.path, "damaged: the header contradicts itself")
@@ -246,6 +255,7 @@ cdef class DeadSpool(SpoolFile):
                 raise self.damaged("a sink's progress is impossible")
             if memchr(slot.name, 0, slot.name_size) != NULL:
                 raise self.damaged("a sink's path is none")
+        check_recorder_positions(self)
 
     cdef bint has_blob(self, uint64_t offset, uint64_t size) noexcept:
         """Whether the file has these bytes behind the names. The numbers may be any: a sum of them could overflow."""
@@ -295,6 +305,9 @@ cdef class DeadSpool(SpoolFile):
         """
         self.check_synced()
         self.records = self.prepare()
+        if self.durable == NULL:  # else its pages may be of any time before the loss of power
+            check_entries(self)
+            check_kept_numbers(self)
         self.is_sound = True
 
     cdef check_synced(self):
@@ -353,14 +366,31 @@ cdef class DeadSpool(SpoolFile):
             if not 0 <= time_ns < LATEST_NS:
                 raise self.damaged(f"record {count} has an impossible time")
             record.ticks = <uint64_t> time_ns
-            count += 1
+            self.last_ns = max(self.last_ns, time_ns)
+            if record.flags & IS_KEPT:
+                if not header.recorder.may_keep:
+                    raise self.damaged(f"record {count} is not one")
+                self.kept_in_ring += 1
+            else:
+                count += 1
             at += prefix.size
             self.owned_to = at
         return count
 
+    @property
+    def has_kept(self):
+        """Whether the flight recorder has records that no dump has taken."""
+        return keeps_some(self)
+
     cdef void free_large(self) noexcept:
         """Frees the blocks of large records that no engine has taken over."""
         cdef RecordHeap* heap
+        cdef KeptEntry* entry
+        while self.entries_from != self.entries_to:
+            entry = <KeptEntry*> (self.spool.recorder + (self.entries_from & (self.spool.header.recorder_capacity - 1)))
+            if entry.kind == HEAP_ENTRY:
+                free(heap_of(entry).block)
+            self.entries_from += entry.size
         while self.owned_from != self.owned_to:
             heap = <RecordHeap*> (self.ring_map.start + (self.owned_from & (self.spool.header.ring_capacity - 1)))
             if heap.kind == RECORD_HEAP:
@@ -370,6 +400,7 @@ cdef class DeadSpool(SpoolFile):
     cdef believe_durable(self):
         """Makes the header say what was synced. `boot` is stored last: until then, another recovery would begin here again."""
         cdef SpoolHeader* header = self.spool.header
+        cdef uint32_t may_keep = header.recorder.may_keep
         cdef int i
         if self.durable == NULL:
             return
@@ -377,6 +408,10 @@ cdef class DeadSpool(SpoolFile):
             memset(&header.slot[i], 0, sizeof(SpoolSlot))
         header.released[0].position = self.durable.position
         header.released[0].sequence = self.durable.sequence
+        header.released_kept[0].kept = 0
+        header.released_kept[0].late = 0
+        memset(&header.recorder, 0, sizeof(RecorderState))
+        header.recorder.may_keep = may_keep
         header.released_current = 0
         header.positions.head = self.durable.head
         header.names_end = self.durable.names_end
@@ -407,6 +442,15 @@ cdef class DeadSpool(SpoolFile):
         memcpy(heap.block, <const char*> data, size)
         return <RecordHeader*> heap.block
 
+    cdef uint64_t undelivered_late(self):
+        """The same of the records that dumps of the flight recorder gave to the sinks."""
+        cdef uint64_t first = <uint64_t> -1
+        cdef int i
+        for i in range(SPOOL_SLOTS):
+            if self.spool.header.slot[i].name_size:
+                first = min(first, slot_late_done(&self.spool.header.slot[i]))
+        return self.spool.header.released_kept[self.spool.header.released_current].late if first == <uint64_t> -1 else first
+
     cdef uint64_t undelivered(self):
         """Number of the first record that some sink file lacked. Without sink files it is the first record that is there."""
         cdef uint64_t first = <uint64_t> -1
@@ -425,3 +469,7 @@ cdef list name_parts(bytes body):
         parts.append(body[at + 4 : at + 4 + size])
         at += 4 + size
     return parts
+
+
+cdef uint64_t word_at(bytes data, size_t at) except? 0:
+    return int.from_bytes(data[at : at + 8], sys.byteorder)

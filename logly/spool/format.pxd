@@ -1,6 +1,6 @@
 """The spool's file: a ring and its reader's progress in mapped memory, readable after the process was killed.
 
-    header | staging, one piece per sink file | ring | names (appended) | blobs (records too large for the ring)
+    header | staging, one piece per sink file | ring | recorder | names (appended) | blobs (records too large for the ring)
 
 A store to a shared mapping survives the death of its process, and a process dies between two instructions. So the order of
 stores is what counts. Every change here takes effect by one store at its end. This is a release store, which keeps the
@@ -23,16 +23,17 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from logly.ring.record cimport BLOB_CHECKED, RecordHeap
+from logly.ring.recorder cimport RecorderState
 from logly.ring.ring cimport RECORD_HEAP, Ring, RingPositions
 from logly.system.atomic cimport fence_compiler, fetch_add, fetch_add32, fetch_sub32, store_release, store_release32
 from logly.system.clock cimport ClockCalibration, ClockLine
 from logly.system.crc32c cimport crc32c
-from logly.system.fd cimport fd_is_file
+from logly.system.fd cimport fd_is_file, fd_punch
 
 cdef enum:
-    SPOOL_VERSION = 6            # of this layout, and of the records' (ring/record.pxd)
+    SPOOL_VERSION = 7            # of this layout, and of the records' (ring/record.pxd)
     SPOOL_SLOTS = 16             # sink files with exact progress; further files get records at least once
-    SLOT_NAME_BYTES = 1976
+    SLOT_NAME_BYTES = 1960
     HEADER_BYTES = 65536         # also the alignment of the parts, because it is the largest page size in use
     SYNCED_OFFSET = 57344        # two `Synced`, in disk blocks of their own
     SYNCED_APART = 4096
@@ -61,12 +62,19 @@ cdef struct SpoolSlot:
     uint64_t blob                # offset of the staged bytes when they are too many for the slot's piece, or 0
     uint32_t checksum            # of the staged bytes, where the spool is synced; else 0
     uint32_t name_size
-    char name[1976]              # path of the sink's file
+    char name[1960]              # path of the sink's file
+    uint64_t late_done           # as `done` and `end`, of the records that dumps of the flight recorder write
+    uint64_t late_end
 
 
 cdef struct Released:
     uint64_t position            # in the ring
     uint64_t sequence            # number of the record there
+
+
+cdef struct ReleasedKept:
+    uint64_t kept                # number of the next record for the flight recorder
+    uint64_t late                # records below this number that its dumps gave to the sinks are in the sinks' files
 
 
 cdef struct SpoolHeader:
@@ -79,10 +87,12 @@ cdef struct SpoolHeader:
     uint64_t created_ns
     uint64_t ring_capacity
     uint64_t ring_offset
+    uint64_t recorder_offset
+    uint64_t recorder_capacity   # 0: there is no flight recorder
     uint64_t names_offset
     uint64_t blobs_offset
     # the fields from here on change all the time
-    char apart[56]
+    char apart[40]
     RingPositions positions
     Released released[2]
     uint32_t released_current
@@ -92,6 +102,8 @@ cdef struct SpoolHeader:
     ClockCalibration calibration
     SpoolSlot slot[16]
     uint64_t boot                # the start of the machine for which all this holds; 0: the spool is not synced
+    RecorderState recorder       # the flight recorder
+    ReleasedKept released_kept[2]   # belongs to `released`
 
 
 # What is known to be on the disk. After the machine has been started again, nothing else in the header can be believed, because
@@ -120,6 +132,12 @@ cdef struct SyncFile:
     uint64_t inode
 
 
+# An entry of a dead process's flight recorder that a dump had begun to write.
+cdef struct LateEntry:
+    uint64_t late                # as `KeptEntry.late`
+    uint64_t position            # in the recorder
+
+
 # A mapped spool in the process that writes it, or in the one that recovers it.
 cdef struct Spool:
     SpoolHeader* header
@@ -140,6 +158,10 @@ cdef struct Spool:
     uint64_t anchor_ticks        # latest clock anchor that the header has
     uint32_t dead_blobs
     DeadBlob dead_blob[64]       # blobs of consumed records, to be removed when the records are released
+    char* recorder               # the flight recorder's entries: see ring/recorder.pxd
+    const LateEntry* late_entry  # of a dead process, in the order of their numbers; the Python object frees them
+    uint64_t late_entries
+    uint64_t kept_next           # number of the next record of the ring that is for it
     uint64_t written_to          # position in the ring, and number, of the first record that some sink still has
     uint64_t written_sequence
     bint keeps_blobs             # while it is recovered: should power be lost meanwhile, the next recovery needs the blobs
@@ -167,7 +189,6 @@ cdef extern from * nogil:
     #include <cstdint>
     #ifdef _WIN32
     static inline int spool_pwrite(int, const char*, uint64_t, uint64_t) { return 0; }
-    static inline void spool_punch(int, uint64_t, uint64_t) {}
     static inline int64_t spool_pread(int, char*, uint64_t, uint64_t) { return -1; }
     #else
     #include <fcntl.h>
@@ -185,18 +206,11 @@ cdef extern from * nogil:
         do n = pread(fd, out, size, (off_t)offset); while (n < 0 && errno == EINTR);
         return n;
     }
-    // Gives the disk space back; the file keeps its length.
-    static inline void spool_punch(int fd, uint64_t offset, uint64_t size) {
-    #ifdef FALLOC_FL_PUNCH_HOLE
-        if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size) != 0) return;
-    #endif
-    }
     #endif
     #endif
     """
     bint spool_pwrite(int fd, const char* data, uint64_t size, uint64_t offset) noexcept
     int64_t spool_pread(int fd, char* out, uint64_t size, uint64_t offset) noexcept
-    void spool_punch(int fd, uint64_t offset, uint64_t size) noexcept
 
 
 # False when the program has closed the descriptor, as programs that become daemons do. The number may be another file's now.
@@ -234,7 +248,7 @@ cdef inline void spool_give_back(Spool* spool, uint64_t position, uint32_t blobs
     cdef uint32_t i
     store_release(&spool.header.positions.tail, position)
     for i in range(blobs if blobs and spool_has_file(spool) else 0):
-        spool_punch(spool.fd, spool.dead_blob[i].offset, spool.dead_blob[i].size)
+        fd_punch(spool.fd, spool.dead_blob[i].offset, spool.dead_blob[i].size)
     if blobs:
         memmove(&spool.dead_blob[0], &spool.dead_blob[blobs], (spool.dead_blobs - blobs) * sizeof(DeadBlob))
         spool.dead_blobs -= blobs
@@ -242,11 +256,13 @@ cdef inline void spool_give_back(Spool* spool, uint64_t position, uint32_t blobs
 
 
 # Called when every sink has written everything that was consumed so far.
-cdef inline void spool_release(Spool* spool, uint64_t sequence) noexcept nogil:
+cdef inline void spool_release(Spool* spool, uint64_t sequence, uint64_t late) noexcept nogil:
     cdef SpoolHeader* header = spool.header
     cdef uint32_t other = 1 - header.released_current
     header.released[other].position = spool.ring.tail
     header.released[other].sequence = sequence - spool.base
+    header.released_kept[other].kept = spool.kept_next
+    header.released_kept[other].late = late
     store_release32(&header.released_current, other)
     spool.written_to = spool.ring.tail
     spool.written_sequence = sequence - spool.base
@@ -294,19 +310,26 @@ cdef inline uint64_t slot_done(const SpoolSlot* slot) noexcept nogil:
     return slot.end if slot.state == SLOT_WRITTEN else slot.done
 
 
+cdef inline uint64_t slot_late_done(const SpoolSlot* slot) noexcept nogil:
+    return slot.late_end if slot.state == SLOT_WRITTEN else slot.late_done
+
+
 cdef inline char* slot_stage(Spool* spool, const SpoolSlot* slot) noexcept nogil:
     return spool.stage + (slot - &spool.header.slot[0]) * STAGE_BYTES
 
 
-# Stages bytes before they are written. `end` is the engine's number of the first record that is not in these bytes.
+# Stages bytes before they are written. `end` is the engine's number of the first record that is not in these bytes. `late_end`:
+# that of the first late one; 0: none is in them.
 cdef inline void slot_begin(
-    Spool* spool, SpoolSlot* slot, const char* data, uint64_t size, uint64_t end, const uint64_t* place
+    Spool* spool, SpoolSlot* slot, const char* data, uint64_t size, uint64_t end, uint64_t late_end, const uint64_t* place
 ) noexcept nogil:
     cdef uint64_t done = slot_done(slot)
+    cdef uint64_t late_done = slot_late_done(slot)
     cdef uint64_t blob = 0
     if size > STAGE_BYTES:
         blob = spool_put_blob(spool, data, size)
     slot.done = done
+    slot.late_done = late_done
     store_release32(&slot.state, SLOT_IDLE)
     fence_compiler()  # a release store keeps earlier stores before it, but not later stores behind it
     if size > STAGE_BYTES and blob == 0:
@@ -315,6 +338,7 @@ cdef inline void slot_begin(
     slot.end = end - spool.base if <int64_t> (end - spool.base) >= 0 else 0
     if slot.end < done:
         slot.end = done
+    slot.late_end = late_end if late_end > late_done else late_done
     slot.device = place[0]
     slot.inode = place[1]
     slot.offset = place[2]
@@ -331,26 +355,28 @@ cdef inline void slot_written(Spool* spool, SpoolSlot* slot) noexcept nogil:
         return
     store_release32(&slot.state, SLOT_WRITTEN)
     if slot.blob and spool_has_file(spool):
-        spool_punch(spool.fd, slot.blob, slot.length)
+        fd_punch(spool.fd, slot.blob, slot.length)
 
 
-# Called when the rest of the staged bytes will not be written. Records below `done` have been written.
-cdef inline void slot_cancel(Spool* spool, SpoolSlot* slot, uint64_t done) noexcept nogil:
+# Called when the rest of the staged bytes will not be written. Records below `done`, and late ones below `late_done`, have been.
+cdef inline void slot_cancel(Spool* spool, SpoolSlot* slot, uint64_t done, uint64_t late_done) noexcept nogil:
     if slot.state != SLOT_WRITING:
         return
+    if late_done > slot.late_done:
+        store_release(&slot.late_done, late_done)
     if <int64_t> (done - spool.base) >= 0 and done - spool.base > slot.done:
         store_release(&slot.done, done - spool.base)
     store_release32(&slot.state, SLOT_IDLE)
 
 
-# Called when the sink has nothing left to write below `sequence`.
-cdef inline void slot_pass(Spool* spool, SpoolSlot* slot, uint64_t sequence) noexcept nogil:
-    if <int64_t> (sequence - spool.base) < 0 or sequence - spool.base <= slot_done(slot):
+# Called when the sink has nothing left to write below `sequence`, nor of the late records below `late`.
+cdef inline void slot_pass(Spool* spool, SpoolSlot* slot, uint64_t sequence, uint64_t late) noexcept nogil:
+    if slot.state == SLOT_WRITING:
         return
-    if slot.state == SLOT_WRITTEN:
-        store_release(&slot.end, sequence - spool.base)
-    elif slot.state == SLOT_IDLE:
-        store_release(&slot.done, sequence - spool.base)
+    if late > slot_late_done(slot):
+        store_release(&slot.late_end if slot.state == SLOT_WRITTEN else &slot.late_done, late)
+    if <int64_t> (sequence - spool.base) >= 0 and sequence - spool.base > slot_done(slot):
+        store_release(&slot.end if slot.state == SLOT_WRITTEN else &slot.done, sequence - spool.base)
 
 
 cdef inline Synced* synced_copy(SpoolHeader* header, uint64_t generation) noexcept nogil:

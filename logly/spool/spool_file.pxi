@@ -49,15 +49,18 @@ cdef class SpoolFile(NameStore):
     Args:
         path: the file's name.
         fd: a `Descriptor`, or a number, open for reading and writing; belongs to this object from now on.
-        ring_capacity: bytes of the ring of a new spool, which has `size_for(ring_capacity)` bytes; 0: of a dead one.
+        ring_capacity: bytes of the ring of a new spool, which has `size_for(...)` bytes; 0: of a dead one.
         boot: which start of the machine this is; for a new spool, 0: it need not survive the loss of power.
         is_copy: of a dead one: reads all of it at once. Nothing is changed in the file, whoever else changes it meanwhile.
+        recorder_capacity: bytes of the flight recorder of a new spool; 0: it has none.
 
     Raises:
         SpoolError: the file is no spool, or a damaged one. It is left as it is.
     """
 
-    def __cinit__(self, str path, fd, uint64_t ring_capacity, uint64_t boot=0, bint is_copy=False):
+    def __cinit__(
+        self, str path, fd, uint64_t ring_capacity, uint64_t boot=0, bint is_copy=False, uint64_t recorder_capacity=0
+    ):
         self.path = path
         self.is_copy = is_copy
         self.fd = -1
@@ -71,17 +74,17 @@ cdef class SpoolFile(NameStore):
             self.descriptor = Descriptor()
             self.descriptor.adopt(fd)
         if ring_capacity:
-            self.map(ring_capacity, True)
-            self.write_header(ring_capacity)
+            self.map(ring_capacity, recorder_capacity, True)
+            self.write_header(ring_capacity, recorder_capacity)
 
     @staticmethod
-    def size_for(uint64_t ring_capacity):
+    def size_for(uint64_t ring_capacity, uint64_t recorder_capacity=0):
         """Bytes that are to be allocated before a new spool is made."""
-        return names_offset_for(ring_capacity)
+        return names_offset_for(ring_capacity, recorder_capacity)
 
-    cdef map(self, uint64_t ring_capacity, bint is_live):
+    cdef map(self, uint64_t ring_capacity, uint64_t recorder_capacity, bint is_live):
         cdef int fd = self.descriptor.fd
-        if not self.is_copy and fd_size(fd) < <int64_t> (RING_OFFSET + ring_capacity):
+        if not self.is_copy and fd_size(fd) < <int64_t> names_offset_for(ring_capacity, recorder_capacity):
             raise spool_error(self.path, "the file is too short")
         # The ring of a dead process's spool is a private copy, which is prepared for reading. The file stays as it was found.
         self.map_part(&self.front_map, fd, 0, RING_OFFSET, MAPPED_MEMORY if self.is_copy else MAPPED_SHARED)
@@ -89,6 +92,13 @@ cdef class SpoolFile(NameStore):
             &self.ring_map, fd, RING_OFFSET, ring_capacity,
             MAPPED_MEMORY if self.is_copy else MAPPED_SHARED if is_live else MAPPED_COPY,
         )
+        if recorder_capacity:
+            # Of a dead process's spool, too, until it has been checked: see `DeadSpool.share_recorder`.
+            self.map_part(
+                &self.recorder_map, fd, recorder_offset_for(ring_capacity), recorder_capacity,
+                MAPPED_MEMORY if self.is_copy else MAPPED_SHARED if is_live else MAPPED_COPY,
+            )
+            self.spool.recorder = self.recorder_map.start
         self.spool.header = <SpoolHeader*> self.front_map.start
         self.spool.stage = self.front_map.start + HEADER_BYTES
         # A copy has no file to write to.
@@ -100,6 +110,7 @@ cdef class SpoolFile(NameStore):
         if self.is_copy:
             self.read_copy(&self.front_map, 0)
             self.read_copy(&self.ring_map, RING_OFFSET)
+            self.read_copy(&self.recorder_map, recorder_offset_for(ring_capacity))
 
     cdef map_part(self, Mapping* mapping, int fd, uint64_t offset, uint64_t size, int kind):
         cdef int error = mapping_begin(mapping, fd, offset, size, kind)
@@ -121,10 +132,12 @@ cdef class SpoolFile(NameStore):
         self.spool.path = <const char*> self.encoded_path
         self.path = path
 
-    cdef write_header(self, uint64_t ring_capacity):
+    cdef write_header(self, uint64_t ring_capacity, uint64_t recorder_capacity):
         cdef SpoolHeader* header = self.spool.header
         # Every page is touched here, so that no log call meets a page fault.
         memset(self.ring_map.start, 0, ring_capacity)
+        if recorder_capacity:
+            memset(self.recorder_map.start, 0, recorder_capacity)
         memset(header, 0, sizeof(SpoolHeader))
         memcpy(header.magic, b"LOGLYSPL", 8)
         header.version = SPOOL_VERSION
@@ -134,7 +147,9 @@ cdef class SpoolFile(NameStore):
         header.created_ns = clock_wall_ns()
         header.ring_capacity = ring_capacity
         header.ring_offset = RING_OFFSET
-        header.names_offset = names_offset_for(ring_capacity)
+        header.recorder_offset = recorder_offset_for(ring_capacity)
+        header.recorder_capacity = recorder_capacity
+        header.names_offset = names_offset_for(ring_capacity, recorder_capacity)
         header.blobs_offset = header.names_offset + NAMES_BYTES
         header.boot = self.this_boot
         self.spool.syncs = self.this_boot != 0
@@ -198,7 +213,7 @@ cdef class SpoolFile(NameStore):
         store_release(&self.spool.header.names_end, self.names_end)
         return True
 
-    cdef bint add_slot(self, int sink_id, bytes path, uint64_t done) except -1:
+    cdef bint add_slot(self, int sink_id, bytes path, uint64_t done, uint64_t late_done) except -1:
         """Keeps exact progress for a sink's file from now on. False: there is no slot left, or the path does not fit."""
         cdef SpoolSlot* slot
         cdef int i
@@ -209,6 +224,7 @@ cdef class SpoolFile(NameStore):
             if slot.name_size == 0:
                 slot.state = SLOT_IDLE
                 slot.done = done
+                slot.late_done = late_done
                 memcpy(slot.name, <const char*> path, len(path))
                 slot.sink_id = sink_id
                 store_release32(&slot.name_size, <uint32_t> len(path))
@@ -250,6 +266,7 @@ cdef class SpoolFile(NameStore):
         self.spool.header = NULL
         self.spool.stage = NULL
         mapping_end(&self.ring_map)
+        mapping_end(&self.recorder_map)
         mapping_end(&self.front_map)
 
     cdef release(self):
@@ -296,7 +313,9 @@ cdef class SpoolFile(NameStore):
 
 cdef bint spool_add_sink(SpoolFile file, int sink_id, bytes path) except -1:
     # The sink gets what is logged from now on. (The ring of a finished spool is gone.)
-    return not file.is_finished and file.add_slot(sink_id, path, file.spool.ring.committed)
+    return not file.is_finished and file.add_slot(
+        sink_id, path, file.spool.ring.committed, file.spool.header.recorder.late
+    )
 
 
 cdef bytes pread(int fd, uint64_t size, uint64_t offset):
@@ -316,10 +335,23 @@ cdef size_t offset_of_capacity() noexcept:
     return <char*> &header.ring_capacity - <char*> &header
 
 
+cdef size_t offset_of_recorder_capacity() noexcept:
+    cdef SpoolHeader header
+    return <char*> &header.recorder_capacity - <char*> &header
+
+
 cdef size_t offset_of_live_part() noexcept:
     cdef SpoolHeader header
     return <char*> &header.apart - <char*> &header
 
 
-cdef uint64_t names_offset_for(uint64_t ring_capacity) noexcept:
-    return RING_OFFSET + ((ring_capacity + HEADER_BYTES - 1) & ~<uint64_t> (HEADER_BYTES - 1))
+cdef uint64_t whole_pages(uint64_t size) noexcept:
+    return (size + HEADER_BYTES - 1) & ~<uint64_t> (HEADER_BYTES - 1)
+
+
+cdef uint64_t recorder_offset_for(uint64_t ring_capacity) noexcept:
+    return RING_OFFSET + whole_pages(ring_capacity)
+
+
+cdef uint64_t names_offset_for(uint64_t ring_capacity, uint64_t recorder_capacity) noexcept:
+    return recorder_offset_for(ring_capacity) + whole_pages(recorder_capacity)

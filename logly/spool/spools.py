@@ -77,13 +77,14 @@ def boot_id() -> int:
         return 0
 
 
-def open_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool = False) -> SpoolFile:
+def open_spool(core: Core, base: str, ring_bytes: int, *, recorder_bytes: int = 0, syncs: bool = False) -> SpoolFile:
     """Make this process's spool, and have the core's records go into it.
 
     Args:
         core: the logger's engine.
         base: the configured path; parent folders are made.
         ring_bytes: size of the ring, a power of two.
+        recorder_bytes: size of the flight recorder, a power of two; 0: there is none.
         syncs: it is to survive the loss of power (`spool_fsync`).
 
     Raises:
@@ -97,13 +98,13 @@ def open_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool = False) -
             text = "spool: without a GIL each thread that has logged has a ring of its own, and a spool has one for all"
             raise ConfigError(f"{text}: name it before other threads log", field="spool", value=base)
         with SpoolSection():
-            return _make_spool(core, base, ring_bytes, syncs=syncs)
+            return _make_spool(core, base, ring_bytes, recorder_bytes, syncs=syncs)
     except BaseException:
         core.unshare_ring()
         raise
 
 
-def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> SpoolFile:
+def _make_spool(core: Core, base: str, ring_bytes: int, recorder_bytes: int, *, syncs: bool) -> SpoolFile:
     boot = boot_id() if syncs else 0
     if syncs and not boot:
         raise ConfigError("spool_fsync: only on Linux, with /proc", field="spool_fsync", value=None)
@@ -116,8 +117,8 @@ def _make_spool(core: Core, base: str, ring_bytes: int, *, syncs: bool) -> Spool
     except OSError as trouble:
         raise _explained(trouble, base) from trouble
     try:
-        _allocate(own.fd, SpoolFile.size_for(ring_bytes))
-        file = SpoolFile(made, own, ring_bytes, boot)
+        _allocate(own.fd, SpoolFile.size_for(ring_bytes, recorder_bytes))
+        file = SpoolFile(made, own, ring_bytes, boot, recorder_capacity=recorder_bytes)
         publish = _publish_synced if syncs else _publish
         spool_begin(core, file, lambda: publish(own.fd, made, base, number), (base, syncs))
         return file

@@ -70,6 +70,26 @@ cdef extern from * nogil:
     }
     #endif
 
+    // The same instruction for each call from one place. In 3.11 a call is two instructions, PRECALL and CALL, and the first of
+    // them makes the call once it is specialized.
+    #if PY_VERSION_HEX < 0x030C0000
+    #include <opcode.h>
+    static inline int32_t logly_call_instruction(PyObject* code, int32_t instruction) {
+        if (instruction < 0) return instruction;
+        switch (((unsigned char*)_PyCode_CODE((PyCodeObject*)code))[instruction]) {
+        case PRECALL: case PRECALL_ADAPTIVE: case PRECALL_BOUND_METHOD: case PRECALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS:
+        case PRECALL_NO_KW_METHOD_DESCRIPTOR_FAST: case PRECALL_NO_KW_METHOD_DESCRIPTOR_NOARGS:
+        case PRECALL_NO_KW_METHOD_DESCRIPTOR_O: case PRECALL_PYFUNC: case PRECALL_BUILTIN_FAST_WITH_KEYWORDS:
+        case PRECALL_NO_KW_BUILTIN_FAST: case PRECALL_NO_KW_BUILTIN_O: case PRECALL_BUILTIN_CLASS:
+            return instruction + 4;  // PRECALL and its one cache entry
+        default:
+            return instruction;
+        }
+    }
+    #else
+    #define logly_call_instruction(code, instruction) (instruction)
+    #endif
+
     // The key of a namespace (a dict of globals with one `__name__` in it) tells it from any other for the price of one load.
     // The address of the dict is not enough: the next dict may get the same address, and a dict may be given another name.
     // Up to 3.13 the key is the version of the dict's contents: no two dicts ever share one, and each assignment to a global
@@ -302,6 +322,17 @@ cdef extern from * nogil:
         return 0;
     }
 
+    // A new reference to a dict's value, or NULL: it has none, or an error is set. Without a GIL another thread may take the
+    // value out of the dict at any time.
+    static inline PyObject* logly_dict_value(PyObject* dict, PyObject* key) {
+    #ifdef Py_GIL_DISABLED
+        PyObject* value = nullptr;
+        PyDict_GetItemRef(dict, key, &value);
+        return value;
+    #else
+        return Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    #endif
+    }
     static inline PyObject** logly_tuple_items(PyObject* tuple) { return &PyTuple_GET_ITEM(tuple, 0); }
     // 0 for ASCII, else the bytes of a code unit (1, 2, 4).
     static inline int logly_text_kind(PyObject* text) {
@@ -315,6 +346,7 @@ cdef extern from * nogil:
     PyThreadState* PyThreadState_Get() noexcept
     PyObject* frame_of "logly_frame_of"(PyThreadState* thread) noexcept
     PyObject* caller_of "logly_caller"(PyThreadState* thread, int32_t* last_instruction, PyObject** globals) noexcept
+    int32_t call_instruction "logly_call_instruction"(PyObject* code, int32_t instruction) noexcept
     PyThreadState* new_thread_state "logly_new_thread_state"(PyInterpreterState* interpreter) noexcept
     bint KNOWS_GLOBALS "LOGLY_KNOWS_GLOBALS"
     bint KEY_IS_VERSION "!LOGLY_WATCHES"
@@ -368,6 +400,7 @@ cdef extern from *:
     unsigned long PyThread_get_thread_ident() noexcept nogil
     int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) noexcept
     void PyErr_Clear() noexcept
+    PyObject* dict_value "logly_dict_value"(PyObject* dict_, PyObject* key) except? NULL
     void Py_IncRef "Py_INCREF"(PyObject*) noexcept nogil
     void Py_DecRef "Py_DECREF"(PyObject*) noexcept
     ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*) noexcept

@@ -30,6 +30,7 @@ cdef extern from * nogil:
     static inline int fd_sync(int fd) { return _commit(fd) == 0 ? 0 : errno; }
     static inline int fd_copy(int fd) { return -1; }
     static inline int fd_open_again(const char*, uint64_t, uint64_t) { return -1; }
+    static inline void fd_punch(int, uint64_t, uint64_t) {}
     static inline void fd_close(int fd) { _close(fd); }
     static inline void fd_unlink(const char* path) { _unlink(path); }
     // Windows has no inodes, so an open descriptor is assumed to be the file that was opened.
@@ -164,6 +165,13 @@ cdef extern from * nogil:
         }
     }
     static inline int fd_copy(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
+    static inline void fd_punch(int fd, uint64_t offset, uint64_t size) {
+    #ifdef FALLOC_FL_PUNCH_HOLE
+        if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size) != 0) return;
+    #else
+        (void)fd; (void)offset; (void)size;
+    #endif
+    }
     static inline void fd_close(int fd) { close(fd); }
     static inline void fd_unlink(const char* path) { unlink(path); }
     static inline int fd_identity(int fd, uint64_t* device, uint64_t* inode) {
@@ -207,7 +215,7 @@ cdef extern from * nogil:
     static inline uint64_t process_id() { return (uint64_t)getpid(); }
     #endif
     static inline int fd_is_file(int fd, uint64_t device, uint64_t inode) {
-        uint64_t now_device, now_inode;
+        uint64_t now_device = 0, now_inode = 0;
         return fd_identity(fd, &now_device, &now_inode) && now_device == device && now_inode == inode;
     }
     #endif
@@ -249,6 +257,8 @@ cdef extern from * nogil:
     int fd_copy(int fd) noexcept
     # A descriptor for syncing the file that had this identity, or -1: the path names none or another one.
     int fd_open_again(const char* path, uint64_t device, uint64_t inode) noexcept
+    # Gives the disk space of a part of the file back, where the system can do that. The file keeps its length.
+    void fd_punch(int fd, uint64_t offset, uint64_t size) noexcept
     void fd_close(int fd) noexcept
     void fd_unlink(const char* path) noexcept
     # False when the descriptor is not open.

@@ -1,10 +1,12 @@
 """A logger, and what becomes of what it is given."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.loggers import assert_books
+from logly import Logger, Record
+from tests.support.loggers import assert_books, counting_logger, records_of
 from tests.support.output import Output
 
 
@@ -24,3 +26,14 @@ def shown(tmp_path: Path):
     output = Output(tmp_path, "{level}|{module}|{function}|{lineno}|{message}|{fields}|{exception}")
     yield output
     output.logger.close()
+
+
+@pytest.fixture
+def logger() -> Iterator[Logger]:
+    yield from counting_logger()
+
+
+@pytest.fixture
+def records(logger: Logger) -> list[Record]:
+    """What the logger has given a sink."""
+    return records_of(logger)

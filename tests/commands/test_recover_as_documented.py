@@ -40,9 +40,9 @@ def killed(folder: Path, text: str) -> None:
 def test_the_commands_of_the_page_print_and_append(tmp_path: Path) -> None:
     page = ROOT / "docs" / "spool.md"
     killed(tmp_path, page.read_text(encoding="utf-8"))
-    printing, appending = commands_of(page)
-    for _ in range(2):
-        printed = run_python(*printing, cwd=tmp_path, may_complain=True).stdout
+    printing, appending, with_recorder = commands_of(page)
+    for words in (printing, with_recorder, printing):
+        printed = run_python(*words, cwd=tmp_path, may_complain=True).stdout
         assert "this line survives a kill -9" in printed
         assert "?:?:0" not in printed
         assert (tmp_path / "logs" / "app.log").read_text() == ""

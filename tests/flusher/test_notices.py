@@ -1,11 +1,18 @@
 """Lines of logly's own, about records that are missing: they say why, and have the keys of every line."""
 
+import errno
 import json
+import threading
+from pathlib import Path
 
 import pytest
 
+from logly import SinkConfig
 from tests.layout.test_json import FRONT
+from tests.support.hooks import inject_outcomes
+from tests.support.loggers import assert_books, make_logger
 from tests.support.programs import run_program
+from tests.support.waiting import wait_until
 
 DROPS = """
 import os, sys
@@ -54,3 +61,27 @@ def test_in_logfmt_too() -> None:
     _, lines = notices("logfmt", "ring")
     for line in lines:
         assert line.endswith('dropped: the ring was full" module=? function=? lineno=0')
+
+
+def test_a_notice_before_records_that_a_filter_has_not_seen_hides_none_of_them(tmp_path: Path) -> None:
+    """The notice waits to be written, and so do these records: none of them has been written yet."""
+    logger = make_logger(async_buffer_size=4096, overflow="drop", stall_timeout=60)
+    going = threading.Event()
+    path = tmp_path / "app.log"
+    sink = logger.add_sink(SinkConfig(path=path, format="{message}", filter=lambda _record: going.wait(60)))
+    inject_outcomes(logger, sink, [-errno.EAGAIN] * 100_000)
+    logger.info("first")
+    wait_until(lambda: logger.sink_stats(sink).pending)
+    for number in range(200):
+        logger.info("{} {}", number, "x" * 100)
+    assert logger.stats().dropped
+    assert not logger.flush(0.3)
+    assert logger.stats().written == 0
+    inject_outcomes(logger, sink, [])
+    going.set()
+    assert logger.flush(60)
+    assert_books(logger)
+    lines = path.read_text().splitlines()
+    assert [line for line in lines if line.startswith("logly: ")]
+    assert len(lines) > logger.stats().written
+    logger.close()

@@ -29,10 +29,13 @@ PATIENCE_S = 20.0
 HEADER = 65536
 RING = HEADER + 16 * 131072
 RING_BYTES = 1 << 16
-NAMES = RING + RING_BYTES
-BLOBS = NAMES + (1 << 28)
+RECORDER_BYTES = 1 << 18
+NAMES_BYTES = 1 << 28
+BLOBS = RING + RING_BYTES + NAMES_BYTES
+ENTRY = 32  # bytes of an entry of the flight recorder before its record
+STATE_BYTES = 72  # of the flight recorder's numbers in the header; what belongs to the ring's comes after them
 SYNCED = 57344, 57344 + 4096  # what survives the loss of power
-FIXED = 72  # bytes of the header that its checksum is of
+FIXED = 88  # bytes of the header that its checksum is of
 HEAD = 128
 SYNCED_BYTES = 232
 CLOCK_SUMS, CLOCK = HEAD + 304, HEAD + 320
@@ -45,10 +48,12 @@ import os, resource, signal, sys
 from pathlib import Path
 from logly import Level, Logger, LoggerConfig, SinkConfig
 folder = Path(sys.argv[1])
-logger = Logger(LoggerConfig(spool=folder / "app.spool", async_buffer_size=1 << 16, async_flush_interval=3_600_000,
+logger = Logger(LoggerConfig(spool=folder / "app.spool", async_buffer_size=1 << 16,
+                             async_flush_interval=1 if "kept" in sys.argv[1] else 3_600_000,
+                             recorder="debug" if "kept" in sys.argv[1] else None, recorder_size=1 << 18,
                              flush_level=None, spool_fsync=1 if "synced" in sys.argv[1] else None), name="dead")
 for name in ("app.log", "second.log"):
-    logger.add_sink(SinkConfig(path=folder / name, format="{message}", buffer_size=1 << 20))
+    logger.add_sink(SinkConfig(path=folder / name, format="{message}", buffer_size=1 << 20, flush_interval=3_600_000))
 logger.add_level("NOTICE", 35)
 def work(count):
     for i in range(count):
@@ -70,6 +75,18 @@ os._exit(1)
 """,
     "unwritten": "work(20); os._exit(1)",
     "synced": "logger.flush(); work(30); os._exit(1)",
+    # A dump that no file has, what was kept after it, and what the flusher has not taken.
+    "kept": """
+def keep(count):
+    for i in range(count):
+        logger.debug("kept {} {}", i, "y" * i, k=i)
+    logger.debug("large {}", "z" * 50_000)  # more than kept records may take of the ring
+logger.flush(); keep(20); logger.error("failed"); keep(20)
+while logger.stats().kept < 21:
+    pass
+keep(1)
+os._exit(1)
+""",
 }
 
 
@@ -92,6 +109,11 @@ class Sample:
         self.slots = [self.word(0).find(os.fsencode(folder / name)) - 72 for name in self.logs]
         self.boot = self.slots[0] + 16 * 2048
         self.is_synced = self.read(self.boot, 8) != bytes(8)
+        self.recorder = RING + RING_BYTES
+        self.recorder_bytes = RECORDER_BYTES if "kept" in folder.name else 0
+        self.names_at = self.recorder + self.recorder_bytes
+        self.blobs_at = self.names_at + NAMES_BYTES
+        self.entries = self.kept_entries()
         self.names = self.name_entries()
 
     def word(self, page: int) -> bytes:
@@ -112,8 +134,21 @@ class Sample:
             at += size
         return found
 
+    def kept_entries(self) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        if self.recorder_bytes == 0:
+            return found
+        tail, first, _, second, _, current = struct.unpack("<5QI", self.read(self.boot + 8, 44))
+        head = second if current else first
+        assert tail < head < RECORDER_BYTES, "the sample's kept records are to fit one lap"
+        while tail < head:
+            (size,) = struct.unpack("<I", self.read(self.recorder + tail, 4))
+            found.append((self.recorder + tail, size))
+            tail += size
+        return found
+
     def name_entries(self) -> list[tuple[int, int]]:
-        found, at = [], NAMES
+        found, at = [], self.names_at
         while size := int.from_bytes(self.read(at, 4), "little"):
             found.append((at, size))
             at += 16 + size
@@ -193,7 +228,8 @@ class Damage:
     def poke(self, offset: int, data: bytes) -> None:
         os.pwrite(self.fd, data, offset)
         self.is_before_ring |= offset < RING
-        self.is_in_records |= offset + len(data) >= RING and (offset < NAMES or offset >= BLOBS - 512)
+        names, blobs = self.sample.names_at, self.sample.blobs_at
+        self.is_in_records |= offset + len(data) >= RING and (offset < names or offset >= blobs - 512)
         self.done.append(f"{offset}: {data[:16].hex()}")
 
     def number(self, offset: int, size: int) -> None:
@@ -216,7 +252,7 @@ class Damage:
 
     def slot(self) -> None:
         start = self.chance.choice(self.sample.slots)
-        offset = self.chance.choice((0, 4, 8, 16, 24, 32, 40, 48, 56, 64, 68, 72))
+        offset = self.chance.choice((0, 4, 8, 16, 24, 32, 40, 48, 56, 64, 68, 72, 2032, 2040))
         self.number(start + offset, 4 if offset in (0, 4, 64, 68) else 8)
         if self.chance.random() < 0.5:
             self.poke(start, self.chance.choice((0, 1, 2)).to_bytes(4, "little"))
@@ -248,6 +284,27 @@ class Damage:
         else:
             self.poke(start + self.chance.randrange(size), bytes([self.chance.randrange(256)]))
 
+    def recorder(self) -> None:
+        chance, state = self.chance, self.sample.boot + 8
+        if not self.sample.entries:
+            return self.record()
+        if chance.random() < 0.4:
+            self.number(state + chance.randrange(0, STATE_BYTES + 32, 4), chance.choice((4, 8)))
+            return None
+        start, size = chance.choice(self.sample.entries)
+        if chance.random() < 0.6:
+            offset, width = chance.choice(((0, 4), (4, 4), (8, 8), (8, 8), (16, 8), (16, 8), (24, 8)))
+            if offset >= 8 and chance.random() < 0.5:
+                self.poke(start + offset, chance.randrange(60).to_bytes(8, "little"))
+            else:
+                self.number(start + offset, width)
+        elif chance.random() < 0.5:
+            offset, width = chance.choice(((0, 4), (4, 1), (5, 1), (6, 2), (8, 8), (16, 8), (24, 8), (32, 8), (40, 8)))
+            self.number(start + ENTRY + offset, width)
+        else:
+            self.poke(start + chance.randrange(size), bytes([chance.randrange(256)]))
+        return None
+
     def name(self) -> None:
         start, size = self.chance.choice(self.sample.names)
         entry = bytearray(os.pread(self.fd, 16 + size, start).ljust(16 + size, b"\0"))
@@ -259,7 +316,7 @@ class Damage:
         self.poke(start, bytes(entry))
 
     def blob(self) -> None:
-        at = BLOBS + self.chance.choice((self.chance.randrange(64), self.chance.randrange(40_100)))
+        at = self.sample.blobs_at + self.chance.choice((self.chance.randrange(64), self.chance.randrange(40_100)))
         self.number(at, self.chance.choice((1, 4, 8)))
 
     def anywhere(self) -> None:
@@ -272,7 +329,9 @@ class Damage:
         self.poke(target, self.sample.read(source, self.chance.choice((8, 64, 512))))
 
     def length(self) -> None:
-        size = self.chance.choice((0, 8, FIXED, HEADER, RING, NAMES, NAMES + 100, BLOBS, BLOBS + 100, self.sample.size))
+        names, blobs = self.sample.names_at, self.sample.blobs_at
+        lengths = (0, 8, FIXED, HEADER, RING, names, names + 100, blobs, blobs + 100, self.sample.size)
+        size = self.chance.choice(lengths)
         size = max(0, size + self.chance.choice((-1, 0, 1)))
         os.ftruncate(self.fd, size)
         self.is_before_ring |= size < RING
@@ -282,6 +341,7 @@ class Damage:
         kinds = (
             self.fixed, self.positions, self.slot, self.slot, self.record, self.record, self.record, self.record,
             self.name, self.name, self.boot, self.boot, self.blob, self.anywhere, self.copy, self.length,
+            self.recorder, self.recorder, self.recorder, self.recorder,
         )  # fmt: skip
         for _ in range(self.chance.choice((0, 1, 1, 1, 1, 2, 4, 12))):
             self.chance.choice(kinds)()

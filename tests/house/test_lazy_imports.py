@@ -29,7 +29,11 @@ PERMITTED = {
     "__main__.py": dict.fromkeys(
         (".commands.demo", ".commands.recover", ".commands.routes", ".commands.run"), "a command's start"
     ),
-    "_controls.py": {".caller.guards": LOADED, ".control.explain": LOADED},
+    "_controls.py": {
+        ".caller.guards": LOADED,
+        ".control.explain": LOADED,
+        ".control.recording": "the controller has loaded it",
+    },
     "_logger.py": {
         ".caller": "the emergency module itself, when a logger is made",
         ".caller.guards": LOADED,
@@ -46,6 +50,7 @@ PERMITTED = {
     "caller/exceptions.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/place_texts.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/guards.py": {"inspect": "a function is decorated, which modules do while they are imported"},
+    "caller/limits.pxi": dict.fromkeys(("logly.caller.call_place", "logly.caller.limit_rules"), LOADED),
     "caller/json_value.pxi": {"_json": LOADED, "json.encoder": LOADED},
     "commands/demo.py": {"logging": "a command"},
     "config/checks.py": dict.fromkeys(

@@ -42,11 +42,17 @@ LOGGER_DEFAULTS: dict[str, Any] = {
     "show_filename": False,
     "level_colors": {},
     "custom_levels": {},
+    "sampling": None,
+    "sampling_level": Level.ERROR,
     "timezone": "local",
     "on_error": None,
     "spool": None,
     "spool_fsync": None,
     "level_file": None,
+    "recorder": None,
+    "recorder_size": MIB,
+    "recorder_trigger": Level.ERROR,
+    "recorder_field": None,
 }
 SINK_DEFAULTS: dict[str, Any] = {
     "path": None,
@@ -65,6 +71,7 @@ SINK_DEFAULTS: dict[str, Any] = {
     "format": None,
     "json": None,
     "color": None,
+    "recorder": True,
     "date_enabled": None,
     "date_style": None,
     "rotation": None,
@@ -73,6 +80,7 @@ SINK_DEFAULTS: dict[str, Any] = {
     "compression": None,
     "watch": False,
     "mode": 0o644,
+    "dedup": None,
 }
 STATS = [
     "emitted",
@@ -81,6 +89,10 @@ STATS = [
     "failed",
     "pending",
     "refused",
+    "kept",
+    "overwritten",
+    "written_late",
+    "suppressed",
     "failed_formats",
     "bytes_written",
     "writes",
@@ -108,6 +120,10 @@ SIGNATURES = {
     "enable": "(self)",
     "disable": "(self)",
     "bind": "(self, /, **fields)",
+    "once": "(self, /, *, key=None)",
+    "first": "(self, n, /, *, key=None)",
+    "every": "(self, n, /, *, key=None)",
+    "limit": "(self, rate, /, *, key=None)",
     "unbind": "(self, *names)",
     "named": "(self, name, /)",
     "contextualize": "(self, /, **fields)",
@@ -162,6 +178,11 @@ def test_every_public_callable_has_a_signature_and_a_docstring(name: str, value:
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_signatures_are_the_contracts(name: str) -> None:
     assert plain(inspect.signature(getattr(Logger, name))) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize("name", [*LOG_CALLS, "log", "is_enabled_for", "bind"])
+def test_a_light_logger_has_the_loggers_log_calls(name: str) -> None:
+    assert plain(inspect.signature(getattr(logly.LightLogger, name))) == SIGNATURES[name]
 
 
 def test_the_compiled_calls_signature_is_kept_by_a_bound_method() -> None:

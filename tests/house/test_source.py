@@ -127,7 +127,6 @@ UNREAD_FIELDS = {
     "RecordHeap.level": "where RecordHeader has its own",
     "RecordPrefix.flags": "where RecordHeader has its own",
     "RecordPrefix.level": "where RecordHeader has its own",
-    "Slots.before": "for what looks for lost memory: the tables before are still in use",
 }
 
 

@@ -113,7 +113,7 @@ cdef class Ring:
         prefix.kind = RECORD_INLINE
         prefix.level = <uint8_t> (size - 8 - len(payload))
         memcpy(place + 8, <const char*> payload, len(payload))
-        ring_commit(self.ring, size)
+        ring_commit(self.ring, size, False)
         return True
 
     def peek(self):
@@ -171,7 +171,7 @@ cdef class Ring:
                 (<RecordPrefix*> place).kind = RECORD_INLINE
                 for j in range(words):
                     place[1 + j] = i
-                ring_commit(self.ring, 8 * (words + 1))
+                ring_commit(self.ring, 8 * (words + 1), False)
 
     def consume_numbers(self, uint64_t count):
         """A consumer's thread, GIL released. The number of the first record that is wrong, or None."""
@@ -202,7 +202,7 @@ cdef class Ring:
         cdef Call call
         memset(&call, 0, sizeof(Call))
         call.message = <PyObject*> message
-        return STATUS[encode_in_place(self.ring, &call, 0, limit)]
+        return STATUS[encode_in_place(self.ring, &call, 0, limit, False)]
 
     def consume_message(self):
         cdef char* record = ring_peek(self.ring)

@@ -33,7 +33,7 @@ def leave_spool(folder: Path) -> Path:
         (lambda path: poke(path, 8, struct.pack("<I", 99)), "format 99"),
         (
             lambda path: poke(path, 8, struct.pack("<I", 3)),
-            "format 3, this logly reads 6: recover it with the one that wrote",
+            "format 3, this logly reads 7: recover it with the one that wrote",
         ),
         (lambda path: poke(path, 24, b"\xff" * 8), "checksum"),
         (lambda path: poke(path, 12, b"\xff"), "byte order"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from logly import _core
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import CodeType
 
     from logly import Logger
@@ -24,6 +26,11 @@ def hook(name: str) -> Any:
 def inject_outcomes(logger: Logger, sink: int, outcomes: list[int]) -> None:
     """What the sink's next writes do: each minus an errno, or the most bytes that it takes."""
     hook("inject_outcomes")(logger._controller.sinks[sink].handle, outcomes)
+
+
+def set_repeat_time(logger: Logger, sink: int, now_ns: int) -> None:
+    """What time it is for the repeats of what is logged now on. What is due by then is told."""
+    hook("set_repeat_time")(logger._controller.sinks[sink].handle, now_ns)
 
 
 def ring_count(logger: Logger) -> int:
@@ -69,3 +76,18 @@ def has_template(text: str, *, percent: bool = False) -> bool:
 def has_site(code: CodeType) -> bool:
     """Whether a call site of the code object has a number."""
     return hook("has_site")(code)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def recent_clock() -> Iterator[Callable[[float], None]]:
+    """Inside the ``with``, limits and sampling go by the seconds that the given function was last called with."""
+    set_ns = hook("set_recent_clock")
+
+    def set_to(seconds: float) -> None:
+        set_ns(round(seconds * 1e9))
+
+    set_to(1000.0)
+    try:
+        yield set_to
+    finally:
+        set_ns(None)

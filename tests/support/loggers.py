@@ -28,6 +28,12 @@ def records_of(logger: Logger) -> list[Record]:
     return found
 
 
+def passed(logger: Logger, records: list[Record]) -> list[str]:
+    """The messages that a sink of `records_of` has got by now."""
+    assert logger.flush(30)
+    return [record.message for record in records]
+
+
 def file_logger(path: Path, *, layout: str = "{message}", sink: dict[str, Any] | None = None, **config: Any) -> Logger:
     """A logger with one file."""
     logger = Logger(LoggerConfig(auto_sink=False, **config))
@@ -36,9 +42,11 @@ def file_logger(path: Path, *, layout: str = "{message}", sink: dict[str, Any] |
 
 
 def assert_books(logger: Logger, written: int | None = None) -> None:
-    """emitted == written + dropped + failed + pending, none of them below zero; `written`: so many, and no others."""
+    """What was emitted is all accounted for, and no count is below zero; `written`: so many are, and no others."""
     stats = logger.stats()
-    assert stats.emitted == stats.written + stats.dropped + stats.failed + stats.pending
-    assert min(stats.emitted, stats.written, stats.dropped, stats.failed, stats.pending) >= 0
+    fates = (stats.written, stats.dropped, stats.failed, stats.pending, stats.kept, stats.overwritten)
+    assert stats.emitted == sum(fates), stats
+    assert min(stats.emitted, *fates) >= 0, stats
+    assert 0 <= stats.written_late <= stats.written, stats
     if written is not None:
         assert (stats.emitted, stats.written, stats.pending) == (written, written, 0)

@@ -11,6 +11,7 @@ import logly
 from logly import (
     ConfigError,
     Level,
+    LightLogger,
     Logger,
     LoggerConfig,
     LoglyError,
@@ -22,6 +23,18 @@ from logly import (
     Stats,
     get_logger,
 )
+
+
+def light_loggers(logger: Logger) -> None:
+    assert_type(logger.once(), LightLogger)
+    assert_type(logger.first(10, key="host"), LightLogger)
+    assert_type(logger.every(100, key=("host", 1)), LightLogger)
+    assert_type(logger.limit("5/s", key=None).bind(a=1), LightLogger)
+    logger.limit("5/s").error("retry {} {name}", 3, name="x", exc_info=True)
+    logger.once().exception("why")
+    logger.once().log("notice", "text")
+    if logger.once().is_enabled_for(Level.DEBUG):
+        LoggerConfig(sampling=(100, 10), sampling_level="critical")
 
 
 def log_calls(logger: Logger) -> None:

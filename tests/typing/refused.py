@@ -13,6 +13,17 @@ def log_calls(logger: Logger) -> None:
     print(text)
 
 
+def light_loggers(logger: Logger) -> None:
+    logger.once("text")  # type: ignore[call-arg]
+    logger.first()  # type: ignore[call-arg]
+    logger.every("100")  # type: ignore[arg-type]
+    logger.limit(5)  # type: ignore[arg-type]
+    logger.limit("5/s", "key")  # type: ignore[call-arg]
+    logger.once(key=[])  # type: ignore[arg-type]
+    logger.once().once()  # type: ignore[attr-defined]
+    LoggerConfig(sampling=(1, 2, 3))  # type: ignore[arg-type]
+
+
 def configuration() -> None:
     LoggerConfig("debug")  # type: ignore[call-arg]
     LoggerConfig(levle="debug")  # type: ignore[call-arg]

@@ -1,5 +1,6 @@
 """A process that has used up its descriptors: nothing can be imported then, and just then errors are logged."""
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from logly.caller import tracebacks
+from tests.support.log_files import rotated_files
 from tests.support.programs import run_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of descriptors to reach")
@@ -101,7 +103,8 @@ assert found == [(True, {{"a": ["b"]}})], found
 
 
 def test_the_next_step_after_rotation_is_loaded(tmp_path: Path) -> None:
-    # The rotation itself needs a descriptor. Its failure is told, and the lines are kept in the old file.
+    # The rotation itself needs a descriptor. Its failure is told, and the lines are kept in the old file, which may be
+    # rotated when there are descriptors again.
     path = tmp_path / "app.log"
     code = f"""{USE_UP}
 logger.add_sink(SinkConfig(path={str(path)!r}, size_limit=200, retention=3, compression="gzip", format="{{message}}"))
@@ -114,7 +117,9 @@ for fd in taken:
     os.close(fd)
 """
     run_program(code)
-    assert path.read_text().splitlines() == [f"line {number}" for number in range(100)]
+    files = [file.read_bytes() for file in (*rotated_files(path), path)]
+    text = b"".join(gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data for data in files).decode()
+    assert text.splitlines() == [f"line {number}" for number in range(100)]
 
 
 def test_a_spool_in_a_forked_child(tmp_path: Path) -> None:

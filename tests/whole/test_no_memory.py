@@ -216,3 +216,35 @@ for n in range(150):
     Stream.text = ""
 """
     run_program(PRELUDE + NO_MEMORY + program, tmp_path, may_complain=True)
+
+
+@sweeps
+def test_a_call_of_a_light_logger_raises_nothing_whichever_allocation_fails(path: Path) -> None:
+    pytest.importorskip("tests.probe.interrupts", reason=NO_PROBES)
+    program = """
+logger = logger_to(path, sampling=(5, 3))
+source = '''
+def call(n):
+    logger.once().info("{}", n)
+    logger.every(2).info("{}", n)
+    logger.first(3, key=n).info("{}", n)
+    kept = logger.limit("5/s").bind(a=1) if n < 0 else logger.limit("5/s")
+    kept.info("{}", n)
+    logger.info("{}", n)
+    logger.every(2).error("text")
+'''
+for count in (1, 1000):
+    for n in range(200):
+        names = {"logger": logger}
+        exec(source, names)  # a new code object: new call sites
+        for _ in range(2):
+            try:
+                set_nomemory(n, n + count)
+                names["call"](n)
+            finally:
+                remove_mem_hooks()
+logger.close()
+stats = logger.stats()
+assert stats.emitted == stats.written + stats.dropped
+"""
+    run_program(PRELUDE + NO_MEMORY + program, path)
