@@ -8,47 +8,22 @@ are its repeats: they are counted, and count as written. A line of logly's own t
 - for each flush, before a file is left, and when the sink gets no more records.
 
 The line that tells is a notice (NOTICE_BIT): no book counts it. If it is discarded, its repeats are told as lost.
-
-Records are compared as bits, without what may differ: time stamps, thread, process. There is one record to compare with, so
-a comparison ends at the first byte that differs; a hash would have to read all bytes of each record.
-
-What the registry gives numbers to is in a record by its number, or inside where there is none yet, or no room. A call site is
-compared by a hash. Messages are compared as text where one is made by a template and the other is not.
 """
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.stdint cimport int64_t, uint64_t
 
 from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT
-from logly.flusher.repeats_told cimport MOST_BYTES, append_told_line, compose_base, compose_told, stage_told
+from logly.flusher.repeats_equal cimport Compared, compared_of, is_equal, is_equal_otherwise, keep
+from logly.flusher.repeats_told cimport append_told_line, compose_base, compose_told, stage_told
 from logly.flusher.sink cimport (
     NO_ROTATION, TARGET_FUNCTION, Sink, sink_backlog, sink_first_staged, sink_notice_number, sink_written_offset,
 )
 from logly.flusher.state cimport Engine
-from logly.layout.line cimport Line, hash_of_site, write_message
-from logly.layout.message cimport Program, program_of, render_message, write_value
+from logly.layout.line cimport Line
 from logly.ring.gate cimport POST_DRAIN, intake_wake
-from logly.ring.record cimport (
-    EXCEPTION_TEXTS, HAS_NAME, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, IS_ECHO, IS_INSIDE,
-    STACK_TEXTS, RecordHeader, RecordView, Value, get_value, skip_values,
-)
 from logly.system.atomic cimport load_relaxed32
 from logly.system.probe cimport IS_PROBE
-from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init
-
-cdef enum:
-    COMPARED_BEFORE = sizeof(RecordHeader)
-    # What may differ between equal records. A call site is compared whether it is in the record or has a number.
-    DIFFERING = HAS_PROCESS | HAS_TIME | HAS_THREAD | HAS_THREAD_NAME | HAS_SITE | IS_INSIDE | IS_ECHO
-
-
-# What is compared of a record: a header without what may differ, with a hash of the call site in place of the time; the logger's
-# name where the record has it inside; and all from the message on.
-cdef struct Compared:
-    RecordHeader header
-    Text name
-    const char* rest
-    size_t size
+from logly.text.buffer cimport Buffer, buffer_free, buffer_init
 
 
 # ---- what time it is
@@ -65,141 +40,7 @@ cdef inline int64_t logged_at(const Sink* sink, const Line* line) noexcept nogil
     return line.logged_ns
 
 
-# ---- comparing
-
-cdef inline const char* message_end(const RecordHeader* header, const char* message) noexcept nogil:
-    return skip_values(message, header.args if header.template_id else 1)
-
-
-cdef inline const char* record_end(const RecordView* view) noexcept nogil:
-    if view.stack != NULL:
-        return skip_values(view.stack, STACK_TEXTS)
-    if view.exception != NULL:
-        return skip_values(view.exception, EXCEPTION_TEXTS)
-    if view.fields != NULL:
-        return skip_values(view.fields, 2 * <uint32_t> view.header.fields)
-    return message_end(view.header, view.body)
-
-
-# 0: there is none, or no memory.
-cdef inline uint64_t hash_of_site_inside(const RecordView* view) noexcept nogil:
-    cdef Buffer texts
-    cdef size_t module_size, function_end
-    cdef uint64_t alike = 0
-    buffer_init(&texts)
-    write_value(&texts, &view.site_module)
-    module_size = texts.size
-    write_value(&texts, &view.site_function)
-    function_end = texts.size
-    write_value(&texts, &view.site_path)
-    if not texts.failed:
-        alike = hash_of_site(
-            Text(texts.data, module_size),
-            Text(texts.data + module_size, function_end - module_size),
-            Text(texts.data + function_end, texts.size - function_end),
-            view.site_line,
-        )
-    buffer_free(&texts)
-    return alike
-
-
-# A call may have more than one site: a specialized call of CPython 3.11 has another instruction than before.
-cdef inline uint64_t site_alike(const Line* line) noexcept nogil:
-    if line.site != NULL:
-        return line.site.alike
-    return hash_of_site_inside(&line.view) if line.view.header.flags & HAS_SITE else 0
-
-
-cdef inline void compared_of(const Line* line, Compared* compared) noexcept nogil:
-    cdef const RecordView* view = &line.view
-    compared.rest = view.body
-    compared.size = record_end(view) - compared.rest
-    compared.name = view.name if view.header.flags & HAS_NAME else Text(b"", 0)
-    compared.header = view.header[0]
-    compared.header.kind = 0
-    compared.header.flags &= ~<uint16_t> DIFFERING
-    compared.header.size = compared.name.size
-    compared.header.site = 0
-    compared.header.ticks = site_alike(line)
-
-
-cdef inline bint is_equal(const Buffer* kept, const Compared* compared) noexcept nogil:
-    return (
-        kept.size == COMPARED_BEFORE + compared.name.size + compared.size
-        and memcmp(kept.data, &compared.header, COMPARED_BEFORE) == 0
-        and memcmp(kept.data + COMPARED_BEFORE, compared.name.data, compared.name.size) == 0
-        and memcmp(kept.data + COMPARED_BEFORE + compared.name.size, compared.rest, compared.size) == 0
-    )
-
-
-# Writes the message of the run. Returns False when the registry has given up its template.
-cdef inline bint write_kept_message(
-    const Engine* engine, const Sink* sink, const RecordHeader* header, const char* message, Buffer* out
-) noexcept nogil:
-    cdef const Program* program = NULL
-    cdef RecordView view
-    cdef Value text
-    if sink.repeats.base.size:
-        get_value(sink.repeats.base.data + sink.repeats.message_at, &text)
-        write_value(out, &text)
-        return True
-    if header.template_id:
-        program = program_of(engine.programs, header.template_id)
-        if program == NULL:
-            return False
-    view.header = header
-    view.body = message
-    view.fields = message_end(header, message) if header.fields else NULL
-    view.index = NULL
-    render_message(out, program, &view)
-    return True
-
-
-cdef inline bint is_message(
-    const Engine* engine, const Sink* sink, const RecordHeader* header, const char* message, const Line* line
-) noexcept nogil:
-    cdef Buffer kept, made
-    cdef bint is_same
-    buffer_init(&kept)
-    buffer_init(&made)
-    is_same = write_kept_message(engine, sink, header, message, &kept)
-    write_message(&made, line)
-    is_same = is_same and not kept.failed and not made.failed and kept.size == made.size
-    is_same = is_same and memcmp(kept.data, made.data, kept.size) == 0
-    buffer_free(&kept)
-    buffer_free(&made)
-    return is_same
-
-
-# True when the run's record and this one differ only in how they have their message, which is the same text.
-cdef inline bint is_equal_otherwise(
-    const Engine* engine, const Sink* sink, const Compared* compared, const Line* line
-) noexcept nogil:
-    cdef const Buffer* kept = &sink.repeats.kept
-    cdef const char* message = kept.data + COMPARED_BEFORE + compared.name.size
-    cdef const char* kept_rest
-    cdef const char* rest
-    cdef RecordHeader header, expected
-    cdef size_t size
-    if kept.size < COMPARED_BEFORE + compared.name.size:
-        return False
-    memcpy(&header, kept.data, COMPARED_BEFORE)
-    expected = compared.header
-    expected.template_id = header.template_id
-    expected.args = header.args
-    if header.template_id == compared.header.template_id or memcmp(&header, &expected, COMPARED_BEFORE):
-        return False
-    if memcmp(kept.data + COMPARED_BEFORE, compared.name.data, compared.name.size):
-        return False
-    kept_rest = message_end(&header, message)
-    rest = message_end(&compared.header, compared.rest)
-    size = compared.rest + compared.size - rest
-    return (
-        kept.data + kept.size - kept_rest == <int64_t> size
-        and memcmp(kept_rest, rest, size) == 0
-        and is_message(engine, sink, &header, message, line)
-    )
-
+# ---- what is a repeat
 
 # Also a clock that was set starts a new run, unless it was set by less than that.
 cdef inline bint is_within(const Sink* sink, int64_t logged_ns) noexcept nogil:
@@ -233,18 +74,6 @@ cdef inline void repeats_end(Engine* engine, Sink* sink, uint64_t number) noexce
     repeats_tell(engine, sink, number)
     sink.repeats.kept.size = 0
     sink.repeats.base.size = 0
-
-
-cdef inline void keep(Buffer* kept, const Compared* compared) noexcept nogil:
-    kept.size = 0
-    if compared.name.size + compared.size > MOST_BYTES:
-        return
-    buffer_append(kept, &compared.header, COMPARED_BEFORE)
-    buffer_append(kept, compared.name.data, compared.name.size)
-    buffer_append(kept, compared.rest, compared.size)
-    if kept.failed:
-        kept.size = 0
-        kept.failed = False
 
 
 cdef inline void begin_run(Engine* engine, Sink* sink, const Line* line, const Compared* compared) noexcept nogil:

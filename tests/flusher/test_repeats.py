@@ -115,22 +115,31 @@ def test_a_message_that_is_a_text_at_first_and_then_has_a_template(tmp_path: Pat
 
 
 @pytest.mark.parametrize("numbered_first", [False, True])
-@pytest.mark.parametrize("arguments", ["'{} \u20ac, {!r}', 1.5, 'two', a=[1]", "'text'", "'{a} of {}', 7, a='\u20ac'"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "logger.info('{} \u20ac, {!r}', 1.5, 'two', a=[1])",
+        "logger.info('text')",
+        "logger.info('{a} of {}', 7, a='\u20ac')",
+        "logger.exception('{a} of {}', 7, a='\u20ac', stack_info=True)",
+    ],
+)
 def test_names_that_have_a_number_and_names_that_have_none(
-    tmp_path: Path, logger: Logger, arguments: str, numbered_first: bool
+    tmp_path: Path, logger: Logger, call: str, numbered_first: bool
 ) -> None:
-    """A crowded registry: a record has its call site and its message inside, and the next one of the call by number."""
+    """A crowded registry: one record has its call site, message and traceback inside, and the next one by number."""
     add(logger, tmp_path / "app.log", format="{message} {lineno}")
+    code = f"def say(logger):\n  try: raise KeyError(1)\n  except KeyError: {call}"
 
     def says() -> Callable[[Logger], None]:
         """New code, which the registry does not know, of the same lines."""
         names: dict[str, Any] = {"__name__": f"module.{tmp_path.name}"}
-        exec(compile(f"def say(logger): logger.info({arguments})", f"/{tmp_path.name}/\u20ac.py", "exec"), names)
+        exec(compile(code, f"/{tmp_path.name}/\u20ac.py", "exec"), names)
         say: Callable[[Logger], None] = names["say"]
         return say
 
     for is_numbered in (numbered_first, not numbered_first, numbered_first):
-        limit_registry(*(None, None) if is_numbered else (0, 0))
+        limit_registry(*(None, None, None) if is_numbered else (0, 0, 0))
         try:
             say = says()
             for _ in range(4):
@@ -138,8 +147,10 @@ def test_names_that_have_a_number_and_names_that_have_none(
         finally:
             limit_registry()
     assert logger.flush(30)
-    lines = told(tmp_path / "app.log")
-    assert lines == [lines[0], f"x11 {lines[0]}"]
+    first, *traceback, counted = told(tmp_path / "app.log")
+    assert counted == f"x11 {first}"
+    assert first not in traceback
+    assert bool(traceback) == ("exception" in call)
 
 
 def test_threads_do_not_make_records_different(tmp_path: Path, logger: Logger) -> None:
