@@ -11,7 +11,7 @@ from libc.string cimport memset
 from logly.bridge.route cimport (
     WAY_FAST, WAY_OFF, WAY_ORIGINAL, WAY_UNKNOWN, LevelWay, LoggingRoute, route_holds, route_levels_hold,
 )
-from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, put_text, put_value
+from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, ToKeep, ToWrite, encode_in_place, put_text, put_value
 from logly.layout.levels cimport (
     LEVEL_CRITICAL, LEVEL_DEBUG, LEVEL_ERROR, LEVEL_INFO, LEVEL_WARNING, PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR,
     PLACE_INFO, PLACE_WARNING,
@@ -168,7 +168,10 @@ cdef inline int put_logging(
         context = current_context(producer.core)
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
-    status = encode_in_place(ring, &call, needs, limit, verdict == IS_TO_KEEP)
+    if verdict == IS_TO_KEEP:
+        status = encode_in_place(ring, &call, needs, limit, <ToKeep> 0)
+    else:
+        status = encode_in_place(ring, &call, needs, limit, <ToWrite> 0)
     if context != NULL:
         Py_DecRef(context)
     if status == ENCODED:

@@ -5,7 +5,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memchr, memcmp
 
-from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, encode_in_place, text_in_place
+from logly.caller.encode cimport ENCODED, NOT_NATIVE, Call, Fate, ToKeep, ToWrite, encode_in_place, text_in_place
 from logly.layout.levels cimport (
     LEVEL_CRITICAL, LEVEL_DEBUG, LEVEL_ERROR, LEVEL_FAIL, LEVEL_INFO, LEVEL_SUCCESS, LEVEL_TRACE, LEVEL_WARNING,
     PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR, PLACE_FAIL, PLACE_INFO, PLACE_SUCCESS, PLACE_TRACE, PLACE_WARNING,
@@ -150,7 +150,7 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names, Site*
 
 # Puts a message that is ASCII text, without fields or arguments, into the ring. `site`: NULL: it is not looked up yet.
 cdef inline int put_text_call(
-    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site, bint keeps
+    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site, Fate fate
 ) noexcept:
     cdef uint32_t place = 0
     if needs & NEED_SITE:
@@ -158,13 +158,13 @@ cdef inline int put_text_call(
         if place == 0:
             return NOT_NATIVE
     return text_in_place(
-        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2, keeps
+        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2, fate
     )
 
 
 cdef inline int put_call(
     Producer self, Ring* ring, uint32_t needs, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names,
-    Site* site, bint keeps
+    Site* site, Fate fate
 ) noexcept:
     cdef PyObject* bound = <PyObject*> self.bound
     cdef PyObject* context = NULL
@@ -188,7 +188,7 @@ cdef inline int put_call(
     call.thread_name = NULL
     call.traces = NULL
     call.origin = NULL
-    call.flags = IS_KEPT if keeps else 0
+    call.flags = IS_KEPT if Fate is ToKeep else 0
     call.name = self.gate.origin
     call.name_inside = NULL
     if bound != <PyObject*> None:
@@ -200,7 +200,7 @@ cdef inline int put_call(
         if context != NULL:
             use_block(context, &call.context, &call.context_size, &call.context_fields)
     limit = load_relaxed(&self.gate.intake.max_message_bytes) >> (call.program.growth if call.program != NULL else 2)
-    status = encode_in_place(ring, &call, needs, limit, keeps)
+    status = encode_in_place(ring, &call, needs, limit, fate)
     if context != NULL:
         Py_DecRef(context)
     return status
@@ -209,26 +209,34 @@ cdef inline int put_call(
 cdef PyObject* emit_enabled(
     PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
+    cdef uint32_t needs = needs_of((<Producer> self).gate)
+    cdef Site* site = NULL
+    cdef int verdict
+    if needs & (NEED_DECISION | NEED_RECORDER):
+        verdict = decide_fast(<Producer> self, number, needs, names, &site)
+        if verdict == IS_OFF:
+            Py_IncRef(<PyObject*> None)
+            return <PyObject*> None
+        if verdict == IS_UNDECIDED:
+            return emit_slow(self, number, level, args, count, names)
+        if verdict == IS_TO_KEEP:
+            # The sampling is about what is written.
+            return emit_as(self, number, level, args, count, names, needs & ~<uint32_t> NEED_SAMPLING, site, <ToKeep> 0)
+    return emit_as(self, number, level, args, count, names, needs, site, <ToWrite> 0)
+
+
+cdef inline PyObject* emit_as(
+    PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names, uint32_t needs,
+    Site* site, Fate fate
+) except NULL:
     cdef Gate* gate = (<Producer> self).gate
     cdef Intake* intake = gate.intake
     cdef Ring* ring
-    cdef Site* site = NULL
-    cdef uint32_t needs = needs_of(gate)
     cdef int status
-    cdef bint keeps = False
-    if needs & (NEED_DECISION | NEED_RECORDER):
-        status = decide_fast(<Producer> self, number, needs, names, &site)
-        if status == IS_OFF:
-            Py_IncRef(<PyObject*> None)
-            return <PyObject*> None
-        if status == IS_UNDECIDED:
-            return emit_slow(self, number, level, args, count, names)
-        keeps = status == IS_TO_KEEP
     if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME | NEED_SAMPLING):
-        if not is_past_sampling(<Producer> self, args, count, needs, keeps):
-            # The sampling is about what is written.
-            if keeps:
-                return emit_slow(self, number, level, args, count, names)
+        if Fate is ToKeep:
+            return emit_slow(self, number, level, args, count, names)
+        elif not is_past_sampling(<Producer> self, args, count, needs):
             return emit_by_needs(self, number, level, args, count, names)
     ring = enter_ring(intake)
     if FREE_THREADED and ring == NULL:
@@ -240,17 +248,17 @@ cdef PyObject* emit_enabled(
         count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
         and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
     ):
-        status = put_text_call(gate, ring, needs, args[0], number, level, site, keeps)
+        status = put_text_call(gate, ring, needs, args[0], number, level, site, fate)
     else:
-        status = put_call(<Producer> self, ring, needs, number, level, args, count, names, site, keeps)
-    if keeps:
+        status = put_call(<Producer> self, ring, needs, number, level, args, count, names, site, fate)
+    if Fate is ToKeep:
         status = settle_kept(<Producer> self, ring, status, number)
     elif status == ENCODED:
         after_commit(intake, ring, number)
     leave_ring(intake, ring)
     if status != ENCODED:
         return emit_slow(self, number, level, args, count, names)
-    if load_relaxed32(&intake.post) and not (keeps and needs_no_more(intake, number)):
+    if load_relaxed32(&intake.post) and not (Fate is ToKeep and needs_no_more(intake, number)):
         after_emit(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None

@@ -6,7 +6,7 @@ that first, outside of the reservation.
 """
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
 from logly.layout.message cimport Program
@@ -28,6 +28,15 @@ from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT,
 
 cdef enum:
     MAX_NAME_STEPS = 4096      # comparisons of names until `str.format` is asked instead, for templates in a strange order
+
+# What becomes of a record, as a type: one and the same code is compiled for records that are written and for those that the flight
+# recorder keeps, so that a written one pays nothing for the other kind.
+ctypedef int8_t ToWrite
+ctypedef int16_t ToKeep
+ctypedef fused Fate:
+    ToWrite
+    ToKeep
+
 
 cdef enum Encoded:
     ENCODED = 0
@@ -289,13 +298,13 @@ cdef inline uint64_t finish_record(char* record, Cursor* out) noexcept nogil:
 
 # Encodes straight into the ring when the record fits into the space that is known to be free behind the head. Otherwise returns
 # NO_ROOM: the ring may be full, the lap may end, or the record may be too large. The careful way finds out which.
-# `keeps`: `call.flags` has IS_KEPT.
-cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, uint64_t limit, bint keeps) noexcept nogil:
+# ToKeep: `call.flags` has IS_KEPT.
+cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, uint64_t limit, Fate fate) noexcept nogil:
     cdef uint64_t room
     cdef Cursor out
     cdef char* record = ring_window(ring, &room)
     cdef int status
-    if keeps:
+    if Fate is ToKeep:
         room = ring_room_to_keep(ring, room) & ~<uint64_t> 7
     out.at = record
     out.end = record + room
@@ -307,7 +316,7 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
         if <uint64_t> (out.at - record) > limit:
             status = NO_ROOM
         else:
-            commit_record(ring, record, finish_record(record, &out), keeps)
+            commit_record(ring, record, finish_record(record, &out), fate)
     if FREE_THREADED:
         ring_end(ring)
     return status
@@ -317,7 +326,7 @@ cdef inline int encode_in_place(Ring* ring, const Call* call, uint32_t needs, ui
 # anything else. `site`: the id of the call site, where one is needed; `name`: the number of the logger's name.
 cdef inline int text_in_place(
     Ring* ring, PyObject* message, int32_t number, uint8_t level, uint32_t site, uint16_t name, uint32_t needs, uint64_t limit,
-    bint keeps,
+    Fate fate,
 ) noexcept nogil:
     cdef uint64_t room, ident
     cdef uint64_t length = <uint64_t> text_length_of(message)
@@ -326,7 +335,7 @@ cdef inline int text_in_place(
     cdef RecordHeader* header = <RecordHeader*> record
     cdef char* at = record + sizeof(RecordHeader)
     cdef uint64_t size = align_record(sizeof(RecordHeader) + 8 + 5 + length)
-    if keeps:
+    if Fate is ToKeep:
         room = ring_room_to_keep(ring, room)
     if size > room or size > limit:
         return NO_ROOM
@@ -335,7 +344,7 @@ cdef inline int text_in_place(
     header.ticks = clock_ticks()
     header.kind = RECORD_INLINE
     header.level = level
-    header.flags = IS_KEPT if keeps else 0
+    header.flags = IS_KEPT if Fate is ToKeep else 0
     header.template_id = 0
     header.site = site
     put_record_end(header, 0, 0, number, name)
@@ -350,13 +359,13 @@ cdef inline int text_in_place(
     at[0] = TAG_UTF8
     memcpy(at + 1, &count, 4)
     copy_text(at + 5, <const char*> text_data(message), length)
-    commit_record(ring, record, size, keeps)
+    commit_record(ring, record, size, fate)
     if FREE_THREADED:
         ring_end(ring)
     return ENCODED
 
 
-cdef inline void commit_record(Ring* ring, char* record, uint64_t size, bint keeps) noexcept nogil:
+cdef inline void commit_record(Ring* ring, char* record, uint64_t size, Fate fate) noexcept nogil:
     if FREE_THREADED:
         ring.last_ticks = (<RecordHeader*> record).ticks
-    ring_commit(ring, size, keeps)
+    ring_commit(ring, size, Fate is ToKeep)

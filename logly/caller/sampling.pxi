@@ -24,11 +24,11 @@ from logly.system.cpython cimport (
 #   registry/templates.pxi: may_become_template, register_template, template_table
 
 
-cdef inline bint is_past_sampling(Producer self, PyObject** args, Py_ssize_t count, uint32_t needs, bint keeps) noexcept:
+cdef inline bint is_past_sampling(Producer self, PyObject** args, Py_ssize_t count, uint32_t needs) noexcept:
     """Whether there is nothing but the sampling, which need not be asked any more, so that the call stays on the fast way."""
     if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME):
         return False
-    return keeps or self.is_counted
+    return self.is_counted
 
 
 cdef PyObject* emit_by_needs(

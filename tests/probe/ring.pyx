@@ -13,6 +13,7 @@ from logly.caller.encode cimport (
     NOT_NATIVE,
     Call,
     Origin,
+    ToWrite,
     encode,
     encode_in_place,
     finish_record,
@@ -202,7 +203,7 @@ cdef class Ring:
         cdef Call call
         memset(&call, 0, sizeof(Call))
         call.message = <PyObject*> message
-        return STATUS[encode_in_place(self.ring, &call, 0, limit, False)]
+        return STATUS[encode_in_place(self.ring, &call, 0, limit, <ToWrite> 0)]
 
     def consume_message(self):
         cdef char* record = ring_peek(self.ring)

@@ -73,7 +73,7 @@ def _defined(block: str) -> set[str]:
     members = re.findall(r"^    (\w+)", block, re.MULTILINE)
     if first.startswith("cdef extern"):
         return _declared_elsewhere(block)
-    if match := re.match(r"(?:cdef|ctypedef) (?:packed )?(enum|struct|union|class) ?(\w*)", first):
+    if match := re.match(r"(?:cdef|ctypedef) (?:packed )?(enum|struct|union|class|fused) ?(\w*)", first):
         kind, name = match.groups()
         return ({name} if name else set()) | (set(members) if kind == "enum" else set())
     if match := re.match(r"(?:async )?(?:def|class) (\w+)", first):
