@@ -103,12 +103,13 @@ cdef void detach_spools(Core core, bint in_child) noexcept:
         sink.progress.until = 0
         sink = sink.next
     engine.spool = NULL
+    engine.dump.is_resumed = False  # also of a spool that no pass has begun with
     if engine.recorder.fd >= 0:
         if not in_child:
             recorder_free_blocks(&engine.recorder)
         recorder_in_memory(engine)
-        engine.dump.is_on = engine.dump.is_resumed = False
-        dump_watch(engine)
+        engine.dump.is_on = False
+    dump_watch(engine)
     while link[0] != NULL:
         ring = link[0]
         if ring.spool == NULL:

@@ -366,7 +366,7 @@ cdef inline bint dump_before(Engine* engine, const Line* line) noexcept nogil:
 
 # Goes on with what has begun, and begins what was asked for before `ticks`. Returns False when something is left.
 cdef inline bint dump_due(Engine* engine, uint64_t ticks) noexcept nogil:
-    if engine.dump.is_resumed and not dump_resume(engine, number_in_file(engine)):
+    if engine.dump.is_resumed and engine.spool != NULL and not dump_resume(engine, number_in_file(engine)):
         return False
     if engine.dump.is_on and not dump_continue(engine):
         return False
