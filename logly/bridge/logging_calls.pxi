@@ -38,9 +38,10 @@ from logly.system.cpython cimport (
 #   bridge/routes.pxi: level_of, route_rules, route_table
 #   bridge/served_extra.pxi: EXTRA_BYTES, PyDict_Next, put_shown
 #   bridge/stamps.pxi: Target
-#   caller/calls.pxi: Producer, load_threshold, use_block
+#   caller/calls.pxi: Producer, load_threshold
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_of
 #   caller/careful.pxi: after_emit, current_context
+#   caller/fields.pxi: use_block
 #   registry/sites.pxi: site_table
 #   registry/templates.pxi: template_table
 #   ring/enter.pxi: enter_ring, leave_ring

@@ -29,10 +29,10 @@ from logly.system.cpython cimport (
 )
 
 # Of other included files:
-#   caller/careful.pxi: after_emit, bytes_address, bytes_size, current_context, emit_objects, emit_slow, emit_text,
-#       emit_text_pinned, fields_of, is_percent_native, tuple_of
+#   caller/careful.pxi: after_emit, current_context, emit_objects, emit_slow, emit_text, emit_text_pinned, fields_of,
+#       is_percent_native, tuple_of
 #   caller/decision.pxi: IS_OFF, IS_TO_KEEP, IS_UNDECIDED, call_is_enabled_for, decide_fast
-#   caller/fields.pxi: MAX_FIELDS, FieldBlock
+#   caller/fields.pxi: MAX_FIELDS, FieldBlock, use_block
 #   caller/full_ring.pxi: drop_without_memory
 #   caller/keep.pxi: needs_no_more, settle_kept
 #   caller/sampling.pxi: emit_by_needs, is_past_sampling
@@ -262,13 +262,6 @@ cdef inline PyObject* emit_as(
         after_emit(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
-
-
-cdef inline void use_block(PyObject* block, const char** data, uint32_t* size, uint16_t* count) noexcept:
-    cdef PyObject* encoded = <PyObject*> (<FieldBlock> block).data
-    data[0] = bytes_address(encoded)
-    size[0] = <uint32_t> bytes_size(encoded)
-    count[0] = (<FieldBlock> block).count
 
 
 cdef bint follow_up(Producer self) except -1:

@@ -21,9 +21,9 @@ from logly.system.cpython cimport (
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
-#   caller/calls.pxi: Producer, follow_up, use_block
+#   caller/calls.pxi: Producer, follow_up
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
-#   caller/fields.pxi: FieldBlock
+#   caller/fields.pxi: FieldBlock, use_block
 #   caller/full_ring.pxi: drop_and_report, drop_without_memory, encode_and_commit
 #   caller/origin.pxi: current_thread_name, frame_at, line_number, origin_of, safe_site
 #   caller/sampling.pxi: ask_carefully

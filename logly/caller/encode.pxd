@@ -29,7 +29,7 @@ from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT,
 cdef enum:
     MAX_NAME_STEPS = 4096      # comparisons of names until `str.format` is asked instead, for templates in a strange order
 
-# What becomes of a record, as a type: one and the same code is compiled for records that are written and for those that the flight
+# What becomes of a record, as a type: the same code is compiled for records that are written and for those that the flight
 # recorder keeps, so that a written one pays nothing for the other kind.
 ctypedef int8_t ToWrite
 ctypedef int16_t ToKeep

@@ -9,6 +9,7 @@ from logly.ring.record cimport MAX_FIELD_BYTES, Cursor, put_counted
 from logly.system.cpython cimport text_kind_of
 
 # Of other included files:
+#   caller/careful.pxi: bytes_address, bytes_size
 #   caller/values.pxi: Rendition, native_fields, safe_str
 #   text/owned_text.pxi: utf8
 
@@ -44,6 +45,13 @@ cdef class FieldBlock:
         block.count = <uint16_t> len(block.values)
         block.data = encode_block(block.values)
         return block
+
+
+cdef inline void use_block(PyObject* block, const char** data, uint32_t* size, uint16_t* count) noexcept:
+    cdef PyObject* encoded = <PyObject*> (<FieldBlock> block).data
+    data[0] = bytes_address(encoded)
+    size[0] = <uint32_t> bytes_size(encoded)
+    count[0] = (<FieldBlock> block).count
 
 
 cdef enum:
