@@ -13,7 +13,7 @@ import pytest
 from logly import Logger, SinkConfig, _core
 from tests.support import ROOT
 from tests.support.forks import children_end_well, fork
-from tests.support.hooks import collect_names, has_site, limit_registry, registry_counts
+from tests.support.hooks import await_names, collect_names, has_site, limit_registry, registry_counts
 from tests.support.log_files import lines_of, rotated_files
 from tests.support.loggers import assert_books
 from tests.support.preloads import compiled
@@ -233,7 +233,7 @@ def rule(logger: Logger, number: int) -> Any:
 def test_names_that_only_kept_records_use(path: Path) -> None:
     """Their numbers are not given to others before the records are gone."""
     layout = "{module}|{function}|{lineno}|{message}|{fields}"
-    wait_until(collect_names, "the engines")
+    await_names()
     templates, sites = registry_counts()
     limit_registry(templates + 40, sites + 40)
     try:
@@ -263,7 +263,7 @@ def test_names_that_only_kept_records_use(path: Path) -> None:
 
 @pytest.mark.skipif(_core.IS_FREE_THREADED, reason="without a GIL no name is given up while its code lives")
 def test_names_are_given_back_when_the_records_are_overwritten(path: Path) -> None:
-    wait_until(collect_names, "the engines")
+    await_names()
     with recording_logger(path, recorder_size=4096, layout="{module} {message}") as logger:
         one = rule(logger, 1)
         for i in range(3):  # because much code may have ended in this process

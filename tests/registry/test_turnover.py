@@ -15,7 +15,15 @@ import pytest
 
 from logly import SinkConfig, _core
 from tests.support.forks import children_end_well, fork
-from tests.support.hooks import alias_counts, collect_names, has_site, has_template, limit_registry, registry_counts
+from tests.support.hooks import (
+    alias_counts,
+    await_names,
+    collect_names,
+    has_site,
+    has_template,
+    limit_registry,
+    registry_counts,
+)
 from tests.support.loggers import assert_books, file_logger
 from tests.support.output import Output
 from tests.support.spooling import dies, revive
@@ -35,7 +43,7 @@ def shown(tmp_path: Path):
 @pytest.fixture
 def small_tables():
     """Room for 50 more of each."""
-    wait_until(collect_names, "the engines")
+    await_names()
     templates, sites = registry_counts()
     limit_registry(templates + 50, sites + 50)
     yield

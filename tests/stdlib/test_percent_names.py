@@ -15,10 +15,10 @@ import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig, StdlibHandler, _core
 from tests.support.forks import children_end_well, fork
-from tests.support.hooks import alias_counts, collect_names, has_template, limit_registry, registry_counts
+from tests.support.hooks import alias_counts, await_names, collect_names, has_template, limit_registry, registry_counts
 from tests.support.percent import Made, made
 from tests.support.spooling import RING, dies, poke, revive, run_recover, spools
-from tests.support.waiting import PATIENCE_S, wait_until
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +130,7 @@ def test_a_template_that_the_program_lets_go_is_let_go(bridge: Bridge, styles: s
 
 @with_gil
 def test_numbers_are_used_again_and_no_line_shows_another_template(bridge: Bridge) -> None:
-    wait_until(collect_names, "the engines")
+    await_names()
     limit_registry(templates=registry_counts()[0] + 50)
     try:
         templates = [fresh(f"turnover {i} %s") for i in range(400)]
@@ -153,7 +153,7 @@ def test_numbers_are_used_again_and_no_line_shows_another_template(bridge: Bridg
 @with_gil
 def test_a_template_is_pinned_while_its_record_is_made(bridge: Bridge) -> None:
     """An exception's `__str__` fills the table, and so gives up every template that is not in use."""
-    wait_until(collect_names, "the engines")
+    await_names()
     template = fresh("pinned %s")
     bridge.log(template, 0)
     bridge.log(template, 0)

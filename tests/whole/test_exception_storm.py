@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 
 from logly import _core
-from tests.support.hooks import collect_names, limit_registry, place_counts
+from tests.support.hooks import await_names, limit_registry, place_counts
 from tests.support.output import Output
 from tests.support.spooling import dies, revive
 from tests.support.threads import run_threads
-from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 THREADS = 4
@@ -39,7 +38,7 @@ def shown(tmp_path: Path) -> Iterator[Output]:
 @pytest.fixture
 def few_places() -> Iterator[None]:
     """Room for 50 more."""
-    wait_until(collect_names, "the engines")
+    await_names()
     limit_registry(places=place_counts()[0] + 50)
     yield
     limit_registry()
@@ -176,13 +175,13 @@ def test_code_that_ends_all_the_time(shown: Output, few: bool, request: pytest.F
             del linecache.cache[f"<made>{number}.py"]
         return expected
 
-    wait_until(collect_names, "the engines")
+    await_names()
     before = place_counts()[0]
     expected = run_threads(*(partial(work, who) for who in range(THREADS)))
     found = records(shown.text())
     assert sorted(found) == sorted(record for some in expected for record in some)
     gc.collect()
-    wait_until(collect_names, "the engines")
+    await_names()
     if not _core.IS_FREE_THREADED:
         assert place_counts()[0] < before + 50
     assert shown.told == []
@@ -193,7 +192,7 @@ def test_all_entries_of_a_deep_traceback_get_places_at_the_second_sight(shown: O
     for number in range(1100):
         logged(shown.logger, made(number), number, 0)
     gc.collect()
-    wait_until(collect_names, "the engines")
+    await_names()
     before = place_counts()[0]
     lines = [f"def deep{i}():\n    deep{i + 1}()\n" for i in range(60)]
     source = "".join(lines) + "def deep60():\n    raise ValueError('deep')\n"
