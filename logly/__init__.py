@@ -8,6 +8,7 @@
 True
 """
 
+from ._fields import Fields, fields
 from ._logger import Logger
 from .config.schema import LoggerConfig, SinkConfig
 from .errors import ConfigError, LoglyError, SinkError, SpoolError
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConfigError",
+    "Fields",
     "Level",
     "LightLogger",
     "Logger",
@@ -43,6 +45,7 @@ __all__ = [
     "StdlibHandler",
     "StdlibSink",
     "__version__",
+    "fields",
     "get_logger",
     "install",
     "logger",

@@ -86,6 +86,17 @@ def _add_recover(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="after that, also what the flight recorder of the process had kept; without this, that stays in the spool",
     )
+    parser.add_argument(
+        "--redact",
+        action="append",
+        metavar="NAME",
+        help="replace the values of fields with this name, as LoggerConfig(redact=[...]) does; may be repeated",
+    )
+    parser.add_argument(
+        "--redact-text",
+        action="store_true",
+        help="search messages and tracebacks for secrets, as redact_text=True does",
+    )
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="per spool (default: 60)")
 
 

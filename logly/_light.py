@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._core import FieldBlock, Limited, install_light_methods, light_with_fields
+from ._core import Limited, bound_fields, install_light_methods, light_with_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class LightLogger(Limited):
 
     def bind(self, /, **fields: Any) -> Self:
         """A light logger that puts these fields on every record and counts with the same counter; see `Logger.bind`."""
-        child: Self = light_with_fields(self, FieldBlock(fields, self._bound))
+        child: Self = light_with_fields(self, bound_fields(self, fields))
         return child
 
     def __repr__(self) -> str:

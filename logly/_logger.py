@@ -5,7 +5,16 @@ from __future__ import annotations
 import sys
 
 from ._controls import Controls
-from ._core import FieldBlock, Lifeline, install_limits, install_methods, name_below
+from ._core import (
+    FieldBlock,
+    Lifeline,
+    bound_fields,
+    clear_context,
+    install_limits,
+    install_methods,
+    name_below,
+    set_context,
+)
 from ._light import LightLogger  # noqa: TC001  # `once` and its sisters return objects of it
 from .config.checks import function as checked_function
 from .config.schema import LoggerConfig, SinkConfig
@@ -275,7 +284,7 @@ class Logger(Controls):
         Their values are encoded once, now. A field of the call wins over a bound field of the same name, and a bound
         field over the context's. Binding a name again replaces its value.
         """
-        return self._with_fields(FieldBlock(fields, self._bound))
+        return self._with_fields(bound_fields(self, fields))
 
     def unbind(self, *names: str) -> Self:
         """A logger without these bound fields. Names that are not bound are ignored."""
@@ -321,7 +330,25 @@ class Logger(Controls):
         """
         from .caller.guards import Contextualized
 
-        return Contextualized(self._controller.context_variable(), fields)
+        return Contextualized(self._controller.context_variable(), fields, self._controller.core)
+
+    def set_context(self, /, **fields: Any) -> None:
+        """Fields for every record of the rest of the current context (thread, asyncio task), as of a request.
+
+        What is set later wins: over fields that were set before, and over those of a ``with`` of `contextualize` around
+        the call. They stay when such a ``with`` is left. Fields of a ``with`` that is entered later win inside it.
+
+        Example:
+            >>> logger.set_context(request_id="c0ffee")
+        """
+        set_context(self._controller.context_variable(), fields, self._controller.core)
+
+    def clear_context(self) -> None:
+        """Take all fields of the current context away: those of `set_context`, and those of `contextualize`.
+
+        Inside a ``with`` of `contextualize` its fields are gone, too, and do not come back when it is left.
+        """
+        clear_context(self._controller.context_variable())
 
     if TYPE_CHECKING:
 

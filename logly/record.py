@@ -17,7 +17,8 @@ class RecordException(NamedTuple):
 
 
 class Record:
-    """One log record, made on the flusher's thread for one sink. Changing it does not change any line.
+    """One log record, made on the flusher's thread for one sink. Changing it does not change any line, except where a
+    sink's `transform` returns it.
 
     Attributes:
         time_ns: nanoseconds since the epoch. A record that came through `StdlibHandler` may have a time of its own.

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from ._core import Producer, emit_from, emit_percent, is_on_for_module
+from ._core import Producer, emit_from, emit_percent, hidden_attributes, is_on_for_module
 from .errors import ConfigError, invalid
 from .system.greenlets import is_eventlet
 
@@ -124,6 +124,7 @@ class StdlibHandler(logging.Handler):
             module = record.module if record.name == "root" else record.name
             if not is_on_for_module(self.logger, record.levelno, module):
                 return  # before the message is made
+            record = self._without_secrets(record)
             # The fields are taken first, because a formatter may put its own attributes on the record.
             own = vars(record)
             fields = {}
@@ -153,6 +154,22 @@ class StdlibHandler(logging.Handler):
             raise
         except Exception:  # noqa: BLE001  # as in logging's own handlers
             self.handleError(record)
+
+    def _without_secrets(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record, or a copy of it without what the logger hides: its text is made here, of all that is in it."""
+        changed = hidden_attributes(self.logger, vars(record), _OWN_ATTRIBUTES)
+        if not changed:
+            return record
+        given, record = record, type(record).__new__(type(record))
+        vars(record).update(vars(given), **changed)
+        try:
+            record.msg = record.getMessage()
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001  # "[redacted]" is no number
+            record.msg = f"{record.msg} {record.args}"
+        record.args = None
+        return record
 
     def _makes_text(self) -> bool:
         return not is_formatted_by_layout(self.formatter) or type(self).format is not logging.Handler.format

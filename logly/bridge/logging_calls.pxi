@@ -21,7 +21,8 @@ from logly.layout.message cimport STYLE_PERCENT, Program
 from logly.registry.call_site cimport find_keyed_site
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
-    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_THREAD_NAME, Gate, after_commit,
+    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_SOURCE, NEED_THREAD_NAME, Gate,
+    after_commit,
     decided_threshold,
     decision_holds, needs_of,
 )
@@ -40,8 +41,8 @@ from logly.system.cpython cimport (
 #   bridge/stamps.pxi: Target
 #   caller/calls.pxi: Producer, load_threshold
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_of
-#   caller/careful.pxi: after_emit, current_context
-#   caller/fields.pxi: use_block
+#   caller/careful.pxi: after_emit
+#   caller/gather.pxi: Gathered, gather_fast, hold, release_gathered, take_ready, use_block
 #   registry/sites.pxi: site_table
 #   registry/templates.pxi: template_table
 #   ring/enter.pxi: enter_ring, leave_ring
@@ -103,7 +104,8 @@ cdef inline int put_logging(
     cdef Producer producer = target.producer
     cdef Gate* gate = producer.gate if target.is_served else producer.core.gate
     cdef PyObject* bound = <PyObject*> producer.bound
-    cdef PyObject* context = NULL
+    cdef PyObject* given = NULL
+    cdef Gathered gathered
     cdef uint32_t needs = needs_of(gate)
     cdef const Site* site = NULL
     cdef Ring* ring
@@ -111,6 +113,7 @@ cdef inline int put_logging(
     cdef uint64_t limit
     cdef int status
     cdef Verdict verdict = IS_ON
+    cdef bint is_gathered
     cdef Py_ssize_t i
     cdef char room[EXTRA_BYTES]
     if needs & (NEED_THREAD_NAME | NEED_CARE | NEED_SAMPLING):
@@ -164,17 +167,24 @@ cdef inline int put_logging(
         # The fields of a record of `logging`.
         if call.bound_size or not put_extra(&call, extra, room):
             return NOT_NATIVE
-    ring = enter_ring(gate.intake)
     if needs & NEED_CONTEXT and not target.is_served:
-        context = current_context(producer.core)
-        if context != NULL:
-            use_block(context, &call.context, &call.context_size, &call.context_fields)
+        # A function of the program is called on the careful way.
+        if needs & NEED_SOURCE and not take_ready(producer.core, &given):
+            return NOT_NATIVE
+        is_gathered = gather_fast(producer.core, given, &call, &gathered)
+        if given != NULL:
+            hold(&gathered, given)
+        if not is_gathered:
+            release_gathered(&gathered)
+            return NOT_NATIVE
+    else:
+        gathered.held = 0
+    ring = enter_ring(gate.intake)
     if verdict == IS_TO_KEEP:
         status = encode_in_place(ring, &call, needs, limit, <ToKeep> 0)
     else:
         status = encode_in_place(ring, &call, needs, limit, <ToWrite> 0)
-    if context != NULL:
-        Py_DecRef(context)
+    release_gathered(&gathered)
     if status == ENCODED:
         after_commit(gate.intake, ring, number)
     leave_ring(gate.intake, ring)

@@ -27,6 +27,7 @@ from logly.system.cpython cimport Py_IncRef, is_str, text_kind_of, tuple_item, t
 #   caller/careful.pxi: commit_careful, is_percent_native, tuple_of
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
 #   caller/fields.pxi: FieldBlock
+#   caller/hidden.pxi: shown_args
 #   caller/origin.pxi: current_thread_name, frame_at
 #   caller/sampling.pxi: ask_carefully
 #   caller/trace_texts.pxi: exception_texts
@@ -170,7 +171,10 @@ cdef int log_pinned(
         pin_program(pins, program)
         if not is_percent_native(program, args, limit):
             program = NULL
-            text = percent_text(message, args)
+            shown = shown_args(core, args)
+            if shown is not args and target.is_served:
+                return NOT_DONE  # the handlers' text is another one than that of the logger's sinks
+            text = percent_text(message, shown)
             if text is None:
                 return NOT_DONE
     else:
@@ -195,12 +199,12 @@ cdef int log_pinned(
             return NOT_DONE  # the text of an exception may not be ASCII
         exception = exception_texts(exc_info, limit, pins)
     if not target.is_served:
-        fields = FieldBlock(extra, None, limit) if extra else None
+        fields = FieldBlock(extra, None, limit, core) if extra else None
     elif target.extra is not None:
         extra = shown_fields(target.extra, extra, args, target, limit)
         if extra is None:
             return NOT_DONE
-        fields = FieldBlock(extra, None, limit) if extra else None
+        fields = FieldBlock(extra, None, limit, core) if extra else None
     if not is_own:
         number, level = core.resolve_level(number)
     # User code may have run, and have changed the configuration or closed the handler. `logging` would have asked about the level
@@ -211,7 +215,7 @@ cdef int log_pinned(
     flags = IS_SERVED if target.is_served else BY_MODULE
     if verdict == IS_TO_KEEP:
         flags = BY_MODULE | IS_KEPT
-    if commit_careful(producer, number, level, program, text, args, fields, place, name, exception, None, NULL, flags):
+    if commit_careful(producer, number, level, program, text, args, None, fields, place, name, exception, None, NULL, flags):
         return DONE
     return NOT_DONE  # a sink was removed while the record waited for room
 

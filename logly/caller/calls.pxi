@@ -15,9 +15,8 @@ from logly.layout.message cimport MAX_ARGS, STYLE_BRACES, Program
 from logly.registry.call_site cimport site_of_caller
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
-    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_NAME, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_THREAD_NAME, POST_DRAIN,
-    POST_START,
-    POST_SYNC, POST_WAKE, Gate, Intake, after_commit, intake_wake, needs_of,
+    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_NAME, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_SOURCE, NEED_THREAD_NAME,
+    Gate, Intake, after_commit, needs_of,
 )
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport IS_KEPT
@@ -29,15 +28,15 @@ from logly.system.cpython cimport (
 )
 
 # Of other included files:
-#   caller/careful.pxi: after_emit, current_context, emit_objects, emit_slow, emit_text, emit_text_pinned, fields_of,
-#       is_percent_native, tuple_of
+#   caller/careful.pxi: after_emit, emit_objects, emit_slow, emit_text, emit_text_pinned, fields_of, is_percent_native,
+#       tuple_of
 #   caller/decision.pxi: IS_OFF, IS_TO_KEEP, IS_UNDECIDED, call_is_enabled_for, decide_fast
-#   caller/fields.pxi: MAX_FIELDS, FieldBlock, use_block
+#   caller/fields.pxi: MAX_FIELDS, FieldBlock
 #   caller/full_ring.pxi: drop_without_memory
+#   caller/gather.pxi: Gathered, emit_given, gather_fast, given_fields, release_gathered, use_block
 #   caller/keep.pxi: needs_no_more, settle_kept
 #   caller/sampling.pxi: emit_by_needs, is_past_sampling
 #   control/core.pxi: Core
-#   control/flush.pxi: write_here
 #   control/logger_names.pxi: LoggerName
 #   registry/retired.pxi: Pins, pin_program, unpin
 #   registry/sites.pxi: site_table
@@ -164,10 +163,10 @@ cdef inline int put_text_call(
 
 cdef inline int put_call(
     Producer self, Ring* ring, uint32_t needs, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names,
-    Site* site, Fate fate
+    Site* site, Fate fate, PyObject* given
 ) noexcept:
     cdef PyObject* bound = <PyObject*> self.bound
-    cdef PyObject* context = NULL
+    cdef Gathered gathered
     cdef Call call
     cdef uint64_t limit
     cdef int status
@@ -195,14 +194,13 @@ cdef inline int put_call(
         use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
     if not prepare_fast(&call, needs, names, site):
         return NOT_NATIVE
-    if needs & NEED_CONTEXT:
-        context = current_context(self.core)
-        if context != NULL:
-            use_block(context, &call.context, &call.context_size, &call.context_fields)
+    if needs & NEED_CONTEXT and not gather_fast(self.core, given, &call, &gathered):
+        release_gathered(&gathered)
+        return NOT_NATIVE
     limit = load_relaxed(&self.gate.intake.max_message_bytes) >> (call.program.growth if call.program != NULL else 2)
     status = encode_in_place(ring, &call, needs, limit, fate)
-    if context != NULL:
-        Py_DecRef(context)
+    if needs & NEED_CONTEXT:
+        release_gathered(&gathered)
     return status
 
 
@@ -232,15 +230,22 @@ cdef inline PyObject* emit_as(
     cdef Gate* gate = (<Producer> self).gate
     cdef Intake* intake = gate.intake
     cdef Ring* ring
+    cdef PyObject* given = NULL
     cdef int status
-    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME | NEED_SAMPLING):
-        if Fate is ToKeep:
-            return emit_slow(self, number, level, args, count, names)
-        elif not is_past_sampling(<Producer> self, args, count, needs):
-            return emit_by_needs(self, number, level, args, count, names)
+    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME | NEED_SAMPLING | NEED_SOURCE):
+        if not is_past_sampling(<Producer> self, args, count, needs):
+            if Fate is ToKeep:
+                return emit_slow(self, number, level, args, count, names)
+            else:
+                return emit_by_needs(self, number, level, args, count, names)
+        if needs & NEED_SOURCE:
+            given = given_fields((<Producer> self).core)
+            # The program's code may have run: a call site may be gone, and a spool may have begun.
+            site = NULL
+            needs |= load_relaxed32(&intake.needs) & NEED_SITE
     ring = enter_ring(intake)
     if FREE_THREADED and ring == NULL:
-        return emit_slow(self, number, level, args, count, names)
+        return emit_given(self, number, level, args, count, names, given)
     if FREE_THREADED:
         # A spool may have begun since `needs` was read, and its records have sites.
         needs |= load_relaxed32(&intake.needs) & NEED_SITE
@@ -250,34 +255,20 @@ cdef inline PyObject* emit_as(
     ):
         status = put_text_call(gate, ring, needs, args[0], number, level, site, fate)
     else:
-        status = put_call(<Producer> self, ring, needs, number, level, args, count, names, site, fate)
+        status = put_call(<Producer> self, ring, needs, number, level, args, count, names, site, fate, given)
     if Fate is ToKeep:
         status = settle_kept(<Producer> self, ring, status, number)
     elif status == ENCODED:
         after_commit(intake, ring, number)
     leave_ring(intake, ring)
     if status != ENCODED:
-        return emit_slow(self, number, level, args, count, names)
+        return emit_given(self, number, level, args, count, names, given)
+    if given != NULL:
+        Py_DecRef(given)
     if load_relaxed32(&intake.post) and not (Fate is ToKeep and needs_no_more(intake, number)):
         after_emit(<Producer> self)
     Py_IncRef(<PyObject*> None)
     return <PyObject*> None
-
-
-cdef bint follow_up(Producer self) except -1:
-    cdef Core core = self.core
-    cdef uint32_t post
-    if load_relaxed32(&self.gate.intake.post) & POST_START:
-        core.ask_for_flusher()
-    # If the flusher could not be started, this thread does its work.
-    post = load_relaxed32(&self.gate.intake.post)
-    if post & POST_SYNC:
-        write_here(core)
-    elif post & POST_DRAIN:
-        core.drain_here()
-    elif post & POST_WAKE:
-        intake_wake(self.gate.intake)
-    return True
 
 
 # ---- the method table

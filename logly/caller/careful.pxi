@@ -10,49 +10,34 @@ from libc.string cimport memset
 
 from logly.caller.encode cimport Call, Origin, put_value
 from logly.layout.message cimport MAX_ARGS, Program
-from logly.ring.gate cimport NEED_CONTEXT, NEED_DECISION, NEED_RECORDER, NEED_THREAD_NAME, Gate, needs_of
+from logly.ring.gate cimport (
+    NEED_CONTEXT, NEED_DECISION, NEED_RECORDER, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE, Gate, intake_wake,
+    needs_of,
+)
 from logly.ring.record cimport (
     BY_MODULE, EXCEPTION_TEXTS, IS_KEPT, IS_SERVED, MAX_RECORD_BYTES, NAME_INSIDE, STACK_TEXTS, TRACE_TEXTS, Cursor,
 )
 from logly.system.atomic cimport load_relaxed, load_relaxed32
-from logly.system.cpython cimport (
-    PyContextVar_Get, PyErr_Clear, Py_DecRef, Py_IncRef, tuple_item, tuple_items, tuple_length,
-)
+from logly.system.cpython cimport Py_IncRef, tuple_item, tuple_items, tuple_length
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
-#   caller/calls.pxi: Producer, follow_up
+#   caller/calls.pxi: Producer
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
-#   caller/fields.pxi: FieldBlock, use_block
+#   caller/fields.pxi: FieldBlock
 #   caller/full_ring.pxi: drop_and_report, drop_without_memory, encode_and_commit
+#   caller/gather.pxi: gather_carefully
+#   caller/hidden.pxi: Hiding, hiding_of
 #   caller/origin.pxi: current_thread_name, frame_at, line_number, origin_of, safe_site
 #   caller/sampling.pxi: ask_carefully
 #   caller/trace_texts.pxi: exception_texts, stack_texts
 #   caller/values.pxi: safe_repr, safe_str
 #   control/core.pxi: Core
+#   control/flush.pxi: write_here
 #   layout/message_rules.pxi: filled, formatted, has_braces, names_fields_only
 #   registry/retired.pxi: Pins, pin_program, unpin
 #   registry/templates.pxi: register_template
 #   text/owned_text.pxi: utf8
-
-cdef extern from *:
-    const char* bytes_address "PyBytes_AS_STRING"(PyObject*) noexcept nogil
-    Py_ssize_t bytes_size "PyBytes_GET_SIZE"(PyObject*) noexcept nogil
-
-
-# Returns a new reference to the FieldBlock of the current context, or NULL.
-cdef PyObject* current_context(Core core) noexcept:
-    cdef PyObject* block = NULL
-    if core.context is None:
-        return NULL
-    if PyContextVar_Get(<PyObject*> core.context, NULL, &block) < 0:
-        PyErr_Clear()
-        return NULL
-    if block == <PyObject*> None:
-        Py_DecRef(block)
-        return NULL
-    return block
-
 
 # ---- the careful way
 
@@ -188,6 +173,7 @@ cdef bint emit_pinned(
     cdef tuple stack = None
     cdef object place = None
     cdef object trouble = None
+    cdef FieldBlock given = self.given
     cdef Verdict verdict = IS_ON
     try:
         if needs & (NEED_DECISION | NEED_RECORDER):
@@ -213,11 +199,11 @@ cdef bint emit_pinned(
             return True
         if not all_native(program, args, limit):
             program = NULL
-            text = cut_text(format_message(core, message, args, fields, stacklevel, limit), limit)
+            text = cut_text(careful_text(core, message, args, fields, stacklevel, limit), limit)
         if place is None:
             place = safe_site(needs, stacklevel, None, pins)
         name = current_thread_name() if needs & NEED_THREAD_NAME else None
-        block = FieldBlock(fields, None, limit) if fields else None
+        block = FieldBlock(fields, None, limit, core) if fields else None
     except (RecursionError, MemoryError):
         raise
     except Exception as error:
@@ -225,7 +211,7 @@ cdef bint emit_pinned(
     if trouble is not None:
         return drop_and_report(core, trouble)
     flags = IS_KEPT if verdict == IS_TO_KEEP else 0
-    return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, NULL, flags)
+    return commit_careful(self, number, level, program, text, args, given, block, place, name, exception, stack, NULL, flags)
 
 
 cdef bint emit_text(
@@ -281,7 +267,7 @@ cdef bint emit_text_pinned(
         name = None
         if needs & NEED_THREAD_NAME:
             name = current_thread_name() if origin is None else safe_str(origin[1])
-        block = FieldBlock(fields, None, limit) if fields else None
+        block = FieldBlock(fields, None, limit, core) if fields else None
         if origin is not None:
             numbers = origin_of(core, origin[0], origin[2], origin[3])
             own = &numbers
@@ -292,18 +278,19 @@ cdef bint emit_text_pinned(
     if trouble is not None:
         return drop_and_report(core, trouble)
     flags = (BY_MODULE if by_module else 0) | (IS_KEPT if verdict == IS_TO_KEEP else 0)
-    return commit_careful(self, number, level, program, text, args, block, place, name, exception, stack, own, flags)
+    return commit_careful(self, number, level, program, text, args, None, block, place, name, exception, stack, own, flags)
 
 
 cdef bint commit_careful(
-    Producer self, int32_t number, uint8_t level, Program* program, str text, tuple args, FieldBlock fields, object place,
-    str name, tuple exception, tuple stack, const Origin* origin, uint16_t flags
+    Producer self, int32_t number, uint8_t level, Program* program, str text, tuple args, FieldBlock given, FieldBlock fields,
+    object place, str name, tuple exception, tuple stack, const Origin* origin, uint16_t flags
 ) except -1:
+    """`given`: what `context_from` has given for this call; None: it is asked here, if there is one."""
     cdef Core core = self.core
     cdef Call call
     cdef PyObject* site[4]
     cdef PyObject* traces[TRACE_TEXTS]
-    cdef PyObject* context = NULL
+    cdef bytes context
     cdef FieldBlock bound = self.bound
     cdef bytes own = fields.data if fields is not None else b""
     cdef bytes joined
@@ -316,8 +303,6 @@ cdef bint commit_careful(
     if program != NULL:
         call.arg_count = len(args)
         call.args = tuple_items(<PyObject*> args)
-    if load_relaxed32(&core.intake.needs) & NEED_CONTEXT and not flags & IS_SERVED:
-        context = current_context(core)
     if type(place) is tuple:
         place = (safe_str(place[0]), safe_str(place[1]), safe_str(place[2]), line_number(place[3]))
         for i in range(4):
@@ -327,6 +312,8 @@ cdef bint commit_careful(
         call.site = place
     call.origin = origin
     call.flags = flags
+    if load_relaxed32(&core.intake.needs) & NEED_CONTEXT and not flags & IS_SERVED:
+        context = gather_carefully(core, given, &call)
     call.name = self.gate.origin
     if call.name == NAME_INSIDE:
         call.name_inside = &self.name.inside
@@ -338,18 +325,28 @@ cdef bint commit_careful(
         for i in range(STACK_TEXTS):
             traces[EXCEPTION_TEXTS + i] = <PyObject*> stack[i] if stack is not None else NULL
         call.traces = traces
-    if context != NULL:
-        use_block(context, &call.context, &call.context_size, &call.context_fields)
     # The call's own fields are encoded too, so they follow the bound ones in one block.
     joined = bound.data + own if bound is not None and fields is not None else bound.data if bound is not None else own
     call.bound = joined
     call.bound_size = <uint32_t> len(joined)
     call.bound_fields = (bound.count if bound is not None else 0) + (fields.count if fields is not None else 0)
-    try:
-        return encode_and_commit(self, &call, bound is not None and fields is not None)
-    finally:
-        if context != NULL:
-            Py_DecRef(context)
+    return encode_and_commit(self, &call, bound is not None and fields is not None)
+
+
+cdef bint follow_up(Producer self) except -1:
+    cdef Core core = self.core
+    cdef uint32_t post
+    if load_relaxed32(&self.gate.intake.post) & POST_START:
+        core.ask_for_flusher()
+    # If the flusher could not be started, this thread does its work.
+    post = load_relaxed32(&self.gate.intake.post)
+    if post & POST_SYNC:
+        write_here(core)
+    elif post & POST_DRAIN:
+        core.drain_here()
+    elif post & POST_WAKE:
+        intake_wake(self.gate.intake)
+    return True
 
 
 # Called when the record is in the ring. If there is no memory for what follows, the next call or the flusher does it later.
@@ -369,6 +366,16 @@ cdef str fallback_text(str message, tuple args, dict fields):
     for name, value in fields.items():
         parts.append(f"{name}={safe_repr(value)}")
     return " ".join(parts)
+
+
+cdef str careful_text(Core core, object message, tuple args, dict fields, object stacklevel, unsigned long long limit):
+    """The message, with "[redacted]" in place of the values of hidden fields, also nested ones."""
+    cdef Hiding hiding = hiding_of(core)
+    if hiding is not None:
+        if args and type(message) is str:
+            message = hiding.shown_template(message)
+        message, args, fields = hiding.shown(message), hiding.shown_args(args), hiding.shown_fields(fields)
+    return format_message(core, message, args, fields, stacklevel, limit)
 
 
 cdef str format_message(Core core, object message, tuple args, dict fields, object stacklevel, unsigned long long limit):

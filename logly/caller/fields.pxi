@@ -1,4 +1,4 @@
-# Fields encoded as a record carries them: once for bind() and contextualize(), and per call on the careful way.
+# Fields encoded as a record carries them: once for bind(), contextualize() and the like, and per call on the careful way.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t
@@ -9,7 +9,8 @@ from logly.ring.record cimport MAX_FIELD_BYTES, Cursor, put_counted
 from logly.system.cpython cimport text_kind_of
 
 # Of other included files:
-#   caller/careful.pxi: bytes_address, bytes_size
+#   control/core.pxi: Core
+#   caller/calls.pxi: Producer
 #   caller/values.pxi: Rendition, native_fields, safe_str
 #   text/owned_text.pxi: utf8
 
@@ -21,10 +22,13 @@ cdef class FieldBlock:
         fields: names and values; the values are taken as they are now.
         outer: a block whose fields come first, or None. If a name is in both, `fields` wins.
         limit: the most bytes of `fields`; longer values are cut, with a mark that says so.
+        core: whose functions of `encode` are asked about values; None: nobody's.
     """
 
-    def __init__(self, dict fields not None, FieldBlock outer=None, unsigned long long limit=MAX_FIELD_BYTES):
-        self.fill(native_fields(fields, <Py_ssize_t> min(limit, <unsigned long long> MAX_FIELD_BYTES)), outer)
+    def __init__(
+        self, dict fields not None, FieldBlock outer=None, unsigned long long limit=MAX_FIELD_BYTES, Core core=None
+    ):
+        self.fill(native_fields(fields, <Py_ssize_t> min(limit, <unsigned long long> MAX_FIELD_BYTES), core), outer)
 
     cdef fill(self, dict native, FieldBlock outer):
         self.outer = outer
@@ -34,6 +38,11 @@ cdef class FieldBlock:
             self.values = {**dict(list(self.values.items())[:MAX_FIELDS]), "logly_fields_cut": len(self.values) - MAX_FIELDS}
         self.count = <uint16_t> len(self.values)
         self.data = encode_block(self.values)
+
+    @property
+    def names(self):
+        """The names of the fields, those of `outer` included."""
+        return tuple(self.values)
 
     def without(self, names):
         """A block without these fields."""
@@ -47,11 +56,9 @@ cdef class FieldBlock:
         return block
 
 
-cdef inline void use_block(PyObject* block, const char** data, uint32_t* size, uint16_t* count) noexcept:
-    cdef PyObject* encoded = <PyObject*> (<FieldBlock> block).data
-    data[0] = bytes_address(encoded)
-    size[0] = <uint32_t> bytes_size(encoded)
-    count[0] = (<FieldBlock> block).count
+def bound_fields(Producer producer not None, dict fields not None):
+    """What `bind` gives to a logger that is made from this one."""
+    return FieldBlock(fields, producer.bound, MAX_FIELD_BYTES, producer.core)
 
 
 cdef enum:
@@ -94,57 +101,3 @@ cdef str plain_key(object name):
     if text_kind_of(<PyObject*> text) <= 1:
         return text
     return utf8(text).decode()
-
-
-cdef class ContextFields(FieldBlock):
-    """A block that knows to which ``with`` it belongs."""
-    cdef dict own
-    cdef object owner
-
-
-cdef ContextFields context_fields(dict native, ContextFields outer, object owner):
-    cdef ContextFields block = ContextFields.__new__(ContextFields)
-    block.own = native
-    block.owner = owner
-    block.fill(native, outer)
-    return block
-
-
-# The chain of blocks without the innermost one of `owner`. This is not always the last one, because a generator may be suspended
-# inside a ``with``.
-cdef ContextFields without_block(ContextFields block, object owner):
-    cdef ContextFields outer
-    if block is None:
-        return None
-    if block.owner is owner:
-        return <ContextFields> block.outer
-    outer = without_block(<ContextFields> block.outer, owner)
-    return block if outer is block.outer else context_fields(block.own, outer, block.owner)
-
-
-cdef class ContextGuard:
-    """Fields for the current context, inside the ``with``. Reusable, and by several threads and tasks at once.
-
-    It is compiled, so that no signal handler runs between the change of the context and the ``with``. If a handler raised
-    there, the fields would stay for ever.
-
-    Args:
-        variable: the ContextVar that holds the context's fields.
-        fields: names and values.
-    """
-    cdef object variable
-    cdef dict fields
-
-    def __init__(self, variable, dict fields not None):
-        self.variable = variable
-        self.fields = fields
-
-    def __enter__(self):
-        cdef dict native = native_fields(self.fields, MAX_FIELD_BYTES)
-        self.variable.set(context_fields(native, self.variable.get(None), self))
-        return self
-
-    def __exit__(self, kind, error, trace):
-        # The blocks to go back to are in the context itself, so that one object serves several contexts. An async generator may
-        # be closed in a context in which it never ran; that context has no block of ours.
-        self.variable.set(without_block(self.variable.get(None), self))

@@ -25,10 +25,10 @@ from logly.system.cpython cimport (
 
 
 cdef inline bint is_past_sampling(Producer self, PyObject** args, Py_ssize_t count, uint32_t needs) noexcept:
-    """Whether there is nothing but the sampling, which need not be asked any more, so that the call stays on the fast way."""
+    """Whether the call stays on the fast way: there is no sampling, or it need not be asked any more."""
     if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME):
         return False
-    return self.is_counted
+    return self.is_counted or not needs & NEED_SAMPLING
 
 
 cdef PyObject* emit_by_needs(
@@ -76,9 +76,18 @@ cdef uint64_t kind_of_caller() noexcept:
 
 cdef Producer counted(Producer self):
     """A producer like this one, for a record that has been counted."""
-    cdef Producer made = None
+    cdef Producer made
     if self.is_counted:
         return self
+    made = twin_of(self)
+    if made is not self:
+        made.is_counted = True
+    return made
+
+
+cdef Producer twin_of(Producer self):
+    """A producer like this one, for one record. The same producer, if there is no memory for another."""
+    cdef Producer made = None
     try:
         made = Producer.__new__(Producer)
     except MemoryError:
@@ -90,7 +99,7 @@ cdef Producer counted(Producer self):
     made.name = self.name
     made.controller = self.controller
     made.bound = self.bound
-    made.is_counted = True
+    made.is_counted = self.is_counted
     return made
 
 

@@ -40,6 +40,7 @@ def recover(options: argparse.Namespace) -> int:
         if options.any_owner and not options.append:
             raise LoglyError("--any-owner is for --append: printing takes the spools of all users")
         sink = _sink(options)
+        LoggerConfig(redact=options.redact, redact_text=options.redact_text).validate()
     except (LoglyError, OSError) as mistake:
         _print_to_stderr(mistake)
         return 2
@@ -72,7 +73,7 @@ def _recover_one(path: str, sink: SinkConfig, options: argparse.Namespace, opens
             process = file.process
             count, is_complete, _, has_kept, late = deliver(
                 file,
-                LoggerConfig(),
+                LoggerConfig(redact=options.redact, redact_text=options.redact_text),
                 [sink],
                 options.timeout,
                 _print_to_stderr,

@@ -3,7 +3,7 @@
 A check is called with the field's name, the value, and the numbers of the custom levels by name.
 """
 
-from logly.errors import invalid
+from logly.errors import invalid, show
 from logly.levels import BUILTIN_LEVELS, LEVEL_ALIASES, MAX_LEVEL, level_number
 from logly.units import parse_size
 
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
     Check = Callable[[str, Any, Mapping[str, int]], Any]
 
+JSON_LAYOUTS = ("json", "ecs", "gcp", "datadog")
+NAMED_LAYOUTS = (*JSON_LAYOUTS, "logfmt")
+MAX_STATIC = 1000
 MAX_SIZE_BYTES = 1 << 40
 MAX_DESCRIPTOR = 0x7FFFFFFF
+COPIED_KINDS = {bool, bytes, float, int, str, type(None)}
+MAX_PATTERNS = 1000
+MAX_PATTERN_LENGTH = 256
 CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # as in `inspect`, whose import takes too long
 
 
@@ -61,7 +67,7 @@ def field_name(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
 def layout(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
     """A layout template, or a layout's name."""
     template = text(field, value, levels)
-    if template.lower() in ("json", "logfmt"):
+    if template.lower() in NAMED_LAYOUTS:
         return template.lower()
     from logly.layout.layout_template import parse_layout
 
@@ -86,6 +92,28 @@ def function(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
     return value
 
 
+def context_source(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    from _contextvars import ContextVar  # the compiled one, which the core reads
+
+    if isinstance(value, ContextVar):
+        return value
+    if not callable(value):
+        raise invalid(field, value, "a ContextVar, or a function without arguments")
+    return function(field, value, levels)
+
+
+def trace_context(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    """The name of a tracing library, which is installed."""
+    library: str = one_of("opentelemetry")(field, value, levels)
+    try:
+        from importlib import import_module
+
+        import_module(f"{library}.trace")
+    except ImportError as error:
+        raise invalid(field, value, f"None, where opentelemetry-api is not installed ({error})") from error
+    return library
+
+
 def _is_coroutine_function(value: "Any") -> bool:
     try:
         while type(value).__name__ == "partial" and hasattr(value, "func"):
@@ -107,6 +135,22 @@ def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, 
         if all(isinstance(name, str) and name for name in chosen):
             return chosen
     raise invalid(field, value, "a name, or a list of names")
+
+
+def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...]":
+    """Names of fields, in which `*` stands for any characters."""
+    patterns = (value,) if isinstance(value, str) else value
+    if isinstance(patterns, (list, tuple, set, frozenset)):
+        patterns = tuple(patterns)
+        if len(patterns) <= MAX_PATTERNS and all(
+            isinstance(one, str) and 0 < len(one) <= MAX_PATTERN_LENGTH for one in patterns
+        ):
+            return patterns
+    raise invalid(
+        field,
+        value,
+        f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*']",
+    )
 
 
 def sampling(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[int, int]":
@@ -160,8 +204,52 @@ def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict
     }
 
 
+def encoders(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[type, Any]":
+    """Functions by class."""
+    if not _is_mapping(value):
+        raise invalid(field, value, "a dict of functions by class, like {Money: str}")
+    for kind in value:
+        one = f"{field}[{kind.__qualname__ if isinstance(kind, type) else show(kind)}]"
+        if not isinstance(kind, type):
+            raise invalid(one, value[kind], "a class as the key, like {Money: str}")
+        if kind in COPIED_KINDS:
+            raise invalid(one, value[kind], "another class: bool, bytes, float, int, str and None are as they are")
+        function(one, value[kind], levels)
+    return dict(value)
+
+
 def _is_mapping(value: "Any") -> bool:
     return hasattr(value, "items") and not isinstance(value, type)
+
+
+def json_key(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    """A key of a JSON object. Lone surrogates, which UTF-8 does not have, are refused."""
+    key = text(field, value, levels)
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise invalid(field, value, "a text that UTF-8 can hold") from None
+    return str.__str__(key)
+
+
+def json_keys(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[str, str]":
+    """New keys by old ones; what is left out has an empty one (None cannot stand in TOML)."""
+    if not _is_mapping(value):
+        raise invalid(
+            field, value, "a dict of new keys by the layout's keys, like {'level': 'severity', 'lineno': None}"
+        )
+    return {
+        json_key(f"{field}[key]", name, levels): ""
+        if value[name] is None or value[name] == ""
+        else json_key(f"{field}[{name!r}]", value[name], levels)
+        for name in value
+    }
+
+
+def json_static(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[str, Any]":
+    if not _is_mapping(value) or len(value) > MAX_STATIC:
+        raise invalid(field, value, f"a dict of up to {MAX_STATIC} values by key, like {{'service': 'shop'}}")
+    return {json_key(f"{field}[key]", name, levels): value[name] for name in value}
 
 
 def rotation(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":

@@ -12,15 +12,18 @@ from logly.errors import ConfigError, nearest, show
 from logly.levels import Level
 
 from . import checks
+from .agreement import check_sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextvars import ContextVar
     from dataclasses import dataclass, field, fields, replace
     from datetime import timedelta
     from os import PathLike
     from typing import Any, Literal, Protocol
 
+    from logly._fields import Fields
     from logly.record import Record
 
     class TextStream(Protocol):
@@ -52,9 +55,14 @@ def _checked(config: "LoggerConfig | SinkConfig", levels: "Mapping[str, int]") -
     return {one.name: one.metadata["check"](one.name, getattr(config, one.name), levels) for one in fields(config)}
 
 
-def own_levels(level: "Any") -> "Any":
-    """The same levels; of a mapping, which its owner may change, a copy."""
-    return dict(level) if isinstance(level, dict) else level
+def own_copy(value: "Any") -> "Any":
+    """The same value; of a dict, which its owner may change, a copy."""
+    return dict(value) if isinstance(value, dict) else value
+
+
+def own_names(names: "Any") -> "Any":
+    """The same names; of a list, which its owner may change, a copy."""
+    return list(names) if isinstance(names, list) else names
 
 
 @dataclass(kw_only=True, slots=True)
@@ -131,6 +139,20 @@ class LoggerConfig:
     custom_levels: "Mapping[str, int]" = _table(
         checks.custom_levels, "number (0 to 32767) of each further level by name; matched in any case"
     )
+    redact: "list[str] | tuple[str, ...] | None" = _setting(
+        None,
+        checks.optional(checks.field_patterns),
+        "",
+        "names of fields whose values become `[redacted]` in all that is written: in any case, `*` stands for any "
+        "characters, also below other fields; see [secrets](secrets.md); None: none",
+    )
+    redact_text: bool = _setting(
+        False,
+        _BOOLEAN,
+        "",
+        "also messages and tracebacks are searched for secrets: values after keys of `redact` (or usual ones), tokens, "
+        "passwords in URLs, card numbers; see [secrets](secrets.md#in-text)",
+    )
     sampling: "tuple[int, int] | None" = _setting(
         None,
         checks.optional(checks.sampling),
@@ -150,11 +172,30 @@ class LoggerConfig:
         "",
         "`local` or `utc`, for text and for rotation; JSON time stamps are always UTC",
     )
+    encode: "Mapping[type, Callable[[Any], object]]" = _table(
+        checks.encoders,
+        "functions for [values of your own classes](layouts.md#values-of-your-own-classes), by class: called with the "
+        "value of a field, on the caller's thread; what they return is the value",
+    )
     on_error: "Callable[[Exception], object] | None" = _setting(
         None,
         checks.optional(checks.function),
         "",
         "called with each error, never on the caller's thread; None: stderr, at most one line a second",
+    )
+    context_from: "ContextVar[Any] | Callable[[], Mapping[str, Any] | Fields | None] | None" = _setting(
+        None,
+        checks.optional(checks.context_source),
+        "",
+        "fields that are [read at each call](context.md#fields-that-the-program-keeps): a ContextVar, or a function "
+        "that is called on the caller's thread. It gives a mapping, `logly.fields(...)` (encoded once) or None",
+    )
+    trace_context: 'Literal["opentelemetry"] | None' = _setting(
+        None,
+        checks.optional(checks.trace_context),
+        "",
+        "`opentelemetry`: each record has `trace_id`, `span_id` and `trace_flags` of [the current "
+        "span](context.md#traces); needs opentelemetry-api",
     )
     recorder: "Level | int | str | None" = _setting(
         None,
@@ -198,9 +239,11 @@ class LoggerConfig:
         """Return an independent copy; nothing is checked."""
         return replace(
             self,
-            level=own_levels(self.level),
+            level=own_copy(self.level),
             level_colors=dict(self.level_colors),
             custom_levels=dict(self.custom_levels),
+            encode=dict(self.encode),
+            redact=own_names(self.redact),
         )
 
     def validate(self) -> None:
@@ -304,10 +347,50 @@ class SinkConfig:
     filter: "Callable[[Record], bool] | None" = _setting(
         None, checks.optional(checks.function), "", "called with the `Record`; False keeps the line out"
     )
+    transform: "Callable[[Record], Record | None] | None" = _setting(
+        None,
+        checks.optional(checks.function),
+        "",
+        "called with the `Record`, [returns the one to write](secrets.md#by-a-function), or None: no line. Slow",
+    )
     format: "str | None" = _setting(
-        None, checks.optional(checks.layout), "", "layout template, `json` or `logfmt`; None: the default layout"
+        None,
+        checks.optional(checks.layout),
+        "",
+        "layout template, or a layout's name: `json`, `logfmt`, or one of the [presets](presets.md) `ecs`, `gcp`, "
+        "`datadog`; None: the default layout",
     )
     json: "bool | None" = _setting(None, _OPTIONAL_BOOLEAN, "", "JSON lines; None: the logger's setting")
+    json_keys: "Mapping[str, str | None] | None" = _setting(
+        None,
+        checks.optional(checks.json_keys),
+        "",
+        "JSON: other names for its keys, `{'level': 'severity'}`; None instead of a name (or an empty one) leaves the "
+        "key out: [JSON as you need it](layouts.md#json-as-you-need-it)",
+    )
+    json_static: "Mapping[str, Any] | None" = _setting(
+        None, checks.optional(checks.json_static), "", "JSON: further members, the same in every line"
+    )
+    json_fields: "str | None" = _setting(
+        None,
+        checks.optional(checks.json_key),
+        "",
+        "JSON: the key of an object that has all fields; None: the fields stand beside the other keys",
+    )
+    json_time: 'Literal["rfc3339", "epoch_s", "epoch_ms", "epoch_ns"] | None' = _setting(
+        None,
+        checks.optional(checks.one_of("rfc3339", "epoch_s", "epoch_ms", "epoch_ns")),
+        "",
+        "JSON: the time stamp as text, or as a number since 1970-01-01 UTC: seconds with six decimals, whole "
+        "milliseconds, nanoseconds; None: `rfc3339`",
+    )
+    json_level: 'Literal["name", "lower", "number"] | None' = _setting(
+        None,
+        checks.optional(checks.one_of("name", "lower", "number")),
+        "",
+        "JSON: the level as its name, its name in lower case, or its number; None: what the layout has, `name` in "
+        "plain JSON",
+    )
     color: "bool | Literal['level', 'line'] | None" = _setting(
         None,
         checks.color,
@@ -374,7 +457,13 @@ class SinkConfig:
 
     def copy(self) -> "SinkConfig":
         """Return an independent copy; nothing is checked."""
-        return replace(self, level=own_levels(self.level), filter_min_level=own_levels(self.filter_min_level))
+        return replace(
+            self,
+            level=own_copy(self.level),
+            filter_min_level=own_copy(self.filter_min_level),
+            json_keys=own_copy(self.json_keys),
+            json_static=own_copy(self.json_static),
+        )
 
     def validate(self, custom_levels: "Mapping[str, int] | None" = None) -> None:
         """Check every field, and that they agree.
@@ -396,39 +485,6 @@ class SinkConfig:
             ConfigError: as `validate`.
         """
         plain = SinkConfig(**_checked(self, custom_levels or {}))
-        plain._check_target()
-        if plain.dedup is not None and plain.function is not None and plain.filter is not None:
-            text = (
-                f"dedup = {self.dedup!r} cannot be used with both function and filter: repeats are counted before "
-                "Python code is called; leave filter out and have the function look at the record"
-            )
-            raise ConfigError(text, field="dedup", value=self.dedup)
-        if plain.level is not None and plain.filter_min_level is not None and plain.level != plain.filter_min_level:
-            value = self.filter_min_level
-            text = f"filter_min_level = {value!r}, level = {self.level!r}: two names of one setting: use level"
-            raise ConfigError(text, field="filter_min_level", value=value)
+        check_sink(plain, self)
         plain.level = plain.filter_min_level = plain.level or plain.filter_min_level
-        low, high = getattr(plain.level, "level", None), plain.filter_max_level
-        if low is not None and isinstance(high, int) and low > high:
-            raise ConfigError(
-                f"filter_max_level = {high} is below level = {low}: no record would pass",
-                field="filter_max_level",
-                value=self.filter_max_level,
-            )
         return plain
-
-    def _check_target(self) -> None:
-        targets = [name for name in ("path", "stream", "fd", "function") if getattr(self, name) is not None]
-        if len(targets) > 1:
-            raise ConfigError(
-                f"{' and '.join(targets)} are set: use one of them, and a sink of its own for each",
-                field=targets[1],
-                value=getattr(self, targets[1]),
-            )
-        if self.path is not None:
-            return
-        for name in ("rotation", "size_limit", "retention", "compression", "watch"):
-            if getattr(self, name) not in (None, False):
-                value = getattr(self, name)
-                text = f"{name} = {value!r} needs a file: set path, or leave {name} out"
-                raise ConfigError(text, field=name, value=value)

@@ -19,7 +19,7 @@ from logly.errors import show
 from logly.levels import Level
 
 from .lazy_dataclass import fields, replace
-from .schema import LoggerConfig, own_levels
+from .schema import LoggerConfig, own_copy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ def take(controller: "Controller", frame: "FrameType") -> LoggerConfig:
         return controller.settings()
     custom_levels = controller.levels.spelt_as(given.custom_levels)
     made = _made(given, _Taking(frame, controller, given, custom_levels))
-    made.level = own_levels(given.level)
+    made.level = own_copy(given.level)
     made.level_colors = dict(given.level_colors)
     made.custom_levels = dict(custom_levels)
+    made.encode = dict(given.encode)
     return made

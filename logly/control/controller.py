@@ -14,11 +14,11 @@ from logly.errors import LoglyError
 from logly.system.unpatched import Attempt, SystemLock, monotonic
 
 from . import process
+from .core_settings import plan_core_settings
 from .flusher_thread import Flusher
 from .level_layers import LevelLayers
 from .level_table import LevelTable
-from .plan import Plan, checked_kind, numbers_of, plan_sampling, wanted_settings
-from .recording import plan_recorder
+from .plan import Plan, checked_kind, wanted_settings
 from .reports import ErrorReports
 from .sink_kinds import kind_of
 from .spooling import Spooling, ring_capacity_of
@@ -112,9 +112,7 @@ class Controller:
         plan.config = config
         self.layers.plan_config(plan, config, level_file)
         plan.set(self, config_as_given=given)
-        plan.may_fail.append((self.core.configure, numbers_of(config)))
-        plan_recorder(plan, self.core, config)
-        plan_sampling(plan, self.core, config)
+        plan_core_settings(plan, self.core, config)
         self.levels.plan_config(plan, config)
         plan.set(self.reports, on_error=config.on_error)
         for sink in plan.enabled:

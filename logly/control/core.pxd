@@ -44,6 +44,9 @@ cdef class Core(RecordReader):
     cdef readonly object spool_base  # (name, is synced) of the spool that records go into, as configured; or None
     cdef list layouts                # keeps what the sinks' C structures point into
     cdef object context              # ContextVar of contextualize(), or None
+    cdef object encoders             # Encoders: what values of the program's own classes become; or None
+    cdef ContextSources sources      # of the settings that name further fields, or None
+    cdef int64_t source_error_ns     # when an error of these was last told (monotonic); 0: never
     cdef public object level_index   # name -> (number, index)
     cdef Thresholds thresholds       # which levels are on; read by `thresholds_of`
     cdef readonly LoggerName own_name # the engine's, or None where it has the default
@@ -68,6 +71,8 @@ cdef class Core(RecordReader):
     cdef Table limit_table           # places of calls of `once`, `first`, `every` and `limit`: to the objects in `limit_sites`
     cdef LatestSite latest_site      # what was last found in the table
     cdef dict limit_sites            # LimitSite by (address of the code object, instruction)
+
+    cdef Redactor redactor           # what messages that log calls make must not show, or None
 
     cdef void* kept                  # list of the spools that rings point into; each is held by a reference
     cdef list spools                 # the spools of this engine that are in use

@@ -140,6 +140,8 @@ class _Question:
             conditions.append(f"its function is {' or '.join(config.filter_function)}")
         if config.filter is not None:
             conditions.append("its filter returns True")
+        if config.transform is not None:
+            conditions.append("its transform returns a record")
         return f" if {' and '.join(conditions)}" if conditions else ""
 
     def _words_for(self, sink: Sink) -> str:

@@ -32,10 +32,11 @@ class FunctionSink(Sink):
             "json", [], newlines="escape", color=COLOR_NONE, terminal=False, utc=True, fields=False, exception=False
         ), set()
 
-    def _take(self, record: Record) -> bool:
-        function, keep = self.config.function, self.config.filter
+    def _take(self, record: Record, raw: bytes) -> bytes | None:
+        function = self.config.function
         assert function is not None
-        if keep is not None and not self.core.call_function(keep, record):
-            return False
-        self.core.call_function(function, record)
-        return True
+        wanted = self._wanted(record)
+        if wanted is None:
+            return None
+        self.core.call_function(function, wanted)
+        return raw

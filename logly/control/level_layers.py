@@ -9,7 +9,7 @@ import sys
 from logly._core import LEVEL_UNSAID, LevelRules, level_file_has_changed, look_again_at_level_file, use_level_file
 from logly.config.lazy_dataclass import replace
 from logly.config.level_spec import LevelSpec, parse_levels, parse_what_can_be_read, without_comments
-from logly.config.schema import own_levels
+from logly.config.schema import own_copy
 from logly.errors import ConfigError, show
 from logly.levels import OFF
 from logly.system import unpatched
@@ -111,7 +111,7 @@ class LevelLayers:
 
         def fill(plan: Plan) -> None:
             given = controller.config_as_given.copy()
-            given.level = own_levels(value) if name is None else self._with_directive(name, value)
+            given.level = own_copy(value) if name is None else self._with_directive(name, value)
             level = None if given.level is None else parse_levels("level", given.level, controller.levels.custom)
             plan.config = replace(plan.config, level=level)
             plan.environment = self.environment_for(plan.config)

@@ -21,6 +21,7 @@ from logly.text.buffer cimport Text
 cdef uint32_t place_level(Core core, uint32_t index, str name, int number, str color) except? 0:
     """Puts a level at this index (MAX_LEVELS: at the next free one), and returns the index."""
     cdef Text text = copy_text(utf8(name))
+    cdef Text lower = copy_text(utf8(name.lower()))
     cdef Text sgr = copy_text(utf8(color))
     core.lock()
     if index == MAX_LEVELS:
@@ -32,12 +33,14 @@ cdef uint32_t place_level(Core core, uint32_t index, str name, int number, str c
         core.engine.levels.are_renumbered = True
     # The old texts can be freed below, because the flusher reads them under the lock only.
     text, core.engine.levels.level[index].name = core.engine.levels.level[index].name, text
+    lower, core.engine.levels.level[index].lower = core.engine.levels.level[index].lower, lower
     sgr, core.engine.levels.level[index].color = core.engine.levels.level[index].color, sgr
     core.engine.levels.level[index].number = number
     core.engine.levels.versions += 1
     core.engine.levels.level[index].version = core.engine.levels.versions
     core.unlock()
     free(<void*> text.data)
+    free(<void*> lower.data)
     free(<void*> sgr.data)
     return index
 

@@ -13,23 +13,19 @@ from logly._core import (
     Thresholds,
     change_count,
     commit,
-    end_sampling,
-    make_sampler,
     publish,
-    use_sampling,
 )
 from logly.config.schema import LoggerConfig, changed
 from logly.errors import invalid
 
 from .level_layers import rules_of, spec_of
-from .spooling import ring_capacity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
-    from logly._core import Core, LevelRules, Overlay
+    from logly._core import LevelRules, Overlay
     from logly.config.level_spec import LevelSpec
     from logly.config.schema import SinkConfig
 
@@ -39,7 +35,7 @@ if TYPE_CHECKING:
 
     Settings = TypeVar("Settings", LoggerConfig, SinkConfig)
 
-__all__ = ["Plan", "checked_kind", "numbers_of", "plan_sampling", "wanted_settings"]
+__all__ = ["Plan", "checked_kind", "wanted_settings"]
 
 
 # No function here has a cell variable. (A comprehension makes a cell of each outer variable that it uses.) If there is
@@ -199,27 +195,6 @@ class Plan:
         self.set(controller, config=self.config, is_on=self.is_on, is_closed=self.is_closed)
         self.steps.append((publish, (controller.core, *self._gate(rules))))
         return commit(controller.core, self._seen, self.may_fail, self.undo, self.steps)
-
-
-def numbers_of(config: LoggerConfig) -> tuple[int, int, int, bool, int, int]:
-    """The arguments of `Core.configure`."""
-    return (
-        OFF if config.flush_level is None else int(config.flush_level),
-        ring_capacity_of(config),
-        int(config.async_flush_interval * 1_000_000),
-        config.overflow == "drop",
-        int(config.max_message_bytes),
-        int(config.stall_timeout * 1_000_000_000),
-    )
-
-
-def plan_sampling(plan: Plan, core: Core, config: LoggerConfig) -> None:
-    if config.sampling is None:
-        plan.call(end_sampling, core)
-        return
-    never_from = OFF if config.sampling_level is None else int(config.sampling_level)
-    plan.may_fail.append((make_sampler, (core,)))
-    plan.call(use_sampling, core, *config.sampling, never_from)
 
 
 def wanted_settings(

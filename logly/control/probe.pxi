@@ -2,22 +2,26 @@
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
 
 from logly.flusher.loop cimport engine_pass
 from logly.flusher.sink cimport Sink, WriteScript
 from logly.flusher.state cimport Engine
 from logly.layout.line cimport MAX_SITES
 from logly.layout.message cimport MAX_TEMPLATES
+from logly.layout.secret_text cimport hide_in_text
 from logly.layout.trace cimport MAX_PLACES
 from logly.registry.numbers cimport numbers_given
 from logly.ring.gate cimport NEED_SITE, NEED_THREAD, NEED_THREAD_NAME, POST_DRAIN, POST_START, POST_SYNC, POST_WAKE
 from logly.ring.ring cimport Ring, ring_free, ring_new
 from logly.system.atomic cimport load_acquire, load_relaxed32
 from logly.system.probe cimport IS_PROBE
+from logly.text.buffer cimport Buffer, buffer_free, buffer_init
 
 # Of other included files:
 #   control/core.pxi: Core
+#   control/redaction.pxi: Redactor
 #   control/rings.pxi: enter_ring_of_thread
 #   control/sink_handle.pxi: SinkHandle
 #   registry/places.pxi: place_bytes
@@ -43,6 +47,27 @@ if IS_PROBE:
     def set_recent_clock(ns):
         """What light loggers and the sampling take for the monotonic time; None: the real one."""
         set_test_clock(0 if ns is None else ns)
+
+    def hidden_text(Redactor redactor not None, bytes text not None, int rounds=1):
+        """The text without secrets, or None where it has none, and how many bytes were looked at."""
+        cdef char* copy = <char*> malloc(len(text) + 1)  # ends where its memory ends, and begins at an odd address
+        cdef size_t size = <size_t> len(text)
+        cdef uint64_t steps = 0
+        cdef Buffer out
+        cdef bint found = False
+        cdef int i
+        if copy == NULL:
+            raise MemoryError
+        memcpy(copy + 1, <const char*> text, len(text))
+        buffer_init(&out)
+        with nogil:
+            for i in range(rounds):
+                out.size = 0
+                found = hide_in_text(&out, &redactor.redaction.keys, copy + 1, size, &steps)
+        made = out.data[: out.size] if found else None
+        buffer_free(&out)
+        free(copy)
+        return made, steps
 
     def inject_outcomes(SinkHandle handle not None, list outcomes not None):
         """What the sink's next writes do: each minus an errno, or the most bytes that it takes."""

@@ -196,12 +196,16 @@ cdef bint note_decision(Engine* engine, uint64_t sequence, uint64_t filters, bin
     return not wanted
 
 
-def record_done(SinkHandle handle not None, bytes record, bint wanted, bint failed):
-    """Called when the oldest staged record has been handled. `wanted`: the filter, if there is one, let it pass."""
+def record_done(SinkHandle handle not None, bytes record, bytes shown, bint failed):
+    """Called when the oldest staged record has been handled.
+
+    `shown`: what is to be written, which is `record` unless the sink changes records; None: the filter did not let it pass.
+    """
     cdef Core core = handle.core
     cdef Sink* sink = core.lock_sink(handle.id)
     cdef Line line
-    cdef const char* data = record
+    cdef bint wanted = shown is not None
+    cdef const char* data = record if shown is None else shown
     cdef uint64_t sequence, filters
     core.engine.pace.now_ns = clock_monotonic_ns()
     if sink.staging.marks.first != sink.staging.marks.last:

@@ -18,15 +18,18 @@ from logly._core import (
     Files,
     LayoutProgram,
     SinkHandle,
+    changed_record,
     record_done,
     records_end,
     sink_progress,
     sink_stays,
     take_records,
 )
+from logly.config.checks import JSON_LAYOUTS
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.layout import layout_template
 from logly.layout.colors import use_color
+from logly.layout.json_layout import json_members
 from logly.system.unpatched import monotonic, pause
 
 from .level_layers import rules_of, spec_of
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from logly._core import PythonWork
+    from logly.layout.json_layout import JsonMembers
     from logly.record import Record
 
     from .plan import Plan
@@ -153,7 +157,7 @@ class Sink:
     @property
     def gets_records(self) -> bool:
         """Whether Python code (a function or a filter) is called with each `Record`."""
-        return self.config.filter is not None
+        return self.config.filter is not None or self.config.transform is not None
 
     def is_allowed(self, _logger_config: LoggerConfig) -> bool:
         """Whether these settings of the logger let this kind of sink write. It may be disabled nevertheless."""
@@ -187,17 +191,16 @@ class Sink:
         """Returns the layout that follows from the logger's settings, and the names that it shows."""
         config = self.config
         pieces: list[layout_template.Piece] = []
-        kind, text, is_default = "text", config.format, config.format is None
-        if config.json or text == "json":
-            kind = "json"
-        elif config.json is None and text is None and (logger.json or logger.pretty_json):
-            kind = "pretty_json" if logger.pretty_json else "json"
+        text, is_default = config.format, config.format is None
+        members = self._json_members(logger)
+        if members is not None:
+            kind, names = "json", members.shown
         elif text == "logfmt":
-            kind = "logfmt"
+            kind, names = "logfmt", {"module"}
         else:
             text, time = self._default_layout(logger) if text is None else (text, config.date_style)
             pieces = layout_template.parse_layout(text, time=time)
-        names = {PIECES[code] for code, *_ in pieces} if kind == "text" else {"module"}
+            kind, names = "text", {PIECES[code] for code, *_ in pieces}
         layout = LayoutProgram(
             kind,
             pieces,
@@ -207,8 +210,29 @@ class Sink:
             utc=logger.timezone == "utc",
             fields=is_default,
             exception="exception" not in names,
+            json=members,
         )
         return layout, names
+
+    def _json_members(self, logger: LoggerConfig) -> JsonMembers | None:
+        """Returns the members of the sink's JSON lines; None: its lines are not JSON."""
+        config = self.config
+        name, is_pretty = config.format, False
+        if name not in JSON_LAYOUTS:
+            name = "json"
+            if not config.json:
+                if config.json is False or config.format is not None or not (logger.json or logger.pretty_json):
+                    return None
+                is_pretty = logger.pretty_json
+        return json_members(
+            name,
+            keys=config.json_keys,
+            static=config.json_static,
+            fields=config.json_fields,
+            time=config.json_time,
+            level=config.json_level,
+            is_pretty=is_pretty,
+        )
 
     def _default_layout(self, logger: LoggerConfig) -> tuple[str, str]:
         config = self.config
@@ -260,7 +284,7 @@ class Sink:
             backlog_limit=max(MIB, 4 * buffer_size),
             interval_ns=int(self.interval_ms(self.logger_config) * 1_000_000),
             synchronous=not config.async_write,
-            filtered=config.filter is not None,
+            filtered=config.filter is not None or config.transform is not None,
             dumps=config.recorder,
             dedup_ns=int((config.dedup or 0) * 1_000_000_000),
             enabled=is_enabled,
@@ -317,24 +341,45 @@ class Sink:
         life = core.lives
         try:
             for record, raw in take_records(handle, self._record_type):
-                is_wanted, failed = True, True
+                shown, failed = None, True
                 try:
-                    is_wanted, failed = take(record), False
+                    shown, failed = take(record, raw), False
                 except Exception as trouble:  # noqa: BLE001  # the function or filter is the user's
                     self.on_error(trouble)
                 finally:
                     if core.lives == life:
-                        record_done(handle, raw, is_wanted, failed)
+                        record_done(handle, raw, shown, failed)
                 if core.lives != life:  # the function has forked and this is the child: the records are the parent's
                     return
         finally:
             if core.lives == life:
                 records_end(handle)
 
-    def _take(self, record: Record) -> bool:
-        """Calls the sink's Python code with the record. Returns whether the sink wants it."""
-        keep = self.config.filter
-        return keep is None or bool(self.core.call_function(keep, record))
+    def _take(self, record: Record, raw: bytes) -> bytes | None:
+        """Calls the sink's Python code with the record. Returns what to write; None: the sink does not want it."""
+        given = record.exception, record.stack
+        wanted = self._wanted(record)
+        if wanted is None or self.config.transform is None:
+            return None if wanted is None else raw
+        exception = wanted.exception if wanted.exception is not given[0] else True
+        stack = wanted.stack if wanted.stack is not given[1] else True
+        return changed_record(self.core, raw, wanted.message, wanted.fields, exception, stack)
+
+    def _wanted(self, record: Record) -> Record | None:
+        """What the filter lets through, as `transform` changes it; None: the sink does not want the record."""
+        keep, transform = self.config.filter, self.config.transform
+        if keep is not None and not self.core.call_function(keep, record):
+            return None
+        if transform is None:
+            return record
+        wanted = self.core.call_function(transform, record)
+        if wanted is None or isinstance(wanted, self._record_type):
+            return wanted
+        # Without what it is: it may have a secret.
+        kind = type(wanted).__name__
+        raise TypeError(
+            f"transform has returned an object of type {kind}, not a Record or None: the record is not written"
+        )
 
     def report(self, trouble: Exception) -> None:
         """Reports an error, at most one in `REPORT_INTERVAL_S`."""

@@ -23,7 +23,7 @@ from logly.flusher.state cimport (
 from logly.flusher.undecided cimport undecided_add, undecided_prune
 from logly.flusher.write cimport sink_write
 from logly.layout.levels cimport LEVEL_WARNING, PLACE_WARNING
-from logly.layout.line cimport Line, Site, site_of, write_message
+from logly.layout.line cimport Line, Site, site_of
 from logly.layout.logger_names cimport logger_name
 from logly.layout.message cimport Program, program_of
 from logly.layout.text_layout cimport render_line
@@ -383,6 +383,11 @@ cdef inline void engine_line(Engine* engine, const char* record, Line* line) noe
 # `sequence`: as in `Mark.sequence`.
 cdef inline void refuse_record(Engine* engine, Sink* sink, uint64_t sequence) noexcept nogil:
     engine_fail(engine, sequence)
+    note_refused(sink, sequence)
+
+
+# In the sink's own books. The engine's have each record once.
+cdef inline void note_refused(Sink* sink, uint64_t sequence) noexcept nogil:
     sink.tally.failed += 1
     sink.trouble.lost_untold += 1
     if sequence & LATE_BIT:
@@ -477,11 +482,3 @@ cdef inline bint route_has_room(Engine* engine, const Route* route) noexcept nog
         if not sink_has_room(engine, route.sink[i]) and not is_stalled(engine, route.sink[i]):
             return False
     return True
-
-
-# Makes the message of a record once, where several sinks show it.
-cdef inline void share_message(Engine* engine, const Route* route, Line* line) noexcept nogil:
-    if route.count > 1:
-        engine.workspace.message.size = 0
-        write_message(&engine.workspace.message, line)
-        line.message = &engine.workspace.message

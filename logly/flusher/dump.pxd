@@ -10,12 +10,12 @@ from libc.stdint cimport INT32_MIN, int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcmp, memcpy
 
 from logly.flusher.deliver cimport (
-    append_notice, deliver, engine_line, notice_dropped, route_has_room, share_message, takes_notices,
-    tell_repeats_before,
+    append_notice, engine_line, notice_dropped, route_has_room, takes_notices, tell_repeats_before,
 )
 from logly.flusher.marks cimport LATE_BIT
 from logly.flusher.route cimport begin_routes, is_of_wanted_site, is_served_elsewhere
 from logly.flusher.route_cache cimport Route
+from logly.flusher.shown cimport Shown, deliver_shown, shown_line
 from logly.flusher.sink cimport Sink, late_enters
 from logly.flusher.state cimport DUMP_COUNTS, RELEASE_BYTES, Engine, late_is_safe
 from logly.layout.field_names cimport find_field, hash_bytes
@@ -302,6 +302,7 @@ cdef inline bint deliver_entry(Engine* engine, KeptEntry* entry) noexcept nogil:
     cdef uint64_t number = entry.late - 1
     cdef RecordHeader* record = record_of(entry)
     cdef Line line
+    cdef Shown shown
     cdef Route* route
     cdef Sink* sink
     cdef uint32_t i
@@ -312,14 +313,14 @@ cdef inline bint deliver_entry(Engine* engine, KeptEntry* entry) noexcept nogil:
     route = route_of_late(engine, &line, number)
     if not route_has_room(engine, route):
         return False
-    share_message(engine, route, &line)
+    shown_line(engine, route, &line, &shown)
     if route.count == 0:
         engine.books.refused += 1
     for i in range(route.count):
         sink = route.sink[i]
         late_enters(sink, number, engine.books.drained)
         sink.late.offered += 1
-        deliver(engine, sink, &line, LATE_BIT | number, 0)
+        deliver_shown(engine, sink, &line, &shown, LATE_BIT | number, 0)
     engine.dump.delivered = number + 1
     return True
 

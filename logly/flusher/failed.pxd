@@ -1,8 +1,11 @@
 """Numbers of records that some sink had to discard, in ascending order, so that each counts once, however many sinks fail it."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
-from libc.string cimport memmove
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove
+
+cdef enum:
+    FEW_FAILED = 64            # that there is room for without memory, which may be why they have failed
 
 
 cdef struct Failed:
@@ -10,10 +13,12 @@ cdef struct Failed:
     uint32_t count
     uint32_t capacity
     uint64_t total
+    uint64_t few[64]           # FEW_FAILED: where `number` points to at first
 
 
 cdef inline void failed_free(Failed* failed) noexcept nogil:
-    free(failed.number)
+    if failed.number != failed.few:
+        free(failed.number)
 
 
 # Those that every sink has passed need not be remembered by number.
@@ -39,12 +44,20 @@ cdef inline bint failed_reserve(Failed* failed, uint32_t more, uint64_t first, u
     cdef uint32_t capacity
     # Pruned here too, because the list would grow for ever where nobody asks for the counts and a disk stays full.
     failed_prune(failed, position if position < first else first)
+    if failed.number == NULL:
+        failed.number = failed.few
+        failed.capacity = FEW_FAILED
     if failed_has_room(failed, more):
         return True
     capacity = failed.capacity * 2 + 64 + more
-    grown = <uint64_t*> realloc(failed.number, 8 * <size_t> capacity)
+    if failed.number == failed.few:
+        grown = <uint64_t*> malloc(8 * <size_t> capacity)
+    else:
+        grown = <uint64_t*> realloc(failed.number, 8 * <size_t> capacity)
     if grown == NULL:
         return False
+    if failed.number == failed.few:
+        memcpy(grown, failed.few, 8 * <size_t> failed.count)
     failed.number = grown
     failed.capacity = capacity
     return True

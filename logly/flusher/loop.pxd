@@ -8,8 +8,8 @@ from libc.stdint cimport INT32_MIN, INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from logly.flusher.deliver cimport (
-    append_notice, begin_decision, deliver, engine_discard, engine_line, engine_write, is_stalled, notice_dropped,
-    route_has_room, share_message, tell_repeats_before, watch_losses,
+    append_notice, begin_decision, engine_discard, engine_line, engine_write, is_stalled, notice_dropped, route_has_room,
+    tell_repeats_before, watch_losses,
 )
 from logly.flusher.dump cimport dump_before, dump_continue, dump_due, dump_left, keep_record
 from logly.flusher.flushes cimport begin_flush, complete_flushes
@@ -17,6 +17,7 @@ from logly.flusher.level_watch cimport watch_level_file
 from logly.flusher.repeats cimport watch_repeats
 from logly.flusher.route cimport route_of
 from logly.flusher.route_cache cimport Route
+from logly.flusher.shown cimport Shown, deliver_shown, shown_line
 from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog
 from logly.flusher.spool_ring cimport any_spool, engine_begin_spool, engine_end_spool, engine_release_spool
 from logly.flusher.spool_sync cimport engine_sync
@@ -26,6 +27,7 @@ from logly.flusher.state cimport (
     RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_give_way, engine_lock, engine_unlock, late_position,
 )
 from logly.layout.line cimport Line
+from logly.layout.redaction_rules cimport redaction_trim
 from logly.ring.gate cimport DROP_KEPT, DROP_REASONS, POST_DRAIN
 from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over
 from logly.ring.merge cimport merge_begin, merge_next, record_proper
@@ -172,6 +174,7 @@ cdef inline bint engine_drain(Engine* engine, uint64_t limit) noexcept nogil:
 # Returns False when a sink that wants the record cannot take it now. The record then stays in the ring.
 cdef inline bint consume_record(Engine* engine, const char* record) noexcept nogil:
     cdef Line line
+    cdef Shown shown
     cdef const Route* route
     cdef uint32_t i, filters
     engine_line(engine, record, &line)
@@ -180,10 +183,10 @@ cdef inline bint consume_record(Engine* engine, const char* record) noexcept nog
     route = route_of(engine, &line)
     if not route_has_room(engine, route):
         return False
-    share_message(engine, route, &line)
+    shown_line(engine, route, &line, &shown)
     filters = begin_decision(engine, route)
     for i in range(route.count):
-        deliver(engine, route.sink[i], &line, engine.books.drained, filters)
+        deliver_shown(engine, route.sink[i], &line, &shown, engine.books.drained, filters)
     engine.books.drained += 1
     return True
 
@@ -405,6 +408,8 @@ cdef inline int engine_pass(Engine* engine) noexcept nogil:
         return status | (PASS_MORE if progress_of_engine(engine) != before else PASS_SOON)
     buffer_trim(&engine.workspace.scratch, KEPT_BYTES)
     buffer_trim(&engine.workspace.message, KEPT_BYTES)
+    if engine.redaction != NULL:
+        redaction_trim(engine.redaction, KEPT_BYTES)
     return status
 
 

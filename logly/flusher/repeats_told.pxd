@@ -12,11 +12,13 @@ from logly.flusher.marks cimport marks_push
 from logly.flusher.own_line cimport append_own_line
 from logly.flusher.sink cimport WORK_RECORDS, Sink
 from logly.flusher.state cimport Engine
+from logly.layout.json cimport write_json_time
+from logly.layout.json_pieces cimport JSON_TIME
 from logly.layout.line cimport LAYOUT_TEXT, PIECE_TIME, Layout, Line, write_message
 from logly.layout.message cimport write_value
 from logly.ring.record cimport (
     HAS_NAME, HAS_NO_SITE, HAS_PROCESS, HAS_SITE, HAS_THREAD, HAS_THREAD_NAME, HAS_TIME, MAY_REPEAT, NAME_INSIDE,
-    OWN_NAME, TAG_INT, TAG_UTF8, RecordEnd, RecordHeader, RecordView, Value, align_record, get_value, put_record_end,
+    OWN_NAME, TAG_INT, TAG_NUMBER, TAG_UTF8, RecordEnd, RecordHeader, RecordView, Value, align_record, get_value, put_record_end,
     record_view, skip_values,
 )
 from logly.ring.ring cimport RECORD_INLINE
@@ -182,8 +184,12 @@ cdef inline void append_time_field(
     cdef size_t at
     append_counted(out, TAG_UTF8, key, size)
     at = out.size
-    append_counted(out, TAG_UTF8, b"", 0)
-    append_time(out, layout, time_ns)
+    if layout.json != NULL and layout.json.time != JSON_TIME:
+        append_counted(out, TAG_NUMBER, b"", 0)
+        write_json_time(out, layout, layout.json.time, time_ns)
+    else:
+        append_counted(out, TAG_UTF8, b"", 0)
+        append_time(out, layout, time_ns)
     end_counted(out, at)
 
 

@@ -17,6 +17,7 @@ from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
 from logly.layout.logger_names cimport NameTable
 from logly.layout.message cimport Program
+from logly.layout.redaction_rules cimport Redaction
 from logly.layout.trace cimport Place
 from logly.ring.gate cimport DROP_REASONS, Gate, Intake, Traffic, intake_wake
 from logly.ring.leases cimport FREE_THREADED
@@ -202,6 +203,7 @@ cdef struct Engine:
     Program** programs         # by id; the core's registries
     Site** sites
     Place** places             # entries of tracebacks
+    Redaction* redaction       # NULL: nothing is hidden; the core's
     Rules rules                # the logger's: from which level on, by name
     RouteRoom room
     Routes routes

@@ -6,13 +6,15 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 
+from logly.layout.json_pieces cimport JsonLayout, json_layout_free
 from logly.layout.line cimport (
-    LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_PRETTY_JSON, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
-    NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL,
+    LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
+    NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_JSON, PIECE_LEVEL,
     PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PATH, PIECE_PROCESS, PIECE_THREAD,
-    PIECE_THREAD_NAME, PIECE_TIME, RUN_ENTRIES, Layout, Piece, RunEntry,
+    PIECE_THREAD_NAME, PIECE_TIME, Layout, Piece,
 )
 from logly.layout.logging_pieces cimport logging_layout_free
+from logly.layout.run_entry cimport RUN_ENTRIES, RunEntry
 from logly.layout.text_layout cimport is_of_run
 from logly.ring.record cimport TAG_LATIN1, TAG_UCS2, TAG_UCS4, TAG_UTF8, Value
 from logly.system.cpython cimport text_kind_of
@@ -22,14 +24,14 @@ from logly.text.time_pattern cimport (
 )
 
 # Of other included files:
+#   layout/json_compile.pxi: fill_json_layout
 #   text/owned_text.pxi: copy_text, parse_native_spec, utf8
 
 ORDER = "le" if sys.byteorder == "little" else "be"
 
 # Keyed by the names that Python code uses.
 cdef dict layout_kinds = {
-    "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "pretty_json": LAYOUT_PRETTY_JSON, "logfmt": LAYOUT_LOGFMT,
-    "logging": LAYOUT_LOGGING,
+    "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "logfmt": LAYOUT_LOGFMT, "logging": LAYOUT_LOGGING,
 }
 cdef dict newline_kinds = {"escape": NEWLINES_ESCAPE, "indent": NEWLINES_INDENT, "keep": NEWLINES_KEEP}
 cdef dict piece_names = {
@@ -62,13 +64,17 @@ cdef class LayoutProgram:
     """A compiled layout in C memory.
 
     Args:
-        kind: "text", "json", "pretty_json" or "logfmt"; "logging" is for `logging_layout` (layout/logging_compile.pxi).
+        kind: "text", "json" or "logfmt"; "logging" is for `logging_layout` (layout/logging_compile.pxi).
         pieces: what `layout_template.parse_layout` returned; empty for the kinds other than "text".
         newlines: as `SinkConfig.newlines`.
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
+        json: the members of "json", a `JsonMembers`; None: it renders no lines.
     """
 
-    def __cinit__(self, str kind, list pieces, *, str newlines, int color, bint terminal, bint utc, bint fields, bint exception):
+    def __cinit__(
+        self, str kind, list pieces, *, str newlines, int color, bint terminal, bint utc, bint fields, bint exception,
+        object json=None,
+    ):
         cdef int i
         self.layout = <Layout*> calloc(1, sizeof(Layout))
         if self.layout == NULL:
@@ -85,11 +91,11 @@ cdef class LayoutProgram:
         if self.layout.stamp == NULL or self.layout.piece == NULL:
             raise MemoryError
         time_pattern_compile_rfc3339(self.layout.stamp)
-        if self.layout.kind == LAYOUT_JSON or self.layout.kind == LAYOUT_PRETTY_JSON:
-            self.layout.kept_level = <RunEntry*> calloc(2 * RUN_ENTRIES, sizeof(RunEntry))
-            if self.layout.kept_level == NULL:
+        if json is not None:
+            self.layout.json = <JsonLayout*> calloc(1, sizeof(JsonLayout))
+            if self.layout.json == NULL:
                 raise MemoryError
-            self.layout.kept_site = self.layout.kept_level + RUN_ENTRIES
+            fill_json_layout(self.layout.json, json)
         for i, (code, text, spec) in enumerate(pieces):
             self.build(&self.layout.piece[i], code, text, spec)
             self.layout.pieces = i + 1
@@ -123,7 +129,10 @@ cdef class LayoutProgram:
             self.build_key(piece, text)
         else:
             piece.text = copy_text(data)
-        if spec:
+        if spec == "json":
+            piece.code = PIECE_JSON
+            piece.inner = code
+        elif spec:
             if not parse_native_spec(spec, &piece.spec):
                 raise ValueError(f"format specification {spec!r}")
             piece.has_spec = True
@@ -148,6 +157,6 @@ cdef class LayoutProgram:
         if self.layout.stamp != NULL:
             time_pattern_free(self.layout.stamp)
             free(self.layout.stamp)
-        free(self.layout.kept_level)
+        json_layout_free(self.layout.json)
         logging_layout_free(self.layout.logging)
         free(self.layout)

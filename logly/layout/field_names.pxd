@@ -323,8 +323,8 @@ cdef inline bint is_text(const char* data, uint32_t size, const char* literal, u
     return True
 
 
-# Is this one of the keys that every JSON line has (`is_named`: also every line of a logger with a name; `is_kept`: of a dump of
-# the flight recorder)? Underscores are appended to the name of such a field until it is unique.
+# Is this one of the keys that every line of logfmt has (`is_named`: also every line of a logger with a name; `is_kept`: of a
+# dump of the flight recorder)? Underscores are appended to the name of such a field until it is unique.
 cdef inline bint is_reserved_key(const Value* key, bint is_named, bint is_kept) noexcept nogil:
     cdef const char* data = key.data
     cdef uint32_t size = key.count
@@ -339,12 +339,9 @@ cdef inline bint is_reserved_key(const Value* key, bint is_named, bint is_kept) 
 
 
 # Writes the key with underscores until no other field has the name. The loop ends, because the number of fields is finite.
-cdef inline void write_free_key(Buffer* out, const Value* key, const RecordView* view, bint quoted) noexcept nogil:
+cdef inline void write_free_key(Buffer* out, const Value* key, const RecordView* view) noexcept nogil:
     cdef Value name, ignored
-    cdef size_t start
-    if quoted:
-        buffer_put(out, c'"')
-    start = out.size
+    cdef size_t start = out.size
     buffer_append(out, key.data, key.count)
     name.tag = TAG_UTF8
     while not out.failed:
@@ -353,19 +350,15 @@ cdef inline void write_free_key(Buffer* out, const Value* key, const RecordView*
         name.count = <uint32_t> (out.size - start)
         if not find_field(view, &name, &ignored):
             break
-    if quoted:
-        buffer_put(out, c'"')
 
 
 # Writes the key of the call's stack: "stack", which fields may have as a name, too. The field keeps it then.
-cdef inline void write_stack_key(Buffer* out, const RecordView* view, bint quoted) noexcept nogil:
+cdef inline void write_stack_key(Buffer* out, const RecordView* view) noexcept nogil:
     cdef Value key, ignored
     key.tag = TAG_UTF8
     key.data = b"stack"
     key.count = 5
     if find_field(view, &key, &ignored):
-        write_free_key(out, &key, view, quoted)
-    elif quoted:
-        buffer_append(out, b'"stack"', 7)
+        write_free_key(out, &key, view)
     else:
         buffer_append(out, b"stack", 5)

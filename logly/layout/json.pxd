@@ -1,143 +1,149 @@
-"""Records as JSON: one object for each record, written without the GIL."""
+"""Records as JSON: one object for each record, written without the GIL.
 
-from libc.stdint cimport uint64_t, uint8_t
+A layout is a list of pieces (layout/json_pieces.pxd), and plain JSON is one of them. Each member begins with its comma; at the
+end the first comma of the line becomes the opening brace.
+"""
 
-from logly.layout.field_names cimport FieldWalk, is_reserved_key, walk_begin, walk_next, write_free_key, write_stack_key
-from logly.layout.kept_text cimport run_entry, run_keep, run_write
-from logly.layout.line cimport LAYOUT_PRETTY_JSON, Layout, Line, RunEntry, Site, write_message
-from logly.layout.trace cimport write_steps
-from logly.ring.record cimport (
-    IS_KEPT, TAG_BYTES, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8,
-    RecordView, Value, get_value, text_kind,
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+
+from logly.layout.json_fields cimport write_fields_object, write_json_fields, write_json_stack
+from logly.layout.json_pieces cimport (
+    JSON_EPOCH_MS, JSON_EPOCH_NS, JSON_EPOCH_S, JSON_EXCEPTION_STACK, JSON_EXCEPTION_TYPE, JSON_FIELDS,
+    JSON_FIELDS_OBJECT, JSON_FILENAME, JSON_FUNCTION, JSON_LEVEL, JSON_LEVEL_LOWER, JSON_LEVEL_NUMBER, JSON_LEVEL_WORD,
+    JSON_LINENO, JSON_LITERAL, JSON_LOGGER, JSON_LOGGER_OR_MODULE, JSON_MESSAGE, JSON_MODULE, JSON_STACK, JSON_TIME,
+    WHEN_ALWAYS, WHEN_EXCEPTION, WHEN_KEPT, WHEN_NAMED, JsonLayout, JsonPiece,
 )
-from logly.text.buffer cimport Buffer, buffer_append, buffer_put
-from logly.text.escape cimport write_json_bytes, write_json_float, write_json_string, write_json_utf8
-from logly.text.number cimport write_int, write_uint
+from logly.layout.json_value cimport write_json_value
+from logly.layout.kept_text cimport run_entry, run_keep, run_write
+from logly.layout.line cimport Layout, Line, Site, base_name, write_message
+from logly.layout.run_entry cimport RunEntry
+from logly.layout.trace cimport write_steps
+from logly.ring.record cimport IS_KEPT, TAG_BYTES, TAG_UCS4, TAG_UTF8, RecordView, Value, get_value, skip_values, text_kind
+from logly.text.buffer cimport Buffer, buffer_append, buffer_put, buffer_reserve, buffer_text
+from logly.text.civil cimport floor_divide
+from logly.text.escape cimport write_json_utf8
+from logly.text.number cimport padded_digits, write_int
 from logly.text.time_pattern cimport time_pattern_render
+from logly.text.unicode cimport write_text
 
 
-# ---- JSON
+# ---- what is the same for many records
 
-cdef inline void write_json_value(Buffer* out, const Value* value) noexcept nogil:
-    cdef uint8_t tag = value.tag
-    if tag >= TAG_UTF8 and tag <= TAG_UCS4:
-        write_json_string(out, text_kind(tag), value.data, value.count)
-    elif tag == TAG_INT:
-        write_int(out, value.integer)
-    elif tag == TAG_UINT:
-        write_uint(out, <uint64_t> value.integer)
-    elif tag == TAG_FLOAT:
-        write_json_float(out, value.real)
-    elif tag == TAG_BYTES:
-        write_json_bytes(out, <const unsigned char*> value.data, value.count)
-    elif tag == TAG_JSON or tag == TAG_NUMBER:
-        buffer_append(out, value.data, value.count)
-    elif tag == TAG_NONE:
-        buffer_append(out, b"null", 4)
-    elif tag == TAG_TRUE:
-        buffer_append(out, b"true", 4)
+cdef inline void write_level_word(Buffer* out, const JsonLayout* json, const Line* line) noexcept nogil:
+    cdef uint32_t i = 0
+    while i + 1 < json.words and line.level.number < json.word[i].least:
+        i += 1
+    buffer_text(out, &json.word[i].text)
+
+
+cdef inline void write_json_level(Buffer* out, const JsonLayout* json, uint8_t code, const Line* line) noexcept nogil:
+    if code == JSON_LEVEL:
+        write_json_utf8(out, line.level.name.data, line.level.name.size)
+    elif code == JSON_LEVEL_LOWER:
+        write_json_utf8(out, line.level.lower.data, line.level.lower.size)
+    elif code == JSON_LEVEL_NUMBER:
+        write_int(out, line.level.number)
     else:
-        buffer_append(out, b"false", 5)
+        write_level_word(out, json, line)
 
 
-cdef inline void json_key(Buffer* out, const char* key, size_t size, bint pretty) noexcept nogil:
-    if pretty:
-        buffer_append(out, b",\n  ", 4)
+# The path that the record itself contains, or the last part of it.
+cdef inline void write_inline_path(Buffer* out, uint8_t code, const RecordView* view, Buffer* scratch) noexcept nogil:
+    cdef uint32_t size
+    cdef const char* name
+    scratch.size = 0
+    write_text(scratch, text_kind(view.site_path.tag), view.site_path.data, view.site_path.count)
+    size = <uint32_t> scratch.size
+    name = scratch.data
+    if code == JSON_FILENAME:
+        name = base_name(scratch.data, size, &size)
+    write_json_utf8(out, name, size)
+    out.failed = out.failed or scratch.failed
+
+
+# A call site that has no number stands in the record. A line of logly's own has none, and nevertheless all keys.
+cdef inline void write_unkept_site(Buffer* out, uint8_t code, const RecordView* view, Buffer* scratch) noexcept nogil:
+    if code == JSON_LINENO:
+        write_int(out, view.site_line if view.site_path.data else 0)
+    elif not view.site_path.data:
+        buffer_append(out, b'"?"', 3)
+    elif code == JSON_MODULE:
+        write_json_value(out, &view.site_module)
+    elif code == JSON_FUNCTION:
+        write_json_value(out, &view.site_function)
     else:
-        buffer_put(out, c',')
-    buffer_append(out, key, size)
-    if pretty:
-        buffer_put(out, c' ')
+        write_inline_path(out, code, view, scratch)
 
 
-cdef inline void write_json_front(Buffer* out, const Layout* layout, const Line* line, bint pretty) noexcept nogil:
-    cdef RunEntry* entry = run_entry(layout.kept_level, line)
+cdef inline void write_json_site(Buffer* out, uint8_t code, const Line* line, Buffer* scratch) noexcept nogil:
+    cdef const Site* site = line.site
+    if site == NULL:
+        write_unkept_site(out, code, &line.view, scratch)
+    elif code == JSON_MODULE:
+        write_json_utf8(out, site.module.data, site.module.size)
+    elif code == JSON_FUNCTION:
+        write_json_utf8(out, site.function.data, site.function.size)
+    elif code == JSON_LINENO:
+        write_int(out, site.line)
+    elif code == JSON_FILENAME:
+        write_json_utf8(out, site.filename.data, site.filename.size)
+    else:
+        write_json_utf8(out, site.path.data, site.path.size)
+
+
+cdef inline void write_kept_piece(
+    Buffer* out, const JsonLayout* json, const JsonPiece* piece, const Line* line, Buffer* scratch
+) noexcept nogil:
+    cdef uint8_t code = piece.code
+    if code == JSON_LITERAL:
+        buffer_text(out, &piece.text)
+    elif code <= JSON_LEVEL_WORD:
+        write_json_level(out, json, code, line)
+    elif code == JSON_LOGGER or (code == JSON_LOGGER_OR_MODULE and line.is_named):
+        write_json_utf8(out, line.name.data, line.name.size)
+    else:
+        write_json_site(out, JSON_MODULE if code == JSON_LOGGER_OR_MODULE else code, line, scratch)
+
+
+cdef inline void write_json_run(
+    Buffer* out, const JsonLayout* json, const JsonPiece* first, const Line* line, Buffer* scratch
+) noexcept nogil:
+    cdef RunEntry* entry = run_entry(first.kept, line)
     cdef size_t start = out.size
+    cdef uint32_t i
     if run_write(out, entry, line):
         return
-    buffer_put(out, c'"')
-    json_key(out, b'"level":', 8, pretty)
-    write_json_utf8(out, line.level.name.data, line.level.name.size)
-    if line.is_named:
-        json_key(out, b'"logger":', 9, pretty)
-        write_json_utf8(out, line.name.data, line.name.size)
-    json_key(out, b'"message":', 10, pretty)
+    for i in range(first.run):
+        if first[i].when == WHEN_ALWAYS or line.is_named:
+            write_kept_piece(out, json, &first[i], line, scratch)
     run_keep(entry, out, start, line)
 
 
-cdef inline void write_json_kept_site(Buffer* out, const Layout* layout, const Line* line, bint pretty) noexcept nogil:
-    cdef RunEntry* entry = run_entry(layout.kept_site, line)
-    cdef size_t start = out.size
-    if not run_write(out, entry, line):
-        write_json_site(out, line, pretty)
-        run_keep(entry, out, start, line)
+# ---- what each record has of its own
+
+# Seconds with six decimals, cut like those of RFC 3339.
+cdef inline void write_epoch_seconds(Buffer* out, int64_t time_ns) noexcept nogil:
+    cdef int64_t microseconds = floor_divide(time_ns, 1000)
+    if microseconds < 0:
+        buffer_put(out, c'-')
+        microseconds = -microseconds
+    write_int(out, microseconds // 1000000)
+    buffer_put(out, c'.')
+    if buffer_reserve(out, 6):
+        padded_digits(out.data + out.size, <uint64_t> (microseconds % 1000000), 6)
+        out.size += 6
 
 
-cdef inline void write_json_site(Buffer* out, const Line* line, bint pretty) noexcept nogil:
-    cdef const Site* site = line.site
-    cdef const RecordView* view = &line.view
-    json_key(out, b'"module":', 9, pretty)
-    if site != NULL:
-        write_json_utf8(out, site.module.data, site.module.size)
-    elif not view.site_path.data:
-        buffer_append(out, b'"?"', 3)  # a line of logly's own has all keys, too
+# `form`: JSON_TIME (without the quotes), JSON_EPOCH_S, JSON_EPOCH_MS or JSON_EPOCH_NS.
+cdef inline void write_json_time(Buffer* out, const Layout* layout, uint8_t form, int64_t time_ns) noexcept nogil:
+    if form == JSON_TIME:
+        time_pattern_render(layout.stamp, out, time_ns, True)
+    elif form == JSON_EPOCH_S:
+        write_epoch_seconds(out, time_ns)
+    elif form == JSON_EPOCH_MS:
+        write_int(out, floor_divide(time_ns, 1000000))
     else:
-        write_json_value(out, &view.site_module)
-    json_key(out, b'"function":', 11, pretty)
-    if site != NULL:
-        write_json_utf8(out, site.function.data, site.function.size)
-    elif not view.site_path.data:
-        buffer_append(out, b'"?"', 3)
-    else:
-        write_json_value(out, &view.site_function)
-    json_key(out, b'"lineno":', 9, pretty)
-    write_int(out, site.line if site != NULL else view.site_line if view.site_path.data else 0)
-
-
-cdef inline void write_json_fields(Buffer* out, const Line* line, bint pretty) noexcept nogil:
-    cdef const RecordView* view = &line.view
-    cdef FieldWalk walk
-    cdef Value key, value
-    walk_begin(&walk, view, out)
-    while walk_next(&walk, view, out, &key, &value):
-        buffer_append(out, b",\n  ", 4 if pretty else 1)
-        if is_reserved_key(&key, line.is_named, view.header.flags & IS_KEPT):
-            write_free_key(out, &key, view, True)
-        else:
-            write_json_string(out, text_kind(key.tag), key.data, key.count)
-        buffer_append(out, b": ", 2 if pretty else 1)
-        write_json_value(out, &value)
-
-
-cdef inline void write_json_exception(Buffer* out, const Line* line, bint pretty, Buffer* scratch) noexcept nogil:
-    cdef Value value
-    cdef const char* at = line.view.exception
-    json_key(out, b'"exception":', 12, pretty)
-    buffer_append(out, b'{"type":', 8)
-    at = get_value(at, &value)
-    write_json_value(out, &value)
-    buffer_append(out, b',"message":', 11)
-    at = get_value(at, &value)
-    write_json_value(out, &value)
-    buffer_append(out, b',"stack":', 9)
-    get_value(at, &value)
-    if value.tag == TAG_BYTES:
-        scratch.size = 0
-        write_steps(scratch, value.data, value.count, line.places, False)
-        write_json_utf8(out, scratch.data, scratch.size)
-        out.failed = out.failed or scratch.failed
-    else:
-        write_json_value(out, &value)
-    buffer_put(out, c'}')
-
-
-cdef inline void write_json_stack(Buffer* out, const RecordView* view, bint pretty) noexcept nogil:
-    cdef Value value
-    buffer_append(out, b",\n  ", 4 if pretty else 1)
-    write_stack_key(out, view, True)
-    buffer_append(out, b": ", 2 if pretty else 1)
-    get_value(view.stack, &value)
-    write_json_value(out, &value)
+        write_int(out, time_ns)
 
 
 cdef inline void write_json_message(Buffer* out, const Line* line, Buffer* scratch) noexcept nogil:
@@ -152,28 +158,67 @@ cdef inline void write_json_message(Buffer* out, const Line* line, Buffer* scrat
     write_json_utf8(out, scratch.data, scratch.size)
 
 
+cdef inline void write_json_exception(Buffer* out, uint8_t code, const Line* line, Buffer* scratch) noexcept nogil:
+    cdef Value value
+    get_value(skip_values(line.view.exception, code - JSON_EXCEPTION_TYPE), &value)
+    if code != JSON_EXCEPTION_STACK or value.tag != TAG_BYTES:
+        write_json_value(out, &value)
+        return
+    scratch.size = 0
+    write_steps(scratch, value.data, value.count, line.places, False)
+    write_json_utf8(out, scratch.data, scratch.size)
+    out.failed = out.failed or scratch.failed
+
+
+cdef inline void write_json_piece(
+    Buffer* out, const Layout* layout, const JsonPiece* piece, const Line* line, Buffer* scratch
+) noexcept nogil:
+    cdef uint8_t code = piece.code
+    if code == JSON_LITERAL:
+        buffer_text(out, &piece.text)
+    elif code == JSON_MESSAGE:
+        write_json_message(out, line, scratch)
+    elif code == JSON_FIELDS:
+        if line.view.header.fields:
+            write_json_fields(out, layout.json, line, scratch)
+    elif code == JSON_FIELDS_OBJECT:
+        if line.view.header.fields:
+            write_fields_object(out, layout.json, line, scratch)
+    elif code <= JSON_EPOCH_NS:
+        write_json_time(out, layout, code, line.time_ns)
+    elif code == JSON_STACK:
+        write_json_stack(out, layout.json, &line.view, scratch)
+    else:
+        write_json_exception(out, code, line, scratch)
+
+
+cdef inline bint has_json_piece(const JsonPiece* piece, const Line* line) noexcept nogil:
+    if piece.when == WHEN_KEPT:
+        return line.view.header.flags & IS_KEPT != 0
+    if piece.when == WHEN_EXCEPTION:
+        return line.view.exception != NULL
+    if piece.when == WHEN_NAMED:
+        return line.is_named
+    return line.view.stack != NULL
+
+
 cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
-    cdef bint pretty = layout.kind == LAYOUT_PRETTY_JSON
-    if pretty:
-        buffer_append(out, b'{\n  "timestamp": "', 18)
+    cdef const JsonLayout* json = layout.json
+    cdef const JsonPiece* piece
+    cdef size_t start = out.size
+    cdef uint32_t i = 0
+    while i < json.pieces:
+        piece = &json.piece[i]
+        if piece.run:
+            write_json_run(out, json, piece, line, scratch)
+            i += piece.run
+        elif piece.when != WHEN_ALWAYS and not has_json_piece(piece, line):
+            i += piece.skip
+        else:
+            write_json_piece(out, layout, piece, line, scratch)
+            i += 1
+    if out.size == start:
+        buffer_put(out, c'{')
     else:
-        buffer_append(out, b'{"timestamp":"', 14)
-    time_pattern_render(layout.stamp, out, line.time_ns, True)
-    write_json_front(out, layout, line, pretty)
-    write_json_message(out, line, scratch)
-    if line.site != NULL:
-        write_json_kept_site(out, layout, line, pretty)
-    else:
-        write_json_site(out, line, pretty)
-    if line.view.header.flags & IS_KEPT:
-        json_key(out, b'"recorder":', 11, pretty)
-        buffer_append(out, b"true", 4)
-    write_json_fields(out, line, pretty)
-    if line.view.exception != NULL:
-        write_json_exception(out, line, pretty, scratch)
-    if line.view.stack != NULL:
-        write_json_stack(out, &line.view, pretty)
-    if pretty:
-        buffer_append(out, b"\n}\n", 3)
-    else:
-        buffer_append(out, b"}\n", 2)
+        out.data[start] = c'{'  # instead of the first comma
+    buffer_append(out, b"\n}\n" if json.is_pretty else b"}\n", 3 if json.is_pretty else 2)

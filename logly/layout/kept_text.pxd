@@ -8,7 +8,8 @@ Rendering writes to it, so only one thread may render at a time.
 from libc.stdint cimport uint16_t, uint64_t
 from libc.string cimport memcpy
 
-from logly.layout.line cimport RUN_TEXT, Line, RunEntry
+from logly.layout.line cimport Line
+from logly.layout.run_entry cimport RUN_TEXT, RunEntry
 from logly.ring.record cimport NAME_INSIDE
 from logly.text.buffer cimport Buffer, buffer_reserve
 

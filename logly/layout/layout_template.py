@@ -23,7 +23,10 @@ NUMBERS = {"lineno", "thread", "process"}
 DEFAULT_TIME = "YYYY-MM-DD HH:mm:ss.SSS"
 
 Piece: TypeAlias = "tuple[int, str, str]"
-"""Code, text (of a literal, a time pattern, a field's name), format specification."""
+"""Code, text (of a literal, a time pattern, a field's name), format specification or `ESCAPED`."""
+
+ESCAPED = "json"
+"""In the place of a specification: the text is escaped for the inside of a JSON string."""
 
 
 def parse_layout(template: str, *, time: str | None = None, field: str = "format") -> list[Piece]:
@@ -101,6 +104,8 @@ def _piece(placeholder: str, position: int, default_time: str) -> Piece:
         raise _Mistake(position, what)
     inside = position + 1 + len(name) + len(colon)
     if name == "time":
+        if spec == ESCAPED:
+            return (PIECE_TIME, default_time, ESCAPED)
         if spec:
             _check_time(spec, inside)
         return (PIECE_TIME, spec or default_time, "")
@@ -111,6 +116,8 @@ def _piece(placeholder: str, position: int, default_time: str) -> Piece:
 
 
 def _check_spec(name: str, spec: str, position: int) -> None:
+    if spec == ESCAPED:
+        return
     kinds = spec_kinds(spec)
     if kinds == 0:
         raise _Mistake(position, f"{spec!r} is not a format specification")

@@ -3,11 +3,13 @@
 The layouts themselves are in layout/text_layout.pxd, layout/json.pxd and layout/logfmt.pxd.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uint8_t
 
 from logly.layout.field_names cimport hash_bytes
+from logly.layout.json_pieces cimport JsonLayout
 from logly.layout.logging_pieces cimport LoggingLayout
 from logly.layout.message cimport Program, render_message
+from logly.layout.run_entry cimport RunEntry
 from logly.layout.trace cimport Place, write_steps
 from logly.ring.record cimport HAS_EXCEPTION, HAS_STACK, TAG_BYTES, RecordView, Value, get_value, skip_values, text_kind
 from logly.system.atomic cimport load_pointer
@@ -37,15 +39,11 @@ cdef enum PieceCode:
     PIECE_EXCEPTION
     PIECE_FIELDS
     PIECE_FIELD
-
-cdef enum:
-    RUN_ENTRIES = 32
-    RUN_TEXT = 96          # longer texts are not cached
+    PIECE_JSON             # another piece's text, escaped for a JSON string: Piece.inner
 
 cdef enum LayoutKind:
     LAYOUT_TEXT = 0
     LAYOUT_JSON
-    LAYOUT_PRETTY_JSON
     LAYOUT_LOGFMT
     LAYOUT_LOGGING         # of a formatter of `logging`
 
@@ -64,6 +62,7 @@ cdef struct Level:
     int32_t number
     uint32_t version       # changes with the name and the color
     Text name
+    Text lower             # the name in lower case
     Text color             # SGR sequence, or empty
 
 
@@ -107,19 +106,9 @@ cdef inline Site* site_of(Site** sites, uint32_t number) noexcept nogil:
     return site
 
 
-# One entry of the cache in layout/kept_text.pxd.
-cdef struct RunEntry:
-    uint64_t site          # its serial; 0: none
-    uint64_t thread
-    uint64_t process
-    uint32_t level         # its version
-    uint16_t origin        # the number of the logger's name
-    uint16_t size          # 0: the entry is empty
-    char text[RUN_TEXT]
-
-
 cdef struct Piece:
     uint8_t code
+    uint8_t inner          # PIECE_JSON: the code of the piece
     uint32_t run           # number of pieces in the run that begins here; 0: no run begins here
     RunEntry* kept         # RUN_ENTRIES entries where a run begins
     bint has_spec
@@ -141,8 +130,7 @@ cdef struct Layout:
     uint32_t pieces
     Piece* piece
     TimePattern* stamp     # JSON's and logfmt's time stamp
-    RunEntry* kept_level   # JSON: the run up to the message, RUN_ENTRIES entries; or NULL
-    RunEntry* kept_site    # JSON: the run of the call site, RUN_ENTRIES entries; or NULL
+    JsonLayout* json       # JSON: the members of an object; else NULL
     LoggingLayout* logging # LAYOUT_LOGGING: all that such a layout is made of; else NULL
 
 

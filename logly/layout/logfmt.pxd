@@ -45,7 +45,7 @@ cdef inline void write_logfmt_key(Buffer* out, const Value* key, const Line* lin
     buffer_put(out, c' ')
     start = out.size
     if is_reserved_key(key, line.is_named, line.view.header.flags & IS_KEPT):
-        write_free_key(out, key, &line.view, False)
+        write_free_key(out, key, &line.view)
     else:
         write_text(out, text_kind(key.tag), key.data, key.count)
     if start == out.size:
@@ -115,7 +115,7 @@ cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* li
         scratch.size = 0
         write_trace(scratch, view.stack, False)
         buffer_put(out, c' ')
-        write_stack_key(out, view, False)
+        write_stack_key(out, view)
         buffer_put(out, c'=')
         write_logfmt_value(out, 0, scratch.data, scratch.size)
     buffer_put(out, c'\n')

@@ -129,9 +129,9 @@ cdef inline void format_value(Buffer* out, const Value* value, const FormatSpec*
         format_uint(out, <unsigned long long> value.integer, spec)
     elif tag == TAG_TRUE or tag == TAG_FALSE:
         format_bool(out, tag == TAG_TRUE, spec)
-    elif tag >= TAG_UTF8 and tag != TAG_BYTES:
+    elif tag >= TAG_UTF8 and tag != TAG_BYTES and (spec.type == 0 or spec.type == c's'):
         format_text(out, text_kind(tag), value.data, value.count, spec)
-    else:
+    else:  # also "[redacted]" in place of a number
         write_value(out, value)
 
 

@@ -9,20 +9,20 @@ from logly.layout.field_names cimport FieldWalk, find_field, walk_begin, walk_ne
 from logly.layout.json cimport render_json
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport (
-    COLOR_LEVEL, COLOR_LINE, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
-    NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_LEVEL,
+    COLOR_LEVEL, COLOR_LINE, COLOR_NONE, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
+    NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_JSON, PIECE_LEVEL,
     PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD,
-    PIECE_THREAD_NAME, PIECE_TIME, Layout, Line, Piece, RunEntry, Site, base_name, has_trace, write_message,
-    write_traces,
+    PIECE_THREAD_NAME, PIECE_TIME, Layout, Line, Piece, Site, base_name, has_trace, write_message, write_traces,
 )
 from logly.layout.logfmt cimport render_logfmt
 from logly.layout.logging_layout cimport render_logging
 from logly.layout.message cimport format_value, write_value
+from logly.layout.run_entry cimport RunEntry
 from logly.ring.record cimport (
     IS_KEPT, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
 )
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
-from logly.text.escape cimport escape_controls, escape_terminal, indent_newlines
+from logly.text.escape cimport escape_controls, escape_json, escape_terminal, indent_newlines
 from logly.text.format_spec cimport (
     KIND_BOOL, KIND_FLOAT, KIND_INT, KIND_STR, UNSET, FormatSpec, format_int, format_text,
 )
@@ -233,7 +233,7 @@ cdef inline void write_safe_piece(Buffer* out, const Piece* piece, const Line* l
     make_safe(out, start, layout)
 
 
-cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+cdef inline void write_plain_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
     if piece.code == PIECE_LITERAL:
         buffer_append(out, piece.text.data, piece.text.size)
     elif piece.code == PIECE_TIME:
@@ -252,12 +252,33 @@ cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, 
         write_safe_piece(out, piece, line, layout)
 
 
+# `{message:json}`: a JSON string needs no other protection, and has room for everything.
+cdef inline void write_escaped_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+    cdef size_t start = out.size
+    cdef Layout bare = layout[0]
+    cdef Piece plain = piece[0]
+    bare.newlines = NEWLINES_KEEP
+    bare.terminal = False
+    bare.color = COLOR_NONE
+    plain.code = piece.inner
+    write_plain_piece(out, &plain, line, &bare)
+    escape_json(out, start)
+
+
+cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+    if piece.code == PIECE_JSON:
+        write_escaped_piece(out, piece, line, layout)
+    else:
+        write_plain_piece(out, piece, line, layout)
+
+
 # ---- runs of pieces that are the same for every record of one thread, call site and level: see layout/kept_text.pxd
 
 cdef inline bint is_of_run(const Piece* piece) noexcept nogil:
+    cdef uint8_t code = piece.inner if piece.code == PIECE_JSON else piece.code
     return (
-        piece.code == PIECE_LITERAL or piece.code == PIECE_LEVEL or piece.code == PIECE_NAME or piece.code == PIECE_THREAD
-        or piece.code == PIECE_PROCESS or PIECE_MODULE <= piece.code <= PIECE_LINENO
+        code == PIECE_LITERAL or code == PIECE_LEVEL or code == PIECE_NAME or code == PIECE_THREAD
+        or code == PIECE_PROCESS or PIECE_MODULE <= code <= PIECE_LINENO
     )
 
 

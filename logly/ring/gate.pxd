@@ -16,12 +16,13 @@ cdef enum Need:                # what producers must put into records
     NEED_SITE = 1
     NEED_THREAD = 2
     NEED_THREAD_NAME = 4
-    NEED_CONTEXT = 8
+    NEED_CONTEXT = 8           # fields of the call's surroundings
     NEED_CARE = 16             # Python code of a sink is running: mark the records that it logs
     NEED_DECISION = 32         # whether the level is on depends on the call's module, or on a name that has no gate of its own
     NEED_NAME = 64             # records have the logger's name in them
     NEED_RECORDER = 128        # records that the levels switch off are for the flight recorder: see `Gate.kept_from`
     NEED_SAMPLING = 256        # a sampler is asked first: see caller/sampling.pxi
+    NEED_SOURCE = 512          # `context_from` is asked first: see caller/gather.pxi
 
 cdef enum Post:                # what producers must do after a commit
     POST_START = 1             # no flusher is running yet

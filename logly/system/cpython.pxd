@@ -322,6 +322,14 @@ cdef extern from * nogil:
         return 0;
     }
 
+    // What a weak reference refers to, borrowed: to be compared with an object that is held. None where that is gone.
+    static inline PyObject* logly_referent_of(PyObject* reference) {
+    #ifdef Py_GIL_DISABLED
+        return (PyObject*)_Py_atomic_load_ptr_relaxed(&((PyWeakReference*)reference)->wr_object);
+    #else
+        return ((PyWeakReference*)reference)->wr_object;
+    #endif
+    }
     // A new reference to a dict's value, or NULL: it has none, or an error is set. Without a GIL another thread may take the
     // value out of the dict at any time.
     static inline PyObject* logly_dict_value(PyObject* dict, PyObject* key) {
@@ -374,6 +382,7 @@ cdef extern from * nogil:
     bint suppresses_context "logly_suppresses_context"(PyObject* error) noexcept
     PyObject* attributes_of "logly_attributes_of"(PyObject* error) noexcept
     bint is_constant "logly_is_constant"(PyThreadState* thread, PyObject* value) noexcept
+    PyObject* referent_of "logly_referent_of"(PyObject* reference) noexcept
     int text_kind_of "logly_text_kind"(PyObject* text) noexcept
     void* text_data "PyUnicode_DATA"(PyObject* text) noexcept
     Py_ssize_t text_length_of "PyUnicode_GET_LENGTH"(PyObject* text) noexcept
@@ -399,6 +408,8 @@ cdef extern from *:
     int PyErr_CheckSignals() except -1
     unsigned long PyThread_get_thread_ident() noexcept nogil
     int PyContextVar_Get(PyObject* variable, PyObject* otherwise, PyObject** value) noexcept
+    bint is_context_variable "PyContextVar_CheckExact"(PyObject* value) noexcept
+    PyObject* PyWeakref_NewRef(PyObject* value, PyObject* callback) noexcept
     void PyErr_Clear() noexcept
     PyObject* dict_value "logly_dict_value"(PyObject* dict_, PyObject* key) except? NULL
     void Py_IncRef "Py_INCREF"(PyObject*) noexcept nogil

@@ -218,6 +218,7 @@ cdef enum Rewrite:
     ESCAPE_CONTROLS       # all control characters but the tab
     ESCAPE_TERMINAL       # all control characters but the tab and the newline
     INDENT_NEWLINES       # line ends only
+    ESCAPE_JSON           # what a JSON string may not contain, and what json_encode escapes besides
 
 
 cdef inline uint64_t rewrite_suspects(uint64_t word, Rewrite rewrite) noexcept nogil:
@@ -225,6 +226,8 @@ cdef inline uint64_t rewrite_suspects(uint64_t word, Rewrite rewrite) noexcept n
     # Most words are printable ASCII and skip this. The addition carries 0x7F into the high bit.
     if rewrite != INDENT_NEWLINES and (word | (word + 0x0101010101010101ULL)) & 0x8080808080808080ULL:
         found |= bytes_equal(word, 0x7F) | bytes_equal(word, 0xC2) | bytes_equal(word, 0xE2)
+    if rewrite == ESCAPE_JSON:
+        found |= bytes_equal(word, c'"') | bytes_equal(word, c'\\')
     return found & 0x8080808080808080ULL
 
 
@@ -236,6 +239,8 @@ cdef inline size_t rewrite_match(const unsigned char* p, size_t n, Rewrite rewri
         if c == c'\r':
             return 2 if n > 1 and p[1] == c'\n' else 1
         return c == c'\n'
+    if rewrite == ESCAPE_JSON and (c < 0x20 or c == c'"' or c == c'\\'):
+        return 1
     if c < 0x20:
         return not (c == c'\t' or (c == c'\n' and rewrite == ESCAPE_TERMINAL))
     if c == 0x7F:
@@ -254,6 +259,8 @@ cdef inline size_t rewrite_replacement(
     if rewrite == INDENT_NEWLINES:
         memcpy(out, b"\n    ", 5)
         return 5
+    if rewrite == ESCAPE_JSON:
+        return json_encode(out, p[0] if length == 1 else p[1] if length == 2 else 0x2000 | (p[2] & 0x3F))
     out[0] = c'\\'
     if length == 3:
         out[1] = c'u'
@@ -356,3 +363,8 @@ cdef inline void escape_terminal(Buffer* buffer, size_t start) noexcept nogil:
 # Indents continuation lines by four spaces. \r\n and a lone \r become \n.
 cdef inline void indent_newlines(Buffer* buffer, size_t start) noexcept nogil:
     rewrite_text(buffer, start, INDENT_NEWLINES)
+
+
+# Escapes the text, which is UTF-8, for the inside of a JSON string.
+cdef inline void escape_json(Buffer* buffer, size_t start) noexcept nogil:
+    rewrite_text(buffer, start, ESCAPE_JSON)

@@ -95,6 +95,7 @@ WAYS = {
     "the message, with arguments": lambda logger, me: logger.info(me, me),
     "bind": lambda logger, me: logger.bind(a=me, b=me).info("x"),
     "contextualize": lambda logger, me: logger.contextualize(a=me, b=me).__enter__(),
+    "set_context": lambda logger, me: logger.set_context(a=me, b=me),
     "log": lambda logger, me: logger.log("Info", "{} {}", me, me),
 }
 

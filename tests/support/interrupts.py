@@ -346,6 +346,18 @@ def contextualize(folder: Path) -> Case:
     assert variable.get(None) is None, "fields are left in the context"
 
 
+def set_context(folder: Path) -> Case:
+    logger = made(folder / "app.log")
+
+    def act() -> None:
+        logger.set_context(user="me")
+        logger.info("one")
+        logger.clear_context()
+
+    yield logger, act
+    logger.clear_context()
+
+
 def catch(folder: Path) -> Case:
     logger = made(folder / "app.log")
 

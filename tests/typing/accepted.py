@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 from typing import assert_type
@@ -10,6 +11,7 @@ from typing import assert_type
 import logly
 from logly import (
     ConfigError,
+    Fields,
     Level,
     LightLogger,
     Logger,
@@ -125,6 +127,16 @@ def fields(logger: Logger) -> None:
     assert_type(request.unbind("user"), Logger)
     with logger.contextualize(job="nightly"):
         logger.info("inside")
+    logger.set_context(request_id="c0ffee", user=7)
+    logger.clear_context()
+    current: ContextVar[Fields | None] = ContextVar("current", default=None)
+    current.set(logly.fields(user="ann", tenant=7))
+    assert_type(logly.fields(user="ann"), Fields)
+    logger.configure(context_from=current, trace_context="opentelemetry")
+    of_dicts: ContextVar[dict[str, int]] = ContextVar("of_dicts")
+    Logger(LoggerConfig(context_from=of_dicts))
+    Logger(LoggerConfig(context_from=current.get))
+    Logger(LoggerConfig(context_from=lambda: {"user": "ann"}))
 
 
 class AppLogger(Logger):

@@ -50,6 +50,10 @@ def keep(record: Record) -> str:
 def filters(logger: Logger) -> None:
     logger.add_sink(SinkConfig(filter=keep))  # type: ignore[arg-type]
     logger.contextualize({"job": 1})  # type: ignore[call-arg]
+    logger.set_context({"job": 1})  # type: ignore[call-arg]
+    Logger(LoggerConfig(context_from="user"))  # type: ignore[arg-type]
+    Logger(LoggerConfig(context_from=lambda: 3))  # type: ignore[arg-type,return-value]
+    Logger(LoggerConfig(trace_context="zipkin"))  # type: ignore[arg-type]
 
 
 Logger().configure("debug")  # type: ignore[arg-type]

@@ -39,6 +39,8 @@ KINDS = {
     "new template of logging": "TWICE or logger.info('text')".replace(
         "TWICE", " or ".join(2 * ["emit_percent(logger, 20, percent, (1,), FIELDS, None, PLACE, None)"])
     ),
+    "context_from": "logger.info('text {}', 1)",
+    "trace_context": "RUNS[i](INFO, 'text {}', 1)",
     "log": "logger.log('WaRning', 'x {}', 1)",
     "log at a number": "logger.log(number, 'x {}', 1)",
     "new template": "logger.info(template, 1, x=2)",
@@ -76,6 +78,10 @@ def open_logger(name, is_warm=True, **sink):
     config = dict(level=0, auto_sink=False, on_error=told.append, async_buffer_size=65536, overflow=overflow)
     if spool == "spool":
         config["spool"] = os.path.join(folder, name + ".spool")
+    if kind == "context_from":
+        config["context_from"] = lambda: {"shown": SHOWN, "nested": NESTED}
+    if kind == "trace_context":
+        config["trace_context"] = "opentelemetry"
     logger = Logger(LoggerConfig(**config), name=name)
     if "function" not in sink and "stream" not in sink:
         sink.update(path=os.path.join(folder, name), format=LAYOUT)
@@ -119,6 +125,18 @@ subject = open_logger(kind, **SINKS[kind]) if kind in SINKS else logger
 bound = logger.bind(a=1, b=[1, 2], c=SHOWN)
 catcher = logger.catch()
 logger.contextualize(user=[1], x=SHOWN).__enter__()
+
+def context_of_span(i):
+    def begin():
+        span = trace.NonRecordingSpan(trace.SpanContext(i + 1, i + 1, False))
+        otel.attach(trace.set_span_in_context(span))
+        return contextvars.copy_context()
+    return contextvars.copy_context().run(begin)
+
+if kind == "trace_context":
+    import contextvars
+    from opentelemetry import context as otel, trace
+    RUNS, INFO = [context_of_span(i).run for i in range(MANY)], logger.info
 
 def new_template(i):
     return f"template {i} {{}} {{x:>4}}"
@@ -224,6 +242,8 @@ for number in range(60):  # again and again: an object may lose a reference each
 def lives(folder: Path, kind: str, spool: str, width: int, how: str, **env: str) -> None:
     if spool == "spool" and sys.platform == "win32":
         pytest.skip("no spools")
+    if kind == "trace_context":
+        pytest.importorskip("opentelemetry.trace")
     settings = environment(PYTHONMALLOC="debug", **env)
     arguments = (folder, kind, spool, width, how, KINDS[kind])
     done = run_program(PROGRAM, *arguments, env=settings, timeout=300, may_complain=True)

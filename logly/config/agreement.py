@@ -1,0 +1,86 @@
+"""Whether the settings of a sink agree with each other. Each alone has been checked."""
+
+from logly.errors import ConfigError, show
+
+from . import checks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .schema import SinkConfig
+
+__all__ = ["check_sink"]
+
+_OF_JSON = ("json_keys", "json_static", "json_fields", "json_time", "json_level")
+_OF_FILES = ("rotation", "size_limit", "retention", "compression", "watch")
+
+
+def check_sink(plain: "SinkConfig", given: "SinkConfig") -> None:
+    """Raises ConfigError for the first two settings that contradict each other.
+
+    `plain`: the settings in plain form; `given`: as they were given, which is what an error shows.
+    """
+    _check_target(plain)
+    _check_json(plain)
+    _check_dedup(plain)
+    _check_levels(plain, given)
+
+
+def _check_target(plain: "SinkConfig") -> None:
+    targets = [name for name in ("path", "stream", "fd", "function") if getattr(plain, name) is not None]
+    if len(targets) > 1:
+        raise ConfigError(
+            f"{' and '.join(targets)} are set: use one of them, and a sink of its own for each",
+            field=targets[1],
+            value=getattr(plain, targets[1]),
+        )
+    if plain.path is not None:
+        return
+    for name in _OF_FILES:
+        if getattr(plain, name) not in (None, False):
+            value = getattr(plain, name)
+            text = f"{name} = {value!r} needs a file: set path, or leave {name} out"
+            raise ConfigError(text, field=name, value=value)
+
+
+def _check_json(plain: "SinkConfig") -> None:
+    chosen = [name for name in _OF_JSON if getattr(plain, name) is not None]
+    if not chosen:
+        return
+    is_text = plain.format is not None and plain.format not in checks.JSON_LAYOUTS and not plain.json
+    if is_text or (plain.format is None and plain.json is False):
+        name, value = chosen[0], getattr(plain, chosen[0])
+        other = f"format = {show(plain.format)}" if is_text else "json = False"
+        text = f"{name} = {show(value)} is for JSON: leave it out, or {other}, or set json = True"
+        raise ConfigError(text, field=name, value=value)
+    from logly.layout.json_layout import json_members
+
+    json_members(
+        plain.format if plain.format in checks.JSON_LAYOUTS else "json",
+        keys=plain.json_keys,
+        static=plain.json_static,
+        fields=plain.json_fields,
+    )
+
+
+def _check_dedup(plain: "SinkConfig") -> None:
+    own = "filter" if plain.filter is not None else "transform" if plain.transform is not None else None
+    if plain.dedup is not None and plain.function is not None and own is not None:
+        text = (
+            f"dedup = {plain.dedup!r} cannot be used with both function and {own}: repeats are counted before "
+            f"Python code is called; leave {own} out and have the function look at the record"
+        )
+        raise ConfigError(text, field="dedup", value=plain.dedup)
+
+
+def _check_levels(plain: "SinkConfig", given: "SinkConfig") -> None:
+    if plain.level is not None and plain.filter_min_level is not None and plain.level != plain.filter_min_level:
+        value = given.filter_min_level
+        text = f"filter_min_level = {value!r}, level = {given.level!r}: two names of one setting: use level"
+        raise ConfigError(text, field="filter_min_level", value=value)
+    low, high = getattr(plain.level or plain.filter_min_level, "level", None), plain.filter_max_level
+    if low is not None and isinstance(high, int) and low > high:
+        raise ConfigError(
+            f"filter_max_level = {high} is below level = {low}: no record would pass",
+            field="filter_max_level",
+            value=given.filter_max_level,
+        )

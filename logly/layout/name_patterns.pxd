@@ -1,0 +1,121 @@
+"""Names given as patterns: which names of fields, and keys in texts, stand for secrets.
+
+A pattern matches in any case of the letters A to Z, and a `*` in it stands for any characters. Names come from outside, so
+what was found out about a name is kept in a table of a fixed size: one entry for each hash, which is keyed with random numbers
+of the process. A name that shares its entry with another one is matched anew, in time linear in its length.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcmp, memcpy
+
+from logly.layout.field_names cimport hash_bytes
+
+cdef enum:
+    KNOWN_NAMES = 256          # a power of two
+    KNOWN_BYTES = 59           # longer names are matched each time
+    LETTER_CLASSES = 32        # capital and small letters are in the same class, and so are some others
+
+
+cdef struct NamePattern:
+    const char* text           # with small letters
+    uint32_t size
+    bint has_star
+
+
+cdef struct KnownName:
+    uint32_t size              # 0: the entry is empty
+    bint is_hidden
+    char text[KNOWN_BYTES]
+
+
+cdef struct NamePatterns:
+    uint32_t count
+    NamePattern* pattern
+    # How a name can end: for each class of the last letter, a bit for each class of the letter before it. Most keys in texts are
+    # told by these two letters.
+    uint32_t ends[LETTER_CLASSES]
+    KnownName* known           # KNOWN_NAMES entries. Only the thread that holds the engine's lock may use them
+
+
+cdef inline char small_letter(char c) noexcept nogil:
+    return <char> (c | 0x20) if c'A' <= c <= c'Z' else c
+
+
+cdef inline bint is_same_name(const NamePattern* pattern, const char* name, size_t size) noexcept nogil:
+    cdef size_t i
+    if size != pattern.size:
+        return False
+    for i in range(size):
+        if small_letter(name[i]) != pattern.text[i]:
+            return False
+    return True
+
+
+# Where a character does not match, the last `*` takes one more. Earlier ones never have to: what they take is as short as
+# possible. So the work is at most the length of the name times that of the pattern, which comes from the configuration.
+cdef inline bint matches_star(const NamePattern* pattern, const char* name, size_t size) noexcept nogil:
+    cdef size_t at = 0
+    cdef size_t i = 0
+    cdef size_t star = pattern.size
+    cdef size_t taken = 0
+    while i < size:
+        if at < pattern.size and pattern.text[at] == c'*':
+            star = at
+            taken = i
+            at += 1
+        elif at < pattern.size and pattern.text[at] == small_letter(name[i]):
+            at += 1
+            i += 1
+        elif star < pattern.size:
+            taken += 1
+            i = taken
+            at = star + 1
+        else:
+            return False
+    while at < pattern.size and pattern.text[at] == c'*':
+        at += 1
+    return at == pattern.size
+
+
+cdef inline bint any_matches(const NamePatterns* names, const char* name, size_t size) noexcept nogil:
+    cdef uint32_t i
+    for i in range(names.count):
+        if names.pattern[i].has_star:
+            if matches_star(&names.pattern[i], name, size):
+                return True
+        elif is_same_name(&names.pattern[i], name, size):
+            return True
+    return False
+
+
+# Is this the name of a secret? `name` is UTF-8.
+cdef inline bint is_hidden_name(const NamePatterns* names, const char* name, size_t size) noexcept nogil:
+    cdef KnownName* known
+    if size == 0 or size > KNOWN_BYTES:
+        return any_matches(names, name, size)
+    known = &names.known[hash_bytes(name, size) & (KNOWN_NAMES - 1)]
+    if known.size != size or memcmp(known.text, name, size):
+        known.is_hidden = any_matches(names, name, size)
+        known.size = <uint32_t> size
+        memcpy(known.text, name, size)
+    return known.is_hidden
+
+
+cdef inline uint32_t letter_class(char c) noexcept nogil:
+    return <uint8_t> c & (LETTER_CLASSES - 1)
+
+
+# False: no hidden name ends with these two characters. `before`: 0 where the name has one.
+cdef inline bint may_end_name(const NamePatterns* names, char last, char before) noexcept nogil:
+    return names.ends[letter_class(last)] >> letter_class(before) & 1 != 0
+
+
+cdef inline void note_end(NamePatterns* names, const NamePattern* pattern) noexcept nogil:
+    cdef uint32_t i
+    cdef char last = pattern.text[pattern.size - 1]
+    cdef char before = pattern.text[pattern.size - 2] if pattern.size > 1 else c'*'
+    for i in range(LETTER_CLASSES):
+        if last == c'*':
+            names.ends[i] = <uint32_t> -1
+        elif letter_class(last) == i:
+            names.ends[i] |= <uint32_t> -1 if before == c'*' else <uint32_t> 1 << letter_class(before)

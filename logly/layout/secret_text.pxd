@@ -1,0 +1,280 @@
+"""Secrets in finished text: what stands after the keys that are hidden, and what is told by its shape (text/secret_shapes.pxd).
+
+A text is read once. `text/triggers.pxd` says which places to look at, and what was found is not looked at again, so that the
+time is linear in the length of the text.
+"""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy, memset
+
+from logly.layout.name_patterns cimport NamePatterns, is_hidden_name, may_end_name
+from logly.text.buffer cimport Buffer, buffer_append
+from logly.text.secret_shapes cimport (
+    KIND_ENDS_VALUE, KIND_KEY, SecretText, count_steps, find_aws_key, find_bearer, find_card, find_jwt, find_url_password,
+    found_at, is_hidden_there, is_kind, is_word_at,
+)
+from logly.text.triggers cimport TRIGGER_BYTES, TRIGGER_LOOKS, first_bit, triggers_of
+
+cdef enum:
+    MOST_KEY = 64              # bytes of a key
+    MOST_SPACES = 4            # around the = or : after a key
+    MOST_SLASHES = 3           # before a quote that is escaped
+
+
+# ---- keys
+
+# Where the key ends that is before `at`, the place of = or :. `quote` is the one after the key, or 0.
+cdef inline size_t key_end(const SecretText* text, size_t at, char* quote) noexcept nogil:
+    cdef size_t end = at
+    quote[0] = 0
+    while end > text.at and at - end < MOST_SPACES and text.data[end - 1] == c' ':
+        end -= 1
+    if end > text.at and (text.data[end - 1] == c'"' or text.data[end - 1] == c"'"):
+        end -= 1
+        quote[0] = text.data[end]
+        while end > text.at and at - end < MOST_SPACES + MOST_SLASHES and text.data[end - 1] == c'\\':
+            end -= 1
+    return end
+
+
+# Is this the name of a secret, or its last part, as of "user.password"? Hyphens before it belong to a command line.
+cdef inline bint is_hidden_word(const NamePatterns* names, const char* word, size_t size) noexcept nogil:
+    cdef size_t i
+    while size and word[0] == c'-':
+        word += 1
+        size -= 1
+    if size == 0:
+        return False
+    if is_hidden_name(names, word, size):
+        return True
+    for i in range(size - 1, 0, -1):
+        if word[i - 1] == c'.':
+            return is_hidden_name(names, word + i, size - i)
+    return False
+
+
+# Is a key that is hidden before `at`, the place of = or :? `is_spaced`: there are spaces in between.
+cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, size_t at, bint* is_spaced) noexcept nogil:
+    cdef char quote
+    cdef size_t end = key_end(text, at, &quote)
+    cdef size_t start = end
+    if end <= text.at or not may_end_name(names, text.data[end - 1], text.data[end - 2] if end >= text.at + 2 else <char> 0):
+        return False
+    while start > text.at and end - start <= MOST_KEY and is_kind(text.data[start - 1], KIND_KEY):
+        start -= 1
+    count_steps(text, at - start + 1)
+    if start == end or end - start > MOST_KEY:
+        return False
+    # What is before the colon in "https://token:..." is a user, and has a way of its own.
+    if text.data[at] == c':' and start and text.data[start - 1] == c'/':
+        return False
+    is_spaced[0] = end < at and not quote
+    return is_hidden_word(names, text.data + start, end - start)
+
+
+# ---- values
+
+cdef inline size_t spaces_end(const SecretText* text, size_t at) noexcept nogil:
+    cdef size_t most = at + MOST_SPACES
+    while at < text.size and at < most and (text.data[at] == c' ' or text.data[at] == c'\t'):
+        at += 1
+    return at
+
+
+# The value between quotes, which may be escaped themselves: `at` is the place of the first backslash, or of the quote. A value
+# without its second quote ends with its line.
+cdef inline bint find_quoted(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t slashes = 0
+    cdef size_t start, end
+    cdef size_t seen = 0
+    cdef char quote
+    while at + slashes < text.size and slashes < MOST_SLASHES and text.data[at + slashes] == c'\\':
+        slashes += 1
+    start = end = at + slashes + 1
+    quote = text.data[at + slashes]
+    while end < text.size and text.data[end] != c'\n':
+        if text.data[end] == c'\\':
+            seen += 1
+        elif text.data[end] == quote and (seen == slashes if slashes else seen % 2 == 0):
+            end -= slashes
+            break
+        else:
+            seen = 0
+        end += 1
+    count_steps(text, end - at + 1)
+    return found_at(text, start, end)
+
+
+# The value within brackets. One without its last bracket ends with its line.
+cdef inline bint find_bracketed(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t end = at
+    cdef size_t depth = 0
+    while end < text.size and text.data[end] != c'\n':
+        if text.data[end] == c'[' or text.data[end] == c'{':
+            depth += 1
+        elif text.data[end] == c']' or text.data[end] == c'}':
+            depth -= 1
+        end += 1
+        if depth == 0:
+            break
+    count_steps(text, end - at + 1)
+    return found_at(text, at, end)
+
+
+cdef inline bint is_one_of(const SecretText* text, size_t start, size_t end, const char* words) noexcept nogil:
+    cdef size_t size
+    while words[0]:
+        size = 0
+        while words[size] != c' ':
+            size += 1
+        if size == end - start and is_word_at(text, start, words, size):
+            return True
+        words += size + 1
+    return False
+
+
+# What a program writes where there is no value.
+cdef inline bint says_nothing(const SecretText* text, size_t start, size_t end) noexcept nogil:
+    cdef size_t i
+    if is_one_of(text, start, end, b"none null nil true false "):
+        return True
+    for i in range(start, end):
+        if text.data[i] != c'*':
+            return False
+    return True
+
+
+# Does a value end at this , ; or &? Not where it goes on as a password might: another key follows, or nothing.
+cdef inline bint is_separator(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t start = at
+    cdef size_t most = at + MOST_KEY
+    cdef char c = text.data[at]
+    if c != c',' and c != c';' and c != c'&':
+        return False
+    at += 1
+    if at == text.size or is_kind(text.data[at], KIND_ENDS_VALUE):
+        return True
+    while at < text.size and at < most and is_kind(text.data[at], KIND_KEY):
+        at += 1
+    count_steps(text, at - start)
+    return at < text.size and at > start + 1 and (text.data[at] == c'=' or text.data[at] == c':')
+
+
+cdef inline size_t bare_end(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t start = at
+    while at < text.size and not is_kind(text.data[at], KIND_ENDS_VALUE) and not is_separator(text, at):
+        at += 1
+    count_steps(text, at - start + 1)
+    return at
+
+
+# A value without quotes. After the name of a scheme of HTTP ("Authorization: Basic ..."), it is the next word.
+cdef inline bint find_bare(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t end = bare_end(text, at)
+    cdef size_t next = spaces_end(text, end)
+    if next > end and is_one_of(text, at, end, b"bearer basic digest token negotiate apikey "):
+        if is_hidden_there(text, next):
+            return False
+        at = next
+        end = bare_end(text, at)
+    return not says_nothing(text, at, end) and found_at(text, at, end)
+
+
+# `at`: the place of = or :.
+cdef inline bint find_value(SecretText* text, const NamePatterns* names, size_t at) noexcept nogil:
+    cdef bint is_spaced = False
+    cdef size_t start = at + 1
+    if not has_hidden_key(text, names, at, &is_spaced):
+        return False
+    if start < text.size and text.data[start] == c'=' and text.data[at] == c':':
+        start += 1
+    if is_spaced or text.data[at] == c':':
+        start = spaces_end(text, start)
+    if start >= text.size or text.data[start] == c'=' or text.data[start] == c':' or is_hidden_there(text, start):
+        return False
+    # Bytes and raw strings of Python.
+    if start + 1 < text.size and is_one_of(text, start, start + 1, b"b r u ") and is_quote(text.data[start + 1]):
+        start += 1
+    if is_quote(text.data[start]) or (text.data[start] == c'\\' and begins_escaped_quote(text, start)):
+        return not begins_hidden(text, start) and find_quoted(text, start)
+    if text.data[start] == c'[' or text.data[start] == c'{':
+        return find_bracketed(text, start)
+    return find_bare(text, start)
+
+
+cdef inline bint is_quote(char c) noexcept nogil:
+    return c == c'"' or c == c"'"
+
+
+cdef inline bint begins_escaped_quote(const SecretText* text, size_t at) noexcept nogil:
+    cdef size_t most = at + MOST_SLASHES
+    while at < text.size and at < most and text.data[at] == c'\\':
+        at += 1
+    return at < text.size and is_quote(text.data[at])
+
+
+cdef inline bint begins_hidden(const SecretText* text, size_t at) noexcept nogil:
+    while at < text.size and text.data[at] == c'\\':
+        at += 1
+    return is_hidden_there(text, at + 1)
+
+
+# ---- the text
+
+# Is there a secret at this place? `names`: the keys that are hidden.
+cdef inline bint find_secret(SecretText* text, const NamePatterns* names, size_t at) noexcept nogil:
+    cdef char c = text.data[at]
+    if c == c'=' or c == c':':
+        return find_value(text, names, at)
+    if c == c'@':
+        return find_url_password(text, at)
+    if c == c'y':
+        return find_jwt(text, at)
+    if c == c'I':
+        return find_aws_key(text, at)
+    if c == c'b' or c == c'B':
+        return find_bearer(text, at)
+    return find_card(text, at)
+
+
+# Looks at the places of 64 bytes from `base` on, and writes the text up to the end of the last secret that begins there.
+cdef inline void hide_in_block(
+    Buffer* out, SecretText* text, const NamePatterns* names, size_t base, uint64_t places, size_t* copied
+) noexcept nogil:
+    cdef size_t at
+    while places:
+        at = base + first_bit(places)
+        places &= places - 1
+        count_steps(text, 1)
+        if at < text.at or at >= text.size or not find_secret(text, names, at):
+            continue
+        buffer_append(out, text.data + copied[0], text.start - copied[0])
+        buffer_append(out, b"[redacted]", 10)
+        copied[0] = text.at = text.end
+
+
+# Writes the text without its secrets. Returns False, and writes nothing, where there are none.
+cdef inline bint hide_in_text(
+    Buffer* out, const NamePatterns* names, const char* data, size_t size, uint64_t* steps
+) noexcept nogil:
+    cdef SecretText text
+    cdef char last[2 * TRIGGER_BYTES + TRIGGER_LOOKS]
+    cdef size_t base = 0
+    cdef size_t copied = 0
+    text.data = data
+    text.size = size
+    text.at = 0
+    text.steps = 0
+    while size - base >= TRIGGER_LOOKS:
+        hide_in_block(out, &text, names, base, triggers_of(data + base), &copied)
+        base += TRIGGER_BYTES
+    if size > base:
+        memset(last, 0, sizeof(last))
+        memcpy(last, data + base, size - base)
+        hide_in_block(out, &text, names, base, triggers_of(last), &copied)
+        if size - base > TRIGGER_BYTES:
+            hide_in_block(out, &text, names, base + TRIGGER_BYTES, triggers_of(last + TRIGGER_BYTES), &copied)
+    steps[0] = text.steps + size // TRIGGER_BYTES
+    if copied:
+        buffer_append(out, data + copied, size - copied)
+    return copied != 0

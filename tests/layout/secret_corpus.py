@@ -1,0 +1,194 @@
+"""Messages with and without secrets. In those with secrets, what must go stands between « and »."""
+
+KEY_VALUES = """
+password=«hunter2»
+login with password=«hunter2» of anna
+password = «hunter2», user = anna
+password: «hunter2»
+Password: «Tr0ub4dor&3»
+user.password=«hunter2» user.name=anna
+db_password=«s3cr3t!» host=db1
+--password=«hunter2» --user anna
+PGPASSWORD=«hunter2» psql -h db1
+{"user": "anna", "password": "«hunter2»"}
+{"password":"«a \\"quoted\\" word»","user":"anna"}
+{'user': 'anna', 'password': '«hunter2»'}
+{"body": "{\\"password\\": \\"«hunter2»\\", \\"user\\": \\"anna\\"}"}
+{"token": "«abc»", "expires_in": 3600}
+{"access_token":"«ya29.a0AfH6SMBx»","refresh_token":"«1//0gX»","token_type":"Bearer"}
+GET /search?q=shoes&token=«abc123»&page=2 HTTP/1.1
+GET /cb?access_token=«abc123» HTTP/1.1
+callback https://example.com/cb?code=7&client_secret=«xyz»&state=1
+api_key=«0123456789abcdef» region=eu
+api-key: «0123456789abcdef»
+X-Api-Key: «0123456789abcdef»
+x-auth-token: «deadbeef»
+Authorization: Bearer «abc»
+Authorization: Basic «aHVudGVyMjpodW50ZXIy»
+authorization=Token «9944b09199c62bcf9418ad846dd0e4bb»
+{"Authorization": "«Bearer abc»"}
+'Authorization': '«Basic aHVudGVyMg==»'
+Proxy-Authorization: Basic «aHVudGVyMg==»
+secret=«s» next
+client_secret: «s3» and more
+aws_secret_access_key=«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»
+AWS_SECRET_ACCESS_KEY = «wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»
+private_key='«-----BEGIN PRIVATE KEY----- abc»'
+User(name='anna', password='«hunter2»')
+connect(host='db1', password=b'«hunter2»', port=5432)
+dsn: host=db1 password='«it\\'s»' dbname=shop
+failed: password="«correct horse battery staple»" is weak
+SECRET=«x»;PATH=/bin
+pwd=«hunter2»
+passphrase: «opensesame», ok
+password=«hun,ter;2», user=anna
+the passwd: «hunter2.»
+config {"secret": «["a", "b"]», "x": 1}
+token=«[a]» and more
+id_token=«eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.»
+password=«ünïcödé» und mehr
+password=«パスワード» 終わり
+a=1&b=2&password=«p%40ss»&c=3
+<input name="x" password="«hunter2»">
+password := «hunter2»
+[config] token: «abc», retries: 3
+"""
+
+SHAPES = """
+Bearer «abcdef0123456789»
+got bearer «dGhpcyBpcyBhIHRva2Vu1» from the client
+sent Bearer «AbCdEfGhIjKlMnOpQrStUvWx» upstream
+curl -H "Bearer «s3cr3t-t0ken»"
+token «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U»
+jwt «eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.» unsigned
+cookie session «eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpZCI6MX0.abc-_def», done
+"«eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abcd»"
+postgresql://shop:«hunter2»@db1:5432/shop
+connected to redis://:«hunter2»@cache:6379/0
+amqp://guest:«guest»@rabbit//
+https://anna:«p%40ss»@example.com/path?x=1
+https://anna:«p@ss»@example.com/
+mongodb+srv://u:«pw»@cluster0.example.net/test?retryWrites=true
+fetch "ftp://u:«pw»@host/file" failed
+(https://u:«pw»@host) and http://host/
+«AKIAIOSFODNN7EXAMPLE» is the key
+key «ASIAIOSFODNN7EXAMPLE», role x
+id=«AKIAIOSFODNN7EXAMPLE»
+['«AKIAIOSFODNN7EXAMPLE»']
+card «4111111111111111» declined
+card «4111 1111 1111 1111» declined
+card «4111-1111-1111-1111» declined
+card «5555555555554444», exp 12/29
+amex «378282246310005»
+amex «3782 822463 10005» ok
+discover «6011111111111117»
+diners «30569309025904».
+pan=«4012888888881881»;
+paid with «4222222222222» (13 digits)
+two «4111111111111111» and «5105105105105100» cards
+2026 «4111 1111 1111 1111» 2027
+"""
+
+PLAIN = """
+order 4711 filled at 34.50
+order_id=123456 price=34.50 qty=100 venue=XNAS
+GET /index.html HTTP/1.1 200 512
+connected to db1:5432 in 12 ms
+12:30:45.123 starting up
+2026-11-29T20:15:34.901936Z level=info msg="cache miss" key=user:1
+user anna@example.com signed up
+mail from bob@example.com to anna@example.com
+https://example.com/a/b?c=d#e
+http://localhost:8080/health
+http://[::1]:8080/
+ssh git@github.com:org/repo.git
+std::vector<int>::push_back
+Traceback (most recent call last):
+KeyError: 'password'
+ValueError: invalid literal for int() with base 10: 'x'
+the password was changed
+password reset for anna
+invalid password
+a token has expired
+tokens=512 max_tokens=1024 prompt_tokens=7
+token_type=bearer expires_in=3600
+bearer authentication is required
+the bearer of this letter
+Bearer realm="shop"
+password=None
+password=
+password= user=anna
+password is empty
+password=***
+{"password": null, "user": "anna"}
+{"password": ""}
+if password == expected:
+assert token != other
+secretary: none
+passwords: 12 rejected
+author: anna, authority: x
+id 550e8400-e29b-41d4-a716-446655440000
+id 12345678-1234-1234-1234-123456789012
+timestamp 1700000000000 ms
+at 1764447334901936123 ns
+order 4111111111111112 (no check digit)
+number 1234567890123456
+phone +49 170 1234567
+phone 0170-1234567-890
+sha256 4111111111111111abcdef
+1e308 0.4111111111111111 4.111111111111111
+version 4111.1111.1111.1111
+10.0.0.1 192.168.0.255
+2026-11-29 20:15:34,901
+20261129201534
+eyJ is the beginning of a JWT
+eyJhbGciOiJub25lIn0 alone
+my.key.eyJ.is.short
+xeyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.abc
+AKIA is a prefix
+AKIASHORT and ASIA
+MALAYSIA AND INDONESIA
+XAKIAIOSFODNN7EXAMPLE
+AKIAIOSFODNN7EXAMPLEX
+akiaiosfodnn7example
+100% [========>] 5/5 files
+a = b == c
+x := 3
+ratio 4:3, 16:9
+Error: ENOENT: no such file or directory
+user:group owner=root:root mode=0644
+{"level": "info", "msg": "ready", "port": 8080}
+k8s.io/pod=web-1 ns=default
+time=12ms size=4096 status=200
+SELECT * FROM users WHERE id = 7
+foo(bar=1, baz='x')
+pressed key: enter
+monkey=1 turkey=2 keyboard: qwerty
+access_keys=3
+apikeys: 4
+private keys: 2
+keys=a,b,c
+session=42 cookie count 3
+beans, bear, beard and Bea
+beach at 12:00, beacon=on
+http://user@host/
+//cdn.example.com/x.js
+mailto:anna@example.com
+a@b@c
+@decorator
+email="anna@example.com" name="Anna"
+path=C:\\Users\\anna
+d41d8cd98f00b204e9800998ecf8427e
+0xDEADBEEF 0b1010
+ünïcödé: ok, größe=3
+日本語: テスト=1
+emoji 😀=1
+"""
+
+
+def texts(block: str) -> list[str]:
+    return [line for line in block.strip().split("\n") if line]
+
+
+WITH_SECRETS = texts(KEY_VALUES) + texts(SHAPES)
+WITHOUT = texts(PLAIN)
