@@ -23,6 +23,7 @@ FIGURES = [
     *(more(f"{name}: trace_context, the same span: more ns", f"{name}, traced", name, "15") for name in CALLS),
     more("two arguments: trace_context, 100 tasks in turn: more ns", "tasks, traced", "tasks", "25"),
     *(more(f"{name}: context_from=ContextVar: more ns", f"{name}, variable", name, "15") for name in CALLS),
+    more("two arguments: its default, where it is not set: more ns", "two arguments, unset variable", "two arguments"),
     *(more(f"{name}: context_from=function: more ns", f"{name}, function", name, "40") for name in CALLS),
     *(more(f"{name}: contextualize: more ns", f"{name}, contextualize", name) for name in CALLS),
     more("two arguments: context_from=ContextVar of a dict: more ns", "two arguments, a dict", "two arguments"),
@@ -34,11 +35,14 @@ def subjects(bench: Bench) -> None:
     import logly
 
     block = logly.fields(user="ann", tenant=7)
-    given: ContextVar[Any] = ContextVar("given", default=block)
+    given: ContextVar[Any] = ContextVar("given")
+    given.set(block)
+    unset: ContextVar[Any] = ContextVar("unset", default=block)
     same: Callable[[], Any] = lambda: block  # noqa: E731  # the least that a function costs
     plain = bench.logger({"format": SHORT})
     targets = {
         "variable": bench.logger({"format": SHORT}, context_from=given),
+        "unset variable": bench.logger({"format": SHORT}, context_from=unset),
         "function": bench.logger({"format": SHORT}, context_from=same),
         "contextualize": bench.logger({"format": SHORT}),
         "traced": bench.logger({"format": SHORT}, trace_context="opentelemetry"),

@@ -33,7 +33,7 @@ from logly.system.cpython cimport (
 #   caller/decision.pxi: IS_OFF, IS_TO_KEEP, IS_UNDECIDED, call_is_enabled_for, decide_fast
 #   caller/fields.pxi: MAX_FIELDS, FieldBlock
 #   caller/full_ring.pxi: drop_without_memory
-#   caller/gather.pxi: Gathered, emit_given, gather_fast, given_fields, release_gathered, use_block
+#   caller/gather.pxi: Gathered, emit_given, gather_fast, given_fields, put_text_with_fields, release_gathered, use_block
 #   caller/keep.pxi: needs_no_more, settle_kept
 #   caller/sampling.pxi: emit_by_needs, is_past_sampling
 #   control/core.pxi: Core
@@ -147,9 +147,11 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names, Site*
     return True
 
 
-# Puts a message that is ASCII text, without fields or arguments, into the ring. `site`: NULL: it is not looked up yet.
+# Puts a message that is ASCII text, without fields or arguments of its own, into the ring. `site`: NULL: it is not looked up yet.
+# `around`: as of `text_in_place`.
 cdef inline int put_text_call(
-    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site, Fate fate
+    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site, Fate fate,
+    const Call* around
 ) noexcept:
     cdef uint32_t place = 0
     if needs & NEED_SITE:
@@ -157,7 +159,8 @@ cdef inline int put_text_call(
         if place == 0:
             return NOT_NATIVE
     return text_in_place(
-        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2, fate
+        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2, fate,
+        around
     )
 
 
@@ -249,11 +252,11 @@ cdef inline PyObject* emit_as(
     if FREE_THREADED:
         # A spool may have begun since `needs` was read, and its records have sites.
         needs |= load_relaxed32(&intake.needs) & NEED_SITE
-    if (
-        count == 1 and names == NULL and <PyObject*> (<Producer> self).bound == <PyObject*> None
-        and not needs & NEED_CONTEXT and text_kind_of(args[0]) == 0
-    ):
-        status = put_text_call(gate, ring, needs, args[0], number, level, site, fate)
+    if count == 1 and names == NULL and text_kind_of(args[0]) == 0:
+        if <PyObject*> (<Producer> self).bound == <PyObject*> None and not needs & NEED_CONTEXT:
+            status = put_text_call(gate, ring, needs, args[0], number, level, site, fate, NULL)
+        else:
+            status = put_text_with_fields(<Producer> self, ring, needs, args[0], number, level, site, fate, given)
     else:
         status = put_call(<Producer> self, ring, needs, number, level, args, count, names, site, fate, given)
     if Fate is ToKeep:

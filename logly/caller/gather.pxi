@@ -6,17 +6,20 @@
 from logly.errors import show
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
-from logly.caller.encode cimport Call
+from logly.caller.encode cimport NOT_NATIVE, Call, Fate
+from logly.layout.line cimport Site
+from logly.ring.gate cimport NEED_CONTEXT
 from logly.ring.record cimport MAY_REPEAT
+from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_relaxed
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyContextVar_Get, PyErr_Clear, Py_DecRef, Py_IncRef
 
 # Of other included files:
-#   caller/calls.pxi: Producer
+#   caller/calls.pxi: Producer, put_text_call
 #   caller/careful.pxi: emit_slow
 #   caller/fields.pxi: FieldBlock
 #   caller/sampling.pxi: twin_of
@@ -130,6 +133,30 @@ cdef PyObject* current_context(Core core) noexcept:
         Py_DecRef(block)
         return NULL
     return block
+
+
+# As `put_text_call`, for a message that has fields of its surroundings or of bind().
+cdef int put_text_with_fields(
+    Producer self, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site, Fate fate,
+    PyObject* given
+) noexcept:
+    cdef PyObject* bound = <PyObject*> self.bound
+    cdef Gathered gathered
+    cdef Call around
+    cdef int status = NOT_NATIVE
+    around.flags = 0
+    around.bound_size = 0
+    around.bound_fields = 0
+    around.context_size = 0
+    around.context_fields = 0
+    if bound != <PyObject*> None:
+        use_block(bound, &around.bound, &around.bound_size, &around.bound_fields)
+    if not needs & NEED_CONTEXT:
+        return put_text_call(self.gate, ring, needs, message, number, level, site, fate, &around)
+    if gather_fast(self.core, given, &around, &gathered):
+        status = put_text_call(self.gate, ring, needs, message, number, level, site, fate, &around)
+    release_gathered(&gathered)
+    return status
 
 
 # ---- context_from

@@ -35,6 +35,8 @@ cdef struct SpanSet:
 
 
 cdef SpanSet span_sets[SPAN_SETS]
+# The slot that was found last. A call that finds the same context there does not wait for the address of another slot. With a GIL.
+cdef SpanSlot* latest_slot = &span_sets[0].slot[0]
 cdef dict no_values = {}
 
 
@@ -64,12 +66,17 @@ cdef PyObject* find_span(ContextSources sources) noexcept:
         block = <PyObject*> no_fields
         Py_IncRef(block)
         return block
-    block = find_kept(context)
+    if not FREE_THREADED and latest_slot.context == context and referent_of(latest_slot.reference) == context:
+        block = latest_slot.block
+        Py_IncRef(block)
+    else:
+        block = find_kept(context)
     Py_DecRef(context)
     return block
 
 
-cdef inline PyObject* find_kept(PyObject* context) noexcept:
+cdef PyObject* find_kept(PyObject* context) noexcept:
+    global latest_slot
     cdef SpanSet* where = set_of(context)
     cdef PyObject* block = NULL
     cdef int i
@@ -79,6 +86,8 @@ cdef inline PyObject* find_kept(PyObject* context) noexcept:
         if where.slot[i].context == context and referent_of(where.slot[i].reference) == context:
             block = where.slot[i].block
             Py_IncRef(block)
+            if not FREE_THREADED:
+                latest_slot = &where.slot[i]
             break
     give_set(where)
     return block
