@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from logly.layout.name_patterns cimport (
-    KNOWN_NAMES, KnownName, NamePattern, NamePatterns, any_matches, note_end,
+    KNOWN_NAMES, KnownName, NamePattern, NamePatterns, ShortName, any_matches, note_end,
 )
 from logly.layout.redaction_rules cimport Redaction, redaction_free
 from logly.ring.leases cimport FREE_THREADED
@@ -30,7 +30,8 @@ cdef bint fill_names(NamePatterns* names, tuple given) except -1:
         patterns |= spellings(name)
     names.pattern = <NamePattern*> calloc(len(patterns) + 1, sizeof(NamePattern))
     names.known = <KnownName*> calloc(KNOWN_NAMES, sizeof(KnownName))
-    if names.pattern == NULL or names.known == NULL:
+    names.short_names = <ShortName*> calloc(KNOWN_NAMES, sizeof(ShortName))
+    if names.pattern == NULL or names.known == NULL or names.short_names == NULL:
         raise MemoryError
     for pattern in sorted(patterns):
         one = &names.pattern[names.count]
@@ -48,6 +49,7 @@ cdef void free_names(NamePatterns* names) noexcept:
         free(<void*> names.pattern[i].text)
     free(names.pattern)
     free(names.known)
+    free(names.short_names)
 
 
 cdef class Redactor:

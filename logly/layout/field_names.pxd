@@ -90,6 +90,8 @@ cdef extern from * nogil:
     uint64_t* name_keys "logly_name_keys"
     const size_t NAME_KEYS "LOGLY_NAME_KEYS"
     uint32_t hash_bytes "logly_hash_name"(const char* data, size_t size) noexcept
+    uint64_t word_at "logly_word"(const char* data) noexcept
+    uint64_t short_word "logly_short_word"(const char* data, size_t size) noexcept
 
 
 cdef inline uint32_t hash_of(const Value* name) noexcept nogil:

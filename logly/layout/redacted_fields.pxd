@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t, uint8_t
 
 from logly.layout.json_secrets cimport hide_in_json
-from logly.layout.name_patterns cimport is_hidden_name
+from logly.layout.name_patterns cimport SHORT_BYTES, is_hidden_name, is_hidden_short_name
 from logly.layout.redaction_rules cimport Redaction, append_text, end_record, end_text, traces_end
 from logly.ring.record cimport (
     TAG_JSON, TAG_UCS4, TAG_UTF8, RecordView, Value, get_value, skip_values, text_kind, unit_size,
@@ -16,6 +16,8 @@ from logly.text.unicode cimport write_text
 
 # The name as UTF-8. `scratch` holds that of a name that CPython stores otherwise.
 cdef inline bint is_hidden_field(Redaction* redaction, const Value* name) noexcept nogil:
+    if name.tag == TAG_UTF8 and 0 < name.count <= SHORT_BYTES:
+        return is_hidden_short_name(&redaction.names, name.data, name.count)
     if name.tag == TAG_UTF8:
         return is_hidden_name(&redaction.names, name.data, name.count)
     redaction.scratch.size = 0

@@ -4,16 +4,16 @@ A text is read once. `text/triggers.pxd` says which places to look at, and what 
 time is linear in the length of the text.
 """
 
-from libc.stdint cimport uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
 
-from logly.layout.name_patterns cimport NamePatterns, is_hidden_name, may_end_name
-from logly.text.buffer cimport Buffer, buffer_append
+from logly.layout.name_patterns cimport NamePatterns, is_hidden_name, letter_bit, may_end_name, may_have_letters
+from logly.text.buffer cimport Buffer, buffer_append, copy_text
 from logly.text.secret_shapes cimport (
-    KIND_ENDS_VALUE, KIND_KEY, SecretText, count_steps, find_aws_key, find_bearer, find_card, find_jwt, find_url_password,
-    found_at, is_hidden_there, is_kind, is_word_at,
+    KIND_ENDS_VALUE, KIND_KEY, SecretText, count_steps, find_aws_key, find_bearer, find_card, find_jwt, find_login,
+    found_at, is_hidden_there, is_kind, is_one_of,
 )
-from logly.text.triggers cimport TRIGGER_BYTES, TRIGGER_LOOKS, first_bit, triggers_of
+from logly.text.triggers cimport TRIGGER_BYTES, TRIGGER_LOOKS, first_bit, has_pair, triggers_of
 
 cdef enum:
     MOST_KEY = 64              # bytes of a key
@@ -53,18 +53,48 @@ cdef inline bint is_hidden_word(const NamePatterns* names, const char* word, siz
     return False
 
 
+# False: what is before `at`, the place of = or :, is no hidden key. Nearly all keys are told by their last two letters.
+cdef inline bint may_end_key(SecretText* text, const NamePatterns* names, size_t at) noexcept nogil:
+    cdef char last
+    if at <= text.at:
+        return False
+    last = text.data[at - 1]
+    if not is_kind(last, KIND_KEY):
+        return last == c' ' or last == c'"' or last == c"'"
+    if may_end_name(names, last, text.data[at - 2] if at >= text.at + 2 else <char> 0):
+        return True
+    return names.open_ends != 0 and has_open_key(text, names)
+
+
+# Could there be a key that a pattern with a `*` at the end matches? Looked at once for each text.
+cdef inline bint has_open_key(SecretText* text, const NamePatterns* names) noexcept nogil:
+    cdef uint32_t i
+    if text.has_open_key < 0:
+        text.has_open_key = False
+        for i in range(names.open_ends):
+            count_steps(text, text.size)
+            if names.pair[i][0] == 0 or has_pair(text.data, text.size, names.pair[i][0], names.pair[i][1]):
+                text.has_open_key = True
+    return text.has_open_key
+
+
 # Is a key that is hidden before `at`, the place of = or :? `is_spaced`: there are spaces in between.
 cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, size_t at, bint* is_spaced) noexcept nogil:
     cdef char quote
     cdef size_t end = key_end(text, at, &quote)
     cdef size_t start = end
-    if end <= text.at or not may_end_name(names, text.data[end - 1], text.data[end - 2] if end >= text.at + 2 else <char> 0):
+    cdef uint32_t letters = 0
+    if end <= text.at:
         return False
     while start > text.at and end - start <= MOST_KEY and is_kind(text.data[start - 1], KIND_KEY):
         start -= 1
+        letters |= letter_bit(text.data[start])
     count_steps(text, at - start + 1)
     if start == end or end - start > MOST_KEY:
         return False
+    if not may_have_letters(names, letters):
+        if not may_end_name(names, text.data[end - 1], text.data[end - 2] if end >= start + 2 else <char> 0):
+            return False
     # What is before the colon in "https://token:..." is a user, and has a way of its own.
     if text.data[at] == c':' and start and text.data[start - 1] == c'/':
         return False
@@ -121,18 +151,6 @@ cdef inline bint find_bracketed(SecretText* text, size_t at) noexcept nogil:
     return found_at(text, at, end)
 
 
-cdef inline bint is_one_of(const SecretText* text, size_t start, size_t end, const char* words) noexcept nogil:
-    cdef size_t size
-    while words[0]:
-        size = 0
-        while words[size] != c' ':
-            size += 1
-        if size == end - start and is_word_at(text, start, words, size):
-            return True
-        words += size + 1
-    return False
-
-
 # What a program writes where there is no value.
 cdef inline bint says_nothing(const SecretText* text, size_t start, size_t end) noexcept nogil:
     cdef size_t i
@@ -186,8 +204,10 @@ cdef inline bint find_value(SecretText* text, const NamePatterns* names, size_t 
     cdef size_t start = at + 1
     if not has_hidden_key(text, names, at, &is_spaced):
         return False
-    if start < text.size and text.data[start] == c'=' and text.data[at] == c':':
+    # ":=" and "=>".
+    if start < text.size and text.data[start] == (c'=' if text.data[at] == c':' else c'>'):
         start += 1
+        is_spaced = True
     if is_spaced or text.data[at] == c':':
         start = spaces_end(text, start)
     if start >= text.size or text.data[start] == c'=' or text.data[start] == c':' or is_hidden_there(text, start):
@@ -227,8 +247,8 @@ cdef inline bint find_secret(SecretText* text, const NamePatterns* names, size_t
     if c == c'=' or c == c':':
         return find_value(text, names, at)
     if c == c'@':
-        return find_url_password(text, at)
-    if c == c'y':
+        return find_login(text, at)
+    if c == c'J':
         return find_jwt(text, at)
     if c == c'I':
         return find_aws_key(text, at)
@@ -242,11 +262,17 @@ cdef inline void hide_in_block(
     Buffer* out, SecretText* text, const NamePatterns* names, size_t base, uint64_t places, size_t* copied
 ) noexcept nogil:
     cdef size_t at
+    cdef char c
     while places:
         at = base + first_bit(places)
         places &= places - 1
         count_steps(text, 1)
-        if at < text.at or at >= text.size or not find_secret(text, names, at):
+        if at < text.at:
+            continue
+        c = text.data[at]
+        if (c == c'=' or c == c':') and not may_end_key(text, names, at):
+            continue
+        if not find_secret(text, names, at):
             continue
         buffer_append(out, text.data + copied[0], text.start - copied[0])
         buffer_append(out, b"[redacted]", 10)
@@ -258,22 +284,29 @@ cdef inline bint hide_in_text(
     Buffer* out, const NamePatterns* names, const char* data, size_t size, uint64_t* steps
 ) noexcept nogil:
     cdef SecretText text
-    cdef char last[2 * TRIGGER_BYTES + TRIGGER_LOOKS]
-    cdef size_t base = 0
+    cdef char whole[TRIGGER_LOOKS]
+    cdef size_t base
+    cdef size_t seen = 0       # all places before it were looked at
     cdef size_t copied = 0
     text.data = data
     text.size = size
     text.at = 0
     text.steps = 0
-    while size - base >= TRIGGER_LOOKS:
-        hide_in_block(out, &text, names, base, triggers_of(data + base), &copied)
-        base += TRIGGER_BYTES
-    if size > base:
-        memset(last, 0, sizeof(last))
-        memcpy(last, data + base, size - base)
-        hide_in_block(out, &text, names, base, triggers_of(last), &copied)
-        if size - base > TRIGGER_BYTES:
-            hide_in_block(out, &text, names, base + TRIGGER_BYTES, triggers_of(last + TRIGGER_BYTES), &copied)
+    text.has_open_key = -1
+    if size < TRIGGER_LOOKS:
+        memset(whole, 0, TRIGGER_LOOKS)
+        copy_text(whole, data, size)
+        hide_in_block(out, &text, names, 0, triggers_of(whole), &copied)
+    else:
+        while size - seen >= TRIGGER_LOOKS:
+            hide_in_block(out, &text, names, seen, triggers_of(data + seen), &copied)
+            seen += TRIGGER_BYTES
+        if size - seen > 1:
+            # The last 64 places but one, without those that were looked at.
+            base = size - TRIGGER_LOOKS
+            hide_in_block(out, &text, names, base, triggers_of(data + base) >> (seen - base) << (seen - base), &copied)
+        if size > seen and data[size - 1] == c'@':
+            hide_in_block(out, &text, names, size - 1, 1, &copied)
     steps[0] = text.steps + size // TRIGGER_BYTES
     if copied:
         buffer_append(out, data + copied, size - copied)

@@ -66,6 +66,7 @@ cdef struct SecretText:
     size_t at                  # all before it is decided
     size_t start               # the secret that was found last
     size_t end
+    int has_open_key           # of layout/secret_text.pxd; -1: not known
     uint64_t steps             # bytes that were looked at, for tests
 
 
@@ -108,18 +109,19 @@ cdef inline bint is_hidden_there(const SecretText* text, size_t at) noexcept nog
     return True
 
 
-# `at`: the "y" of "eyJ". Three parts in base64url; the first is the JSON of a header.
+# `at`: the "J" of "eyJ". Three parts in base64url; the first is the JSON of a header.
 cdef inline bint find_jwt(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t start = at - 2
     cdef size_t first, second
-    if at == 0 or text.data[at - 1] != c'e' or not begins_word(text, at - 1, KIND_BASE64):
+    if at < 2 or text.data[at - 1] != c'y' or text.data[start] != c'e' or not begins_word(text, start, KIND_BASE64):
         return False
     first = kind_end(text, at, KIND_BASE64)
-    if first - at + 1 < LEAST_PART or first == text.size or text.data[first] != c'.':
+    if first - start < LEAST_PART or first == text.size or text.data[first] != c'.':
         return False
     second = kind_end(text, first + 1, KIND_BASE64)
     if second - first <= LEAST_PART or second == text.size or text.data[second] != c'.':
         return False
-    return found_at(text, at - 1, kind_end(text, second + 1, KIND_BASE64))
+    return found_at(text, start, kind_end(text, second + 1, KIND_BASE64))
 
 
 # `at`: the "I" of AKIA or ASIA.
@@ -128,7 +130,7 @@ cdef inline bint find_aws_key(SecretText* text, size_t at) noexcept nogil:
     cdef size_t i
     if at < 2 or text.data[at - 2] != c'A' or (text.data[at - 1] != c'K' and text.data[at - 1] != c'S'):
         return False
-    if not begins_word(text, start, KIND_WORD) or start + AWS_LETTERS > text.size:
+    if not begins_word(text, start, KIND_WORD) or start + AWS_LETTERS > text.size or text.data[at + 1] != c'A':
         return False
     for i in range(start, start + AWS_LETTERS):
         if not is_digit(text.data[i]) and not c'A' <= text.data[i] <= c'Z':
@@ -147,6 +149,19 @@ cdef inline bint is_word_at(const SecretText* text, size_t at, const char* word,
         if text.data[at + i] | 0x20 != word[i]:
             return False
     return True
+
+
+# `words`: with small letters, each followed by a space.
+cdef inline bint is_one_of(const SecretText* text, size_t start, size_t end, const char* words) noexcept nogil:
+    cdef size_t size
+    while words[0]:
+        size = 0
+        while words[size] != c' ':
+            size += 1
+        if size == end - start and is_word_at(text, start, words, size):
+            return True
+        words += size + 1
+    return False
 
 
 # A word without a digit is a token only if it is long: "bearer authentication".
@@ -194,8 +209,8 @@ cdef inline size_t last_at_sign(SecretText* text, size_t at) noexcept nogil:
     return found
 
 
-# `at`: the @ of "://user:password@host".
-cdef inline bint find_url_password(SecretText* text, size_t at) noexcept nogil:
+# `at`: the @ of "user:password@host", with or without "://" before it.
+cdef inline bint find_login(SecretText* text, size_t at) noexcept nogil:
     cdef size_t i = at
     cdef size_t colon = 0
     while i > text.at and at - i < MOST_BACK and not is_kind(text.data[i - 1], KIND_ENDS_URL):
@@ -205,11 +220,40 @@ cdef inline bint find_url_password(SecretText* text, size_t at) noexcept nogil:
         if text.data[i] == c':':
             colon = i
     count_steps(text, at - i + 1)
-    if colon == 0 or i < 3 or text.data[i - 1] != c'/' or text.data[i - 2] != c'/' or text.data[i - 3] != c':':
+    if colon == 0 or is_hidden_there(text, colon + 1):
         return False
-    if is_hidden_there(text, colon + 1):
-        return False
+    if i < 3 or text.data[i - 1] != c'/' or text.data[i - 2] != c'/' or text.data[i - 3] != c':':
+        if at == colon + 1 or not is_user(text, i, colon) or not is_host(text, at + 1):
+            return False
     return found_at(text, colon + 1, last_at_sign(text, at))
+
+
+# Is a name of a user before this colon, and not a word that addresses stand after ("mailto:anna@example.com") or a number?
+cdef inline bint is_user(SecretText* text, size_t least, size_t colon) noexcept nogil:
+    cdef size_t start = colon
+    cdef bint is_number = True
+    while start > least and is_kind(text.data[start - 1], KIND_KEY):
+        start -= 1
+        is_number = is_number and is_digit(text.data[start])
+    count_steps(text, colon - start + 1)
+    if is_number or is_one_of(text, start, colon, b"mailto mail email e-mail to from cc bcc reply-to sender recipient "):
+        return False
+    return not is_one_of(text, start, colon, b"user username login account acct owner author contact address by sip sips xmpp ")
+
+
+# Not the digest of an image ("nginx:1.25@sha256:..."), nor a version ("npm:react@18.2").
+cdef inline bint is_host(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t end = at
+    cdef size_t points = 0
+    cdef bint is_number = True
+    while end < text.size and (is_kind(text.data[end], KIND_WORD) or text.data[end] == c'.' or text.data[end] == c'-'):
+        points += text.data[end] == c'.'
+        is_number = is_number and (is_digit(text.data[end]) or text.data[end] == c'.')
+        end += 1
+    count_steps(text, end - at + 1)
+    if end == at:
+        return at < text.size and text.data[at] == c'['
+    return not (is_number and points < 3) and not is_one_of(text, at, end, b"sha256 sha384 sha512 ")
 
 
 # ---- card numbers

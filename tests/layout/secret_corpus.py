@@ -52,6 +52,47 @@ a=1&b=2&password=«p%40ss»&c=3
 <input name="x" password="«hunter2»">
 password := «hunter2»
 [config] token: «abc», retries: 3
+spring.datasource.password=«S3cr3t_2026»
+export DB_PASSWORD="«p@ss w0rd»" DB_USER=shop
+docker run -e MYSQL_ROOT_PASSWORD=«toor» mysql:8
+helm upgrade shop --set auth.password=«n0tNice»
+vault write secret/shop api_key=«k-99»
+curl -H "X-Api-Key: «0a1b2c»" https://api.example.com/v1
+curl -d '{"client_secret":"«cs_live_9»","grant_type":"client_credentials"}'
+{"event":"login","user":{"name":"anna","password":"«hunter2»"},"ok":true}
+{"headers": {"authorization": "«Basic YW5uYTpodW50ZXIy»"}}
+{"db": {"host": "db1", "passwd": "«abc»"}}
+headers={'X-Auth-Token': '«9f»', 'Accept': '*/*'}
+Settings(debug=True, secret_key='«django-insecure-1»', hosts=['*'])
+Config(api_key="«sk_test_51»", timeout=3)
+OAuth2(access_token='«at, still»', scope='read')
+token = '«multi word token»'
+token="«a\\\\»"
+secret=«two», token=«three», n=4
+secret=«a»&token=«b»&n=1
+[{"token": "«a»"}, {"token": "«b»"}]
+new_password=«n3w»&old_password=«0ld»&id=7
+POST /login user=anna&password=«hunter2»
+form: {password: «hunter2», user: anna}
+set password = «hunter2»;
+ALTER USER shop WITH password='«hunter2»';
+jdbc:postgresql://db1/shop?user=shop&password=«hunter2»
+Server=db1;Database=shop;Pwd=«hunter2»; Timeout=30
+aws_access_key_id=«AKIAIOSFODNN7EXAMPLE» aws_secret_access_key=«wJalrXUtnFEMI/K7MDENG»
+webhook_secret: «whsec_1»
+slack token: «xoxb-1234-abcd»
+GITHUB_TOKEN=«ghp_16C7e42F292c6912E7710c838347Ae178B4a»
+npm config //registry.example.com/:_authToken=«npm_1»
+sessionToken: «s.1»
+refresh-token: «r.1» expires: 3600
+csrf_token=«cafe»
+DEBUG password:«tight»
+password => «arrow», user => anna
+{:password=>"«hunter2»", :user=>"anna"}
+['password' => '«hunter2»']
+\tpassword=«tabbed»\tuser=anna
+WARN  o.s.Auth - password: «geheim» für anna
+пароль и token=«яблоко» конец
 """
 
 SHAPES = """
@@ -87,6 +128,32 @@ pan=«4012888888881881»;
 paid with «4222222222222» (13 digits)
 two «4111111111111111» and «5105105105105100» cards
 2026 «4111 1111 1111 1111» 2027
+shop:«hunter2»@db1:5432/shop
+connecting as root:«toor»@127.0.0.1
+dsn=anna:«hunter2»@db.example.com/shop
+login anna.b-c:«p%40ss»@host1, retry
+proxy user1:«pw»@proxy.internal:3128
+"anna:«hunter2»@db1"
+(anna:«hunter2»@db1)
+bob:«a:b:c»@[::1]:5432
+smtp credentials mailer:«s3nd»@smtp.example.com:587
+https://oauth2:«glpat-abc»@gitlab.example.com/x.git
+git clone https://x-access-token:«ghs_1»@github.com/o/r.git
+mysql+pymysql://root:«toor»@localhost/shop?charset=utf8
+kafka://u:«p»@b1:9092,b2:9092
+rediss://default:«r3d»@cache:6380
+ws://anna:«hunter2»@host/socket
+Authorization: Bearer «eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.»
+'Bearer «0123456789abcdef»'
+BEARER «ABCDEF123456»
+[bearer «tok3nabc»]
+x «eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.eyJpc3MiOiJodHRwczovL2EifQ.MEUCIQ» y
+mastercard «5105 1051 0510 5100» ok
+maestro «6759649826438453» ok
+jcb «3530111333300000»
+(«4111111111111111»)
+card:«4111111111111111»
+"pan":"«4012888888881881»"
 """
 
 PLAIN = """
@@ -183,6 +250,93 @@ d41d8cd98f00b204e9800998ecf8427e
 ünïcödé: ok, größe=3
 日本語: テスト=1
 emoji 😀=1
+mailto:anna@example.com?subject=hi
+to:anna@example.com from:bob@example.com
+user:anna@example.com signed in
+sip:bob@biloxi.example.com
+image nginx:1.25@sha256:0a1b2c3d
+npm:react@18.2.0 resolved
+@types/node@20.1.0
+12:30@room4
+12:30:45@node1 ready
+a:b c@d
+key: value@host
+see anna@example.com:8080
+git@github.com:org/repo.git
+root@web-1:/var/log#
+INFO:root:ready
+INFO:     127.0.0.1:5000 - "GET / HTTP/1.1" 200 OK
+10.0.0.1 - - [29/Nov/2026:20:15:34 +0000] "GET /x?y=1 HTTP/1.1" 200 12 "-" "curl/8.0"
+level=info ts=2026-11-29T20:15:34Z caller=main.go:12 msg="listening" addr=:8080
+ts=1764447334.901 logger=shop event=start pid=77
+time="2026-11-29T20:15:34Z" level=warning msg="slow" took=1.2s
+Jobs: 12 In progress: 3 Items: 77
+I/O error: EIO
+HTTP 404: Not Found
+TypeError: f() got an unexpected keyword argument 'x'
+  File "/srv/app/main.py", line 12, in <module>
+    raise ValueError(f"{x!r}") from error
+tokenizer: ready
+tokenized=12
+token count: 12
+the secret is out
+secrets: 3 loaded
+secret_name=db-password version=3
+secret_id: none
+password_hash_rounds=12
+password_policy=strict
+passwordless: true
+api_keys_loaded=3
+authorizations=2
+author=anna
+authority=ca
+keyboard=de
+keystore=/etc/ssl/keystore
+key=user:1 hit=true
+cache key: a:b:c
+monkey: 1
+turnkey=true
+publickey auth for anna
+access granted: read
+access=read
+private=false
+max_tokens: 4096, temperature: 0.7
+total_tokens=12 cached_tokens=3
+token=None token=null token=nil
+{"password": false, "n": 1}
+password=*****
+{"token": null}
+Bearer token missing
+bearer: missing
+the forbearer of it
+bears 12 and beats
+be the best
+better=1 best:2
+subscribe=1 obey: yes
+JSON parse error: line 1
+Java 17, JVM 1.8
+eyJhbG.eyJz.abc
+JIRA-1234 and AJAX
+IAM role: reader
+AIDAIOSFODNN7EXAMPL
+ASIAN markets: closed
+AKIA IOSFODNN7EXAMPLE
+1234 5678 9012 3456
+0000 0000 0000 0000
+4111 1111 1111 1112
+4111-1111 1111-1111
+order 411111111111
+9999999999999999
+uuid 41111111-1111-4111-8111-111111111111
+0x4111111111111111
+4111111111111111.5
+isbn 978-3-16-148410-0
+iban DE89370400440532013000
+tel:+4930123456
+build 20261129.201534
+range 1000-2000 of 3000
+x<y, y>z, z<=w; done?
+a;b;c?d>e<f
 """
 
 
