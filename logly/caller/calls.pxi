@@ -147,11 +147,9 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names, Site*
     return True
 
 
-# Puts a message that is ASCII text, without fields or arguments of its own, into the ring. `site`: NULL: it is not looked up yet.
-# `around`: as of `text_in_place`.
+# Puts a message that is ASCII text, without fields or arguments, into the ring. `site`: NULL: it is not looked up yet.
 cdef inline int put_text_call(
-    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site, Fate fate,
-    const Call* around
+    Gate* gate, Ring* ring, uint32_t needs, PyObject* message, int32_t number, uint8_t level, Site* site, Fate fate
 ) noexcept:
     cdef uint32_t place = 0
     if needs & NEED_SITE:
@@ -159,8 +157,7 @@ cdef inline int put_text_call(
         if place == 0:
             return NOT_NATIVE
     return text_in_place(
-        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2, fate,
-        around
+        ring, message, number, level, place, gate.origin, needs, load_relaxed(&gate.intake.max_message_bytes) >> 2, fate
     )
 
 
@@ -254,7 +251,7 @@ cdef inline PyObject* emit_as(
         needs |= load_relaxed32(&intake.needs) & NEED_SITE
     if count == 1 and names == NULL and text_kind_of(args[0]) == 0:
         if <PyObject*> (<Producer> self).bound == <PyObject*> None and not needs & NEED_CONTEXT:
-            status = put_text_call(gate, ring, needs, args[0], number, level, site, fate, NULL)
+            status = put_text_call(gate, ring, needs, args[0], number, level, site, fate)
         else:
             status = put_text_with_fields(<Producer> self, ring, needs, args[0], number, level, site, fate, given)
     else:

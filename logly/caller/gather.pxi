@@ -9,46 +9,52 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
-from logly.caller.encode cimport NOT_NATIVE, Call, Fate
+from logly.caller.encode cimport NOT_NATIVE, Call, Fate, ToKeep, text_with_fields_in_place
 from logly.layout.line cimport Site
-from logly.ring.gate cimport NEED_CONTEXT
-from logly.ring.record cimport MAY_REPEAT
+from logly.registry.call_site cimport site_of_caller
+from logly.ring.gate cimport NEED_CONTEXT, NEED_SITE
+from logly.ring.record cimport IS_KEPT, MAY_REPEAT
 from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_relaxed
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyContextVar_Get, PyErr_Clear, Py_DecRef, Py_IncRef
 
 # Of other included files:
-#   caller/calls.pxi: Producer, put_text_call
+#   caller/calls.pxi: Producer
 #   caller/careful.pxi: emit_slow
 #   caller/fields.pxi: FieldBlock
 #   caller/sampling.pxi: twin_of
 #   caller/spans.pxi: find_span, span_block
 #   control/context_sources.pxi: ContextSources
 #   control/core.pxi: Core
+#   registry/sites.pxi: site_table
 
 cdef extern from *:
     """
     // This thread runs code of the program that gives fields. What that code logs itself does not ask for them again.
     static thread_local int logly_asks_program = 0;
+    // A copy of the fields of one call, where they are of more than one block. Not on the stack: gcc does not put a function with so
+    // large a frame inline, and each call with arguments would pay for that.
+    #define LOGLY_JOINED_BYTES 1000
+    static thread_local char logly_joined[LOGLY_JOINED_BYTES];
     // After a function of C's that has returned NULL: the exception that it has set, if any, is raised.
     static inline int logly_raise_set(void) { return PyErr_Occurred() != nullptr ? -1 : 0; }
     """
     int asks_program "logly_asks_program"
+    char* joined_fields "logly_joined"
+    const uint64_t JOINED_BYTES "LOGLY_JOINED_BYTES"
     int raise_set "logly_raise_set"() except -1
     PyObject* PyObject_CallNoArgs(PyObject* function) noexcept
     const char* bytes_address "PyBytes_AS_STRING"(PyObject*) noexcept nogil
     Py_ssize_t bytes_size "PyBytes_GET_SIZE"(PyObject*) noexcept nogil
 
 cdef enum:
-    JOINED_BYTES = 1000
     ERROR_INTERVAL_NS = 1000000000   # an error of the program's function is told once in this time
 
 
 cdef struct Gathered:
     int held
     PyObject* holds[3]         # references to what the call's context points into
-    char joined[JOINED_BYTES]  # a copy of the fields, where they are of more than one block
 
 
 cdef FieldBlock no_fields = FieldBlock({})
@@ -67,15 +73,15 @@ cdef bint gather_fast(Core core, PyObject* given, Call* call, Gathered* out) noe
         if block == NULL:
             return False
         hold(out, block)
-        if not add_block(call, out, block):
+        if not add_block(call, block):
             return False
-    if given != NULL and not add_block(call, out, given):
+    if given != NULL and not add_block(call, given):
         return False
     block = current_context(core)
     if block == NULL:
         return True
     hold(out, block)
-    return add_block(call, out, block)
+    return add_block(call, block)
 
 
 cdef inline void hold(Gathered* out, PyObject* block) noexcept:
@@ -97,7 +103,7 @@ cdef inline void use_block(PyObject* block, const char** data, uint32_t* size, u
 
 
 # Adds the fields of a block. They win over those that are there already. False: there is no room for both.
-cdef inline bint add_block(Call* call, Gathered* out, PyObject* block) noexcept:
+cdef inline bint add_block(Call* call, PyObject* block) noexcept:
     cdef const char* data = NULL
     cdef uint32_t size = 0
     cdef uint16_t count = 0
@@ -111,10 +117,10 @@ cdef inline bint add_block(Call* call, Gathered* out, PyObject* block) noexcept:
         return True
     if <uint64_t> call.context_size + size > JOINED_BYTES:
         return False
-    if call.context != out.joined:
-        memcpy(out.joined, call.context, call.context_size)
-        call.context = out.joined
-    memcpy(out.joined + call.context_size, data, size)
+    if call.context != joined_fields:
+        memcpy(joined_fields, call.context, call.context_size)
+        call.context = joined_fields
+    memcpy(joined_fields + call.context_size, data, size)
     call.context_size += size
     call.context_fields += count
     call.flags |= MAY_REPEAT
@@ -141,20 +147,30 @@ cdef int put_text_with_fields(
     PyObject* given
 ) noexcept:
     cdef PyObject* bound = <PyObject*> self.bound
+    cdef uint64_t limit = load_relaxed(&self.gate.intake.max_message_bytes) >> 2
     cdef Gathered gathered
-    cdef Call around
+    cdef Call call
     cdef int status = NOT_NATIVE
-    around.flags = 0
-    around.bound_size = 0
-    around.bound_fields = 0
-    around.context_size = 0
-    around.context_fields = 0
+    call.message = message
+    call.level_number = number
+    call.level = level
+    call.name = self.gate.origin
+    call.flags = IS_KEPT if Fate is ToKeep else 0
+    call.site = 0
+    call.bound_size = 0
+    call.bound_fields = 0
+    call.context_size = 0
+    call.context_fields = 0
     if bound != <PyObject*> None:
-        use_block(bound, &around.bound, &around.bound_size, &around.bound_fields)
+        use_block(bound, &call.bound, &call.bound_size, &call.bound_fields)
+    if needs & NEED_SITE:
+        call.site = site.id if site != NULL else site_of_caller(&site_table)
+        if call.site == 0:
+            return NOT_NATIVE
     if not needs & NEED_CONTEXT:
-        return put_text_call(self.gate, ring, needs, message, number, level, site, fate, &around)
-    if gather_fast(self.core, given, &around, &gathered):
-        status = put_text_call(self.gate, ring, needs, message, number, level, site, fate, &around)
+        return text_with_fields_in_place(ring, &call, needs, limit, fate)
+    if gather_fast(self.core, given, &call, &gathered):
+        status = text_with_fields_in_place(ring, &call, needs, limit, fate)
     release_gathered(&gathered)
     return status
 

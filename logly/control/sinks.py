@@ -29,7 +29,6 @@ from logly.config.checks import JSON_LAYOUTS
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.layout import layout_template
 from logly.layout.colors import use_color
-from logly.layout.json_layout import json_members
 from logly.system.unpatched import monotonic, pause
 
 from .level_layers import rules_of, spec_of
@@ -224,6 +223,8 @@ class Sink:
                 if config.json is False or config.format is not None or not (logger.json or logger.pretty_json):
                     return None
                 is_pretty = logger.pretty_json
+        from logly.layout.json_layout import json_members
+
         return json_members(
             name,
             keys=config.json_keys,

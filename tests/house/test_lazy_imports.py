@@ -78,7 +78,7 @@ PERMITTED = {
     "control/rings.pxi": {"logly.stats": LOADED},
     "control/routing.pxi": {"logly.stats": LOADED},
     "control/sink_kinds.py": {".file_sink": CONFIGURING, ".function_sink": CONFIGURING},
-    "control/sinks.py": {"datetime": CONFIGURING, "json": CONFIGURING, "logly.record": CONFIGURING},
+    "control/sinks.py": dict.fromkeys(("datetime", "json", "logly.layout.json_layout", "logly.record"), CONFIGURING),
     "control/spooling.py": {
         ".": CONFIGURING,
         ".recovery": SPOOL,
