@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -87,10 +88,23 @@ def context_of_task() -> Context:
     return copy_context().run(begin)
 
 
-def in_span() -> Any:
+@contextmanager
+def in_span() -> Iterator[None]:
+    """In the same context of OpenTelemetry each time, so that only the first of all calls finds it new."""
+    from opentelemetry import context
+
+    token = context.attach(span_context())
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+@cache
+def span_context() -> Any:
     from opentelemetry import trace
 
-    return trace.use_span(new_span())
+    return trace.set_span_in_context(new_span())
 
 
 def new_span() -> Any:
