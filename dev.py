@@ -28,6 +28,7 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("LOGLY_VENV", ROOT / ".venv")).resolve()
@@ -88,26 +89,24 @@ def lint() -> None:
     run(BIN / "zizmor", "--offline", "--quiet", ".github/workflows")
 
 
-def test_wheel() -> None:
-    """The sdist builds a wheel, and the wheel passes the tests where there is no source tree and no compiler."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        # An environment of its own, as any user's `pip install` has; the newest tools that pyproject.toml allows.
-        run(PYTHON, "-m", "build", "--sdist", "--outdir", place, ".", LOGLY_BUILD="")
-        (sdist,) = place.glob("*.tar.gz")
-        run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, sdist, LOGLY_BUILD="")
-        (wheel,) = place.glob("*.whl")
-        run(PYTHON, "tools/check_dist.py", sdist, wheel)
-        if "LOGLY_DIST" in os.environ:
-            keep = Path(os.environ["LOGLY_DIST"])
-            keep.mkdir(parents=True, exist_ok=True)
-            for file in (sdist, wheel):
-                shutil.copy(file, keep)
-        test_installed(wheel, place)
+def make_wheel(place: Path) -> Path:
+    """The sdist, and the wheel that is built of it."""
+    # An environment of its own, as any user's `pip install` has; the newest tools that pyproject.toml allows.
+    run(PYTHON, "-m", "build", "--sdist", "--outdir", place, ".", LOGLY_BUILD="")
+    (sdist,) = place.glob("*.tar.gz")
+    run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, sdist, LOGLY_BUILD="")
+    (wheel,) = place.glob("*.whl")
+    run(PYTHON, "tools/check_dist.py", sdist, wheel)
+    if "LOGLY_DIST" in os.environ:
+        keep = Path(os.environ["LOGLY_DIST"])
+        keep.mkdir(parents=True, exist_ok=True)
+        for file in (sdist, wheel):
+            shutil.copy(file, keep)
+    return wheel
 
 
-def test_installed(wheel: Path, place: Path) -> None:
-    """Installs a wheel into an empty environment and runs the tests on it, from a folder without the package."""
+def install_wheel(wheel: Path, place: Path) -> Path:
+    """Installs a wheel into an empty environment, and puts the tests beside it. Returns the environment's Python."""
     clean = place / "venv"
     run(sys.executable, "-m", "venv", clean)
     python = clean / BIN.name / PYTHON.name
@@ -117,11 +116,46 @@ def test_installed(wheel: Path, place: Path) -> None:
     shutil.copytree(ROOT / "docs", place / "docs")
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, place)
+    return python
+
+
+def start_wheel_tests(python: Path, place: Path, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    """Starts the tests on the installed wheel, in a folder without the package."""
     # On the path is this environment alone: no compiler, and no other logly.
     # The property tests run at length on the tree already: a few examples tell whether the wheel is whole.
     environment = {**os.environ, "PATH": str(python.parent), "PYTHONPATH": "", "HYPOTHESIS_PROFILE": "few"}
     print("+ pytest (installed wheel)", flush=True)
-    subprocess.run([python, "-m", "pytest", "-q"], cwd=place, check=True, env=environment)
+    return subprocess.Popen(
+        [python, "-m", "pytest", "-q"], cwd=place, env=environment, stdout=output, stderr=subprocess.STDOUT
+    )
+
+
+def test_wheel() -> None:
+    """The sdist builds a wheel, and the wheel passes the tests where there is no source tree and no compiler."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        tests = start_wheel_tests(install_wheel(make_wheel(place), place), place)
+        if tests.wait():
+            raise subprocess.CalledProcessError(tests.returncode, "pytest (installed wheel)")
+
+
+def test_both() -> None:
+    """The tests on the tree, and at the same time those on the installed wheel, whose output follows."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        python = install_wheel(make_wheel(place), place)
+        with (place / "pytest.log").open("w+b") as log:
+            of_wheel = start_wheel_tests(python, place, log)
+            print("+ pytest (tree)", flush=True)
+            of_tree = subprocess.run([PYTHON, "-m", "pytest", "-q"], cwd=ROOT, check=False)
+            of_wheel.wait()
+            log.seek(0)
+            print("the output of pytest (installed wheel):", flush=True)
+            sys.stdout.buffer.write(log.read())
+            sys.stdout.flush()
+    print(f"tree: exit code {of_tree.returncode}; installed wheel: exit code {of_wheel.returncode}", flush=True)
+    if of_tree.returncode or of_wheel.returncode:
+        raise subprocess.CalledProcessError(of_tree.returncode or of_wheel.returncode, "pytest")
 
 
 def build_docs() -> None:
@@ -189,8 +223,7 @@ def test() -> None:
     setup("test", "lint", "docs", "recipes", probe=True)
     lint()
     build_docs()
-    test_wheel()
-    run(PYTHON, "-m", "pytest", "-q")
+    test_both()
 
 
 def demo() -> None:
