@@ -319,4 +319,5 @@ def test_keys_that_are_bytes_or_members_of_an_enum() -> None:
         lines.logger.info("as an argument {}", headers)
         field, argument = lines.objects()
     assert field["headers"] == {"b'authorization'": "[redacted]", "x-token": "[redacted]", "b'host'": "shop"}
-    assert argument["message"] == f"as an argument { {**headers, b'authorization': '[redacted]', Header.TOKEN: '[redacted]'} }"
+    shown = {**headers, b"authorization": "[redacted]", Header.TOKEN: "[redacted]"}
+    assert argument["message"] == f"as an argument {shown}"
