@@ -33,8 +33,8 @@ cdef extern from *:
     """
     // This thread runs code of the program that gives fields. What that code logs itself does not ask for them again.
     static thread_local int logly_asks_program = 0;
-    // A copy of the fields of one call, where they are of more than one block. Not on the stack: gcc does not put a function with so
-    // large a frame inline, and each call with arguments would pay for that.
+    // A copy of the fields of one call, where they are of more than one block. Not on the stack: gcc does not put a function with
+    // so large a frame inline, and each call with arguments would pay for that.
     #define LOGLY_JOINED_BYTES 1000
     static thread_local char logly_joined[LOGLY_JOINED_BYTES];
     // After a function of C's that has returned NULL: the exception that it has set, if any, is raised.

@@ -6,6 +6,7 @@
 # Of other included files:
 #   caller/calls.pxi: Producer
 #   caller/json_value.pxi: MAX_JSON_DEPTH, MAX_JSON_ITEMS
+#   caller/plain_value.pxi: is_enum
 #   control/core.pxi: Core
 #   control/redaction.pxi: Redactor
 #   layout/message_rules.pxi: has_braces, parse_template, split_field_name
@@ -36,6 +37,10 @@ cdef class Hiding:
     cdef int automatic               # number of the next placeholder that has none
 
     cdef bint hides(self, object name) except -1:
+        if isinstance(name, bytes):
+            name = bytes.decode(name, "utf-8", "backslashreplace")
+        elif not isinstance(name, str) and is_enum(type(name)):
+            name = name.value
         return isinstance(name, str) and self.redactor.hides(str.__str__(name))
 
     cdef bint enter(self, object value) except -1:

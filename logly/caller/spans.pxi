@@ -35,7 +35,7 @@ cdef struct SpanSet:
 
 
 cdef SpanSet span_sets[SPAN_SETS]
-# The slot that was found last. A call that finds the same context there does not wait for the address of another slot. With a GIL.
+# The slot that was found last, with a GIL. A call that finds the same context there does not wait for the address of another one.
 cdef SpanSlot* latest_slot = &span_sets[0].slot[0]
 cdef dict no_values = {}
 

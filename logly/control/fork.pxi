@@ -15,6 +15,7 @@ from logly.flusher.route_cache cimport Routes
 from logly.flusher.rules cimport rules_begin
 from logly.flusher.sink cimport Sink, sink_begin, sink_free_memory
 from logly.flusher.state cimport Engine, engine_begin, engine_free_memory, workspace_begin
+from logly.layout.redaction_rules cimport redaction_begin
 from logly.ring.gate cimport NEED_CARE
 from logly.ring.leases cimport FREE_THREADED, lease_end_thread, lease_is_mine, lease_is_over
 from logly.ring.ring cimport NOT_IN_FLIGHT, NOT_STALLED, Ring, ring_new, ring_release
@@ -290,6 +291,8 @@ cdef void reset_core(Core core, bint is_quiet) noexcept:
     else:
         workspace_begin(&engine.workspace)
         memset(&engine.routes, 0, sizeof(Routes))
+        if engine.redaction != NULL:
+            redaction_begin(engine.redaction)
     engine_begin(engine)
     rules_begin(&engine.rules, is_quiet)
     engine.intake.needs &= ~<uint32_t> NEED_CARE

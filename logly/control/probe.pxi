@@ -10,6 +10,7 @@ from logly.flusher.sink cimport Sink, WriteScript
 from logly.flusher.state cimport Engine
 from logly.layout.line cimport MAX_SITES
 from logly.layout.message cimport MAX_TEMPLATES
+from logly.layout.redaction_rules cimport Redaction
 from logly.layout.secret_text cimport hide_in_text
 from logly.layout.trace cimport MAX_PLACES
 from logly.registry.numbers cimport numbers_given
@@ -68,6 +69,16 @@ if IS_PROBE:
         buffer_free(&out)
         free(copy)
         return made, steps
+
+    def redaction_room(Core core not None):
+        """The bytes of memory that copies of records without secrets lie in."""
+        cdef Redaction* redaction = core.engine.redaction
+        if redaction == NULL:
+            return 0
+        return (
+            redaction.record.capacity + redaction.text_record.capacity + redaction.message.capacity
+            + redaction.scratch.capacity
+        )
 
     def inject_outcomes(SinkHandle handle not None, list outcomes not None):
         """What the sink's next writes do: each minus an errno, or the most bytes that it takes."""

@@ -38,8 +38,10 @@ cdef inline bint is_for_own_sinks(const Route* route, const Line* line) noexcept
 cdef inline void share_message(Engine* engine, const Route* route, Line* line) noexcept nogil:
     if route.count > 1 and line.message == NULL:
         engine.workspace.message.size = 0
+        engine.workspace.message.failed = False
         write_message(&engine.workspace.message, line)
-        line.message = &engine.workspace.message
+        if not engine.workspace.message.failed:
+            line.message = &engine.workspace.message
 
 
 cdef inline void shown_line(Engine* engine, const Route* route, Line* line, Shown* shown) noexcept nogil:

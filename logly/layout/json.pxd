@@ -156,6 +156,7 @@ cdef inline void write_json_message(Buffer* out, const Line* line, Buffer* scrat
     scratch.size = 0
     write_message(scratch, line)
     write_json_utf8(out, scratch.data, scratch.size)
+    out.failed = out.failed or scratch.failed
 
 
 cdef inline void write_json_exception(Buffer* out, uint8_t code, const Line* line, Buffer* scratch) noexcept nogil:
@@ -207,6 +208,7 @@ cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line
     cdef const JsonPiece* piece
     cdef size_t start = out.size
     cdef uint32_t i = 0
+    scratch.failed = False  # another line may have found no memory
     while i < json.pieces:
         piece = &json.piece[i]
         if piece.run:

@@ -76,6 +76,13 @@ cdef inline void unescape(Buffer* out, const char* data, size_t size) noexcept n
             at += 2
 
 
+# The name itself, or the text of bytes that are one: b'name'.
+cdef inline bint is_hidden_text(const NamePatterns* names, const char* data, size_t size) noexcept nogil:
+    if size > 3 and data[0] == c'b' and data[1] == c"'" and data[size - 1] == c"'":
+        return is_hidden_name(names, data + 2, size - 3) or is_hidden_name(names, data, size)
+    return is_hidden_name(names, data, size)
+
+
 # `data`: what is between the quotes of a key.
 cdef inline bint is_hidden_key(const NamePatterns* names, const char* data, size_t size) noexcept nogil:
     cdef Buffer plain
@@ -85,10 +92,10 @@ cdef inline bint is_hidden_key(const NamePatterns* names, const char* data, size
         if data[i] == c'\\':
             break
     else:
-        return is_hidden_name(names, data, size)
+        return is_hidden_text(names, data, size)
     buffer_init(&plain)
     unescape(&plain, data, size)
-    is_hidden = plain.failed or is_hidden_name(names, plain.data, plain.size)
+    is_hidden = plain.failed or is_hidden_text(names, plain.data, plain.size)
     buffer_free(&plain)
     return is_hidden
 

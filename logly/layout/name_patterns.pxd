@@ -6,7 +6,7 @@ of the process. A name that shares its entry with another one is matched anew, i
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from logly.layout.field_names cimport hash_bytes, short_word, word_at
 
@@ -131,6 +131,13 @@ cdef inline bint is_hidden_name(const NamePatterns* names, const char* name, siz
         known.size = <uint32_t> size
         memcpy(known.text, name, size)
     return known.is_hidden
+
+
+# Forgets what was found out about names: an entry may be half changed.
+cdef inline void names_forget(NamePatterns* names) noexcept nogil:
+    if names.known != NULL and names.short_names != NULL:
+        memset(names.known, 0, KNOWN_NAMES * sizeof(KnownName))
+        memset(names.short_names, 0, KNOWN_NAMES * sizeof(ShortName))
 
 
 cdef inline uint32_t letter_class(char c) noexcept nogil:

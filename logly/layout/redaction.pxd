@@ -23,12 +23,13 @@ cdef inline void use_copy(const Buffer* record, Line* shown) noexcept nogil:
 
 cdef inline bint hide_texts(Redaction* redaction, Line* line, Line* shown, Buffer* made, int* status) noexcept nogil:
     cdef bint message, traces
-    redaction.scratch.failed = redaction.message.failed = redaction.text_record.failed = False
+    # Of `made` too: the message before may have found no memory, and a message that is UTF-8 already is not made anew.
+    made.failed = redaction.scratch.failed = redaction.message.failed = redaction.text_record.failed = False
     message = changes_message(redaction, line, made)
     traces = changes_traces(redaction, line)
     if not message and not traces:
         return not made.failed and not redaction.scratch.failed
-    if not copy_without_texts(redaction, line, message, traces):
+    if not copy_without_texts(redaction, line, message, traces) or made.failed:
         return False
     shown[0] = line[0]
     use_copy(&redaction.text_record, shown)

@@ -3,10 +3,10 @@
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
-from logly.layout.name_patterns cimport NamePatterns
+from logly.layout.name_patterns cimport NamePatterns, names_forget
 from logly.ring.record cimport EXCEPTION_TEXTS, STACK_TEXTS, RecordHeader, RecordView, align_record, skip_values
 from logly.ring.ring cimport RECORD_INLINE
-from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, buffer_trim
+from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_trim
 
 cdef enum RedactionStatus:
     NOTHING_TO_HIDE = 0
@@ -38,6 +38,16 @@ cdef inline void redaction_trim(Redaction* redaction, size_t limit) noexcept nog
     buffer_trim(&redaction.text_record, limit)
     buffer_trim(&redaction.scratch, limit)
     buffer_trim(&redaction.message, limit)
+
+
+# In a forked child, where the parent's flusher may have been in the middle of its work. Its memory is leaked, once.
+cdef inline void redaction_begin(Redaction* redaction) noexcept nogil:
+    buffer_init(&redaction.record)
+    buffer_init(&redaction.text_record)
+    buffer_init(&redaction.scratch)
+    buffer_init(&redaction.message)
+    names_forget(&redaction.names)
+    names_forget(&redaction.keys)
 
 
 # ---- parts of a copy

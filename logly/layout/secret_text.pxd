@@ -10,7 +10,7 @@ from libc.string cimport memset
 from logly.layout.name_patterns cimport NamePatterns, is_hidden_name, letter_bit, may_end_name, may_have_letters
 from logly.text.buffer cimport Buffer, buffer_append, copy_text
 from logly.text.secret_shapes cimport (
-    KIND_ENDS_VALUE, KIND_KEY, SecretText, count_steps, find_aws_key, find_bearer, find_card, find_jwt, find_login,
+    KIND_ENDS_VALUE, KIND_KEY, KIND_WORD, SecretText, count_steps, find_aws_key, find_bearer, find_card, find_jwt, find_login,
     found_at, is_hidden_there, is_kind, is_one_of,
 )
 from logly.text.triggers cimport TRIGGER_BYTES, TRIGGER_LOOKS, first_bit, has_pair, triggers_of
@@ -111,41 +111,61 @@ cdef inline size_t spaces_end(const SecretText* text, size_t at) noexcept nogil:
     return at
 
 
-# The value between quotes, which may be escaped themselves: `at` is the place of the first backslash, or of the quote. A value
-# without its second quote ends with its line.
-cdef inline bint find_quoted(SecretText* text, size_t at) noexcept nogil:
-    cdef size_t slashes = 0
-    cdef size_t start, end
+# The end of what stands between quotes, from behind the first one: the place of the second, or of the backslashes that escape
+# it, as many as escape the first. Without a second quote it is the end of the line.
+cdef inline size_t quoted_end(SecretText* text, size_t at, size_t slashes, char quote) noexcept nogil:
+    cdef size_t end = at
     cdef size_t seen = 0
-    cdef char quote
-    while at + slashes < text.size and slashes < MOST_SLASHES and text.data[at + slashes] == c'\\':
-        slashes += 1
-    start = end = at + slashes + 1
-    quote = text.data[at + slashes]
     while end < text.size and text.data[end] != c'\n':
         if text.data[end] == c'\\':
             seen += 1
         elif text.data[end] == quote and (seen == slashes if slashes else seen % 2 == 0):
-            end -= slashes
-            break
+            count_steps(text, end - at + 1)
+            return end - slashes
         else:
             seen = 0
         end += 1
     count_steps(text, end - at + 1)
-    return found_at(text, start, end)
+    return end
 
 
-# The value within brackets. One without its last bracket ends with its line.
+# The value between quotes, which may be escaped themselves: `at` is the place of the first backslash, or of the quote.
+cdef inline bint find_quoted(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t slashes = 0
+    cdef size_t start
+    cdef char quote
+    while at + slashes < text.size and slashes < MOST_SLASHES and text.data[at + slashes] == c'\\':
+        slashes += 1
+    start = at + slashes + 1
+    quote = text.data[at + slashes]
+    # A text of Python's that begins with three quotes.
+    if slashes == 0 and start + 1 < text.size and text.data[start] == quote and text.data[start + 1] == quote:
+        start += 2
+    return found_at(text, start, quoted_end(text, start, slashes, quote))
+
+
+# The value within brackets, and what follows without a space: a password may begin with a bracket. One without its last bracket
+# ends with its line. An apostrophe after a letter begins no text of its own.
 cdef inline bint find_bracketed(SecretText* text, size_t at) noexcept nogil:
     cdef size_t end = at
     cdef size_t depth = 0
+    cdef size_t slashes = 0
+    cdef char c
     while end < text.size and text.data[end] != c'\n':
-        if text.data[end] == c'[' or text.data[end] == c'{':
+        c = text.data[end]
+        if c == c'"' or (c == c"'" and not is_kind(text.data[end - 1], KIND_WORD)):
+            end = quoted_end(text, end + 1, slashes, c)
+            if end == text.size or text.data[end] == c'\n':
+                break  # there is no second quote
+            end += slashes
+        elif c == c'[' or c == c'{':
             depth += 1
-        elif text.data[end] == c']' or text.data[end] == c'}':
+        elif c == c']' or c == c'}':
             depth -= 1
+        slashes = slashes + 1 if c == c'\\' else 0
         end += 1
         if depth == 0:
+            end = bare_end(text, end)
             break
     count_steps(text, end - at + 1)
     return found_at(text, at, end)
@@ -212,14 +232,20 @@ cdef inline bint find_value(SecretText* text, const NamePatterns* names, size_t 
         start = spaces_end(text, start)
     if start >= text.size or text.data[start] == c'=' or text.data[start] == c':' or is_hidden_there(text, start):
         return False
-    # Bytes and raw strings of Python.
-    if start + 1 < text.size and is_one_of(text, start, start + 1, b"b r u ") and is_quote(text.data[start + 1]):
-        start += 1
+    start = prefix_end(text, start)
     if is_quote(text.data[start]) or (text.data[start] == c'\\' and begins_escaped_quote(text, start)):
         return not begins_hidden(text, start) and find_quoted(text, start)
     if text.data[start] == c'[' or text.data[start] == c'{':
         return find_bracketed(text, start)
     return find_bare(text, start)
+
+
+# Where a text of Python's begins that stands here: behind the letters that say of what kind it is.
+cdef inline size_t prefix_end(const SecretText* text, size_t at) noexcept nogil:
+    cdef size_t end = at
+    while end < text.size and end < at + 2 and is_one_of(text, end, end + 1, b"b r u f t "):
+        end += 1
+    return end if end < text.size and is_quote(text.data[end]) else at
 
 
 cdef inline bint is_quote(char c) noexcept nogil:

@@ -83,8 +83,8 @@ cdef extern from * nogil:
     }
     #endif
     """
-    # A bit for each place of `:` to `@` (of which `=`, `:` and `@` are wanted), of "I", "J", "be" (in any case), and of the first of
-    # four or more digits.
+    # A bit for each place of `:` to `@` (of which `=`, `:` and `@` are wanted), of "I", "J", "be" (in any case), and of the first
+    # of four or more digits.
     uint64_t triggers_of "logly_triggers"(const char* at) noexcept
     int first_bit "logly_first_bit"(uint64_t bits) noexcept
     # Are there two letters in succession, in any case? Both are given as small letters from a to z.

@@ -16,6 +16,8 @@ from tests.support.loggers import assert_books, file_logger
 from tests.support.programs import run_program
 from tests.support.waiting import wait_until
 
+core = pytest.importorskip("logly._core")
+
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
@@ -261,6 +263,27 @@ def test_a_fork_does_not_wait_for_a_flusher_that_is_stuck_in_a_write(tmp_path: P
     os.eventfd_read(stuck)
     assert logger.flush(30)
     assert logger.stats().bytes_written == 8
+    logger.close()
+    os.close(stuck)
+
+
+@pytest.mark.skipif(not hasattr(os, "eventfd"), reason="eventfd is how a write is made to block here")
+@pytest.mark.skipif(not hasattr(core, "redaction_room"), reason="needs a build with probes")
+def test_a_child_does_not_use_the_copies_of_records_of_a_flusher_that_was_at_work() -> None:
+    # It may have been in the middle of a realloc when the process forked.
+    stuck = os.eventfd(0, os.EFD_CLOEXEC)
+    os.eventfd_write(stuck, 2**64 - 2)
+    logger = Logger(LoggerConfig(auto_sink=False, async_flush_interval=0, redact=["password"], redact_text=True))
+    logger.add_sink(SinkConfig(fd=stuck, format="{message}"))
+    logger.info("x" * 7, password="hunter2")
+    assert not logger.flush(0.3)
+    assert core.redaction_room(logger._controller.core) > 0
+
+    def child() -> None:
+        assert core.redaction_room(logger._controller.core) == 0
+
+    children_end_well([fork(child)])
+    os.eventfd_read(stuck)
     logger.close()
     os.close(stuck)
 

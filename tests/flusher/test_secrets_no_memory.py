@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support import ROOT
 from tests.support.preloads import compiled
 from tests.support.programs import environment, run_program
@@ -62,3 +64,46 @@ assert failures
 def test_nothing_is_shown_for_lack_of_memory(tmp_path: Path) -> None:
     library = compiled(ROOT / "tests" / "support" / "nomemory.c", tmp_path)
     run_program(WITHOUT_MEMORY, env=environment(LD_PRELOAD=str(library)), timeout=300)
+
+
+MEMORY_AGAIN = """
+import ctypes, os, sys
+from logly import Logger, LoggerConfig, SinkConfig
+
+library = ctypes.CDLL(None)
+is_text = sys.argv[1] == "text"
+config = LoggerConfig(
+    level=0, auto_sink=False, async_flush_interval=10_000, on_error=lambda error: None, redact_text=is_text
+)
+logger = Logger(config)
+fd = os.memfd_create("x")
+logger.add_sink(SinkConfig(fd=fd, format="{message}" if is_text else "datadog"))
+logger.info("warm {}", 1)
+assert logger.flush(30)
+for _ in range(2):  # the first message is made by the caller
+    if is_text:
+        logger.info("made {}", "x" * 30_000)
+    else:
+        logger.info("made", trace_id="f" * 30_000)
+library.fail_allocations(0, 1000)
+logger.flush(0.2)
+library.fail_no_allocation()
+assert logger.flush(30)
+failed = logger.stats().failed
+assert failed == 2, failed
+for _ in range(3):
+    if is_text:
+        logger.info("plain")
+    else:
+        logger.info("plain", trace_id="f")
+assert logger.flush(30)
+assert logger.stats().failed == failed, logger.stats()
+assert os.pread(fd, 1 << 20, 0).count(b"plain") == 3
+logger.close()
+"""
+
+
+@pytest.mark.parametrize("what", ["text", "json"])
+def test_a_line_that_found_no_memory_costs_no_other_line(what: str, tmp_path: Path) -> None:
+    library = compiled(ROOT / "tests" / "support" / "nomemory.c", tmp_path)
+    run_program(MEMORY_AGAIN, what, env=environment(LD_PRELOAD=str(library)), timeout=60)

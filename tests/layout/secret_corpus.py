@@ -36,6 +36,9 @@ AWS_SECRET_ACCESS_KEY = «wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»
 private_key='«-----BEGIN PRIVATE KEY----- abc»'
 User(name='anna', password='«hunter2»')
 connect(host='db1', password=b'«hunter2»', port=5432)
+connect(host='db1', password=f'«{first}-hunter2»', port=5432)
+password = Rb'«hunter2»'
+    password = \"\"\"«hunter2»\"\"\"
 dsn: host=db1 password='«it\\'s»' dbname=shop
 failed: password="«correct horse battery staple»" is weak
 SECRET=«x»;PATH=/bin
@@ -44,6 +47,10 @@ passphrase: «opensesame», ok
 password=«hun,ter;2», user=anna
 the passwd: «hunter2.»
 config {"secret": «["a", "b"]», "x": 1}
+{"secret": «["a]b", {"c": "}\\"]"}]», "x": 1}
+{"body": "{\\"token\\": «[\\"a]b\\", 1]», \\"n\\": 1}"}
+login with password=«{abc}def» of anna
+token: «[it's]», n: 1
 token=«[a]» and more
 id_token=«eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.»
 password=«ünïcödé» und mehr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import fnmatch
 import json
 import logging
@@ -305,3 +306,18 @@ def test_wrong_names(wrong: Any) -> None:
 def test_one_name_needs_no_list() -> None:
     assert LoggerConfig(redact="password").resolved().redact == ("password",)  # type: ignore[arg-type]
     assert json.dumps(LoggerConfig(redact=["a"]).copy().redact) == '["a"]'
+
+
+class Header(enum.Enum):
+    TOKEN = "x-token"
+
+
+def test_keys_that_are_bytes_or_members_of_an_enum() -> None:
+    headers = {b"authorization": SECRET, Header.TOKEN: SECRET, b"host": "shop"}
+    with Lines(config(), json=True) as lines:
+        lines.logger.info("as a field", headers=headers)
+        lines.logger.info("as an argument {}", headers)
+        field, argument = lines.objects()
+    assert field["headers"] == {"b'authorization'": "[redacted]", "x-token": "[redacted]", "b'host'": "shop"}
+    shown = {**headers, b"authorization": "[redacted]", Header.TOKEN: "[redacted]"}
+    assert argument["message"] == f"as an argument {shown}"
