@@ -25,6 +25,10 @@ cdef class FieldBlock:
         core: whose functions of `encode` are asked about values; None: nobody's.
     """
 
+    def __cinit__(self):
+        # Log calls copy these bytes, also where __init__ has not been called.
+        self.data = b""
+
     def __init__(
         self, dict fields not None, FieldBlock outer=None, unsigned long long limit=MAX_FIELD_BYTES, Core core=None
     ):
@@ -62,7 +66,7 @@ def bound_fields(Producer producer not None, dict fields not None):
 
 
 cdef enum:
-    MAX_FIELDS = 16000       # of one block; a record's count has room for three blocks (context, bind, call)
+    MAX_FIELDS = 16000       # of one block; a record's count has room for five blocks (trace, context_from, context, bind, call)
 
 
 cdef bint put_object(Cursor* out, object value) except -1:

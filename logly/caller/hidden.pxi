@@ -139,8 +139,14 @@ cdef class Hiding:
 
 cdef tuple names_and_values(object value):
     """Of a dict, or of a tuple whose items have names; else there are no names."""
+    cdef list keys = []
+    cdef list values = []
     if isinstance(value, dict):
-        return list(dict.keys(value)), list(dict.values(value))
+        # In one step, because another thread may change it.
+        for key, item in list(dict.items(value)):
+            keys.append(key)
+            values.append(item)
+        return keys, values
     names = getattr(type(value), "_fields", ()) if isinstance(value, tuple) else ()
     return names if type(names) is tuple else (), list(value)
 

@@ -1,6 +1,7 @@
 # What an engine hides: the settings `redact` and `redact_text` in C memory. The flusher hides it in records, and log calls in the
 # messages that they make themselves.
 
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -81,9 +82,10 @@ cdef class Redactor:
 
 def use_redaction(Core core not None, Redactor redactor):
     """Hides this from now on, also in records that were logged before and have no line yet. None: nothing is hidden."""
+    if FREE_THREADED and core.redactor is not None:
+        # Another thread may read it just now. It is small, and settings change rarely.
+        Py_INCREF(core.redactor)
     core.lock()
     core.engine.redaction = &redactor.redaction if redactor is not None else NULL
     core.unlock()
-    if FREE_THREADED and redactor is not None:
-        redactor.before = core.redactor
     core.redactor = redactor

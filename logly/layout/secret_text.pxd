@@ -96,7 +96,7 @@ cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, siz
         if not may_end_name(names, text.data[end - 1], text.data[end - 2] if end >= start + 2 else <char> 0):
             return False
     # What is before the colon in "https://token:..." is a user, and has a way of its own.
-    if text.data[at] == c':' and start and text.data[start - 1] == c'/':
+    if text.data[at] == c':' and start > 1 and text.data[start - 1] == c'/' and text.data[start - 2] == c'/':
         return False
     is_spaced[0] = end < at and not quote
     return is_hidden_word(names, text.data + start, end - start)
@@ -206,15 +206,24 @@ cdef inline size_t bare_end(SecretText* text, size_t at) noexcept nogil:
     return at
 
 
-# A value without quotes. After the name of a scheme of HTTP ("Authorization: Basic ..."), it is the next word.
+cdef inline size_t line_end(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t start = at
+    while at < text.size and text.data[at] != c'\n':
+        at += 1
+    count_steps(text, at - start + 1)
+    return at
+
+
+# A value without quotes. After the name of a scheme of HTTP ("Authorization: Basic ..."), it is the next word, and all of the line
+# after "Digest", which has several parts.
 cdef inline bint find_bare(SecretText* text, size_t at) noexcept nogil:
     cdef size_t end = bare_end(text, at)
     cdef size_t next = spaces_end(text, end)
     if next > end and is_one_of(text, at, end, b"bearer basic digest token negotiate apikey "):
         if is_hidden_there(text, next):
             return False
+        end = line_end(text, next) if is_one_of(text, at, end, b"digest ") else bare_end(text, next)
         at = next
-        end = bare_end(text, at)
     return not says_nothing(text, at, end) and found_at(text, at, end)
 
 

@@ -29,6 +29,8 @@ authorization=Token «9944b09199c62bcf9418ad846dd0e4bb»
 {"Authorization": "«Bearer abc»"}
 'Authorization': '«Basic aHVudGVyMg==»'
 Proxy-Authorization: Basic «aHVudGVyMg==»
+{"Authorization": "«Digest username=\\"u\\", response=\\"abc\\"»"}
+/api/token: «abc123»
 secret=«s» next
 client_secret: «s3» and more
 aws_secret_access_key=«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»

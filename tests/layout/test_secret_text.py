@@ -137,6 +137,11 @@ def test_keys_of_the_settings_take_the_place_of_the_usual_ones() -> None:
     )
 
 
+def test_all_of_a_line_after_digest_is_hidden() -> None:
+    text = 'Authorization: Digest username="u", realm="x", response="abc"\nAccept: */*'
+    assert hidden(text) == "Authorization: Digest [redacted]\nAccept: */*"
+
+
 def test_patterns_that_end_with_a_star_find_keys_of_any_end() -> None:
     patterns = ("*token*", "*x*", "k*", *(f"*{chr(ord('a') + n)}{n}z*" for n in range(9)), "größe*")
     redactor = Redactor((), patterns)
