@@ -191,4 +191,5 @@ cdef bytes json_bytes(object plain, object value, Py_ssize_t limit, Core core):
 def json_of(object value):
     """A value as JSON, by the rules for values of fields."""
     cdef list holder = [value]
-    return json_bytes(holder, holder, MAX_FIELD_BYTES, None).decode()[1:-1]
+    cdef bytes made = json_bytes(holder, holder, MAX_FIELD_BYTES, None)
+    return made[1:len(made) - 1].decode()

@@ -181,7 +181,7 @@ cdef class DeadSpool(SpoolFile):
         elif kind == NAME_PLACE and number:
             # It is written into lines as it is.
             text = parts[0].decode("utf-8")
-            if not text.endswith("\n") or not ("\n" + text[:-1]).replace("\n  ", "").isprintable():
+            if not text.endswith("\n") or not ("\n" + text[:len(text) - 1]).replace("\n  ", "").isprintable():
                 raise ValueError
             place = <Place*> calloc(1, sizeof(Place))
             if place == NULL:
