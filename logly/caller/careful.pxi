@@ -373,8 +373,9 @@ cdef str careful_text(Core core, object message, tuple args, dict fields, object
     cdef Hiding hiding = hiding_of(core)
     if hiding is not None:
         if args and type(message) is str:
-            message = hiding.shown_template(message)
+            message = hiding.shown_template(message, args, fields)
         message, args, fields = hiding.shown(message), hiding.shown_args(args), hiding.shown_fields(fields)
+        fields.update(hiding.reached)
     return format_message(core, message, args, fields, stacklevel, limit)
 
 

@@ -6,10 +6,10 @@
 # Of other included files:
 #   caller/calls.pxi: Producer
 #   caller/json_value.pxi: MAX_JSON_DEPTH, MAX_JSON_ITEMS
-#   caller/plain_value.pxi: is_enum
+#   caller/plain_value.pxi: is_enum, value_behind
 #   control/core.pxi: Core
 #   control/redaction.pxi: Redactor
-#   layout/message_rules.pxi: has_braces, parse_template, split_field_name
+#   layout/message_rules.pxi: Arguments, arguments_of, has_braces, parse_template, split_field_name
 
 class Hidden(str):
     """The text that stands for a secret, whatever its placeholder asks for."""
@@ -35,12 +35,14 @@ cdef class Hiding:
     cdef Py_ssize_t items
     cdef list path                   # ids of the containers that the present one is in
     cdef int automatic               # number of the next placeholder that has none
+    cdef Arguments arguments         # of a template that reads attributes or items
+    cdef dict reached                # what these are without secrets, where they have some, by the names that they have got
 
     cdef bint hides(self, object name) except -1:
+        if is_enum(type(name)):
+            name = value_behind(name)
         if isinstance(name, bytes):
             name = bytes.decode(name, "utf-8", "backslashreplace")
-        elif not isinstance(name, str) and is_enum(type(name)):
-            name = name.value
         return isinstance(name, str) and self.redactor.hides(str.__str__(name))
 
     cdef bint enter(self, object value) except -1:
@@ -106,12 +108,15 @@ cdef class Hiding:
             made[name] = HIDDEN if self.hides(name) else self.shown(fields[name])
         return made
 
-    cdef str shown_template(self, str template):
-        """A template without the placeholders that read a hidden attribute or item: "[redacted]" stands there."""
+    cdef str shown_template(self, str template, tuple args, dict fields):
+        """A template without the placeholders that read a hidden attribute or item: "[redacted]" stands there. Those that read a
+        value with secrets in it read what `reached` has instead.
+        """
         cdef str shown = template
         if template.find(".") < 0 and template.find("[") < 0:
             return template
         self.automatic = 0
+        self.arguments = arguments_of(args, fields)
         try:
             shown = self.rebuilt(template)
         except ValueError:  # the braces do not parse, which whoever formats it finds out
@@ -131,14 +136,32 @@ cdef class Hiding:
             hides = False
             for _, name in rest:
                 hides = hides or self.hides(name)
+            if rest is not None and not hides:
+                field = self.reach(field)
             spec = self.rebuilt(spec) if has_braces(spec) else spec
             conversion = f"!{conversion}" if conversion else ""
             parts.append(HIDDEN if hides else f"{{{field}{conversion}{':' if spec else ''}{spec}}}")
         return "".join(parts)
 
+    cdef str reach(self, str field):
+        """The name of what stands for an attribute or item, where it has secrets in it; else `field`."""
+        cdef str name = f"logly {len(self.reached)}"
+        value = None
+        try:
+            value = self.arguments.value_of(field)
+        except RecursionError:
+            raise
+        except Exception:
+            pass  # whoever formats it finds out
+        shown = self.shown(value)
+        if shown is value:
+            return field
+        self.reached[name] = shown
+        return name
+
 
 cdef tuple names_and_values(object value):
-    """Of a dict, or of a tuple whose items have names; else there are no names."""
+    """Of a dict, or of a tuple whose items have names; else there are no names. No code of the value's class is called."""
     cdef list keys = []
     cdef list values = []
     if isinstance(value, dict):
@@ -147,8 +170,15 @@ cdef tuple names_and_values(object value):
             keys.append(key)
             values.append(item)
         return keys, values
-    names = getattr(type(value), "_fields", ()) if isinstance(value, tuple) else ()
-    return names if type(names) is tuple else (), list(value)
+    if isinstance(value, list):
+        return (), list.copy(value)
+    return names_of_items(value), list(tuple.__iter__(value))
+
+
+cdef tuple names_of_items(object value):
+    """The names that the items of a tuple have."""
+    names = getattr(type(value), "_fields", ())
+    return names if type(names) is tuple else ()
 
 
 cdef Hiding hiding_of(Core core):
@@ -158,7 +188,22 @@ cdef Hiding hiding_of(Core core):
         return None
     hiding = <Hiding> Hiding.__new__(Hiding)
     hiding.redactor = redactor
+    hiding.reached = {}
     return hiding
+
+
+cdef list shown_items(Core core, object value, list items):
+    """The items of a tuple for a text that does not have their names, from which the flusher could tell what to hide."""
+    cdef Hiding hiding = hiding_of(core)
+    cdef tuple names
+    cdef Py_ssize_t i
+    if hiding is None:
+        return items
+    names = names_of_items(value)
+    for i in range(min(len(names), len(items))):
+        if hiding.hides(names[i]):
+            items[i] = "[redacted]"
+    return items
 
 
 cdef tuple shown_args(Core core, tuple args):

@@ -8,6 +8,7 @@ from logly.system.cpython cimport text_kind_of
 # Of other included files:
 #   control/core.pxi: Core
 #   caller/careful.pxi: cut_text
+#   caller/hidden.pxi: shown_items
 #   caller/plain_value.pxi: is_enum, is_json_scalar, plain_value
 #   caller/values.pxi: int_text, safe_repr, safe_str
 
@@ -115,7 +116,11 @@ cdef object items_of(object container, Core core):
         if isinstance(container, dict):
             # If several keys become the same text, the last one counts, as in a dict.
             return {json_key_text(name, core): item for name, item in list(container.items())}
-        return sorted_items(container) if isinstance(container, (set, frozenset)) else list(container)
+        if isinstance(container, (set, frozenset)):
+            return sorted_items(container)
+        if core is not None and isinstance(container, tuple) and type(container) is not tuple:
+            return shown_items(core, container, list(container))
+        return list(container)
     except RecursionError:
         raise
     except Exception:
@@ -142,6 +147,8 @@ cdef str json_key_text(object name, Core core):
     plain = name if type(name) is str else plain_value(name, core)
     if type(plain) is str:
         return json_text(plain)
+    if type(plain) is bytes:
+        return json_text(bytes.decode(plain, "utf-8", "backslashreplace"))
     if plain is None or type(plain) is bool:
         return '"null"' if plain is None else '"true"' if plain else '"false"'
     if type(plain) is int:

@@ -60,7 +60,22 @@ cdef inline uint32_t escaped_code(const char* digits) noexcept nogil:
     return code
 
 
-# Writes the content of a string without its escapes. Those of control characters stand for no character of a name.
+# The character that a letter behind a backslash stands for.
+cdef inline char escaped_char(char c) noexcept nogil:
+    if c == c'n':
+        return c'\n'
+    if c == c't':
+        return c'\t'
+    if c == c'r':
+        return c'\r'
+    if c == c'b':
+        return c'\b'
+    if c == c'f':
+        return c'\f'
+    return c
+
+
+# Writes the content of a string without its escapes.
 cdef inline void unescape(Buffer* out, const char* data, size_t size) noexcept nogil:
     cdef size_t at = 0
     while at < size:
@@ -72,7 +87,7 @@ cdef inline void unescape(Buffer* out, const char* data, size_t size) noexcept n
                 out.size += utf8_encode(out.data + out.size, escaped_code(data + at + 2))
             at += 6
         else:
-            buffer_put(out, data[at + 1])
+            buffer_put(out, escaped_char(data[at + 1]))
             at += 2
 
 

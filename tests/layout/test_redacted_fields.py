@@ -6,8 +6,10 @@ import enum
 import fnmatch
 import json
 import logging
+from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -158,6 +160,70 @@ def test_attributes_and_items_that_a_placeholder_reads() -> None:
         lines.logger.info("{user.name} {user.password} {}", 1, user=User())
         lines.logger.info("{{}} {0.password!r:>{1}} {0.name}", User(), 30)
         assert lines.lines() == ["anna [redacted] 1   2", "anna [redacted] 1", "{} [redacted] anna"]
+
+
+class Login(NamedTuple):
+    user: str
+    password: str
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_named_tuples_in_fields(layout: dict[str, Any]) -> None:
+    login = Login("anna", SECRET)
+    with Lines(config(), **layout) as lines:
+        lines.logger.info("one", user=login)
+        lines.logger.info("one {user} {}", 1, user=[{"login": login}])
+        lines.logger.bind(user=login).info("one")
+        lines.logger.set_context(user=login)
+        lines.logger.info("one")
+        lines.logger.clear_context()
+        lines.logger.configure(context_from=lambda: {"user": login})
+        lines.logger.info("one")
+        text = lines.text()
+        assert SECRET not in text
+        assert "anna" in text
+        assert text.count("[redacted]") >= 5
+
+
+def test_what_a_placeholder_reaches_has_secrets_in_it() -> None:
+    class Request:
+        headers: ClassVar[dict[str, str]] = {"Authorization": SECRET, "Accept": "*/*"}
+        parts: ClassVar[list[Any]] = [{"password": SECRET}, "plain"]
+
+        @property
+        def broken(self) -> str:
+            raise ValueError("broken")
+
+    with Lines(config(on_error=lambda _: None), format="{message}") as lines:
+        lines.logger.info("{0.headers} {1}", Request(), 2)
+        assert lines.line() == "{'Authorization': '[redacted]', 'Accept': '*/*'} 2"
+        lines.logger.info("{.headers!r:>{width}} {}", Request(), 2, width=50)
+        assert lines.line() == "{'Authorization': '[redacted]', 'Accept': '*/*'}".rjust(50) + " 2"
+        lines.logger.info("{0.parts[1]} {r.parts[0]} {0.parts}", Request(), r=Request())
+        assert lines.line() == "plain {'password': '[redacted]'} [{'password': '[redacted]'}, 'plain']"
+        lines.logger.info("{0.headers} {2}", Request(), 2)
+        assert SECRET not in lines.line()
+        lines.logger.info("{0.headers} {0.broken}", Request())
+        assert SECRET not in lines.line()
+    assert Request.headers["Authorization"] == SECRET
+
+
+def test_keys_that_are_no_text() -> None:
+    class Key(Enum):
+        PASSWORD = "password"
+
+    class Headers(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            raise ValueError("wrong")
+
+    nested = {Key.PASSWORD: SECRET, b"authorization": SECRET, b"accept": "*/*"}
+    with Lines(config(redact=[*NAMES, "of\ntwo\tlines"]), json=True) as lines:
+        lines.logger.info("{} {}", nested, Headers([1]), nested=nested, lines=[{"of\ntwo\tlines": SECRET}])
+        found = lines.object()
+        assert SECRET not in str(found)
+        assert found["nested"] == {"password": "[redacted]", "authorization": "[redacted]", "accept": "*/*"}
+        assert found["message"].endswith(" [1]")
+        assert_books(lines.logger, 1)
 
 
 def test_a_message_that_is_text_of_its_own_stays() -> None:
