@@ -37,6 +37,7 @@ from logly.system.cpython cimport (
 #   caller/keep.pxi: needs_no_more, settle_kept
 #   caller/sampling.pxi: emit_by_needs, is_past_sampling
 #   control/core.pxi: Core
+#   caller/named_levels.pxi: logger_class
 #   control/logger_names.pxi: LoggerName
 #   registry/retired.pxi: Pins, pin_program, unpin
 #   registry/sites.pxi: site_table
@@ -482,6 +483,9 @@ cdef extern from *:
 
 def install_methods(type cls not None):
     """Puts the log methods and `is_enabled_for` on `cls`, a subclass of Producer, as its own method descriptors."""
+    global logger_class
     cdef int i
     for i in range(11):
         setattr(cls, (<bytes> methods[i].ml_name).decode(), PyDescr_NewMethod(<PyTypeObject*> cls, &methods[i]))
+    cls.warn = cls.warning
+    logger_class = cls

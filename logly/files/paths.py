@@ -69,7 +69,12 @@ def check_path(path: "str | os.PathLike[str]", *, field: str = "path") -> str:
     except TypeError:
         template = None
     if not isinstance(template, str) or not template or "\0" in template:
-        raise invalid(field, path, "the name of a file, as text or a pathlib.Path")
+        expected = "the name of a file, as text or a pathlib.Path"
+        if callable(getattr(path, "write", None)):
+            expected += "; for a stream stream=..."
+        elif callable(path):
+            expected += "; for a function function=..."
+        raise invalid(field, path, expected)
     for _ in _pieces(template, 0, False, field):
         pass
     return template

@@ -137,7 +137,7 @@ def test_something_else_in_the_place_of_settings_is_told_as_what_it_is():
         (Logger, {"level": "INFO"}, "LoggerConfig"),
         (logger.configure, {"level": "INFO"}, "LoggerConfig"),
         (logger.configure, None, "LoggerConfig"),
-        (logger.add_sink, "app.log", "SinkConfig"),
+        (logger.add_sink, 5, "SinkConfig"),
         (Logger, LoggerConfig(custom_levels=["audit"]), "custom_levels"),
         (logger.configure, LoggerConfig(level_colors="red"), "level_colors"),
     ):
