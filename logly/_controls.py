@@ -100,6 +100,14 @@ class Controls(Producer):
         """
         return self._controller.sinks[sink_id].handle.stats()
 
+    def sink_path(self, sink_id: int) -> str | None:
+        """The path of the file that a sink writes now, in full. None: the sink has no file of its own.
+
+        Raises:
+            KeyError: there is no such sink.
+        """
+        return self._controller.sinks[sink_id].path
+
     # ---- settings and life
 
     def configure(self, config: LoggerConfig | None = None, **changes: Any) -> None:

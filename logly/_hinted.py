@@ -54,7 +54,8 @@ class Elsewhere:
             return self
         from .config.hints import attribute_hint
 
-        raise AttributeError(attribute_hint(self.name))
+        # Without an object whose names CPython would compare: "did you mean 'catch'?" (for `patch`) is no help.
+        raise AttributeError(attribute_hint(self.name), name=self.name, obj=None)
 
 
 def install_hints(kind: type) -> None:

@@ -140,9 +140,12 @@ def setting_hint(name: str, names: "Iterable[str]", *, is_sink: bool) -> str:
         return f"use {own[name]}" if not own[name].startswith("leave") else own[name]
     from .schema import LoggerConfig, SinkConfig
 
-    if name in {one.name for one in fields(LoggerConfig if is_sink else SinkConfig)} or name in other:
+    is_of_other = name in {one.name for one in fields(LoggerConfig if is_sink else SinkConfig)}
+    close = None if is_of_other else nearest(name, names)
+    if close:
+        return f"did you mean {close!r}?"
+    if is_of_other or name in other:
         near = other.get(name, f"{name}=...")
         where = f"Logger({near}) or configure({near})" if is_sink else f"add_sink({near})"
         return f"that is a setting of {'the logger' if is_sink else 'a sink'}: {where}"
-    close = nearest(name, names)
-    return f"did you mean {close!r}?" if close else f"valid are {', '.join(names)}"
+    return f"valid are {', '.join(names)}"

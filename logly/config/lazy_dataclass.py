@@ -87,6 +87,7 @@ def _make(plain: type) -> type:
             "__dataclass_fields__": _MadeWhenAsked("__dataclass_fields__"),
             "__dataclass_params__": _MadeWhenAsked("__dataclass_params__"),
             "_fields": known,
+            "_fill": getattr(plain, "_fill", _fill_nothing),
         },
     )
 
@@ -94,12 +95,17 @@ def _make(plain: type) -> type:
 def _init(self: "Any", /, *by_place: "Any", **values: "Any") -> None:
     if by_place:
         _take_by_place(self, by_place, values)
+    self._fill(values)
     for one in self._fields.values():
         name = one.name
         default = one.default if one.factory is None else one.factory()
         setattr(self, name, values.pop(name, default))
     if values:
         raise _unknown(self, next(iter(values)))
+
+
+def _fill_nothing(self: "Any", values: "dict[str, Any]") -> None:
+    """Adds values from elsewhere to those that were given."""
 
 
 def _take_by_place(self: "Any", by_place: "tuple[Any, ...]", values: "dict[str, Any]") -> None:

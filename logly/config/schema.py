@@ -8,6 +8,8 @@ Annotations are text, for type checkers only. The names in them are not imported
 `typing.get_type_hints` of the two classes raises NameError.
 """
 
+import os
+
 from logly.errors import ConfigError
 from logly.levels import Level
 
@@ -235,6 +237,13 @@ class LoggerConfig:
         "`spool`; Linux",
     )
 
+    def _fill(self, values: "dict[str, Any]") -> None:
+        """Take from the environment what the program does not set: see docs/configuration.md."""
+        if len(values) < len(fields(self)) and any(name.startswith("LOGLY_") for name in os.environ):
+            from .environment import fill_from_environment
+
+            fill_from_environment({one.name: one for one in fields(self)}, values)
+
     def copy(self) -> "LoggerConfig":
         """Return an independent copy; nothing is checked."""
         return replace(
@@ -416,7 +425,8 @@ class SinkConfig:
         None,
         checks.optional(checks.retention),
         "",
-        "rotated files to keep, or the age at which they go (`30 days`, `timedelta`); None: all are kept",
+        "rotated files to keep, the age at which they go (`30 days`, `timedelta`), or the size of all together (`10 "
+        "GB`); None: all are kept. With `{time}` in the path, also the files of earlier times",
     )
     compression: "str | None" = _setting(
         None,
@@ -424,6 +434,12 @@ class SinkConfig:
         "",
         "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
         "backports.zstd or zstandard installed)",
+    )
+    on_rotate: "Callable[[str], object] | None" = _setting(
+        None,
+        checks.optional(checks.function),
+        "",
+        "called with the [path of each rotated file](#rotation), after its compression, on the thread that compresses",
     )
     dedup: "float | None" = _setting(
         None,

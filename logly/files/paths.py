@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["check_path", "current_folder", "cut_name", "format_time", "longest_name", "render_path"]
+__all__ = ["check_path", "current_folder", "cut_name", "format_time", "longest_name", "render_path", "render_time"]
 
 USUAL_LONGEST_NAME = 255
 
@@ -96,6 +96,12 @@ def render_path(path: "str | os.PathLike[str]", now_ns: "int | None" = None, *, 
     return "".join(_pieces(template, wall_ns() if now_ns is None else now_ns, utc, "path"))
 
 
+def render_time(placeholder: str, now_ns: "int | None" = None, *, utc: bool = False) -> str:
+    """Return what ``time`` or ``time:PATTERN``, without its braces, stands for at a time; None: now."""
+    pattern = placeholder.partition(":")[2]
+    return format_time(pattern or DEFAULT_PATH_TIME, wall_ns() if now_ns is None else now_ns, utc=utc)
+
+
 def _pieces(template: str, now_ns: int, utc: bool, field: str) -> "Iterator[str]":
     if "{" not in template and "}" not in template:
         yield template
@@ -117,9 +123,8 @@ def _pieces(template: str, now_ns: int, utc: bool, field: str) -> "Iterator[str]
 
 
 def _value(inside: str, template: str, now_ns: int, utc: bool, field: str) -> str:
-    name, _, pattern = inside.partition(":")
-    if name == "time":
-        return format_time(pattern or DEFAULT_PATH_TIME, now_ns, utc=utc)
+    if inside.partition(":")[0] == "time":
+        return render_time(inside, now_ns, utc=utc)
     if inside == "pid":
         return str(os.getpid())
     error = invalid(f"{field} = {template!r}: placeholder", "{" + inside + "}", "{pid}, {time} or {time:PATTERN}")

@@ -80,7 +80,8 @@ PERMITTED = {
         "dataclasses": "tools that inspect classes",
         "inspect": "tools that inspect classes",
     },
-    "config/agreement.py": {"logly.layout.json_layout": CONFIGURING},
+    "config/agreement.py": {"logly.files.timed_paths": CONFIGURING, "logly.layout.json_layout": CONFIGURING},
+    "config/schema.py": {".environment": CONFIGURING},
     "config/toml.py": {"os": BUILT_IN, "tomllib": CONFIGURING},
     "control/context_sources.py": {".trace_context": CONFIGURING},
     "control/controller.py": {"_contextvars": LOADED},
@@ -88,7 +89,13 @@ PERMITTED = {
     "control/rings.pxi": {"logly.stats": LOADED},
     "control/routing.pxi": {"logly.stats": LOADED},
     "control/sink_kinds.py": {".file_sink": CONFIGURING, ".function_sink": CONFIGURING},
-    "control/sinks.py": {"datetime": CONFIGURING, "json": CONFIGURING, "logly.record": CONFIGURING},
+    "control/sinks.py": {
+        ".": CONFIGURING,
+        ".empty_names": OPENED,
+        "datetime": CONFIGURING,
+        "json": CONFIGURING,
+        "logly.record": CONFIGURING,
+    },
     "control/spooling.py": {
         ".": CONFIGURING,
         ".recovery": SPOOL,
@@ -101,9 +108,12 @@ PERMITTED = {
     "files/compression.py": {"importlib": BUILT_IN},  # what it imports: `find_method`, when the sink is checked
     "files/descriptor.pxi": {"_winapi": "Windows has no such limit", "msvcrt": "Windows has no such limit"},
     "files/housekeeper.py": {"weakref": "logly.control.process has loaded it"},
-    "files/logfile.py": dict.fromkeys((".", ".housekeeper", ".rotated", ".rotation", ".schedule"), OPENED),
+    "files/logfile.py": dict.fromkeys(
+        (".", "functools", ".housekeeper", ".rotated", ".rotation", ".schedule", ".timed_paths"), OPENED
+    ),
     "files/paths.py": {"binascii": OPENED, "re": CONFIGURING},
     "layout/colors.py": {"os": BUILT_IN},
+    "layout/layout_template.py": {".foreign_words": CONFIGURING},
     "registry/name_entries.pxi": {"binascii": SPOOL},
     "record.py": {"datetime": OPENED},
     "system/threads.pxi": {"logly.system.greenlets": "loaded with logly"},

@@ -92,6 +92,7 @@ SINK_DEFAULTS: dict[str, Any] = {
     "watch": False,
     "mode": 0o644,
     "dedup": None,
+    "on_rotate": None,
 }
 STATS = [
     "emitted",
