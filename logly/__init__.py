@@ -97,7 +97,10 @@ def __getattr__(name: str) -> "Any":
 
         found = globals()[name] = getattr(import_module(f".{_RARELY_NAMED[name]}", __name__), name)
         return found
-    raise AttributeError(f"module 'logly' has no attribute {name!r}")
+    from ._hinted import WORDS
+    from .config.hints import module_hint
+
+    raise AttributeError(module_hint(name, set(dir(Logger)) - set(WORDS)))
 
 
 def __dir__() -> "list[str]":

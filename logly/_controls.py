@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from ._core import Producer
+from .config.lazy_dataclass import NOT_GIVEN, NotGiven
+from .config.schema import SinkConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from os import PathLike
     from types import TracebackType
     from typing import Any, Self
 
     from .caller.guards import AtLevel
-    from .config.schema import LoggerConfig, SinkConfig
+    from .config.schema import LoggerConfig, TextStream
     from .levels import Level
+    from .record import Record
     from .stats import SinkStats, Stats
 
 __all__ = ["Controls"]
@@ -25,16 +29,32 @@ class Controls(Producer):
 
     # ---- sinks
 
-    def add_sink(self, config: SinkConfig) -> int:
+    def add_sink(
+        self,
+        config: SinkConfig | str | PathLike[str] | TextStream | Callable[[Record], object] | NotGiven = NOT_GIVEN,
+        **settings: Any,
+    ) -> int:
         """Add a sink, which gets what is logged from now on.
+
+        Args:
+            config: the path of a file, a text stream, a function that is called with each `Record`, or a `SinkConfig`.
+                Left out: `settings` say it, and otherwise it is the console.
+            settings: settings by name, as in `SinkConfig`. They go before what a `SinkConfig` says.
 
         Returns:
             The sink's id, for `remove_sink` and the like.
 
         Raises:
-            ConfigError: a setting is wrong; names the field, the value and what is valid.
+            ConfigError: there is no such setting, or one is wrong; names the field, the value and what is valid.
             SinkError: the file cannot be opened (an OSError, with errno).
+
+        Example:
+            >>> sink = logger.add_sink("logs/app.log", rotation="daily", level="debug")
         """
+        if settings or not isinstance(config, SinkConfig):
+            from .config.changes import sink_settings
+
+            config = sink_settings(config, settings)
         return self._controller.add_sink(config)
 
     def remove_sink(self, sink_id: int) -> bool:
@@ -79,6 +99,14 @@ class Controls(Producer):
             KeyError: there is no such sink.
         """
         return self._controller.sinks[sink_id].handle.stats()
+
+    def sink_path(self, sink_id: int) -> str | None:
+        """The path of the file that a sink writes now, in full. None: the sink has no file of its own.
+
+        Raises:
+            KeyError: there is no such sink.
+        """
+        return self._controller.sinks[sink_id].path
 
     # ---- settings and life
 

@@ -45,6 +45,9 @@ class LightLogger(Limited):
         def warning(self, message: object, /, *args: Any, **fields: Any) -> None:
             """Log a message at WARNING (30), if the counter lets it pass; see `Logger.info`."""
 
+        def warn(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at WARNING (30): `warning` by another name, if the counter lets it pass."""
+
         def error(self, message: object, /, *args: Any, **fields: Any) -> None:
             """Log a message at ERROR (40), if the counter lets it pass; see `Logger.info`."""
 

@@ -7,6 +7,7 @@ import sys
 from ._controls import Controls
 from ._core import (
     FieldBlock,
+    LevelName,
     Lifeline,
     bound_fields,
     clear_context,
@@ -15,9 +16,9 @@ from ._core import (
     name_below,
     set_context,
 )
+from ._hinted import Elsewhere, install_hints
 from ._light import LightLogger  # noqa: TC001  # `once` and its sisters return objects of it
 from .config.checks import function as checked_function
-from .config.schema import LoggerConfig, SinkConfig
 from .control.controller import Controller
 from .errors import invalid
 from .levels import level_number
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar, overload
 
     from .caller.guards import Catcher, Contextualized
+    from .config.schema import LoggerConfig, SinkConfig
     from .levels import Level
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
 __all__ = ["Logger"]
+
+_ASKED = (Elsewhere, LevelName)
+"""Attributes of the class that some loggers have, or none."""
 
 
 class Logger(Controls):
@@ -42,6 +47,7 @@ class Logger(Controls):
     Args:
         config: settings; None: the defaults. It is copied: change it later through `configure`.
         name: shown by ``{name}`` in layouts, and as ``logger`` in JSON and logfmt. "root" counts as no name.
+        settings: settings by name, as in `LoggerConfig`. They go before what `config` says.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -50,17 +56,18 @@ class Logger(Controls):
     return shares everything with the logger it came from: the thread, the ring and the sinks.
 
     Example:
-        >>> with Logger() as logger:
-        ...     sink = logger.add_sink(SinkConfig(path="logs/app.log"))
+        >>> with Logger(level="debug") as logger:
+        ...     sink = logger.add_sink("logs/app.log", rotation="daily")
         ...     logger.info("order {} filled at {:.2f}", 42, 3.14159)
     """
 
     __slots__ = ()
 
-    def __init__(self, config: LoggerConfig | None = None, *, name: str = "root") -> None:
+    def __init__(self, config: LoggerConfig | None = None, *, name: str = "root", **settings: Any) -> None:
         from .caller import emergency  # noqa: F401  # not at the top: importing logly would take twice as long
+        from .config.changes import logger_settings
 
-        controller = Controller(name, config if config is not None else LoggerConfig())
+        controller = Controller(name, logger_settings(config, name, settings))
         self._attach(controller.core, None, Lifeline(controller), controller, controller.core.own_name)
 
     def __repr__(self) -> str:
@@ -72,6 +79,10 @@ class Logger(Controls):
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
+
+    def __dir__(self) -> list[str]:
+        own = vars(Logger)
+        return [name for name in super().__dir__() if type(own.get(name)) not in _ASKED or hasattr(self, name)]
 
     if not TYPE_CHECKING:  # type checkers would take any attribute for right
 
@@ -123,6 +134,9 @@ class Logger(Controls):
 
         def warning(self, message: object, /, *args: Any, **fields: Any) -> None:
             """Log a message at WARNING (30); see `info`."""
+
+        def warn(self, message: object, /, *args: Any, **fields: Any) -> None:
+            """Log a message at WARNING (30): `warning` by another name; see `info`."""
 
         def error(self, message: object, /, *args: Any, **fields: Any) -> None:
             """Log a message at ERROR (40); see `info`."""
@@ -423,5 +437,6 @@ def _exception_classes(name: str, given: Any, expected: str) -> tuple[type[BaseE
     return kinds
 
 
+install_hints(Logger)
 install_methods(Logger)
 install_limits(Logger)

@@ -94,7 +94,7 @@ class Installation:
         self.added: logging.Handler | None = None
         """The handler of the root that gives its records to `logger`."""
         if logger is None:
-            config = LoggerConfig(auto_sink=False, level=0)
+            config = LoggerConfig(auto_sink=False, level=0, level_file=None, spool=None)
             self.controller = Controller("logging", config)
         else:
             self.controller = logger._controller

@@ -11,7 +11,7 @@ from logly.layout.levels cimport (
     PLACE_CRITICAL, PLACE_DEBUG, PLACE_ERROR, PLACE_FAIL, PLACE_INFO, PLACE_SUCCESS, PLACE_TRACE, PLACE_WARNING,
 )
 from logly.layout.line cimport Site
-from logly.layout.message cimport MAX_ARGS, STYLE_BRACES, Program
+from logly.layout.message cimport STYLE_BRACES, Program
 from logly.registry.call_site cimport site_of_caller
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
@@ -37,6 +37,7 @@ from logly.system.cpython cimport (
 #   caller/keep.pxi: needs_no_more, settle_kept
 #   caller/sampling.pxi: emit_by_needs, is_past_sampling
 #   control/core.pxi: Core
+#   caller/named_levels.pxi: logger_class
 #   control/logger_names.pxi: LoggerName
 #   registry/retired.pxi: Pins, pin_program, unpin
 #   registry/sites.pxi: site_table
@@ -138,8 +139,8 @@ cdef inline bint prepare_fast(Call* call, uint32_t needs, PyObject* names, Site*
                 return False
         elif not (call.program.native if call.arg_count else call.program.fills):
             return False
-        elif call.arg_count < call.program.required or call.arg_count > MAX_ARGS:
-            return False
+        elif call.arg_count != call.program.required:
+            return False  # the careful way tells of arguments that no placeholder takes
     if needs & NEED_SITE:
         call.site = site.id if site != NULL else site_of_caller(&site_table)
         if call.site == 0:
@@ -482,6 +483,9 @@ cdef extern from *:
 
 def install_methods(type cls not None):
     """Puts the log methods and `is_enabled_for` on `cls`, a subclass of Producer, as its own method descriptors."""
+    global logger_class
     cdef int i
     for i in range(11):
         setattr(cls, (<bytes> methods[i].ml_name).decode(), PyDescr_NewMethod(<PyTypeObject*> cls, &methods[i]))
+    cls.warn = cls.warning
+    logger_class = cls

@@ -22,6 +22,7 @@ from logly.system.cpython cimport Py_IncRef, tuple_item, tuple_items, tuple_leng
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
+#   caller/call_mistakes.pxi: carried_with, check_options, taken_of, with_extra
 #   caller/calls.pxi: Producer
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
 #   caller/fields.pxi: FieldBlock
@@ -85,6 +86,8 @@ cdef bint emit_objects(Producer self, int32_t number, uint8_t level, tuple args,
         message = fields.pop("message")
     else:
         raise TypeError("a log call needs a message")
+    if type(fields.get("extra")) is dict:
+        fields = with_extra(self.core, fields, fields.get("stacklevel", 1))
     exc_info = fields.pop("exc_info", None)
     stack_info = fields.pop("stack_info", None)
     stacklevel = fields.pop("stacklevel", 1)
@@ -171,6 +174,10 @@ cdef bint emit_pinned(
     cdef str text = None
     cdef tuple exception = None
     cdef tuple stack = None
+    cdef dict carried = fields
+    cdef Py_ssize_t taken = len(args)
+    cdef tuple surplus
+    cdef bint is_raw = False
     cdef object place = None
     cdef object trouble = None
     cdef FieldBlock given = self.given
@@ -186,6 +193,7 @@ cdef bint emit_pinned(
             exception = exception_texts(exc_info, limit, pins)
         if stack_info is not None and stack_info:
             stack = stack_texts(frame_at(stacklevel), limit)
+        check_options(core, exc_info, exception is not None, stacklevel)
         if type(message) is str and <uint64_t> len(message) <= limit // 4:
             if args:
                 program = register_template(message, False)
@@ -197,13 +205,20 @@ cdef bint emit_pinned(
             self = ask_carefully(self, number, needs, program, message, fields and not args, None)
         if self is None:
             return True
-        if not all_native(program, args, limit):
+        if args and type(message) is str and (program == NULL or program.taken != len(args)):
+            taken = taken_of(program, message, args)
+        surplus = args[taken:]
+        if all_native(program, args[:taken], limit):
+            args = args[:taken]
+        else:
             program = NULL
-            text = cut_text(careful_text(core, message, args, fields, stacklevel, limit), limit)
+            text = cut_text(careful_text(core, message, args, fields, stacklevel, limit, &is_raw), limit)
+        if surplus and not is_raw:  # a message that cannot be formatted shows all its arguments
+            carried = carried_with(core, message, surplus, fields, stacklevel)
         if place is None:
             place = safe_site(needs, stacklevel, None, pins)
         name = current_thread_name() if needs & NEED_THREAD_NAME else None
-        block = FieldBlock(fields, None, limit, core) if fields else None
+        block = FieldBlock(carried, None, limit, core) if carried else None
     except (RecursionError, MemoryError):
         raise
     except Exception as error:
@@ -368,18 +383,22 @@ cdef str fallback_text(str message, tuple args, dict fields):
     return " ".join(parts)
 
 
-cdef str careful_text(Core core, object message, tuple args, dict fields, object stacklevel, unsigned long long limit):
-    """The message, with "[redacted]" in place of the values of hidden fields, also nested ones."""
+cdef str careful_text(
+    Core core, object message, tuple args, dict fields, object stacklevel, unsigned long long limit, bint* is_raw
+):
+    """The message, with "[redacted]" in place of the values of hidden fields, also nested ones. `is_raw`: it failed."""
     cdef Hiding hiding = hiding_of(core)
     if hiding is not None:
         if args and type(message) is str:
             message = hiding.shown_template(message, args, fields)
         message, args, fields = hiding.shown(message), hiding.shown_args(args), hiding.shown_fields(fields)
         fields.update(hiding.reached)
-    return format_message(core, message, args, fields, stacklevel, limit)
+    return format_message(core, message, args, fields, stacklevel, limit, is_raw)
 
 
-cdef str format_message(Core core, object message, tuple args, dict fields, object stacklevel, unsigned long long limit):
+cdef str format_message(
+    Core core, object message, tuple args, dict fields, object stacklevel, unsigned long long limit, bint* is_raw
+):
     cdef str template
     cdef str text = None
     cdef object trouble = None
@@ -405,6 +424,7 @@ cdef str format_message(Core core, object message, tuple args, dict fields, obje
         trouble = error
     if trouble is not None:
         core.note_failed_format(located(trouble, template, stacklevel))
+        is_raw[0] = True
         return fallback_text(template, args, fields)
     if template is message and not args and <uint64_t> len(template) <= limit // 4:
         # Its fields have filled this template, so the next call may leave that to the flusher's thread. A message that stays as

@@ -297,6 +297,7 @@ def install_light_methods(type cls not None):
     cdef int i
     for i in range(11):
         setattr(cls, (<bytes> light_methods[i].ml_name).decode(), PyDescr_NewMethod(<PyTypeObject*> cls, &light_methods[i]))
+    cls.warn = cls.warning
     light_class = cls
 
 

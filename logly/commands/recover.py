@@ -40,7 +40,7 @@ def recover(options: argparse.Namespace) -> int:
         if options.any_owner and not options.append:
             raise LoglyError("--any-owner is for --append: printing takes the spools of all users")
         sink = _sink(options)
-        LoggerConfig(redact=options.redact, redact_text=options.redact_text).validate()
+        LoggerConfig(redact=options.redact, redact_text=options.redact_text, spool=None).validate()
     except (LoglyError, OSError) as mistake:
         _print_to_stderr(mistake)
         return 2
@@ -73,7 +73,7 @@ def _recover_one(path: str, sink: SinkConfig, options: argparse.Namespace, opens
             process = file.process
             count, is_complete, _, has_kept, late = deliver(
                 file,
-                LoggerConfig(redact=options.redact, redact_text=options.redact_text),
+                LoggerConfig(redact=options.redact, redact_text=options.redact_text, spool=None),
                 [sink],
                 options.timeout,
                 _print_to_stderr,

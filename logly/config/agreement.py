@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["check_sink"]
 
 _OF_JSON = ("json_keys", "json_static", "json_fields", "json_time", "json_level")
+_OF_ROTATED = ("retention", "compression", "on_rotate")
 _OF_FILES = ("rotation", "size_limit", "retention", "compression", "watch")
 
 
@@ -20,6 +21,8 @@ def check_sink(plain: "SinkConfig", given: "SinkConfig") -> None:
     `plain`: the settings in plain form; `given`: as they were given, which is what an error shows.
     """
     _check_target(plain)
+    _check_rotated(plain)
+    _check_layout(plain)
     _check_json(plain)
     _check_dedup(plain)
     _check_levels(plain, given)
@@ -40,6 +43,33 @@ def _check_target(plain: "SinkConfig") -> None:
             value = getattr(plain, name)
             text = f"{name} = {value!r} needs a file: set path, or leave {name} out"
             raise ConfigError(text, field=name, value=value)
+
+
+def _check_rotated(plain: "SinkConfig") -> None:
+    """What is about rotated files needs something that rotates, or new files by the time in the path."""
+    if plain.path is None or plain.rotation is not None or plain.size_limit is not None:
+        return
+    for name in _OF_ROTATED:
+        value = getattr(plain, name)
+        if value is None or (name == "retention" and _has_time(str(plain.path))):
+            continue
+        example = "rotation = 'daily' or size_limit = '10 MB'"
+        text = f"{name} = {show(value)} is about rotated files, and nothing rotates this file: set {example}"
+        raise ConfigError(text, field=name, value=value)
+
+
+def _has_time(path: str) -> bool:
+    if "{time" not in path:
+        return False
+    from logly.files.timed_paths import has_time
+
+    return has_time(path)
+
+
+def _check_layout(plain: "SinkConfig") -> None:
+    if plain.json and plain.format is not None and plain.format not in checks.JSON_LAYOUTS:
+        text = f"json = True and format = {show(plain.format)}: a line has one layout; leave one of them out"
+        raise ConfigError(text, field="format", value=plain.format)
 
 
 def _check_json(plain: "SinkConfig") -> None:

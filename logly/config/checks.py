@@ -92,6 +92,15 @@ def function(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
     return value
 
 
+def filter_function(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    """A function; a module's name or levels by name, which loguru has here, are settings of their own."""
+    if isinstance(value, str):
+        raise invalid(field, value, f"filter_module={value!r} for a module, or a function that gets the record")
+    if _is_mapping(value):
+        raise invalid(field, value, "level={'': 'info', 'noisy': 'off'} for levels by name, or a function")
+    return function(field, value, levels)
+
+
 def context_source(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
     from _contextvars import ContextVar  # the compiled one, which the core reads
 

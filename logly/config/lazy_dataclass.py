@@ -1,6 +1,7 @@
-"""Keyword-only dataclasses with slots, without importing `dataclasses`, which took half of the time to import logly.
+"""Dataclasses with slots, without importing `dataclasses`, which took half of the time to import logly.
 
-The classes behave like ``@dataclass(kw_only=True, slots=True)``. The attributes that `dataclasses`, `inspect` and other
+The classes behave like ``@dataclass(slots=True)``: fields before one named ``_`` may be given by their place, and with
+``kw_only=True`` none. The attributes that `dataclasses`, `inspect` and other
 tools read (``__dataclass_fields__``, ``__signature__``) are made by the real module at their first use.
 """
 
@@ -9,9 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["dataclass", "field", "fields", "replace"]
+__all__ = ["NOT_GIVEN", "NotGiven", "dataclass", "field", "fields", "replace"]
 
-_UNSET = object()
+
+class NotGiven:
+    """The type of `NOT_GIVEN`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+NOT_GIVEN = NotGiven()
+"""The default of an argument where None means something."""
 
 
 class Field:
@@ -28,7 +40,7 @@ class Field:
 
 def field(
     *,
-    default: "Any" = _UNSET,
+    default: "Any" = NOT_GIVEN,
     default_factory: "Callable[[], Any] | None" = None,
     metadata: "Mapping[str, Any]",
 ) -> "Any":
@@ -47,12 +59,14 @@ def replace(config: "Any", **changes: "Any") -> "Any":
     return config.__class__(**{name: getattr(config, name) for name in config._fields} | changes)
 
 
-def dataclass(*, kw_only: bool, slots: bool) -> "Callable[[type], type]":
-    """Like `dataclasses.dataclass` with these two arguments set. They are there for type checkers only."""
+def dataclass(*, slots: bool, kw_only: bool = False) -> "Callable[[type], type]":
+    """Like `dataclasses.dataclass` with `slots` set. The arguments are there for type checkers only."""
     return _make
 
 
 def _make(plain: type) -> type:
+    annotated = list(plain.__annotations__)
+    by_place = tuple(annotated[: annotated.index("_")]) if "_" in annotated else ()
     known = {name: value for name, value in vars(plain).items() if isinstance(value, Field)}
     for name, one in known.items():
         one.name = name
@@ -67,25 +81,50 @@ def _make(plain: type) -> type:
             "__repr__": _repr,
             "__eq__": _eq,
             "__hash__": None,
-            "__match_args__": (),
+            "__match_args__": by_place,
             "__replace__": replace,
             "__signature__": _MadeWhenAsked("__signature__"),
             "__dataclass_fields__": _MadeWhenAsked("__dataclass_fields__"),
             "__dataclass_params__": _MadeWhenAsked("__dataclass_params__"),
             "_fields": known,
+            "_fill": getattr(plain, "_fill", _fill_nothing),
         },
     )
 
 
-def _init(self: "Any", /, **values: "Any") -> None:
+def _init(self: "Any", /, *by_place: "Any", **values: "Any") -> None:
+    if by_place:
+        _take_by_place(self, by_place, values)
+    self._fill(values)
     for one in self._fields.values():
         name = one.name
         default = one.default if one.factory is None else one.factory()
         setattr(self, name, values.pop(name, default))
     if values:
-        raise TypeError(
-            f"{type(self).__name__}() has no field {next(iter(values))!r}; it has {', '.join(self._fields)}"
-        )
+        raise _unknown(self, next(iter(values)))
+
+
+def _fill_nothing(self: "Any", values: "dict[str, Any]") -> None:
+    """Adds values from elsewhere to those that were given."""
+
+
+def _take_by_place(self: "Any", by_place: "tuple[Any, ...]", values: "dict[str, Any]") -> None:
+    """Put the values that were given without a name to those with one."""
+    names, kind = self.__match_args__, type(self).__name__
+    if len(by_place) > len(names):
+        most = f"{kind}() takes only {' and '.join(names)} without a name" if names else f"{kind}() takes names only"
+        raise TypeError(f"{most}: write {kind}({', '.join(names)}{', ' if names else ''}level='debug')")
+    for name, value in zip(names, by_place, strict=False):
+        if name in values:
+            raise TypeError(f"{kind}() got two values for {name!r}")
+        values[name] = value
+
+
+def _unknown(self: "Any", name: str) -> TypeError:
+    from .hints import setting_hint
+
+    hint = setting_hint(name, list(self._fields), is_sink="path" in self._fields)
+    return TypeError(f"{type(self).__name__}() has no field {name!r}; {hint}")
 
 
 def _repr(self: "Any") -> str:
@@ -114,8 +153,10 @@ class _MadeWhenAsked:
         annotations = owner.__annotations__
         twin = dataclasses.make_dataclass(
             owner.__name__,
-            [(one.name, annotations[one.name], _real_field(one)) for one in owner._fields.values()],
-            kw_only=True,
+            [
+                (one.name, annotations[one.name], _real_field(one, kw_only=one.name not in owner.__match_args__))
+                for one in owner._fields.values()
+            ],
         )
         for name in ("__dataclass_fields__", "__dataclass_params__"):
             setattr(owner, name, getattr(twin, name))
@@ -123,9 +164,9 @@ class _MadeWhenAsked:
         return getattr(owner, self.name)
 
 
-def _real_field(one: Field) -> "Any":
+def _real_field(one: Field, *, kw_only: bool) -> "Any":
     import dataclasses
 
     if one.factory is not None:
-        return dataclasses.field(default_factory=one.factory, metadata=one.metadata)
-    return dataclasses.field(default=one.default, metadata=one.metadata)
+        return dataclasses.field(default_factory=one.factory, metadata=one.metadata, kw_only=kw_only)
+    return dataclasses.field(default=one.default, metadata=one.metadata, kw_only=kw_only)

@@ -8,7 +8,9 @@ Annotations are text, for type checkers only. The names in them are not imported
 `typing.get_type_hints` of the two classes raises NameError.
 """
 
-from logly.errors import ConfigError, nearest, show
+import os
+
+from logly.errors import ConfigError
 from logly.levels import Level
 
 from . import checks
@@ -18,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import ContextVar
-    from dataclasses import dataclass, field, fields, replace
+    from dataclasses import KW_ONLY, dataclass, field, fields, replace
     from datetime import timedelta
     from os import PathLike
     from typing import Any, Literal, Protocol
@@ -235,6 +237,13 @@ class LoggerConfig:
         "`spool`; Linux",
     )
 
+    def _fill(self, values: "dict[str, Any]") -> None:
+        """Take from the environment what the program does not set: see docs/configuration.md."""
+        if len(values) < len(fields(self)) and any(name.startswith("LOGLY_") for name in os.environ):
+            from .environment import fill_from_environment
+
+            fill_from_environment({one.name: one for one in fields(self)}, values)
+
     def copy(self) -> "LoggerConfig":
         """Return an independent copy; nothing is checked."""
         return replace(
@@ -274,28 +283,12 @@ class LoggerConfig:
         return plain
 
 
-def changed(config: LoggerConfig, changes: "Mapping[str, Any]") -> LoggerConfig:
-    """Return a copy of `config` with these fields changed; their values are not checked.
-
-    Raises:
-        ConfigError: a name is not a field's; the message has the nearest that is.
-    """
-    names = [one.name for one in fields(config)]
-    for name in changes:
-        if name not in names:
-            near = nearest(name, names)
-            hint = f"did you mean {near!r}?" if near else f"valid are {', '.join(names)}"
-            text = f"{name} = {show(changes[name])}: there is no such setting; {hint}"
-            raise ConfigError(text, field=name, value=changes[name])
-    return replace(config, **changes)
-
-
-@dataclass(kw_only=True, slots=True)
+@dataclass(slots=True)
 class SinkConfig:
     """Settings of a sink; every field is described in docs/configuration.md.
 
     At most one of `path`, `stream`, `fd` and `function` is given; with none, the sink is the console
-    (stderr).
+    (stderr). `path` may be given without its name: ``SinkConfig("app.log", level="debug")``.
     """
 
     path: "str | PathLike[str] | None" = _setting(
@@ -305,6 +298,7 @@ class SinkConfig:
         "file to append to, its folders are made; `{pid}`, `{time}` and `{time:PATTERN}` are filled in when "
         "the sink is opened",
     )
+    _: "KW_ONLY"
     stream: 'Literal["stdout", "stderr"] | TextStream | None' = _setting(
         None,
         checks.optional(checks.stream),
@@ -345,7 +339,7 @@ class SinkConfig:
         None, checks.optional(checks.names), "", "name of a function, or a list of them"
     )
     filter: "Callable[[Record], bool] | None" = _setting(
-        None, checks.optional(checks.function), "", "called with the `Record`; False keeps the line out"
+        None, checks.optional(checks.filter_function), "", "called with the `Record`; False keeps the line out"
     )
     transform: "Callable[[Record], Record | None] | None" = _setting(
         None,
@@ -431,7 +425,8 @@ class SinkConfig:
         None,
         checks.optional(checks.retention),
         "",
-        "rotated files to keep, or the age at which they go (`30 days`, `timedelta`); None: all are kept",
+        "rotated files to keep, the age at which they go (`30 days`, `timedelta`), or the size of all together (`10 "
+        "GB`); None: all are kept. With `{time}` in the path, also the files of earlier times",
     )
     compression: "str | None" = _setting(
         None,
@@ -439,6 +434,12 @@ class SinkConfig:
         "",
         "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
         "backports.zstd or zstandard installed)",
+    )
+    on_rotate: "Callable[[str], object] | None" = _setting(
+        None,
+        checks.optional(checks.function),
+        "",
+        "called with the [path of each rotated file](#rotation), after its compression, on the thread that compresses",
     )
     dedup: "float | None" = _setting(
         None,

@@ -5,6 +5,8 @@ from dataclasses import fields
 from logly.errors import ConfigError, invalid, nearest
 from logly.system import unpatched as system
 
+from .environment import ONLY_IN_CODE
+from .hints import setting_hint
 from .schema import LoggerConfig, SinkConfig
 
 TYPE_CHECKING = False
@@ -17,7 +19,8 @@ __all__ = ["load_dict", "load_file"]
 
 _TABLE = "logly"
 _SINKS = "sinks"
-_ONLY_IN_CODE = {"encode", "on_error", "context_from", "function", "filter", "transform"}
+_TOOL = "tool"
+_ONLY_IN_CODE = {*ONLY_IN_CODE, "function", "filter", "transform", "on_rotate"}
 """Fields whose values are functions, which a file cannot hold."""
 
 
@@ -27,7 +30,8 @@ def load_file(path: "str | PathLike[str]") -> "tuple[LoggerConfig, list[SinkConf
     Args:
         path: the file. Tables: ``[logly]`` with the fields of `LoggerConfig`, ``[[logly.sinks]]`` with those
             of `SinkConfig`, one table for each sink. Other tables are refused, so that a misspelt name is
-            noticed. Paths in the file are relative to the working directory.
+            noticed. In a ``pyproject.toml`` the tables are ``[tool.logly]`` and ``[[tool.logly.sinks]]``, and the
+            others are not looked at. Paths in the file are relative to the working directory.
 
     Returns:
         The logger's configuration and those of its sinks, in the file's order; all are checked.
@@ -47,14 +51,28 @@ def load_file(path: "str | PathLike[str]") -> "tuple[LoggerConfig, list[SinkConf
         raise ConfigError(f"{name}: cannot be read: {trouble.strerror}", value=name) from trouble
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as trouble:
         raise ConfigError(f"{name}: not valid TOML: {trouble}", value=name) from trouble
+    if os.path.basename(name) == "pyproject.toml":
+        return _load_tool(name, content)
     if _TABLE not in content:
         near = next((key for key in content if nearest(key, [_TABLE])), None)
         hint = f" (is [{near}] meant to be it?)" if near else ""
         raise ConfigError(f"{name}: there is no table [{_TABLE}]{hint}", value=name)
+    return _load_named(f"{name}: ", content)
+
+
+def _load_tool(name: str, content: "Mapping[str, Any]") -> "tuple[LoggerConfig, list[SinkConfig]]":
+    tools = content.get(_TOOL, {})
+    if _TABLE not in tools:
+        hint = " (is [logly] meant to be it?)" if _TABLE in content else ""
+        raise ConfigError(f"{name}: there is no table [{_TOOL}.{_TABLE}]{hint}", value=name)
+    return _load_named(f"{name}: {_TOOL}.", {_TABLE: tools[_TABLE]})
+
+
+def _load_named(place: str, content: "Mapping[str, Any]") -> "tuple[LoggerConfig, list[SinkConfig]]":
     try:
         return _load(content, is_file=True)
     except ConfigError as trouble:
-        raise ConfigError(f"{name}: {trouble}", field=trouble.field, value=trouble.value) from None
+        raise ConfigError(f"{place}{trouble}", field=trouble.field, value=trouble.value) from None
 
 
 def load_dict(mapping: "Mapping[str, Any]") -> "tuple[LoggerConfig, list[SinkConfig]]":
@@ -112,8 +130,7 @@ def _known(
     for key in table:
         value = table[key]
         if key not in names:
-            near = nearest(key, [*names, *(further or ())]) if isinstance(key, str) else None
-            hint = f"did you mean {near!r}?" if near else f"valid are {', '.join(names)}"
+            hint = setting_hint(str(key), [*names, *(further or ())], is_sink=kind is SinkConfig)
             raise ConfigError(f"{place}.{key} = {value!r}: there is no such key; {hint}", field=str(key), value=value)
         if is_file and key in _ONLY_IN_CODE:
             text = f"{place}.{key} = {value!r}: a function can only be set in code, not in a file"

@@ -22,6 +22,7 @@ from .plan import Plan, checked_kind, wanted_settings
 from .reports import ErrorReports
 from .sink_kinds import kind_of
 from .spooling import Spooling, ring_capacity_of
+from .twins import trouble_with_twin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,6 +228,9 @@ class Controller:
             if sink.id not in self.sinks:
                 sink.files.close()
             raise
+        trouble = trouble_with_twin(sink, self.sinks.values())
+        if trouble is not None:
+            self.report(trouble)
         return sink.id
 
     def add_own(self, make: Callable[[int], Sink]) -> Sink:
@@ -290,6 +294,8 @@ class Controller:
         if sink.id not in self._leaving:
             return
         sink.make_durable()
+        if (trouble := sink.told_at_its_end()) is not None:
+            self.report(trouble)
         sink.handle.remove()
 
     def _close_leaving(self, *, at_once: bool = False) -> None:
@@ -442,6 +448,9 @@ class Controller:
         if lost:
             error = LoglyError(f"{lost} records could not be written before the logger was closed")
             self.reports.report_now(error, at_once=True)
+        for sink in list(self.sinks.values()) if not self.is_recovery else ():
+            if (trouble := sink.told_at_its_end()) is not None:
+                self.reports.report_now(trouble, at_once=True)
         self.reports.report_rest()
         with self.changing:
             # At exit the files stay open, because Python could not open them again for an even later record.

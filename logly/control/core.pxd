@@ -38,6 +38,7 @@ cdef class Core(RecordReader):
     cdef public object start_flusher # called once, at the first record
     cdef public object helper        # called by a thread that waits for a flush: it does what it alone can do; or None
     cdef readonly object errors      # deque of exceptions that have not been reported to on_error yet
+    cdef set told                    # mistakes of log calls, with their places: see caller/call_mistakes.pxi
     cdef readonly dict sinks         # id -> its Python side, of every sink that `engine` has: changed together with it
     cdef readonly dict leaving       # the same for removed sinks that have not written all that they hold
     cdef int64_t changes             # made by `commit`

@@ -78,6 +78,7 @@ cdef class Core(RecordReader):
         engine_begin(self.engine)
         workspace_begin(&self.engine.workspace)
         self.errors = deque(maxlen=100)
+        self.told = set()
         self.sinks = {}
         self.leaving = {}
         self.layouts = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 from logly.errors import SinkError
@@ -41,6 +42,10 @@ class FileSink(Sink):
     def path(self) -> str:
         """Its file's name."""
         return self.file.path
+
+    @property
+    def place(self) -> tuple[str, object]:
+        return "path", os.path.realpath(self.path)
 
     def is_allowed(self, logger_config: LoggerConfig) -> bool:
         return bool(logger_config.global_file_storage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logly._core import MAX_LEVELS, define_levels
+from logly._core import MAX_LEVELS, define_levels, name_level
 from logly.config.checks import custom_levels
 from logly.errors import ConfigError
 from logly.layout.colors import parse_color
@@ -91,6 +91,7 @@ class LevelTable:
         self.check_room(checked)
         upper = name.strip().upper()
         new = [(key.upper(), checked[key]) for key in checked]
+        name_level(name)
         shown = sgr or self._added_colors.get(upper) or self._colors(self.config).get(number, "")
 
         def fill(plan: Plan) -> None:
@@ -103,7 +104,7 @@ class LevelTable:
 
     def resolve(self, level: Any) -> tuple[int, int]:
         """Returns (number, index) of a level that the core does not know by this spelling. Raises ConfigError."""
-        number = level_number(level, self.custom)
+        number = self._number(level)
         names = self.core.level_index
         with self._resolving:
             found = names.get(number)
@@ -116,6 +117,15 @@ class LevelTable:
             if len(names) < 2000:
                 names[level] = found
         return found
+
+    def _number(self, level: Any) -> int:
+        try:
+            return level_number(level, self.custom)
+        except ConfigError as unknown:
+            if not isinstance(level, str):
+                raise
+            text = f"{unknown}; a level of your own comes first: add_level({level!r}, number)"
+            raise ConfigError(text, field=unknown.field, value=level) from None
 
     def after_fork_in_child(self) -> None:
         """Makes a new lock: another thread of the parent may have held the old one."""
@@ -135,6 +145,7 @@ class LevelTable:
         custom = {**config.custom_levels, **self.added}
         for name in custom:
             number = custom[name]
+            name_level(name)
             levels.append((name.upper(), number, self._added_colors.get(name.upper(), colors.get(number, ""))))
         return levels
 

@@ -15,7 +15,8 @@ from logly._core import (
     commit,
     publish,
 )
-from logly.config.schema import LoggerConfig, changed
+from logly.config.changes import changed
+from logly.config.schema import LoggerConfig
 from logly.errors import invalid
 
 from .level_layers import rules_of, spec_of

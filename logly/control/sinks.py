@@ -106,6 +106,9 @@ class Sink:
         self.files = Files()
         """The files that it has open. `SinkHandle.remove` closes them, at the latest the end of this object."""
         self._reported_at: float | None = None
+        self._is_told_of = False
+        if config.format is not None:
+            from . import empty_names  # noqa: F401  # as below
         self.layout: LayoutProgram | None
         self._shown: set[str]
         self.layout, self._shown = self._make_layout(logger_config)
@@ -146,6 +149,11 @@ class Sink:
     @property
     def path(self) -> str | None:
         """Its file's name; None: it does not have its own file."""
+        return None
+
+    @property
+    def place(self) -> tuple[str, object] | None:
+        """Where its lines go: the setting that says so, and the value. None: nobody asks for two of these."""
         return None
 
     @property
@@ -313,9 +321,21 @@ class Sink:
         plan.call(self.handle.set_interval, int(self.interval_ms(logger_config) * 1_000_000))
         if self.layout is not None:
             layout, names = self._make_layout(logger_config)
+            assert layout is not None
+            layout.take_over(self.layout)
             plan.call(self.handle.set_layout, layout)
             plan.set(self, layout=layout, _shown=names)
             plan.shown[self] = names
+
+    def told_at_its_end(self) -> Exception | None:
+        """What its user should know when it goes: names in its format that stood for nothing in any of its lines."""
+        template = self.config.format
+        if template is None or self.layout is None or self._is_told_of or not self.layout.empty_fields():
+            return None
+        from .empty_names import empty_names
+
+        self._is_told_of = True
+        return empty_names(template, self.layout.empty_fields(), self.handle.stats().written)
 
     # ---- its file, where it has one
 

@@ -38,6 +38,13 @@ class StreamSink(Sink):
         """Whether it writes to the console."""
         return self.config.stream is None or self.config.stream in ("stdout", "stderr")
 
+    @property
+    def place(self) -> tuple[str, object] | None:
+        stream = self.config.stream
+        if stream is None or stream is sys.stderr or stream is sys.__stderr__:
+            return "stream", "stderr"
+        return "stream", "stdout" if stream is sys.stdout or stream is sys.__stdout__ else stream
+
     def is_allowed(self, logger_config: LoggerConfig) -> bool:
         return not self.is_console or bool(logger_config.global_console_display)
 
@@ -122,6 +129,10 @@ class DescriptorSink(Sink):
         fd = self.config.fd
         assert fd is not None
         return fd
+
+    @property
+    def place(self) -> tuple[str, object]:
+        return "fd", self._fd
 
     def _is_terminal(self) -> bool:
         try:

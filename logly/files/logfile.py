@@ -14,16 +14,19 @@ from .paths import current_folder, render_path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from logly.config.schema import SinkConfig
 
     from .rotated import Retention, RotatedName
     from .rotation import Rotated
     from .schedule import Schedule
+    from .timed_paths import TimedNames
 
 __all__ = ["LogFile", "RotationResult"]
 
-CLOCK_SLACK_NS = 86_400 * 1_000_000_000
+SECOND_NS = 1_000_000_000
+CLOCK_SLACK_NS = 86_400 * SECOND_NS
 """A rotated file whose name is later than now by more than this is ignored."""
 
 
@@ -77,13 +80,18 @@ class LogFile:
         self.schedule: Schedule | None = None
         self.retention: Retention | None = None
         self._name: RotatedName | None = None
+        self._timed: TimedNames | None = None
         self._earliest_ns = NEVER_NS
         self._template = _absolute(config.path)
         self.path = self._rendered_path()
         self.files.file = open_append(self.path, config.mode)
         try:
+            if config.retention is not None:
+                self._plan_retention()
             if self.is_rotating:
                 self._begin_rotating()
+            elif self.retention is not None:
+                self._housekeep_at_start()
         except BaseException:
             self.close()
             raise
@@ -128,8 +136,17 @@ class LogFile:
     def _rendered_path(self) -> str:
         return os.path.abspath(render_path(self._template, utc=self.utc))
 
+    def _plan_retention(self) -> None:
+        from .rotated import parse_retention
+        from .timed_paths import TimedNames, has_time
+
+        assert self.config.retention is not None
+        self.retention = parse_retention(self.config.retention)
+        if has_time(self._template):
+            self._timed = TimedNames(self._template, self.path, utc=self.utc)
+
     def _begin_rotating(self) -> None:
-        from .rotated import RotatedName, parse_retention
+        from .rotated import RotatedName
         from .rotation import open_lock
         from .schedule import Schedule, parse_rotation
 
@@ -140,9 +157,7 @@ class LogFile:
         rotation = parse_rotation(config.rotation) if config.rotation is not None else None
         now_ns = wall_ns()
         self.schedule = Schedule(rotation, now_ns, utc=self.utc)
-        if config.retention is not None:
-            self.retention = parse_retention(config.retention)
-        if config.retention is not None or config.compression is not None:
+        if config.retention is not None or config.compression is not None or config.on_rotate is not None:
             # The housekeeper's modules are imported here, not on its thread: if the process forked during that import,
             # the child would have half a module.
             from . import compression, housekeeper  # noqa: F401
@@ -156,7 +171,8 @@ class LogFile:
         overdue_ns = schedule.ended_before(about.st_mtime_ns, now_ns)
         limit = self.config.size_limit
         if overdue_ns is not None:
-            result = self._rotate(overdue_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
+            end_ns = overdue_ns - 1
+            result = self._rotate(end_ns, lambda file: schedule.ended_before(file.st_mtime_ns, now_ns) is not None)
         elif limit is not None and about.st_size >= int(limit):
             result = self._rotate(self._end_of_part(now_ns), lambda file: file.st_size >= int(limit))
         else:
@@ -193,7 +209,7 @@ class LogFile:
             # Several boundaries have passed. Another process may have begun the present file after the last of them.
             return boundary_ns == waited_for_ns or file.st_mtime_ns < boundary_ns
 
-        return self._rotate(waited_for_ns if boundary_ns is None else boundary_ns, is_due)
+        return self._rotate((waited_for_ns if boundary_ns is None else boundary_ns) - 1, is_due)
 
     def has_rotated(self, begins_ns: int | None) -> None:
         """Moves the schedule on. Called once the result of `rotate` is in use: a rotation that failed is still due."""
@@ -203,12 +219,13 @@ class LogFile:
             self._earliest_ns = NEVER_NS
 
     def _end_of_part(self, now_ns: int) -> int:
-        """The end of a full file: now, or just before the boundary.
+        """The end of a full file: now, or a second before the last one of the period.
 
-        All records in the file belong to the present period, though the clock may be past its end.
+        All records in the file belong to the present period, though the clock may be past its end. Only a file that was
+        rotated by time has the period's last second in its name: `_boundary_before` tells by that.
         """
         assert self.schedule is not None
-        return min(now_ns, self.schedule.next_ns - 1)
+        return min(now_ns, self.schedule.next_ns - 1 - SECOND_NS)
 
     def _boundary_before(self, begins_ns: int) -> int | None:
         """The boundary that ends the file's period, if a record at `begins_ns` belongs to a later one; else None.
@@ -221,14 +238,14 @@ class LogFile:
         assert self.schedule is not None
         assert self.schedule.rotation is not None
         boundary_ns = self.schedule.next_ns
-        from_ns = boundary_ns // 1_000_000_000 * 1_000_000_000
+        from_ns = (boundary_ns - 1) // SECOND_NS * SECOND_NS
         # A name from the far future was made with a wrong clock, or not by logly. It says nothing about now.
         until_ns = wall_ns() + CLOCK_SLACK_NS
         ends = [end for file in self._name.files(from_ns) if from_ns <= (end := self._name.end_ns(file)) <= until_ns]
         if not ends:
             return boundary_ns
-        # Names are exact to a second.
-        coming_ns = next_boundary(self.schedule.rotation, max(ends) + 999_999_999, utc=self.utc)
+        # Names tell the last second before the boundary.
+        coming_ns = next_boundary(self.schedule.rotation, max(ends) + SECOND_NS, utc=self.utc)
         return coming_ns if coming_ns <= begins_ns else None
 
     def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> RotationResult:
@@ -245,39 +262,60 @@ class LogFile:
     # ---- housekeeping, on the housekeeper's thread: the flusher does not wait for it
 
     def _housekeep(self, rotated: str) -> None:
-        """Have a rotated file compressed, and files beyond retention removed."""
-        name, method, retention = self._name, self.config.compression, self.retention
-        if name is None or (method is None and retention is None):
+        """Have a rotated file compressed, files beyond retention removed, and `on_rotate` called."""
+        name, method, notify = self._name, self.config.compression, self.config.on_rotate
+        if name is None or (method is None and self.retention is None and notify is None):
             return
+        prune = self._pruning()
 
         def keep_house() -> None:
             from . import compression
-            from .rotated import prune
 
             # Files beyond retention are removed first, so that they are not compressed in vain.
-            if retention is not None:
-                prune(name, retention, wall_ns())
-            if method is not None:
-                compression.compress(rotated, method)
-                for path in compression.leftovers(name):  # compressing these failed, because of a full disk for example
-                    compression.compress(path, method)
+            if prune is not None:
+                prune()
+            try:
+                if method is not None:
+                    compression.compress(rotated, method)
+                    for left in compression.leftovers(name):  # these failed, because of a full disk for example
+                        compression.compress(left, method)
+            finally:
+                # An earlier job may have compressed it.
+                suffix = "" if method is None or os.path.exists(rotated) else compression.SUFFIXES[method]
+                if notify is not None and os.path.exists(rotated + suffix):
+                    notify(rotated + suffix)
 
         _submit(keep_house, self.on_error)
 
+    def _pruning(self) -> Callable[[], object] | None:
+        """What removes the files beyond retention. It has no `self`: a waiting job must not keep the log file open."""
+        from functools import partial
+
+        from .rotated import prune
+
+        if self.retention is None:
+            return None
+        if self._timed is not None:
+            from .timed_paths import prune_timed
+
+            return partial(_prune_now, prune_timed, self._timed, self.retention)
+        return None if self._name is None else partial(_prune_now, prune, self._name, self.retention)
+
     def _housekeep_at_start(self) -> None:
         """Have the housekeeping finished that an exit or a crash interrupted."""
-        name, method, retention = self._name, self.config.compression, self.retention
-        if name is None or (method is None and retention is None):
+        name, method = self._name, self.config.compression
+        if method is None and self.retention is None:
             return
+        prune = self._pruning()
 
         def keep_house() -> None:
             from . import compression
-            from .rotated import prune
 
-            compression.sweep(name)
-            if retention is not None:
-                prune(name, retention, wall_ns())
-            if method is not None:
+            if name is not None:
+                compression.sweep(name)
+            if prune is not None:
+                prune()
+            if method is not None and name is not None:
                 for path in compression.leftovers(name):
                     compression.compress(path, method)
 
@@ -317,6 +355,14 @@ class LogFile:
             from .rotated import RotatedName
 
             self._name = RotatedName(self.path, utc=self.utc)
+        if self._timed is not None:
+            from .timed_paths import TimedNames
+
+            self._timed = TimedNames(self._template, self.path, utc=self.utc)
+
+
+def _prune_now(prune: Callable[[Any, Retention, int], object], names: Any, retention: Retention) -> None:
+    prune(names, retention, wall_ns())
 
 
 def _submit(job: Callable[[], None], on_error: Callable[[Exception], None]) -> None:

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["check_path", "current_folder", "cut_name", "format_time", "longest_name", "render_path"]
+__all__ = ["check_path", "current_folder", "cut_name", "format_time", "longest_name", "render_path", "render_time"]
 
 USUAL_LONGEST_NAME = 255
 
@@ -69,7 +69,12 @@ def check_path(path: "str | os.PathLike[str]", *, field: str = "path") -> str:
     except TypeError:
         template = None
     if not isinstance(template, str) or not template or "\0" in template:
-        raise invalid(field, path, "the name of a file, as text or a pathlib.Path")
+        expected = "the name of a file, as text or a pathlib.Path"
+        if callable(getattr(path, "write", None)):
+            expected += "; for a stream stream=..."
+        elif callable(path):
+            expected += "; for a function function=..."
+        raise invalid(field, path, expected)
     for _ in _pieces(template, 0, False, field):
         pass
     return template
@@ -89,6 +94,12 @@ def render_path(path: "str | os.PathLike[str]", now_ns: "int | None" = None, *, 
     """
     template = check_path(path)
     return "".join(_pieces(template, wall_ns() if now_ns is None else now_ns, utc, "path"))
+
+
+def render_time(placeholder: str, now_ns: "int | None" = None, *, utc: bool = False) -> str:
+    """Return what ``time`` or ``time:PATTERN``, without its braces, stands for at a time; None: now."""
+    pattern = placeholder.partition(":")[2]
+    return format_time(pattern or DEFAULT_PATH_TIME, wall_ns() if now_ns is None else now_ns, utc=utc)
 
 
 def _pieces(template: str, now_ns: int, utc: bool, field: str) -> "Iterator[str]":
@@ -112,9 +123,8 @@ def _pieces(template: str, now_ns: int, utc: bool, field: str) -> "Iterator[str]
 
 
 def _value(inside: str, template: str, now_ns: int, utc: bool, field: str) -> str:
-    name, _, pattern = inside.partition(":")
-    if name == "time":
-        return format_time(pattern or DEFAULT_PATH_TIME, now_ns, utc=utc)
+    if inside.partition(":")[0] == "time":
+        return render_time(inside, now_ns, utc=utc)
     if inside == "pid":
         return str(os.getpid())
     error = invalid(f"{field} = {template!r}: placeholder", "{" + inside + "}", "{pid}, {time} or {time:PATTERN}")

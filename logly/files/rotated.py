@@ -2,9 +2,9 @@
 
 ``app.log`` is renamed to ``app_20240101_120000.log``, and a second file of the same second to
 ``app_20240101_120000_0001.log``. A compressed file's name ends with ``.gz`` or the like. The time in a name is the end
-of what the file holds: the boundary, if the file was rotated by time, else the moment of rotation. So a daily file of
-1 January is named ``20240102_000000``. The age of a file is the age of its newest line, whatever happened to the file's
-own time stamps since.
+of what the file holds: the last second of the interval, if the file was rotated by time, else the moment of rotation.
+So a daily file of 1 January is named ``20240101_235959``. The age of a file is the age of its newest line, whatever
+happened to the file's own time stamps since.
 
 A name that has no room for that is cut: ``aaa...a.log`` of 240 bytes becomes
 ``aaa...~1c2d3e4f_20240101_120000.log``. The eight digits tell files apart whose names begin alike.
@@ -16,14 +16,15 @@ an hour twice.
 import os
 import re
 import stat
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from logly.errors import invalid
-from logly.units import parse_age
+from logly.units import parse_age, parse_size
 
 from .paths import cut_name, format_time, longest_name
-from .schedule import first_instant
+from .schedule import last_instant
 
 __all__ = ["Retention", "RotatedFile", "RotatedName", "expired", "parse_retention", "prune"]
 
@@ -178,10 +179,10 @@ class RotatedName:
         return f"{self.stem}_{stamp}{counted}{self.extension}"
 
     def end_ns(self, file: RotatedFile) -> int:
-        """Return the end of what a file holds, in nanoseconds since the epoch, exact to a second."""
+        """Return the second that its name tells, in nanoseconds since the epoch; the later one, if there are two."""
         when = _date(file.stamp)
         assert when is not None, "a RotatedFile's stamp was checked when it was matched"
-        return first_instant(when, self.utc) * _SECOND_NS
+        return last_instant(when, self.utc) * _SECOND_NS
 
 
 def _after(stamp: str, taken: "list[tuple[str, int]]") -> "tuple[str, int]":
@@ -219,20 +220,36 @@ def _is_regular(path: str) -> bool:
 
 
 class Retention(NamedTuple):
-    """A parsed `SinkConfig.retention`; one of the two fields is set."""
+    """A parsed `SinkConfig.retention`; one of the fields is set."""
 
     files: "int | None" = None
     """Number of rotated files to keep; the current file does not count."""
     age_ns: "int | None" = None
     """Age of a file's newest line, in nanoseconds, beyond which the file is removed."""
+    size_bytes: "int | None" = None
+    """Size of all rotated files together; the oldest go."""
+
+    def is_beyond(self, newer: int, age_ns: int, size_bytes: int) -> bool:
+        """Whether a file goes.
+
+        Args:
+            newer: how many files are newer.
+            age_ns: its age.
+            size_bytes: the size of the file and all newer ones.
+        """
+        if self.files is not None:
+            return newer >= self.files
+        if self.age_ns is not None:
+            return age_ns > self.age_ns
+        return self.size_bytes is not None and size_bytes > self.size_bytes
 
 
 def parse_retention(value: "int | str | timedelta", *, field: str = "retention") -> Retention:
     """Return how much to keep.
 
     Args:
-        value: number of rotated files to keep (0: none; also as text, ``"10"`` or ``"10 files"``), or an age:
-            ``"30 days"``, a `timedelta`.
+        value: number of rotated files to keep (0: none; also as text, ``"10"`` or ``"10 files"``), an age:
+            ``"30 days"``, a `timedelta`, or the size of all together: ``"10 GB"``.
         field: the field to name in the error.
 
     Raises:
@@ -245,9 +262,11 @@ def parse_retention(value: "int | str | timedelta", *, field: str = "retention")
         if number.isascii() and number.isdigit() and len(number) < 10:
             return Retention(files=int(number))
     try:
+        if isinstance(value, str) and value.strip().lower().endswith("b"):
+            return Retention(size_bytes=parse_size(value))
         return Retention(age_ns=parse_age(value))  # type: ignore[arg-type]
     except ValueError:
-        expected = "a number of files, 0 or more, or an age: '30 days', a timedelta"
+        expected = "a number of files, 0 or more, an age: '30 days', a timedelta, or a size: '10 GB'"
         raise invalid(field, value, expected) from None
 
 
@@ -263,8 +282,22 @@ def expired(name: RotatedName, retention: Retention, now_ns: int) -> "list[Rotat
     if retention.files is not None:
         kept = set(sorted({(file.stamp, file.number) for file in files}, reverse=True)[: retention.files])
         return [file for file in files if (file.stamp, file.number) not in kept]
+    if retention.size_bytes is not None:
+        return _beyond_size(files, retention.size_bytes)
     assert retention.age_ns is not None
     return [file for file in files if now_ns - name.end_ns(file) > retention.age_ns]
+
+
+def _beyond_size(files: "list[RotatedFile]", most_bytes: int) -> "list[RotatedFile]":
+    """The oldest files without which the others have at most this size together."""
+    left = len(files)
+    for file in reversed(files):
+        with suppress(OSError):  # gone since it was listed
+            most_bytes -= os.lstat(file.path).st_size
+        if most_bytes < 0:
+            break
+        left -= 1
+    return files[:left]
 
 
 def prune(name: RotatedName, retention: Retention, now_ns: int) -> "list[str]":

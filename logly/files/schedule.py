@@ -133,10 +133,9 @@ def first_instant(wall: datetime, utc: bool) -> int:
     The candidates are `wall` under each offset from UTC that is in force around it (PEP 495's method). If the
     clock never shows `wall`, the instant at which it jumps over `wall` is found by bisection.
     """
-    dial_s = (wall - _EPOCH) // _SECOND
     if utc:
-        return dial_s
-    near = {dial_s - _east_of_utc(dial_s + shift) for shift in (-_DAY_S, -_DAY_S // 2, 0, _DAY_S // 2, _DAY_S)}
+        return (wall - _EPOCH) // _SECOND
+    near = _near(wall)
     shown = [instant for instant in near if wall_clock(instant, utc) == wall]
     if shown:
         return min(shown)
@@ -148,6 +147,18 @@ def first_instant(wall: datetime, utc: bool) -> int:
         else:
             reached = middle
     return reached
+
+
+def last_instant(wall: datetime, utc: bool) -> int:
+    """Like `first_instant`; where the clock shows `wall` twice, the second time."""
+    shown = [] if utc else [instant for instant in _near(wall) if wall_clock(instant, utc) == wall]
+    return max(shown) if shown else first_instant(wall, utc)
+
+
+def _near(wall: datetime) -> "set[int]":
+    """The instants at which the wall clock shows `wall` under the offsets from UTC that are in force around it."""
+    dial_s = (wall - _EPOCH) // _SECOND
+    return {dial_s - _east_of_utc(dial_s + shift) for shift in (-_DAY_S, -_DAY_S // 2, 0, _DAY_S // 2, _DAY_S)}
 
 
 def _east_of_utc(instant_s: int) -> int:

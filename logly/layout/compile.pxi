@@ -76,6 +76,7 @@ cdef class LayoutProgram:
         object json=None,
     ):
         cdef int i
+        self.field_names = {}
         self.layout = <Layout*> calloc(1, sizeof(Layout))
         if self.layout == NULL:
             raise MemoryError
@@ -98,8 +99,25 @@ cdef class LayoutProgram:
             fill_json_layout(self.layout.json, json)
         for i, (code, text, spec) in enumerate(pieces):
             self.build(&self.layout.piece[i], code, text, spec)
+            if code == PIECE_FIELD:
+                self.field_names[i] = text
             self.layout.pieces = i + 1
         self.find_runs()
+
+    def empty_fields(self):
+        """The names of fields that no record has had yet, of those that the layout shows by name."""
+        cdef set seen = set()
+        for i in self.field_names:
+            if self.layout.piece[<int> i].is_filled:
+                seen.add(self.field_names[i])
+        return set(self.field_names.values()) - seen
+
+    def take_over(self, LayoutProgram before):
+        """Adds to this layout what the one before it, of the same template, has seen."""
+        cdef uint32_t i
+        if before is not None:
+            for i in range(min(self.layout.pieces, before.layout.pieces)):
+                self.layout.piece[i].is_filled = before.layout.piece[i].is_filled
 
     cdef find_runs(self):
         cdef Piece* piece = self.layout.piece

@@ -70,7 +70,25 @@ def parse_layout(template: str, *, time: str | None = None, field: str = "format
     if "%(" in template and len(pieces) == 1 and pieces[0][0] == PIECE_LITERAL:
         at = template.index("%(")
         raise _Mistake(at, "a placeholder of logging's: write {message} for %(message)s").as_error(field, template)
+    if "<" in template and ">" in template:
+        _check_markup(template, field)
     return pieces
+
+
+def _check_markup(template: str, field: str) -> None:
+    from .foreign_words import foreign_markup
+
+    found = foreign_markup(template)
+    if found is not None:
+        tag, at = found
+        what = f"{tag!r} is markup of loguru's: leave it out, color='line' or color='level' colours"
+        raise _Mistake(at, what).as_error(field, template)
+
+
+def meant_fields(template: str) -> set[str]:
+    """The names of fields that the template gives as ``{fields[NAME]}``."""
+    parts = template.replace("{{", "").split("{fields[")[1:]
+    return {part.partition("]")[0] for part in parts}
 
 
 class _Mistake(Exception):
@@ -96,11 +114,14 @@ def _end_of_placeholder(template: str, start: int) -> int:
 
 
 def _piece(placeholder: str, position: int, default_time: str) -> Piece:
+    if placeholder.startswith("fields["):
+        return _field_piece(placeholder, position)
     name, colon, spec = placeholder.partition(":")
     if not name.isidentifier():
-        what = (
-            f"'{{{placeholder}}}' is not a placeholder: a name (letters, digits, underscores), then maybe ':' and how"
-        )
+        from .foreign_words import hint_for_expression
+
+        rule = "a name (letters, digits, underscores), then maybe ':' and how"
+        what = f"'{{{placeholder}}}' is not a placeholder: {hint_for_expression(placeholder) or rule}"
         raise _Mistake(position, what)
     inside = position + 1 + len(name) + len(colon)
     if name == "time":
@@ -112,7 +133,26 @@ def _piece(placeholder: str, position: int, default_time: str) -> Piece:
     _check_spec(name, spec, inside)
     if name in PIECES and name not in ("literal", "field"):
         return (PIECES.index(name), "", spec)
+    _check_name(name, position)
     return (PIECE_FIELD, name, spec)
+
+
+def _field_piece(placeholder: str, position: int) -> Piece:
+    """``{fields[NAME]}``: a field, whatever it is called."""
+    name, bracket, rest = placeholder[len("fields[") :].partition("]")
+    if not name or not bracket or (rest and rest[0] != ":"):
+        forms = "'{fields[NAME]}' or '{fields[NAME]:SPEC}'"
+        raise _Mistake(position, f"'{{{placeholder}}}' is not a placeholder: {forms}")
+    _check_spec("field", rest[1:], position + len(placeholder) + 2 - len(rest))
+    return (PIECE_FIELD, name, rest[1:])
+
+
+def _check_name(name: str, position: int) -> None:
+    from .foreign_words import REFUSED
+
+    if name in REFUSED:
+        what = f"'{{{name}}}' is a name of logging's: write {REFUSED[name]}, or {{fields[{name}]}} for a field"
+        raise _Mistake(position, what)
 
 
 def _check_spec(name: str, spec: str, position: int) -> None:
@@ -122,7 +162,7 @@ def _check_spec(name: str, spec: str, position: int) -> None:
     if kinds == 0:
         raise _Mistake(position, f"{spec!r} is not a format specification")
     wanted = KIND_INT if name in NUMBERS else KIND_STR
-    if name in PIECES and not kinds & wanted:
+    if name in PIECES and name != "field" and not kinds & wanted:
         raise _Mistake(
             position, f"{spec!r} is not for {'a number' if name in NUMBERS else 'text'}, which {{{name}}} is"
         )

@@ -112,6 +112,7 @@ cdef struct Piece:
     uint32_t run           # number of pieces in the run that begins here; 0: no run begins here
     RunEntry* kept         # RUN_ENTRIES entries where a run begins
     bint has_spec
+    bint is_filled         # PIECE_FIELD: some record had the field. Set while rendering; a layout that never sees one is told of
     FormatSpec spec
     uint32_t accepts       # PIECE_FIELD: kinds of value that the specification is for
     Value key              # PIECE_FIELD: the field's name

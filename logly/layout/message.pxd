@@ -5,7 +5,7 @@ program also tells the caller which kinds of argument it renders exactly as Pyth
 calls `str.format`, or `%` for a template of `logging`, so the text is Python's in every case.
 """
 
-from libc.stdint cimport uint16_t, uint32_t, uint8_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 from logly.layout.field_names cimport find_field
@@ -65,6 +65,7 @@ cdef struct Program:
     Program* older         # another one at the same place, of a dead process's spool
     Program* retired       # the next one that the registry gave up
     bint exact             # it takes as many arguments as it reads, and no more: STYLE_PERCENT
+    int32_t taken          # how many arguments it takes, also if it is not native; -1: its braces do not parse
     uint32_t longest       # STYLE_PERCENT: the most bytes of a message besides those of the arguments' texts
 
 

@@ -53,6 +53,34 @@ def parse_message(template: str) -> list[Step] | None:
     return steps
 
 
+MOST_ARGUMENTS = 1 << 20
+"""What a larger number in a template stands for: no call has so many arguments."""
+
+
+def arguments_taken(template: str) -> int:
+    """How many positional arguments the template takes, up to the last that it names; -1: its braces do not parse."""
+    try:
+        return _taken(template, [0])
+    except (ValueError, IndexError):
+        return -1
+
+
+def _taken(template: str, automatic: list[int]) -> int:
+    """`automatic`: how many of the arguments have been taken by placeholders without a name."""
+    most = 0
+    for _, field, spec, _ in formatter_parser(template):
+        if field is None:
+            continue
+        first, _ = formatter_field_name_split(field)
+        if first == "":
+            first, automatic[0] = automatic[0], automatic[0] + 1
+        if isinstance(first, int):
+            most = max(most, min(first, MOST_ARGUMENTS) + 1)
+        if "{" in spec:
+            most = max(most, _taken(spec, automatic))
+    return most
+
+
 def parse_percent(template: str) -> list[Step] | None:
     """Steps of a template of `logging`, for ``template % args``; the specifications become those of `str.format`.
 

@@ -214,8 +214,8 @@ cdef inline size_t line_end(SecretText* text, size_t at) noexcept nogil:
     return at
 
 
-# A value without quotes. After the name of a scheme of HTTP ("Authorization: Basic ..."), it is the next word, and all of the line
-# after "Digest", which has several parts.
+# A value without quotes. After the name of a scheme of HTTP ("Authorization: Basic ..."), it is the next word; after "Digest",
+# which has several parts, it is the rest of the line.
 cdef inline bint find_bare(SecretText* text, size_t at) noexcept nogil:
     cdef size_t end = bare_end(text, at)
     cdef size_t next = spaces_end(text, end)

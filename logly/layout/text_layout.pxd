@@ -175,7 +175,10 @@ cdef inline void write_field_piece(Buffer* out, const Piece* piece, const Line* 
     cdef Buffer text
     if not find_field(&line.view, &piece.key, &value):
         write_aligned(out, piece, b"", 0)
-    elif not piece.has_spec:
+        return
+    if not piece.is_filled:
+        (<Piece*> piece).is_filled = True
+    if not piece.has_spec:
         write_value(out, &value)
     elif piece.accepts & kind_of_value(&value):
         format_value(out, &value, &piece.spec)
@@ -262,6 +265,7 @@ cdef inline void write_escaped_piece(Buffer* out, const Piece* piece, const Line
     bare.color = COLOR_NONE
     plain.code = piece.inner
     write_plain_piece(out, &plain, line, &bare)
+    (<Piece*> piece).is_filled = plain.is_filled
     escape_json(out, start)
 
 

@@ -1,6 +1,6 @@
 # A message template compiled to a program: steps in C memory, which the flusher runs without the GIL (layout/message.pxd).
 
-from logly.layout.message_template import parse_message, parse_percent
+from logly.layout.message_template import arguments_taken, parse_message, parse_percent
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
@@ -8,7 +8,8 @@ from libc.stdint cimport uint16_t, uint32_t, uint8_t
 from libc.stdlib cimport calloc, free
 
 from logly.layout.message cimport (
-    MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_FIELD, STEP_LITERAL, STYLE_PERCENT, Program, Step, TemplateStyle,
+    MAX_ARGS, MAX_TEMPLATE_BYTES, STEP_ARGUMENT, STEP_FIELD, STEP_LITERAL, STYLE_BRACES, STYLE_PERCENT, Program, Step,
+    TemplateStyle,
 )
 from logly.ring.record cimport TAG_UTF8
 from logly.system.cpython cimport Py_DecRef
@@ -158,6 +159,16 @@ cdef void free_programs(Program* program) noexcept:
         program = older
 
 
+cdef int taken_by(str message, TemplateStyle style) except? -1:
+    try:
+        return arguments_taken(message) if style == STYLE_BRACES else -1
+    except (RecursionError, MemoryError):
+        raise
+    except Exception:
+        pass  # as in compile_program
+    return -1
+
+
 cdef Program* compile_program(str message, TemplateStyle style) except NULL:
     cdef Program* program = <Program*> calloc(1, sizeof(Program))
     cdef list steps = None
@@ -171,6 +182,7 @@ cdef Program* compile_program(str message, TemplateStyle style) except NULL:
             raise  # says nothing about the message: the next call tries again
         except Exception:
             pass  # the ending interpreter has cleared the parser's module: str.format formats the message
+        program.taken = taken_by(message, style)
         program.native = steps is not None and len(steps) < 1000 and compile_steps(program, steps)
         if style == STYLE_PERCENT:
             finish_percent(program)

@@ -292,9 +292,9 @@ def test_names_that_mean_something_elsewhere_are_fields(shown: Output) -> None:
 
 def test_fields_that_are_not_native_leave_the_message_alone(shown: Output) -> None:
     for value in ([1, 2], {"a": None}, Raising(ValueError()), 10**30, 10**9999, Loud(3), Name("n"), object, (1,), {1}):
-        shown.logger.info("n={} p={:.1f}", 5, 2.25, extra=value)
+        shown.logger.info("n={} p={:.1f}", 5, 2.25, beyond=value)
         assert shown.last().split("|")[4] == "n=5 p=2.2"
-        assert "extra=" in shown.last()
+        assert "beyond=" in shown.last()
     shown.has_failed(0)
 
 

@@ -423,5 +423,7 @@ def test_a_traceback_that_is_none(written: Written) -> None:
     written.logger.error("x", exc_info=Mock(spec=ValueError, __traceback__=None))
     written.logger.error("x", exc_info=(ValueError, Mock(spec=ValueError), made))  # type: ignore[arg-type]
     assert written.logger.flush(30)
+    assert "is neither True nor an exception" in str(written.told.pop(0))
+    assert "no exception is being handled" in str(written.told.pop(0))
     written.records.clear()
     written.take_all()

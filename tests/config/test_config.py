@@ -137,7 +137,7 @@ def test_something_else_in_the_place_of_settings_is_told_as_what_it_is():
         (Logger, {"level": "INFO"}, "LoggerConfig"),
         (logger.configure, {"level": "INFO"}, "LoggerConfig"),
         (logger.configure, None, "LoggerConfig"),
-        (logger.add_sink, "app.log", "SinkConfig"),
+        (logger.add_sink, 5, "SinkConfig"),
         (Logger, LoggerConfig(custom_levels=["audit"]), "custom_levels"),
         (logger.configure, LoggerConfig(level_colors="red"), "level_colors"),
     ):
@@ -206,7 +206,7 @@ def test_resolved_gives_plain_values_and_leaves_the_original_alone():
     plain = config.resolved()
     assert (plain.level, plain.async_buffer_size, plain.level_colors) == (LevelSpec(22), 65536, {22: "\x1b[31m"})
     assert (config.level, config.async_buffer_size) == ("notice", "64 KiB")
-    sink = SinkConfig(path="a.log", filter_module="shop", filter_min_level="Notice", compression="gz")
+    sink = SinkConfig("a.log", filter_module="shop", filter_min_level="Notice", rotation="daily", compression="gz")
     plain_sink = sink.resolved({"Notice": 22})
     assert (plain_sink.filter_module, plain_sink.filter_min_level, plain_sink.compression) == (
         ("shop",),

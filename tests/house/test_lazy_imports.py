@@ -22,24 +22,28 @@ CONFIGURING = "the program configures, and is told by an exception"
 LOADED = "logly.caller.emergency has loaded it; only so can it be imported before"
 OPENED = "loaded when the sink was opened"
 SPOOL = "loaded when the spool was opened"
+WRONG = "the program asks for what there is not, and is told by an exception"
 BUILT_IN = "every Python has loaded it"
 
 PERMITTED = {
-    "__init__.py": {"importlib": CONFIGURING},
+    "__init__.py": {"._hinted": "imported with the logger", ".config.hints": WRONG, "importlib": CONFIGURING},
     "__main__.py": dict.fromkeys(
         (".commands.demo", ".commands.recover", ".commands.routes", ".commands.run"), "a command's start"
     ),
     "_controls.py": {
         ".caller.guards": LOADED,
+        ".config.changes": CONFIGURING,
         ".control.explain": LOADED,
         ".control.recording": "the controller has loaded it",
     },
     "_logger.py": {
         ".caller": "the emergency module itself, when a logger is made",
         ".caller.guards": LOADED,
+        ".config.changes": CONFIGURING,
         ".config.taken": "without it, the copy of the settings does not warn",
         ".config.toml": CONFIGURING,
     },
+    "_hinted.py": {".config.hints": WRONG},
     "bridge/resolve.py": {"logly": "a route of a process without handlers: `logly.logger` is made at its first use"},
     "bridge/at_start.py": {".install": CONFIGURING, "logly._logger": CONFIGURING},
     "bridge/site/sitecustomize.py": {
@@ -69,8 +73,15 @@ PERMITTED = {
         ),
         CONFIGURING,
     ),
-    "config/lazy_dataclass.py": {"dataclasses": "tools that inspect classes", "inspect": "tools that inspect classes"},
-    "config/agreement.py": {"logly.layout.json_layout": CONFIGURING},
+    "config/changes.py": {".hints": WRONG},
+    "config/hints.py": {".schema": "the settings have been imported before"},
+    "config/lazy_dataclass.py": {
+        ".hints": WRONG,
+        "dataclasses": "tools that inspect classes",
+        "inspect": "tools that inspect classes",
+    },
+    "config/agreement.py": {"logly.files.timed_paths": CONFIGURING, "logly.layout.json_layout": CONFIGURING},
+    "config/schema.py": {".environment": CONFIGURING},
     "config/toml.py": {"os": BUILT_IN, "tomllib": CONFIGURING},
     "control/context_sources.py": {".trace_context": CONFIGURING},
     "control/controller.py": {"_contextvars": LOADED},
@@ -78,7 +89,14 @@ PERMITTED = {
     "control/rings.pxi": {"logly.stats": LOADED},
     "control/routing.pxi": {"logly.stats": LOADED},
     "control/sink_kinds.py": {".file_sink": CONFIGURING, ".function_sink": CONFIGURING},
-    "control/sinks.py": dict.fromkeys(("datetime", "json", "logly.layout.json_layout", "logly.record"), CONFIGURING),
+    "control/sinks.py": {
+        ".": CONFIGURING,
+        ".empty_names": OPENED,
+        "datetime": CONFIGURING,
+        "json": CONFIGURING,
+        "logly.layout.json_layout": CONFIGURING,
+        "logly.record": CONFIGURING,
+    },
     "control/spooling.py": {
         ".": CONFIGURING,
         ".recovery": SPOOL,
@@ -91,9 +109,12 @@ PERMITTED = {
     "files/compression.py": {"importlib": BUILT_IN},  # what it imports: `find_method`, when the sink is checked
     "files/descriptor.pxi": {"_winapi": "Windows has no such limit", "msvcrt": "Windows has no such limit"},
     "files/housekeeper.py": {"weakref": "logly.control.process has loaded it"},
-    "files/logfile.py": dict.fromkeys((".", ".housekeeper", ".rotated", ".rotation", ".schedule"), OPENED),
+    "files/logfile.py": dict.fromkeys(
+        (".", "functools", ".housekeeper", ".rotated", ".rotation", ".schedule", ".timed_paths"), OPENED
+    ),
     "files/paths.py": {"binascii": OPENED, "re": CONFIGURING},
     "layout/colors.py": {"os": BUILT_IN},
+    "layout/layout_template.py": {".foreign_words": CONFIGURING},
     "registry/name_entries.pxi": {"binascii": SPOOL},
     "record.py": {"datetime": OPENED},
     "system/threads.pxi": {"logly.system.greenlets": "loaded with logly"},

@@ -92,6 +92,7 @@ SINK_DEFAULTS: dict[str, Any] = {
     "watch": False,
     "mode": 0o644,
     "dedup": None,
+    "on_rotate": None,
 }
 STATS = [
     "emitted",
@@ -113,10 +114,10 @@ STATS = [
     "ring_high_water",
     "ring_size",
 ]
-LOG_CALLS = ("trace", "debug", "info", "success", "warning", "error", "fail", "critical", "exception")
+LOG_CALLS = ("trace", "debug", "info", "success", "warning", "warn", "error", "fail", "critical", "exception")
 SIGNATURES = {
     "log": "(self, level, message, /, *args, **fields)",
-    "add_sink": "(self, config)",
+    "add_sink": "(self, config=..., **settings)",
     "remove_sink": "(self, sink_id)",
     "remove_all_sinks": "(self)",
     "list_sinks": "(self)",
@@ -208,7 +209,7 @@ def test_catch_and_the_constructor() -> None:
     assert defaults == {
         "exception": Exception, "level": "ERROR", "reraise": False, "default": None, "exclude": None, "onerror": None
     }  # fmt: skip
-    assert plain(inspect.signature(Logger)) == "(config=None, *, name='root')"
+    assert plain(inspect.signature(Logger)) == "(config=None, *, name='root', **settings)"
 
 
 @pytest.mark.parametrize(
@@ -223,10 +224,11 @@ def test_configuration_has_the_contracts_fields_and_defaults(
     assert {one.name for one in dataclasses.fields(kind)} - set(contract) == beyond
 
 
-@pytest.mark.parametrize("kind", [LoggerConfig, SinkConfig])
-def test_configuration_is_a_keyword_only_mutable_dataclass(kind: Any) -> None:
+@pytest.mark.parametrize(("kind", "by_place"), [(LoggerConfig, []), (SinkConfig, ["path"])])
+def test_configuration_is_a_mutable_dataclass_of_named_fields(kind: Any, by_place: list[str]) -> None:
     assert dataclasses.is_dataclass(kind)
-    assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for one in inspect.signature(kind).parameters.values())
+    parameters = inspect.signature(kind).parameters.values()
+    assert [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY] == by_place
     assert set(inspect.signature(kind).parameters) == {one.name for one in dataclasses.fields(kind)}
     made = kind()
     assert dataclasses.replace(made, json=True) != made
@@ -238,7 +240,7 @@ def test_configuration_is_a_keyword_only_mutable_dataclass(kind: Any) -> None:
     with pytest.raises(TypeError, match="jsno"):
         kind(jsno=True)
     with pytest.raises(TypeError):
-        kind("positional")
+        kind(*by_place, "positional")
 
 
 def test_stats_has_the_contracts_fields() -> None:

@@ -149,7 +149,7 @@ def test_patterns_that_end_with_a_star_find_keys_of_any_end() -> None:
         expected = f"{key}=1" if key == "grÖße" else f"{key}=[redacted]"
         for filling in ("", "- " * 40):
             assert hidden(f"{filling}{key}=1", redactor) == filling + expected
-    assert hidden("tokn=1 toke=2 order=3", Redactor((), ("*token*",))) == "tokn=1 toke=2 order=3"
+    assert hidden("tokn=1 tken=2 order=3", Redactor((), ("*token*",))) == "tokn=1 tken=2 order=3"
 
 
 # ---- in a logger

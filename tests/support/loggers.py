@@ -37,7 +37,10 @@ def passed(logger: Logger, records: list[Record]) -> list[str]:
 def file_logger(path: Path, *, layout: str = "{message}", sink: dict[str, Any] | None = None, **config: Any) -> Logger:
     """A logger with one file."""
     logger = Logger(LoggerConfig(auto_sink=False, **config))
-    logger.add_sink(SinkConfig(path=path, format=layout, **(sink or {})))
+    settings = {"format": layout, **(sink or {})}
+    if settings.get("json"):
+        del settings["format"]
+    logger.add_sink(SinkConfig(path=path, **settings))
     return logger
 
 

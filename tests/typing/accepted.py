@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
-from typing import assert_type
+from typing import TYPE_CHECKING, Any, assert_type
 
 import logly
 from logly import (
@@ -49,9 +49,32 @@ def log_calls(logger: Logger) -> None:
     logger.fail("six")
     logger.critical(b"seven")
     logger.exception("eight {}", 8, key="value")
+    logger.warn("four again")
     logger.log("notice", "nine")
     logger.log(Level.INFO, "ten {}", 10)
     logger.log(35, "eleven", level="a field", self="another", message="a third")
+
+
+class LoggerWithNotice(Logger):
+    """How a program tells type checkers of its own levels."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def notice(self, message: object, /, *args: Any, **fields: Any) -> None: ...
+
+
+def short_forms(logger: LoggerWithNotice) -> None:
+    logger.notice("text {}", 1)
+    assert_type(Logger(level="debug", json=True, name="shop"), Logger)
+    assert_type(logger.add_sink("app.log", rotation="daily", level="debug"), int)
+    logger.add_sink(Path("app.log"))
+    logger.add_sink(sys.stderr, color=True)
+    logger.add_sink(print)
+    logger.add_sink(json=True)
+    SinkConfig("app.log", level="debug")
+    SinkConfig(Path("app.log"))
 
 
 def configuration() -> LoggerConfig:

@@ -37,7 +37,9 @@ def configuration() -> None:
 
 
 def sinks(logger: Logger) -> None:
-    logger.add_sink("logs/app.log")  # type: ignore[arg-type]
+    logger.add_sink(1)  # type: ignore[arg-type]
+    logger.add("logs/app.log")  # type: ignore[attr-defined]
+    logger.notice("mypy does not know the levels of a program")  # type: ignore[attr-defined]
     logger.remove_sink("1")  # type: ignore[arg-type]
     number: str = logger.add_sink(SinkConfig())  # type: ignore[assignment]
     print(number)
