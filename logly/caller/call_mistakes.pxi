@@ -7,6 +7,7 @@ from logly.layout.message_template import arguments_taken
 from logly.layout.message cimport Program
 
 # Of other included files:
+#   caller/careful.pxi: named_message
 #   caller/origin.pxi: frame_at
 #   control/core.pxi: Core
 
@@ -56,7 +57,7 @@ cdef dict carried_with(Core core, str message, tuple surplus, dict fields, objec
     """The fields of a record whose template does not take these arguments: they are one field more."""
     cdef str name = "args"
     cdef int count = len(surplus)
-    what = f"the message {show(message)} has no placeholder for {count} argument{'s' if count > 1 else ''}"
+    what = f"{named_message(core, message)} has no placeholder for {count} argument{'s' if count > 1 else ''}"
     if "%" in message:
         what = f"{what}: this looks like %-formatting, write {{}} for %s"
     while name in fields:

@@ -34,6 +34,7 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 #   caller/trace_texts.pxi: exception_texts, stack_texts
 #   caller/values.pxi: safe_repr, safe_str
 #   control/core.pxi: Core
+#   control/redaction.pxi: Redactor
 #   control/flush.pxi: write_here
 #   layout/message_rules.pxi: filled, formatted, has_braces, names_fields_only
 #   registry/retired.pxi: Pins, pin_program, unpin
@@ -411,7 +412,7 @@ cdef str format_message(
             raise
         except Exception as error:
             template = safe_str(message)
-            core.note_failed_format(located(error, template, stacklevel))
+            core.note_failed_format(located(core, error, template, stacklevel))
     else:
         template = message
     if not args and (not fields or not names_fields_only(template, fields)):
@@ -423,7 +424,7 @@ cdef str format_message(
     except Exception as error:
         trouble = error
     if trouble is not None:
-        core.note_failed_format(located(trouble, template, stacklevel))
+        core.note_failed_format(located(core, trouble, template, stacklevel))
         is_raw[0] = True
         return fallback_text(template, args, fields)
     if template is message and not args and <uint64_t> len(template) <= limit // 4:
@@ -433,13 +434,21 @@ cdef str format_message(
     return text
 
 
-cdef object located(object error, str template, object stacklevel):
+cdef str named_message(Core core, str message):
+    """A message as an error names it: not in words where its text may have secrets in it."""
+    cdef Redactor redactor = core.redactor
+    if redactor is not None and redactor.redaction.hides_text:
+        return "a message (redact_text hides it)"
+    return f"the message {show(message)}"
+
+
+cdef object located(Core core, object error, str template, object stacklevel):
     """The error with a note that says which message it is about, and where that was logged."""
     try:
         if not hasattr(error, "__notes__"):  # a __format__ may raise the same object each time
             frame = frame_at(stacklevel)
             place = f", logged at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
-            error.add_note(f"in the message {show(template)}{place}")
+            error.add_note(f"in {named_message(core, template)}{place}")
     except RecursionError:
         raise
     except Exception:

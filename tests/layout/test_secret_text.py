@@ -216,6 +216,19 @@ def test_with_names_a_message_shows_neither(tmp_path: Path) -> None:
     assert SECRET not in (tmp_path / "two.log").read_text()
 
 
+def test_errors_do_not_name_a_message_that_may_have_secrets(tmp_path: Path) -> None:
+    told: list[BaseException] = []
+    with make_logger(redact_text=True, on_error=told.append) as logger:
+        logger.add_sink(SinkConfig(path=tmp_path / "log"))
+        logger.info("password=hunter2 {:d}", "x")
+        logger.info("password=hunter2", "surplus")
+    assert len(told) == 2
+    for error in told:
+        text = str(error) + "".join(getattr(error, "__notes__", ()))
+        assert SECRET not in text
+        assert "a message (redact_text hides it)" in text
+
+
 def test_a_text_without_a_secret_is_the_same_line() -> None:
     with (
         Lines(LoggerConfig(level=0, redact_text=True), json=True) as lines,
