@@ -302,7 +302,7 @@ def rotations() -> Walk:
     from logly.files.rotated import RotatedName
 
     with tempfile.TemporaryDirectory() as folder:
-        name = RotatedName(os.path.join(folder, "app.log"), utc=True)
+        name = RotatedName(os.path.join(folder, "app.log"), zone=1)
         made_files = 0
         second = 1_800_000_000
         for number in (1, 10, 30, 100, 300, 1000, 3000, 10_000):

@@ -244,12 +244,34 @@ class Controls(Producer):
         """
         return self._controller.filenos()
 
-    def enable(self) -> None:
-        """Switch all output on again."""
+    def enable(self, name: None = None) -> None:
+        """Switch all output on again.
+
+        Args:
+            name: leave it out; ``named("noisy").set_level(None)`` is for one name.
+
+        Raises:
+            ConfigError: a name was given.
+        """
+        if name is not None:
+            from .config.hints import switch_hint
+
+            raise switch_hint(name, on=True)
         self._controller.switch(True)
 
-    def disable(self) -> None:
-        """Switch all output off: calls return at the level gate."""
+    def disable(self, name: None = None) -> None:
+        """Switch all output off: calls return at the level gate.
+
+        Args:
+            name: leave it out; ``named("noisy").set_level("off")`` is for one name.
+
+        Raises:
+            ConfigError: a name was given.
+        """
+        if name is not None:
+            from .config.hints import switch_hint
+
+            raise switch_hint(name, on=False)
         self._controller.switch(False)
 
     def stats(self) -> Stats:

@@ -43,6 +43,9 @@ PIECE_LITERAL: int
 PIECE_TIME: int
 PIECES: tuple[str, ...]
 """Names of the pieces of a layout; a piece's code is its index here."""
+ZONE_LOCAL: int
+"""The number of a time zone; those of named zones are larger, see `add_zone`."""
+ZONE_UTC: int
 PIPE_CHUNK: int
 """Bytes that a pipe takes as one piece, and has room for if it is writable (PIPE_BUF)."""
 
@@ -150,7 +153,7 @@ class LayoutProgram:
         newlines: str,
         color: int,
         terminal: bool,
-        utc: bool,
+        zone: int,
         fields: bool,
         exception: bool,
         json: JsonMembers | None = None,
@@ -552,7 +555,9 @@ def emit_from(
 ) -> None: ...
 def spec_kinds(spec: str) -> int: ...
 def time_pattern_mistake(pattern: str) -> int | None: ...
-def format_time(pattern: str, now_ns: int, *, utc: bool = False) -> str: ...
+def format_time(pattern: str, now_ns: int, *, zone: int = 0) -> str: ...
+def zone_offset_at(zone: int, second: int) -> int: ...
+def add_zone(changes: list[tuple[int, int, bytes]]) -> int: ...
 def install_methods(cls: type[Producer]) -> None: ...
 def name_level(name: str) -> None: ...
 

@@ -12,6 +12,7 @@ from logly.layout.line cimport COLOR_LEVEL, COLOR_LINE, COLOR_NONE, MAX_LEVELS, 
 from logly.ring.leases cimport FREE_THREADED
 from logly.system.clock cimport clock_init
 from logly.text.format_spec cimport KIND_BOOL, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR
+from logly.text.zones cimport ZONE_LOCAL, ZONE_UTC
 
 IS_FREE_THREADED = bool(FREE_THREADED)
 
@@ -34,6 +35,8 @@ globals().update(
     PIECE_LITERAL=PIECE_LITERAL,
     PIECE_TIME=PIECE_TIME,
     PIPE_CHUNK=PIPE_CHUNK,
+    ZONE_LOCAL=ZONE_LOCAL,
+    ZONE_UTC=ZONE_UTC,
 )
 
 clock_init()

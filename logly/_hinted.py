@@ -4,6 +4,8 @@ They are attributes of the class, because a class with `__getattr__` has slow lo
 specialize calls of its methods.
 """
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
@@ -55,7 +57,8 @@ class Elsewhere:
         from .config.hints import attribute_hint
 
         # Without an object whose names CPython would compare: "did you mean 'catch'?" (for `patch`) is no help.
-        raise AttributeError(attribute_hint(self.name), name=self.name, obj=None)
+        reader = sys._getframe(1).f_globals.get("__name__")
+        raise AttributeError(attribute_hint(self.name, reader=reader), name=self.name, obj=None)
 
 
 def install_hints(kind: type) -> None:

@@ -171,6 +171,18 @@ def sampling(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[in
     raise invalid(field, value, "two whole numbers from 0 on, not both 0, like (100, 10)")
 
 
+def timezone(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    """`local` or `utc` in any case, or the name of a zone of the IANA database."""
+    if isinstance(value, str) and value:
+        if value.lower() in ("local", "utc"):
+            return value.lower()
+        from .zones import zone_number
+
+        zone_number(value, field=field)
+        return value
+    raise invalid(field, value, "'local', 'utc', or the name of a time zone like 'Europe/Berlin'")
+
+
 def stream(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
     if isinstance(value, str):
         return one_of("stdout", "stderr")(field, value, levels)

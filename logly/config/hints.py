@@ -3,7 +3,7 @@
 The names come from `logging`, loguru and structlog: what the hands of somebody who comes from there type first.
 """
 
-from logly.errors import nearest
+from logly.errors import ConfigError, nearest, show
 
 from .lazy_dataclass import fields
 
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["attribute_hint", "module_hint", "setting_hint"]
+__all__ = ["attribute_hint", "module_hint", "setting_hint", "switch_hint"]
 
 LOGGER_WORDS: "dict[str, str]" = {
     "add": "add_sink('app.log', level='debug'), add_sink(sys.stdout) or add_sink(function)",
@@ -103,9 +103,33 @@ LOGGER_SETTINGS: "dict[str, str]" = {
 """Settings of a logger by what other libraries call them."""
 
 
-def attribute_hint(name: str, kind: str = "Logger") -> str:
-    """The text of the error for a name of another library's logger."""
+AS_HANDLER = "as a handler of logging use logly.StdlibHandler(logger), or call logly.install() instead"
+"""For `logging` itself, which reads the `level` of each handler: a logger was given to `addHandler`."""
+
+
+def attribute_hint(name: str, kind: str = "Logger", *, reader: object = None) -> str:
+    """The text of the error for a name of another library's logger.
+
+    Args:
+        name: that name.
+        kind: what the object is.
+        reader: the name of the module that reads the attribute, where it is known.
+    """
+    if name == "level" and reader == "logging":
+        return f"{kind!r} object has no attribute {name!r}: {AS_HANDLER}"
     return f"{kind!r} object has no attribute {name!r}: use {LOGGER_WORDS[name]}"
+
+
+def switch_hint(name: object, *, on: bool) -> ConfigError:
+    """The error for ``enable("noisy")`` and ``disable("noisy")``, which loguru has: here they switch the whole logger.
+
+    Args:
+        name: what was given.
+        on: whether it was `enable`.
+    """
+    word, level = ("enable", "None") if on else ("disable", "'off'")
+    text = f"{word}({show(name)}) is not valid: {word}() switches the whole logger. For one name and all below it use "
+    return ConfigError(f"{text}named({show(name)}).set_level({level})", field="name", value=name)
 
 
 def module_hint(name: str, of_logger: "Iterable[str]") -> str:

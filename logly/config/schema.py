@@ -168,11 +168,11 @@ class LoggerConfig:
         "",
         "records at or above it are never held back by `sampling`; None: also those of the highest level are",
     )
-    timezone: 'Literal["local", "utc"]' = _setting(
+    timezone: str = _setting(
         "local",
-        checks.one_of("local", "utc"),
+        checks.timezone,
         "",
-        "`local` or `utc`, for text and for rotation; JSON time stamps are always UTC",
+        "`local`, `utc` or a [zone](#time-zones) such as `Europe/Berlin`, for text and rotation; JSON is always UTC",
     )
     encode: "Mapping[type, Callable[[Any], object]]" = _table(
         checks.encoders,

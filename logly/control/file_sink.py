@@ -11,7 +11,7 @@ from logly.files.logfile import LogFile
 from logly.files.opening import sync_file, sync_name, torn_size
 from logly.system.unpatched import SystemLock
 
-from .sinks import Sink
+from .sinks import Sink, zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class FileSink(Sink):
     def _prepare(self) -> None:
         # The flusher rotates and reopens the file. `Logger.reopen` also does, on the thread that calls it.
         self._changing_file = SystemLock()
-        is_utc = self.logger_config.timezone == "utc"
-        self.file = LogFile(self.config, utc=is_utc, on_error=self.on_error, files=self.files)
+        zone = zone_of(self.logger_config)
+        self.file = LogFile(self.config, zone=zone, on_error=self.on_error, files=self.files)
         self.make_durable()
 
     @property

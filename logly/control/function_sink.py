@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logly._core import COLOR_NONE, LayoutProgram
+from logly._core import COLOR_NONE, ZONE_UTC, LayoutProgram
 
 from .sinks import Sink
 
@@ -28,9 +28,17 @@ class FunctionSink(Sink):
         if self.config.dedup is None:
             return None, set()
         # The times in a record that counts repeats are those of JSON lines.
-        return LayoutProgram(
-            "json", [], newlines="escape", color=COLOR_NONE, terminal=False, utc=True, fields=False, exception=False
-        ), set()
+        layout = LayoutProgram(
+            "json",
+            [],
+            newlines="escape",
+            color=COLOR_NONE,
+            terminal=False,
+            zone=ZONE_UTC,
+            fields=False,
+            exception=False,
+        )
+        return layout, set()
 
     def _take(self, record: Record, raw: bytes) -> bytes | None:
         function = self.config.function

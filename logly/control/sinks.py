@@ -14,6 +14,8 @@ from logly._core import (
     NEVER_NS,
     OFF,
     PIECES,
+    ZONE_LOCAL,
+    ZONE_UTC,
     Core,
     Files,
     LayoutProgram,
@@ -44,12 +46,21 @@ if TYPE_CHECKING:
 
     from .plan import Plan
 
-__all__ = ["Sink"]
+__all__ = ["Sink", "zone_of"]
 
 MIB = 1 << 20
 PAUSE_S = 0.001
 REPORT_INTERVAL_S = 1.0
 """An error that repeats is reported at most once in this time."""
+
+
+def zone_of(logger_config: LoggerConfig) -> int:
+    """The core's number of the time zone in a logger's settings."""
+    if logger_config.timezone in ("local", "utc"):
+        return ZONE_UTC if logger_config.timezone == "utc" else ZONE_LOCAL
+    from logly.config.zones import zone_number
+
+    return zone_number(logger_config.timezone)
 
 
 class Sink:
@@ -214,7 +225,7 @@ class Sink:
             newlines=config.newlines or "escape",
             color=self._coloring(logger),
             terminal=self._is_terminal(),
-            utc=logger.timezone == "utc",
+            zone=zone_of(logger),
             fields=is_default,
             exception="exception" not in names,
             json=members,

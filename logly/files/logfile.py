@@ -62,7 +62,7 @@ class LogFile:
 
     Args:
         config: the sink's settings, checked; `path` is set.
-        utc: whether boundaries and rotated names go by UTC.
+        zone: the time zone of boundaries and names, as `format_time` has it.
         on_error: called with errors in housekeeping, on the housekeeper's thread.
         files: the object that holds what is opened here.
 
@@ -71,10 +71,10 @@ class LogFile:
     """
 
     def __init__(
-        self, config: SinkConfig, *, utc: bool, on_error: Callable[[Exception], None], files: Files | None = None
+        self, config: SinkConfig, *, zone: int, on_error: Callable[[Exception], None], files: Files | None = None
     ) -> None:
         self.config = config
-        self.utc = utc
+        self.zone = zone
         self.on_error = on_error
         self.files = Files() if files is None else files
         self.schedule: Schedule | None = None
@@ -129,12 +129,12 @@ class LogFile:
         from .schedule import next_boundary
 
         end = schedule.next_ns
-        span = next_boundary(schedule.rotation, end, utc=self.utc) - end
+        span = next_boundary(schedule.rotation, end, zone=self.zone) - end
         # If the clock goes back by less than a period, nothing is done.
         return max(0, min(end - 2 * span, self._earliest_ns)), end
 
     def _rendered_path(self) -> str:
-        return os.path.abspath(render_path(self._template, utc=self.utc))
+        return os.path.abspath(render_path(self._template, zone=self.zone))
 
     def _plan_retention(self) -> None:
         from .rotated import parse_retention
@@ -143,7 +143,7 @@ class LogFile:
         assert self.config.retention is not None
         self.retention = parse_retention(self.config.retention)
         if has_time(self._template):
-            self._timed = TimedNames(self._template, self.path, utc=self.utc)
+            self._timed = TimedNames(self._template, self.path, zone=self.zone)
 
     def _begin_rotating(self) -> None:
         from .rotated import RotatedName
@@ -153,10 +153,10 @@ class LogFile:
         config = self.config
         # Rotation renames the file itself, not a symbolic link to it.
         self.path = os.path.realpath(self.path)
-        self._name = RotatedName(self.path, utc=self.utc)
+        self._name = RotatedName(self.path, zone=self.zone)
         rotation = parse_rotation(config.rotation) if config.rotation is not None else None
         now_ns = wall_ns()
-        self.schedule = Schedule(rotation, now_ns, utc=self.utc)
+        self.schedule = Schedule(rotation, now_ns, zone=self.zone)
         if config.retention is not None or config.compression is not None or config.on_rotate is not None:
             # The housekeeper's modules are imported here, not on its thread: if the process forked during that import,
             # the child would have half a module.
@@ -245,7 +245,7 @@ class LogFile:
         if not ends:
             return boundary_ns
         # Names tell the last second before the boundary.
-        coming_ns = next_boundary(self.schedule.rotation, max(ends) + SECOND_NS, utc=self.utc)
+        coming_ns = next_boundary(self.schedule.rotation, max(ends) + SECOND_NS, zone=self.zone)
         return coming_ns if coming_ns <= begins_ns else None
 
     def _rotate(self, end_ns: int, is_due: Callable[[os.stat_result], bool]) -> RotationResult:
@@ -354,11 +354,11 @@ class LogFile:
         if self._name is not None:
             from .rotated import RotatedName
 
-            self._name = RotatedName(self.path, utc=self.utc)
+            self._name = RotatedName(self.path, zone=self.zone)
         if self._timed is not None:
             from .timed_paths import TimedNames
 
-            self._timed = TimedNames(self._template, self.path, utc=self.utc)
+            self._timed = TimedNames(self._template, self.path, zone=self.zone)
 
 
 def _prune_now(prune: Callable[[Any, Retention, int], object], names: Any, retention: Retention) -> None:

@@ -7,7 +7,7 @@ a fifth of the memory of a logger with one file.
 import errno
 import os
 
-from logly._core import format_time
+from logly._core import ZONE_LOCAL, format_time
 from logly.errors import ConfigError, invalid
 from logly.system.unpatched import wall_ns
 
@@ -75,34 +75,34 @@ def check_path(path: "str | os.PathLike[str]", *, field: str = "path") -> str:
         elif callable(path):
             expected += "; for a function function=..."
         raise invalid(field, path, expected)
-    for _ in _pieces(template, 0, False, field):
+    for _ in _pieces(template, 0, ZONE_LOCAL, field):
         pass
     return template
 
 
-def render_path(path: "str | os.PathLike[str]", now_ns: "int | None" = None, *, utc: bool = False) -> str:
+def render_path(path: "str | os.PathLike[str]", now_ns: "int | None" = None, *, zone: int = ZONE_LOCAL) -> str:
     """Return the file name that a path template stands for in this process, now.
 
     Args:
         path: may hold ``{pid}``, ``{time}`` (as YYYYMMDD_HHmmss), ``{time:PATTERN}`` (see `format_time`);
             ``{{`` and ``}}`` are braces.
         now_ns: nanoseconds since the epoch; None: now.
-        utc: UTC instead of local time.
+        zone: the time zone, as `format_time` has it.
 
     Raises:
         ConfigError: as `check_path`.
     """
     template = check_path(path)
-    return "".join(_pieces(template, wall_ns() if now_ns is None else now_ns, utc, "path"))
+    return "".join(_pieces(template, wall_ns() if now_ns is None else now_ns, zone, "path"))
 
 
-def render_time(placeholder: str, now_ns: "int | None" = None, *, utc: bool = False) -> str:
+def render_time(placeholder: str, now_ns: "int | None" = None, *, zone: int = ZONE_LOCAL) -> str:
     """Return what ``time`` or ``time:PATTERN``, without its braces, stands for at a time; None: now."""
     pattern = placeholder.partition(":")[2]
-    return format_time(pattern or DEFAULT_PATH_TIME, wall_ns() if now_ns is None else now_ns, utc=utc)
+    return format_time(pattern or DEFAULT_PATH_TIME, wall_ns() if now_ns is None else now_ns, zone=zone)
 
 
-def _pieces(template: str, now_ns: int, utc: bool, field: str) -> "Iterator[str]":
+def _pieces(template: str, now_ns: int, zone: int, field: str) -> "Iterator[str]":
     if "{" not in template and "}" not in template:
         yield template
         return
@@ -118,13 +118,13 @@ def _pieces(template: str, now_ns: int, utc: bool, field: str) -> "Iterator[str]
             where = f"lone {match[0]!r} at {match.start()}; write {match[0] * 2!r} for a brace"
             raise ConfigError(f"{field} = {template!r}: {where}", field=field, value=template)
         else:
-            yield _value(match[1], template, now_ns, utc, field)
+            yield _value(match[1], template, now_ns, zone, field)
     yield template[end:]
 
 
-def _value(inside: str, template: str, now_ns: int, utc: bool, field: str) -> str:
+def _value(inside: str, template: str, now_ns: int, zone: int, field: str) -> str:
     if inside.partition(":")[0] == "time":
-        return render_time(inside, now_ns, utc=utc)
+        return render_time(inside, now_ns, zone=zone)
     if inside == "pid":
         return str(os.getpid())
     error = invalid(f"{field} = {template!r}: placeholder", "{" + inside + "}", "{pid}, {time} or {time:PATTERN}")

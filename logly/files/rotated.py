@@ -20,6 +20,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from logly._core import ZONE_LOCAL
 from logly.errors import invalid
 from logly.units import parse_age, parse_size
 
@@ -59,16 +60,16 @@ class RotatedName:
 
     Args:
         path: the log file (a rendered path, no template).
-        utc: stamps in UTC instead of local time.
+        zone: the time zone of the stamps, as `format_time` has it.
     """
 
-    __slots__ = ("_newest", "_patterns", "_stems", "extension", "folder", "stem", "utc")
+    __slots__ = ("_newest", "_patterns", "_stems", "extension", "folder", "stem", "zone")
 
-    def __init__(self, path: str, *, utc: bool = False) -> None:
+    def __init__(self, path: str, *, zone: int = ZONE_LOCAL) -> None:
         self.folder, name = os.path.split(path)
         stem, self.extension = os.path.splitext(name)
         self.stem = stem
-        self.utc = utc
+        self.zone = zone
         #: The newest name, or None. While it is known, the folder needs no listing, which takes long beside many files.
         self._newest: tuple[str, int] | None = None
         self._patterns = [_pattern(self.stem, self.extension)]
@@ -113,7 +114,7 @@ class RotatedName:
             OSError: the folder cannot be read.
         """
         # A day earlier, because local time may go back.
-        since = "" if since_ns is None else format_time(_STAMP_PATTERN, since_ns - 86_400 * _SECOND_NS, utc=self.utc)
+        since = "" if since_ns is None else format_time(_STAMP_PATTERN, since_ns - 86_400 * _SECOND_NS, zone=self.zone)
         matches = map(self.match, self._names_since(since))
         return sorted(file for file in matches if file is not None and _is_regular(file.path))
 
@@ -150,7 +151,7 @@ class RotatedName:
         Raises:
             OSError: the folder cannot be read.
         """
-        stamp = format_time(_STAMP_PATTERN, end_ns, utc=self.utc)
+        stamp = format_time(_STAMP_PATTERN, end_ns, zone=self.zone)
         newest, self._newest = self._newest, None
         if newest is not None and _is_near(newest[0], stamp):
             chosen = _after(stamp, [newest])
@@ -182,7 +183,7 @@ class RotatedName:
         """Return the second that its name tells, in nanoseconds since the epoch; the later one, if there are two."""
         when = _date(file.stamp)
         assert when is not None, "a RotatedFile's stamp was checked when it was matched"
-        return last_instant(when, self.utc) * _SECOND_NS
+        return last_instant(when, self.zone) * _SECOND_NS
 
 
 def _after(stamp: str, taken: "list[tuple[str, int]]") -> "tuple[str, int]":

@@ -12,7 +12,7 @@ import time
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from logly._core import NEVER_NS
+from logly._core import NEVER_NS, ZONE_LOCAL, ZONE_UTC, zone_offset_at
 from logly.errors import ConfigError, invalid
 from logly.units import parse_age
 
@@ -77,13 +77,13 @@ def _time_of_day(word: str) -> "int | None":
     return hour * 3600 + minute * 60 + second if hour < 24 and minute < 60 and second < 60 else None
 
 
-def next_boundary(rotation: Rotation, after_ns: int, *, utc: bool = False) -> int:
+def next_boundary(rotation: Rotation, after_ns: int, *, zone: int = ZONE_LOCAL) -> int:
     """Return the first boundary later than an instant, both in nanoseconds since the epoch.
 
     Args:
         rotation: what `parse_rotation` returned.
         after_ns: the instant; a boundary at exactly this instant does not count.
-        utc: boundaries of UTC instead of local time (the process's time zone, ``TZ``).
+        zone: the time zone of the wall clock, as `format_time` has it; local time is that of ``TZ``.
 
     Returns:
         The boundary, or `NEVER_NS` where the calendar ends (year 9999).
@@ -92,10 +92,10 @@ def next_boundary(rotation: Rotation, after_ns: int, *, utc: bool = False) -> in
         return min((after_ns // rotation.amount + 1) * rotation.amount, NEVER_NS)
     after_s = after_ns // _SECOND_NS
     try:
-        boundary = wall_clock(after_s, utc)
+        boundary = wall_clock(after_s, zone)
         while True:
             boundary = _next_wall(rotation, boundary)
-            boundary_s = first_instant(boundary, utc)
+            boundary_s = first_instant(boundary, zone)
             if boundary_s * _SECOND_NS > after_ns:  # else the clock passes this boundary for the second time
                 return min(boundary_s * _SECOND_NS, NEVER_NS)
     except (OverflowError, ValueError, OSError):
@@ -119,50 +119,57 @@ def _next_wall(rotation: Rotation, wall: datetime) -> datetime:
     return datetime(wall.year + 1, 1, 1)
 
 
-def wall_clock(instant_s: int, utc: bool) -> datetime:
+def wall_clock(instant_s: int, zone: int) -> datetime:
     """Return what the wall clock shows at an instant, in seconds since the epoch."""
-    if utc:
-        return _EPOCH + timedelta(seconds=instant_s)
+    if zone != ZONE_LOCAL:
+        return _EPOCH + timedelta(seconds=_dial(instant_s, zone))
     shown = time.localtime(instant_s)
     return datetime(*shown[:5], min(shown.tm_sec, 59))  # 60 in zones that count leap seconds
 
 
-def first_instant(wall: datetime, utc: bool) -> int:
+def first_instant(wall: datetime, zone: int) -> int:
     """Return the first instant, in seconds since the epoch, at which the wall clock has reached `wall`.
 
     The candidates are `wall` under each offset from UTC that is in force around it (PEP 495's method). If the
     clock never shows `wall`, the instant at which it jumps over `wall` is found by bisection.
     """
-    if utc:
-        return (wall - _EPOCH) // _SECOND
-    near = _near(wall)
-    shown = [instant for instant in near if wall_clock(instant, utc) == wall]
+    dial_s = (wall - _EPOCH) // _SECOND
+    if zone == ZONE_UTC:
+        return dial_s
+    near = _near(dial_s, zone)
+    shown = [instant for instant in near if _dial(instant, zone) == dial_s]
     if shown:
         return min(shown)
     before, reached = min(near), max(near)
     while reached - before > 1:
         middle = (before + reached) // 2
-        if wall_clock(middle, utc) < wall:
+        if _dial(middle, zone) < dial_s:
             before = middle
         else:
             reached = middle
     return reached
 
 
-def last_instant(wall: datetime, utc: bool) -> int:
+def last_instant(wall: datetime, zone: int) -> int:
     """Like `first_instant`; where the clock shows `wall` twice, the second time."""
-    shown = [] if utc else [instant for instant in _near(wall) if wall_clock(instant, utc) == wall]
-    return max(shown) if shown else first_instant(wall, utc)
-
-
-def _near(wall: datetime) -> "set[int]":
-    """The instants at which the wall clock shows `wall` under the offsets from UTC that are in force around it."""
     dial_s = (wall - _EPOCH) // _SECOND
-    return {dial_s - _east_of_utc(dial_s + shift) for shift in (-_DAY_S, -_DAY_S // 2, 0, _DAY_S // 2, _DAY_S)}
+    if zone == ZONE_UTC:
+        return dial_s
+    shown = [instant for instant in _near(dial_s, zone) if _dial(instant, zone) == dial_s]
+    return max(shown) if shown else first_instant(wall, zone)
 
 
-def _east_of_utc(instant_s: int) -> int:
-    return (wall_clock(instant_s, False) - _EPOCH) // _SECOND - instant_s
+def _near(dial_s: int, zone: int) -> "set[int]":
+    """The instants at which the wall clock shows `dial_s` under the offsets from UTC that are in force around it."""
+    around = (dial_s + shift for shift in (-_DAY_S, -_DAY_S // 2, 0, _DAY_S // 2, _DAY_S))
+    return {dial_s - (_dial(instant, zone) - instant) for instant in around}
+
+
+def _dial(instant_s: int, zone: int) -> int:
+    """What the wall clock shows at an instant, as seconds since it showed 1970-01-01 00:00."""
+    if zone == ZONE_LOCAL:
+        return (wall_clock(instant_s, zone) - _EPOCH) // _SECOND
+    return instant_s + zone_offset_at(zone, instant_s)
 
 
 class Schedule:
@@ -177,27 +184,27 @@ class Schedule:
             it. `NEVER_NS` if the file does not rotate by time.
     """
 
-    __slots__ = ("next_ns", "rotation", "utc")
+    __slots__ = ("next_ns", "rotation", "zone")
 
-    def __init__(self, rotation: "Rotation | None", now_ns: int, *, utc: bool = False) -> None:
+    def __init__(self, rotation: "Rotation | None", now_ns: int, *, zone: int = ZONE_LOCAL) -> None:
         self.rotation = rotation
-        self.utc = utc
-        self.next_ns = NEVER_NS if rotation is None else next_boundary(rotation, now_ns, utc=utc)
+        self.zone = zone
+        self.next_ns = NEVER_NS if rotation is None else next_boundary(rotation, now_ns, zone=zone)
 
     def is_due(self, now_ns: int) -> bool:
         """Return whether the period is over. If the clock was set far back, compute the period anew."""
         if now_ns >= self.next_ns:
             return True
         if self.rotation is not None:
-            coming = next_boundary(self.rotation, now_ns, utc=self.utc)
-            if self.next_ns > next_boundary(self.rotation, coming, utc=self.utc):
+            coming = next_boundary(self.rotation, now_ns, zone=self.zone)
+            if self.next_ns > next_boundary(self.rotation, coming, zone=self.zone):
                 self.next_ns = coming
         return False
 
     def advance(self, now_ns: int) -> None:
         """Begin the period that `now_ns` lies in. Does nothing before the present period's end."""
         if self.rotation is not None and now_ns >= self.next_ns:
-            self.next_ns = next_boundary(self.rotation, now_ns, utc=self.utc)
+            self.next_ns = next_boundary(self.rotation, now_ns, zone=self.zone)
 
     def ended_before(self, last_write_ns: int, now_ns: int) -> "int | None":
         """Return the boundary that a file found at start should have been rotated at, or None.
@@ -208,5 +215,5 @@ class Schedule:
         """
         if self.rotation is None:
             return None
-        boundary_ns = next_boundary(self.rotation, last_write_ns, utc=self.utc)
+        boundary_ns = next_boundary(self.rotation, last_write_ns, zone=self.zone)
         return boundary_ns if boundary_ns <= now_ns else None

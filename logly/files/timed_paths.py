@@ -33,17 +33,17 @@ class TimedNames:
     Args:
         template: the absolute path template; its folder has no ``{time}``.
         path: the file that it stands for now, which is never among `files`.
-        utc: as in `LogFile`.
+        zone: as in `LogFile`.
     """
 
-    def __init__(self, template: str, path: str, *, utc: bool) -> None:
+    def __init__(self, template: str, path: str, *, zone: int) -> None:
         self.path = path
         self.folder = os.path.dirname(path)
         stem, extension = os.path.splitext(os.path.basename(template))
         if "}" in extension:  # the dot is in the pattern of a time
             stem, extension = stem + extension, ""
         suffixes = "|".join(map(re.escape, COMPRESSED_SUFFIXES))
-        pattern = f"{_pattern_of(stem, utc)}{_STAMP}{_pattern_of(extension, utc)}(?:{suffixes})?"
+        pattern = f"{_pattern_of(stem, zone)}{_STAMP}{_pattern_of(extension, zone)}(?:{suffixes})?"
         self._pattern = re.compile(pattern)
 
     def files(self) -> "list[tuple[int, str, int]]":
@@ -92,13 +92,13 @@ def prune_timed(names: TimedNames, retention: Retention, now_ns: int) -> "list[s
     return removed
 
 
-def _pattern_of(template: str, utc: bool) -> str:
+def _pattern_of(template: str, zone: int) -> str:
     parts = []
     for piece in _PIECES.finditer(template):
         if piece[0] == "{pid}":
             parts.append("([0-9]+)")
         elif piece[1] is not None:
-            parts.append(_any_time(render_time(piece[1], utc=utc)))
+            parts.append(_any_time(render_time(piece[1], zone=zone)))
         else:
             parts.append(re.escape(piece[0][:1] if piece[0] in ("{{", "}}") else piece[0]))
     return "".join(parts)

@@ -25,6 +25,7 @@ from logly.ring.ring cimport RECORD_INLINE
 from logly.text.buffer cimport Buffer, buffer_append, buffer_put, buffer_trim
 from logly.text.number cimport write_uint
 from logly.text.time_pattern cimport TimePattern, time_pattern_render
+from logly.text.zones cimport ZONE_UTC
 
 cdef enum:
     MOST_BYTES = 65536         # larger records, and records with a larger message, are never repeats
@@ -148,15 +149,15 @@ cdef inline bint compose_base(Sink* sink, const Line* line) noexcept nogil:
 
 cdef inline void append_time(Buffer* out, const Layout* layout, int64_t time_ns) noexcept nogil:
     cdef TimePattern* pattern = layout.stamp
-    cdef bint utc = True
+    cdef int zone = ZONE_UTC
     cdef uint32_t i
     if layout.kind == LAYOUT_TEXT:
         for i in range(layout.pieces):
             if layout.piece[i].code == PIECE_TIME:
                 pattern = layout.piece[i].time
-                utc = layout.utc
+                zone = layout.zone
                 break
-    time_pattern_render(pattern, out, time_ns, utc)
+    time_pattern_render(pattern, out, time_ns, zone)
 
 
 # In a text layout the message says it, because there all else may be missing.

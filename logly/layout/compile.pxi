@@ -26,6 +26,7 @@ from logly.text.time_pattern cimport (
 # Of other included files:
 #   layout/json_compile.pxi: fill_json_layout
 #   text/owned_text.pxi: copy_text, parse_native_spec, utf8
+#   text/python_time.pxi: check_zone
 
 ORDER = "le" if sys.byteorder == "little" else "be"
 
@@ -68,11 +69,12 @@ cdef class LayoutProgram:
         pieces: what `layout_template.parse_layout` returned; empty for the kinds other than "text".
         newlines: as `SinkConfig.newlines`.
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
+        zone: the number of the time zone that text shows, see `format_time`.
         json: the members of "json", a `JsonMembers`; None: it renders no lines.
     """
 
     def __cinit__(
-        self, str kind, list pieces, *, str newlines, int color, bint terminal, bint utc, bint fields, bint exception,
+        self, str kind, list pieces, *, str newlines, int color, bint terminal, int zone, bint fields, bint exception,
         object json=None,
     ):
         cdef int i
@@ -84,7 +86,8 @@ cdef class LayoutProgram:
         self.layout.newlines = newline_kinds[newlines]
         self.layout.color = color
         self.layout.terminal = terminal
-        self.layout.utc = utc
+        check_zone(zone)
+        self.layout.zone = zone
         self.layout.ends_with_fields = fields
         self.layout.ends_with_exception = exception
         self.layout.stamp = <TimePattern*> calloc(1, sizeof(TimePattern))

@@ -25,6 +25,7 @@ from logly.text.escape cimport write_json_utf8
 from logly.text.number cimport padded_digits, write_int
 from logly.text.time_pattern cimport time_pattern_render
 from logly.text.unicode cimport write_text
+from logly.text.zones cimport ZONE_UTC
 
 
 # ---- what is the same for many records
@@ -137,7 +138,7 @@ cdef inline void write_epoch_seconds(Buffer* out, int64_t time_ns) noexcept nogi
 # `form`: JSON_TIME (without the quotes), JSON_EPOCH_S, JSON_EPOCH_MS or JSON_EPOCH_NS.
 cdef inline void write_json_time(Buffer* out, const Layout* layout, uint8_t form, int64_t time_ns) noexcept nogil:
     if form == JSON_TIME:
-        time_pattern_render(layout.stamp, out, time_ns, True)
+        time_pattern_render(layout.stamp, out, time_ns, ZONE_UTC)
     elif form == JSON_EPOCH_S:
         write_epoch_seconds(out, time_ns)
     elif form == JSON_EPOCH_MS:

@@ -125,7 +125,7 @@ cdef struct Layout:
     uint8_t newlines
     uint8_t color
     bint terminal          # escape what a terminal would obey, even with NEWLINES_KEEP
-    bint utc
+    int zone               # of text; see text/zones.pxd
     bint ends_with_fields  # the default layout: " | key=value" for each field
     bint ends_with_exception
     uint32_t pieces

@@ -11,6 +11,7 @@ from logly.text.escape cimport write_logfmt_value
 from logly.text.number cimport write_int
 from logly.text.time_pattern cimport time_pattern_render
 from logly.text.unicode cimport write_text
+from logly.text.zones cimport ZONE_UTC
 
 
 cdef inline void write_logfmt_field(Buffer* out, const Value* value) noexcept nogil:
@@ -94,7 +95,7 @@ cdef inline void write_logfmt_fields(Buffer* out, const Line* line) noexcept nog
 cdef inline void render_logfmt(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
     cdef const RecordView* view = &line.view
     buffer_append(out, b"timestamp=", 10)
-    time_pattern_render(layout.stamp, out, line.time_ns, True)
+    time_pattern_render(layout.stamp, out, line.time_ns, ZONE_UTC)
     write_logfmt_text(out, b" level=", 7, &line.level.name)
     if line.is_named:
         write_logfmt_text(out, b" logger=", 8, line.name)

@@ -180,7 +180,7 @@ def logging_layout(
         missing: what a record without a field shows, by (name, conversion, specification).
     """
     cdef LayoutProgram program = LayoutProgram(
-        "logging", [], newlines="keep", color=0, terminal=False, utc=utc, fields=False, exception=True,
+        "logging", [], newlines="keep", color=0, terminal=False, zone=utc, fields=False, exception=True,
     )
     cdef LoggingLayout* layout = <LoggingLayout*> calloc(1, sizeof(LoggingLayout))
     if layout == NULL:

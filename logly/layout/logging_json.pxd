@@ -16,6 +16,7 @@ from logly.text.civil cimport CivilTime, civil_from_second
 from logly.text.json_dumps cimport end_dumps_string, write_dumps_float, write_dumps_string
 from logly.text.number cimport write_int, write_uint
 from logly.text.unicode cimport write_text
+from logly.text.zones cimport ZONE_UTC
 
 
 cdef inline void write_dumps_value(Buffer* out, const Value* value, bint is_ascii) noexcept nogil:
@@ -109,7 +110,7 @@ cdef inline void write_timestamp(Buffer* out, double created) noexcept nogil:
         rounded += 1e6
         whole -= 1
     second = <int64_t> whole
-    civil_from_second(second, True, &civil)
+    civil_from_second(second, ZONE_UTC, &civil)
     size = snprintf(
         text, sizeof(text), "\"%04d-%02d-%02dT%02d:%02d:%02d", civil.year, civil.month, civil.day, civil.hour, civil.minute,
         civil.second,

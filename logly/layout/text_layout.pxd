@@ -240,7 +240,7 @@ cdef inline void write_plain_piece(Buffer* out, const Piece* piece, const Line* 
     if piece.code == PIECE_LITERAL:
         buffer_append(out, piece.text.data, piece.text.size)
     elif piece.code == PIECE_TIME:
-        time_pattern_render(piece.time, out, line.time_ns, layout.utc)
+        time_pattern_render(piece.time, out, line.time_ns, layout.zone)
     elif piece.code == PIECE_LEVEL:
         write_level(out, piece, line, layout)
     elif piece.code >= PIECE_MODULE and piece.code <= PIECE_LINENO:

@@ -1,12 +1,14 @@
-"""Civil time: from seconds since the Unix epoch to year, month, day, weekday and time of day, in UTC or the local zone.
+"""Civil time: from seconds since the Unix epoch to year, month, day, weekday and time of day, in a zone (text/zones.pxd).
 
-UTC is computed here. The C library is asked only for the offset of the local zone, because it alone knows the rules.
-Its `localtime_r` takes a lock inside the C library that `fork` does not reset. So no thread may be in this function
+UTC and named zones are computed here. The C library is asked only for the offset of the local zone, because it alone knows
+the rules. Its `localtime_r` takes a lock inside the C library that `fork` does not reset. So no thread may be in this function
 while another one forks, or the first local time stamp of the child may wait for ever.
 """
 
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
+
+from logly.text.zones cimport ZONE_LOCAL, ZONE_NAME_SIZE, ZONE_UTC, named_zone_offset
 
 cdef extern from *:
     """
@@ -36,9 +38,6 @@ cdef extern from *:
     }
     """
     int logly_local_offset(int64_t second, char* name, size_t name_size) noexcept nogil
-
-cdef enum:
-    ZONE_NAME_SIZE = 32
 
 
 cdef struct CivilTime:
@@ -74,14 +73,20 @@ cdef inline void civil_date(int64_t days, CivilTime* civil) noexcept nogil:
     civil.weekday = <int> (days + 4 - floor_divide(days + 4, 7) * 7)
 
 
-cdef inline void civil_from_second(int64_t second, bint utc, CivilTime* civil) noexcept nogil:
+# Seconds east of Greenwich; the short name is copied to `name`, which has ZONE_NAME_SIZE bytes.
+cdef inline int zone_offset(int zone, int64_t second, char* name) noexcept nogil:
+    if zone == ZONE_UTC:
+        memcpy(name, <const char*> "UTC", 4)
+        return 0
+    if zone == ZONE_LOCAL:
+        return logly_local_offset(second, name, ZONE_NAME_SIZE)
+    return named_zone_offset(zone, second, name)
+
+
+cdef inline void civil_from_second(int64_t second, int zone, CivilTime* civil) noexcept nogil:
     cdef int64_t days, local
     cdef int second_of_day
-    civil.offset_s = 0
-    if utc:
-        memcpy(civil.zone, <const char*> "UTC", 4)
-    else:
-        civil.offset_s = logly_local_offset(second, civil.zone, ZONE_NAME_SIZE)
+    civil.offset_s = zone_offset(zone, second, civil.zone)
     local = second + civil.offset_s
     days = floor_divide(local, 86400)
     second_of_day = <int> (local - days * 86400)

@@ -112,7 +112,7 @@ cdef struct TimePattern:
     FractionSlot* fractions  # where the digits go in it
     size_t fraction_count
     uint64_t second_start    # first nanosecond of that second, modulo 2**64
-    int zone_cached          # 1 UTC, 0 local, or NOTHING_CACHED
+    int zone_cached          # a zone's number, or NOTHING_CACHED
 
 
 # Compiling ---------------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ cdef inline int time_pattern_compile(TimePattern* pattern, const char* utf8, siz
     return 0
 
 
-# The time stamp of JSON records (RFC 3339); render it with utc=True.
+# The time stamp of JSON records (RFC 3339); render it with ZONE_UTC.
 cdef inline int time_pattern_compile_rfc3339(TimePattern* pattern) noexcept nogil:
     cdef const char* text = "YYYY-MM-DDTHH:mm:ss.SSSSSS[Z]"
     return time_pattern_compile(pattern, text, c_strlen(text), IN_LAYOUTS)
@@ -335,13 +335,13 @@ cdef inline void put_fraction(char* out, uint32_t nanosecond, size_t digits) noe
 
 # Rendering ---------------------------------------------------------------------------------------------------------
 
-cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t second, bint utc) noexcept nogil:
+cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t second, int zone) noexcept nogil:
     cdef int64_t last_second = INT64_MAX / NANOSECONDS
     cdef char* out = pattern.text
     cdef TimeOp* op
     cdef CivilTime civil
     cdef size_t i
-    civil_from_second(second, utc, &civil)
+    civil_from_second(second, zone, &civil)
     pattern.fraction_count = 0
     for i in range(pattern.op_count):
         op = pattern.ops + i
@@ -357,14 +357,14 @@ cdef inline void time_pattern_cache_second(TimePattern* pattern, int64_t second,
     pattern.second_start = <uint64_t> second * <uint64_t> NANOSECONDS
     # The first and the last second of the int64 range are incomplete, and the subtraction in time_pattern_render wraps
     # around, so that one would be taken for the other. These two seconds are never taken from the cache.
-    pattern.zone_cached = utc if -last_second <= second < last_second else NOTHING_CACHED
+    pattern.zone_cached = zone if -last_second <= second < last_second else NOTHING_CACHED
 
 
 # Appends the text of `ns` (nanoseconds since the epoch, as int64 holds them: years 1677 to 2262).
-cdef inline void time_pattern_render(TimePattern* pattern, Buffer* buffer, int64_t ns, bint utc) noexcept nogil:
+cdef inline void time_pattern_render(TimePattern* pattern, Buffer* buffer, int64_t ns, int zone) noexcept nogil:
     cdef uint64_t nanosecond = <uint64_t> ns - pattern.second_start
-    if nanosecond >= <uint64_t> NANOSECONDS or pattern.zone_cached != utc:
-        time_pattern_cache_second(pattern, floor_divide(ns, NANOSECONDS), utc)
+    if nanosecond >= <uint64_t> NANOSECONDS or pattern.zone_cached != zone:
+        time_pattern_cache_second(pattern, floor_divide(ns, NANOSECONDS), zone)
         nanosecond = <uint64_t> ns - pattern.second_start
     time_pattern_copy(pattern, buffer, <uint32_t> nanosecond)
 

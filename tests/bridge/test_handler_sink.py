@@ -34,7 +34,7 @@ def message_layout() -> LayoutProgram:
         newlines="keep",
         color=0,
         terminal=False,
-        utc=False,
+        zone=0,
         fields=False,
         exception=False,
     )
@@ -174,7 +174,7 @@ def test_namer_and_rotator_are_the_handlers(tmp_path: Path) -> None:
 
 def test_terminator_of_more_than_one_byte(tmp_path: Path) -> None:
     layout = LayoutProgram(
-        "text", parse_layout("{message}\r", time=""), newlines="keep", color=0, terminal=False, utc=False, fields=False,
+        "text", parse_layout("{message}\r", time=""), newlines="keep", color=0, terminal=False, zone=0, fields=False,
         exception=False,
     )  # fmt: skip
 

@@ -38,7 +38,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "redact_text": ("1", True),
     "sampling": ("100,10", (100, 10)),
     "sampling_level": ("critical", "critical"),
-    "timezone": ("utc", "utc"),
+    "timezone": ("Asia/Kolkata", "Asia/Kolkata"),
     "trace_context": ("none", None),
     "recorder": ("debug", "debug"),
     "recorder_size": ("1 MiB", "1 MiB"),

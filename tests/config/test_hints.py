@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -126,3 +127,36 @@ def test_a_handler_of_logging_is_no_target() -> None:
 
     with Logger(auto_sink=False) as logger, pytest.raises(ConfigError, match="StdlibSink"):
         logger.add_sink(logging.StreamHandler())
+
+
+def test_a_name_for_enable_or_disable_says_how_one_name_is_switched() -> None:
+    with Logger(level="info", auto_sink=False) as logger:
+        logger.add_sink(lambda _: None)
+        noisy = logger.named("noisy.part")
+        with pytest.raises(ConfigError, match=r"disable\('noisy'\) is .* use named\('noisy'\)\.set_level\('off'\)"):
+            logger.disable("noisy")  # type: ignore[arg-type]
+        assert noisy.is_enabled_for("info")
+        logger.named("noisy").set_level("off")
+        assert not noisy.is_enabled_for("critical")
+        assert logger.is_enabled_for("info")
+        with pytest.raises(ConfigError, match=r"enable\('noisy'\) is .* use named\('noisy'\)\.set_level\(None\)"):
+            logger.enable("noisy")  # type: ignore[arg-type]
+        logger.named("noisy").set_level(None)
+        assert noisy.is_enabled_for("info")
+        logger.disable()
+        assert not logger.is_enabled_for("critical")
+        logger.enable()
+        assert logger.is_enabled_for("info")
+
+
+def test_a_logger_as_a_handler_of_logging_says_what_to_use() -> None:
+    theirs = logging.getLogger("tests.hints")
+    with Logger(auto_sink=False) as logger:
+        theirs.addHandler(logger)  # type: ignore[arg-type]
+        try:
+            with pytest.raises(AttributeError, match=r"StdlibHandler\(logger\), or call logly.install\(\)"):
+                theirs.warning("x")
+        finally:
+            theirs.removeHandler(logger)  # type: ignore[arg-type]
+        with pytest.raises(AttributeError, match="set_level"):
+            logger.level  # noqa: B018

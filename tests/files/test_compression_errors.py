@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from logly import ConfigError, SinkConfig
+from logly._core import ZONE_UTC
 from logly.files import compression
 from logly.files.rotated import RotatedName
 from tests.support.log_files import rotated_files
@@ -41,7 +42,7 @@ def test_a_system_without_locks_compresses_and_sweeps(plain: Path, monkeypatch: 
     monkeypatch.setattr(compression, "fcntl", None)
     left = plain.with_name("app_20240102_000000.log.gz.part")
     left.touch()
-    assert compression.sweep(RotatedName(str(plain.parent / "app.log"), utc=True)) == [str(left)]
+    assert compression.sweep(RotatedName(str(plain.parent / "app.log"), zone=ZONE_UTC)) == [str(left)]
     assert compression.compress(str(plain), "gzip") == f"{plain}.gz"
     assert os.listdir(plain.parent) == [f"{PLAIN}.gz"]
 
@@ -62,7 +63,7 @@ def test_a_system_that_cannot_open_folders_compresses(plain: Path, monkeypatch: 
 def test_a_part_that_goes_while_the_folder_is_swept_does_not_end_the_sweep(
     plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = RotatedName(str(plain.parent / "app.log"), utc=True)
+    name = RotatedName(str(plain.parent / "app.log"), zone=ZONE_UTC)
     gone, left = (f"{plain.parent}/app_2024010{day}_000000.log.gz.part" for day in (2, 3))
     Path(left).touch()
     monkeypatch.setattr(RotatedName, "parts", lambda self: [gone, left])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from logly import SinkConfig, SinkError
+from logly._core import ZONE_UTC
 from logly.control import file_sink
 from logly.files import opening, rotation
 from logly.files.logfile import LogFile
@@ -125,7 +126,7 @@ def test_a_full_file_that_is_found_at_the_start_is_rotated_unless_another_proces
     path = tmp_path / "app.log"
     path.write_text("x" * 200 + "\n")
     config = SinkConfig(path=path, size_limit=100).resolved()
-    files = [LogFile(config, utc=True, on_error=print) for _ in range(2)]
+    files = [LogFile(config, zone=ZONE_UTC, on_error=print) for _ in range(2)]
     assert [file.stat().st_size for file in rotated_files(path)] == [201]
     assert path.stat().st_size == 0
     assert {os.fstat(file.fd).st_ino for file in files} == {path.stat().st_ino}
@@ -166,7 +167,7 @@ def test_without_the_lock_no_file_is_renamed(
 
     path = tmp_path / "app.log"
     path.write_text("line\n")
-    name = RotatedName(str(path), utc=True)
+    name = RotatedName(str(path), zone=ZONE_UTC)
     monkeypatch.setattr(rotation, "_LOCK_PATIENCE_S", 0.01)
     with rotation.open_lock(str(path)) as lock, path.open() as file:
         holder = None
@@ -185,7 +186,7 @@ def test_without_the_lock_no_file_is_renamed(
 def test_a_file_system_without_locks_rotates_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "app.log"
     path.write_text("line\n")
-    name = RotatedName(str(path), utc=True)
+    name = RotatedName(str(path), zone=ZONE_UTC)
     with rotation.open_lock(str(path)) as lock, path.open() as file:
         monkeypatch.setattr(rotation.fcntl, "flock", fails(errno.ENOLCK))
         done = rotation.rotate(name, str(path), file.fileno(), end_ns=0, lock_fd=lock.fd)

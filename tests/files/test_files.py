@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logly import Logger, LoggerConfig, SinkConfig
+from logly._core import ZONE_UTC
 from logly.errors import ConfigError, SinkError, SpoolError
 from logly.files.opening import open_append
 from logly.files.paths import format_time, render_path
@@ -116,9 +117,9 @@ def test_a_relative_path_in_a_folder_that_was_removed_is_told(tmp_path, monkeypa
 
 def test_paths_are_filled_in():
     now = int(datetime(2024, 3, 5, 14, 7, 9, tzinfo=ZoneInfo("UTC")).timestamp()) * 10**9 + 12_345_678
-    rendered = render_path(Path("logs/{time:YYYY-MM-DD}/app.{pid}.{{x}}.log"), now, utc=True)
+    rendered = render_path(Path("logs/{time:YYYY-MM-DD}/app.{pid}.{{x}}.log"), now, zone=ZONE_UTC)
     assert rendered == f"logs/2024-03-05/app.{os.getpid()}.{{x}}.log"
-    assert render_path("{time}", now, utc=True) == "20240305_140709"
+    assert render_path("{time}", now, zone=ZONE_UTC) == "20240305_140709"
 
 
 @pytest.mark.parametrize("path", ["{date}", "{pid:3}", "a}b", "{", "{{}", "", b"a", None, "a\0b"])
@@ -152,4 +153,4 @@ def test_time_patterns_agree_with_strftime(when, token):
     when = when.replace(tzinfo=ZoneInfo("UTC"))
     microseconds = (when - datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))) // when.resolution
     now_ns = microseconds * 1000
-    assert format_time(f"[{token}]", now_ns, utc=True) == when.strftime(f"[{STRFTIME[token]}]")
+    assert format_time(f"[{token}]", now_ns, zone=ZONE_UTC) == when.strftime(f"[{STRFTIME[token]}]")

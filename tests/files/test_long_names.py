@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logly import SinkConfig
+from logly._core import ZONE_UTC
 from logly.files.housekeeper import housekeeper
 from logly.files.rotated import RotatedName
 from logly.files.rotation import lock_path
@@ -72,7 +73,7 @@ def test_rotated_files_of_before_are_still_known(tmp_path: Path) -> None:
     stem = "a" * 230
     old = tmp_path / f"{stem}_20240101_120000.log"
     old.write_text("old\n")
-    name = RotatedName(str(tmp_path / f"{stem}.log"), utc=True)
+    name = RotatedName(str(tmp_path / f"{stem}.log"), zone=ZONE_UTC)
     assert [file.path for file in name.files()] == [str(old)]
     assert name.choose(ns("2024-01-01T11:00")) > str(old)
 
@@ -85,7 +86,7 @@ def test_any_name_is_found_again(text: str, count: int) -> None:
         return
     if len(encoded) > 255 or text in (".", ".."):
         return
-    name = RotatedName(f"/nowhere/{text}", utc=True)
+    name = RotatedName(f"/nowhere/{text}", zone=ZONE_UTC)
     chosen = name.name_for("20240101_120000", count)
     assert len(os.fsencode(chosen)) + len(".zst.part") <= 255
     if not any("\ud800" <= character <= "\udfff" for character in text):
@@ -97,7 +98,7 @@ def test_any_name_is_found_again(text: str, count: int) -> None:
 
 
 def test_the_time_of_a_rotated_file_with_a_long_name(tmp_path: Path) -> None:
-    name = RotatedName(str(tmp_path / NAMES["240 bytes"]), utc=True)
+    name = RotatedName(str(tmp_path / NAMES["240 bytes"]), zone=ZONE_UTC)
     at = ns("2024-01-01T12:00")
     found = name.match(os.path.basename(name.choose(at)))
     assert found is not None

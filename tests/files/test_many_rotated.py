@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, SinkConfig
+from logly._core import ZONE_UTC
 from logly.files import rotated
 from logly.files.rotated import RotatedName
 
@@ -45,7 +46,7 @@ def test_rotations_by_size_list_the_folder_once(tmp_path: Path, listings: list[s
 def test_only_names_that_may_be_newer_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(500):
         (tmp_path / f"a_20200101_{i // 60:02}{i % 60:02}00.log").touch()
-    name = RotatedName(str(tmp_path / "a.log"), utc=True)
+    name = RotatedName(str(tmp_path / "a.log"), zone=ZONE_UTC)
     looked_at = []
     match = RotatedName.match
     monkeypatch.setattr(RotatedName, "match", lambda self, text: looked_at.append(text) or match(self, text))
@@ -57,11 +58,11 @@ def test_only_names_that_may_be_newer_are_looked_at(tmp_path: Path, monkeypatch:
 def test_what_is_remembered_gives_the_same_names_as_a_look(tmp_path: Path) -> None:
     """Times that go back and forth, files that appear and go: a name never exists, and sorts as after a listing."""
     chance = random.Random(7)
-    name = RotatedName(str(tmp_path / "a.log"), utc=True)
+    name = RotatedName(str(tmp_path / "a.log"), zone=ZONE_UTC)
     now_ns = NOW_NS
     for _ in range(400):
         now_ns += chance.choice((0, 0, 1, 1, 60, 3600, -1, -50, -7200, 86_400, -2 * 86_400)) * SECOND_NS
-        expected = RotatedName(str(tmp_path / "a.log"), utc=True).choose(now_ns)
+        expected = RotatedName(str(tmp_path / "a.log"), zone=ZONE_UTC).choose(now_ns)
         chosen = name.choose(now_ns)
         assert chosen == expected
         assert not os.path.lexists(chosen)
@@ -70,15 +71,15 @@ def test_what_is_remembered_gives_the_same_names_as_a_look(tmp_path: Path) -> No
         if kind == 0:  # it was compressed
             os.rename(chosen, chosen + ".gz")
         elif kind == 1:  # another process rotates, and this one notices
-            Path(RotatedName(str(tmp_path / "a.log"), utc=True).choose(now_ns + 5 * SECOND_NS)).touch()
+            Path(RotatedName(str(tmp_path / "a.log"), zone=ZONE_UTC).choose(now_ns + 5 * SECOND_NS)).touch()
             name.forget()
 
 
 def test_a_name_that_somebody_took_is_not_replaced(tmp_path: Path) -> None:
-    name = RotatedName(str(tmp_path / "a.log"), utc=True)
+    name = RotatedName(str(tmp_path / "a.log"), zone=ZONE_UTC)
     Path(name.choose(NOW_NS)).touch()
     for suffix in ("", ".gz"):
-        taken = Path(RotatedName(str(tmp_path / "a.log"), utc=True).choose(NOW_NS) + suffix)
+        taken = Path(RotatedName(str(tmp_path / "a.log"), zone=ZONE_UTC).choose(NOW_NS) + suffix)
         taken.write_text("somebody's")
         chosen = Path(name.choose(NOW_NS))
         assert chosen.name > taken.name.removesuffix(".gz")
@@ -86,7 +87,7 @@ def test_a_name_that_somebody_took_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_rename_that_failed_leaves_no_gap(tmp_path: Path) -> None:
-    name = RotatedName(str(tmp_path / "a.log"), utc=True)
+    name = RotatedName(str(tmp_path / "a.log"), zone=ZONE_UTC)
     first = name.choose(NOW_NS)
     name.forget()
     assert name.choose(NOW_NS) == first

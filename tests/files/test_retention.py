@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from logly._core import ZONE_UTC
 from logly.files.rotated import RotatedName, parse_retention, prune
 
 FILES = [f"app_2026010{day}_000000.log" for day in range(1, 6)]
@@ -14,7 +15,7 @@ FILES = [f"app_2026010{day}_000000.log" for day in range(1, 6)]
 def name(tmp_path: Path) -> RotatedName:
     for file in FILES:
         (tmp_path / file).write_text("x\n")
-    return RotatedName(str(tmp_path / "app.log"), utc=True)
+    return RotatedName(str(tmp_path / "app.log"), zone=ZONE_UTC)
 
 
 def left(folder: Path) -> list[str]:

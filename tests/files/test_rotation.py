@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logly._core import ZONE_UTC
 from logly.errors import ConfigError, SinkError
 from logly.files import compression
 from logly.files.housekeeper import Housekeeper
@@ -25,7 +26,7 @@ from tests.support.programs import start_program
 
 @pytest.fixture
 def name(tmp_path):
-    return RotatedName(str(tmp_path / "app.log"), utc=True)
+    return RotatedName(str(tmp_path / "app.log"), zone=ZONE_UTC)
 
 
 def put(folder, *names):
@@ -108,7 +109,7 @@ def test_a_folder_or_link_with_a_matching_name_is_never_touched(tmp_path, name):
     suffix=st.sampled_from(["", ".gz", ".bz2", ".xz", ".zst"]),
 )
 def test_what_was_named_is_recognised(stem, when, number, suffix):
-    name = RotatedName(stem, utc=True)
+    name = RotatedName(stem, zone=ZONE_UTC)
     counted = f"_{number:04}" if number else ""
     file = name.match(f"{name.stem}_{when:%Y%m%d_%H%M%S}{counted}{name.extension}{suffix}")
     assert (file.number, file.suffix) == (number, suffix)
@@ -318,12 +319,13 @@ def test_where_no_new_file_can_be_made_the_old_one_is_put_back(log, name, monkey
 
 WRITER = """
 import fcntl, os, sys
+from logly._core import ZONE_UTC
 from logly.files.rotated import RotatedName
 from logly.files.opening import identity, names_file, open_append
 from logly.files.rotation import open_lock, rotate
 
 path, who = sys.argv[1:]
-name, lock_fd, file = RotatedName(path, utc=True), open_lock(path), open_append(path)
+name, lock_fd, file = RotatedName(path, zone=ZONE_UTC), open_lock(path), open_append(path)
 is_due = lambda about: about.st_size >= 2000
 for number in range(400):
     while True:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, SinkConfig
+from logly._core import ZONE_UTC
 from logly.files import compression, rotation
 from logly.files.logfile import LogFile
 from tests.support.instants import ns
@@ -343,7 +344,7 @@ def test_close_with_a_rotation_pending(tmp_path: Path) -> None:
 def test_a_process_that_was_idle_at_a_boundary_keeps_the_days_apart(tmp_path: Path, others: list[str]) -> None:
     """Another has rotated at the boundary that this one waits for, and the file's lines are of the day after."""
     path = tmp_path / "app.log"
-    file = LogFile(SinkConfig(path=path, rotation="daily").resolved(), utc=True, on_error=print)
+    file = LogFile(SinkConfig(path=path, rotation="daily").resolved(), zone=ZONE_UTC, on_error=print)
     assert file.schedule is not None
     file.schedule.next_ns = ns("2024-01-02T00:00")
     for stamp in others:
@@ -367,7 +368,7 @@ def test_a_process_that_was_idle_at_a_boundary_keeps_the_days_apart(tmp_path: Pa
 
 def test_a_process_alone_names_the_file_by_the_first_boundary_that_passed(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
-    file = LogFile(SinkConfig(path=path, rotation="daily").resolved(), utc=True, on_error=print)
+    file = LogFile(SinkConfig(path=path, rotation="daily").resolved(), zone=ZONE_UTC, on_error=print)
     assert file.schedule is not None
     file.schedule.next_ns = ns("2024-01-02T00:00")
     path.write_text("of the first\n")
@@ -441,7 +442,8 @@ def test_processes_that_were_idle_over_several_boundaries_rotate_once(tmp_path: 
     """A quiet night: the first that logs in the morning rotates, and the others leave its file alone."""
     path = tmp_path / "app.log"
     path.write_text("of the evening\n")
-    files = [LogFile(SinkConfig(path=path, rotation="hourly").resolved(), utc=True, on_error=print) for _ in range(4)]
+    config = SinkConfig(path=path, rotation="hourly").resolved()
+    files = [LogFile(config, zone=ZONE_UTC, on_error=print) for _ in range(4)]
     for file in rotated_files(path):
         file.rename(path)
     for file_ in files:

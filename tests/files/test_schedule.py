@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from logly._core import ZONE_UTC
 from logly.errors import ConfigError
 from logly.files.schedule import NEVER_NS, Schedule, next_boundary, parse_rotation
 from tests.support.instants import SECOND, ns
@@ -115,11 +116,11 @@ def test_a_boundary_is_later_on_the_dial_and_the_last_before_the_next(in_zone, z
     ],
 )
 def test_boundaries_in_utc(kind, after, boundary):
-    assert next_boundary(parse_rotation(kind), ns(after), utc=True) == ns(boundary)
+    assert next_boundary(parse_rotation(kind), ns(after), zone=ZONE_UTC) == ns(boundary)
 
 
 def test_where_the_calendar_ends_no_boundary_comes():
-    assert next_boundary(parse_rotation("yearly"), ns("9999-06-01"), utc=True) == NEVER_NS
+    assert next_boundary(parse_rotation("yearly"), ns("9999-06-01"), zone=ZONE_UTC) == NEVER_NS
     assert Schedule(None, 0).next_ns == NEVER_NS
 
 
@@ -130,7 +131,7 @@ def test_a_wrong_rotation_is_refused(value):
 
 
 def test_a_clock_set_back_does_not_pass_the_same_boundary_again():
-    schedule = Schedule(parse_rotation("hourly"), ns("2024-01-01T09:30"), utc=True)
+    schedule = Schedule(parse_rotation("hourly"), ns("2024-01-01T09:30"), zone=ZONE_UTC)
     assert schedule.is_due(ns("2024-01-01T10:00"))
     schedule.advance(ns("2024-01-01T10:00:03"))
     assert not schedule.is_due(ns("2024-01-01T09:59"))
@@ -139,18 +140,18 @@ def test_a_clock_set_back_does_not_pass_the_same_boundary_again():
 
 
 def test_a_wrong_date_put_right_does_not_stop_rotation():
-    schedule = Schedule(parse_rotation("daily"), ns("2099-01-01"), utc=True)
+    schedule = Schedule(parse_rotation("daily"), ns("2099-01-01"), zone=ZONE_UTC)
     assert not schedule.is_due(ns("2024-01-01T12:00"))
     assert schedule.next_ns == ns("2024-01-02")
 
 
 def test_a_rotation_by_size_leaves_the_period_as_it_is():
-    schedule = Schedule(parse_rotation("daily"), ns("2024-01-01T09:30"), utc=True)
+    schedule = Schedule(parse_rotation("daily"), ns("2024-01-01T09:30"), zone=ZONE_UTC)
     schedule.advance(ns("2024-01-01T12:00"))
     assert schedule.next_ns == ns("2024-01-02")
 
 
 def test_a_file_of_yesterday_is_due_at_start_and_is_named_by_its_own_boundary():
-    schedule = Schedule(parse_rotation("daily"), ns("2024-01-05T09:00"), utc=True)
+    schedule = Schedule(parse_rotation("daily"), ns("2024-01-05T09:00"), zone=ZONE_UTC)
     assert schedule.ended_before(ns("2024-01-01T22:00"), ns("2024-01-05T09:00")) == ns("2024-01-02")
     assert schedule.ended_before(ns("2024-01-05T08:00"), ns("2024-01-05T09:00")) is None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from logly import ConfigError, Logger, SinkConfig
+from logly._core import ZONE_UTC
 from logly.files.housekeeper import housekeeper
 from logly.files.logfile import LogFile
 from logly.files.rotated import Retention, RotatedName, expired, parse_retention
@@ -98,7 +99,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_the_oldest_go_until_the_rest_has_the_size(most: int, left: list[str], tmp_path: Path) -> None:
     for day in "123":
         (tmp_path / f"app_2024010{day}_000000.log").write_bytes(b"x" * 100)
-    name = RotatedName(str(tmp_path / "app.log"), utc=True)
+    name = RotatedName(str(tmp_path / "app.log"), zone=ZONE_UTC)
     gone = {file.path for file in expired(name, Retention(size_bytes=most), 0)}
     kept = sorted((path.name for path in tmp_path.iterdir() if str(path) not in gone), reverse=True)
     assert [one[11] for one in kept] == left
@@ -137,9 +138,8 @@ def test_so_many_files_of_earlier_times_stay(tmp_path: Path) -> None:
 
 def test_rotated_files_of_earlier_times_belong_to_them(tmp_path: Path) -> None:
     make(tmp_path, "app-2024_20240105_120000.log", "app-2024_20240105_120000_0001.log", "app-2023.log")
-    rotated = LogFile(
-        SinkConfig(tmp_path / "app-{time:YYYY}.log", size_limit=100, retention=1).resolved(), utc=True, on_error=print
-    )
+    config = SinkConfig(tmp_path / "app-{time:YYYY}.log", size_limit=100, retention=1).resolved()
+    rotated = LogFile(config, zone=ZONE_UTC, on_error=print)
     assert housekeeper.drain(60)
     rotated.close()
     left = {file.name for file in tmp_path.glob("app-*")} - {os.path.basename(rotated.path)}
@@ -152,7 +152,7 @@ def test_rotated_files_of_earlier_times_belong_to_them(tmp_path: Path) -> None:
 )
 def test_age_and_size_of_timed_files(retention: Retention, left: int, tmp_path: Path) -> None:
     make(tmp_path, *(f"a2024010{day}.l" for day in range(5)))  # eleven characters each
-    names = TimedNames(str(tmp_path / "a{time:YYYYMMDD}.l"), str(tmp_path / "a20240109.l"), utc=True)
+    names = TimedNames(str(tmp_path / "a{time:YYYYMMDD}.l"), str(tmp_path / "a20240109.l"), zone=ZONE_UTC)
     assert len(prune_timed(names, retention, 100 * DAY_NS)) == 5 - left
 
 
@@ -160,7 +160,7 @@ def test_age_and_size_of_timed_files(retention: Retention, left: int, tmp_path: 
 def test_the_file_of_another_process_that_lives_stays(tmp_path: Path) -> None:
     mine = str(tmp_path / f"app-2024.{os.getpid()}.log")
     make(tmp_path, f"app-2023.{os.getppid()}.log", "app-2023.999999999.log", "app-2023.99999999999999999999.log")
-    names = TimedNames(str(tmp_path / "app-{time:YYYY}.{pid}.log"), mine, utc=True)
+    names = TimedNames(str(tmp_path / "app-{time:YYYY}.{pid}.log"), mine, zone=ZONE_UTC)
     assert sorted(map(os.path.basename, prune_timed(names, Retention(files=0), 0))) == [
         "app-2023.999999999.log",
         "app-2023.99999999999999999999.log",
@@ -177,10 +177,10 @@ def test_the_file_of_another_process_that_lives_stays(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_is_told_by_its_pattern(pattern: str, yes: str, no: str, tmp_path: Path) -> None:
-    names = TimedNames(str(tmp_path / f"a {pattern}.log"), str(tmp_path / "now"), utc=True)
+    names = TimedNames(str(tmp_path / f"a {pattern}.log"), str(tmp_path / "now"), zone=ZONE_UTC)
     make(tmp_path, f"a {yes}.log", f"a {no}.log")
     assert [os.path.basename(path) for _, path, _ in names.files()] == [f"a {yes}.log"]
-    bare = TimedNames(str(tmp_path / f"a {pattern}"), str(tmp_path / "now"), utc=True)
+    bare = TimedNames(str(tmp_path / f"a {pattern}"), str(tmp_path / "now"), zone=ZONE_UTC)
     make(tmp_path, f"a {yes}")
     assert [os.path.basename(path) for _, path, _ in bare.files()] == [f"a {yes}"]
 

@@ -33,6 +33,7 @@ PERMITTED = {
     "_controls.py": {
         ".caller.guards": LOADED,
         ".config.changes": CONFIGURING,
+        ".config.hints": WRONG,
         ".control.explain": LOADED,
         ".control.recording": "the controller has loaded it",
     },
@@ -70,6 +71,7 @@ PERMITTED = {
             "logly.layout.colors",
             "logly.layout.layout_template",
             "os",
+            ".zones",
         ),
         CONFIGURING,
     ),
@@ -92,6 +94,7 @@ PERMITTED = {
     "control/sinks.py": {
         ".": CONFIGURING,
         ".empty_names": OPENED,
+        "logly.config.zones": "the check of the setting has loaded it",
         "datetime": CONFIGURING,
         "json": CONFIGURING,
         "logly.layout.json_layout": CONFIGURING,

@@ -29,7 +29,7 @@ def configuration() -> None:
     LoggerConfig(levle="debug")  # type: ignore[call-arg]
     LoggerConfig(overflow="wait")  # type: ignore[arg-type]
     config = LoggerConfig()
-    config.timezone = "CET"  # type: ignore[assignment]
+    config.timezone = 1  # type: ignore[assignment]
     config.nothing = 1  # type: ignore[attr-defined]
     SinkConfig(path=7)  # type: ignore[arg-type]
     SinkConfig(newlines="fold")  # type: ignore[arg-type]
