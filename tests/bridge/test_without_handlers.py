@@ -35,7 +35,7 @@ def test_what_goes_the_way_of_logging_goes_there_too() -> None:
         "log.error('from here', stack_info=True)\nlog.warning('at %s', 'another place', stacklevel=1)\n"
         "log.info('off', stack_info=True)\nlog.error('last')"
     )
-    heads = [line for line in lines if line.startswith("ERROR") or line.startswith("WARNING")]
+    heads = [line for line in lines if line.startswith(("ERROR", "WARNING"))]
     texts = ["first", "caught", "once more", "from here", "at another place", "last"]
     assert [line.split(" shop ")[1] for line in heads] == texts
     assert sum(line == "ZeroDivisionError: division by zero" for line in lines) == 2
