@@ -183,7 +183,7 @@ class LoggerConfig:
         None,
         checks.optional(checks.function),
         "",
-        "called with each error, never on the caller's thread; None: stderr, at most one line a second",
+        "called with each error, never on the caller's thread; None: stderr, each text at most once a second",
     )
     context_from: "ContextVar[Any] | Callable[[], Mapping[str, Any] | Fields | None] | None" = _setting(
         None,
