@@ -92,6 +92,7 @@ PERMITTED = {
     "control/sinks.py": {
         ".": CONFIGURING,
         ".empty_names": OPENED,
+        ".sink_troubles": OPENED,
         "datetime": CONFIGURING,
         "json": CONFIGURING,
         "logly.layout.json_layout": CONFIGURING,
@@ -116,7 +117,7 @@ PERMITTED = {
     "layout/colors.py": {"os": BUILT_IN},
     "layout/layout_template.py": {".foreign_words": CONFIGURING},
     "registry/name_entries.pxi": {"binascii": SPOOL},
-    "record.py": {"datetime": OPENED},
+    "record.py": {"datetime": OPENED, "json": OPENED},
     "system/threads.pxi": {"logly.system.greenlets": "loaded with logly"},
 }
 
