@@ -107,6 +107,7 @@ class Sink:
         """The files that it has open. `SinkHandle.remove` closes them, at the latest the end of this object."""
         self._reported_at: float | None = None
         self._is_told_of = False
+        self.is_told_of_level = False
         self._calling = ""
         """The setting whose function was called last."""
         if config.format is not None:
