@@ -451,7 +451,7 @@ class SinkConfig:
     watch: bool = _setting(False, _BOOLEAN, "", "notice that the file was renamed or deleted from outside, and reopen")
     mode: int = _setting(
         0o644,
-        checks.integer(0, 0o7777, "permission bits, like 0o640"),
+        checks.permissions,
         "",
         "permission bits of files it makes, before umask",
     )
