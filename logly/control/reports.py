@@ -54,7 +54,7 @@ class StderrReports:
         now = monotonic()
         parts = _texts_of(error)
         key = "; ".join(parts)[:PIPE_CHUNK]
-        told = {text: at for text, at in self._told.items() if now - at < INTERVAL_S}
+        told = {text: self._told[text] for text in self._told if now - self._told[text] < INTERVAL_S}
         if not at_once and (key in told or len(told) >= MOST_TEXTS):
             self._unreported += 1
             return
