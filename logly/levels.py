@@ -84,4 +84,4 @@ def level_number(
         return int(value)
     names = [*BUILTIN_LEVELS, *(custom or ())]
     expected = f"{', '.join(names)}, or an int from 0 to {MAX_LEVEL}"
-    raise invalid(field, value, expected, [*names, *LEVEL_ALIASES])
+    raise invalid(field, value, expected, [*names, "WARN", "FATAL"])

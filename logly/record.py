@@ -4,8 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+__all__ = ["Record", "RecordException", "advice"]
+
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+_WORDS = {
+    "args": "record.message, which the arguments have filled",
+    "asctime": "record.time, a datetime",
+    "created": "record.time, a datetime, or record.time_ns",
+    "elapsed": "record.time; logly has no elapsed time",
+    "event": "record.message",
+    "exc_info": "record.exception",
+    "exc_text": "record.exception.stack",
+    "extra": "record.fields",
+    "file": "record.filename or record.path",
+    "funcName": "record.function",
+    "getMessage": "record.message",
+    "levelname": "record.level",
+    "levelno": "record.level_number",
+    "line": "record.lineno",
+    "msg": "record.message",
+    "pathname": "record.path",
+    "processName": "record.process, its number",
+    "record": "the Record itself: the function gets no message around it",
+    "stack_info": "record.stack",
+    "threadName": "record.thread_name",
+    "timestamp": "record.time, a datetime, or record.time_ns",
+}
+"""What the records of other libraries have, and what it is here."""
+
+_OF_A_TEXT = {"name": "record.level is the name itself", "no": "the level's number is record.level_number"}
+_MORE = ("filename", "time")
 
 
 class RecordException(NamedTuple):
@@ -18,7 +49,7 @@ class RecordException(NamedTuple):
 
 class Record:
     """One log record, made on the flusher's thread for one sink. Changing it does not change any line, except where a
-    sink's `transform` returns it.
+    sink's `transform` returns it. Its `str` is a line for people, with the traceback below it.
 
     Attributes:
         time_ns: nanoseconds since the epoch. A record that came through `StdlibHandler` may have a time of its own.
@@ -98,5 +129,70 @@ class Record:
         instant = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanoseconds // 1000)
         return instant.astimezone()
 
+    if not TYPE_CHECKING:  # type checkers know what there is
+
+        def __getattr__(self, name):
+            """Says what another library's name is called here. Python calls it for what there is not."""
+            raise AttributeError(_hint(name), name=name, obj=None)
+
+        def __getitem__(self, key):
+            """A record is no dict: says which attribute is meant."""
+            if isinstance(key, str) and (key in Record.__slots__ or key in _MORE):
+                more = " (a str; the number is record.level_number)" if key == "level" else ""
+                raise TypeError(f"a Record is an object, not a dict: write record.{key}{more} for record[{key!r}]")
+            if isinstance(key, str) and key in _WORDS:
+                raise TypeError(f"a Record is an object, not a dict: for record[{key!r}] use {_WORDS[key]}")
+            raise TypeError(f"a Record is an object, not a dict. It has {_attributes()}")
+
+    def __str__(self) -> str:
+        time = self.time.strftime("%Y-%m-%d %H:%M:%S.") + f"{self.time_ns // 1_000_000 % 1000:03}"
+        parts = [time, f"{self.level:<8}", f"{self.module}:{self.function}:{self.lineno}", self.message]
+        line = " | ".join(parts) + "".join(f" | {name}={_shown(self.fields[name])}" for name in self.fields)
+        below = [self.exception.stack if self.exception is not None else "", self.stack or ""]
+        return "\n".join([_escaped(line), *(text.rstrip("\n") for text in below if text)])
+
     def __repr__(self) -> str:
         return f"<Record {self.level} {self.module}:{self.function}:{self.lineno} {self.message!r}>"
+
+
+def _attributes() -> str:
+    return ", ".join(sorted({*Record.__slots__, *_MORE}))
+
+
+def _hint(name: str) -> str:
+    text = f"'Record' object has no attribute {name!r}"
+    if name.startswith("__"):
+        return text
+    return f"{text}: use {_WORDS[name]}" if name in _WORDS else f"{text}. It has {_attributes()}"
+
+
+def _shown(value: object) -> str:
+    """A field's value as in the default layout: what is nested is JSON."""
+    if not isinstance(value, (dict, list)):
+        return str(value)
+    import json
+
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _escaped(line: str) -> str:
+    """The text as one line, which does nothing to a terminal."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() or char == "\t" else _escape(char) for char in line)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def advice(error: BaseException) -> str:
+    """What to say of an error that a function has raised about a record; "" where that is not known."""
+    text, of = str(error), getattr(error, "obj", None)
+    if isinstance(error, AttributeError) and type(of) is str and error.name in _OF_A_TEXT:
+        return _OF_A_TEXT[error.name]
+    if isinstance(error, AttributeError) and isinstance(of, RecordException):
+        return f"record.exception has {', '.join(RecordException._fields)}, all text"
+    if isinstance(error, TypeError) and "Record" in text and "a Record is" not in text:
+        return f"str(record) is the line; a Record has {_attributes()}"
+    return ""

@@ -29,6 +29,7 @@ from logly.errors import invalid
 from logly.stdlib import StdlibHandler
 from logly.system.unpatched import SystemLock
 
+from .last_resort import LAST_RESORT, handling
 from .resolve import AS_MADE, FAST_METHODS, RouteRules, is_internal_file
 from .served_handlers import SERVED, Serving, is_loggings_own
 
@@ -124,6 +125,7 @@ class Installation:
             method = vars(kind).get(name)
             if is_loggings_own(method):
                 self.replace(kind, name, wrap(method))
+        self.replace(LAST_RESORT, "handle", handling(self.rules.without_handlers))
         for module, name in ENDS:
             if hasattr(module, name):
                 self.replace(module, name, self._flushing(getattr(module, name)))

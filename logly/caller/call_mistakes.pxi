@@ -4,12 +4,18 @@
 from logly.errors import LoglyError, show
 from logly.layout.message_template import arguments_taken
 
+from cpython.function cimport PyFunction_Check
+from cpython.method cimport PyMethod_Check
+
 from logly.layout.message cimport Program
 
 # Of other included files:
 #   caller/careful.pxi: named_message
 #   caller/origin.pxi: frame_at
 #   control/core.pxi: Core
+
+cdef extern from *:
+    bint PyCFunction_Check(object value) noexcept
 
 cdef enum:
     MOST_TOLD = 1000           # call sites and mistakes of one engine; what comes after them is not told
@@ -64,6 +70,30 @@ cdef dict carried_with(Core core, str message, tuple surplus, dict fields, objec
         name = "_" + name
     tell_once(core, "args", f"{what} (see the field {name!r})", stacklevel)
     return {**fields, name: list(surplus)}
+
+
+# ---- functions, which loguru's `opt(lazy=True)` calls
+
+cdef bint is_function(object value) noexcept:
+    return PyFunction_Check(value) or PyMethod_Check(value) or PyCFunction_Check(value)
+
+
+cdef bint check_functions(Core core, tuple args, dict fields, object stacklevel) except -1:
+    cdef Py_ssize_t i
+    what = None
+    for i in range(len(args)):
+        if is_function(args[i]):
+            what = f"argument {i + 1}"
+            break
+    else:
+        for name, value in fields.items():
+            if is_function(value):
+                what = f"the field {show(name)}"
+                break
+    if what is not None:
+        advice = "use `if logger.is_enabled_for('debug')`, or an object with __str__; repr(function) if its name is meant"
+        tell_once(core, "function", f"{what} is a function, and functions are not called: {advice}", stacklevel)
+    return True
 
 
 # ---- the names that are no fields

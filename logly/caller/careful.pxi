@@ -22,7 +22,7 @@ from logly.system.cpython cimport Py_IncRef, tuple_item, tuple_items, tuple_leng
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
-#   caller/call_mistakes.pxi: carried_with, check_options, taken_of, with_extra
+#   caller/call_mistakes.pxi: carried_with, check_functions, check_options, taken_of, with_extra
 #   caller/calls.pxi: Producer
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
 #   caller/fields.pxi: FieldBlock
@@ -195,6 +195,7 @@ cdef bint emit_pinned(
         if stack_info is not None and stack_info:
             stack = stack_texts(frame_at(stacklevel), limit)
         check_options(core, exc_info, exception is not None, stacklevel)
+        check_functions(core, args, fields, stacklevel)
         if type(message) is str and <uint64_t> len(message) <= limit // 4:
             if args:
                 program = register_template(message, False)

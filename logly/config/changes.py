@@ -22,16 +22,18 @@ def changed(config: "Settings", changes: "Mapping[str, Any]") -> "Settings":
     """Return a copy of `config` with these fields changed; their values are not checked.
 
     Raises:
-        ConfigError: a name is not a field's; the message says what to write instead.
+        ConfigError: names are not fields'; the message says for each what to write instead.
     """
     names = [one.name for one in fields(config)]
-    for name in changes:
-        if name not in names:
-            from .hints import setting_hint
+    unknown = [name for name in changes if name not in names]
+    if unknown:
+        from .hints import setting_hint
 
+        texts = []
+        for name in unknown:
             hint = setting_hint(name, names, is_sink=isinstance(config, SinkConfig))
-            text = f"{name} = {show(changes[name])}: there is no such setting; {hint}"
-            raise ConfigError(text, field=name, value=changes[name])
+            texts.append(f"{name} = {show(changes[name])}: there is no such setting; {hint}")
+        raise ConfigError("\n".join(texts), field=unknown[0], value=changes[unknown[0]])
     made: Settings = replace(config, **changes)
     return made
 

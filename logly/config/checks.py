@@ -193,6 +193,14 @@ def stream(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
     raise invalid(field, value, "'stdout', 'stderr' or a text file object")
 
 
+def permissions(field: str, value: "Any", levels: "Mapping[str, int]") -> int:
+    """Permission bits; what `open` has under this name is something else."""
+    if isinstance(value, str):
+        raise invalid(field, value, "permission bits, like 0o640, or leave it out: files are always appended to")
+    bits: int = integer(0, 0o7777, "permission bits, like 0o640")(field, value, levels)
+    return bits
+
+
 def custom_levels(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[str, int]":
     if not _is_mapping(value):
         raise invalid(field, value, "a dict of numbers by name, like {'NOTICE': 22}")

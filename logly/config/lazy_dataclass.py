@@ -101,7 +101,7 @@ def _init(self: "Any", /, *by_place: "Any", **values: "Any") -> None:
         default = one.default if one.factory is None else one.factory()
         setattr(self, name, values.pop(name, default))
     if values:
-        raise _unknown(self, next(iter(values)))
+        raise _unknown(self, list(values))
 
 
 def _fill_nothing(self: "Any", values: "dict[str, Any]") -> None:
@@ -120,11 +120,14 @@ def _take_by_place(self: "Any", by_place: "tuple[Any, ...]", values: "dict[str, 
         values[name] = value
 
 
-def _unknown(self: "Any", name: str) -> TypeError:
+def _unknown(self: "Any", names: "list[str]") -> TypeError:
     from .hints import setting_hint
 
-    hint = setting_hint(name, list(self._fields), is_sink="path" in self._fields)
-    return TypeError(f"{type(self).__name__}() has no field {name!r}; {hint}")
+    texts = []
+    for name in names:
+        hint = setting_hint(name, list(self._fields), is_sink="path" in self._fields)
+        texts.append(f"{type(self).__name__}() has no field {name!r}; {hint}")
+    return TypeError("\n".join(texts))
 
 
 def _repr(self: "Any") -> str:

@@ -1,7 +1,7 @@
 """Levels by name, as users write them: ``"info,shop.db=debug,urllib3=off"``, or a mapping."""
 
 from logly.errors import ConfigError, invalid, nearest, show
-from logly.levels import BUILTIN_LEVELS, LEVEL_ALIASES, MAX_LEVEL, OFF, level_number
+from logly.levels import BUILTIN_LEVELS, MAX_LEVEL, OFF, level_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def _parsed(field: str, text: str, levels: "Mapping[str, int]", tell: "Tell") ->
     names: dict[str, int] = {}
     place = 1
     for directive in text.split(","):
+        unreadable = None
         try:
             name, word = _split(directive)
             if name is None:
@@ -108,8 +109,10 @@ def _parsed(field: str, text: str, levels: "Mapping[str, int]", tell: "Tell") ->
             else:
                 names[name] = _level_of(word, levels, is_bare=False)
         except _Unreadable as trouble:
+            unreadable = str(trouble)
+        if unreadable is not None:  # told here, so that no error of this module's is chained to it
             start = place + len(directive) - len(directive.lstrip())
-            message = f"{field} = {show(text)}: at character {start}, {trouble}"
+            message = f"{field} = {show(text)}: at character {start}, {unreadable}"
             tell(ConfigError(message, field=field, value=text))
         place += len(directive) + 1
     return LevelSpec(level, names)
@@ -147,7 +150,7 @@ def _level_of(word: str, levels: "Mapping[str, int]", *, is_bare: bool) -> int:
     if word.lower() == "off":
         return OFF
     valid = [*BUILTIN_LEVELS, *levels]
-    near = nearest(word, [*valid, *LEVEL_ALIASES, "off"])
+    near = nearest(word, [*valid, "WARN", "FATAL", "off"])
     hint = f" (did you mean {near!r}?)" if near else ""
     if is_bare and not near:
         hint = f" (for a module of that name, write {word + '=debug'!r})"

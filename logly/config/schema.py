@@ -183,7 +183,7 @@ class LoggerConfig:
         None,
         checks.optional(checks.function),
         "",
-        "called with each error, never on the caller's thread; None: stderr, at most one line a second",
+        "called with each error, never on the caller's thread; None: stderr, each text at most once a second",
     )
     context_from: "ContextVar[Any] | Callable[[], Mapping[str, Any] | Fields | None] | None" = _setting(
         None,
@@ -451,7 +451,7 @@ class SinkConfig:
     watch: bool = _setting(False, _BOOLEAN, "", "notice that the file was renamed or deleted from outside, and reopen")
     mode: int = _setting(
         0o644,
-        checks.integer(0, 0o7777, "permission bits, like 0o640"),
+        checks.permissions,
         "",
         "permission bits of files it makes, before umask",
     )

@@ -22,7 +22,7 @@ from .plan import Plan, checked_kind, wanted_settings
 from .reports import ErrorReports
 from .sink_kinds import kind_of
 from .spooling import Spooling, ring_capacity_of
-from .twins import trouble_with_twin
+from .twins import troubles_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Controller:
             self.change(lambda plan: self._plan_config(plan, *wanted(), level_file))
             for sink in list(self.sinks.values()):
                 sink.make_durable()
+            self.layers.tell_of_sinks()
 
         self._change_and_close_removed(change)
         if self.config.level_file is not None:
@@ -228,8 +229,7 @@ class Controller:
             if sink.id not in self.sinks:
                 sink.files.close()
             raise
-        trouble = trouble_with_twin(sink, self.sinks.values())
-        if trouble is not None:
+        for trouble in troubles_with(sink, self.sinks.values(), self.config):
             self.report(trouble)
         return sink.id
 

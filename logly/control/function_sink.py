@@ -46,5 +46,6 @@ class FunctionSink(Sink):
         wanted = self._wanted(record)
         if wanted is None:
             return None
+        self._calling = "function"
         self.core.call_function(function, wanted)
         return raw

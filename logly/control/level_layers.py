@@ -15,6 +15,8 @@ from logly.levels import OFF
 from logly.system import unpatched
 from logly.system.unpatched import Attempt
 
+from .twins import trouble_with_level
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +120,15 @@ class LevelLayers:
             plan.set(controller, config_as_given=given)
 
         controller.change(fill)
+        self.tell_of_sinks()
+
+    def tell_of_sinks(self) -> None:
+        """Tells of each sink, once, that asks for more than the logger's own level lets through."""
+        controller = self._controller
+        for sink in list(controller.sinks.values()):
+            trouble = trouble_with_level(sink, controller.config)
+            if trouble is not None:
+                controller.report(trouble)
 
     def _with_directive(self, name: str, value: Any) -> dict[str, int | str] | None:
         spec = spec_of(self._controller.config)
@@ -162,6 +173,7 @@ class LevelLayers:
                 plan.set_sink_levels(sink, spec)
 
         controller.change(fill)
+        self.tell_of_sinks()
         return found
 
     def overlay(self, value: Any, name: str | None) -> LevelSpec:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from logly._core import MAX_LEVELS, define_levels, name_level
 from logly.config.checks import custom_levels
-from logly.errors import ConfigError
+from logly.errors import ConfigError, show
 from logly.layout.colors import parse_color
-from logly.levels import LEVEL_COLORS, Level, level_number
+from logly.levels import BUILTIN_LEVELS, LEVEL_ALIASES, LEVEL_COLORS, Level, level_number
 from logly.system.unpatched import SystemLock
 
 TYPE_CHECKING = False
@@ -86,6 +86,9 @@ class LevelTable:
 
     def addition(self, name: str, number: int, color: str | None) -> Callable[[Plan], None]:
         """Checks a custom level. Returns the function that puts it into a plan. Raises ConfigError."""
+        if isinstance(name, str) and name.strip().upper() in {**BUILTIN_LEVELS, **LEVEL_ALIASES}:
+            text = f"add_level({show(name)}, {show(number)}): logly has that level; use a name that no level has yet"
+            raise ConfigError(text, field="custom_levels", value=number)
         checked = custom_levels("custom_levels", {name: number}, {})
         sgr = parse_color(color, field="color") if color is not None else ""
         self.check_room(checked)

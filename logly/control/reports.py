@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["ErrorReports", "StderrReports", "as_one_line"]
 
 INTERVAL_S = 1.0
+MOST_TEXTS = 10
+"""So many different errors are told in `INTERVAL_S`."""
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09}
 _ESCAPES |= {0x0A: "\\n", 0x0D: "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -31,7 +33,9 @@ def as_one_line(text: str) -> str:
 
 
 class StderrReports:
-    """Writes errors to the process's stderr, at most one line a second. Each line counts the errors since the last one.
+    """Writes errors to the process's stderr: each text at most once a second, and at most ten texts in a second.
+
+    Each line counts the errors since the last one that were not told.
 
     Args:
         name: the logger's name, with which each line begins.
@@ -41,17 +45,22 @@ class StderrReports:
         self.name = name
         # If the process was started without stderr, descriptor 2 belongs to something else.
         self._fd = 2 if sys.__stderr__ is not None else None
-        self._reported_at: float | None = None
+        self._told: dict[str, float] = {}
+        """The texts of the last second, and when they were told."""
         self._unreported = 0
 
     def report(self, error: BaseException, *, at_once: bool = False) -> None:
-        """Write the error now. If a line was written less than a second ago, only count it, unless `at_once`."""
+        """Write the error now. If this second has had its text, or ten others, only count it, unless `at_once`."""
         now = monotonic()
-        if not at_once and self._reported_at is not None and now - self._reported_at < INTERVAL_S:
+        parts = _texts_of(error)
+        key = "; ".join(parts)[:PIPE_CHUNK]
+        told = {text: self._told[text] for text in self._told if now - self._told[text] < INTERVAL_S}
+        if not at_once and (key in told or len(told) >= MOST_TEXTS):
             self._unreported += 1
             return
-        self._reported_at = now
-        parts = _texts_of(error)
+        if key in told or len(told) < MOST_TEXTS:
+            told[key] = now
+        self._told = told
         if self._unreported:
             parts.append(f"and {_more(self._unreported)} before this one")
             self._unreported = 0

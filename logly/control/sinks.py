@@ -118,6 +118,9 @@ class Sink:
         """The files that it has open. `SinkHandle.remove` closes them, at the latest the end of this object."""
         self._reported_at: float | None = None
         self._is_told_of = False
+        self.is_told_of_level = False
+        self._calling = ""
+        """The setting whose function was called last."""
         if config.format is not None:
             from . import empty_names  # noqa: F401  # as below
         self.layout: LayoutProgram | None
@@ -130,6 +133,8 @@ class Sink:
             import json  # noqa: F401
 
             from logly.record import Record
+
+            from . import sink_troubles  # noqa: F401  # as above
 
             self._record_type = Record
         self._prepare()
@@ -377,7 +382,7 @@ class Sink:
                 try:
                     shown, failed = take(record, raw), False
                 except Exception as trouble:  # noqa: BLE001  # the function or filter is the user's
-                    self.on_error(trouble)
+                    self.on_error(_with_place(trouble, self._calling, self.id))
                 finally:
                     if core.lives == life:
                         record_done(handle, raw, shown, failed)
@@ -400,10 +405,12 @@ class Sink:
     def _wanted(self, record: Record) -> Record | None:
         """What the filter lets through, as `transform` changes it; None: the sink does not want the record."""
         keep, transform = self.config.filter, self.config.transform
+        self._calling = "filter"
         if keep is not None and not self.core.call_function(keep, record):
             return None
         if transform is None:
             return record
+        self._calling = "transform"
         wanted = self.core.call_function(transform, record)
         if wanted is None or isinstance(wanted, self._record_type):
             return wanted
@@ -435,3 +442,10 @@ class Sink:
     def remove_in_child(self) -> None:
         """Removes, in a forked child, a sink that another thread of the parent was adding or removing."""
         self.handle.remove()
+
+
+def _with_place(trouble: Exception, setting: str, sink_id: int) -> Exception:
+    """The error of a sink's function, with a note that says which function it was."""
+    from .sink_troubles import with_place
+
+    return with_place(trouble, setting, sink_id)

@@ -1,21 +1,25 @@
-"""Two sinks of one logger that write the same lines into the same place."""
+"""What is told of a sink beside others: it writes the same lines to the same place, or gets less than it asks for."""
 
 from __future__ import annotations
 
+from logly.config.level_spec import LevelSpec
 from logly.errors import ConfigError
+from logly.levels import BUILTIN_LEVELS, OFF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from logly.config.schema import LoggerConfig
+
     from .sinks import Sink
 
-__all__ = ["trouble_with_twin"]
+__all__ = ["trouble_with_level", "troubles_with"]
 
 _CHOICE = ("filter", "filter_module", "filter_function", "filter_max_level")
 
 
-def trouble_with_twin(sink: Sink, others: Iterable[Sink]) -> ConfigError | None:
+def _trouble_with_twin(sink: Sink, others: Iterable[Sink]) -> ConfigError | None:
     """What to tell of a new sink that writes where one of the others does. None: nothing.
 
     Sinks that choose among the records share a place on purpose.
@@ -36,3 +40,31 @@ def trouble_with_twin(sink: Sink, others: Iterable[Sink]) -> ConfigError | None:
 
 def _chooses(sink: Sink) -> bool:
     return bool(sink.levels.names) or any(getattr(sink.config, name) is not None for name in _CHOICE)
+
+
+def trouble_with_level(sink: Sink, config: LoggerConfig) -> ConfigError | None:
+    """What to tell, once, of a sink that asks for more than the logger's own level lets through. None: nothing.
+
+    Levels by name, of either, are there to be changed one by one. 0 asks for whatever comes.
+    """
+    own, asked = config.level, sink.levels
+    if not isinstance(own, LevelSpec) or own.level is None or not asked.level or config.recorder is not None:
+        return None
+    if own.names or asked.names or asked.level >= own.level or own.level == OFF or sink.is_told_of_level:
+        return None
+    sink.is_told_of_level = True
+    name, stop = _word(asked.level, config), _word(own.level, config)
+    wanted = f"{name.lower()!r}" if not name.isdigit() else name
+    text = f"sink {sink.id} asks for {name}, but the logger stops below {stop}: set_level({wanted})"
+    return ConfigError(text, field="level", value=asked.level)
+
+
+def troubles_with(sink: Sink, others: Iterable[Sink], config: LoggerConfig) -> list[ConfigError]:
+    """What to tell of a new sink."""
+    found = [_trouble_with_twin(sink, others), trouble_with_level(sink, config)]
+    return [trouble for trouble in found if trouble is not None]
+
+
+def _word(number: int, config: LoggerConfig) -> str:
+    names = {**BUILTIN_LEVELS, **config.custom_levels}
+    return next((name.upper() for name in names if names[name] == number), str(number))

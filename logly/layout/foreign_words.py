@@ -73,8 +73,6 @@ def hint_for_empty(name: str) -> str:
     """What to write for a name that no record has filled."""
     if name in _EMPTY:
         return f"write {_EMPTY[name]} for what other libraries call so"
-    if name == "elapsed":
-        return "logly has no elapsed time, {time} is the record's"
     return "is the name misspelt?"
 
 

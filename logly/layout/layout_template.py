@@ -150,6 +150,9 @@ def _field_piece(placeholder: str, position: int) -> Piece:
 def _check_name(name: str, position: int) -> None:
     from .foreign_words import REFUSED
 
+    if name == "elapsed":
+        what = "logly has no elapsed time: {time} is the record's, and {fields[elapsed]} is a field"
+        raise _Mistake(position, what)
     if name in REFUSED:
         what = f"'{{{name}}}' is a name of logging's: write {REFUSED[name]}, or {{fields[{name}]}} for a field"
         raise _Mistake(position, what)
@@ -171,7 +174,9 @@ def _check_spec(name: str, spec: str, position: int) -> None:
 def _check_time(pattern: str, position: int = 0) -> None:
     if pattern[:1] == "%" and pattern[1:2].isalpha():
         raise _Mistake(position, "a directive of strftime's: write it like 'YYYY-MM-DD HH:mm:ss'")
-
+    if pattern.upper().endswith("!UTC"):
+        what = "'!UTC' is loguru's: leave it out, and set Logger(timezone='utc')"
+        raise _Mistake(position + len(pattern) - 4, what)
     at = time_pattern_mistake(pattern)
     if at is not None:
         what = "a '[' that is never closed" if pattern[at] == "[" else "more than nine S: a second has nine decimals"

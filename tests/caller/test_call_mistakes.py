@@ -104,6 +104,34 @@ def test_a_place_is_that_of_the_record(seen: Seen) -> None:
     assert len(seen.told) == 2
 
 
+# ---- functions
+
+
+@pytest.mark.parametrize(
+    ("log", "what"),
+    [
+        (lambda logger: logger.info("{}", lambda: 1), "argument 1 is a function"),
+        (lambda logger: logger.info("{} {}", 1, str.join), None),
+        (lambda logger: logger.info("{} {}", 1, logger.flush), "argument 2 is a function"),
+        (lambda logger: logger.info("x", size=len), "the field 'size' is a function"),
+        (lambda logger: logger.info("x", push=[].append), "the field 'push' is a function"),
+        (lambda logger: logger.info("{}", int), None),
+        (lambda logger: logger.info("{}", type("Lazy", (), {"__call__": lambda _: 1})()), None),
+    ],
+)  # fmt: skip
+def test_a_function_is_not_called_and_that_is_told(seen: Seen, log: Callable[[Any], object], what: str | None) -> None:
+    for _ in range(2):
+        log(seen.logger)
+    seen.logger.flush()
+    assert len(seen.records) == 2
+    if what is None:
+        assert seen.told == []
+    else:
+        (line,) = map(str, seen.told)
+        assert f"{what}, and functions are not called: use `if logger.is_enabled_for('debug')`, or an object" in line
+        assert f"logged at {__file__}:" in line
+
+
 # ---- the options of a call
 
 

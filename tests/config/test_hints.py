@@ -28,12 +28,17 @@ NAMES = {
     "addHandler": "add_sink",
     "fatal": "critical",
     "notice": "add_level",
+    "parse": "json=True",
+    "basicConfig": "configure",
+    "start": "add_sink",
+    "stop": "remove_sink",
 }
 SETTINGS = {
     "serialize": "json=True",
     "enqueue": "leave it out",
     "colorize": "color=",
     "backtrace": "leave it out",
+    "diagnose": "leave it out",
     "maxBytes": "size_limit=",
     "backupCount": "retention=",
     "when": "rotation=",
@@ -46,6 +51,8 @@ MODULE = {
     "INFO": "Level.INFO",
     "contextvars": "contextualize",
     "FileHandler": "add_sink",
+    "InterceptHandler": "StdlibHandler",
+    "intercept": "StdlibHandler",
 }
 
 
@@ -114,6 +121,8 @@ def test_a_setting_of_the_other_kind_says_where_it_belongs() -> None:
         (lambda: Logger(auto_sink=False).add_sink("a.log", filter={"": "INFO", "noisy": False}), "level={'': 'info'"),
         (lambda: Logger(auto_sink=False).log("NOTICE", "x"), r"add_level\('NOTICE', number\)"),
         (lambda: SinkConfig(print).validate(), "function="),
+        (lambda: Logger(auto_sink=False).add_sink("a.log", mode="w"), "bits, like 0o640, or .*always appended to"),
+        (lambda: Logger(auto_sink=False).add_level("DEBUG", 35), r"add_level\('DEBUG', 35\)"),
         (lambda: SinkConfig(path=__import__("sys").stderr).validate(), "stream="),
     ],
 )  # fmt: skip
@@ -160,3 +169,25 @@ def test_a_logger_as_a_handler_of_logging_says_what_to_use() -> None:
             theirs.removeHandler(logger)  # type: ignore[arg-type]
         with pytest.raises(AttributeError, match="set_level"):
             logger.level  # noqa: B018
+
+
+def test_all_unknown_settings_of_a_call_are_named() -> None:
+    with Logger(auto_sink=False) as logger, pytest.raises(ConfigError) as caught:
+        logger.add_sink("x.log", serialize=True, enqueue=True, level="debug")
+    first, second = str(caught.value).splitlines()
+    assert first == "serialize = True: there is no such setting; use json=True"
+    assert second.startswith("enqueue = True: there is no such setting; leave it out")
+    assert caught.value.field == "serialize"
+    with pytest.raises(TypeError, match=r"no field 'serialize'; use json=True\n.*no field 'enqueue'; leave it out"):
+        SinkConfig(serialize=True, enqueue=True)
+
+
+@pytest.mark.parametrize("level", ["NOPE", "info,shop=NOPE", {"shop": "NOPE"}])
+def test_a_level_that_cannot_be_read_is_one_error_without_a_bad_guess(level: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Logger(level=level)
+    assert "NOTSET" not in str(caught.value)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert type(error).__name__ != "_Unreadable" or error.__suppress_context__
+        error = None if error.__suppress_context__ else error.__context__

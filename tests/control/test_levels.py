@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -412,3 +413,45 @@ def test_explain_says_what_happens(tmp_path: Path) -> None:
 
 def test_the_ready_made_logger_is_shared() -> None:
     assert logly.get_logger("a")._controller is logly.logger._controller
+
+
+def told_of(act: Callable[[Logger], object], **settings: Any) -> list[str]:
+    told: list[Exception] = []
+    with Logger(auto_sink=False, on_error=told.append, **settings) as logger:
+        act(logger)
+        logger.flush()
+    return [str(error) for error in told]
+
+
+def test_a_sink_that_asks_for_what_the_logger_stops_is_told_once() -> None:
+    def act(logger: Logger) -> None:
+        logger.add_sink(print, level="warning")
+        sink = logger.add_sink(print, level="debug")
+        logger.set_level("warning")
+        logger.set_level("error")
+        logger.set_sink_level(sink, "trace")
+
+    first, second = told_of(act, level="info")
+    assert first == "sink 2 asks for DEBUG, but the logger stops below INFO: set_level('debug')"
+    assert second == "sink 1 asks for WARNING, but the logger stops below ERROR: set_level('warning')"
+
+
+def test_a_sink_that_changes_what_it_asks_for_is_told() -> None:
+    told = told_of(lambda logger: logger.set_sink_level(logger.add_sink(print), 15), level=20)
+    assert told == ["sink 1 asks for 15, but the logger stops below INFO: set_level(15)"]
+    told = told_of(lambda logger: (logger.add_sink(print, level="info"), logger.configure(level="fail")))
+    assert told == ["sink 1 asks for INFO, but the logger stops below FAIL: set_level('info')"]
+
+
+def test_levels_that_are_meant_so_are_not_told() -> None:
+    def overlay(logger: Logger) -> None:
+        logger.add_sink(print, level="debug")
+        with logger.at_level("error"):
+            pass
+
+    assert told_of(overlay) == []
+    assert told_of(overlay, level="debug") == []
+    assert told_of(lambda logger: logger.add_sink(print, level="info,shop=debug"), level="error") == []
+    assert told_of(lambda logger: logger.add_sink(print, level="debug"), level="info,shop=debug") == []
+    assert told_of(lambda logger: logger.add_sink(print, level=0), level="info") == []
+    assert told_of(lambda logger: logger.add_sink(print, level="debug"), level="off") == []

@@ -102,12 +102,52 @@ def test_the_next_line_says_how_many_errors_were_not_told(monkeypatch: pytest.Mo
     for _ in range(3):
         told.report(ValueError("a"))
     told.report(ValueError("lost"), at_once=True)
+    told.report(ValueError("lost"))
     told.report(ValueError("b"))
     now = 2.0
-    told.report(ValueError("c"))
+    told.report(ValueError("a"))
+    told.report(ValueError("a"))
     told.report_rest()
     assert lines == [
         "ValueError: a",
         "ValueError: lost; and 2 more errors before this one",
-        "ValueError: c; and 1 more error before this one",
+        "ValueError: b; and 1 more error before this one",
+        "ValueError: a",
+        "1 more error",
     ]
+
+
+def test_a_storm_of_different_errors_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    lines: list[str] = []
+    monkeypatch.setattr(reports, "monotonic", lambda: now)
+    told = StderrReports("app")
+    monkeypatch.setattr(told, "_write", lines.append)
+    for number in range(10_000):
+        told.report(ValueError(str(number)))
+        assert len(told._told) <= reports.MOST_TEXTS
+    told.report(ValueError("lost"), at_once=True)
+    told.report(ValueError("more"))
+    now = 1.0
+    told.report(ValueError("more"))
+    assert lines == [
+        *[f"ValueError: {number}" for number in range(10)],
+        "ValueError: lost; and 9990 more errors before this one",
+        "ValueError: more; and 1 more error before this one",
+    ]
+
+
+def test_five_mistakes_are_five_texts(tmp_path: Path) -> None:
+    program = """
+logger = Logger(auto_sink=False)
+logger.add_sink(sys.argv[1])
+logger.info("a %s", 1)
+logger.info("b", exc_info="boom")
+logger.exception("c")
+logger.info("d", stacklevel="2")
+logger.info("e", extra={"name": 1})
+"""
+    done = run_program(PRELUDE + program, tmp_path / "log", may_complain=True)
+    lines = done.stderr.splitlines()
+    assert [line.rpartition(":")[2] for line in lines] == ["7", "8", "9", "10", "11"]
+    assert all(line.startswith("logly (root): LoglyError: ") for line in lines)

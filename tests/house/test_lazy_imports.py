@@ -95,6 +95,7 @@ PERMITTED = {
         ".": CONFIGURING,
         ".empty_names": OPENED,
         "logly.config.zones": "the check of the setting has loaded it",
+        ".sink_troubles": OPENED,
         "datetime": CONFIGURING,
         "json": CONFIGURING,
         "logly.layout.json_layout": CONFIGURING,
@@ -119,7 +120,7 @@ PERMITTED = {
     "layout/colors.py": {"os": BUILT_IN},
     "layout/layout_template.py": {".foreign_words": CONFIGURING},
     "registry/name_entries.pxi": {"binascii": SPOOL},
-    "record.py": {"datetime": OPENED},
+    "record.py": {"datetime": OPENED, "json": OPENED},
     "system/threads.pxi": {"logly.system.greenlets": "loaded with logly"},
 }
 

@@ -25,6 +25,8 @@ from tests.support.programs import run_program
         ("{extra['two words']}", "write {fields[two words]}"),
         ("{level.name}", "write {level}"),
         ("{time!UTC}", "Logger(timezone='utc')"),
+        ("{time:HH:mm:ss!UTC} {message}", "set Logger(timezone='utc'), at position 14"),
+        ("{elapsed}", "logly has no elapsed time: {time} is the record's, and {fields[elapsed]} is a field"),
         ("{}", "write {message}"),
         ("{record.x}", "a name (letters"),
         ("<red>{message}</red>", "'<red>' is markup of loguru's: leave it out, color='line' or color='level' colours"),
@@ -75,7 +77,6 @@ def test_fields_says_that_a_field_is_meant() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("elapsed", "logly has no elapsed time, {time} is the record's"),
         ("extra", "write {fields}"),
         ("line", "write {lineno}"),
         ("pathname", "write {path}"),
