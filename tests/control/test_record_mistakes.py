@@ -61,7 +61,7 @@ def test_the_error_of_a_function_names_the_sink() -> None:
         (lambda record: record["extra"]["user"], "for record['extra'] use record.fields"),
         (lambda record: record["level"].name, "write record.level (a str; the number is record.level_number)"),
         (lambda record: record["message"], "write record.message for record['message']"),
-        (lambda record: record["filename"], "write record.filename fo"),
+        (lambda record: record["filename"], "write record.filename for"),
         (lambda record: record[0], "a Record is an object, not a dict. It has exception, fields, filename, function"),
         (lambda record: record.extra["user"], "has no attribute 'extra': use record.fields"),
         (lambda record: record.msg, "use record.message"),
