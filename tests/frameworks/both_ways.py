@@ -90,6 +90,7 @@ class Program:
     def env(self) -> dict[str, str]:
         more = {"LOGLY_INSTALL": "0"} if self.way == "0" else {}
         more |= {"WRITE": self.way, "WHERE_ROUTES_GO": str(self.routes), "PYTHONDONTWRITEBYTECODE": "1"}
+        more |= {"PYTHONFAULTHANDLER": "1"}
         return environment(self.site, self.folder, **more)
 
     @contextmanager
@@ -104,6 +105,12 @@ class Program:
             process.send_signal(stop)
             assert process.wait(PATIENCE_S) == code, self.said()
             self._end()
+        except BaseException as trouble:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGABRT)  # faulthandler says where each of its processes was
+                process.wait(PATIENCE_S)
+                trouble.add_note(f"with install ({self.way}):\n{self.said()}")
+            raise
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
