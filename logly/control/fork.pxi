@@ -101,10 +101,12 @@ def before_fork():
 # Modules that a call of logly's, or a thread of its own, may be the first to import.
 cdef tuple imported_late = (
     "_json", "bz2", "datetime", "fcntl", "gzip", "json", "logly.caller.call_place", "logly.caller.emergency",
-    "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks", "logly.control.file_sink",
-    "logly.control.function_sink", "logly.control.recovery", "logly.files.compression", "logly.files.housekeeper",
-    "logly.files.logfile", "logly.files.opening", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule",
-    "logly.record", "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats", "logly.system.greenlets", "lzma",
+    "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks", "logly.config.zones",
+    "logly.control.empty_names", "logly.control.file_sink", "logly.control.function_sink", "logly.control.recovery",
+    "logly.control.sink_troubles", "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile",
+    "logly.files.opening", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule", "logly.files.timed_paths",
+    "logly.layout.foreign_words", "logly.layout.json_layout", "logly.record", "logly.spool.spools",
+    "logly.spool.unfinished_write", "logly.stats", "logly.system.greenlets", "lzma",
 )
 
 
