@@ -88,7 +88,6 @@ def before_fork():
     Py_IncRef(fork.cores)
     with nogil:
         link_fork(fork)
-    await_imports(deadline)
     await_sections(deadline)
     for core in cores:
         await_work(core, deadline)
@@ -97,17 +96,19 @@ def before_fork():
         if not fork.forked[fork.count].is_stuck:
             core.unlock()
         fork.count += 1
+    await_imports(deadline)
 
 
 # Modules that a call of logly's, or a thread of its own, may be the first to import.
 cdef tuple imported_late = (
     "_json", "bz2", "datetime", "fcntl", "gzip", "json", "logly.caller.call_place", "logly.caller.emergency",
-    "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks", "logly.control.batch_sink",
-    "logly.control.file_sink",
-    "logly.control.function_sink", "logly.control.recovery", "logly.files.compression", "logly.files.housekeeper",
+    "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks", "logly.config.zones",
+    "logly.control.batch_sink", "logly.control.empty_names", "logly.control.file_sink", "logly.control.function_sink",
+    "logly.control.recovery", "logly.control.sink_troubles", "logly.files.compression", "logly.files.housekeeper",
     "logly.files.logfile", "logly.files.opening", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule",
-    "logly.outlets.outlet", "logly.outlets.parts", "logly.record", "logly.spool.spools", "logly.spool.unfinished_write",
-    "logly.stats", "logly.system.greenlets", "lzma",
+    "logly.files.timed_paths", "logly.layout.foreign_words", "logly.layout.json_layout", "logly.outlets.outlet",
+    "logly.outlets.parts", "logly.record", "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats",
+    "logly.system.greenlets", "lzma",
 )
 
 

@@ -28,21 +28,24 @@ untold = [True]
 """Empties when the process is told of its many loggers. A forked child is not told again."""
 
 is_exiting = False
-_controllers: weakref.WeakValueDictionary[int, Controller] = weakref.WeakValueDictionary()
+_references: dict[weakref.ref[Controller], None] = {}
+"""To each controller, in the order in which they were made. C code removes them: in Python code that runs because an
+object ends, as that of a WeakValueDictionary, a Ctrl-C is reported and lost.
+"""
 _finalizer: Any = None  # a multiprocessing.util.Finalize, in a child process of multiprocessing
 _finalizer_pid = 0
 
 
 def add(controller: Controller) -> None:
     """Register a controller for the exit and for forks. Only a weak reference to it is kept."""
-    _controllers[id(controller)] = controller
+    _references[weakref.ref(controller, _references.pop)] = None
     _finish_with_multiprocessing()
 
 
 def controllers() -> list[Controller]:
     """All controllers, in the order in which they were made. Other threads may make loggers and drop them meanwhile."""
     found = []
-    for reference in _controllers.valuerefs():  # made at once: an iteration fails when another thread adds one
+    for reference in list(_references):  # made at once: an iteration fails when another thread adds one
         controller = reference()
         if controller is not None:
             found.append(controller)

@@ -288,6 +288,8 @@ cdef class SinkHandle:
         self.core.layouts.append(layout)
         sink = self.core.lock_and_find_sink(self.id)
         if sink != NULL:
+            if before is not None:
+                layout.take_over(before)
             use_layout(sink, layout)
         self.core.unlock()
         self.layout = layout

@@ -369,7 +369,6 @@ class Sink:
         if self.layout is not None:
             layout, names = self._make_layout(logger_config)
             assert layout is not None
-            layout.take_over(self.layout)
             plan.call(self.handle.set_layout, layout)
             plan.set(self, layout=layout, _shown=names)
             plan.shown[self] = names

@@ -27,7 +27,11 @@ from logly.units import parse_age, parse_size
 from .paths import cut_name, format_time, longest_name
 from .schedule import last_instant
 
-__all__ = ["Retention", "RotatedFile", "RotatedName", "expired", "parse_retention", "prune"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Retention", "RotatedFile", "RotatedName", "expired", "parse_retention", "prune", "remove_all"]
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 PART_SUFFIX = ".part"
@@ -310,12 +314,21 @@ def prune(name: RotatedName, retention: Retention, now_ns: int) -> "list[str]":
     Raises:
         OSError: a file cannot be removed; the others have been.
     """
+    return remove_all(file.path for file in expired(name, retention, now_ns))
+
+
+def remove_all(paths: "Iterable[str]") -> "list[str]":
+    """Remove these files; return those that were there.
+
+    Raises:
+        OSError: a file cannot be removed; the others have been.
+    """
     removed: list[str] = []
     trouble: OSError | None = None
-    for file in expired(name, retention, now_ns):
+    for path in paths:
         try:
-            os.unlink(file.path)
-            removed.append(file.path)
+            os.unlink(path)
+            removed.append(path)
         except FileNotFoundError:
             pass
         except OSError as error:

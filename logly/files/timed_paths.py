@@ -10,7 +10,7 @@ import re
 import stat
 
 from .paths import render_time
-from .rotated import COMPRESSED_SUFFIXES, Retention
+from .rotated import COMPRESSED_SUFFIXES, Retention, remove_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,23 +73,13 @@ def prune_timed(names: TimedNames, retention: Retention, now_ns: int) -> "list[s
     Raises:
         OSError: a file cannot be removed; the others have been.
     """
-    removed: list[str] = []
-    trouble: OSError | None = None
+    beyond: list[str] = []
     size = 0
     for kept, (written_ns, path, size_bytes) in enumerate(reversed(names.files())):
         size += size_bytes
-        if not retention.is_beyond(kept, now_ns - written_ns, size):
-            continue
-        try:
-            os.unlink(path)
-            removed.append(path)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            trouble = error
-    if trouble is not None:
-        raise trouble
-    return removed
+        if retention.is_beyond(kept, now_ns - written_ns, size):
+            beyond.append(path)
+    return remove_all(beyond)
 
 
 def _pattern_of(template: str, zone: int) -> str:

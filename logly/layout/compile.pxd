@@ -9,4 +9,5 @@ cdef class LayoutProgram:
 
     cdef build(self, Piece* piece, int code, str text, str spec)
     cdef build_key(self, Piece* piece, str name)
+    cdef void take_over(self, LayoutProgram before) noexcept
     cdef find_runs(self)

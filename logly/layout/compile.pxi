@@ -134,12 +134,11 @@ cdef class LayoutProgram:
                 seen.add(self.field_names[i])
         return set(self.field_names.values()) - seen
 
-    def take_over(self, LayoutProgram before):
-        """Adds to this layout what the one before it, of the same template, has seen."""
+    cdef void take_over(self, LayoutProgram before) noexcept:
+        """Adds to this layout what the one before it, of the same template, has seen. The flusher renders with neither."""
         cdef uint32_t i
-        if before is not None:
-            for i in range(min(self.layout.pieces, before.layout.pieces)):
-                self.layout.piece[i].is_filled = before.layout.piece[i].is_filled
+        for i in range(min(self.layout.pieces, before.layout.pieces)):
+            self.layout.piece[i].is_filled = before.layout.piece[i].is_filled or self.layout.piece[i].is_filled
 
     cdef find_runs(self):
         cdef Piece* piece = self.layout.piece

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import logging.handlers
 import os
@@ -77,16 +78,20 @@ def test_a_flush_does_not_wait_for_what_is_logged_meanwhile(
 ) -> None:
     handler = slow_handler(tmp_path, 0.001, 5000)
     log.addHandler(handler)
-    is_over = threading.Event()
+    is_over, is_busy = threading.Event(), threading.Event()
 
     def work() -> None:
-        while not is_over.is_set():
+        for number in itertools.count():
+            if is_over.is_set():
+                return
             log.info("another line")
+            if number == 10_000:
+                is_busy.set()
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        time.sleep(0.2)
+        assert is_busy.wait(60)
         if has_lock:
             handler.acquire()
         begin = time.monotonic()

@@ -431,6 +431,13 @@ def test_nothing_iterates_over_the_items_of_a_dict(path: Path) -> None:
     assert not lines or path.name in ("lazy_dataclass.py", "demo.py"), lines
 
 
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=name_of)
+def test_no_container_of_weak_references_loses_a_ctrl_c(path: Path) -> None:
+    """What takes an ended object out of them is Python code. A KeyboardInterrupt in there is reported and forgotten."""
+    names = [node.attr for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Attribute)]
+    assert not {"WeakValueDictionary", "WeakKeyDictionary", "WeakSet", "finalize"} & set(names)
+
+
 def test_a_plan_is_not_lost_without_memory_for_a_cell() -> None:
     """CPython 3.11 and 3.12 keep the arguments of a function for ever where its first step, making a cell, fails."""
     methods = [getattr(value, "fget", value) for value in vars(Plan).values()]

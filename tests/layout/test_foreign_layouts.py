@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from logly import ConfigError, Logger, SinkConfig
+from logly.control.sinks import Sink
 from tests.support.programs import run_program
 
 
@@ -101,6 +102,25 @@ def test_a_name_that_some_record_fills_is_not_told() -> None:
         logger.info("without")
         logger.bind(user="bob").info("with")
         logger.configure(show_time=False)  # a new layout
+        logger.info("without")
+    assert told == []
+
+
+def test_what_is_written_while_the_layout_changes_fills_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Exception] = []
+    make_layout = Sink._make_layout
+
+    def make_and_log(sink: Sink, *args: object) -> object:
+        made = make_layout(sink, *args)
+        logger.info("with", user="bob")
+        assert logger.flush()
+        return made
+
+    with Logger(on_error=told.append) as logger:
+        logger.add_sink(io.StringIO(), format="{user} {message}")
+        monkeypatch.setattr(Sink, "_make_layout", make_and_log)
+        logger.configure(show_time=False)
+        monkeypatch.undo()
         logger.info("without")
     assert told == []
 

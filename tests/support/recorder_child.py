@@ -20,6 +20,8 @@ KEPT = 16
 """From this counter on: kept ones, by thread."""
 LOST = 63
 """The counter of records that were dropped or overwritten."""
+AHEAD = 40
+"""So many written records a paced thread may be ahead of the slowest one."""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -49,9 +51,10 @@ def run(options: argparse.Namespace) -> None:
         )
     filling = "x" * 140_000
 
-    def pace() -> None:
+    def pace(number: int) -> None:
+        """Waits for the flusher, and for the other threads: what a slow one has kept is held until its next error."""
         stats = logger.stats()
-        while stats.pending > options.pace:
+        while stats.pending > options.pace or progress[number] > min(progress[: options.threads].tolist()) + AHEAD:
             os.sched_yield()
             stats = logger.stats()
         progress[LOST] = stats.dropped + stats.overwritten
@@ -72,7 +75,7 @@ def run(options: argparse.Namespace) -> None:
             written += 1
             progress[number] = written
             if options.pace:
-                pace()
+                pace(number)
         threading.Event().wait()
 
     def dump() -> None:
