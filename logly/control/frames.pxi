@@ -7,7 +7,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from logly.system.datagrams cimport (
-    DATAGRAMS_AT_ONCE, EAGAIN, EINTR, EMSGSIZE, ENOBUFS, Datagram, await_room, hand_over, pause_for,
+    DATAGRAMS_AT_ONCE, EAGAIN, EINTR, EMSGSIZE, ENOBUFS, Datagram, await_room, break_connection, hand_over, pause_for,
     send_datagrams,
 )
 
@@ -163,3 +163,10 @@ cdef class Frames:
             if await_room(fd, timeout_ms) > 0:
                 code = hand_over(fd, self.message[number].data, self.message[number].size)
         return code
+
+
+def abort_connection(int fd):
+    """Resets the connection of a socket, whoever else has a descriptor of it. Returns errno, or 0."""
+    with nogil:
+        fd = break_connection(fd)
+    return fd

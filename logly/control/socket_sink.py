@@ -41,7 +41,9 @@ class SocketSink(BatchSink):
 
     def _make_outlet(self) -> None:
         is_journal = self.config.format == "journald"
-        self._function = SocketFunction(self._address, is_journal=is_journal, context=self._context)
+        self._function = SocketFunction(
+            self._address, is_journal=is_journal, context=self._context, on_loss=self.on_error
+        )
         name = f"logly-socket-{self.id}"
         self.outlet = Outlet(self.core, self.handle, self._function, self._wake, name, self._told_retry, self.on_error)
 
@@ -52,16 +54,20 @@ class SocketSink(BatchSink):
 
     def after_removal(self, lost: int) -> None:
         super().after_removal(lost)
-        self._close()
+        self._function.close()
 
     def release_file(self) -> None:
         super().release_file()
-        self._close()
+        self._function.close()
 
     def outlive_modules(self) -> None:
         super().outlive_modules()
-        self._close()
+        self._function.close()
 
-    def _close(self) -> None:
-        if not self.outlet.is_calling:
-            self._function.close()
+    def after_fork_in_child(self) -> None:
+        self._function.forget()
+        super().after_fork_in_child()
+
+    def remove_in_child(self) -> None:
+        self._function.forget()
+        super().remove_in_child()

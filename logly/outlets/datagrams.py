@@ -48,19 +48,26 @@ def datagram_addresses(address: SocketAddress) -> list[tuple[int, int, Any]]:
 
 
 class DatagramChannel:
-    """A socket that is connected to a receiver of datagrams.
-
-    Raises:
-        OSError: there is none.
-    """
+    """A socket that `open` connects to a receiver of datagrams."""
 
     largest = LARGEST
+    loss = None
+    has_ended_early = False
 
     def __init__(self, address: SocketAddress) -> None:
         self.is_closed = False
+        self._address = address
         self._is_udp = address.kind == "udp"
+        self._socket: Any = None
+
+    def open(self) -> None:
+        """Connect.
+
+        Raises:
+            OSError: there is no receiver.
+        """
         trouble: OSError | None = None
-        for family, protocol, place in datagram_addresses(address):
+        for family, protocol, place in datagram_addresses(self._address):
             self._socket = _socket.socket(family, _socket.SOCK_DGRAM, protocol)
             try:
                 self._socket.settimeout(FULL_MS / 1000)
@@ -71,7 +78,7 @@ class DatagramChannel:
             else:
                 break
         else:
-            raise trouble or OSError(errno.EADDRNOTAVAIL, f"{address.host} has no address")
+            raise trouble or OSError(errno.EADDRNOTAVAIL, f"{self._address.host} has no address")
 
     def send(self, frames: Frames) -> None:
         """Send each message.
@@ -109,8 +116,11 @@ class DatagramChannel:
             room = room * 7 // 8
 
     def close(self) -> None:
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
         self.is_closed = True
+
+    forget = close
 
 
 class JournalChannel(DatagramChannel):

@@ -2,7 +2,9 @@
 
 What the other side's kernel has acknowledged is known, so after a failure only the messages from the first one that
 was not acknowledged as a whole are sent again. What that kernel holds and the daemon has not read is lost when the
-daemon ends: no protocol of syslog tells.
+daemon ends: no protocol of syslog tells. So nothing is sent to whom closes, or refuses, a connection that was just
+made: a load balancer that has no daemon behind it, or a server of TLS 1.3, which looks at the client's certificate when
+the client has long finished.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import errno
 import sys
 from contextlib import suppress
 
+from logly._core import abort_connection
 from logly.system.unpatched import monotonic, pause
 
 from .datagrams import Unsent
@@ -19,6 +22,7 @@ from .datagrams import Unsent
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ssl import MemoryBIO, SSLContext, SSLObject
+    from typing import Any
 
     from logly._core import Frames
     from logly.config.socket_address import SocketAddress
@@ -33,25 +37,95 @@ FIRST_PAUSE_S = 0.0002
 LONGEST_PAUSE_S = 0.02
 """Between two looks at what has been acknowledged, for which the system has no event."""
 READ_BYTES = 65_536
+ALERT_BYTES = 64
+"""More than a record of TLS with an alert has."""
+EARLY_S = 10.0
+"""A connection that ends sooner, and on which nothing was heard, has perhaps not reached a daemon."""
+
+
+class Closed(ConnectionResetError):
+    """The other side has ended the connection in the regular way, which it does when it has read everything."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the other side has closed the connection")
 
 
 class StreamChannel:
-    """A connection to a syslog daemon.
+    """A connection to a syslog daemon, which `open` makes.
 
-    Raises:
-        OSError: there is none.
+    Args:
+        address: the other side.
+        grace_s: how long `open` waits for the other side to close the connection, unless it says something before.
     """
 
     chunk_bytes = 65_536
     """About so many bytes go to the kernel at a time."""
 
-    def __init__(self, address: SocketAddress) -> None:
+    def __init__(self, address: SocketAddress, grace_s: float) -> None:
         self.is_closed = False
+        self.loss: OSError | None = None
+        """Why messages that were acknowledged have perhaps not been read."""
+        self.has_ended_early = False
+        self._address = address
+        self._grace_s = grace_s
+        self._socket: Any = None
+        self._opened_at = 0.0
+        self._has_heard = False
+        """Whether the other side has said anything, so that there is more than a kernel."""
         self._taken = 0
         """Bytes that the kernel has taken."""
-        self._socket = connected(address)
+        self._begin = 0
+        """The same when the present batch began."""
         self._chunks: list[tuple[int, int, int, int]] = []
         """Of the present batch: the first byte and the end in all bytes taken, the first message, and the next one."""
+
+    # ---- connecting
+
+    def open(self) -> None:
+        """Connect.
+
+        Raises:
+            OSError: there is nobody, or the connection is refused.
+        """
+        self._connect()
+        self._opened_at = monotonic()
+        self._await_refusal()
+
+    def _connect(self) -> None:
+        """Connects a socket to one of the host's addresses. Resolves the name."""
+        trouble: OSError | None = None
+        for family, kind, protocol, _, place in _socket.getaddrinfo(
+            self._address.host, self._address.port, 0, _socket.SOCK_STREAM
+        ):
+            # Kept before it is connected: a child of a fork finds and closes it.
+            self._socket = made = _socket.socket(family, kind, protocol)
+            try:
+                made.settimeout(CONNECT_S)
+                made.connect(place)
+                made.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+                made.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+                made.settimeout(STALL_S)
+            except OSError as error:
+                made.close()
+                trouble = error
+            else:
+                return
+        raise trouble or OSError(errno.EADDRNOTAVAIL, f"{self._address.host} has no address")
+
+    def _await_refusal(self) -> None:
+        deadline = monotonic() + self._grace_s
+        while not self._has_heard and (left := deadline - monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                data = self._socket.recv(READ_BYTES)
+            except TimeoutError:
+                break
+            if not data:
+                raise Closed
+            self._heard(data)
+        self._socket.settimeout(STALL_S)
+
+    # ---- sending
 
     def send(self, frames: Frames) -> None:
         """Send each message, and wait until all of them have been acknowledged.
@@ -60,10 +134,9 @@ class StreamChannel:
             Unsent: some of them were not.
         """
         number = 0
-        self._chunks = []
+        self._chunks, self._begin = [], self._taken
         try:
-            if self._is_over():
-                raise ConnectionResetError(errno.ECONNRESET, "the other side has closed the connection")
+            self._look()
             while number < len(frames):
                 data, after = frames.stream(number, self.chunk_bytes)
                 data = self._wrapped(data)
@@ -71,11 +144,25 @@ class StreamChannel:
                 self._put(data)
                 number = after
             self._await_acknowledged()
-        except OSError as error:
-            number = self._first_unsent(frames)
-            self.abort()
+            self._look_for_refusal()
+        except OSError as raised:
+            error = self._reason(raised)
+            number = self._first_unsent(frames, error)
+            self._end(error)
             if number < len(frames):
                 raise Unsent(number, error.errno or errno.ETIMEDOUT, error.strerror or str(error)) from error
+
+    def _end(self, error: OSError) -> None:
+        """Ends a connection that is broken."""
+        left = unacknowledged(self._socket)
+        kept = self._begin if self._is_refusal(error) else self._taken - left
+        self.has_ended_early = not self._has_heard and monotonic() - self._opened_at < EARLY_S
+        if kept and (self.has_ended_early or not isinstance(error, Closed)):
+            self.loss = error
+        if left:
+            self.abort()
+        else:
+            self.forget()
 
     def _put(self, data: bytes) -> None:
         left = memoryview(data)
@@ -95,13 +182,29 @@ class StreamChannel:
                 before, since = left, monotonic()
             elif monotonic() - since > STALL_S:
                 raise TimeoutError(errno.ETIMEDOUT, "the other side acknowledges nothing")
-            if self._is_over() and unacknowledged(self._socket):
-                raise ConnectionResetError(errno.ECONNRESET, "the other side has closed the connection")
+            self._look()
             pause(wait_s)
             wait_s = min(2 * wait_s, LONGEST_PAUSE_S)
 
-    def _first_unsent(self, frames: Frames) -> int:
+    def _look_for_refusal(self) -> None:
+        """Called when everything has been acknowledged.
+
+        Raises:
+            OSError: the other side refuses the connection.
+        """
+
+    def _is_refusal(self, _error: OSError) -> bool:
+        """Whether this says that the other side has read nothing at all."""
+        return False
+
+    def _reason(self, error: OSError) -> OSError:
+        """What the other side has said before this error, where that is the reason."""
+        return error
+
+    def _first_unsent(self, frames: Frames, error: OSError) -> int:
         """The number of the first message of the batch that has not been acknowledged as a whole."""
+        if self._is_refusal(error):
+            return 0
         acknowledged = self._taken - unacknowledged(self._socket)
         number = 0
         for begin, end, first, after in self._chunks:
@@ -114,22 +217,25 @@ class StreamChannel:
         """The number of the message behind those that are whole in the first bytes of a chunk."""
         return frames.whole(first, size)
 
-    def _is_over(self) -> bool:
-        """Whether the other side has closed the connection. What it says is read: no daemon says anything of use."""
+    def _look(self) -> None:
+        """Reads what the other side says: no daemon says anything of use.
+
+        Raises:
+            OSError: it has closed the connection, or broken it.
+        """
         self._socket.settimeout(0)
         try:
             while data := self._socket.recv(READ_BYTES):
                 self._heard(data)
         except BlockingIOError:
-            return False
-        except OSError:
-            return True
+            return
         finally:
             self._socket.settimeout(STALL_S)
-        return True
+        raise Closed
 
-    def _heard(self, data: bytes) -> None:
-        """What the other side has said."""
+    def _heard(self, _data: bytes) -> None:
+        """What the other side has said. May raise OSError: it ends the connection, or refuses it."""
+        self._has_heard = True
 
     # ---- the end
 
@@ -138,7 +244,7 @@ class StreamChannel:
         if self.is_closed:
             return
         with suppress(OSError):
-            self._is_over()  # what is unread would make the kernel reset the connection
+            self._look()  # what is unread would make the kernel reset the connection
             self._say_goodbye()
             self._socket.shutdown(_socket.SHUT_WR)
         self._socket.close()
@@ -149,10 +255,17 @@ class StreamChannel:
 
     def abort(self) -> None:
         """Closes the connection. What has not been acknowledged is dropped, because the next one sends it again."""
+        abort_connection(self._socket.fileno())  # also where a child of a fork has a descriptor of it
         with suppress(OSError):
             linger = (1).to_bytes(4, sys.byteorder) + bytes(4)
             self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, linger)
-        self._socket.close()
+        self.forget()
+
+    def forget(self) -> None:
+        """Closes the descriptor, and does nothing to the connection where another process has one, too."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.close()
         self.is_closed = True
 
 
@@ -161,28 +274,32 @@ class TlsChannel(StreamChannel):
 
     Args:
         address: the other side; its certificate must be for the host.
+        grace_s: as of `StreamChannel`.
         context: what is trusted.
-
-    Raises:
-        OSError: there is no connection, or the other side is not trusted (`ssl.SSLError`).
     """
 
     chunk_bytes = 16_000
     """A record of TLS has 16 KiB at most."""
 
-    def __init__(self, address: SocketAddress, context: SSLContext) -> None:
+    def __init__(self, address: SocketAddress, grace_s: float, context: SSLContext) -> None:
         import ssl
 
-        super().__init__(address)
+        super().__init__(address, grace_s)
+        self._said = 0
+        """Bytes since the handshake."""
         self._again = ssl.SSLWantReadError
+        self._refusal = ssl.SSLError
         self._incoming: MemoryBIO = ssl.MemoryBIO()
         self._outgoing: MemoryBIO = ssl.MemoryBIO()
         self._tls: SSLObject = context.wrap_bio(self._incoming, self._outgoing, server_hostname=address.host)
-        try:
-            self._shake_hands()
-        except BaseException:
-            self._socket.close()
-            raise
+
+    def _connect(self) -> None:
+        super()._connect()
+        self._shake_hands()
+        if self._tls.version() != "TLSv1.3":
+            self._has_heard = True  # it has answered what the client has said last
+        elif self._incoming.pending:
+            self._heard(self._incoming.read())
 
     def _shake_hands(self) -> None:
         while True:
@@ -200,7 +317,7 @@ class TlsChannel(StreamChannel):
             self._socket.settimeout(CONNECT_S)
             data = self._socket.recv(READ_BYTES)
             if not data:
-                raise ConnectionResetError(errno.ECONNRESET, "the other side has closed the connection")
+                raise Closed
             self._incoming.write(data)
 
     def _wrapped(self, data: bytes) -> bytes:
@@ -210,38 +327,38 @@ class TlsChannel(StreamChannel):
     def _whole(self, frames: Frames, first: int, size: int) -> int:
         return first  # a part of a record of TLS is nothing
 
+    def _look_for_refusal(self) -> None:
+        if not self._has_heard:
+            self._look()
+
+    def _is_refusal(self, error: OSError) -> bool:
+        return isinstance(error, self._refusal) and not self._has_heard
+
+    def _reason(self, error: OSError) -> OSError:
+        if not isinstance(error, self._refusal):
+            try:
+                self._look()
+            except self._refusal as refusal:
+                return refusal
+            except OSError:
+                pass
+        return error
+
     def _heard(self, data: bytes) -> None:
         self._incoming.write(data)
         try:
             while self._tls.read(READ_BYTES):
                 pass
         except self._again:
+            self._said += len(data)
+            self._has_heard = self._has_heard or self._said > ALERT_BYTES  # a ticket, and not a part of an alert
             return
-        raise ConnectionResetError(errno.ECONNRESET, "the other side has closed the connection")
+        raise Closed
 
     def _say_goodbye(self) -> None:
         with suppress(OSError):
             self._tls.unwrap()
         self._put(self._outgoing.read())
-
-
-def connected(address: SocketAddress) -> _socket.socket:
-    """A socket that is connected to one of the host's addresses. Resolves the name."""
-    trouble: OSError | None = None
-    for family, kind, protocol, _, place in _socket.getaddrinfo(address.host, address.port, 0, _socket.SOCK_STREAM):
-        made = _socket.socket(family, kind, protocol)
-        try:
-            made.settimeout(CONNECT_S)
-            made.connect(place)
-            made.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-            made.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
-            made.settimeout(STALL_S)
-        except OSError as error:
-            made.close()
-            trouble = error
-        else:
-            return made
-    raise trouble or OSError(errno.EADDRNOTAVAIL, f"{address.host} has no address")
 
 
 def unacknowledged(socket: _socket.socket) -> int:
@@ -251,5 +368,8 @@ def unacknowledged(socket: _socket.socket) -> int:
     import fcntl
     import termios
 
-    answer = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
+    try:
+        answer = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0  # a sandbox does not allow it
     return int.from_bytes(answer, sys.byteorder)

@@ -1,4 +1,4 @@
-"""Many datagrams with few system calls, without the GIL."""
+"""Many datagrams with few system calls, without the GIL; and the end of a connection of which others have a descriptor."""
 
 from libc.stdint cimport int64_t
 
@@ -16,6 +16,7 @@ cdef extern from * nogil:
     static inline int await_room(int, int) { return -ENOSYS; }
     static inline void pause_for(int64_t) {}
     static inline int hand_over(int, const char*, size_t) { return ENOSYS; }
+    static inline int break_connection(int) { return ENOSYS; }
     #else
     #include <cstring>
     #include <fcntl.h>
@@ -56,6 +57,14 @@ cdef extern from * nogil:
     static inline void pause_for(int64_t ns) {
         struct timespec pause = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
         if (ns > 0) nanosleep(&pause, NULL);
+    }
+    // Resets a connection, also where a child of a fork has a descriptor of it: closing this one would not end it then, and the
+    // kernel would go on sending what it holds. Returns errno, or 0.
+    static inline int break_connection(int fd) {
+        struct sockaddr nobody;
+        memset(&nobody, 0, sizeof nobody);
+        nobody.sa_family = AF_UNSPEC;
+        return connect(fd, &nobody, sizeof nobody) < 0 ? errno : 0;
     }
     #ifndef __linux__
     static inline int hand_over(int, const char*, size_t) { return ENOSYS; }
@@ -111,3 +120,4 @@ cdef extern from * nogil:
     int await_room(int fd, int timeout_ms) noexcept
     void pause_for(int64_t ns) noexcept
     int hand_over(int fd, const char* data, size_t size) noexcept
+    int break_connection(int fd) noexcept
