@@ -17,7 +17,7 @@ from contextlib import suppress
 from logly._core import abort_connection
 from logly.system.unpatched import monotonic, pause
 
-from .datagrams import Unsent
+from .datagrams import Unsent, host_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,9 +94,8 @@ class StreamChannel:
     def _connect(self) -> None:
         """Connects a socket to one of the host's addresses. Resolves the name."""
         trouble: OSError | None = None
-        for family, kind, protocol, _, place in _socket.getaddrinfo(
-            self._address.host, self._address.port, 0, _socket.SOCK_STREAM
-        ):
+        host, port = host_name(self._address.host), self._address.port
+        for family, kind, protocol, _, place in _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM):
             # Kept before it is connected: a child of a fork finds and closes it.
             self._socket = made = _socket.socket(family, kind, protocol)
             try:
