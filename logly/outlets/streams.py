@@ -74,8 +74,8 @@ class StreamChannel:
         """Whether the other side has said anything, so that there is more than a kernel."""
         self._taken = 0
         """Bytes that the kernel has taken."""
-        self._begin = 0
-        """The same when the present batch began."""
+        self._greeting = self._begin = 0
+        """The same when the handshake was done, and when the present batch began."""
         self._chunks: list[tuple[int, int, int, int]] = []
         """Of the present batch: the first byte and the end in all bytes taken, the first message, and the next one."""
 
@@ -88,7 +88,7 @@ class StreamChannel:
             OSError: there is nobody, or the connection is refused.
         """
         self._connect()
-        self._opened_at = monotonic()
+        self._greeting, self._opened_at = self._taken, monotonic()
         self._await_refusal()
 
     def _connect(self) -> None:
@@ -156,7 +156,7 @@ class StreamChannel:
         left = unacknowledged(self._socket)
         kept = self._begin if self._is_refusal(error) else self._taken - left
         self.has_ended_early = not self._has_heard and monotonic() - self._opened_at < EARLY_S
-        if kept and (self.has_ended_early or not isinstance(error, Closed)):
+        if kept > self._greeting and (self.has_ended_early or not isinstance(error, Closed)):
             self.loss = error
         if left:
             self.abort()
