@@ -24,6 +24,7 @@ cdef enum:
     JOURNAL_NAME_CHARACTERS = 64
     # The journal refuses messages with more than 1,024 fields. Some of them are not a record's.
     MAX_JOURNAL_FIELDS = 1000
+    MICROSECOND_NS = 1000
 
 
 # Ends a field, whose value has been written behind the equals sign at `equals`.
@@ -154,6 +155,10 @@ cdef inline void write_journal_origin(Buffer* out, const Layout* layout, const L
 cdef inline void render_journald(Buffer* out, const Layout* layout, const Line* line) noexcept nogil:
     cdef size_t start = out.size
     cdef Value value
+    if not layout.wire.is_framed and line.time_ns >= MICROSECOND_NS:  # in a file: no journal takes an entry without a time
+        buffer_append(out, b"__REALTIME_TIMESTAMP=", 21)
+        write_uint(out, <uint64_t> (line.time_ns // MICROSECOND_NS))
+        buffer_put(out, c'\n')
     write_journal_message(out, line)
     write_journal_origin(out, layout, line)
     if line.view.header.flags & IS_KEPT:

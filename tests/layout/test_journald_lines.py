@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
+import time
 from typing import Any
 
 import pytest
@@ -34,6 +36,8 @@ class Journal(Lines):
 
     def __init__(self, config: LoggerConfig | None = None, *, name: str = "root", **sink: Any) -> None:
         super().__init__(config, name=name, **{"format": "journald", **sink})
+        self.times: list[int] = []
+        """Microseconds since the epoch, of each entry."""
 
     def data(self) -> bytes:
         assert self.logger.flush(30)
@@ -45,7 +49,9 @@ class Journal(Lines):
     def fields(self) -> list[tuple[str, bytes]]:
         data = self.data()
         assert data.endswith(b"\n\n")  # an empty line ends each entry, as in the journal's export format
-        return parse_journal(data[:-1])
+        time, _, rest = data[:-1].partition(b"\n")
+        self.times.append(int(time.removeprefix(b"__REALTIME_TIMESTAMP=")))
+        return parse_journal(rest)
 
 
 names = strings.filter(lambda name: not has_surrogate(name))
@@ -90,6 +96,19 @@ def test_the_fields_of_an_entry() -> None:
     assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", entry["SYSLOG_TIMESTAMP"])
     assert (entry["PRICE"], entry["REQUEST"], entry["USER_NAME"]) == (b"3.5", b'{"id":[1]}', b"a")
     assert (entry["F_PRIVATE"], entry["F9"]) == (b"1", b"2")
+
+
+def test_a_file_is_in_the_export_format() -> None:
+    """Of which each entry has the journal's own time, without which no journal takes it."""
+    with Journal() as lines:
+        before = time.time_ns() // 1000
+        lines.logger.info("m")
+        entry = dict(lines.fields())
+        after = time.time_ns() // 1000
+    [found] = lines.times
+    assert before - 1 <= found <= after + 1
+    stamp = datetime.datetime.fromisoformat(entry["SYSLOG_TIMESTAMP"].decode())
+    assert (stamp - datetime.datetime.fromtimestamp(0, datetime.UTC)) // datetime.timedelta(microseconds=1) == found
 
 
 def test_each_level_has_its_priority() -> None:
@@ -149,7 +168,7 @@ def test_lines_of_loglys_own_are_entries_without_a_place() -> None:
         assert lines.logger.flush(30)
         lines.logger.debug("kept")
         lines.logger.dump_recorder()
-        entries = [dict(parse_journal(one + b"\n")) for one in lines.data().split(b"\n\n") if one]
+        entries = [dict(parse_journal(one.partition(b"\n")[2] + b"\n")) for one in lines.data().split(b"\n\n") if one]
     [dropped, *_] = [one for one in entries if b"dropped" in one["MESSAGE"]]
     assert "CODE_FILE" not in dropped
     [kept] = [one for one in entries if one["MESSAGE"] == b"kept"]
