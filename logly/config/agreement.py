@@ -85,7 +85,7 @@ def format_of(plain: "SinkConfig") -> "str | None":
         return plain.format
     from .socket_address import parse_socket
 
-    return "journald" if parse_socket(plain.socket).is_journal else "rfc5424"
+    return parse_socket(plain.socket).layout
 
 
 def _check_wire(plain: "SinkConfig") -> None:
@@ -113,6 +113,9 @@ def _check_wire(plain: "SinkConfig") -> None:
         value = plain.format if plain.format not in checks.WIRE_LAYOUTS else "json"
         text = f"format = {show(value)} cannot be sent to socket = {plain.socket!r}: use 'rfc5424' or 'journald'"
         raise ConfigError(text, field="format", value=value)
+    if plain.format == "rfc3164" and address.kind != "unix":
+        text = f"format = 'rfc3164' cannot be sent to socket = {plain.socket!r}: it names no host; use 'rfc5424'"
+        raise ConfigError(text, field="format", value=plain.format)
     if plain.format == "journald" and address.kind != "unix":
         text = f"format = 'journald' cannot be sent to socket = {plain.socket!r}: the journal listens on unix:PATH"
         raise ConfigError(text, field="format", value=plain.format)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Check = Callable[[str, Any, Mapping[str, int]], Any]
 
 JSON_LAYOUTS = ("json", "ecs", "gcp", "datadog", "otlp")
-WIRE_LAYOUTS = ("rfc5424", "journald")
+WIRE_LAYOUTS = ("rfc3164", "rfc5424", "journald")
 NAMED_LAYOUTS = (*JSON_LAYOUTS, *WIRE_LAYOUTS, "logfmt")
 MAX_STATIC = 1000
 MAX_SIZE_BYTES = 1 << 40

@@ -348,7 +348,7 @@ class SinkConfig(SocketSettings):
         checks.optional(checks.layout),
         "",
         "layout template, or a layout's name: `json`, `logfmt`, or one of the [presets](presets.md) `ecs`, `gcp`, "
-        "`datadog`, `otlp`, or one of [syslog's](syslog.md) `rfc5424`, `journald`; None: the default layout",
+        "`datadog`, `otlp`, or one of [syslog's](syslog.md) `rfc3164`, `rfc5424`, `journald`; None: the default layout",
     )
     json: "bool | None" = _setting(None, _OPTIONAL_BOOLEAN, "", "JSON lines; None: the logger's setting")
     json_keys: "Mapping[str, str | None] | None" = _setting(

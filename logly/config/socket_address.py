@@ -35,6 +35,13 @@ class SocketAddress:
         return self.kind in ("tcp", "tls")
 
     @property
+    def layout(self) -> str:
+        """What whoever listens there reads by default: daemons on a local socket read what libc sends."""
+        if self.is_journal:
+            return "journald"
+        return "rfc3164" if self.kind == "unix" else "rfc5424"
+
+    @property
     def is_journal(self) -> bool:
         """Whether systemd's journal listens there."""
         return self.kind == "unix" and "/journal" in self.host and self.host.endswith("/socket")

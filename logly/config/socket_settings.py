@@ -37,13 +37,14 @@ class SocketSettings:
         None,
         checks.optional(checks.facility),
         "",
-        "`rfc5424`, `journald`: syslog's facility, by its name (`daemon`, `local0`) or number (0 to 23); None: `user`",
+        "`rfc3164`, `rfc5424`, `journald`: syslog's facility, by its name (`daemon`, `local0`) or number (0 to 23); "
+        "None: `user`",
     )
     app_name: "str | None" = setting(
         None,
         checks.optional(checks.text),
         "",
-        "`rfc5424`, `journald`: the program's name, `APP-NAME` and `SYSLOG_IDENTIFIER`; None: that of the one "
+        "`rfc3164`, `rfc5424`, `journald`: the program's name, `APP-NAME`, `SYSLOG_IDENTIFIER`; None: that of the one "
         "that runs",
     )
     sd_id: "str | None" = setting(
@@ -61,6 +62,9 @@ class SocketSettings:
     def syslog(cls, socket: "str | None" = None, **settings: "Any") -> "Self":
         """Return the settings of a sink for the machine's syslog daemon, or for another machine's.
 
+        The format is what such a daemon reads by default: on a local socket "rfc3164", which has no fields, and over
+        the network "rfc5424".
+
         Args:
             socket: where the daemon listens; None: this operating system's local socket, ``unix:/dev/log`` on Linux.
             settings: further fields of `SinkConfig`: ``facility="local0"``, ``level="warning"``.
@@ -76,7 +80,8 @@ class SocketSettings:
             from .socket_address import LOCAL_SYSLOG
 
             socket = f"unix:{LOCAL_SYSLOG}"
-        return cls(**{"socket": socket, "format": "rfc5424", **settings})
+        is_local = isinstance(socket, str) and socket.startswith("unix:")
+        return cls(**{"socket": socket, "format": "rfc3164" if is_local else "rfc5424", **settings})
 
     @classmethod
     def journald(cls, socket: "str | None" = None, **settings: "Any") -> "Self":

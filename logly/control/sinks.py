@@ -257,6 +257,7 @@ class Sink:
             element=config.sd_id,
             has_bom=config.bom,
             is_framed=config.socket is not None,
+            is_legacy=config.format == "rfc3164",
         )
 
     def _json_members(self, logger: LoggerConfig) -> JsonMembers | None:

@@ -21,7 +21,8 @@ from logly.ring.record cimport TAG_LATIN1, TAG_UCS2, TAG_UCS4, TAG_UTF8, Value
 from logly.system.cpython cimport text_kind_of
 from logly.text.format_spec cimport FormatSpec, spec_accepts
 from logly.text.time_pattern cimport (
-    IN_LAYOUTS, TimePattern, time_pattern_compile, time_pattern_compile_rfc3339, time_pattern_free,
+    IN_LAYOUTS, TimePattern, time_pattern_compile, time_pattern_compile_rfc3164, time_pattern_compile_rfc3339,
+    time_pattern_free,
 )
 
 # Of other included files:
@@ -33,8 +34,8 @@ ORDER = "le" if sys.byteorder == "little" else "be"
 
 # Keyed by the names that Python code uses.
 cdef dict layout_kinds = {
-    "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "logfmt": LAYOUT_LOGFMT, "logging": LAYOUT_LOGGING, "rfc5424": LAYOUT_SYSLOG,
-    "journald": LAYOUT_JOURNALD,
+    "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "logfmt": LAYOUT_LOGFMT, "logging": LAYOUT_LOGGING, "rfc3164": LAYOUT_SYSLOG,
+    "rfc5424": LAYOUT_SYSLOG, "journald": LAYOUT_JOURNALD,
 }
 cdef dict newline_kinds = {"escape": NEWLINES_ESCAPE, "indent": NEWLINES_INDENT, "keep": NEWLINES_KEEP}
 cdef dict piece_names = {
@@ -67,6 +68,7 @@ cdef bint fill_wire_layout(WireLayout* wire, object settings) except -1:
     """`settings`: a `WireSettings` of layout/wire.py."""
     wire.facility = settings.facility
     wire.is_framed = settings.is_framed
+    wire.is_legacy = settings.is_legacy
     wire.has_bom = settings.has_bom
     wire.head = copy_text(utf8(settings.head))
     wire.element = copy_text(utf8(settings.element))
@@ -78,13 +80,14 @@ cdef class LayoutProgram:
     """A compiled layout in C memory.
 
     Args:
-        kind: "text", "json", "logfmt", "rfc5424" or "journald"; "logging" is for `logging_layout` (layout/logging_compile.pxi).
+        kind: "text", "json", "logfmt", "rfc3164", "rfc5424" or "journald"; "logging" is for `logging_layout`
+            (layout/logging_compile.pxi).
         pieces: what `layout_template.parse_layout` returned; empty for the kinds other than "text".
         newlines: as `SinkConfig.newlines`.
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
         zone: the number of the time zone that text shows, see `format_time`.
         json: the members of "json", a `JsonMembers`; None: it renders no lines.
-        wire: the settings of "rfc5424" and "journald", a `WireSettings`.
+        wire: the settings of a layout of syslog's or the journal's, a `WireSettings`.
     """
 
     def __cinit__(
@@ -108,7 +111,10 @@ cdef class LayoutProgram:
         self.layout.piece = <Piece*> calloc(len(pieces) + 1, sizeof(Piece))
         if self.layout.stamp == NULL or self.layout.piece == NULL:
             raise MemoryError
-        time_pattern_compile_rfc3339(self.layout.stamp)
+        if wire is not None and wire.is_legacy:
+            time_pattern_compile_rfc3164(self.layout.stamp)
+        else:
+            time_pattern_compile_rfc3339(self.layout.stamp)
         if json is not None:
             self.layout.json = <JsonLayout*> calloc(1, sizeof(JsonLayout))
             if self.layout.json == NULL:

@@ -2,6 +2,10 @@
 
     <PRI>1 TIME HOST PROGRAM PID MSGID [ELEMENT level="..." module="..." ... FIELD="..."] MESSAGE
 
+For the local socket of a daemon there is the older form that libc sends there (RFC 3164, without a host), in local time:
+
+    <PRI>Mar  1 14:05:09 PROGRAM[PID]: MESSAGE
+
 Whatever a record contains, each part has the length and the characters that the standard allows. A field's name that the
 standard does not allow has underscores in place of other characters, and at most 32 characters.
 """
@@ -19,11 +23,13 @@ from logly.text.escape cimport escape_controls, escape_terminal, indent_newlines
 from logly.text.number cimport write_int, write_uint
 from logly.text.time_pattern cimport time_pattern_render
 from logly.text.unicode cimport next_code_point
+from logly.text.zones cimport ZONE_LOCAL
 
 cdef enum:
     MSGID_CHARACTERS = 32
     NAME_CHARACTERS = 32
     STAMP_BYTES = 27           # 2026-03-01T13:05:09.123456Z
+    DAY_BEGIN = 4              # in "Mar 01 14:05:09"
 
 
 # ---- names
@@ -124,12 +130,29 @@ cdef inline void write_stamp(Buffer* out, const Layout* layout, const Line* line
         buffer_put(out, c'-')
 
 
+cdef inline void write_priority(Buffer* out, const WireLayout* wire, const Line* line) noexcept nogil:
+    buffer_put(out, c'<')
+    write_uint(out, 8 * <uint32_t> wire.facility + <uint32_t> severity_of(line.level.number))
+    buffer_put(out, c'>')
+
+
+cdef inline void write_legacy_header(Buffer* out, const Layout* layout, const Line* line) noexcept nogil:
+    cdef size_t start
+    write_priority(out, layout.wire, line)
+    start = out.size
+    time_pattern_render(layout.stamp, out, line.time_ns, ZONE_LOCAL)
+    if not out.failed and out.data[start + DAY_BEGIN] == c'0':
+        out.data[start + DAY_BEGIN] = c' '
+    buffer_text(out, &layout.wire.head)
+    write_uint(out, line.process)
+    buffer_append(out, b"]: ", 3)
+
+
 cdef inline void write_syslog_header(Buffer* out, const Layout* layout, const Line* line) noexcept nogil:
     cdef const WireLayout* wire = layout.wire
     cdef size_t start
-    buffer_put(out, c'<')
-    write_uint(out, 8 * <uint32_t> wire.facility + <uint32_t> severity_of(line.level.number))
-    buffer_append(out, b">1 ", 3)
+    write_priority(out, wire, line)
+    buffer_append(out, b"1 ", 2)
     write_stamp(out, layout, line)
     buffer_text(out, &wire.head)
     write_uint(out, line.process)
@@ -160,9 +183,12 @@ cdef inline void write_syslog_text(Buffer* out, const Layout* layout, const Line
 
 cdef inline void render_syslog(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
     cdef size_t start = out.size
-    write_syslog_header(out, layout, line)
-    write_params(out, line, layout, scratch)
-    buffer_append(out, b"] ", 2)
+    if layout.wire.is_legacy:
+        write_legacy_header(out, layout, line)
+    else:
+        write_syslog_header(out, layout, line)
+        write_params(out, line, layout, scratch)
+        buffer_append(out, b"] ", 2)
     if layout.wire.has_bom:
         buffer_append(out, b"\xef\xbb\xbf", 3)
     write_syslog_text(out, layout, line)

@@ -1,4 +1,4 @@
-"""The settings of the layouts ``format="rfc5424"`` and ``"journald"``, in the form that is legal on the wire."""
+"""The settings of the layouts for syslog and for systemd's journal, in the form that is legal on the wire."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _NAMES = (
 FACILITIES = {name: number for number, name in enumerate(_NAMES)}
 """Numbers of the facilities of syslog by name."""
 
+_NOT_IN_TAGS = str.maketrans("[]:", "___")
+"""Where a daemon would see the end of the program's name, in a message of RFC 3164."""
 ELEMENT = "fields@32473"
 """32473 is the enterprise number that RFC 5612 keeps for examples."""
 HOST_CHARACTERS = 255
@@ -30,19 +32,31 @@ class WireSettings:
         element: the id of the structured data; None: `ELEMENT`.
         has_bom: a byte order mark stands before the message.
         is_framed: each message is preceded by its length.
+        is_legacy: RFC 3164.
     """
 
-    __slots__ = ("element", "facility", "has_bom", "head", "identity", "is_framed")
+    __slots__ = ("element", "facility", "has_bom", "head", "identity", "is_framed", "is_legacy")
 
     def __init__(
-        self, *, facility: int, program: str | None, element: str | None, has_bom: bool, is_framed: bool
+        self,
+        *,
+        facility: int,
+        program: str | None,
+        element: str | None,
+        has_bom: bool,
+        is_framed: bool,
+        is_legacy: bool = False,
     ) -> None:
         name = program_name() if program is None else program
         self.facility = facility
         self.has_bom = has_bom
         self.is_framed = is_framed
+        self.is_legacy = is_legacy
         self.element = element or ELEMENT
-        self.head = f" {_printable(_host_name(), HOST_CHARACTERS)} {_printable(name, PROGRAM_CHARACTERS)} "
+        shown = _printable(name, PROGRAM_CHARACTERS)
+        self.head = f" {_printable(_host_name(), HOST_CHARACTERS)} {shown} "
+        if is_legacy:
+            self.head = f" {shown.translate(_NOT_IN_TAGS)}["
         line = "".join(character if character.isprintable() else "_" for character in name)
         self.identity = f"SYSLOG_FACILITY={facility}\nSYSLOG_IDENTIFIER={line}\n"
 

@@ -138,15 +138,18 @@ class JournalChannel(DatagramChannel):
 
 
 def shortened(message: bytes, room: int) -> bytes:
-    """A message of RFC 5424 in at most `room` bytes: its text is cut between two characters, and the end says so.
+    """A message of syslog in at most `room` bytes: its text is cut between two characters, and the end says so.
 
-    Where the fields alone are too long, they are left out.
+    Where the fields of RFC 5424 alone are too long, they are left out.
     """
     mark = f" [logly: cut, {len(message)} bytes in all]".encode()
-    head = header_end(message)
-    text = elements_end(message, head)
+    if message.partition(b">")[2].startswith(b"1 "):
+        head = header_end(message)
+        text = elements_end(message, head)
+    else:
+        head = text = message.index(b"]: ") + 3  # RFC 3164
     front = message[:text]
-    if text + len(mark) > room:
+    if text > head and text + len(mark) > room:
         front = message[:head] + b"-"
     rest = message[text:]
     size = min(len(rest), max(0, room - len(front) - len(mark)))

@@ -117,9 +117,7 @@ class SocketFunction:
         else:
             self._grace_s = GRACE_S.get(self.address.kind, 0.0)
         if channel.loss is not None:
-            text = (
-                f"{self.address}: {channel.loss.strerror or channel.loss}; what was sent before is perhaps not read"
-            )
+            text = f"{self.address}: {channel.loss.strerror or channel.loss}; what was sent before is perhaps not read"
             error = OSError(channel.loss.errno, text)
             error.__cause__ = channel.loss
             self._on_loss(error)

@@ -215,6 +215,12 @@ cdef inline int time_pattern_compile_rfc3339(TimePattern* pattern) noexcept nogi
     return time_pattern_compile(pattern, text, c_strlen(text), IN_LAYOUTS)
 
 
+# The stamp of RFC 3164, but for a day before the tenth, which has a zero here.
+cdef inline int time_pattern_compile_rfc3164(TimePattern* pattern) noexcept nogil:
+    cdef const char* text = "MMM DD HH:mm:ss"
+    return time_pattern_compile(pattern, text, c_strlen(text), IN_LAYOUTS)
+
+
 # Writing -----------------------------------------------------------------------------------------------------------
 # Each function returns the end of what it wrote.
 

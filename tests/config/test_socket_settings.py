@@ -76,6 +76,8 @@ def test_what_is_no_address_is_refused(value: Any) -> None:
         ({"socket": "udp://a", "format": "{message}"}, "format", "use 'rfc5424' or 'journald'"),
         ({"socket": "udp://a", "format": "otlp"}, "format", "use 'rfc5424' or 'journald'"),
         ({"socket": "udp://a", "json": True}, "format", "use 'rfc5424' or 'journald'"),
+        ({"socket": "udp://a", "format": "rfc3164"}, "format", "it names no host; use 'rfc5424'"),
+        ({"socket": "unix:/dev/log", "bom": True}, "bom", "is for format = 'rfc5424'"),
         ({"socket": "tcp://a", "format": "journald"}, "format", "the journal listens on unix:PATH"),
         ({"socket": "udp://a", "async_write": False}, "async_write", "cannot be used with socket"),
         ({"socket": "tcp://a", "tls": "ca.pem"}, "tls", "use 'tls://HOST:PORT'"),
@@ -100,7 +102,7 @@ def test_datagrams_are_refused_on_windows(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_socket_has_the_layout_that_listens_there() -> None:
     assert SinkConfig(socket="udp://a").resolved().format == "rfc5424"
-    assert SinkConfig(socket="unix:/dev/log").resolved().format == "rfc5424"
+    assert SinkConfig(socket="unix:/dev/log").resolved().format == "rfc3164"
     assert SinkConfig(socket="unix:/run/systemd/journal/socket").resolved().format == "journald"
     assert SinkConfig(socket="unix:/run/systemd/journal.shop/socket").resolved().format == "journald"
     assert SinkConfig(socket="unix:/run/systemd/journal/socket", format="rfc5424").resolved().format == "rfc5424"
@@ -109,7 +111,9 @@ def test_a_socket_has_the_layout_that_listens_there() -> None:
 def test_the_short_forms() -> None:
     local = {"linux": "/dev/log", "darwin": "/var/run/syslog"}.get(sys.platform)
     syslog = SinkConfig.syslog(facility="local0")
-    assert (syslog.format, syslog.facility) == ("rfc5424", "local0")
+    assert (syslog.format, syslog.facility) == ("rfc3164", "local0")
+    assert SinkConfig.syslog("udp://a").format == "rfc5424"
+    assert SinkConfig.syslog(format="rfc5424", sd_id="shop@32473").resolved().format == "rfc5424"
     assert local is None or syslog.socket == f"unix:{local}"
     context = ssl.create_default_context()
     assert SinkConfig.syslog("tls://a", tls=context).resolved().tls is context

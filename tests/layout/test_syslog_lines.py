@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,53 @@ def test_lines_of_loglys_own_and_of_the_recorder_are_messages() -> None:
     assert kept.params()["recorder"] == "true"
 
 
+# ---- RFC 3164, as libc sends it to a local socket
+
+
+class Legacy(Syslog):
+    def __init__(self, **sink: Any) -> None:
+        super().__init__(**{"format": "rfc3164", **sink})
+
+    def parts(self) -> tuple[int, str, str, str, str]:
+        """Priority, stamp, program, process id and text."""
+        text = self.text()
+        found = re.fullmatch(
+            r"<(\d+)>([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) ([^\[\]: ]+)\[(\d+)\]: (.*)\n", text, re.DOTALL
+        )
+        assert found is not None, text
+        return int(found[1]), found[2], found[3], found[4], found[5]
+
+
+def test_the_older_form_has_no_host_and_no_fields() -> None:
+    with Legacy(facility="local0", app_name="my [shop]: x") as lines:
+        lines.logger.warning("two\nlines\x1b", price=3.5)
+        priority, stamp, program, process, text = lines.parts()
+    assert (priority, program, process) == (16 * 8 + 4, "my__shop___x", str(os.getpid()))
+    assert text == "two\nlines\\x1b"
+    shown = time.strptime(f"{time.localtime().tm_year} {stamp}", "%Y %b %d %H:%M:%S")
+    assert abs(time.mktime(shown) - time.time()) < 3600  # in local time
+
+
+@pytest.mark.parametrize(("day", "shown"), [(3, "Mar  3"), (13, "Mar 13"), (20, "Mar 20"), (30, "Mar 30")])
+def test_a_day_of_one_digit_has_a_space_before_it(day: int, shown: str) -> None:
+    made = logging.LogRecord("far", logging.WARNING, "/far.py", 3, "m", (), None)
+    made.created = time.mktime((2026, 3, day, 14, 5, 9, 0, 0, -1))
+    with Legacy() as lines:
+        StdlibHandler(lines.logger).emit(made)
+        assert lines.parts()[1] == f"{shown} 14:05:09"
+
+
+def test_the_older_form_has_tracebacks() -> None:
+    with Legacy() as lines:
+        try:
+            raise KeyError("x")
+        except KeyError:
+            lines.logger.exception("no")
+        text = lines.parts()[-1]
+    assert text.startswith("no\nTraceback (most recent call last):\n")
+    assert text.endswith("\nKeyError: 'x'")
+
+
 # ---- settings
 
 
@@ -216,6 +264,7 @@ def test_only_ids_that_are_legal_are_taken(text: str) -> None:
         ({"app_name": ""}, "app_name", "not empty"),
         ({"bom": 1}, "bom", "True or False"),
         ({"format": "json", "facility": 1}, "facility", "'rfc5424' or 'journald'"),
+        ({"format": "rfc3164", "sd_id": "a@1"}, "sd_id", "is for format = 'rfc5424'"),
         ({"format": "journald", "sd_id": "a@1"}, "sd_id", "is for format = 'rfc5424'"),
         ({"format": None, "bom": True}, "bom", "is for format"),
         ({"format": None, "json": True, "app_name": "x"}, "app_name", "is for format"),

@@ -124,3 +124,19 @@ def test_a_message_that_is_cut_is_legal_and_says_so(value: str, text: str, room:
     assert parsed.data in ({"fields@32473": [("a", value)]}, {})
     if parsed.data and len(text.encode()) > 4:
         assert len(cut) > room - 4
+
+
+@given(texts, st.integers(200, 900))
+@few
+def test_a_message_of_the_older_form_is_cut_and_says_so(text: str, room: int) -> None:
+    head = b"<14>Mar  1 13:05:09 app[17]: "
+    message = head + text.encode()
+    if len(message) <= room:
+        return
+    cut = shortened(message, room)
+    mark = f" [logly: cut, {len(message)} bytes in all]".encode()
+    assert len(cut) <= room
+    assert cut.startswith(head)
+    assert cut.endswith(mark)
+    assert text.startswith(cut[len(head) : -len(mark)].decode())
+    assert len(cut) > room - 4

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sockets as Linu
 
 
 def syslog(logger: Logger, address: str, **fields: Any) -> int:
-    return logger.add_sink(SinkConfig.syslog(address, **fields))
+    return logger.add_sink(SinkConfig.syslog(address, **{"format": "rfc5424", **fields}))
 
 
 def texts(messages: list[bytes]) -> list[str]:

@@ -58,7 +58,7 @@ def syslog(logger: Logger, daemon: Daemon, **fields: Any) -> int:
         "tls": f"tls://localhost:{daemon.tls}",
     }
     tls = daemon.folder / "ca.pem" if daemon.kind == "tls" else None
-    return logger.add_sink(SinkConfig.syslog(addresses[daemon.kind], tls=tls, **fields))
+    return logger.add_sink(SinkConfig.syslog(addresses[daemon.kind], tls=tls, format="rfc5424", **fields))
 
 
 def log_numbered(logger: Logger, numbers: range) -> None:
@@ -122,6 +122,20 @@ def shown(character: str) -> str:
     if character in "\t\n" or (0x20 <= code < 0x7F) or (code > 0x9F and character not in "\u2028\u2029"):
         return character
     return "\\r" if character == "\r" else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def test_what_a_local_socket_gets_by_default_is_read_without_any_setting(rsyslogd: Rsyslog, tmp_path: Path) -> None:
+    with Daemon(rsyslogd, tmp_path) as daemon, make_logger() as logger:
+        wait_until(daemon.plain.exists, "the socket")
+        logger.add_sink(SinkConfig.syslog(f"unix:{daemon.plain}", facility="local3", app_name="shop"))
+        for text in HOSTILE[1:]:
+            logger.warning("{}", text, price=3.5)
+        assert logger.flush(60)
+        daemon.await_messages(len(HOSTILE) - 1)
+        for message, text in zip(daemon.messages(), HOSTILE[1:], strict=True):
+            assert (message.facility, message.severity) == (19, 4)
+            assert (message.host, message.program, message.process) == (os.uname().nodename, "shop", str(os.getpid()))
+            assert message.text == " " + visible(text)
 
 
 @pytest.mark.parametrize("count", [5_000, MANY])

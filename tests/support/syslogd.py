@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.support.ports import free_port
 from tests.support.syslog_wire import parse_elements
 from tests.support.waiting import wait_until
 
@@ -41,6 +42,7 @@ ruleset(name="arrived" queue.type="Direct") {{
 }}
 input(type="imuxsock" socket="{folder}/log" useSpecialParser="off" parseHostname="on" ruleset="arrived"
       rateLimit.interval="0" ignoreTimestamp="off")
+input(type="imuxsock" socket="{folder}/plain" ruleset="arrived" rateLimit.interval="0")
 input(type="imudp" address="127.0.0.1" port="{udp}" ruleset="arrived" rcvbufSize="16m")
 input(type="imtcp" address="127.0.0.1" port="{tcp}" ruleset="arrived" streamDriver.mode="0" streamDriver.name="ptcp"
       streamDriver.authMode="anon")
@@ -70,12 +72,6 @@ class Arrived:
     text: str
 
 
-def free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def make_certificates(folder: Path) -> None:
     """A certificate authority, ca.pem, and a certificate of its for localhost, server.pem."""
     key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
@@ -101,11 +97,13 @@ class Daemon:
     def __init__(self, rsyslogd: Rsyslog, folder: Path, *, has_tls: bool = False) -> None:
         self.folder = folder
         self.rsyslogd = rsyslogd
-        self.udp, self.tcp, self.tls = (free_port(kind) for kind in (socket.SOCK_DGRAM, *[socket.SOCK_STREAM] * 2))
+        self.udp, self.tcp, self.tls = free_port(socket.SOCK_DGRAM), free_port(), free_port()
         if has_tls:
             make_certificates(folder)
         self.has_tls = has_tls
         self.local = folder / "log"
+        self.plain = folder / "plain"
+        """A local socket as rsyslog opens it by default."""
         text = CONFIGURATION.format(
             folder=folder,
             udp=self.udp,
