@@ -7,7 +7,7 @@ is the position that every sink has passed, and a record that several sinks fail
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from logly.flusher.failed cimport Failed, failed_add, failed_free, failed_has_room, failed_reserve, failed_spared
+from logly.flusher.failed cimport Failed, failed_add, failed_free, failed_is_full, failed_prune, failed_spared
 from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT
 from logly.flusher.route_cache cimport RouteRoom, Routes
 from logly.flusher.rules cimport Rules
@@ -338,16 +338,13 @@ cdef inline uint64_t spool_position(const Engine* engine) noexcept nogil:
 
 # `sequence`: of the record, or with LATE_BIT its number among the late ones.
 cdef inline void engine_fail(Engine* engine, uint64_t sequence) noexcept nogil:
-    cdef Failed* failed = &engine.books.failed
-    cdef bint has_room
-    if sequence & LATE_BIT:
-        failed = &engine.books.late_failed
-    has_room = failed_has_room(failed, 1)
-    if not has_room and sequence & LATE_BIT:
-        has_room = failed_reserve(failed, 1, sequence & ~LATE_BIT, late_position(engine))
-    elif not has_room:
-        has_room = failed_reserve(failed, 1, sequence, engine_position(engine))
-    failed_add(failed, sequence & ~LATE_BIT, has_room)
+    cdef bint is_late = sequence & LATE_BIT != 0
+    cdef Failed* failed = &engine.books.late_failed if is_late else &engine.books.failed
+    sequence &= ~<uint64_t> LATE_BIT
+    # Pruned here too, because the runs would grow for ever where nobody asks for the counts and a disk stays full.
+    if failed_is_full(failed):
+        failed_prune(failed, min(sequence, late_position(engine) if is_late else engine_position(engine)))
+    failed_add(failed, sequence)
 
 
 cdef inline uint64_t engine_written(Engine* engine) noexcept nogil:

@@ -308,6 +308,7 @@ def test_a_connection_that_is_given_up_ends_also_where_another_process_has_it() 
 def read_until_reset(connection: socket.socket) -> int:
     """How many bytes come. A regular end is an error."""
     got = 0
+    connection.settimeout(PATIENCE_S)
     try:
         while data := connection.recv(1 << 16):
             got += len(data)
