@@ -78,7 +78,10 @@ class BatchSink(Sink):
             self.tell_losses()
         if work.writes:
             if not batches_by_caller(self.core):
-                batch_work_done(self.handle, START_PAUSE_S if self.outlet.start() else RETRY_START_S)
+                has_started = self.outlet.start()
+                batch_work_done(self.handle, START_PAUSE_S if has_started else RETRY_START_S, not has_started)
+                if not has_started and not self.outlet.is_stopping:
+                    self.report(RuntimeError("no thread can be started for the batch function: what is logged waits"))
             else:
                 # Where the thread still runs, it is in a call that has begun before the logger was closed.
                 try:
