@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logly._core import COLOR_NONE, batch_untold, batch_work_done, batches_by_caller
+from logly.config.lazy_dataclass import replace
 from logly.errors import LoglyError
 from logly.outlets.outlet import Outlet
 from logly.system.unpatched import EventCount
@@ -13,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from logly._core import PythonWork
+    from logly._core import LayoutProgram, PythonWork
     from logly.config.schema import LoggerConfig
 
 __all__ = ["BatchSink"]
@@ -49,6 +50,14 @@ class BatchSink(Sink):
     def interval_ms(self, logger_config: LoggerConfig) -> float:
         interval = self.config.flush_interval
         return INTERVAL_MS if interval is None else interval
+
+    def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
+        config = self.config
+        check = getattr(config.batch, "check_sink", None)
+        if check is not None and config.format is None and config.json is None:
+            # Now it is known what its lines are. (Pretty JSON has several lines for each record.)
+            check(replace(config, json=logger.json and not logger.pretty_json))
+        return super()._make_layout(logger)
 
     def needs(self, shown: set[str] | None = None) -> tuple[bool, bool, bool]:
         site, _, thread_name = super().needs(shown)
