@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from logly._core import COLOR_NONE, batch_untold, batch_work_done, batches_by_caller
 from logly.config.lazy_dataclass import replace
-from logly.errors import LoglyError
+from logly.config.schema import SinkConfig
+from logly.errors import LoglyError, RetryBatch
 from logly.outlets.outlet import Outlet
 from logly.system.unpatched import EventCount
 
@@ -15,14 +16,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from logly._core import LayoutProgram, PythonWork
+    from collections.abc import Callable
+
     from logly.config.schema import LoggerConfig
 
-__all__ = ["BatchSink"]
+    from .controller import Controller
+
+__all__ = ["BatchSink", "hold"]
 
 INTERVAL_MS = 1000.0
 """How long a line waits for others, where the settings do not say."""
 START_PAUSE_S = 0.05
 """How long a thread that has been started has to say that it runs."""
+MOST_BYTES = 1 << 40
 RETRY_START_S = 1.0
 """When a thread that could not be started is tried again."""
 
@@ -46,6 +52,10 @@ class BatchSink(Sink):
 
     def _told_retry(self, trouble: BaseException) -> None:
         self.report(trouble)  # type: ignore[arg-type]  # a SystemExit is told, too
+
+    def for_recovery(self) -> SinkConfig:
+        # Of a spool nothing is given up: it bounds what waits.
+        return replace(self.config, batch_backlog=MOST_BYTES)
 
     def interval_ms(self, logger_config: LoggerConfig) -> float:
         interval = self.config.flush_interval
@@ -127,3 +137,26 @@ class BatchSink(Sink):
 
     def after_fork_in_child(self) -> None:
         self._make_outlet()
+
+
+class HeldSink(BatchSink):
+    """Takes nothing of what a dead process left, so that its spool stays. Nobody waits for it."""
+
+    is_own = True
+
+    def _make_outlet(self) -> None:
+        super()._make_outlet()
+        self.outlet.hung_s = 0.0
+
+    def _told_retry(self, trouble: BaseException) -> None:
+        pass
+
+
+def hold(controller: Controller, on_error: Callable[[Exception], None], sink_id: int) -> HeldSink:
+    """Makes a sink of `controller` that holds the spool which it delivers."""
+    config = SinkConfig(batch=_later, format="{message}", batch_backlog=MOST_BYTES, flush_interval=0).resolved()
+    return HeldSink(controller.core, sink_id, config, controller.config, on_error)
+
+
+def _later(_lines: bytes, _count: int) -> None:
+    raise RetryBatch(after=86_400)

@@ -21,7 +21,7 @@ from logly._core import (
     batch_thread_ends,
 )
 from logly.errors import BatchRefused, LoglyError, RetryBatch, pause_of
-from logly.system.unpatched import SystemThread, ThreadEntry, monotonic, pause
+from logly.system.unpatched import SystemLock, SystemThread, ThreadEntry, monotonic, pause
 
 from .parts import FAILED, KEPT, WRITTEN, Parts
 
@@ -80,6 +80,9 @@ class Outlet:
         self.is_stopping = False
         self.is_calling = False
         """Whether the function is at work."""
+        self.turn = SystemLock()
+        """Taken for each call. Outlets with the same function share it."""
+        self.hung_s: float | None = None
         self._life = core.lives
         self._failures = 0
         self._parts: Parts | None = None
@@ -113,7 +116,7 @@ class Outlet:
         entry.make(self.name)
         pause_s = RESTART_PAUSE_S
         try:
-            batch_thread_begins(self.handle, HUNG_S)
+            batch_thread_begins(self.handle, HUNG_S if self.hung_s is None else self.hung_s)
             while self.core.lives == self._life and self._step():
                 pass
             pause_s = 0.0
@@ -131,7 +134,7 @@ class Outlet:
         ticket = self.wake.ticket()
         found = batch_take(self.handle)
         if isinstance(found, tuple):
-            self._send(self.function, *found)
+            self._send(self._call_in_turn, *found)
         elif self.is_stopping:
             return False
         else:
@@ -145,6 +148,11 @@ class Outlet:
             trouble = self._send(self._call_here, *found)
             if trouble is not None and not isinstance(trouble, Exception):
                 raise trouble  # Ctrl-C, on the main thread
+
+    def _call_in_turn(self, lines: bytes, count: int) -> None:
+        with self.turn:
+            if not batch_is_given_up(self.handle):
+                self.function(lines, count)
 
     def _call_here(self, lines: bytes, count: int) -> object:
         return self.core.call_function(self.function, lines, count)
