@@ -66,9 +66,10 @@ class RetryBatch(LoglyError):
         refused: with `again`: the numbers of further lines, which are given up, counted as failed and told.
     """
 
-    after: "float | None"
-    again: "tuple[int, ...] | None"
-    refused: "tuple[int, ...]"
+    # With values, because the `__init__` of a subclass may leave some of them out.
+    after: "float | None" = None
+    again: "tuple[int, ...] | None" = None
+    refused: "tuple[int, ...]" = ()
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class RetryBatch(LoglyError):
     ) -> None:
         super().__init__(message)
         # What is wrong here raises in the function, which is a failure like any other.
-        self.after = None if after is None else max(0.0, min(float(after), _LONGEST_PAUSE_S))
+        self.after = None if after is None else pause_of(after)
         self.again = None if again is None else tuple(map(int, again))
         self.refused = tuple(map(int, refused))
 
@@ -96,11 +97,16 @@ class BatchRefused(LoglyError):
             up, from 0 on; or how many they are, where the other side does not say which.
     """
 
-    refused: "tuple[int, ...] | int | None"
+    refused: "tuple[int, ...] | int | None" = None
 
     def __init__(self, message: str, *, refused: "Sequence[int] | int | None" = None) -> None:
         super().__init__(message)
         self.refused = refused if refused is None or isinstance(refused, int) else tuple(map(int, refused))
+
+
+def pause_of(after: "Any") -> float:
+    """Return the seconds of `RetryBatch.after` within their limits."""
+    return max(0.0, min(float(after), _LONGEST_PAUSE_S))
 
 
 def nearest(word: str, choices: "Iterable[str]") -> "str | None":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
+from base64 import b64encode
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
@@ -21,8 +22,9 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from . import __version__
-from .errors import BatchRefused, RetryBatch, invalid, show
+from .errors import BatchRefused, ConfigError, RetryBatch, invalid
 from .outlets.envelopes import ENVELOPES, Answer, Elasticsearch, Envelope, Outcome
+from .outlets.timed_connections import use_timed_connections
 from .system.unpatched import monotonic, wall_ns
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ MOST_ANSWER_BYTES = 16 << 20
 MOST_WAIT_S = 3600.0
 """The longest pause that a server can ask for."""
 TOO_LARGE = 413
+PROXY_WANTS_PASSWORD = 407
 
 
 class _Sent(NamedTuple):
@@ -97,8 +100,9 @@ class HttpSink:
     ) -> None:
         self.envelope = _envelope(envelope, labels, index)
         self._url = _url(url, self.envelope)
-        self.url = self._url._replace(auth=None).url
-        """Where the batches go; without user and password."""
+        self.url = self._url._replace(auth=None, query=None, fragment=None).url
+        """Where the batches go; without user, password and query, which may be secrets."""
+        self._target = self._url._replace(auth=None, fragment=None).url
         if compression not in ("gzip", None):
             raise invalid("compression", compression, '"gzip" or None')
         if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s <= 3600:
@@ -107,7 +111,7 @@ class HttpSink:
         self.timeout_s = float(timeout_s)
         self._headers = _headers(headers, self._url.auth, self.envelope.content_type, compression)
         self._pool_settings = _pool_settings(self._url, ca, cert, ssl_context, self.timeout_s)
-        self._proxy = _proxy(self._url, proxy)
+        self._proxy, self._proxy_headers = _proxy(self._url, proxy)
         self._pool: urllib3.PoolManager | None = None
         self._process = 0
 
@@ -149,7 +153,7 @@ class HttpSink:
         if answer.status == TOO_LARGE and count > 1:
             return self._send_halves(lines, count)
         everything = range(count)
-        if answer.status in self.envelope.retried:
+        if answer.status in self.envelope.retried or answer.status == PROXY_WANTS_PASSWORD:
             return _Sent(Outcome(again=everything, reason=answer.text), after_s, is_all=True)
         return _Sent(Outcome(refused=everything, reason=answer.text), is_all=True)
 
@@ -168,7 +172,7 @@ class HttpSink:
                 continue
             try:
                 sent = self._send(half, size)
-            except (OSError, urllib3.exceptions.HTTPError) as trouble:
+            except Exception as trouble:
                 if first == 0:
                     raise
                 sent = _Sent(Outcome(again=range(size), reason=f"{type(trouble).__name__}: {trouble}"))
@@ -184,7 +188,7 @@ class HttpSink:
             compressor = zlib.compressobj(GZIP_LEVEL, wbits=31)
             body = compressor.compress(body) + compressor.flush()
         response = self._connections().request(
-            "POST", self.url, body=body, headers=self._headers, redirect=False, preload_content=False
+            "POST", self._target, body=body, headers=self._headers, redirect=False, preload_content=False
         )
         try:
             answer = Answer(response.status, _read(response, deadline))
@@ -202,8 +206,8 @@ class HttpSink:
             if self._proxy is None:
                 pool = urllib3.PoolManager(**self._pool_settings)
             else:
-                pool = urllib3.ProxyManager(self._proxy, **self._pool_settings)
-            self._pool, self._process = pool, os.getpid()
+                pool = urllib3.ProxyManager(self._proxy, proxy_headers=self._proxy_headers, **self._pool_settings)
+            self._pool, self._process = use_timed_connections(pool), os.getpid()
         return pool
 
 
@@ -258,14 +262,27 @@ def _url(url: Any, envelope: Envelope) -> Url:
     try:
         parsed = parse_url(url)
     except (LocationParseError, TypeError, AttributeError, ValueError):
-        raise invalid("url", url, "a URL like https://collector:4318") from None
+        raise _no_url("url", url, "a URL like https://collector:4318") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise invalid("url", parsed._replace(auth=None).url, "a URL like https://collector:4318")
+        raise _no_url("url", url, "a URL like https://collector:4318")
     has_path = parsed.path not in (None, "", "/")
     if isinstance(envelope, Elasticsearch) and has_path == bool(envelope.path):
-        shown = parsed._replace(auth=None).url
-        raise invalid("url", shown, 'it with index="...", or a URL like https://search:9200/logs-shop/_bulk')
+        raise _no_url("url", url, 'it with index="...", or a URL like https://search:9200/logs-shop/_bulk')
     return parsed if has_path else parsed._replace(path=envelope.path or "/")
+
+
+def _no_url(field: str, url: Any, expected: str) -> ConfigError:
+    """The error for a wrong URL. It does not show the URL, because it may have a password that nobody can find in it."""
+    if not isinstance(url, str):
+        return invalid(field, url, expected)
+    return ConfigError(
+        f"{field} (not shown: it may have a password) is not valid: use {expected}", field=field, value=None
+    )
+
+
+def _basic(auth: str) -> str:
+    """The value of the header for a user and a password, as they stand in a URL."""
+    return f"Basic {b64encode(unquote(auth).encode()).decode()}"
 
 
 def _headers(given: Any, auth: str | None, content_type: str, compression: str | None) -> dict[str, str]:
@@ -273,7 +290,7 @@ def _headers(given: Any, auth: str | None, content_type: str, compression: str |
     if compression is not None:
         headers["Content-Encoding"] = compression
     if auth:
-        headers.update(urllib3.make_headers(basic_auth=unquote(auth)))
+        headers["Authorization"] = _basic(auth)
     added = dict(given or {})
     for name in added:
         value = added[name]
@@ -316,13 +333,19 @@ def _pool_settings(url: Url, ca: Any, cert: Any, context: Any, timeout_s: float)
     return settings
 
 
-def _proxy(url: Url, proxy: str | None) -> str | None:
+def _proxy(url: Url, proxy: str | None) -> tuple[str | None, dict[str, str]]:
+    """Returns the proxy's URL without user and password, and headers with these."""
     if proxy is None:
         if proxy_bypass(url.netloc or ""):
-            return None
+            return None, {}
         proxy = getproxies().get(url.scheme or "") or getproxies().get("all")
     if not proxy:
-        return None
-    if parse_url(proxy).scheme not in ("http", "https"):
-        raise invalid("proxy", show(proxy), "the URL of an HTTP proxy, like http://proxy:3128")
-    return proxy
+        return None, {}
+    try:
+        parsed = parse_url(proxy)
+    except (LocationParseError, TypeError, AttributeError, ValueError):
+        parsed = Url()
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise _no_url("proxy", proxy, "the URL of an HTTP proxy, like http://proxy:3128")
+    headers = {"Proxy-Authorization": _basic(parsed.auth)} if parsed.auth else {}
+    return parsed._replace(auth=None).url, headers

@@ -71,7 +71,7 @@ def _recover_one(path: str, sink: SinkConfig, options: argparse.Namespace, opens
             return False
         with file:
             process = file.process
-            count, is_complete, _, has_kept, late = deliver(
+            count, is_complete, _, has_kept, late, _ = deliver(
                 file,
                 LoggerConfig(redact=options.redact, redact_text=options.redact_text, spool=None),
                 [sink],

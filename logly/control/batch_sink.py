@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from logly._core import COLOR_NONE, batch_untold, batch_work_done, batches_by_caller
-from logly.errors import LoglyError
+from logly.config.lazy_dataclass import replace
+from logly.config.schema import SinkConfig
+from logly.errors import LoglyError, RetryBatch
 from logly.outlets.outlet import Outlet
 from logly.system.unpatched import EventCount
 
@@ -13,15 +15,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from logly._core import PythonWork
+    from logly._core import LayoutProgram, PythonWork
+    from collections.abc import Callable
+
     from logly.config.schema import LoggerConfig
 
-__all__ = ["BatchSink"]
+    from .controller import Controller
+
+__all__ = ["BatchSink", "hold"]
 
 INTERVAL_MS = 1000.0
 """How long a line waits for others, where the settings do not say."""
 START_PAUSE_S = 0.05
 """How long a thread that has been started has to say that it runs."""
+MOST_BYTES = 1 << 40
 RETRY_START_S = 1.0
 """When a thread that could not be started is tried again."""
 
@@ -46,9 +53,21 @@ class BatchSink(Sink):
     def _told_retry(self, trouble: BaseException) -> None:
         self.report(trouble)  # type: ignore[arg-type]  # a SystemExit is told, too
 
+    def for_recovery(self) -> SinkConfig:
+        # Of a spool nothing is given up: it bounds what waits.
+        return replace(self.config, batch_backlog=MOST_BYTES)
+
     def interval_ms(self, logger_config: LoggerConfig) -> float:
         interval = self.config.flush_interval
         return INTERVAL_MS if interval is None else interval
+
+    def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
+        config = self.config
+        check = getattr(config.batch, "check_sink", None)
+        if check is not None and config.format is None and config.json is None:
+            # Now it is known what its lines are. (Pretty JSON has several lines for each record.)
+            check(replace(config, json=logger.json and not logger.pretty_json))
+        return super()._make_layout(logger)
 
     def needs(self, shown: set[str] | None = None) -> tuple[bool, bool, bool]:
         site, _, thread_name = super().needs(shown)
@@ -78,7 +97,10 @@ class BatchSink(Sink):
             self.tell_losses()
         if work.writes:
             if not batches_by_caller(self.core):
-                batch_work_done(self.handle, START_PAUSE_S if self.outlet.start() else RETRY_START_S)
+                has_started = self.outlet.start()
+                batch_work_done(self.handle, START_PAUSE_S if has_started else RETRY_START_S, not has_started)
+                if not has_started and not self.outlet.is_stopping:
+                    self.report(RuntimeError("no thread can be started for the batch function: what is logged waits"))
             else:
                 # Where the thread still runs, it is in a call that has begun before the logger was closed.
                 try:
@@ -115,3 +137,26 @@ class BatchSink(Sink):
 
     def after_fork_in_child(self) -> None:
         self._make_outlet()
+
+
+class HeldSink(BatchSink):
+    """Takes nothing of what a dead process left, so that its spool stays. Nobody waits for it."""
+
+    is_own = True
+
+    def _make_outlet(self) -> None:
+        super()._make_outlet()
+        self.outlet.hung_s = 0.0
+
+    def _told_retry(self, trouble: BaseException) -> None:
+        pass
+
+
+def hold(controller: Controller, on_error: Callable[[Exception], None], sink_id: int) -> HeldSink:
+    """Makes a sink of `controller` that holds the spool which it delivers."""
+    config = SinkConfig(batch=_later, format="{message}", batch_backlog=MOST_BYTES, flush_interval=0).resolved()
+    return HeldSink(controller.core, sink_id, config, controller.config, on_error)
+
+
+def _later(_lines: bytes, _count: int) -> None:
+    raise RetryBatch(after=86_400)

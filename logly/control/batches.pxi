@@ -2,10 +2,11 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from logly.flusher.batch cimport (
-    FATE_WRITTEN, batch_fail, batch_let_go, batch_retry_ns, leave_marks, oldest_lines, remove_text,
+    FATE_WRITTEN, batch_fail, batch_let_go, batch_retry_ns, batch_thread_fails, leave_marks, oldest_lines, remove_text,
 )
 from logly.flusher.deliver cimport sink_recovered
 from logly.flusher.outlet_threads cimport outlet_begins, outlet_ends
@@ -94,19 +95,22 @@ def batch_take(SinkHandle handle not None):
 cdef Sink* lock_taken(SinkHandle handle, uint64_t serial) except? NULL:
     cdef Sink* sink = handle.core.lock_sink(handle.id)
     sink.batches.is_in_call = False
+    sink.batches.ended_ns = clock_monotonic_ns()
     if sink.pending.taken and sink.batches.serial == serial:
         return sink
     handle.core.unlock()
     return NULL
 
 
-def batch_settle(SinkHandle handle not None, uint64_t serial, bytes fates=None, bytes rest=None, uint64_t told=0):
+def batch_settle(SinkHandle handle not None, uint64_t serial, bytes fates=None, bytes rest=None, uint64_t told=0, uint64_t taken=0):
     """Called when the function has taken the batch, or a part of it. Returns False if the batch was given up meanwhile.
 
     `fates`: what has become of each mark, as `BatchFate` says; None: all of them are written. `rest`: the lines of those
     that are kept for another try, for which `batch_retry` sets a time. `told`: so many have failed, of which the caller tells.
+    `taken`: so many bytes were taken, where not all are.
     """
     cdef Engine* engine = handle.core.engine
+    cdef uint64_t size = taken if fates is not None else <uint64_t> len(handle.batch)
     cdef Sink* sink = lock_taken(handle, serial)
     cdef const uint8_t* fate = NULL
     cdef uint64_t before
@@ -120,12 +124,11 @@ def batch_settle(SinkHandle handle not None, uint64_t serial, bytes fates=None, 
             return True
     before = sink.tally.records
     sink.batches.told += told
-    sink.batches.retry_at_ns = sink.batches.failed_ns = 0
-    sink.batches.is_held = False
+    sink.batches.retry_at_ns = sink.batches.failed_ns = sink.batches.held_until_ns = 0
     sink.batches.marks = leave_marks(engine, sink, 0, sink.batches.marks, fate, FATE_WRITTEN)
     sink.tally.writes += 1
+    sink.tally.bytes_written += size
     if sink.batches.marks == 0:
-        sink.tally.bytes_written += sink.pending.taken
         batch_let_go(sink)
     if fate == NULL or sink.tally.records != before:
         engine.pace.now_ns = clock_monotonic_ns()
@@ -138,10 +141,10 @@ def batch_settle(SinkHandle handle not None, uint64_t serial, bytes fates=None, 
     return True
 
 
-def batch_retry(SinkHandle handle not None, uint64_t serial, double pause_s, bint is_held):
+def batch_retry(SinkHandle handle not None, uint64_t serial, double pause_s, double held_s=0.0):
     """Called when the function has failed: the batch is tried again after a pause. False: it was given up meanwhile.
 
-    `is_held`: the function itself has asked for the pause, so nobody shortens it.
+    `held_s`: the function itself has asked for so long a pause, so nobody shortens it to less.
     """
     cdef Engine* engine = handle.core.engine
     cdef Sink* sink = lock_taken(handle, serial)
@@ -149,7 +152,7 @@ def batch_retry(SinkHandle handle not None, uint64_t serial, double pause_s, bin
     if sink != NULL:
         sink.batches.failed_ns = now_ns
         sink.batches.retry_at_ns = now_ns + <int64_t> (pause_s * 1e9)
-        sink.batches.is_held = is_held
+        sink.batches.held_until_ns = now_ns + <int64_t> (held_s * 1e9)
         sink.tally.write_errors += 1
         if sink.trouble.since_ns == 0:
             sink.trouble.since_ns = now_ns
@@ -178,16 +181,24 @@ def batch_refused(SinkHandle handle not None, uint64_t serial):
 def batch_ends(SinkHandle handle not None, uint64_t serial):
     """Where the lines of each mark of the taken batch end in it. None: the batch was given up meanwhile."""
     cdef Sink* sink = handle.core.lock_sink(handle.id)
-    cdef uint64_t begin = sink.batches.begin  # lines behind the batch may have been given up meanwhile
     cdef uint32_t count = sink.batches.marks if sink.pending.taken and sink.batches.serial == serial else 0
+    cdef uint64_t* ends = NULL
     cdef uint32_t i
-    ends = []
-    try:
+    # Copied before any object is made: an object may be what makes the garbage collector run, and with it any code.
+    if count:
+        ends = <uint64_t*> malloc(count * sizeof(uint64_t))
+    if ends != NULL:
         for i in range(count):
-            ends.append(sink.pending.marks.mark[sink.pending.marks.first + i].end - begin)
+            ends[i] = sink.pending.marks.mark[sink.pending.marks.first + i].end - sink.batches.begin
+    handle.core.unlock()
+    if count == 0:
+        return None
+    if ends == NULL:
+        raise MemoryError
+    try:
+        return [ends[i] for i in range(count)]
     finally:
-        handle.core.unlock()
-    return ends if count else None
+        free(ends)
 
 
 def batch_is_given_up(SinkHandle handle not None):
@@ -209,18 +220,22 @@ def batch_untold(SinkHandle handle not None):
 
 # ---- the thread
 
-def batch_thread_begins(SinkHandle handle not None):
-    """Called by the sink's thread, on that thread."""
+def batch_thread_begins(SinkHandle handle not None, double hung_s):
+    """Called by the sink's thread, on that thread. `hung_s`: nobody waits longer for a call of the function."""
     cdef uint64_t thread = PyThread_get_thread_ident()
     cdef Sink* sink = handle.core.lock_sink(handle.id)
     sink.batches.thread = thread
     sink.batches.start_at_ns = 0
+    sink.batches.hung_ns = <int64_t> (hung_s * 1e9)
     handle.core.unlock()
     outlet_begins(thread)
 
 
-def batch_thread_ends(SinkHandle handle not None):
-    """Called by the sink's thread when it ends, also when the sink was removed."""
+def batch_thread_ends(SinkHandle handle not None, double pause_s=0.0):
+    """Called by the sink's thread when it ends, also when the sink was removed.
+
+    `pause_s`: an error has ended it, and another one is started after this pause.
+    """
     cdef uint64_t thread = PyThread_get_thread_ident()
     cdef Sink* sink
     outlet_ends(thread)
@@ -228,16 +243,25 @@ def batch_thread_ends(SinkHandle handle not None):
     if sink != NULL and sink.batches.thread == thread:
         sink.batches.thread = 0
         sink.batches.is_in_call = False
+        if pause_s > 0:
+            batch_thread_fails(handle.core.engine, sink, clock_monotonic_ns(), <int64_t> (pause_s * 1e9))
     handle.core.unlock()
     intake_wake(&handle.core.engine.intake)
 
 
-def batch_work_done(SinkHandle handle not None, double pause_s=0.0):
-    """Called when Python has done what WORK_STREAM asked for. It is asked again after `pause_s` at the earliest."""
+def batch_work_done(SinkHandle handle not None, double pause_s=0.0, bint has_failed=False):
+    """Called when Python has done what WORK_STREAM asked for. It is asked again after `pause_s` at the earliest.
+
+    `has_failed`: no thread could be started.
+    """
     cdef Sink* sink = handle.core.lock_sink(handle.id)
+    cdef int64_t start_at_ns
     sink.python.work &= ~<uint32_t> WORK_STREAM
-    if sink.batches.thread == 0:
-        sink.batches.start_at_ns = clock_monotonic_ns() + <int64_t> (pause_s * 1e9)
+    if sink.batches.thread == 0 and has_failed:
+        batch_thread_fails(handle.core.engine, sink, clock_monotonic_ns(), <int64_t> (pause_s * 1e9))
+    elif sink.batches.thread == 0:
+        start_at_ns = clock_monotonic_ns() + <int64_t> (pause_s * 1e9)
+        sink.batches.start_at_ns = max(sink.batches.start_at_ns, start_at_ns)
     handle.core.unlock()
 
 

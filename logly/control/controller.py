@@ -21,7 +21,7 @@ from .level_table import LevelTable
 from .plan import Plan, checked_kind, wanted_settings
 from .reports import ErrorReports
 from .sink_kinds import kind_of
-from .sinks import STOP_S, exit_patience_s
+from .sinks import STOP_S
 from .spooling import Spooling, ring_capacity_of
 from .twins import troubles_with
 
@@ -189,6 +189,8 @@ class Controller:
         has_recovered = True
         if self.spooling.is_to_recover() and self.spooling.recover(timeout):
             has_recovered = not self.spooling.is_recovery_pending
+        if self.spooling.later is not None:
+            has_recovered = self.spooling.later.await_try(deadline) and has_recovered
         left = None if deadline is None else deadline - monotonic()
         is_done = self.core.flush(left, gives_way)
         if self._leaving:
@@ -459,11 +461,9 @@ class Controller:
             for sink in [] if self.flusher.is_exiting else list(self.sinks.values()):
                 sink.release_file()
 
-    def finish(self) -> None:
-        """Closes the logger at exit. Waits as long as some sink makes progress."""
-        before, patience_s = None, exit_patience_s(self.sinks.values(), self.patience_s)
-        while not self.core.flush(patience_s) and (now := self.core.progress()) != before:
-            before = now
+    def finish(self, spent_s: float = 0.0) -> float:
+        """Closes the logger at exit; see `process.flush_at_exit`."""
+        spent_s = process.flush_at_exit(self, spent_s)
         self.flusher.is_exiting = True
         if not self.close(self.patience_s) and self.flusher.is_running:
             self.core.abandon_flusher()
@@ -471,6 +471,7 @@ class Controller:
             self.flusher.await_last_line(self.patience_s)
         for sink in self.sinks.values():
             sink.outlive_modules()
+        return spent_s
 
     # ---- fork
 

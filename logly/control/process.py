@@ -9,6 +9,9 @@ import weakref
 
 from logly._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled, end_without_gil
 from logly.errors import LoglyError
+from logly.system.unpatched import monotonic
+
+from .sinks import exit_patience_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +74,27 @@ def has_started(controller: Controller) -> None:
         controller.report(LoglyError(text))
 
 
+def flush_at_exit(controller: Controller, spent_s: float) -> float:
+    """Waits as long as some sink of the logger makes progress.
+
+    Args:
+        controller: of the logger.
+        spent_s: so long this exit has waited in vain already: the patience with batch sinks is one for all loggers.
+
+    Returns:
+        The same with what was waited in vain here.
+    """
+    core, patience_s = controller.core, controller.patience_s
+    # What `close` waits after this is a part of it.
+    left_s = exit_patience_s(controller.sinks.values(), patience_s) - patience_s - spent_s
+    before, began = core.progress(), monotonic()
+    while not core.flush(max(patience_s, left_s)):
+        if (now := core.progress()) == before:
+            return spent_s + monotonic() - began
+        before, began = now, monotonic()
+    return spent_s
+
+
 @atexit.register
 def _finish_all() -> None:
     global is_exiting
@@ -82,9 +106,10 @@ def _finish_all() -> None:
             controller.has_ended = True
         return
     interrupt = None
+    spent_s = 0.0
     for controller in controllers():
         try:
-            controller.finish()
+            spent_s = controller.finish(spent_s)
         except BaseException as trouble:  # noqa: BLE001  # after Ctrl-C during one logger, the others are written too
             interrupt = trouble
     module = sys.modules.get("logly.files.housekeeper")

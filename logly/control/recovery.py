@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from logly._core import DeadSpool, Lifeline, pause_draining, remove_finished_spools, spool_adopt
@@ -11,14 +12,15 @@ from logly.config.lazy_dataclass import replace
 from logly.spool.spools import dead_spools, finish_writes_of, unlock
 from logly.system.unpatched import monotonic
 
+from .batch_sink import BatchSink, hold
 from .controller import Controller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from logly.config.schema import LoggerConfig, SinkConfig
 
-__all__ = ["Recovered", "deliver", "recover_dead"]
+__all__ = ["Recovered", "deliver", "recover_dead", "send_dead"]
 
 LOOK_S = 0.2
 """How often a delivery checks whether its only reader is gone, and whether its time is over."""
@@ -35,6 +37,8 @@ class Recovered(NamedTuple):
     """Whether the spool stays because of what its flight recorder had kept."""
     late: int
     """How many records its flight recorder had kept, and the sinks have got."""
+    is_held: bool
+    """Whether the sinks have all of it, and the spool stays for others."""
 
 
 def deliver(
@@ -46,6 +50,9 @@ def deliver(
     *,
     keeps: bool = False,
     takes_kept: bool = True,
+    holds: bool = False,
+    of_logger: Sequence[BatchSink] = (),
+    is_stopped: Callable[[], bool] | None = None,
 ) -> Recovered:
     """Have sinks write what a dead process left, then remove the spool.
 
@@ -61,6 +68,10 @@ def deliver(
         on_error: called with each error.
         keeps: the spool stays, and others may recover it meanwhile; it has been opened as a copy.
         takes_kept: what the flight recorder had kept is written, too. If not, a spool that has some of that stays.
+        holds: the spool stays for sinks that get it later, and nobody waits for these.
+        of_logger: the logger's own sinks with these functions, where they are batch sinks. A function is called by one
+            thread at a time. `timeout` begins anew as long as they take something.
+        is_stopped: asked now and then; True: the rest is left for the next recovery.
 
     Raises:
         SpoolError: a record in the spool is damaged, and nothing was delivered.
@@ -99,11 +110,16 @@ def deliver(
     )
     controller.is_recovery = True
     lifeline = Lifeline(controller)  # closes the controller if the code below does not get that far
-    is_safe = False
+    is_safe = is_held = False
     deadline = monotonic() + timeout
     try:
         for sink in sinks:
             controller._add(sink)
+        for added, own in zip(controller.sinks.values(), of_logger, strict=False):
+            assert isinstance(added, BatchSink)
+            added.outlet.turn = own.outlet.turn
+        if holds:
+            controller.add_own(partial(hold, controller, report))
         for added in controller.sinks.values():
             added.is_durable = file.is_synced or config.spool_fsync is not None
         starts = [
@@ -112,9 +128,19 @@ def deliver(
         ]
         count = spool_adopt(controller.core, file, starts, _heading(file) if takes_kept else None)
         controller.flusher.start()
-        while not controller.core.flush(min(LOOK_S, max(0, deadline - monotonic()))):
-            if is_gone or monotonic() >= deadline:
+        progress = controller.core.progress()
+        while True:
+            look_until = min(monotonic() + LOOK_S, deadline)
+            if controller.core.flush(max(0.0, look_until - monotonic())):
                 break
+            now = monotonic()
+            if of_logger and progress != (progress := controller.core.progress()):
+                deadline = now + timeout
+            if is_gone or now >= deadline or (is_stopped is not None and is_stopped()):
+                break
+            if holds and now < look_until:
+                is_held = True
+                break  # the flush has given up only `HeldSink`
         late = controller.core.stats().written_late
         has_moved = any(added.handle.stats().written for added in controller.sinks.values())
         # The files are synced before the spool is removed.
@@ -130,7 +156,7 @@ def deliver(
         file.stays = keeps
         (DeadSpool.remove if is_done and not keeps and not has_kept else DeadSpool.close)(file)
         del lifeline
-    return Recovered(count, is_done, has_moved, has_kept, late)
+    return Recovered(count, is_done, has_moved, has_kept, late, is_held)
 
 
 def _heading(file: DeadSpool) -> str:
@@ -139,7 +165,9 @@ def _heading(file: DeadSpool) -> str:
     return f" of process {file.process}, which died after {latest.removesuffix('+00:00')}Z"
 
 
-def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], deadline: float | None) -> bool:
+def recover_dead(
+    controller: Controller, base: str, sinks: list[SinkConfig], deadline: float | None, *, holds: bool = False
+) -> bool:
     """Have a logger's sinks write what dead processes left. Return False if another try with more time may help.
 
     Args:
@@ -147,6 +175,7 @@ def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], dea
         base: the configured path of the spool.
         sinks: settings of the sinks.
         deadline: as `system.unpatched.monotonic` counts; None: each spool gets `Controller.patience_s`.
+        holds: the spools stay, for batch sinks that get them later.
     """
     patience_s = controller.patience_s
     given = controller.settings()  # unresolved: a level in them may be the name of an added level
@@ -158,9 +187,9 @@ def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], dea
             pause_draining(controller.core, left)
             try:
                 with file:
-                    done = deliver(file, given, sinks, min(left, patience_s), controller.report)
+                    done = deliver(file, given, sinks, min(left, patience_s), controller.report, holds=holds)
                 # Try again soon, but not if a sink has got a part: the sink would get that part again and again.
-                is_unmoved = not done.is_complete and not done.has_moved
+                is_unmoved = not (done.is_complete or done.has_moved or done.is_held)
                 is_cut_short = is_cut_short or (is_unmoved and left < patience_s)
             except RecursionError:  # the next record tries again
                 raise
@@ -169,3 +198,29 @@ def recover_dead(controller: Controller, base: str, sinks: list[SinkConfig], dea
     finally:
         pause_draining(controller.core, 0)
     return not is_cut_short
+
+
+def send_dead(controller: Controller, base: str, sinks: list[BatchSink], is_stopped: Callable[[], bool]) -> bool:
+    """Have a logger's batch sinks send what dead processes left. Return False if something is left.
+
+    Called on a thread of its own. It ends at the first spool that the other side does not take: that one is down.
+    """
+    configs = [sink.for_recovery() for sink in sinks]
+    for file in dead_spools(base, controller.report):
+        try:
+            with file:
+                done = deliver(
+                    file,
+                    controller.settings(),
+                    configs,
+                    controller.patience_s,
+                    controller.report,
+                    of_logger=sinks,
+                    is_stopped=is_stopped,
+                )
+        except Exception as trouble:  # noqa: BLE001  # go on with the other spools
+            controller.report(trouble)
+            continue
+        if not done.is_complete:
+            return False
+    return True

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from logly.config.schema import LoggerConfig
 
     from .controller import Controller
+    from .later import Later
     from .sinks import Sink
 
 __all__ = ["Spooling", "ring_capacity_of"]
@@ -40,6 +41,8 @@ class Spooling:
         self.is_recovery_pending = False
         """Whether dead processes may have left records that no sink has got yet."""
         self._recovering = TryLock()
+        self.later: Later | None = None
+        """Sends what dead processes left to batch sinks, for which no log call waits."""
         self._told_lost: str | None = None
 
     @property
@@ -66,7 +69,7 @@ class Spooling:
                 raise ConfigError("spool is not available on Windows: leave it out", field="spool", value=path)
             from logly.spool.spools import open_spool
 
-            from . import recovery  # noqa: F401  # a log call needs it, which may come when nothing can be imported
+            from . import later, recovery  # noqa: F401  # a log call needs it, which may come when nothing can be imported
 
             # Set before the spool is opened: an interrupt right after the opening could prevent it.
             self.is_recovery_pending = self.is_recovery_pending or path != self.path
@@ -116,9 +119,22 @@ class Spooling:
             if is_mine and self.is_to_recover() and self.path is not None:
                 from .recovery import recover_dead
 
-                sinks = [sink.for_recovery() for sink in self._sinks_for_recovery()]
-                self.is_recovery_pending = not recover_dead(self.controller, self.path, sinks, deadline)
+                near = [sink.for_recovery() for sink in self._sinks_for_recovery() if sink.target != "batch"]
+                far = [sink for sink in self._sinks_for_recovery() if sink.target == "batch"]
+                is_done = not near or recover_dead(self.controller, self.path, near, deadline, holds=bool(far))
+                if is_done and far:
+                    from .later import Later
+
+                    self.end_later()
+                    self.later = Later(self.controller, self.path, far)
+                self.is_recovery_pending = not is_done
             return is_mine
+
+    def end_later(self) -> None:
+        """Leaves what batch sinks have not sent yet of dead processes to the next start."""
+        later, self.later = self.later, None
+        if later is not None:
+            later.stop()
 
     def remove_finished(self) -> None:
         """Removes the files of spools whose records are all written. Reports it if a spool could not be synced."""
@@ -160,12 +176,14 @@ class Spooling:
 
     def end(self) -> None:
         """Stops using the spool. Once the logger is closed, each call writes its own record and needs no spool."""
+        self.end_later()
         if self.path is not None:
             self.core.use_memory(self.core.ring_capacity)
 
     def after_fork_in_child(self) -> None:
         """Makes a new lock: another thread of the parent may have held the old one while it recovered."""
         self._recovering = TryLock()
+        self.later = None  # the parent goes on with it
 
 
 def _absolute(path: str) -> str:

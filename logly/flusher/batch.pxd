@@ -21,7 +21,6 @@ from logly.text.buffer cimport buffer_trim
 
 cdef enum:
     HURRY_NS = 1000000000      # the longest pause between two tries while somebody waits for them
-    HUNG_NS = 60000000000      # a call that takes longer counts as failed where the backlog is full
 
 cdef enum BatchFate:
     FATE_WRITTEN = 0
@@ -38,9 +37,10 @@ cdef inline bint batch_is_hurried(const Engine* engine, const Sink* sink) noexce
 
 # When the next call may begin. A batch that was given up in a pause does not end the pause.
 cdef inline int64_t batch_retry_ns(const Engine* engine, const Sink* sink) noexcept nogil:
-    if batch_is_hurried(engine, sink) and not sink.batches.is_held:
-        return min(sink.batches.retry_at_ns, sink.batches.failed_ns + HURRY_NS)
-    return sink.batches.retry_at_ns
+    cdef int64_t retry_at_ns = sink.batches.retry_at_ns
+    if batch_is_hurried(engine, sink):
+        retry_at_ns = min(retry_at_ns, sink.batches.failed_ns + HURRY_NS)
+    return max(retry_at_ns, sink.batches.held_until_ns)
 
 
 # Called when lines are due, or when there is a full batch of them.
@@ -78,11 +78,29 @@ cdef inline void watch_batch(Engine* engine, Sink* sink, bint everything) noexce
         event_signal(sink.batches.wake)
 
 
+# True when the call takes too long, or its beginning: the thread does not get that far.
+cdef inline bint batch_hangs(const Engine* engine, const Sink* sink) noexcept nogil:
+    cdef int64_t since_ns = sink.batches.begun_ns
+    if not sink.batches.is_in_call:
+        since_ns = max(sink.batches.ended_ns, engine.flush.begun_ns)
+    return engine.pace.now_ns - since_ns >= sink.batches.hung_ns
+
+
 # True for a batch sink for which a flush still waits: its function is at work, or is about to be, and may succeed.
 cdef inline bint batch_may_succeed(const Engine* engine, const Sink* sink) noexcept nogil:
     if sink.target != TARGET_BATCH:
         return False
-    return sink.batches.is_in_call or (sink.batches.tried_for < engine.flush.request and not sink.batches.is_held)
+    return sink.batches.is_in_call or (
+        sink.batches.tried_for < engine.flush.request and engine.pace.now_ns >= sink.batches.held_until_ns
+    )
+
+
+# Called when no thread could be started, or the thread has ended by an error: this was a try, and it has failed.
+cdef inline void batch_thread_fails(Engine* engine, Sink* sink, int64_t now_ns, int64_t pause_ns) noexcept nogil:
+    sink.batches.start_at_ns = now_ns + pause_ns
+    sink.batches.tried_for = load_relaxed(<uint64_t*> &engine.requests.flush)
+    if sink.trouble.since_ns == 0:
+        sink.trouble.since_ns = now_ns
 
 
 # ---- marks that leave
@@ -218,7 +236,7 @@ cdef inline bint batch_make_room(Engine* engine, Sink* sink) noexcept nogil:
     cdef uint32_t count
     while sink_backlog(sink) >= sink.backlog_limit:
         if sink.batches.marks and (
-            not sink.batches.is_in_call or engine.pace.now_ns - sink.batches.begun_ns >= HUNG_NS
+            not sink.batches.is_in_call or engine.pace.now_ns - sink.batches.begun_ns >= sink.batches.hung_ns
         ):
             batch_fail(engine, sink)
             continue

@@ -2,10 +2,10 @@
 
 from libc.stdint cimport uint64_t
 
-from logly.flusher.batch cimport batch_may_succeed
+from logly.flusher.batch cimport batch_hangs, batch_may_succeed
 from logly.flusher.deliver cimport engine_write, has_stalled_too_long
 from logly.flusher.repeats cimport repeats_are_out, repeats_tell_flush
-from logly.flusher.sink cimport Sink, sink_is_past
+from logly.flusher.sink cimport TARGET_BATCH, Sink, sink_is_past
 from logly.flusher.state cimport Engine, engine_committed, engine_kept
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.ring cimport NO_MARK, Ring
@@ -31,6 +31,7 @@ cdef inline void begin_flush(Engine* engine, uint64_t request) noexcept nogil:
     if is_leaving_spool(engine):
         return
     engine.flush.request = request
+    engine.flush.begun_ns = engine.pace.now_ns
     if FREE_THREADED and not engine.spooled:
         engine.flush.ticks = clock_ticks()
         engine.flush.mark = NO_MARK
@@ -63,6 +64,13 @@ cdef inline bint repeats_are_stuck(Engine* engine) noexcept nogil:
     return False
 
 
+# True when a flush does not wait for the sink any longer.
+cdef inline bint flush_gives_up(Engine* engine, const Sink* sink) noexcept nogil:
+    if sink.target == TARGET_BATCH and batch_hangs(engine, sink):
+        return True
+    return has_stalled_too_long(engine, sink) and not batch_may_succeed(engine, sink)
+
+
 cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
     cdef Sink* sink = engine.sinks
     if engine.books.drained < engine.flush.mark or engine.books.kept_drained < engine.flush.kept:
@@ -74,7 +82,7 @@ cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
     while sink != NULL:
         if sink.dedup_ns and repeats_tell_flush(engine, sink) and sink.pending.text.size > sink.pending.start:
             engine_write(engine, sink)
-        if not flush_is_past(engine, sink) and (not has_stalled_too_long(engine, sink) or batch_may_succeed(engine, sink)):
+        if not flush_is_past(engine, sink) and not flush_gives_up(engine, sink):
             return False
         sink = sink.next
     return True

@@ -72,6 +72,7 @@ cdef struct Requests:          # what other threads ask of the flusher
 
 cdef struct Flush:             # the flush that is being served
     uint64_t request
+    int64_t begun_ns           # monotonic
     uint64_t mark              # it is done when every sink is past this record,
     uint64_t late              # and past this late one,
     uint64_t kept              # and so many of those for the flight recorder have been taken from the rings

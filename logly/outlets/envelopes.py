@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from logly.config.checks import JSON_LAYOUTS
-from logly.errors import ConfigError, invalid, show
+from logly.errors import ConfigError, LoglyError, invalid, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +71,10 @@ class Envelope:
         return lines
 
     def outcome(self, answer: Answer, count: int) -> Outcome:
-        """What has become of the `count` lines of a request. The answer's status is below 300."""
+        """What has become of the `count` lines of a request. The answer's status is below 300.
+
+        What it raises keeps the batch, which is sent again: for an answer that does not say what has become of it.
+        """
         return Outcome()
 
 
@@ -110,7 +113,10 @@ class Otlp(Envelope):
         return OTLP_BEGIN + b",".join(of_resources) + b"]}"
 
     def outcome(self, answer: Answer, count: int) -> Outcome:
-        partial = object_of(answer.body).get("partialSuccess") or {}
+        refuse_page(answer)
+        partial = object_of(answer.body).get("partialSuccess")
+        if not isinstance(partial, dict):
+            return Outcome()
         rejected = whole_number(partial.get("rejectedLogRecords"))
         if rejected <= 0:
             return Outcome()
@@ -139,7 +145,7 @@ class Loki(Envelope):
             raise invalid("labels", labels, "at least one label, as Loki does")
 
     def check_sink(self, config: SinkConfig) -> None:
-        is_plain = config.format == "json" or (config.format is None and config.json is True)
+        is_plain = config.format == "json" or (config.format is None and config.json is not False)  # as in `check_json`
         keys = config.json_keys or {}
         if not is_plain or config.json_time != "epoch_ns" or not {"timestamp", "level"}.isdisjoint(keys):
             raise ConfigError(
@@ -158,6 +164,10 @@ class Loki(Envelope):
             time, level = (found[1], found[2]) if found is not None else ("0", '"UNKNOWN"')
             streams.setdefault(level if self.level_label else "", []).append(f'["{time}",{json.dumps(line)}]')
         return b'{"streams":[' + ",".join(map(self._stream, streams, streams.values())).encode() + b"]}"
+
+    def outcome(self, answer: Answer, count: int) -> Outcome:
+        refuse_page(answer)
+        return Outcome()
 
     def _stream(self, level: str, values: list[str]) -> str:
         labels = dict(self.labels)
@@ -189,15 +199,17 @@ class Elasticsearch(Envelope):
 
     def outcome(self, answer: Answer, count: int) -> Outcome:
         found = object_of(answer.body)
-        if not found.get("errors"):
+        if found.get("errors") is False:
             return Outcome()
+        results = self._results(found.get("items"), count)
+        if results is None:
+            text = f"this is no answer of _bulk for {count} documents, so they are sent again (is there a filter_path?)"
+            raise LoglyError(f"{text}: {answer.text}")
         again: list[int] = []
         refused: list[int] = []
         reasons: dict[str, object] = {}
-        items = found.get("items") or []
-        for number in range(min(len(items), count)):
-            result: dict[str, Any] = next(iter(items[number].values()), {})
-            status = whole_number(result.get("status"))
+        for number, result in enumerate(results):
+            status = result["status"]
             if status < 300:
                 continue
             (again if status == 429 or status >= 500 else refused).append(number)
@@ -207,6 +219,19 @@ class Elasticsearch(Envelope):
         text = f"of {count} documents, {len(again)} failed for now and {len(refused)} for good: {shown}"
         return Outcome(again, refused, text)
 
+    @staticmethod
+    def _results(items: Any, count: int) -> list[dict[str, Any]] | None:
+        """What the answer says of each document; None: it does not say that of all of them, or of others."""
+        if not isinstance(items, list) or len(items) != count:
+            return None
+        results = []
+        for item in items:
+            result = next(iter(item.values()), None) if isinstance(item, dict) else None
+            if not isinstance(result, dict) or type(result.get("status")) is not int:
+                return None
+            results.append(result)
+        return results
+
 
 ENVELOPES: dict[str, type[Envelope]] = {"elasticsearch": Elasticsearch, "loki": Loki, "ndjson": NdJson, "otlp": Otlp}
 
@@ -214,8 +239,8 @@ ENVELOPES: dict[str, type[Envelope]] = {"elasticsearch": Elasticsearch, "loki": 
 def check_json(config: SinkConfig, envelope: str) -> None:
     """Raise ConfigError unless the sink's lines are JSON objects, or may be, as those of a template."""
     template = config.format
-    if template in JSON_LAYOUTS or (template is None and config.json):
-        return
+    if template in JSON_LAYOUTS or (template is None and config.json is not False):
+        return  # None: the logger's settings say whether they are JSON, see `BatchSink`
     if template is not None and template.startswith("{{") and template.rstrip("\n").endswith("}}"):
         return  # of the user's own: {"text":{message:json}}
     raise ConfigError(
@@ -223,6 +248,12 @@ def check_json(config: SinkConfig, envelope: str) -> None:
         field="format",
         value=template,
     )
+
+
+def refuse_page(answer: Answer) -> None:
+    """Raise LoglyError for a page of HTML: something between, like the login of a network, has answered."""
+    if answer.body.lstrip()[:1] == b"<":
+        raise LoglyError(f"something else has answered, and the batch is sent again: {answer.text}")
 
 
 def object_of(body: bytes) -> dict[str, Any]:

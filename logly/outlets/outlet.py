@@ -20,10 +20,10 @@ from logly._core import (
     batch_thread_begins,
     batch_thread_ends,
 )
-from logly.errors import BatchRefused, LoglyError, RetryBatch
-from logly.system.unpatched import SystemThread, ThreadEntry, monotonic, pause
+from logly.errors import BatchRefused, LoglyError, RetryBatch, pause_of
+from logly.system.unpatched import SystemLock, SystemThread, ThreadEntry, monotonic, pause
 
-from .parts import Parts
+from .parts import FAILED, KEPT, WRITTEN, Parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ __all__ = ["Outlet"]
 FIRST_PAUSE_S = 0.5
 """The longest pause after the first failure. It doubles with each further one."""
 LONGEST_PAUSE_S = 30.0
+LATER_BY = 0.1
+"""A pause that the function has asked for is longer by so much of it at most, by chance."""
+RESTART_PAUSE_S = 1.0
+"""When a thread that an error has ended is replaced."""
+HUNG_S = 60.0
+"""Nobody waits longer for a call of the function."""
 END_PATIENCE_S = 1.0
 """How long `stop` waits for the thread: for a notice of lost records, for example, that is sent last."""
 
@@ -77,6 +83,9 @@ class Outlet:
         self.is_stopping = False
         self.is_calling = False
         """Whether the function is at work."""
+        self.turn = SystemLock()
+        """Taken for each call. Outlets with the same function share it."""
+        self.hung_s: float | None = None
         self._life = core.lives
         self._failures = 0
         self._parts: Parts | None = None
@@ -108,19 +117,23 @@ class Outlet:
     def _run(self) -> None:
         entry = ThreadEntry()
         entry.make(self.name)
+        pause_s = RESTART_PAUSE_S
         try:
-            batch_thread_begins(self.handle)
+            batch_thread_begins(self.handle, HUNG_S if self.hung_s is None else self.hung_s)
             while self.core.lives == self._life and self._step():
                 pass
+            pause_s = 0.0
         except KeyError:
-            pass  # the sink was removed
+            pause_s = 0.0  # the sink was removed
+        except BaseException as trouble:  # noqa: BLE001  # no memory for a batch, for example
+            self.on_retry(trouble)
         finally:
             if self.core.lives == self._life:  # else the function has forked, and this is the child
                 try:
                     if self.at_end is not None:
                         self.at_end()
                 finally:
-                    batch_thread_ends(self.handle)
+                    batch_thread_ends(self.handle, pause_s)
             entry.remove()
 
     def _step(self) -> bool:
@@ -128,7 +141,7 @@ class Outlet:
         ticket = self.wake.ticket()
         found = batch_take(self.handle)
         if isinstance(found, tuple):
-            self._send(self.function, *found)
+            self._send(self._call_in_turn, *found)
         elif self.is_stopping:
             return False
         else:
@@ -142,6 +155,11 @@ class Outlet:
             trouble = self._send(self._call_here, *found)
             if trouble is not None and not isinstance(trouble, Exception):
                 raise trouble  # Ctrl-C, on the main thread
+
+    def _call_in_turn(self, lines: bytes, count: int) -> None:
+        with self.turn:
+            if not batch_is_given_up(self.handle):
+                self.function(lines, count)
 
     def _call_here(self, lines: bytes, count: int) -> object:
         return self.core.call_function(self.function, lines, count)
@@ -163,19 +181,33 @@ class Outlet:
             return trouble  # the function has forked, and this is the child: the batch is its parent's
         if self._parts is not None and self._parts.serial != serial:
             self._parts = None
+        try:
+            self._settle(trouble, lines, serial)
+        except BaseException as wrong:  # noqa: BLE001  # what the function has raised says something impossible
+            self._keep(wrong, serial)
+        return trouble
+
+    def _settle(self, trouble: BaseException | None, lines: bytes, serial: int) -> None:
         if trouble is None:
             self._failures = 0
             batch_settle(self.handle, serial)
         elif isinstance(trouble, BatchRefused):
-            self._failures = 0
             self._refuse(trouble, lines, serial)
         else:
             self._retry(trouble, lines, serial)
-        return trouble
+
+    def _keep(self, trouble: BaseException, serial: int, after: float | None = None) -> None:
+        """Keeps the batch for another try. `after`: so many seconds the function has asked for."""
+        self._failures += 1
+        pause_s = self._pause_s()
+        held_s = 0.0 if after is None else after * (1.0 + LATER_BY * _chance())
+        if batch_retry(self.handle, serial, max(pause_s, held_s), held_s):
+            self.on_retry(trouble)
 
     def _refuse(self, trouble: BatchRefused, lines: bytes, serial: int) -> None:
         if trouble.refused is None:
             lost = batch_refused(self.handle, serial)
+            self._failures = 0
         else:
             lost = self._settle_parts(lines, serial, again=(), refused=trouble.refused)
         self._tell_lost(lost, trouble)
@@ -183,14 +215,11 @@ class Outlet:
     def _retry(self, trouble: BaseException, lines: bytes, serial: int) -> None:
         after = None
         if isinstance(trouble, RetryBatch):
-            after = trouble.after
+            after = trouble.after if trouble.after is None else pause_of(trouble.after)
             if trouble.again is not None:
-                self._failures = 0  # the other side works: it has taken the others
                 lost = self._settle_parts(lines, serial, again=trouble.again, refused=trouble.refused)
                 self._tell_lost(lost, trouble)
-        self._failures += 1
-        if batch_retry(self.handle, serial, self._pause_s() if after is None else after, after is not None):
-            self.on_retry(trouble)
+        self._keep(trouble, serial, after)
 
     def _settle_parts(self, lines: bytes, serial: int, again: Any, refused: Any) -> int:
         """Settles a batch of which the other side has taken a part. Returns how many records are given up."""
@@ -200,10 +229,13 @@ class Outlet:
             if ends is None:
                 return 0  # it was given up meanwhile
             parts = Parts(serial, lines, ends)
-        fates, lost = parts.settle(again, refused)
-        self._parts = parts if parts.lines else None
-        if not batch_settle(self.handle, serial, fates, parts.lines, lost):
+        fates, rest = parts.settled(again, refused)
+        lost = fates.count(FAILED)
+        if not batch_settle(self.handle, serial, fates, rest.lines, lost, parts.size_of(fates, WRITTEN)):
             return 0
+        self._parts = rest if rest.lines else None
+        if len(fates) != fates.count(KEPT):
+            self._failures = 0  # the other side works
         return lost
 
     def _tell_lost(self, lost: int, trouble: Exception) -> None:
@@ -216,4 +248,9 @@ class Outlet:
     def _pause_s(self) -> float:
         """Half to all of the longest pause, by chance: a thousand machines must not come back at the same moment."""
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures - 1, 16))
-        return longest * (0.5 + int.from_bytes(os.urandom(2), "big") / 131_072)
+        return longest * (0.5 + 0.5 * _chance())
+
+
+def _chance() -> float:
+    """A number from 0 to 1."""
+    return int.from_bytes(os.urandom(2), "big") / 65_536

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Parts"]
+__all__ = ["FAILED", "KEPT", "WRITTEN", "Parts"]
 
 WRITTEN, FAILED, KEPT = 0, 1, 2
 """`BatchFate` in flusher/batch.pxd."""
@@ -23,27 +23,30 @@ class Parts:
 
     def __init__(self, serial: int, lines: bytes, ends: list[int]) -> None:
         self.serial = serial
-        begins = [0, *ends[:-1]]
-        self._pieces = [lines[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        self._pieces = [lines[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
     @property
     def lines(self) -> bytes:
         """What is left of the batch."""
         return b"".join(self._pieces)
 
-    def settle(self, again: Iterable[int], refused: Iterable[int] | int) -> tuple[bytes, int]:
-        """Keeps what is to be sent again.
+    def settled(self, again: Iterable[int], refused: Iterable[int] | int) -> tuple[bytes, Parts]:
+        """Finds out what has become of each record. Nothing changes here.
 
         Args:
             again: the numbers of lines (from 0 on, in what was sent) that are sent again.
             refused: the numbers of lines that are given up; or how many, where nobody knows which: the last ones.
 
         Returns:
-            The fate of each record that was left until now, and how many of them are given up. A record is sent again
-            if one of its lines is, and given up if one of its lines is and none is sent again.
+            The fate of each record that was left until now, and what is left now. A record is sent again if one of its
+            lines is, and given up if one of its lines is and none is sent again.
+
+        Raises:
+            ValueError: there is no line with such a number, so nobody knows what is meant.
         """
-        again_lines = set(again)
-        refused_lines: set[int] = set() if isinstance(refused, int) else set(refused)
+        count = sum(max(1, piece.count(b"\n")) for piece in self._pieces)
+        again_lines = _numbers("again", again, count)
+        refused_lines: set[int] = set() if isinstance(refused, int) else _numbers("refused", refused, count)
         fates = bytearray()
         first = 0
         for piece in self._pieces:
@@ -56,8 +59,13 @@ class Parts:
             first = after
         if isinstance(refused, int):
             self._refuse_last(fates, refused)
-        self._pieces = [piece for piece, fate in zip(self._pieces, fates, strict=True) if fate == KEPT]
-        return bytes(fates), fates.count(FAILED)
+        rest = Parts(self.serial, b"", [])
+        rest._pieces = [piece for piece, fate in zip(self._pieces, fates, strict=True) if fate == KEPT]
+        return bytes(fates), rest
+
+    def size_of(self, fates: bytes, wanted: int) -> int:
+        """The bytes of the records with the fate `wanted`."""
+        return sum(len(piece) for piece, fate in zip(self._pieces, fates, strict=True) if fate == wanted)
 
     @staticmethod
     def _refuse_last(fates: bytearray, count: int) -> None:
@@ -65,3 +73,12 @@ class Parts:
             if count > 0 and fates[number] == WRITTEN:
                 fates[number] = FAILED
                 count -= 1
+
+
+def _numbers(name: str, numbers: Iterable[int], count: int) -> set[int]:
+    found = set(numbers)
+    for number in found:
+        if not 0 <= number < count:
+            what = f"{name} has the number {number}"
+            raise ValueError(f"{what}, but the batch has lines 0 to {count - 1}: all of it is sent again")
+    return found

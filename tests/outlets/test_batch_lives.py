@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import logly.control.process
 from logly import SinkConfig
+from logly.control.batch_sink import BatchSink
+from logly.control.process import flush_at_exit
 from tests.support.batches import Endpoint, batch_sink, log_numbers
 from tests.support.forks import children_end_well, fork
 from tests.support.loggers import assert_books, make_logger
@@ -55,6 +58,51 @@ begun.wait()
 """
     done = run_program(PROGRAM + code, tmp_path / "out", may_complain=True)
     assert "1 records could not be written before the logger was closed" in done.stderr
+
+
+class Stuck:
+    """A logger, and its core, whose batch sink takes so much in each of its flushes, and then nothing more."""
+
+    patience_s = 1.5
+
+    def __init__(self, *takes: int) -> None:
+        self.core = self
+        self.takes = list(takes)
+        self.taken = 0
+        self.waits: list[float] = []
+        self.sinks = {1: BatchSink}
+
+    def progress(self) -> int:
+        return self.taken
+
+    def flush(self, timeout: float) -> bool:
+        self.waits.append(timeout)
+        self.taken += self.takes.pop(0) if self.takes else 0
+        return False
+
+
+def test_an_exit_has_five_seconds_for_all_functions_that_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not ten for each logger. What `close` waits afterwards, 1.5 seconds, is a part of the five."""
+    clock = [0.0]
+    monkeypatch.setattr(logly.control.process, "monotonic", lambda: clock[0])
+
+    def spends(controller: Stuck, spent_s: float) -> float:
+        real = controller.flush
+
+        def flush(timeout: float) -> bool:
+            clock[0] += timeout
+            return real(timeout)
+
+        controller.flush = flush  # type: ignore[method-assign]
+        return flush_at_exit(controller, spent_s)  # type: ignore[arg-type]
+
+    first, second, third = Stuck(), Stuck(), Stuck(5, 5)
+    spent_s = spends(first, 0.0)
+    assert (first.waits, spent_s) == ([3.5], 3.5)
+    spent_s = spends(second, spent_s)
+    assert (second.waits, spent_s) == ([1.5], 5.0)
+    spent_s = spends(third, spent_s)
+    assert (third.waits, spent_s) == ([1.5, 1.5, 1.5], 6.5), "as long as it takes something, nothing is in vain"
 
 
 def test_an_exit_tries_once_more_where_the_other_side_was_down(tmp_path: Path) -> None:

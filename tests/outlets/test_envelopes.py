@@ -212,12 +212,6 @@ def test_documents_that_failed_for_now_are_sent_again_alone_and_bad_ones_are_giv
     assert any("400 document_parsing_exception" in str(error) for error in told)
 
 
-def test_an_answer_that_is_no_json_counts_as_success_where_its_status_does() -> None:
-    with HttpServer() as server:
-        server.replies.append((200, {}, b"<html>fine</html>"))
-        HttpSink(server.url, envelope="elasticsearch", index="logs-shop-default")(b'{"@timestamp":1}\n', 1)
-
-
 # ---- the format that an envelope needs
 
 
