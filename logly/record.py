@@ -33,6 +33,9 @@ class Record:
         exception: `RecordException`, or None.
         recorder: whether a dump of the flight recorder has written it: the levels did not when it was logged.
         stack: the stack of the call as text, where the call had ``stack_info=True``; or None.
+
+    Two records are equal if all of that is. A record is also equal to a tuple of its level's name and its message, and
+    to one of these and its fields, so that a test can say ``records == [("INFO", "paid", {"order": 7})]``.
     """
 
     __slots__ = (
@@ -98,5 +101,18 @@ class Record:
         instant = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanoseconds // 1000)
         return instant.astimezone()
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all attributes are equal. A tuple is compared with (level, message) or (level, message, fields)."""
+        if isinstance(other, tuple) and 2 <= len(other) <= 3:
+            return other == (self.level, self.message, self.fields)[: len(other)]
+        if not isinstance(other, Record):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in Record.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((self.time_ns, self.thread, self.level_number))
+
     def __repr__(self) -> str:
-        return f"<Record {self.level} {self.module}:{self.function}:{self.lineno} {self.message!r}>"
+        fields = "".join([f" {name}={self.fields[name]!r}" for name in self.fields])
+        error = f" ({self.exception.type}: {self.exception.message})" if self.exception is not None else ""
+        return f"<Record {self.level} {self.module}:{self.function}:{self.lineno} {self.message!r}{fields}{error}>"

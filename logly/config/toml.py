@@ -17,7 +17,7 @@ __all__ = ["load_dict", "load_file"]
 
 _TABLE = "logly"
 _SINKS = "sinks"
-_ONLY_IN_CODE = {"encode", "on_error", "context_from", "function", "filter", "transform"}
+_ONLY_IN_CODE = {"encode", "on_error", "context_from", "function", "filter", "time_source", "transform"}
 """Fields whose values are functions, which a file cannot hold."""
 
 

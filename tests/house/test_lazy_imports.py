@@ -38,6 +38,7 @@ PERMITTED = {
         ".caller": "the emergency module itself, when a logger is made",
         ".caller.guards": LOADED,
         ".config.taken": "without it, the copy of the settings does not warn",
+        "._pickled": "a logger is pickled; what fails is told by an exception",
         ".config.toml": CONFIGURING,
     },
     "bridge/resolve.py": {"logly": "a route of a process without handlers: `logly.logger` is made at its first use"},
