@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._capture import Capture, Records, capture
     from ._light import LightLogger
     from .bridge.install import Route, install, routes, uninstall
     from .record import Record, RecordException
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Capture",
     "ConfigError",
     "Fields",
     "Level",
@@ -36,6 +38,7 @@ __all__ = [
     "LoglyError",
     "Record",
     "RecordException",
+    "Records",
     "Route",
     "SinkConfig",
     "SinkError",
@@ -45,6 +48,7 @@ __all__ = [
     "StdlibHandler",
     "StdlibSink",
     "__version__",
+    "capture",
     "fields",
     "get_logger",
     "install",
@@ -56,6 +60,9 @@ __all__ = [
 logger: Logger
 
 _RARELY_NAMED = {
+    "Capture": "_capture",
+    "Records": "_capture",
+    "capture": "_capture",
     "Route": "bridge.install",
     "LightLogger": "_light",
     "install": "bridge.install",

@@ -12,7 +12,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_SHIPPED = (".ci/", ".github/", ".gitignore", ".git-blame-ignore-revs", ".pre-commit-config.yaml")
-IN_EVERY_WHEEL = {"logly/py.typed", "logly/_core.pyi", "logly/_core.pxd", "logly/__init__.py", "logly/__main__.py"}
+IN_EVERY_WHEEL = {
+    "logly/py.typed",
+    "logly/_core.pyi",
+    "logly/_core.pxd",
+    "logly/__init__.py",
+    "logly/__main__.py",
+    "logly_pytest.py",
+}
 
 
 def sdist_faults(path: Path) -> list[str]:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import ContextVar
     from typing import Any, TypeVar
+    from weakref import ReferenceType
+
+    from logly._core import Lifeline
 
     from .level_layers import LevelFile
     from .sinks import Sink
@@ -48,6 +51,9 @@ class Controller:
 
     def __init__(self, name: str, config: LoggerConfig) -> None:
         self.name = name
+        self.identity = os.urandom(16)
+        """Also that of its copies in other processes."""
+        self.lifeline: ReferenceType[Lifeline] | None = None
         self.config = checked_kind(config, LoggerConfig).resolved()
         self.config_as_given = LoggerConfig.copy(config)  # without what belongs to a copy from `Logger.config`
         self.core = Core(name, ring_capacity_of(self.config))

@@ -47,6 +47,7 @@ cdef class Core(RecordReader):
     cdef object context              # ContextVar of contextualize(), or None
     cdef object encoders             # Encoders: what values of the program's own classes become; or None
     cdef ContextSources sources      # of the settings that name further fields, or None
+    cdef object time_source          # of the settings: function() -> ns since 1970, or None
     cdef int64_t source_error_ns     # when an error of these was last told (monotonic); 0: never
     cdef public object level_index   # name -> (number, index)
     cdef Thresholds thresholds       # which levels are on; read by `thresholds_of`

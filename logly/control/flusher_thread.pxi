@@ -1,5 +1,7 @@
 # The flusher's thread from its start to its last line, and how others wait for its end.
 
+from _weakref import ref
+
 from libc.stdint cimport int64_t, uint32_t
 
 from logly.flusher.loop cimport engine_run
@@ -150,6 +152,7 @@ cdef class Lifeline:
 
     def __init__(self, controller):
         self.controller = controller
+        controller.lifeline = ref(self)
 
     def __del__(self):
         controller = self.controller

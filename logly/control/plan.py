@@ -139,10 +139,14 @@ class Plan:
     def thresholds(self, active: list[Sink], rules: LevelRules) -> Thresholds:
         """From which level on calls are logged. `active`: the sinks that get records."""
         asked = []
+        bypass = OFF
         for sink in active:
-            asked.append(self.asked.get(sink, sink.rules))  # noqa: PERF401, see above
+            if sink.bypasses_level is not None:
+                bypass = min(bypass, sink.bypasses_level)
+            else:
+                asked.append(self.asked.get(sink, sink.rules))
         recorder = self.config.recorder
-        return Thresholds(rules, asked, self.is_on, OFF if recorder is None else int(recorder))
+        return Thresholds(rules, asked, self.is_on, OFF if recorder is None else int(recorder), bypass)
 
     def wanted_post(self, active: list[Sink] | None = None) -> dict[str, bool]:
         """What a log call does after the commit of its record; see `Core.set_post`. `active`: as in `thresholds`."""

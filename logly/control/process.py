@@ -12,11 +12,12 @@ from logly.errors import LoglyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .controller import Controller
 
-__all__ = ["add", "controllers", "has_started", "is_exiting"]
+__all__ = ["add", "controllers", "has_started", "is_exiting", "watchers"]
 
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that is under way."""
@@ -26,6 +27,9 @@ MANY_THREADS = 8
 
 untold = [True]
 """Empties when the process is told of its many loggers. A forked child is not told again."""
+
+watchers: list[Callable[[Controller], object]] = []
+"""Called with each logger's controller when it is made: those of `logly.capture`."""
 
 is_exiting = False
 _references: dict[weakref.ref[Controller], None] = {}
@@ -39,6 +43,8 @@ _finalizer_pid = 0
 def add(controller: Controller) -> None:
     """Register a controller for the exit and for forks. Only a weak reference to it is kept."""
     _references[weakref.ref(controller, _references.pop)] = None
+    for tell in watchers:
+        tell(controller)
     _finish_with_multiprocessing()
 
 

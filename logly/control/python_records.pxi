@@ -15,8 +15,8 @@ from logly.layout.field_names cimport index_free
 from logly.layout.line cimport Line, write_message
 from logly.layout.trace cimport Place, write_steps
 from logly.ring.record cimport (
-    IS_KEPT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS2, TAG_UINT,
-    TAG_UTF8, FieldIndex, RecordHeader, RecordView, Value, get_value, unit_size,
+    BY_MODULE, IS_KEPT, IS_SERVED, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER,
+    TAG_TRUE, TAG_UCS2, TAG_UINT, TAG_UTF8, FieldIndex, RecordHeader, RecordView, Value, get_value, unit_size,
 )
 from logly.system.clock cimport clock_monotonic_ns
 from logly.text.buffer cimport Buffer, Text, buffer_free, buffer_init, buffer_trim
@@ -162,6 +162,16 @@ cdef object record_object(Core core, const char* record, object kind):
         field_objects(&line.view), exception_object(&line), stack_object(&line.view),
         line.view.header.flags & IS_KEPT != 0,
     )
+
+
+def came_by_logging(bytes record not None):
+    """Whether `logging` has made this record, which `take_records` has returned."""
+    return (<const RecordHeader*> <const char*> record).flags & (BY_MODULE | IS_SERVED) != 0
+
+
+def ticks_of(bytes record not None):
+    """When the record was logged, by a clock that all loggers of the process share."""
+    return (<const RecordHeader*> <const char*> record).ticks
 
 
 def take_records(SinkHandle handle not None, kind):

@@ -87,6 +87,8 @@ class Sink:
     """Whether logly itself has added it: the user neither sees nor removes it."""
     is_file: ClassVar[bool] = False
     """Whether it has its own file."""
+    bypasses_level: int | None = None
+    """It gets what is at or above this level, whatever the logger's level is; None: the logger's level holds."""
     is_exactly_recovered: ClassVar[bool] = False
     """Whether it gets only those of a dead process's records that some file lacked.
 
@@ -311,6 +313,7 @@ class Sink:
             synchronous=not config.async_write,
             filtered=config.filter is not None or config.transform is not None,
             dumps=config.recorder,
+            bypasses=self.bypasses_level is not None,
             dedup_ns=int((config.dedup or 0) * 1_000_000_000),
             enabled=is_enabled,
             **self._destination(),

@@ -1,0 +1,214 @@
+"""What a logger is on its way to another process, and what becomes of it there.
+
+One that belongs to `logly.logger` travels by its name: it becomes a child of that process's `logly.logger`. Another one
+travels as its settings and those of its sinks. In each process one engine stands for all copies of one original, which
+is known by its `Controller.identity`. The process keeps it as long as one of the copies.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from types import BuiltinMethodType, MethodType, ModuleType
+
+import logly
+
+from ._core import FieldBlock, Lifeline
+from .caller.replaced import original_class
+from .config.lazy_dataclass import fields
+from .config.schema import LoggerConfig, SinkConfig
+from .control import process
+from .control.controller import Controller
+from .errors import show
+from .system.unpatched import SystemLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._logger import Logger
+    from .control.sinks import Sink
+
+    Settings = dict[str, Any]
+
+__all__ = ["travelling"]
+
+_arriving = SystemLock()
+
+
+def _after_fork_in_child() -> None:
+    global _arriving
+    _arriving = SystemLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+class Parcel:
+    """A logger on its way.
+
+    Attributes:
+        identity: of its original.
+        is_ready_made: it belongs to `logly.logger`.
+        engine_name: the name of the logger that owns the engine.
+        name: that of a child; None: it has none of its own.
+        bound: its bound fields.
+        settings: the engine's, and its sinks' with whether each is enabled. None: they cannot travel, and need not.
+        had_sinks: sinks were added, so there is no console by itself.
+        attributes: those of an object of a subclass.
+    """
+
+    __slots__ = ("attributes", "bound", "engine_name", "had_sinks", "identity", "is_ready_made", "name", "settings")
+
+    attributes: Settings | None
+    bound: FieldBlock | None
+    engine_name: str
+    had_sinks: bool
+    identity: bytes
+    is_ready_made: bool
+    name: str | None
+    settings: tuple[Settings, list[tuple[Settings, bool]]] | None
+
+
+def travelling(logger: Logger) -> tuple[Any, ...]:
+    """What `Logger.__reduce__` returns.
+
+    Raises:
+        pickle.PicklingError: a setting cannot travel. The message names it.
+    """
+    controller = logger._controller
+    parcel = Parcel()
+    parcel.identity = controller.identity
+    parcel.is_ready_made = _ready_made() is controller
+    parcel.engine_name = controller.name
+    parcel.name = logger._child_name
+    parcel.bound = logger._bound
+    parcel.had_sinks = controller._had_sinks
+    parcel.attributes = dict(vars(logger)) if original_class(type(logger)).__dictoffset__ else None
+    parcel.settings = None
+    try:
+        parcel.settings = _settings_of(controller)
+    except pickle.PicklingError:
+        if not parcel.is_ready_made:
+            raise
+    return _arrived, (original_class(type(logger)), parcel)
+
+
+def _ready_made() -> Controller | None:
+    ready: Logger | None = vars(logly).get("logger")
+    return ready._controller if ready is not None else None
+
+
+# ---- packing
+
+
+def _settings_of(controller: Controller) -> tuple[Settings, list[tuple[Settings, bool]]]:
+    config = _changed(controller.settings(), LoggerConfig(), "LoggerConfig", "")
+    sinks = []
+    for number in controller.user_sinks():
+        sink = controller.sinks.get(number)
+        if sink is not None:
+            sinks.append((_settings_of_sink(sink), sink.is_enabled))
+    return config, sinks
+
+
+def _settings_of_sink(sink: Sink) -> Settings:
+    what = f" of sink {sink.id}"
+    config = sink.config
+    for name in ("stream", "fd"):
+        value = getattr(config, name)
+        if value is not None and not isinstance(value, str):
+            raise _cannot_travel(
+                f"SinkConfig.{name}", value, what, "an open stream or descriptor is this process's own"
+            )
+    changed = _changed(config, SinkConfig(), "SinkConfig", what)
+    levels = sink.levels  # `set_sink_level` may have changed them
+    changed.pop("level", None)
+    changed.pop("filter_min_level", None)
+    if levels.level is not None or levels.names:
+        changed["level"] = levels
+    if "path" in changed and not os.path.isabs(changed["path"]):
+        folder = os.getcwd().replace("{", "{{").replace("}", "}}")
+        changed["path"] = os.path.join(folder, changed["path"])
+    return changed
+
+
+def _changed(config: Any, plain: Any, kind: str, what: str) -> Settings:
+    """The settings that are not the defaults. Raises PicklingError if one cannot travel."""
+    changed = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if value != getattr(plain, field.name):
+            _check(f"{kind}.{field.name}", value, what)
+            changed[field.name] = value
+    return changed
+
+
+def _check(name: str, value: Any, what: str) -> None:
+    if isinstance(value, (MethodType, BuiltinMethodType)) and not isinstance(value.__self__, (type, ModuleType)):
+        raise _cannot_travel(name, value, what, "a method would travel with a copy of its object")
+    try:
+        pickle.dumps(value)
+    except Exception as trouble:  # an object's own code
+        reason = f"{type(trouble).__name__}: {trouble}"
+        raise _cannot_travel(name, value, what, reason) from trouble
+
+
+def _cannot_travel(name: str, value: Any, what: str, reason: str) -> pickle.PicklingError:
+    text = (
+        f"a Logger cannot be pickled: {name} = {show(value)}{what} cannot travel to another process ({reason}). A "
+        "function of a module can, and so can the children of logly.logger, by their name"
+    )
+    return pickle.PicklingError(text)
+
+
+# ---- unpacking
+
+
+def _arrived(kind: type[Logger], parcel: Parcel) -> Logger:
+    with _arriving:
+        owner, controller = _ready_made_here(parcel) if parcel.is_ready_made else _engine_here(parcel)
+    logger = kind.__new__(kind)
+    logger._attach(controller.core, parcel.bound, owner, controller, controller.core.own_name)
+    if parcel.name is not None:
+        logger = logger.named(parcel.name)
+    if parcel.attributes is not None:
+        vars(logger).update(parcel.attributes)
+    return logger
+
+
+def _ready_made_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
+    """This process's `logly.logger`. Where the program has not set it up here, it gets the settings of the original."""
+    ready = logly.logger
+    controller = ready._controller
+    is_untouched = not controller._had_sinks and controller.config_as_given == LoggerConfig()
+    if parcel.settings is not None and is_untouched and controller.identity != parcel.identity:
+        config, sinks = parcel.settings
+        controller.configure(LoggerConfig(**config), {})
+        _add_sinks(controller, sinks)
+    return ready._owner, controller
+
+
+def _engine_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
+    for controller in process.controllers():
+        if controller.identity == parcel.identity:
+            owner = controller.lifeline() if controller.lifeline is not None else None
+            if owner is not None:
+                return owner, controller
+    assert parcel.settings is not None
+    config, sinks = parcel.settings
+    controller = Controller(parcel.engine_name, LoggerConfig(**{**config, "auto_sink": False}))
+    owner = Lifeline(controller)
+    controller.identity = parcel.identity
+    _add_sinks(controller, sinks)
+    if config.get("auto_sink", True) and not parcel.had_sinks:
+        controller.configure(None, {"auto_sink": True})
+    return owner, controller
+
+
+def _add_sinks(controller: Controller, sinks: list[tuple[Settings, bool]]) -> None:
+    for config, is_enabled in sinks:
+        number = controller.add_sink(SinkConfig(**config))
+        if not is_enabled:
+            controller.set_sink_enabled(number, False)

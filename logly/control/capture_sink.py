@@ -1,0 +1,116 @@
+"""What `logly.capture` and the pytest plugin collect records with: sinks that get all levels, and are no user's."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from logly._core import record_done, records_end, take_records, ticks_of
+from logly.config.schema import SinkConfig
+
+from . import process
+from .function_sink import FunctionSink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logly.record import Record
+
+    from .controller import Controller
+
+__all__ = ["CaptureSink", "Collector"]
+
+
+class CaptureSink(FunctionSink):
+    """Gives each record to a `Collector`. See `Sink`."""
+
+    is_own = True
+    collector: Collector
+
+    def handle_records(self) -> None:
+        # Shorter than that of other sinks, because no code of the program is called.
+        handle, keep = self.handle, self.collector.waiting.append
+        wants = None if type(self.collector) is Collector else self.collector.wants
+        try:
+            for record, raw in take_records(handle, self._record_type):
+                wanted = wants is None or wants(self, raw)
+                if wanted:
+                    keep((ticks_of(raw), record))
+                record_done(handle, raw, raw if wanted else None, False)
+        finally:
+            records_end(handle)
+
+
+class Collector:
+    """Collects the records of one logger, or of all, those that are made later included.
+
+    Args:
+        controller: of the logger; None: all.
+        level: what is at or above it, whatever the loggers' levels are. None: what the loggers let through.
+    """
+
+    def __init__(self, controller: Controller | None, level: int | None) -> None:
+        self.waiting: deque[tuple[int, Record]] = deque()
+        """What flushers have handed over: when it was logged, and the record."""
+        self._controller = controller
+        self._level = level
+
+    def wants(self, _sink: CaptureSink, _raw: bytes) -> bool:
+        """Whether a record is collected, which the sink has got."""
+        return True
+
+    def begin(self) -> None:
+        """Adds the sinks."""
+        if self._controller is not None:
+            self._add(self._controller)
+            return
+        process.watchers.append(self._add)
+        for controller in process.controllers():
+            self._add(controller)
+
+    def end(self) -> None:
+        """Takes the sinks away, once they have got what was logged before; also after half of a `begin`."""
+        if self._add in process.watchers:
+            process.watchers.remove(self._add)
+        for controller, sink in self._sinks():
+            controller.remove(sink.id)
+
+    def take(self) -> list[Record]:
+        """What was logged before this call and was not taken yet, in the order of the calls."""
+        for controller, _ in self._sinks():
+            controller.flush(None)
+        taken = []
+        while self.waiting:
+            try:
+                taken.append(self.waiting.popleft())
+            except IndexError:  # another thread takes them, too
+                break
+        taken.sort(key=_when)
+        return [record for _, record in taken]
+
+    def _add(self, controller: Controller) -> None:
+        if controller.is_recovery:
+            return
+
+        def make(number: int) -> CaptureSink:
+            config = SinkConfig(function=_not_called, level=self._level).resolved()
+            sink = CaptureSink(controller.core, number, config, controller.config, controller.report)
+            sink.bypasses_level = self._level
+            sink.collector = self
+            return sink
+
+        controller.add_own(make)
+
+    def _sinks(self) -> list[tuple[Controller, CaptureSink]]:
+        found = []
+        for controller in process.controllers():
+            for sink in list(controller.sinks.values()):
+                if isinstance(sink, CaptureSink) and sink.collector is self:
+                    found.append((controller, sink))  # noqa: PERF401
+        return found
+
+
+def _not_called(_record: Record) -> None:
+    """In the place of a user's function: `CaptureSink.handle_records` takes the records."""
+
+
+def _when(entry: tuple[int, Record]) -> int:
+    return entry[0]
