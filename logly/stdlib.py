@@ -6,7 +6,15 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from ._core import Producer, emit_from, emit_percent, hidden_attributes, is_on_for_module
+from ._core import (
+    Producer,
+    emit_from,
+    emit_percent,
+    hidden_attributes,
+    is_on_for_module,
+    template_of,
+    template_text,
+)
 from .errors import ConfigError, invalid
 from .system.greenlets import is_eventlet
 
@@ -124,6 +132,8 @@ class StdlibHandler(logging.Handler):
             module = record.module if record.name == "root" else record.name
             if not is_on_for_module(self.logger, record.levelno, module):
                 return  # before the message is made
+            if type(record.msg) is not str:
+                record = self._with_text(record)
             record = self._without_secrets(record)
             # The fields are taken first, because a formatter may put its own attributes on the record.
             own = vars(record)
@@ -154,6 +164,17 @@ class StdlibHandler(logging.Handler):
             raise
         except Exception:  # noqa: BLE001  # as in logging's own handlers
             self.handleError(record)
+
+    def _with_text(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record, or a copy of it with the text and the fields of the t-string (CPython 3.14) that is its message."""
+        template = template_of(record.msg)
+        if template is None or record.args or not _makes_plain_text(record):
+            return record
+        text, fields = template_text(self.logger, template)
+        given, record = record, type(record).__new__(type(record))
+        names = {name: fields[name] for name in fields if name not in _OWN_ATTRIBUTES}
+        vars(record).update({**names, **vars(given), "msg": text})
+        return record
 
     def _without_secrets(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record, or a copy of it without what the logger hides: its text is made here, of all that is in it."""
@@ -193,11 +214,16 @@ def is_formatted_by_layout(formatter: logging.Formatter | None) -> bool:
 def _is_template(record: logging.LogRecord, own: dict[str, Any]) -> bool:
     """Whether the record's message is ``msg % args``, which `logging`'s own code would make of a str and a tuple."""
     kind = type(record)
-    if kind.getMessage is not _GET_MESSAGE or "getMessage" in own:
+    if not _makes_plain_text(record):
         return False
     if kind is not logging.LogRecord and not _has_plain_attributes(kind):
         return False
     return type(record.msg) is str and (not record.exc_text or bool(record.exc_info))
+
+
+def _makes_plain_text(record: logging.LogRecord) -> bool:
+    """Whether `logging`'s own `getMessage` makes the record's text."""
+    return type(record).getMessage is _GET_MESSAGE and "getMessage" not in vars(record)
 
 
 def _has_plain_attributes(kind: type) -> bool:

@@ -42,7 +42,7 @@ from logly.system.template cimport is_template
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_of
 #   caller/careful.pxi: after_emit
 #   caller/gather.pxi: Gathered, gather_fast, hold, release_gathered, take_ready, use_block
-#   caller/tstrings.pxi: text_and_fields
+#   caller/tstrings.pxi: text_and_fields, text_for_logging
 #   registry/sites.pxi: site_table
 #   registry/templates.pxi: template_table
 #   ring/enter.pxi: enter_ring, leave_ring
@@ -275,13 +275,14 @@ cdef PyObject* log_template(
     if not (<object> self).isEnabledFor(number):
         Py_IncRef(<PyObject*> None)
         return <PyObject*> None
-    text, fields = text_and_fields(<object> args[count - 1])
+    template = <object> args[count - 1]
+    text, fields = text_and_fields(None, template)
     for name in fields:
         if name not in record_attributes:
             extra[name] = fields[name]
     if count == 2:
         values.append(<object> args[0])
-    values.append(text)
+    values.append(text_for_logging(text, template))
     for i in range(len(keywords)):
         if keywords[i] == EXTRA and isinstance(<object> args[count + i], dict):
             extra.update(<object> args[count + i])

@@ -23,10 +23,11 @@ from logly.system.template cimport (
 )
 
 # Of other included files:
-#   caller/calls.pxi: emit_enabled
+#   caller/calls.pxi: Producer, emit_enabled
 #   caller/careful.pxi: fallback_text
 #   caller/hidden.pxi: Hiding, hiding_of
 #   control/core.pxi: Core
+#   control/redaction.pxi: hides_names
 #   layout/message_rules.pxi: formatted, has_braces
 #   registry/retired.pxi: enter_registry
 #   registry/templates.pxi: intern_text, register_own
@@ -315,21 +316,57 @@ cdef tuple unfold(Core core, object template, tuple args, dict fields):
     return text, (*unfolded.args, *args), {**unfolded.fields, **fields}
 
 
-cdef tuple text_and_fields(object template):
-    """What the f-string would give, and the fields. Text that cannot be made is the template's own, with reprs of its values."""
-    cdef Unfolded unfolded = Unfolded(None, {})
+cdef tuple text_and_fields(Core core, object template):
+    """What the f-string would give, and the fields. Text that cannot be made is the template's own, with reprs of its values.
+
+    `core`: of the logger whose secrets the text does not show; None: it shows everything.
+    """
+    cdef Unfolded unfolded = Unfolded(core, {})
+    cdef Hiding hiding = hiding_of(core) if core is not None else None
     cdef str text = None
     unfolded.add(template)
-    message, args = "".join(unfolded.parts), tuple(unfolded.args)
+    message, args, shown = "".join(unfolded.parts), tuple(unfolded.args), unfolded.fields
+    if hiding is not None:
+        args, shown = hiding.shown_args(args), hiding.shown_fields(shown)
     try:
-        text = formatted(message, args, unfolded.fields)
+        text = formatted(message, args, shown)
     except RecursionError:
         raise
     except Exception:
         pass
     if text is None:
-        text = fallback_text(message, args, unfolded.fields)
+        text = fallback_text(message, args, shown)
     return text, unfolded.fields
+
+
+class TemplateText(str):
+    """The text of a t-string in a call of `logging`. A handler whose logger hides names makes its own of the template."""
+
+    __slots__ = ("template",)
+
+    def __reduce__(self):
+        return str, (str.__str__(self),)
+
+
+cdef str text_for_logging(str text, object template):
+    """A `TemplateText` where loggers hide names: only a handler knows its logger."""
+    if not hides_names:
+        return text
+    made = TemplateText(text)
+    made.template = template
+    return made
+
+
+def template_of(message):
+    """The t-string that a message of `logging` is, or was made of; or None."""
+    if is_template(<PyObject*> message):
+        return message
+    return message.template if type(message) is TemplateText else None
+
+
+def template_text(Producer logger not None, template):
+    """(text, fields) of a t-string for a logger: the text does not show what the logger hides."""
+    return text_and_fields(logger.core, template)
 
 
 # ---- shapes

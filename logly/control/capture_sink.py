@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 
-from logly._core import record_done, records_end, take_records, ticks_of
+from logly._core import capture_records, records_end
 from logly.config.schema import SinkConfig
 
 from . import process
@@ -27,16 +28,12 @@ class CaptureSink(FunctionSink):
 
     def handle_records(self) -> None:
         # Shorter than that of other sinks, because no code of the program is called.
-        handle, keep = self.handle, self.collector.waiting.append
-        wants = None if type(self.collector) is Collector else self.collector.wants
+        collector = self.collector
+        wants = None if type(collector) is Collector else partial(collector.wants, self)
         try:
-            for record, raw in take_records(handle, self._record_type):
-                wanted = wants is None or wants(self, raw)
-                if wanted:
-                    keep((ticks_of(raw), record))
-                record_done(handle, raw, raw if wanted else None, False)
+            capture_records(self.handle, self._record_type, wants, collector.waiting.append)
         finally:
-            records_end(handle)
+            records_end(self.handle)
 
 
 class Collector:
@@ -48,8 +45,8 @@ class Collector:
     """
 
     def __init__(self, controller: Controller | None, level: int | None) -> None:
-        self.waiting: deque[tuple[int, Record]] = deque()
-        """What flushers have handed over: when it was logged, and the record."""
+        self.waiting: deque[tuple[list[int], list[Record]]] = deque()
+        """What flushers have handed over: when each record was logged, and the records."""
         self._controller = controller
         self._level = level
 
@@ -77,14 +74,18 @@ class Collector:
         """What was logged before this call and was not taken yet, in the order of the calls."""
         for controller, _ in self._sinks():
             controller.flush(None)
-        taken = []
+        ticks: list[int] = []
+        taken: list[Record] = []
         while self.waiting:
             try:
-                taken.append(self.waiting.popleft())
+                when, records = self.waiting.popleft()
             except IndexError:  # another thread takes them, too
                 break
-        taken.sort(key=_when)
-        return [record for _, record in taken]
+            ticks += when
+            taken += records
+        if ticks == sorted(ticks):
+            return taken
+        return [taken[place] for place in sorted(range(len(ticks)), key=ticks.__getitem__)]
 
     def _add(self, controller: Controller) -> None:
         if controller.is_recovery:
@@ -110,7 +111,3 @@ class Collector:
 
 def _not_called(_record: Record) -> None:
     """In the place of a user's function: `CaptureSink.handle_records` takes the records."""
-
-
-def _when(entry: tuple[int, Record]) -> int:
-    return entry[0]

@@ -158,6 +158,7 @@ cdef class Lifeline:
         controller = self.controller
         if controller is None or controller.has_ended:
             return
+        controller.lifeline = None  # a copy that is unpickled meanwhile must not get this one
         try:
             # The wait is bounded, because the collector runs in any thread. The flusher goes on by itself after that.
             controller.close(controller.patience_s)

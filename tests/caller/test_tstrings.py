@@ -294,6 +294,62 @@ def test_calls_of_logging_give_fields(tmp_path: Path) -> None:
     assert records[0].function == "test_calls_of_logging_give_fields"
 
 
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_handler_that_gives_to_logly_logs_the_text(installed: bool) -> None:
+    log = logging.getLogger("tests.handler")
+    log.propagate = False
+    log.setLevel("INFO")
+    with make_logger() as logger, capture(logger) as records:
+        handler = logly.StdlibHandler(logger)
+        log.addHandler(handler)
+        if installed:
+            logly.install(handlers="keep")
+        try:
+            for x in range(TIMES):
+                template = eval(code_of("{x} of {name!r} 100% {{}}"), {"x": x, "name": "n"})
+                log.info(template)
+                log.warning(template, extra={"x": "own"})
+            handler.setFormatter(logging.Formatter("%(levelname)s %(message)s %(x)s"))
+            log.error(eval(code_of("{x:>3}"), {"x": 5}))
+        finally:
+            logly.uninstall()
+            log.removeHandler(handler)
+        wanted: list[tuple[str, str, dict[str, object]]] = []
+        for x in range(TIMES):
+            text = f"{x} of 'n' 100% {{}}"
+            wanted += [("INFO", text, {"x": x}), ("WARNING", text, {"x": "own"})]
+        assert records == [*wanted, ("ERROR", "ERROR   5 5", {"x": 5})]
+
+
+@pytest.mark.parametrize("way", ["handler", "handler, installed", "installed for the logger"])
+def test_calls_of_logging_hide_secrets(way: str) -> None:
+    log = logging.getLogger("tests.secrets")
+    log.setLevel("INFO")
+    text = "{password} {x} {deep!r} {nested}"
+    with make_logger(redact=["pass*"]) as logger, capture(logger) as records:
+        handler = logly.StdlibHandler(logger)
+        log.propagate = "handler" not in way
+        if "handler" in way:
+            log.addHandler(handler)
+        if "installed" in way:
+            logly.install(logger if "for" in way else None)
+        try:
+            for x in range(TIMES):
+                values = {"password": "geheim", "x": x, "deep": {"passcode": "geheim"}}
+                values["nested"] = eval(code_of("<{password:>12}>"), values)
+                log.info(eval(code_of(text), values))
+                log.info(eval(code_of(text), values), extra={"y": 1})
+        finally:
+            logly.uninstall()
+            log.removeHandler(handler)
+            log.propagate = True
+        assert len(records) == 2 * TIMES
+        for number, record in enumerate(records):
+            assert record.message == f"[redacted] {number // 2} {{'passcode': '[redacted]'}} <  [redacted]>"
+            assert "geheim" not in str(record.fields)
+            assert record.fields["x"] == number // 2
+
+
 # ---- against f-strings
 
 VALUES = st.one_of(
