@@ -11,7 +11,7 @@ True
 from ._fields import Fields, fields
 from ._logger import Logger
 from .config.schema import LoggerConfig, SinkConfig
-from .errors import ConfigError, LoglyError, SinkError, SpoolError
+from .errors import BatchRefused, ConfigError, LoglyError, RetryBatch, SinkError, SpoolError
 from .levels import Level
 
 TYPE_CHECKING = False
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchRefused",
     "Capture",
     "ConfigError",
     "Fields",
@@ -39,6 +40,7 @@ __all__ = [
     "Record",
     "RecordException",
     "Records",
+    "RetryBatch",
     "Route",
     "SinkConfig",
     "SinkError",

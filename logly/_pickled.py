@@ -2,7 +2,7 @@
 
 One that belongs to `logly.logger` travels by its name: it becomes a child of that process's `logly.logger`. Another one
 travels as its settings and those of its sinks. In each process one engine stands for all copies of one original, which
-is known by its `Controller.identity`. The process keeps it as long as one of the copies.
+is known by its `Core.identity`. The process keeps it as long as one of the copies.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def travelling(logger: Logger) -> tuple[Any, ...]:
     """
     controller = logger._controller
     parcel = Parcel()
-    parcel.identity = controller.identity
+    parcel.identity = controller.core.identity
     parcel.is_ready_made = _ready_made() is controller
     parcel.engine_name = controller.name
     parcel.name = logger._child_name
@@ -183,7 +183,7 @@ def _ready_made_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
     ready = logly.logger
     controller = ready._controller
     is_untouched = not controller._had_sinks and controller.config_as_given == LoggerConfig()
-    if parcel.settings is not None and is_untouched and controller.identity != parcel.identity:
+    if parcel.settings is not None and is_untouched and controller.core.identity != parcel.identity:
         config, sinks = parcel.settings
         controller.configure(LoggerConfig(**config), {})
         _add_sinks(controller, sinks)
@@ -192,15 +192,16 @@ def _ready_made_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
 
 def _engine_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
     for controller in process.controllers():
-        if controller.identity == parcel.identity:
-            owner = controller.lifeline() if controller.lifeline is not None else None
+        if controller.core.identity == parcel.identity:
+            lifeline = controller.core.lifeline
+            owner = lifeline() if lifeline is not None else None
             if owner is not None:
                 return owner, controller
     assert parcel.settings is not None
     config, sinks = parcel.settings
     controller = Controller(parcel.engine_name, LoggerConfig(**{**config, "auto_sink": False}))
     owner = Lifeline(controller)
-    controller.identity = parcel.identity
+    controller.core.identity = parcel.identity
     _add_sinks(controller, sinks)
     if config.get("auto_sink", True) and not parcel.had_sinks:
         controller.configure(None, {"auto_sink": True})

@@ -6,12 +6,13 @@ opening files.
 
 TYPE_CHECKING = False  # importing `typing` would take a third of the time that importing logly may take
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
-__all__ = ["ConfigError", "LoglyError", "SinkError", "SpoolError"]
+__all__ = ["BatchRefused", "ConfigError", "LoglyError", "RetryBatch", "SinkError", "SpoolError"]
 
 _SHOWN_REPR_CHARS = 200
+_LONGEST_PAUSE_S = 86_400.0
 
 
 class LoglyError(Exception):
@@ -50,6 +51,56 @@ class SpoolError(LoglyError, OSError):
 
     It is made like an `OSError`. A file that logly does not understand is left as it is.
     """
+
+
+class RetryBatch(LoglyError):
+    """Raised by a function of `SinkConfig.batch`: the batch is to be sent again, in a way that the function knows.
+
+    Any other exception, but for `BatchRefused`, keeps the whole batch, too.
+
+    Args:
+        message: for `on_error`.
+        after: seconds until then, as the other side has asked for (``Retry-After``), a day at most; None: a pause that
+            grows with each failure.
+        again: the numbers of the lines, from 0 on, that are to be sent again; the others have been taken. None: all.
+        refused: with `again`: the numbers of further lines, which are given up, counted as failed and told.
+    """
+
+    after: "float | None"
+    again: "tuple[int, ...] | None"
+    refused: "tuple[int, ...]"
+
+    def __init__(
+        self,
+        message: str = "the batch is sent again",
+        *,
+        after: "float | None" = None,
+        again: "Sequence[int] | None" = None,
+        refused: "Sequence[int]" = (),
+    ) -> None:
+        super().__init__(message)
+        # What is wrong here raises in the function, which is a failure like any other.
+        self.after = None if after is None else max(0.0, min(float(after), _LONGEST_PAUSE_S))
+        self.again = None if again is None else tuple(map(int, again))
+        self.refused = tuple(map(int, refused))
+
+
+class BatchRefused(LoglyError):
+    """Raised by a function of `SinkConfig.batch`: sending the batch again would not help.
+
+    Its records are given up at once, counted as failed, and told to `on_error`.
+
+    Args:
+        message: for `on_error`.
+        refused: None: the whole batch. Else the other records have been taken: the numbers of the lines that are given
+            up, from 0 on; or how many they are, where the other side does not say which.
+    """
+
+    refused: "tuple[int, ...] | int | None"
+
+    def __init__(self, message: str, *, refused: "Sequence[int] | int | None" = None) -> None:
+        super().__init__(message)
+        self.refused = refused if refused is None or isinstance(refused, int) else tuple(map(int, refused))
 
 
 def nearest(word: str, choices: "Iterable[str]") -> "str | None":

@@ -68,6 +68,17 @@ def rsyslogd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
+def rsyslogd_with_tls(
+    rsyslogd: rsyslog.Rsyslog, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> rsyslog.Rsyslog:
+    """The same daemon with its module for TLS; tests are skipped where that cannot be had."""
+    try:
+        return rsyslog.with_tls(rsyslogd, _cache("rsyslog-gnutls", request, tmp_path_factory))
+    except debian.NotToBeHad as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
 def logrotate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LogRotate:
     """logrotate, the machine's or Debian's package, unpacked: runs its arguments. Tests are skipped without it."""
     environment = debian.surroundings()

@@ -41,6 +41,7 @@ OF_ONE_TOOL = {
     "asan": {
         "tests/control/test_fork.py::test_a_child_that_ends_by_sys_exit_loses_nothing": "forks while a thread begins",
         "tests/control/test_fork_hooks.py": "forks while a thread begins",
+        "tests/outlets/test_chaos.py": "forks while threads allocate",
         "tests/flusher/test_routes_no_memory.py": "preloads a library of its own",
         "tests/layout/test_messages.py::test_a_huge_message_does_not_stay_in_memory": "ASan keeps what was freed",
         "tests/spool/test_spool_power.py": "preloads a library of its own",

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     Check = Callable[[str, Any, Mapping[str, int]], Any]
 
-JSON_LAYOUTS = ("json", "ecs", "gcp", "datadog")
-NAMED_LAYOUTS = (*JSON_LAYOUTS, "logfmt")
+JSON_LAYOUTS = ("json", "ecs", "gcp", "datadog", "otlp")
+WIRE_LAYOUTS = ("rfc5424", "journald")
+NAMED_LAYOUTS = (*JSON_LAYOUTS, *WIRE_LAYOUTS, "logfmt")
 MAX_STATIC = 1000
 MAX_SIZE_BYTES = 1 << 40
 MAX_DESCRIPTOR = 0x7FFFFFFF
@@ -317,6 +318,37 @@ def plain_path(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
     if isinstance(name, str) and name and "\0" not in name:
         return name
     raise invalid(field, value, "the name of a file, as text or a pathlib.Path")
+
+
+def socket(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    from .socket_address import parse_socket
+
+    return str(parse_socket(value, field=field))
+
+
+def tls(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
+    """The name of a file, or an object with the methods of `ssl.SSLContext`."""
+    if callable(getattr(value, "wrap_bio", None)):
+        return value
+    return plain_path(field, value, levels)
+
+
+def facility(field: str, value: "Any", levels: "Mapping[str, int]") -> int:
+    from logly.layout.wire import FACILITIES
+
+    if isinstance(value, str) and value.lower() in FACILITIES:
+        return FACILITIES[value.lower()]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(FACILITIES):
+        return int(value)
+    raise invalid(field, value, f"a number from 0 to 23, or one of {', '.join(FACILITIES)}", FACILITIES)
+
+
+def sd_id(field: str, value: "Any", levels: "Mapping[str, int]") -> str:
+    from logly.layout.wire import is_element
+
+    if isinstance(value, str) and is_element(value):
+        return value
+    raise invalid(field, value, "NAME@NUMBER with up to 32 printable ASCII characters, like 'shop@32473'")
 
 
 def optional(check: "Check") -> "Check":

@@ -70,6 +70,7 @@ def _make(plain: type) -> type:
     known = {name: value for name, value in vars(plain).items() if isinstance(value, Field)}
     for name, one in known.items():
         one.name = name
+    inherited: dict[str, Field] = getattr(plain, "_fields", {})
     body = {name: value for name, value in vars(plain).items() if name not in ("__dict__", "__weakref__", *known)}
     return type(plain)(
         plain.__name__,
@@ -86,7 +87,7 @@ def _make(plain: type) -> type:
             "__signature__": _MadeWhenAsked("__signature__"),
             "__dataclass_fields__": _MadeWhenAsked("__dataclass_fields__"),
             "__dataclass_params__": _MadeWhenAsked("__dataclass_params__"),
-            "_fields": known,
+            "_fields": known | inherited,
             "_fill": getattr(plain, "_fill", _fill_nothing),
         },
     )
@@ -153,7 +154,9 @@ class _MadeWhenAsked:
         import inspect
 
         owner = next(one for one in owner.__mro__ if "_fields" in vars(one))  # may be asked of a class derived from it
-        annotations = owner.__annotations__
+        annotations: dict[str, Any] = {}
+        for base in owner.__mro__:
+            annotations |= getattr(base, "__annotations__", {})
         twin = dataclasses.make_dataclass(
             owner.__name__,
             [

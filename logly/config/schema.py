@@ -14,13 +14,17 @@ from logly.errors import ConfigError
 from logly.levels import Level
 
 from . import checks
-from .agreement import check_sink
+from .agreement import check_sink, format_of
+from .setting import checked, own_copy, own_names
+from .setting import setting as _setting
+from .setting import table as _table
+from .socket_settings import SocketSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import ContextVar
-    from dataclasses import KW_ONLY, dataclass, field, fields, replace
+    from dataclasses import KW_ONLY, dataclass, fields, replace
     from datetime import timedelta
     from os import PathLike
     from typing import Any, Literal, Protocol
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
         def write(self, text: str, /) -> object: ...
 
 else:
-    from .lazy_dataclass import dataclass, field, fields, replace
+    from .lazy_dataclass import dataclass, fields, replace
 
 __all__ = ["LoggerConfig", "SinkConfig"]
 
@@ -43,28 +47,6 @@ _MAX_MS = 86_400_000
 _BOOLEAN: "checks.Check" = checks.boolean
 _OPTIONAL_BOOLEAN = checks.optional(checks.boolean)
 _MS = checks.number(0, _MAX_MS, "milliseconds")
-
-
-def _setting(default: "Any", check: "checks.Check", unit: str, doc: str) -> "Any":
-    return field(default=default, metadata={"check": check, "unit": unit, "doc": doc})
-
-
-def _table(check: "checks.Check", doc: str) -> "Any":
-    return field(default_factory=dict, metadata={"check": check, "unit": "", "doc": doc})
-
-
-def _checked(config: "LoggerConfig | SinkConfig", levels: "Mapping[str, int]") -> "dict[str, Any]":
-    return {one.name: one.metadata["check"](one.name, getattr(config, one.name), levels) for one in fields(config)}
-
-
-def own_copy(value: "Any") -> "Any":
-    """The same value; of a dict, which its owner may change, a copy."""
-    return dict(value) if isinstance(value, dict) else value
-
-
-def own_names(names: "Any") -> "Any":
-    """The same names; of a list, which its owner may change, a copy."""
-    return list(names) if isinstance(names, list) else names
 
 
 @dataclass(kw_only=True, slots=True)
@@ -282,7 +264,7 @@ class LoggerConfig:
             ConfigError: as `validate`.
         """
         levels = checks.custom_levels("custom_levels", self.custom_levels, {})
-        plain = LoggerConfig(**_checked(self, {**(added_levels or {}), **levels}))
+        plain = LoggerConfig(**checked(self, {**(added_levels or {}), **levels}))
         if plain.spool_fsync is not None and plain.spool is None:
             value = self.spool_fsync
             text = f"spool_fsync = {value!r} needs a spool: set spool, or leave spool_fsync out"
@@ -291,10 +273,10 @@ class LoggerConfig:
 
 
 @dataclass(slots=True)
-class SinkConfig:
+class SinkConfig(SocketSettings):
     """Settings of a sink; every field is described in docs/configuration.md.
 
-    At most one of `path`, `stream`, `fd` and `function` is given; with none, the sink is the console
+    At most one of `path`, `stream`, `fd`, `function`, `batch` and `socket` is given; with none, the sink is the console
     (stderr). `path` may be given without its name: ``SinkConfig("app.log", level="debug")``.
     """
 
@@ -321,10 +303,24 @@ class SinkConfig:
     function: "Callable[[Record], object] | None" = _setting(
         None, checks.optional(checks.function), "", "called with each `Record` on the flusher's thread"
     )
+    batch: "Callable[[bytes, int], object] | None" = _setting(
+        None,
+        checks.optional(checks.function),
+        "",
+        "called with rendered lines and the number of records, [in batches](fleet.md), on a thread of this sink's own; "
+        "an exception keeps the batch for another try",
+    )
+    batch_bytes: "int | str" = _setting(MIB, checks.size(1, 1 << 30), "bytes", "the most that one batch has")
+    batch_backlog: "int | str" = _setting(
+        16 * MIB,
+        checks.size(1, 1 << 40),
+        "bytes",
+        "the most that waits for `batch`; beyond it the oldest lines are given up, counted and told",
+    )
     async_write: bool = _setting(True, _BOOLEAN, "", "False: the record is in the kernel when the call returns")
     buffer_size: "int | str" = _setting(64 * 1024, checks.size(1, 1 << 30), "bytes", "collected before a write")
     flush_interval: "float | None" = _setting(
-        None, checks.optional(_MS), "ms", "None: the logger's `async_flush_interval`"
+        None, checks.optional(_MS), "ms", "None: the logger's `async_flush_interval`; 1000 for a `batch`"
     )
     level: "Level | int | str | Mapping[str, Any] | None" = _setting(
         None,
@@ -359,7 +355,7 @@ class SinkConfig:
         checks.optional(checks.layout),
         "",
         "layout template, or a layout's name: `json`, `logfmt`, or one of the [presets](presets.md) `ecs`, `gcp`, "
-        "`datadog`; None: the default layout",
+        "`datadog`, `otlp`, or one of [syslog's](syslog.md) `rfc5424`, `journald`; None: the default layout",
     )
     json: "bool | None" = _setting(None, _OPTIONAL_BOOLEAN, "", "JSON lines; None: the logger's setting")
     json_keys: "Mapping[str, str | None] | None" = _setting(
@@ -492,7 +488,8 @@ class SinkConfig:
         Raises:
             ConfigError: as `validate`.
         """
-        plain = SinkConfig(**_checked(self, custom_levels or {}))
+        plain = SinkConfig(**checked(self, custom_levels or {}))
+        plain.format = format_of(plain)
         check_sink(plain, self)
         plain.level = plain.filter_min_level = plain.level or plain.filter_min_level
         return plain

@@ -19,7 +19,8 @@ from logly.errors import show
 from logly.levels import Level
 
 from .lazy_dataclass import fields, replace
-from .schema import LoggerConfig, own_copy
+from .schema import LoggerConfig
+from .setting import own_copy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ __all__ = ["load_dict", "load_file"]
 _TABLE = "logly"
 _SINKS = "sinks"
 _TOOL = "tool"
-_ONLY_IN_CODE = {*ONLY_IN_CODE, "function", "filter", "transform", "on_rotate"}
+_ONLY_IN_CODE = {*ONLY_IN_CODE, "function", "filter", "transform", "on_rotate", "batch"}
 """Fields whose values are functions, which a file cannot hold."""
 
 

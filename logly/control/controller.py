@@ -21,6 +21,7 @@ from .level_table import LevelTable
 from .plan import Plan, checked_kind, wanted_settings
 from .reports import ErrorReports
 from .sink_kinds import kind_of
+from .sinks import STOP_S, exit_patience_s
 from .spooling import Spooling, ring_capacity_of
 from .twins import troubles_with
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import ContextVar
     from typing import Any, TypeVar
-    from weakref import ReferenceType
-
-    from logly._core import Lifeline
 
     from .level_layers import LevelFile
     from .sinks import Sink
@@ -51,15 +49,13 @@ class Controller:
 
     def __init__(self, name: str, config: LoggerConfig) -> None:
         self.name = name
-        self.identity = os.urandom(16)
-        """Also that of its copies in other processes."""
-        self.lifeline: ReferenceType[Lifeline] | None = None
         self.config = checked_kind(config, LoggerConfig).resolved()
         self.config_as_given = LoggerConfig.copy(config)  # without what belongs to a copy from `Logger.config`
         self.core = Core(name, ring_capacity_of(self.config))
         self.flusher = Flusher(self.core, f"logly-flusher-{name}", self.after_flusher)
         self.flusher.is_exiting = process.is_exiting
         self._flusher_closes = False
+        self._gives_up = False  # `close` had no more time for what batch sinks hold
         self.sinks: dict[int, Sink] = self.core.sinks
         """The core's own dict: it changes in one step with the engine's sinks."""
         self.auto_sink_id: int | None = None
@@ -133,18 +129,14 @@ class Controller:
             self._plan_without_auto_sink(plan)
 
     def change(self, fill: Callable[[Plan], None]) -> None:
-        """Makes a change in one step. `fill` puts the change into a plan.
-
-        If something else was changed meanwhile, `fill` is called again, with a new plan.
-        """
+        """Makes a change in one step. `fill` puts it into a plan; again, if something else was changed meanwhile."""
         with self.changing:
             is_made = False
             while not is_made:
                 plan = Plan(self)
                 fill(plan)
-                for sink, on in plan.switched():
-                    if on:  # else records that it should have, from before it was switched off, would be lost
-                        self._await_written(sink)
+                for sink in (sink for sink, on in plan.switched() if on):
+                    self._await_written(sink)  # else records from before it was switched off would be lost
                 is_made = plan.commit()
         self._publish_post()
 
@@ -185,7 +177,7 @@ class Controller:
         """Called on the flusher's thread when its loop has ended."""
         self._publish_post()
         if self._flusher_closes:
-            self.core.flush(self.patience_s)
+            self._gives_up = not self.core.flush(self.patience_s)
             self._end(closes_files=True)
 
     def flush(self, timeout: float | None, *, gives_way: bool = False) -> bool:
@@ -287,7 +279,7 @@ class Controller:
         """
         needs_python = sink.needs_flusher or sink.gets_records
         try:
-            if self.core.must_not_wait() and not sink.handle.write_out(sink.handle.committed()) and needs_python:
+            if self.core.must_not_flush() and not sink.handle.write_out(sink.handle.committed()) and needs_python:
                 # This may be the sink's own function, which must still get what was logged before.
                 sink.handle.unattend()
                 return
@@ -300,9 +292,8 @@ class Controller:
         if sink.id not in self._leaving:
             return
         sink.make_durable()
-        if (trouble := sink.told_at_its_end()) is not None:
-            self.report(trouble)
-        sink.handle.remove()
+        self.report(sink.told_at_its_end())
+        sink.after_removal(sink.handle.remove())
 
     def _close_leaving(self, *, at_once: bool = False) -> None:
         """Closes removed sinks that the removing thread has left to others, once they have written what they hold."""
@@ -312,7 +303,7 @@ class Controller:
 
     def _await_written(self, sink: Sink) -> None:
         """Waits until the sink has written what was logged before; gives up when it writes nothing for `patience_s`."""
-        if not self.core.must_not_wait():
+        if not self.core.must_not_flush():
             sink.await_written(self.patience_s, self._removal_s)
 
     @property
@@ -409,9 +400,10 @@ class Controller:
             self._close_leaving()
         self.reports.report_waiting()
 
-    def report(self, error: BaseException) -> None:
-        """Leaves an error for `on_error`, which the flusher's thread calls."""
-        self.core.report(error)
+    def report(self, error: BaseException | None) -> None:
+        """Leaves an error, if there is one, for `on_error`, which the flusher's thread calls."""
+        if error is not None:
+            self.core.report(error)
 
     # ---- end
 
@@ -427,7 +419,9 @@ class Controller:
             flushed = self.core.flush(None if deadline is None else max(0.0, deadline - monotonic()), gives_way)
         self.change(lambda plan: setattr(plan, "is_closed", True))
         # Without the lock: a sink's function may need it, and the flusher does not end before that function returns.
-        if not self.flusher.stop(None if deadline is None else deadline - monotonic(), gives_way=gives_way):
+        self._gives_up = not flushed
+        left = None if deadline is None else max(STOP_S, deadline - monotonic())
+        if not self.flusher.stop(left, gives_way=gives_way):
             # The flusher takes longer, or this is its own thread (a sink's function, the garbage collector).
             # `after_flusher` completes the close.
             self._flusher_closes = True
@@ -436,7 +430,7 @@ class Controller:
         if not self.core.must_not_wait():
             left = self.patience_s if deadline is None else max(0.0, deadline - monotonic())
             self.flusher.await_last_line(min(left, self.patience_s))  # it may be syncing the spool
-        self._end(closes_files=not self.core.must_not_wait())
+        self._end(closes_files=not self.core.must_not_flush())
         return flushed or self.core.pending() == 0
 
     def _end(self, *, closes_files: bool) -> None:
@@ -449,14 +443,15 @@ class Controller:
 
     def _close_files(self) -> None:
         """Discards the records that sinks in trouble have not written, and closes what was opened."""
-        lost = self.core.abandon()
+        for sink in (sinks := list(self.sinks.values())):
+            sink.tell_losses()
+        lost = self.core.abandon(self._gives_up)
         self.reports.report_waiting()
         if lost:
-            error = LoglyError(f"{lost} records could not be written before the logger was closed")
-            self.reports.report_now(error, at_once=True)
-        for sink in list(self.sinks.values()) if not self.is_recovery else ():
-            if (trouble := sink.told_at_its_end()) is not None:
-                self.reports.report_now(trouble, at_once=True)
+            text = f"{lost} records could not be written before the logger was closed"
+            self.reports.report_now(LoglyError(text), at_once=True)
+        for trouble in [sink.told_at_its_end() for sink in sinks] if not self.is_recovery else []:
+            self.reports.report_now(trouble, at_once=True)
         self.reports.report_rest()
         with self.changing:
             # At exit the files stay open, because Python could not open them again for an even later record.
@@ -466,8 +461,8 @@ class Controller:
 
     def finish(self) -> None:
         """Closes the logger at exit. Waits as long as some sink makes progress."""
-        before = None
-        while not self.core.flush(self.patience_s) and (now := self.core.progress()) != before:
+        before, patience_s = None, exit_patience_s(self.sinks.values(), self.patience_s)
+        while not self.core.flush(patience_s) and (now := self.core.progress()) != before:
             before = now
         self.flusher.is_exiting = True
         if not self.close(self.patience_s) and self.flusher.is_running:

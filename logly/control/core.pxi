@@ -35,7 +35,7 @@ from logly.system.lock cimport lock_await, lock_try
 
 # Of other included files:
 #   control/commit.pxi: post_flags
-#   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records
+#   control/flush.pxi: abandon_sinks_in_trouble, flush_until, pending_records, runs_batches
 #   control/level_rules.pxi: LevelRules
 #   control/levels.pxi: put_level_of
 #   control/logger_names.pxi: begin_names, end_names
@@ -450,12 +450,17 @@ cdef class Core(RecordReader):
         """
         return flush_until(self, timeout, gives_way)
 
-    def abandon(self):
+    def must_not_flush(self):
+        """Whether a flush on this thread would wait for itself: `must_not_wait`, or it runs the function of a batch sink."""
+        return self.must_not_wait() or runs_batches(self)
+
+    def abandon(self, bint batches=False):
         """Discards what sinks in trouble have not taken. The records count as failed; returns how many they were.
 
+        `batches`: also what batch sinks hold, because the time that there was for it is over.
         What the other sinks hold is left alone: it comes from threads that log now, and they write it themselves.
         """
-        return abandon_sinks_in_trouble(self)
+        return abandon_sinks_in_trouble(self, batches)
 
     def progress(self):
         """A number that grows as long as sinks take something."""

@@ -149,6 +149,8 @@ class _Question:
         place = sink.path or "stderr"
         if config.function is not None:
             place = "function"
+        elif config.batch is not None:
+            place = "batch function"
         elif config.fd is not None:
             place = f"descriptor {config.fd}"
         elif config.stream is not None:

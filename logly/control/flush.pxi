@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from logly.flusher.deliver cimport engine_discard
 from logly.flusher.flushes cimport repeats_are_stuck
 from logly.flusher.loop cimport engine_pass
-from logly.flusher.sink cimport Sink, sink_backlog, synchronous_are_behind
+from logly.flusher.sink cimport TARGET_BATCH, Sink, sink_backlog, synchronous_are_behind
 from logly.flusher.state cimport (
     PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, Engine, engine_committed, engine_position, engine_written,
     late_given, late_position,
@@ -15,7 +15,7 @@ from logly.ring.leases cimport own_ring
 from logly.ring.ring cimport Ring
 from logly.system.atomic cimport fetch_add, load_acquire, load_acquire32, load_relaxed, load_relaxed32
 from logly.system.clock cimport clock_monotonic_ns
-from logly.system.cpython cimport PyErr_CheckSignals
+from logly.system.cpython cimport PyErr_CheckSignals, PyThread_get_thread_ident
 from logly.system.event cimport event_prepare, event_wait, wait_ns
 
 # Of other included files:
@@ -34,7 +34,7 @@ cdef bint flush_until(Core core, timeout, bint gives_way) except -1:
     mark = engine_committed(engine)
     core.unlock()
     request = fetch_add(&engine.requests.flush, 1) + 1
-    if core.must_not_wait():
+    if core.must_not_wait() or runs_batches(core):
         core.pass_here()
     elif not await_flush(core, request, deadline, gives_way):
         return False
@@ -153,15 +153,33 @@ cdef bint sync_is_behind(Core core) noexcept:
     return behind
 
 
-cdef uint64_t abandon_sinks_in_trouble(Core core) except? 0:
+cdef bint runs_batches(Core core) noexcept:
+    """Whether this thread calls the function of a batch sink, so that it would wait for itself."""
+    cdef uint64_t me = PyThread_get_thread_ident()
     cdef Sink* sink
+    cdef bint runs = False
+    if core.engine.batch_sinks == 0:
+        return False
+    core.lock()
+    sink = core.engine.sinks
+    while sink != NULL:
+        runs = runs or sink.batches.thread == me
+        sink = sink.next
+    core.unlock()
+    return runs
+
+
+cdef uint64_t abandon_sinks_in_trouble(Core core, bint batches) except? 0:
+    cdef Sink* sink
+    cdef bint gives_up
     cdef uint64_t lost
     core.lock()
     lost = core.engine.books.failed.total + core.engine.books.late_failed.total
     sink = core.engine.sinks
     while sink != NULL:
-        if sink.trouble.since_ns and sink_backlog(sink) and not sink.python.busy:
-            engine_discard(core.engine, sink)
+        gives_up = batches if sink.target == TARGET_BATCH else sink.trouble.since_ns != 0
+        if gives_up and sink_backlog(sink) and not sink.python.busy:
+            sink.batches.told += engine_discard(core.engine, sink)  # the caller tells of it
         sink = sink.next
     lost = core.engine.books.failed.total + core.engine.books.late_failed.total - lost
     core.unlock()

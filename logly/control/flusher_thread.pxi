@@ -152,13 +152,13 @@ cdef class Lifeline:
 
     def __init__(self, controller):
         self.controller = controller
-        controller.lifeline = ref(self)
+        (<Core> controller.core).lifeline = ref(self)
 
     def __del__(self):
         controller = self.controller
         if controller is None or controller.has_ended:
             return
-        controller.lifeline = None  # a copy that is unpickled meanwhile must not get this one
+        (<Core> controller.core).lifeline = None  # a copy that is unpickled meanwhile must not get this one
         try:
             # The wait is bounded, because the collector runs in any thread. The flusher goes on by itself after that.
             controller.close(controller.patience_s)

@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from logly.flusher.outlet_threads cimport outlets_forget
 from logly.flusher.route_cache cimport Routes
 from logly.flusher.rules cimport rules_begin
 from logly.flusher.sink cimport Sink, sink_begin, sink_free_memory
@@ -87,7 +88,6 @@ def before_fork():
     Py_IncRef(fork.cores)
     with nogil:
         link_fork(fork)
-    await_imports(deadline)
     await_sections(deadline)
     for core in cores:
         await_work(core, deadline)
@@ -96,17 +96,19 @@ def before_fork():
         if not fork.forked[fork.count].is_stuck:
             core.unlock()
         fork.count += 1
+    await_imports(deadline)
 
 
 # Modules that a call of logly's, or a thread of its own, may be the first to import.
 cdef tuple imported_late = (
     "_json", "bz2", "datetime", "fcntl", "gzip", "json", "logly.caller.call_place", "logly.caller.emergency",
     "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks", "logly.config.zones",
-    "logly.control.empty_names", "logly.control.file_sink", "logly.control.function_sink", "logly.control.recovery",
-    "logly.control.sink_troubles", "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile",
-    "logly.files.opening", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule", "logly.files.timed_paths",
-    "logly.layout.foreign_words", "logly.layout.json_layout", "logly.record", "logly.spool.spools",
-    "logly.spool.unfinished_write", "logly.stats", "logly.system.greenlets", "lzma",
+    "logly.control.batch_sink", "logly.control.empty_names", "logly.control.file_sink", "logly.control.function_sink",
+    "logly.control.recovery", "logly.control.sink_troubles", "logly.files.compression", "logly.files.housekeeper",
+    "logly.files.logfile", "logly.files.opening", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule",
+    "logly.files.timed_paths", "logly.layout.foreign_words", "logly.layout.json_layout", "logly.outlets.outlet",
+    "logly.outlets.parts", "logly.record", "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats",
+    "logly.system.greenlets", "lzma",
 )
 
 
@@ -177,6 +179,7 @@ def after_fork_in_child():
         if core.engine.intake.process != process_id():
             reset_core(core, False)
         core.errors.clear()
+    outlets_forget()
     is_new_child = False
     fork_hook_has_run = True
     if fork != NULL:

@@ -9,7 +9,7 @@ import sys
 from logly._core import LEVEL_UNSAID, LevelRules, level_file_has_changed, look_again_at_level_file, use_level_file
 from logly.config.lazy_dataclass import replace
 from logly.config.level_spec import LevelSpec, parse_levels, parse_what_can_be_read, without_comments
-from logly.config.schema import own_copy
+from logly.config.setting import own_copy
 from logly.errors import ConfigError, show
 from logly.levels import OFF
 from logly.system import unpatched

@@ -42,6 +42,7 @@ _finalizer_pid = 0
 
 def add(controller: Controller) -> None:
     """Register a controller for the exit and for forks. Only a weak reference to it is kept."""
+    controller.core.identity = os.urandom(16)
     _references[weakref.ref(controller, _references.pop)] = None
     for tell in watchers:
         tell(controller)

@@ -131,8 +131,10 @@ class ErrorReports:
                 return
             self.report_now(error)
 
-    def report_now(self, error: BaseException, *, at_once: bool = False) -> None:
-        """Reports an error on this thread. `at_once`: also where a line was just written to stderr."""
+    def report_now(self, error: BaseException | None, *, at_once: bool = False) -> None:
+        """Reports an error, if any, on this thread. `at_once`: also where a line was just written to stderr."""
+        if error is None:
+            return
         try:
             if self.on_error is not None:
                 self.core.call_function(self.on_error, error)

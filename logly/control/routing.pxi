@@ -2,15 +2,16 @@
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 
 from logly.flusher.route_cache cimport RouteRoom, routes_free
 from logly.flusher.rules cimport RuleStep, Rules, rules_drop, rules_set
 from logly.flusher.served cimport ServedName, served_has_left, served_leave
-from logly.flusher.sink cimport Sink, Tally, sink_free, sink_offered, sink_pending
+from logly.flusher.sink cimport TARGET_BATCH, TARGET_FUNCTION, Sink, Tally, sink_free, sink_offered, sink_pending
 from logly.flusher.state cimport Engine, engine_committed, engine_reroute
 from logly.layout.logger_names cimport logger_name
+from logly.ring.record cimport IS_ECHO, IS_INSIDE
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport Py_DecRef
 
@@ -120,6 +121,13 @@ cdef void close_window(Engine* engine, Sink* sink) noexcept nogil:
     if sink.selection.enabled:
         sink.selection.enabled = False
         sink.window.count = engine_committed(engine) - sink.window.from_sequence
+
+
+# The flags of records that are not for the sink, because its Python code may have logged them. `echoes`: it is a stream object.
+cdef uint8_t refused_flags(const Sink* sink, bint echoes) noexcept nogil:
+    if sink.selection.filtered or sink.target == TARGET_FUNCTION:
+        return IS_INSIDE | IS_ECHO
+    return IS_ECHO if echoes or sink.target == TARGET_BATCH else 0
 
 
 # ---- books

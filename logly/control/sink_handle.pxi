@@ -5,11 +5,11 @@ from libc.stdlib cimport calloc, free
 
 from logly.flusher.deliver cimport engine_discard, engine_write, sink_recovered, sink_trouble
 from logly.flusher.loop cimport engine_pass, sink_may_leave
-from logly.flusher.marks cimport marks_first
+from logly.flusher.marks cimport Mark, marks_first
 from logly.flusher.repeats cimport repeats_end, repeats_leave_file
 from logly.flusher.rules cimport RuleStep, rules_set
 from logly.flusher.sink cimport (
-    BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_FD, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
+    BUSY_TEXT, NOT_BUSY, NO_ROTATION, TARGET_BATCH, TARGET_FD, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN,
     WORK_ROTATE, WORK_STREAM, WRITE_FAILED, Sink, sink_advance, sink_backlog, sink_begin, sink_is_mid_record,
     sink_notice_number, sink_oldest, sink_rewind, sink_set_file, sink_set_lock, sink_written_offset,
 )
@@ -17,20 +17,20 @@ from logly.flusher.spool_sync cimport sync_left_file
 from logly.flusher.state cimport PASS_PYTHON, TELL_NS, Engine, engine_committed, engine_reroute
 from logly.flusher.write cimport sink_use_spool
 from logly.ring.gate cimport intake_wake
-from logly.ring.record cimport IS_ECHO, IS_INSIDE
 from logly.system.clock cimport clock_monotonic_ns
 from logly.system.cpython cimport PyThread_get_thread_ident
-from logly.system.event cimport wait_ns
+from logly.system.event cimport event_signal, wait_ns
 from logly.system.fd cimport fd_is_file, fd_kind, fd_write_raw
 
 # Of other included files:
 #   control/core.pxi: Core
 #   control/level_rules.pxi: LevelRules
 #   control/routing.pxi: books_of_sink, close_window, free_sink, free_steps, give_route_room, make_route_room,
-#       open_window, served_sink_leaves, step_of, use_rules
+#       open_window, refused_flags, served_sink_leaves, step_of, use_rules
 #   files/descriptor.pxi: Descriptor, Files, descriptor_of
 #   layout/compile.pxi: LayoutProgram
 #   spool/spool_file.pxi: SpoolFile, spool_add_sink
+#   system/threads.pxi: EventCount
 #   text/owned_text.pxi: copy_text, copy_texts
 
 cdef enum:
@@ -69,7 +69,7 @@ cdef class SinkHandle:
         list functions, size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, bint is_ours, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
         bint enabled, int64_t torn_size=-1, bint is_served=False, bint by_name=False, bint rolls_empty=False, int64_t dedup_ns=0,
-        uint32_t terminator=1, int source=-1, bint dumps=False, bint bypasses=False,
+        uint32_t terminator=1, int source=-1, bint dumps=False, bint bypasses=False, EventCount wake=None,
     ):
         """Adds the sink to the engine, from where it gets what is logged from now on, and to `Core.sinks`; both, or neither.
 
@@ -84,7 +84,7 @@ cdef class SinkHandle:
             raise MemoryError
         try:
             free_steps(rules_set(&sink.rules, step_of(levels), 0, 0))
-            sink.target = ("fd", "stream", "function").index(target)
+            sink.target = ("fd", "stream", "function", "batch").index(target)
             sink.selection.modules = copy_texts(modules)
             sink.selection.module_count = <uint32_t> len(modules)
             sink.selection.functions = copy_texts(functions)
@@ -107,6 +107,8 @@ cdef class SinkHandle:
         sink.handler.rolls_empty = rolls_empty
         sink.handler.terminator = terminator
         sink.handler.source = source
+        self.wake = wake
+        sink.batches.wake = &wake.event if wake is not None else NULL
         sink_begin(sink)
         use_layout(sink, layout)
         sink.selection.max_level = max_level
@@ -116,7 +118,7 @@ cdef class SinkHandle:
         sink.dedup_ns = dedup_ns
         sink.synchronous = synchronous
         sink.selection.filtered = filtered
-        sink.selection.refuses = IS_INSIDE | IS_ECHO if filtered or sink.target == TARGET_FUNCTION else 0
+        sink.selection.refuses = refused_flags(sink, False)
         sink.file.watched = watched
         sink.file.is_ours = is_ours
         sink.file.size_limit = size_limit
@@ -140,6 +142,7 @@ cdef class SinkHandle:
         if engine.spool != NULL:
             sink_use_spool(sink, engine.spool)
         link[0] = sink
+        engine.batch_sinks += sink.target == TARGET_BATCH
         engine_reroute(engine)
         self.core.unlock()
         self.sink = sink
@@ -219,10 +222,9 @@ cdef class SinkHandle:
         return may
 
     def remove(self):
-        """Removes the sink and closes its files. Records that it has not written by now count as failed. Idempotent."""
+        """Removes the sink, closes its files, and returns how many records are lost, which count as failed. Idempotent."""
         cdef Sink* sink = self.core.lock_and_find_sink(self.id)
-        if sink != NULL:
-            self.unlink(sink)
+        cdef uint64_t lost = self.unlink(sink) if sink != NULL else 0
         self.core.unlock()
         if sink != NULL:
             self.core.gone.bytes_written += sink.tally.bytes_written
@@ -236,27 +238,33 @@ cdef class SinkHandle:
         owner = self.core.leaving.pop(self.id, None) or self.core.sinks.pop(self.id, None)
         if owner is not None:
             owner.files.close()
+        return lost
 
-    cdef void unlink(self, Sink* sink) noexcept:
+    cdef uint64_t unlink(self, Sink* sink) noexcept:
         cdef Engine* engine = self.core.engine
         cdef Sink** link
+        cdef uint64_t lost
         self.sink = NULL
         with nogil:
+            if sink.batches.thread:
+                event_signal(sink.batches.wake)  # the thread ends: it finds no sink
             sink.trouble.retry_at_ns = 0
             engine.pace.now_ns = clock_monotonic_ns()
             repeats_end(engine, sink, sink_notice_number(sink, engine.books.drained))
             engine_write(engine, sink)
-            engine_discard(engine, sink)
+            lost = engine_discard(engine, sink)
             sync_left_file(engine, sink)
             link = &engine.sinks
             while link[0] != sink:
                 link = &link[0].next
             link[0] = sink.next
             engine.room.sinks -= 1
+            engine.batch_sinks -= sink.target == TARGET_BATCH
             engine_reroute(engine)
         for file in self.core.spools:
             if not (<SpoolFile> file).is_finished:  # a finished one may have been closed by another thread
                 (<SpoolFile> file).drop_slot(self.id)
+        return lost
 
     def start(self):
         """Enables the sink: it gets what is logged from now on."""
@@ -300,9 +308,7 @@ cdef class SinkHandle:
     def set_echoes(self, bint echoes):
         """Sets whether the sink's text goes to a Python object, which may log, and not to a descriptor."""
         cdef Sink* sink = self.core.lock_sink(self.id)
-        sink.selection.refuses = IS_ECHO if echoes else 0
-        if sink.selection.filtered:
-            sink.selection.refuses = IS_INSIDE | IS_ECHO
+        sink.selection.refuses = refused_flags(sink, echoes)
         engine_reroute(self.core.engine)
         self.core.unlock()
 
@@ -386,13 +392,12 @@ cdef class SinkHandle:
         """Returns (time of the record that begins a new period, or None; bytes of the next record)."""
         cdef Sink* sink = self.core.lock_sink(self.id)
         cdef uint64_t written = sink_written_offset(sink)
-        try:
-            by_time = sink.rotation.begins_ns if written >= sink.rotation.begins_at else None
-            first = marks_first(&sink.pending.marks)
-            size = first.end - written if first != NULL else 0
-        finally:
-            self.core.unlock()
-        return by_time, size
+        cdef const Mark* first = marks_first(&sink.pending.marks)
+        cdef uint64_t size = first.end - written if first != NULL else 0
+        cdef bint is_by_time = written >= sink.rotation.begins_at
+        cdef int64_t begins_ns = sink.rotation.begins_ns
+        self.core.unlock()
+        return begins_ns if is_by_time else None, size
 
     def rotated(self, *, bint by_time, bint renamed, int64_t period_from_ns, int64_t period_end_ns):
         """Called after a rotation: the present file is the one for the next lines."""

@@ -19,6 +19,14 @@ def kind_of(config: SinkConfig) -> type[Sink]:
         from .file_sink import FileSink
 
         return FileSink
+    if config.socket is not None:
+        from .socket_sink import SocketSink
+
+        return SocketSink
+    if config.batch is not None:
+        from .batch_sink import BatchSink
+
+        return BatchSink
     if config.function is not None:
         from .function_sink import FunctionSink
 

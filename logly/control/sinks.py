@@ -27,7 +27,7 @@ from logly._core import (
     sink_stays,
     take_records,
 )
-from logly.config.checks import JSON_LAYOUTS
+from logly.config.checks import JSON_LAYOUTS, WIRE_LAYOUTS
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.layout import layout_template
 from logly.layout.colors import use_color
@@ -37,18 +37,23 @@ from .level_layers import rules_of, spec_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, ClassVar
 
     from logly._core import PythonWork
     from logly.layout.json_layout import JsonMembers
+    from logly.layout.wire import WireSettings
     from logly.record import Record
 
     from .plan import Plan
 
-__all__ = ["Sink", "zone_of"]
+__all__ = ["STOP_S", "Sink", "exit_patience_s", "zone_of"]
 
 MIB = 1 << 20
+USER = 1
+"""The facility of syslog where the settings name none."""
+STOP_S = 0.25
+"""How long `close` waits for the flusher's end at least, if sinks have used up the time."""
 PAUSE_S = 0.001
 REPORT_INTERVAL_S = 1.0
 """An error that repeats is reported at most once in this time."""
@@ -79,7 +84,7 @@ class Sink:
     """
 
     target: ClassVar[str] = "fd"
-    """How the core hands over its lines: ``"fd"``, ``"stream"`` or ``"function"``, see `SinkHandle.register`."""
+    """How the core hands over its lines: "fd", "stream", "function" or "batch"; see `SinkHandle.register`."""
     needs_flusher: ClassVar[bool] = False
     """Whether the core needs Python to hand over the sink's lines, so that a flusher is needed even without
     `async_write`."""
@@ -89,6 +94,8 @@ class Sink:
     """Whether it has its own file."""
     bypasses_level: int | None = None
     """It gets what is at or above this level, whatever the logger's level is; None: the logger's level holds."""
+    exit_patience_s: ClassVar[float] = 0.0
+    """How long an exit waits for the sink at least, if it takes nothing meanwhile."""
     is_exactly_recovered: ClassVar[bool] = False
     """Whether it gets only those of a dead process's records that some file lacked.
 
@@ -222,6 +229,8 @@ class Sink:
             kind, names = "json", members.shown
         elif text == "logfmt":
             kind, names = "logfmt", {"module"}
+        elif text in WIRE_LAYOUTS:
+            kind, names = str(text), {"module", "function", "path", "lineno"}
         else:
             text, time = self._default_layout(logger) if text is None else (text, config.date_style)
             pieces = layout_template.parse_layout(text, time=time)
@@ -229,15 +238,28 @@ class Sink:
         layout = LayoutProgram(
             kind,
             pieces,
-            newlines=config.newlines or "escape",
+            newlines=config.newlines or ("escape" if config.socket is None else "keep"),
             color=self._coloring(logger),
             terminal=self._is_terminal(),
             zone=zone_of(logger),
             fields=is_default,
             exception="exception" not in names,
             json=members,
+            wire=self._wire_settings() if kind in WIRE_LAYOUTS else None,
         )
         return layout, names
+
+    def _wire_settings(self) -> WireSettings:
+        from logly.layout.wire import WireSettings
+
+        config = self.config
+        return WireSettings(
+            facility=USER if config.facility is None else int(config.facility),
+            program=config.app_name,
+            element=config.sd_id,
+            has_bom=config.bom,
+            is_framed=config.socket is not None,
+        )
 
     def _json_members(self, logger: LoggerConfig) -> JsonMembers | None:
         """Returns the members of the sink's JSON lines; None: its lines are not JSON."""
@@ -294,10 +316,19 @@ class Sink:
 
     # ---- its registration in the core
 
+    @property
+    def buffer_bytes(self) -> int:
+        """Bytes that are collected before a write."""
+        return int(self.config.buffer_size)
+
+    @property
+    def backlog_bytes(self) -> int:
+        """The most bytes that wait for a target that takes nothing."""
+        return max(MIB, 4 * self.buffer_bytes)
+
     def register(self, *, is_enabled: bool) -> Callable[[], None]:
         """Returns the call that registers the sink with the core, for a `Plan`: it runs compiled code only."""
         config = self.config
-        buffer_size = int(config.buffer_size)
         return partial(
             self.handle.register,
             owner=self,
@@ -307,8 +338,8 @@ class Sink:
             max_level=OFF if config.filter_max_level is None else int(config.filter_max_level),
             modules=list(config.filter_module or ()),
             functions=list(config.filter_function or ()),
-            buffer_size=buffer_size,
-            backlog_limit=max(MIB, 4 * buffer_size),
+            buffer_size=self.buffer_bytes,
+            backlog_limit=self.backlog_bytes,
             interval_ns=int(self.interval_ms(self.logger_config) * 1_000_000),
             synchronous=not config.async_write,
             filtered=config.filter is not None or config.transform is not None,
@@ -431,6 +462,12 @@ class Sink:
 
     # ---- exit and fork
 
+    def tell_losses(self) -> None:
+        """Called before the logger is closed: tells `on_error` of records that were given up, and not told yet."""
+
+    def after_removal(self, lost: int) -> None:
+        """Called when the sink has been removed. `lost`: so many records it had not written."""
+
     def outlive_modules(self) -> None:
         """Called at exit. Makes sure that what is logged later still reaches the target.
 
@@ -444,6 +481,14 @@ class Sink:
     def remove_in_child(self) -> None:
         """Removes, in a forked child, a sink that another thread of the parent was adding or removing."""
         self.handle.remove()
+
+
+def exit_patience_s(sinks: Iterable[Sink], least: float) -> float:
+    """How long an exit waits for sinks that take nothing."""
+    longest = least
+    for sink in sinks:
+        longest = max(longest, sink.exit_patience_s)
+    return longest
 
 
 def _with_place(trouble: Exception, setting: str, sink_id: int) -> Exception:

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
-from logly.flusher.sink cimport WORK_ERROR, WORK_LOST, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, Sink
+from logly.flusher.sink cimport WORK_ERROR, WORK_GIVEN_UP, WORK_LOST, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, Sink
 from logly.flusher.state cimport PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON
 from logly.ring.gate cimport NEED_CARE
 from logly.system.atomic cimport compare_exchange, fetch_add, store_relaxed, store_relaxed32, store_release
@@ -33,6 +33,7 @@ cdef PythonWork python_work(const FoundWork* found):
     work.is_lost = found.work & WORK_LOST
     work.writes = found.work & WORK_STREAM
     work.has_records = found.work & WORK_RECORDS
+    work.gives_up = found.work & WORK_GIVEN_UP
     return work
 
 
@@ -42,7 +43,7 @@ cdef void collect_work(Sink* sink, FoundWork* found) noexcept nogil:
             found.sink_id = sink.id
             found.work = sink.python.work
             found.error = sink.trouble.error if sink.python.work & WORK_ERROR else 0
-            sink.python.work &= ~<uint32_t> (WORK_ERROR | WORK_LOST)
+            sink.python.work &= ~<uint32_t> (WORK_ERROR | WORK_LOST | WORK_GIVEN_UP)
             found += 1
         sink = sink.next
 

@@ -8,13 +8,14 @@ has released the lock.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
-from logly.flusher.failed cimport Failed, failed_has_room, failed_place, failed_reserve
-from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT, Marks, marks_push
+from logly.flusher.batch cimport batch_make_room
+from logly.flusher.lost cimport fail_marks
+from logly.flusher.marks cimport LATE_BIT, marks_push
 from logly.flusher.own_line cimport append_own_line
 from logly.flusher.repeats cimport repeats_end, repeats_take, repeats_tell
 from logly.flusher.route_cache cimport Route
 from logly.flusher.sink cimport (
-    NO_ROTATION, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WRITE_BLOCKED,
+    NO_ROTATION, TARGET_BATCH, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WRITE_BLOCKED,
     WRITE_DONE, WRITE_FAILED, Sink, sink_backlog, sink_forget, sink_is_mid_record, sink_mark, sink_notice_number,
 )
 from logly.flusher.state cimport (
@@ -221,6 +222,8 @@ cdef inline bint sink_is_at_handlers_work(const Sink* sink) noexcept nogil:
 cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
     if sink_backlog(sink) < sink.backlog_limit and not sink_awaits_rotation(sink):
         return True
+    if sink.target == TARGET_BATCH:
+        return True  # it makes room itself: neither callers nor other sinks wait for what may be at the other end of a network
     if sink.pending.text.size > sink.pending.start and sink.target != TARGET_STREAM:
         engine_write(engine, sink)
         if sink_backlog(sink) < sink.backlog_limit and not sink_awaits_rotation(sink):
@@ -229,72 +232,6 @@ cdef inline bint sink_has_room(Engine* engine, Sink* sink) noexcept nogil:
         # The sink waits for Python (a function, a stream, a rotation). The stall time limits this wait, too.
         sink.trouble.since_ns = engine.pace.now_ns
     return False
-
-
-# Counts all records of these marks as failed, and returns how many there are. Several sinks may discard long backlogs, of the
-# same records or of others. So the marks are merged into the list of failed records in one step. (Inserted one by one,
-# 160,000 lines of two sinks took 5 seconds.)
-cdef inline uint64_t fail_marks(Engine* engine, const Marks* marks, bint skip_first) noexcept nogil:
-    cdef uint32_t first = marks.first + skip_first
-    cdef uint32_t last = marks.last
-    cdef uint32_t i, fresh, found, begin
-    cdef uint64_t lost = 0
-    cdef bint has_room
-    cdef Failed* failed = &engine.books.failed
-    lost = fail_late_marks(engine, marks, first)
-    while first < last and marks.mark[first].sequence & (NOTICE_BIT | LATE_BIT):
-        first += 1
-    if first >= last:
-        return lost
-    has_room = failed_has_room(failed, last - first)
-    if not has_room:
-        has_room = failed_reserve(failed, last - first, marks.mark[first].sequence, engine_position(engine))
-    begin = found = failed_place(failed, marks.mark[first].sequence)
-    fresh = 0
-    for i in range(first, last):
-        if marks.mark[i].sequence & (NOTICE_BIT | LATE_BIT):
-            continue
-        lost += 1
-        while found < failed.count and failed.number[found] < marks.mark[i].sequence:
-            found += 1
-        if found == failed.count or failed.number[found] != marks.mark[i].sequence:
-            fresh += 1
-    failed.total += fresh
-    if fresh and has_room:
-        merge_marks(failed, marks, begin, fresh)
-    return lost
-
-
-# Counts the late records among these marks as failed, one by one, because they are few.
-cdef inline uint64_t fail_late_marks(Engine* engine, const Marks* marks, uint32_t first) noexcept nogil:
-    cdef uint64_t lost = 0
-    cdef uint32_t i
-    for i in range(first, marks.last):
-        if marks.mark[i].sequence & LATE_BIT and not marks.mark[i].sequence & NOTICE_BIT:
-            engine_fail(engine, marks.mark[i].sequence)
-            lost += 1
-    return lost
-
-
-# Merges from the end of the list, where the room is. The marks and the list are both in ascending order.
-cdef inline void merge_marks(Failed* failed, const Marks* marks, uint32_t begin, uint32_t fresh) noexcept nogil:
-    cdef uint32_t i = marks.last
-    cdef uint32_t found = failed.count
-    cdef uint32_t to = found + fresh
-    cdef uint64_t sequence
-    failed.count = to
-    while to > found:
-        i -= 1
-        sequence = marks.mark[i].sequence
-        if sequence & (NOTICE_BIT | LATE_BIT):
-            continue
-        while found > begin and failed.number[found - 1] > sequence:
-            found -= 1
-            to -= 1
-            failed.number[to] = failed.number[found]
-        if found == begin or failed.number[found - 1] != sequence:
-            to -= 1
-            failed.number[to] = sequence
 
 
 # Discards what the sink has buffered, except the rest of a line that is partly written. The records count as failed. When the
@@ -439,7 +376,7 @@ cdef inline void deliver_line(Engine* engine, Sink* sink, const Line* line, uint
 
 
 cdef inline void deliver(Engine* engine, Sink* sink, const Line* line, uint64_t sequence, uint32_t filters) noexcept nogil:
-    if sink_backlog(sink) >= sink.backlog_limit:
+    if sink_backlog(sink) >= sink.backlog_limit and not (sink.target == TARGET_BATCH and batch_make_room(engine, sink)):
         refuse_record(engine, sink, sequence)
         return
     # A filter decides first: see `record_done`.

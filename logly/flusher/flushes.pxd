@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
+from logly.flusher.batch cimport batch_may_succeed
 from logly.flusher.deliver cimport engine_write, has_stalled_too_long
 from logly.flusher.repeats cimport repeats_are_out, repeats_tell_flush
 from logly.flusher.sink cimport Sink, sink_is_past
@@ -73,7 +74,7 @@ cdef inline bint flush_is_done(Engine* engine) noexcept nogil:
     while sink != NULL:
         if sink.dedup_ns and repeats_tell_flush(engine, sink) and sink.pending.text.size > sink.pending.start:
             engine_write(engine, sink)
-        if not flush_is_past(engine, sink) and not has_stalled_too_long(engine, sink):
+        if not flush_is_past(engine, sink) and (not has_stalled_too_long(engine, sink) or batch_may_succeed(engine, sink)):
             return False
         sink = sink.next
     return True

@@ -7,6 +7,7 @@ released the GIL.
 from libc.stdint cimport INT32_MIN, INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
+from logly.flusher.batch cimport watch_batch
 from logly.flusher.deliver cimport (
     append_notice, begin_decision, engine_discard, engine_line, engine_write, is_stalled, notice_dropped, route_has_room,
     tell_repeats_before, watch_losses,
@@ -18,20 +19,21 @@ from logly.flusher.repeats cimport watch_repeats
 from logly.flusher.route cimport route_of
 from logly.flusher.route_cache cimport Route
 from logly.flusher.shown cimport Shown, deliver_shown, shown_line
-from logly.flusher.sink cimport NO_ROTATION, WORK_RECORDS, Sink, sink_backlog
+from logly.flusher.outlet_threads cimport is_outlet
+from logly.flusher.sink cimport NO_ROTATION, TARGET_BATCH, WORK_RECORDS, Sink, sink_backlog
 from logly.flusher.spool_ring cimport any_spool, engine_begin_spool, engine_end_spool, engine_release_spool
 from logly.flusher.spool_sync cimport engine_sync
 from logly.flusher.spool_watch cimport watch_spool
 from logly.flusher.state cimport (
     KEPT_BYTES, LEAST_SLEEP_NS, PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON, RELEASE_BYTES, RETRY_BLOCKED_NS,
-    RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_give_way, engine_lock, engine_unlock, late_position,
+    RUN_PYTHON, RUN_STOPPED, SOON_NS, Engine, engine_give_way, engine_lock, engine_unlock, spool_late_position,
 )
 from logly.layout.line cimport Line
 from logly.layout.redaction_rules cimport redaction_trim
 from logly.ring.gate cimport DROP_KEPT, DROP_REASONS, POST_DRAIN
 from logly.ring.leases cimport FREE_THREADED, lease_end_engine, lease_is_over
 from logly.ring.merge cimport merge_begin, merge_next, record_proper
-from logly.ring.record cimport IS_KEPT, RecordHeader, RecordHeap
+from logly.ring.record cimport HAS_THREAD, IS_ECHO, IS_INSIDE, IS_KEPT, RecordHeader, RecordHeap
 from logly.ring.ring cimport (
     NO_MARK, RECORD_HEAP, RecordPrefix, Ring, ring_consume, ring_free, ring_peek, ring_release, ring_used,
 )
@@ -178,6 +180,9 @@ cdef inline bint consume_record(Engine* engine, const char* record) noexcept nog
     cdef const Route* route
     cdef uint32_t i, filters
     engine_line(engine, record, &line)
+    if engine.batch_sinks and line.view.header.flags & HAS_THREAD and is_outlet(line.view.thread):
+        # Its call could not know it, because only the thread tells.
+        (<RecordHeader*> line.view.header).flags |= IS_INSIDE | IS_ECHO
     if line.view.header.level_number >= engine.dump.watch and not dump_before(engine, &line):
         return False
     route = route_of(engine, &line)
@@ -223,7 +228,7 @@ cdef inline bint spool_is_released(const Engine* engine, const Ring* ring) noexc
         return False
     # Late records are in the file until all sinks have written them. (A dump that was only asked for does not hold the ring: it
     # begins when the rings behind this one are read.)
-    if engine.dump.is_on or engine.dump.is_resumed or late_position(engine) < engine.dump.delivered:
+    if engine.dump.is_on or engine.dump.is_resumed or spool_late_position(engine) < engine.dump.delivered:
         return False
     return ring.positions.tail == ring.tail
 
@@ -325,12 +330,16 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
         if sink.staging.records.size and not sink.python.work & WORK_RECORDS and not sink.python.busy:
             if engine.pace.now_ns >= sink.trouble.retry_at_ns:
                 sink.python.work |= WORK_RECORDS  # `back_off` had put them off
-        if sink.pending.text.size > sink.pending.start or sink.trouble.retry_at_ns or sink.rotation.begins_at != NO_ROTATION:
+        if sink.target == TARGET_BATCH:
+            watch_batch(engine, sink, everything)
+        elif sink.pending.text.size > sink.pending.start or sink.trouble.retry_at_ns or sink.rotation.begins_at != NO_ROTATION:
             if everything or sink.synchronous or engine.pace.now_ns >= sink.pending.due_ns or sink.trouble.retry_at_ns:
                 engine_write(engine, sink)
             if is_stalled(engine, sink) and sink_backlog(sink) >= sink.backlog_limit and not sink.python.busy:
                 engine_discard(engine, sink)
-        if sink.pending.text.size > sink.pending.start or (sink.staging.records.size and sink.trouble.retry_at_ns):
+        if sink.target != TARGET_BATCH and (
+            sink.pending.text.size > sink.pending.start or (sink.staging.records.size and sink.trouble.retry_at_ns)
+        ):
             pause_ns = (sink.trouble.retry_at_ns if sink.trouble.retry_at_ns else sink.pending.due_ns) - engine.pace.now_ns
             if pause_ns < 0:
                 pause_ns = 0

@@ -181,6 +181,8 @@ cdef inline bint repeats_tell_flush(Engine* engine, Sink* sink) noexcept nogil:
 cdef inline bint repeats_are_out(const Sink* sink) noexcept nogil:
     cdef uint64_t first
     if sink.target != TARGET_FUNCTION:
-        return sink.pending.text.size == sink.pending.start or sink_written_offset(sink) >= sink.repeats.flushed_at
+        if sink.pending.text.size == sink.pending.start and sink.pending.taken == 0:
+            return True
+        return sink_written_offset(sink) >= sink.repeats.flushed_at
     first = sink_first_staged(sink, sink.repeats.flushed_at)
     return first & ~NOTICE_BIT >= sink.repeats.flushed_at and first != sink.repeats.flushed_at | NOTICE_BIT

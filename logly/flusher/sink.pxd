@@ -8,6 +8,7 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t, uint8_
 from libc.stdlib cimport free
 from libc.string cimport memmove, memset
 
+from logly.flusher.batches cimport Batches, batches_begin
 from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT, Mark, Marks, marks_clear, marks_first, marks_push
 from logly.flusher.rules cimport Rules
 from logly.layout.line cimport Layout
@@ -19,6 +20,7 @@ cdef enum Target:
     TARGET_FD = 0
     TARGET_STREAM          # text for a Python object (or whatever descriptor sys.stderr has today)
     TARGET_FUNCTION        # records for a Python callable
+    TARGET_BATCH           # lines for a Python callable, which a thread of the sink's own calls
 
 cdef enum Busy:            # Python has a copy of the front of a buffer, which must stay there
     NOT_BUSY = 0
@@ -32,6 +34,7 @@ cdef enum SinkWork:        # what a sink wants of Python
     WORK_RECORDS = 8
     WORK_ERROR = 16
     WORK_LOST = 32         # its descriptor was closed by other code: to be reported
+    WORK_GIVEN_UP = 64     # it has given up records of which nobody was told yet
 
 cdef enum WriteStatus:
     WRITE_DONE = 0
@@ -99,6 +102,7 @@ cdef struct HandlerRule:   # of the handler of `logging` that it serves that it 
 cdef struct Pending:       # lines that are not written yet
     Buffer text
     size_t start           # those before it are
+    size_t taken           # bytes of older lines that are not in `text` any more: see flusher/batches.pxd
     uint64_t appended      # bytes ever put into `text`
     uint64_t boundary      # whole records have been written up to here, counted as `appended`
     Marks marks
@@ -205,6 +209,7 @@ cdef struct Sink:
     Rotation rotation
     Trouble trouble
     LateLines late
+    Batches batches
     Progress progress
     Repeats repeats
     Tally tally
@@ -224,6 +229,7 @@ cdef inline void sink_begin(Sink* sink) noexcept nogil:
     memset(&sink.rotation, 0, sizeof(Rotation))
     memset(&sink.trouble, 0, sizeof(Trouble))
     memset(&sink.late, 0, sizeof(LateLines))
+    batches_begin(&sink.batches)
     memset(&sink.progress, 0, sizeof(Progress))
     memset(&sink.repeats, 0, sizeof(Repeats))
     memset(&sink.tally, 0, sizeof(Tally))
@@ -275,7 +281,7 @@ cdef inline uint64_t sink_pending(const Sink* sink) noexcept nogil:
 
 
 cdef inline size_t sink_backlog(const Sink* sink) noexcept nogil:
-    return sink.pending.text.size - sink.pending.start + sink.staging.records.size - sink.staging.start
+    return sink.pending.text.size - sink.pending.start + sink.pending.taken + sink.staging.records.size - sink.staging.start
 
 
 # Called before a mark of the late record with this number is added. `drained`: the number of the next record of a ring.
@@ -365,7 +371,7 @@ cdef inline uint64_t sink_notice_number(const Sink* sink, uint64_t drained) noex
 
 
 cdef inline uint64_t sink_written_offset(const Sink* sink) noexcept nogil:
-    return sink.pending.appended - (sink.pending.text.size - sink.pending.start)
+    return sink.pending.appended - (sink.pending.text.size - sink.pending.start) - sink.pending.taken
 
 
 # Removes written bytes from the front of the buffer, except the beginning of a line that is partly written. Otherwise the buffer
@@ -461,9 +467,10 @@ cdef inline void sink_forget(Sink* sink, bint mid_record) noexcept nogil:
         sink.pending.marks.notices = 1 if half.sequence & NOTICE_BIT else 0
         sink.late.count = 1 if half.sequence & LATE_BIT else 0
     else:
-        sink.pending.appended -= sink.pending.text.size - sink.pending.start
-        sink.pending.text.size = 0
-        sink.pending.start = 0
+        sink.pending.appended = sink_written_offset(sink)
+        sink.pending.text.size = sink.pending.start = sink.pending.taken = 0
+        sink.batches.marks = 0
+        sink.batches.serial += 1
         marks_clear(&sink.pending.marks)
     if sink.rotation.begins_at != NO_ROTATION:
         sink.rotation.begins_at = sink.pending.appended

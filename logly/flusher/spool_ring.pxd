@@ -6,8 +6,10 @@ from libc.string cimport memmove
 from logly.flusher.deliver cimport engine_discard, engine_write, is_stalled
 from logly.flusher.dump cimport dump_rehash, dump_watch
 from logly.flusher.marks cimport NOTICE_BIT, Mark, marks_first, marks_push
-from logly.flusher.sink cimport Sink, oldest_leaves, sink_is_mid_record
-from logly.flusher.state cimport Engine, engine_fail, engine_position, late_is_safe, late_position, recorder_in_memory
+from logly.flusher.sink cimport TARGET_BATCH, Sink, oldest_leaves, sink_is_mid_record
+from logly.flusher.state cimport (
+    Engine, engine_fail, late_is_safe, recorder_in_memory, spool_late_position, spool_position,
+)
 from logly.flusher.write cimport sink_use_spool
 from logly.ring.recorder cimport (
     Recorder, recorder_begin, recorder_count, recorder_free_blocks, recorder_move, recorder_trim,
@@ -59,6 +61,9 @@ cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nog
         return
     if used > ring.capacity >> 2 or load_relaxed(&engine.intake.traffic.waiters) or load_acquire32(&ring.retired):
         while sink != NULL:
+            if sink.target == TARGET_BATCH:
+                sink = sink.next
+                continue
             if sink.pending.text.size > sink.pending.start:
                 engine_write(engine, sink)
             # Rings behind a spool that is no longer used must not wait for a sink in trouble.
@@ -67,9 +72,9 @@ cdef inline void engine_release_spool(Engine* engine, Spool* spool) noexcept nog
             ):
                 give_up(engine, sink)
             sink = sink.next
-    if engine_position(engine) == engine.books.drained:
+    if spool_position(engine) == engine.books.drained:
         drop_blobs_later(engine, spool)
-        spool_release(spool, engine.books.drained, late_position(engine))
+        spool_release(spool, engine.books.drained, spool_late_position(engine))
         recorder_trim(&engine.recorder, late_is_safe(engine))
 
 

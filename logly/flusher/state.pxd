@@ -11,7 +11,7 @@ from logly.flusher.failed cimport Failed, failed_add, failed_free, failed_has_ro
 from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT
 from logly.flusher.route_cache cimport RouteRoom, Routes
 from logly.flusher.rules cimport Rules
-from logly.flusher.sink cimport Sink, sink_oldest
+from logly.flusher.sink cimport TARGET_BATCH, Sink, sink_oldest
 from logly.flusher.undecided cimport Undecided, undecided_free
 from logly.layout.field_names cimport index_free
 from logly.layout.line cimport MAX_LEVELS, Level, Site
@@ -181,6 +181,7 @@ cdef struct Engine:
     # the flusher's, under `lock`
     Ring* rings                # every ring that may hold records
     Sink* sinks
+    uint32_t batch_sinks       # how many of them are batch sinks
     Spool* spool               # the spool whose ring is being consumed, or NULL
     bint spooled               # rings are consumed one after the other, oldest first
     Workspace workspace
@@ -307,17 +308,32 @@ cdef inline void engine_give_way(Engine* engine) noexcept nogil:
 
 # ---- books
 
-# Every record below this sequence number has left every sink.
-cdef inline uint64_t engine_position(Engine* engine) noexcept nogil:
+# A spool does not keep what a batch sink holds: its callers would wait for the other end of a network. Only the delivery of what
+# a dead process left waits for the batches.
+cdef inline bint spool_waits_for(const Engine* engine, const Sink* sink) noexcept nogil:
+    return sink.target != TARGET_BATCH or (engine.spool != NULL and engine.spool.keeps_blobs)
+
+
+cdef inline uint64_t position_of(const Engine* engine, bint for_spool) noexcept nogil:
     cdef uint64_t position = engine.books.drained
     cdef uint64_t oldest
-    cdef Sink* sink = engine.sinks
+    cdef const Sink* sink = engine.sinks
     while sink != NULL:
-        oldest = sink_oldest(sink, position)
+        oldest = sink_oldest(sink, position) if not for_spool or spool_waits_for(engine, sink) else position
         if oldest < position:
             position = oldest
         sink = sink.next
     return position
+
+
+# Every record below this sequence number has left every sink.
+cdef inline uint64_t engine_position(const Engine* engine) noexcept nogil:
+    return position_of(engine, False)
+
+
+# The same of the sinks that a spool waits for.
+cdef inline uint64_t spool_position(const Engine* engine) noexcept nogil:
+    return position_of(engine, True)
 
 
 # `sequence`: of the record, or with LATE_BIT its number among the late ones.
@@ -338,15 +354,24 @@ cdef inline uint64_t engine_written(Engine* engine) noexcept nogil:
     return failed_spared(&engine.books.failed, engine_position(engine))
 
 
-# Every late record below this number has left every sink.
-cdef inline uint64_t late_position(const Engine* engine) noexcept nogil:
+cdef inline uint64_t late_position_of(const Engine* engine, bint for_spool) noexcept nogil:
     cdef uint64_t position = engine.dump.delivered
     cdef const Sink* sink = engine.sinks
     while sink != NULL:
-        if sink.late.count and sink.late.first < position:
+        if sink.late.count and sink.late.first < position and (not for_spool or spool_waits_for(engine, sink)):
             position = sink.late.first
         sink = sink.next
     return position
+
+
+# Every late record below this number has left every sink.
+cdef inline uint64_t late_position(const Engine* engine) noexcept nogil:
+    return late_position_of(engine, False)
+
+
+# The same of the sinks that a spool waits for.
+cdef inline uint64_t spool_late_position(const Engine* engine) noexcept nogil:
+    return late_position_of(engine, True)
 
 
 # The number of the next record that a dump makes late.
@@ -361,7 +386,7 @@ cdef inline uint64_t engine_written_late(Engine* engine) noexcept nogil:
 
 # Late entries of the recorder below this number need not stay in it. (With a spool, until all sinks have written them.)
 cdef inline uint64_t late_is_safe(const Engine* engine) noexcept nogil:
-    return engine.dump.delivered if engine.recorder.fd < 0 else late_position(engine)
+    return engine.dump.delivered if engine.recorder.fd < 0 else spool_late_position(engine)
 
 
 cdef inline uint64_t engine_committed(const Engine* engine) noexcept nogil:

@@ -2,10 +2,11 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
+from logly.flusher.batch cimport batch_want
 from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT, Mark, marks_first
 from logly.flusher.sink cimport (
-    BUSY_TEXT, NO_ROTATION, TARGET_STREAM, WORK_ERROR, WORK_LOST, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, WRITE_BLOCKED,
-    WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Sink, WriteScript, sink_advance, sink_written_offset,
+    BUSY_TEXT, NO_ROTATION, TARGET_BATCH, TARGET_STREAM, WORK_ERROR, WORK_LOST, WORK_REOPEN, WORK_ROTATE, WORK_STREAM,
+    WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, WRITE_PYTHON, Sink, WriteScript, sink_advance, sink_written_offset,
 )
 from logly.spool.format cimport SPOOL_SLOTS, STAGE_BYTES, Spool, slot_begin, slot_written
 from logly.system.fd cimport (
@@ -307,6 +308,9 @@ cdef inline int sink_write(Sink* sink, int64_t now_ns) noexcept nogil:
         return WRITE_PYTHON
     if sink.pending.text.size == sink.pending.start and sink.rotation.begins_at == NO_ROTATION:
         return WRITE_DONE
+    if sink.target == TARGET_BATCH:
+        batch_want(sink)
+        return WRITE_PYTHON
     if sink.target == TARGET_STREAM:
         sink.python.work |= WORK_STREAM
         return WRITE_PYTHON

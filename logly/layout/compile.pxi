@@ -8,7 +8,7 @@ from libc.stdlib cimport calloc, free
 
 from logly.layout.json_pieces cimport JsonLayout, json_layout_free
 from logly.layout.line cimport (
-    LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
+    LAYOUT_JOURNALD, LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_SYSLOG, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
     NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_JSON, PIECE_LEVEL,
     PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PATH, PIECE_PROCESS, PIECE_THREAD,
     PIECE_THREAD_NAME, PIECE_TIME, Layout, Piece,
@@ -16,6 +16,7 @@ from logly.layout.line cimport (
 from logly.layout.logging_pieces cimport logging_layout_free
 from logly.layout.run_entry cimport RUN_ENTRIES, RunEntry
 from logly.layout.text_layout cimport is_of_run
+from logly.layout.wire_layout cimport WireLayout, wire_layout_free
 from logly.ring.record cimport TAG_LATIN1, TAG_UCS2, TAG_UCS4, TAG_UTF8, Value
 from logly.system.cpython cimport text_kind_of
 from logly.text.format_spec cimport FormatSpec, spec_accepts
@@ -32,7 +33,8 @@ ORDER = "le" if sys.byteorder == "little" else "be"
 
 # Keyed by the names that Python code uses.
 cdef dict layout_kinds = {
-    "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "logfmt": LAYOUT_LOGFMT, "logging": LAYOUT_LOGGING,
+    "text": LAYOUT_TEXT, "json": LAYOUT_JSON, "logfmt": LAYOUT_LOGFMT, "logging": LAYOUT_LOGGING, "rfc5424": LAYOUT_SYSLOG,
+    "journald": LAYOUT_JOURNALD,
 }
 cdef dict newline_kinds = {"escape": NEWLINES_ESCAPE, "indent": NEWLINES_INDENT, "keep": NEWLINES_KEEP}
 cdef dict piece_names = {
@@ -61,21 +63,33 @@ cdef bint owned_key(Value* key, str name) except -1:
     return True
 
 
+cdef bint fill_wire_layout(WireLayout* wire, object settings) except -1:
+    """`settings`: a `WireSettings` of layout/wire.py."""
+    wire.facility = settings.facility
+    wire.is_framed = settings.is_framed
+    wire.has_bom = settings.has_bom
+    wire.head = copy_text(utf8(settings.head))
+    wire.element = copy_text(utf8(settings.element))
+    wire.identity = copy_text(utf8(settings.identity))
+    return True
+
+
 cdef class LayoutProgram:
     """A compiled layout in C memory.
 
     Args:
-        kind: "text", "json" or "logfmt"; "logging" is for `logging_layout` (layout/logging_compile.pxi).
+        kind: "text", "json", "logfmt", "rfc5424" or "journald"; "logging" is for `logging_layout` (layout/logging_compile.pxi).
         pieces: what `layout_template.parse_layout` returned; empty for the kinds other than "text".
         newlines: as `SinkConfig.newlines`.
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
         zone: the number of the time zone that text shows, see `format_time`.
         json: the members of "json", a `JsonMembers`; None: it renders no lines.
+        wire: the settings of "rfc5424" and "journald", a `WireSettings`.
     """
 
     def __cinit__(
         self, str kind, list pieces, *, str newlines, int color, bint terminal, int zone, bint fields, bint exception,
-        object json=None,
+        object json=None, object wire=None,
     ):
         cdef int i
         self.field_names = {}
@@ -100,6 +114,11 @@ cdef class LayoutProgram:
             if self.layout.json == NULL:
                 raise MemoryError
             fill_json_layout(self.layout.json, json)
+        if wire is not None:
+            self.layout.wire = <WireLayout*> calloc(1, sizeof(WireLayout))
+            if self.layout.wire == NULL:
+                raise MemoryError
+            fill_wire_layout(self.layout.wire, wire)
         for i, (code, text, spec) in enumerate(pieces):
             self.build(&self.layout.piece[i], code, text, spec)
             if code == PIECE_FIELD:
@@ -179,4 +198,5 @@ cdef class LayoutProgram:
             free(self.layout.stamp)
         json_layout_free(self.layout.json)
         logging_layout_free(self.layout.logging)
+        wire_layout_free(self.layout.wire)
         free(self.layout)

@@ -8,14 +8,16 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
 from logly.layout.json_fields cimport write_fields_object, write_json_fields, write_json_stack
 from logly.layout.json_pieces cimport (
-    JSON_EPOCH_MS, JSON_EPOCH_NS, JSON_EPOCH_S, JSON_EXCEPTION_STACK, JSON_EXCEPTION_TYPE, JSON_FIELDS,
-    JSON_FIELDS_OBJECT, JSON_FILENAME, JSON_FUNCTION, JSON_LEVEL, JSON_LEVEL_LOWER, JSON_LEVEL_NUMBER, JSON_LEVEL_WORD,
-    JSON_LINENO, JSON_LITERAL, JSON_LOGGER, JSON_LOGGER_OR_MODULE, JSON_MESSAGE, JSON_MODULE, JSON_STACK, JSON_TIME,
-    WHEN_ALWAYS, WHEN_EXCEPTION, WHEN_KEPT, WHEN_NAMED, JsonLayout, JsonPiece,
+    JSON_ARRAY, JSON_EPOCH_MS, JSON_EPOCH_NS, JSON_EPOCH_S, JSON_EXCEPTION_STACK, JSON_EXCEPTION_TYPE, JSON_FIELDS,
+    JSON_FIELDS_OBJECT, JSON_FILENAME, JSON_FUNCTION, JSON_FUNCTION_NAME, JSON_LEVEL, JSON_LEVEL_LOWER,
+    JSON_LEVEL_NUMBER, JSON_LEVEL_WORD, JSON_LINENO, JSON_LITERAL, JSON_LOGGER, JSON_LOGGER_OR_MODULE, JSON_MESSAGE,
+    JSON_MODULE, JSON_OF_OTLP, JSON_STACK, JSON_THREAD, JSON_TIME, WHEN_ALWAYS, WHEN_EXCEPTION, WHEN_KEPT, WHEN_NAMED,
+    WHEN_STACK, JsonLayout, JsonPiece,
 )
 from logly.layout.json_value cimport write_json_value
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
-from logly.layout.line cimport Layout, Line, Site, base_name, write_message
+from logly.layout.line cimport Layout, Line, Site, base_name, has_site, write_message
+from logly.layout.otlp cimport write_bracket, write_function_name, write_otlp_piece
 from logly.layout.run_entry cimport RunEntry
 from logly.layout.trace cimport write_steps
 from logly.ring.record cimport IS_KEPT, TAG_BYTES, TAG_UCS4, TAG_UTF8, RecordView, Value, get_value, skip_values, text_kind
@@ -102,8 +104,18 @@ cdef inline void write_kept_piece(
         write_json_level(out, json, code, line)
     elif code == JSON_LOGGER or (code == JSON_LOGGER_OR_MODULE and line.is_named):
         write_json_utf8(out, line.name.data, line.name.size)
+    elif code == JSON_THREAD:
+        write_int(out, <int64_t> line.view.thread)
+    elif code == JSON_FUNCTION_NAME:
+        write_function_name(out, line, scratch)
     else:
         write_json_site(out, JSON_MODULE if code == JSON_LOGGER_OR_MODULE else code, line, scratch)
+
+
+cdef inline bint has_kept_piece(const JsonPiece* piece, const Line* line) noexcept nogil:
+    if piece.when == WHEN_ALWAYS:
+        return True
+    return line.is_named if piece.when == WHEN_NAMED else has_site(line)
 
 
 cdef inline void write_json_run(
@@ -115,7 +127,7 @@ cdef inline void write_json_run(
     if run_write(out, entry, line):
         return
     for i in range(first.run):
-        if first[i].when == WHEN_ALWAYS or line.is_named:
+        if has_kept_piece(&first[i], line):
             write_kept_piece(out, json, &first[i], line, scratch)
     run_keep(entry, out, start, line)
 
@@ -190,8 +202,10 @@ cdef inline void write_json_piece(
         write_json_time(out, layout, code, line.time_ns)
     elif code == JSON_STACK:
         write_json_stack(out, layout.json, &line.view, scratch)
-    else:
+    elif code <= JSON_OF_OTLP:
         write_json_exception(out, code, line, scratch)
+    else:
+        write_otlp_piece(out, layout.json, code, line, scratch)
 
 
 cdef inline bint has_json_piece(const JsonPiece* piece, const Line* line) noexcept nogil:
@@ -201,13 +215,16 @@ cdef inline bint has_json_piece(const JsonPiece* piece, const Line* line) noexce
         return line.view.exception != NULL
     if piece.when == WHEN_NAMED:
         return line.is_named
-    return line.view.stack != NULL
+    if piece.when == WHEN_STACK:
+        return line.view.stack != NULL
+    return has_site(line)
 
 
 cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line, Buffer* scratch) noexcept nogil:
     cdef const JsonLayout* json = layout.json
     cdef const JsonPiece* piece
     cdef size_t start = out.size
+    cdef size_t opened = start
     cdef uint32_t i = 0
     scratch.failed = False  # another line may have found no memory
     while i < json.pieces:
@@ -217,6 +234,9 @@ cdef inline void render_json(Buffer* out, const Layout* layout, const Line* line
             i += piece.run
         elif piece.when != WHEN_ALWAYS and not has_json_piece(piece, line):
             i += piece.skip
+        elif piece.code >= JSON_ARRAY:
+            opened = write_bracket(out, piece.code, opened)
+            i += 1
         else:
             write_json_piece(out, layout, piece, line, scratch)
             i += 1

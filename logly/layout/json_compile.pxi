@@ -5,12 +5,15 @@ from libc.stdlib cimport calloc, free
 
 from logly.layout.json_fields cimport name_slot
 from logly.layout.json_pieces cimport (
-    FORM_DATADOG_ID, FORM_RENAMED, FORM_SAMPLED, FORM_TEXT, JSON_EPOCH_MS, JSON_EPOCH_NS, JSON_EPOCH_S,
+    FORM_DATADOG_ID, FORM_RENAMED, FORM_SAMPLED, FORM_SPAN_ID, FORM_TEXT, FORM_TRACE_FLAGS, FORM_TRACE_ID, JSON_ARRAY,
+    JSON_ARRAY_END, JSON_ATTRIBUTES, JSON_ATTRIBUTES_OBJECT, JSON_EPOCH_MS, JSON_EPOCH_NS, JSON_EPOCH_S,
     JSON_EXCEPTION_MESSAGE, JSON_EXCEPTION_STACK, JSON_EXCEPTION_TYPE, JSON_FIELDS, JSON_FIELDS_OBJECT, JSON_FILENAME,
-    JSON_FUNCTION, JSON_LAST_KEPT, JSON_LEVEL, JSON_LEVEL_LOWER, JSON_LEVEL_NUMBER, JSON_LEVEL_WORD, JSON_LINENO,
-    JSON_LITERAL, JSON_LOGGER, JSON_LOGGER_OR_MODULE, JSON_MESSAGE, JSON_MODULE, JSON_PATH, JSON_STACK, JSON_TIME,
-    NAME_SLOTS, WHEN_ALWAYS, WHEN_EXCEPTION, WHEN_KEPT, WHEN_MAPPED, WHEN_NAMED, WHEN_STACK, JsonLayout, JsonName,
-    JsonPiece, JsonWord,
+    JSON_FUNCTION, JSON_FUNCTION_NAME, JSON_LAST_KEPT, JSON_LEVEL, JSON_LEVEL_LOWER, JSON_LEVEL_NUMBER,
+    JSON_LEVEL_WORD, JSON_LINENO, JSON_LITERAL, JSON_LOGGER, JSON_LOGGER_OR_MODULE, JSON_MESSAGE, JSON_MODULE,
+    JSON_OBSERVED, JSON_PATH, JSON_STACK, JSON_STACK_TEXT, JSON_THREAD, JSON_THREAD_NAME, JSON_TIME, JSON_TRACE,
+    JSON_UNIX_TIME,
+    NAME_SLOTS, WHEN_ALWAYS, WHEN_EXCEPTION, WHEN_KEPT, WHEN_MAPPED, WHEN_NAMED, WHEN_SITED, WHEN_STACK, JsonLayout,
+    JsonName, JsonPiece, JsonWord,
 )
 from logly.layout.run_entry cimport RUN_ENTRIES, RunEntry
 
@@ -29,13 +32,18 @@ cdef dict json_codes = {
     "epoch_s": JSON_EPOCH_S, "epoch_ms": JSON_EPOCH_MS, "epoch_ns": JSON_EPOCH_NS, "message": JSON_MESSAGE,
     "fields": JSON_FIELDS, "fields_object": JSON_FIELDS_OBJECT, "exception_type": JSON_EXCEPTION_TYPE,
     "exception_message": JSON_EXCEPTION_MESSAGE, "exception_stack": JSON_EXCEPTION_STACK, "stack": JSON_STACK,
+    "thread": JSON_THREAD, "thread_name": JSON_THREAD_NAME, "function_name": JSON_FUNCTION_NAME, "unix_time": JSON_UNIX_TIME,
+    "observed": JSON_OBSERVED,
+    "stack_text": JSON_STACK_TEXT, "attributes": JSON_ATTRIBUTES, "attributes_object": JSON_ATTRIBUTES_OBJECT,
+    "trace": JSON_TRACE, "array": JSON_ARRAY, "array_end": JSON_ARRAY_END,
 }
 cdef dict json_whens = {
     "always": WHEN_ALWAYS, "named": WHEN_NAMED, "kept": WHEN_KEPT, "exception": WHEN_EXCEPTION, "stack": WHEN_STACK,
-    "mapped": WHEN_MAPPED,
+    "mapped": WHEN_MAPPED, "sited": WHEN_SITED,
 }
 cdef dict json_forms = {
     "renamed": FORM_RENAMED, "text": FORM_TEXT, "sampled": FORM_SAMPLED, "datadog_id": FORM_DATADOG_ID,
+    "trace_id": FORM_TRACE_ID, "span_id": FORM_SPAN_ID, "trace_flags": FORM_TRACE_FLAGS,
 }
 
 
@@ -63,7 +71,9 @@ cdef void count_skips(JsonLayout* json) noexcept:
 
 
 cdef bint is_of_json_run(const JsonPiece* piece) noexcept:
-    return piece.code <= JSON_LAST_KEPT and (piece.when == WHEN_ALWAYS or piece.when == WHEN_NAMED)
+    return piece.code <= JSON_LAST_KEPT and (
+        piece.when == WHEN_ALWAYS or piece.when == WHEN_NAMED or piece.when == WHEN_SITED
+    )
 
 
 cdef bint is_long_literal(const JsonPiece* piece) noexcept:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     Part: TypeAlias = tuple[str, str, str]
 
-__all__ = ["PRESETS", "JsonMembers", "json_members"]
+__all__ = ["PRESETS", "JsonMembers", "Renamed", "json_members"]
 
 PRESETS = {"json": PLAIN, "ecs": ECS, "gcp": GCP, "datadog": DATADOG}
-"""By the names that `SinkConfig.format` has for them."""
+"""By the names that `SinkConfig.format` has for them; "otlp" is in layout/otlp.py."""
 
 SHOWS = {
     "time": "",
@@ -101,6 +101,10 @@ class JsonMembers:
             text = self.parts.pop()[2] + text
         self.parts.append(("literal", when, text))
 
+    def part(self, code: str, when: str = "always") -> None:
+        """Adds what each record has of its own."""
+        self.parts.append((code, when, ""))
+
     def value(self, source: Source, when: str, level: str) -> None:
         """Adds what stands under a key."""
         if isinstance(source, Static):
@@ -152,7 +156,7 @@ def json_members(
     """A JSON layout.
 
     Args:
-        layout: a name of `PRESETS`.
+        layout: a name of `PRESETS`, or "otlp".
         keys: new keys by the layout's keys; None and "": the member is left out.
         static: further members, the same in every line.
         fields: the key under which the fields stand; None: they are members of their own.
@@ -163,8 +167,12 @@ def json_members(
     Raises:
         ConfigError: a key that the layout does not have, or one that would stand twice.
     """
+    if layout == "otlp":
+        from .otlp import otlp_members
+
+        return otlp_members(keys=keys or {}, static=static or {}, fields=fields, time=time, level=level)
     preset = PRESETS[layout]
-    renamed = _Renamed(preset, keys or {}, static or {}, fields)
+    renamed = Renamed(preset, keys or {}, static or {}, fields)
     made = JsonMembers(is_pretty=is_pretty, time=time or "rfc3339")
     level_code = f"level_{level or (preset.level if isinstance(preset.level, str) else 'word')}"
     if not isinstance(preset.level, str):
@@ -185,8 +193,12 @@ def json_members(
     return made
 
 
-class _Renamed:
+class Renamed:
     """The keys of a layout after `json_keys`, each of them once.
+
+    Args:
+        preset: the layout.
+        keys, static, fields: as for `json_members`.
 
     Attributes:
         of: the new keys by the layout's own keys; empty: left out.
@@ -262,7 +274,7 @@ def _own_key(name: str, value: object, preset: Preset, own: list[str]) -> str:
 
 
 def _names(
-    made: JsonMembers, preset: Preset, renamed: _Renamed, *, is_one_key: bool
+    made: JsonMembers, preset: Preset, renamed: Renamed, *, is_one_key: bool
 ) -> list[tuple[str, str, str, str | None, str, str]]:
     """The names of fields that the layout does not show as they are."""
     found: dict[str, tuple[str, str, str, str | None, str, str]] = {}

@@ -23,6 +23,8 @@ cdef enum JsonCode:
     JSON_FUNCTION
     JSON_FILENAME
     JSON_PATH
+    JSON_THREAD                # its number
+    JSON_FUNCTION_NAME         # with its module, in OTLP
     JSON_LINENO
     JSON_LAST_KEPT = JSON_LINENO
     JSON_TIME                  # RFC 3339, without the quotes
@@ -36,6 +38,16 @@ cdef enum JsonCode:
     JSON_EXCEPTION_MESSAGE
     JSON_EXCEPTION_STACK       # the traceback
     JSON_STACK                 # the whole member, whose key a field may have, too
+    JSON_OF_OTLP = JSON_STACK  # those after it are in layout/otlp.pxd
+    JSON_UNIX_TIME             # nanoseconds, never negative
+    JSON_OBSERVED              # the time of the call in nanoseconds, even where the record has a time of its own
+    JSON_THREAD_NAME
+    JSON_STACK_TEXT            # the call's stack as a value
+    JSON_ATTRIBUTES            # the fields as attributes of their own
+    JSON_ATTRIBUTES_OBJECT     # the fields as one attribute: JsonLayout.fields_key
+    JSON_TRACE                 # the members of the trace
+    JSON_ARRAY                 # an array begins, whose items begin with their comma
+    JSON_ARRAY_END
 
 # Which records have a piece.
 cdef enum JsonWhen:
@@ -44,6 +56,7 @@ cdef enum JsonWhen:
     WHEN_KEPT                  # written by the flight recorder
     WHEN_EXCEPTION
     WHEN_STACK
+    WHEN_SITED                 # with a call site
     WHEN_MAPPED                # JsonName: the record has the field whose place this name is
 
 # How a field's value is shown.
@@ -52,6 +65,9 @@ cdef enum JsonForm:
     FORM_TEXT                  # in the field's own place, as text
     FORM_SAMPLED               # the W3C trace flags: whether the trace is recorded
     FORM_DATADOG_ID            # a trace or span in the form of Datadog
+    FORM_TRACE_ID              # these three: as a member of the trace in OTLP
+    FORM_SPAN_ID
+    FORM_TRACE_FLAGS
 
 cdef enum:
     NAME_SLOTS = 64

@@ -11,6 +11,7 @@ from logly.layout.logging_pieces cimport LoggingLayout
 from logly.layout.message cimport Program, render_message
 from logly.layout.run_entry cimport RunEntry
 from logly.layout.trace cimport Place, write_steps
+from logly.layout.wire_layout cimport WireLayout
 from logly.ring.record cimport HAS_EXCEPTION, HAS_STACK, TAG_BYTES, RecordView, Value, get_value, skip_values, text_kind
 from logly.system.atomic cimport load_pointer
 from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_put
@@ -46,6 +47,8 @@ cdef enum LayoutKind:
     LAYOUT_JSON
     LAYOUT_LOGFMT
     LAYOUT_LOGGING         # of a formatter of `logging`
+    LAYOUT_SYSLOG
+    LAYOUT_JOURNALD
 
 cdef enum Newlines:
     NEWLINES_ESCAPE = 0    # one record is one line, whatever it contains
@@ -133,6 +136,7 @@ cdef struct Layout:
     TimePattern* stamp     # JSON's and logfmt's time stamp
     JsonLayout* json       # JSON: the members of an object; else NULL
     LoggingLayout* logging # LAYOUT_LOGGING: all that such a layout is made of; else NULL
+    WireLayout* wire       # LAYOUT_SYSLOG, LAYOUT_JOURNALD: their settings; else NULL
 
 
 # All that a line is made from.
@@ -164,6 +168,11 @@ cdef inline const char* base_name(const char* path, uint32_t size, uint32_t* len
         start -= 1
     length[0] = size - start
     return path + start
+
+
+# Is it known where the record is from? It is not of a line of logly's own.
+cdef inline bint has_site(const Line* line) noexcept nogil:
+    return line.site != NULL or line.view.site_path.data != NULL
 
 
 cdef inline bint has_trace(const RecordView* view) noexcept nogil:

@@ -6,10 +6,12 @@ layout/layout_template.py parses a template into pieces, layout/compile.pxi buil
 from libc.stdint cimport int64_t, uint32_t, uint8_t
 
 from logly.layout.field_names cimport FieldWalk, find_field, walk_begin, walk_next
+from logly.layout.journald cimport render_journald
 from logly.layout.json cimport render_json
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport (
-    COLOR_LEVEL, COLOR_LINE, COLOR_NONE, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
+    COLOR_LEVEL, COLOR_LINE, COLOR_NONE, LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_SYSLOG, LAYOUT_TEXT,
+    NEWLINES_ESCAPE, NEWLINES_INDENT,
     NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_JSON, PIECE_LEVEL,
     PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD,
     PIECE_THREAD_NAME, PIECE_TIME, Layout, Line, Piece, Site, base_name, has_trace, write_message, write_traces,
@@ -18,6 +20,7 @@ from logly.layout.logfmt cimport render_logfmt
 from logly.layout.logging_layout cimport render_logging
 from logly.layout.message cimport format_value, write_value
 from logly.layout.run_entry cimport RunEntry
+from logly.layout.syslog cimport render_syslog
 from logly.ring.record cimport (
     IS_KEPT, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
 )
@@ -336,5 +339,9 @@ cdef inline void render_line(Buffer* out, const Layout* layout, const Line* line
         render_logfmt(out, layout, line, scratch)
     elif layout.kind == LAYOUT_LOGGING:
         render_logging(out, layout.logging, line)
-    else:
+    elif layout.kind == LAYOUT_JSON:
         render_json(out, layout, line, scratch)
+    elif layout.kind == LAYOUT_SYSLOG:
+        render_syslog(out, layout, line, scratch)
+    else:
+        render_journald(out, layout, line)

@@ -40,7 +40,7 @@ cdef enum RecordFlag:
     HAS_EXCEPTION = 8      # type, message, traceback text
     MAY_REPEAT = 16        # context, bind and call may have fields of the same name: the last one counts
     IS_INSIDE = 64         # logged by Python code that the flusher called: a sink's function or filter, or on_error
-    IS_ECHO = 128          # logged by the write method of a sink's stream
+    IS_ECHO = 128          # logged by the write method of a sink's stream, or by the function of a batch sink
     IS_NOTICE = 32         # logly's own record ("N records dropped"): stats() does not count it
     HAS_PROCESS = 256      # the record was made in another process than the one that logs it
     HAS_TIME = 512         # the record has a time of its own, which is shown in place of that of the call

@@ -12,7 +12,9 @@ from logly import ConfigError, Logger, LoggerConfig, SinkConfig, SinkError
 from tests.support import ROOT
 
 EXAMPLE = ROOT / "docs" / "logly.example.toml"
-CODE_ONLY = {"encode", "context_from", "function", "filter", "transform", "on_error", "on_rotate", "time_source"}
+CODE_ONLY = {
+    *("encode", "context_from", "function", "filter", "transform", "on_error", "on_rotate", "batch", "time_source")
+}
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -78,10 +80,12 @@ def test_every_key_of_the_example_is_a_setting_and_every_setting_is_in_it() -> N
 
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "certificates").mkdir()
+    (tmp_path / "certificates" / "ca.pem").write_bytes((ROOT / "tests/config/ca.pem").read_bytes())
     names: dict[str, Any] = {"__name__": "shop.till"}
     exec("def checkout(logger):\n    logger.log('notice', 'example {}', 1)\n", names)
     with Logger.from_file(EXAMPLE) as logger:
-        assert len(logger.list_sinks()) == 3
+        assert len(logger.list_sinks()) == 4
         names["checkout"](logger)
         logger.error("not of the shop")
     (line,) = (tmp_path / "logs" / "app.log").read_text().splitlines()

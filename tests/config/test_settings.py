@@ -12,12 +12,14 @@ from logly.errors import ConfigError
 from tests.support import ROOT
 
 EXAMPLE = ROOT / "docs" / "logly.example.toml"
-ONLY_IN_CODE = {"encode", "context_from", "on_error", "on_rotate", "function", "filter", "time_source", "transform"}
+ONLY_IN_CODE = {
+    *("encode", "context_from", "on_error", "on_rotate", "function", "filter", "transform", "batch", "time_source")
+}
 
 
 def test_the_example_file_loads_and_has_every_key():
     config, sinks = load_file(EXAMPLE)
-    assert (config.level, len(sinks), sinks[0].mode) == ("info", 3, 0o644)
+    assert (config.level, len(sinks), sinks[0].mode) == ("info", 4, 0o644)
     table = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))["logly"]
     keys = set(table) - {"sinks"}
     assert keys == {one.name for one in fields(LoggerConfig)} - ONLY_IN_CODE

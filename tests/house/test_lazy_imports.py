@@ -71,7 +71,9 @@ PERMITTED = {
             "logly.files.schedule",
             "logly.layout.colors",
             "logly.layout.layout_template",
+            "logly.layout.wire",
             "os",
+            ".socket_address",
             ".zones",
         ),
         CONFIGURING,
@@ -83,15 +85,21 @@ PERMITTED = {
         "dataclasses": "tools that inspect classes",
         "inspect": "tools that inspect classes",
     },
-    "config/agreement.py": {"logly.files.timed_paths": CONFIGURING, "logly.layout.json_layout": CONFIGURING},
+    "config/agreement.py": dict.fromkeys(
+        (".socket_address", "logly.files.timed_paths", "logly.layout.json_layout"), CONFIGURING
+    ),
     "config/schema.py": {".environment": CONFIGURING},
+    "config/socket_settings.py": {".socket_address": CONFIGURING},
     "config/toml.py": {"os": BUILT_IN, "tomllib": CONFIGURING},
     "control/context_sources.py": {".trace_context": CONFIGURING},
     "control/controller.py": {"_contextvars": LOADED},
     "control/python_records.pxi": {"json": OPENED},
     "control/rings.pxi": {"logly.stats": LOADED},
     "control/routing.pxi": {"logly.stats": LOADED},
-    "control/sink_kinds.py": {".file_sink": CONFIGURING, ".function_sink": CONFIGURING},
+    "control/socket_sink.py": {"ssl": CONFIGURING},
+    "control/sink_kinds.py": dict.fromkeys(
+        (".batch_sink", ".file_sink", ".function_sink", ".socket_sink"), CONFIGURING
+    ),
     "control/sinks.py": {
         ".": CONFIGURING,
         ".empty_names": OPENED,
@@ -100,6 +108,7 @@ PERMITTED = {
         "datetime": CONFIGURING,
         "json": CONFIGURING,
         "logly.layout.json_layout": CONFIGURING,
+        "logly.layout.wire": CONFIGURING,
         "logly.record": CONFIGURING,
     },
     "control/spooling.py": {
@@ -120,6 +129,10 @@ PERMITTED = {
     "files/paths.py": {"binascii": OPENED, "re": CONFIGURING},
     "layout/colors.py": {"os": BUILT_IN},
     "layout/layout_template.py": {".foreign_words": CONFIGURING},
+    "layout/json_layout.py": {".otlp": CONFIGURING},
+    "layout/wire.py": {"_socket": CONFIGURING},
+    "outlets/streams.py": dict.fromkeys(("fcntl", "ssl", "termios"), "on a thread of the sink's own"),
+    "layout/otlp.py": dict.fromkeys(("binascii", "json"), CONFIGURING),
     "registry/name_entries.pxi": {"binascii": SPOOL},
     "record.py": {"datetime": OPENED, "json": OPENED},
     "system/threads.pxi": {"logly.system.greenlets": "loaded with logly"},

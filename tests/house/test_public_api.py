@@ -94,6 +94,11 @@ SINK_DEFAULTS: dict[str, Any] = {
     "mode": 0o644,
     "dedup": None,
     "on_rotate": None,
+    "socket": None,
+    "facility": None,
+    "batch": None,
+    "batch_bytes": MIB,
+    "batch_backlog": 16 * MIB,
 }
 STATS = [
     "emitted",
@@ -215,7 +220,10 @@ def test_catch_and_the_constructor() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "contract", "beyond"),
-    [(LoggerConfig, LOGGER_DEFAULTS, {"stall_timeout"}), (SinkConfig, SINK_DEFAULTS, {"newlines"})],
+    [
+        (LoggerConfig, LOGGER_DEFAULTS, {"stall_timeout"}),
+        (SinkConfig, SINK_DEFAULTS, {"newlines", "tls", "app_name", "sd_id", "bom"}),
+    ],
 )
 def test_configuration_has_the_contracts_fields_and_defaults(
     kind: Any, contract: dict[str, Any], beyond: set[str]

@@ -268,6 +268,7 @@ KEEPS_RECURSION_ERRORS = {
     ("bridge/handler_sink.py", "_open_again"): "sinks' work: the handler's trouble",
     ("bridge/handler_sink.py", "_roll_over"): "sinks' work: the handler's trouble",
     ("bridge/handler_sink.py", "_tell"): "sinks' work: given to the handler's `handleError`",
+    ("outlets/outlet.py", "_send"): "a thread of its own: the batch is sent again",
 }
 HANDLER = re.compile(r"( *)except\b([^:]*):")
 BROAD = re.compile(r"\b(Exception|BaseException|RuntimeError|RecursionError)\b")
@@ -318,6 +319,8 @@ NOT_OF_OS = {"fdopen", "fork", "forkpty", "open", "popen", "read", "wait", "wait
 # `threading` is asked for names only: of threads that it knows, and which one is the main one.
 CORE_FILES = [*sorted(PACKAGE.rglob("*.pxi")), PACKAGE / "_core.pyx"]
 ASKS_THREADING = {"bridge/resolve.py", "control/flusher_thread.py", "system/unpatched.py", "caller/origin.pxi"}
+# TLS over buffers in memory, which waits for nothing: `wrap_bio` of a patched SSLContext is the original.
+ENCRYPTS_IN_MEMORY = {"control/socket_sink.py", "outlets/streams.py"}
 WRAPS_SIGNAL = {"bridge/install.py"}  # whoever replaces `raise_signal` there or before is called
 NOT_CHECKED = {
     "__main__.py",
@@ -342,7 +345,7 @@ def patchable_names(tree: ast.AST, name: str) -> list[str]:
                 found.append(f"{owner}.{attribute}")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
             found.append("open()")
-    allowed = {"threading": ASKS_THREADING, "signal": WRAPS_SIGNAL}
+    allowed = {"threading": ASKS_THREADING, "signal": WRAPS_SIGNAL, "ssl": ENCRYPTS_IN_MEMORY}
     return [what for what in found if name not in allowed.get(what, ())]
 
 

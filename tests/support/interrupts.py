@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from logly import Logger, LoggerConfig, SinkConfig
 from logly.files.housekeeper import housekeeper
 from tests.probe.interrupts import Cutter, run_out_of_memory  # type: ignore[import-not-found]
+from tests.support.interrupted_batches import *  # noqa: F403  # calls, as those below
 from tests.support.soundness import assert_sound, descriptors, threads
 from tests.support.waiting import wait_until
 

@@ -16,13 +16,16 @@ class Rsyslog:
 
     daemon: Path
     root: Path | None = None
+    more: Path | None = None
+    """Where a package with further modules is unpacked."""
 
     def command(self, configuration: Path, pid: Path) -> list[str]:
-        modules = ["-M", str(modules_of(self.root))] if self.root else []
-        return [str(self.daemon), "-n", "-f", str(configuration), "-i", str(pid), *modules]
+        folders = [str(modules_of(root)) for root in (self.root or Path("/"), self.more) if root]
+        return [str(self.daemon), "-n", "-f", str(configuration), "-i", str(pid), "-M", ":".join(folders)]
 
     def environment(self) -> dict[str, str]:
-        return {**surroundings(), **(library_path(self.root) if self.root else {})}
+        folders = [library_path(root)["LD_LIBRARY_PATH"] for root in (self.root, self.more) if root]
+        return {**surroundings(), **({"LD_LIBRARY_PATH": ":".join(filter(None, folders))} if folders else {})}
 
 
 def find(cache: Path) -> Rsyslog:
@@ -32,6 +35,15 @@ def find(cache: Path) -> Rsyslog:
     root = Path(os.environ["LOGLY_RSYSLOG"]) if "LOGLY_RSYSLOG" in os.environ else unpacked("rsyslog", cache)
     modules_of(root)
     return Rsyslog(root / "usr/sbin/rsyslogd", root)
+
+
+def with_tls(found: Rsyslog, cache: Path) -> Rsyslog:
+    """The same daemon with the module for TLS. Raises NotToBeHad."""
+    if (modules_of(found.root or Path("/")) / "lmnsd_gtls.so").exists():
+        return found
+    more = unpacked("rsyslog-gnutls", cache)
+    modules_of(more)
+    return Rsyslog(found.daemon, found.root, more)
 
 
 def modules_of(root: Path) -> Path:

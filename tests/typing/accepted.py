@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import logly
 from logly import (
+    BatchRefused,
     ConfigError,
     Fields,
     Level,
@@ -20,6 +21,7 @@ from logly import (
     Record,
     RecordException,
     Records,
+    RetryBatch,
     SinkConfig,
     SinkError,
     SinkStats,
@@ -27,6 +29,7 @@ from logly import (
     capture,
     get_logger,
 )
+from logly.http import Envelope, HttpSink
 
 
 def captures(logger: Logger) -> None:
@@ -101,6 +104,10 @@ def configuration() -> LoggerConfig:
     return config
 
 
+def send(lines: bytes, count: int) -> None:
+    raise RetryBatch(f"{count}", after=1.5, again=[0], refused=range(1, 3)) from BatchRefused("no", refused=2)
+
+
 def keep(record: Record) -> bool:
     return record.level_number >= Level.WARNING and record.fields.get("user") is not None
 
@@ -121,7 +128,15 @@ def sinks(logger: Logger) -> None:
     logger.add_sink(SinkConfig(stream="stdout", color="line", filter=keep))
     logger.add_sink(SinkConfig(stream=sys.stderr, newlines="indent", filter_module=["a", "b"]))
     logger.add_sink(SinkConfig(fd=1, json=True, flush_interval=0))
+    logger.add_sink(SinkConfig(batch=send, batch_bytes="64 KiB", batch_backlog=1 << 20))
+    collector = HttpSink("https://collector:4318", envelope="otlp", headers={"X-Key": "k"}, proxy="", ca=Path("ca.pem"))
+    logger.add_sink(SinkConfig(batch=collector, format="otlp"))
+    HttpSink("https://search:9200", envelope="elasticsearch", index="logs-shop", ssl_context=None)
+    HttpSink("https://search:9200", envelope=Envelope(), cert=("a.pem", "b.pem"), compression=None)
     logger.add_sink(SinkConfig(function=show, filter_min_level="warning", filter_max_level=Level.CRITICAL))
+    logger.add_sink(SinkConfig(socket="tls://logs:6514", tls=Path("ca.pem"), facility="local0", sd_id="a@1", bom=True))
+    assert_type(SinkConfig.syslog(facility=3, level="info"), SinkConfig)
+    assert_type(SinkConfig.journald("unix:/run/systemd/journal.shop/socket", app_name="shop"), SinkConfig)
     assert_type(logger.remove_sink(number), bool)
     assert_type(logger.remove_all_sinks(), int)
     assert_type(logger.list_sinks(), list[int])

@@ -1,6 +1,7 @@
 """What must not pass: each `type: ignore` names the error, and mypy says so when there is none (unused-ignore)."""
 
 from logly import Logger, LoggerConfig, Record, SinkConfig
+from logly.http import HttpSink
 
 
 def log_calls(logger: Logger) -> None:
@@ -34,6 +35,8 @@ def configuration() -> None:
     SinkConfig(path=7)  # type: ignore[arg-type]
     SinkConfig(newlines="fold")  # type: ignore[arg-type]
     SinkConfig(stream="syslog")  # type: ignore[arg-type]
+    SinkConfig(batch=len)  # type: ignore[arg-type]
+    HttpSink("http://h", envelope="otpl")  # type: ignore[arg-type]
 
 
 def sinks(logger: Logger) -> None:

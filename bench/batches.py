@@ -1,0 +1,116 @@
+"""What does a batch sink take, beside a file? Lines a second, processor time, and what a service beside it gets.
+
+    python bench/batches.py
+
+Four loggers take turns, run by run: one writes a file, one hands its lines in batches to a function that writes them to
+a file (and so takes the GIL once for each batch), one has both, and one has the file and a batch function that hangs.
+The last one shows what a dead endpoint costs: the file must get its lines as fast as beside a batch that works. Lines
+are counted in the files after timing. `python bench/cost.py batches` says what a call costs its caller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from typing import Any
+
+from harness import BENCH, lines, turns
+from harness.busy import compute
+from harness.loops import compile_loop
+from harness.scenarios import BRACE
+from harness.workers import Worker, serve
+
+KINDS = ("file", "batch", "file and batch", "file and hung batch")
+UNITS = 700_000
+RING = 1 << 28
+
+
+def make_logger(kind: str, folder: str, is_over: threading.Event) -> tuple[Any, int, str]:
+    """The logger, the sink whose lines are waited for, and the path where they are."""
+    from logly import Logger, LoggerConfig, SinkConfig
+
+    path = f"{folder}/bench.log"
+    config = LoggerConfig(
+        auto_sink=False, async_buffer_size=RING, async_flush_interval=60_000, on_error=lambda error: None
+    )
+    logger = Logger(config)
+    if kind == "batch":
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        sink = logger.add_sink(SinkConfig(batch=lambda text, _: os.write(fd, text), batch_backlog="2 GiB"))
+        return logger, sink, path
+    sink = logger.add_sink(SinkConfig(path=path))
+    if kind == "file and batch":
+        logger.add_sink(SinkConfig(batch=lambda text, _: len(text), batch_backlog="2 GiB"))
+    elif kind != "file":
+        logger.add_sink(SinkConfig(batch=lambda text, _: is_over.wait()))
+    return logger, sink, path
+
+
+def measure(kind: str, options: argparse.Namespace) -> dict[str, float]:
+    is_over = threading.Event()
+    with tempfile.TemporaryDirectory(dir=options.dir) as folder:
+        logger, sink, path = make_logger(kind, folder, is_over)
+        loop = compile_loop(BRACE["args"], logger)
+
+        def drain(begun: int) -> None:
+            """Waits until the sink has written so many lines."""
+            logger.error("go")
+            while logger.sink_stats(sink).written < begun:
+                time.sleep(0.0005)
+
+        loop(0, options.lines)  # also fills the backlog of the function that hangs
+        drain(options.lines + 1)
+        # All lines fit into the ring, and nothing wakes the flusher before the `error`.
+        loop(0, options.lines)
+        started, others = time.perf_counter(), time.process_time_ns() - time.thread_time_ns()
+        drain(2 * options.lines + 2)
+        elapsed = time.perf_counter() - started
+        others = time.process_time_ns() - time.thread_time_ns() - others
+        alone = compute(UNITS)
+        loop(0, options.lines)
+        logger.error("go")
+        beside = compute(UNITS)
+        drain(3 * options.lines + 4)
+        alone = (alone + compute(UNITS)) / 2
+        is_over.set()
+        logger.close(10)
+        lines.check(kind, path, 3 * options.lines + 4)
+    return {"lines_per_s": options.lines / elapsed, "others_ns": others / options.lines, "speed": alone / beside}
+
+
+FIGURES = {
+    "lines_per_s": "lines a second, from the ring to the file",
+    "others_ns": "processor time of all threads but the caller's, ns a line",
+    "speed": "speed of a pure-Python loop beside it / alone",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, default=400_000, help="of one run (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
+    parser.add_argument("--worker", choices=KINDS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        serve(lambda _: measure(options.worker, options))
+        return
+    command = [sys.executable, str(BENCH / "batches.py"), "--lines", str(options.lines)]
+    command += ["--dir", options.dir] if options.dir else []
+    with ExitStack() as stack:
+        asked = {}
+        for kind in KINDS:
+            worker = stack.enter_context(Worker([*command, "--worker", kind]))
+            asked[kind] = lambda worker=worker: worker.ask(1)
+        found = turns.take_turns(asked, options.rounds)
+    for figure, title in FIGURES.items():
+        turns.print_table(title, {kind: [one[figure] for one in found[kind]] for kind in KINDS}, base="file")
+
+
+if __name__ == "__main__":
+    main()

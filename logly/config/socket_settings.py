@@ -1,0 +1,101 @@
+"""The settings of `SinkConfig` for syslog, for systemd's journal, and for the sockets on which they listen."""
+
+from . import checks
+from .setting import setting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+    from os import PathLike
+    from ssl import SSLContext
+    from typing import Any, Self
+else:
+    from .lazy_dataclass import dataclass
+
+__all__ = ["SocketSettings"]
+
+
+@dataclass(kw_only=True, slots=True)
+class SocketSettings:
+    """The base of `SinkConfig` with these settings; every field is described in docs/configuration.md."""
+
+    socket: "str | None" = setting(
+        None,
+        checks.optional(checks.socket),
+        "",
+        "where a [syslog daemon or systemd's journal](syslog.md) listens: `unix:/dev/log`, "
+        "`unix:/run/systemd/journal/socket`, `udp://HOST:514`, `tcp://HOST:601`, `tls://HOST:6514`",
+    )
+    tls: "SSLContext | str | PathLike[str] | None" = setting(
+        None,
+        checks.optional(checks.tls),
+        "",
+        "`socket` of `tls://`: a file with the certificates that are trusted, or an `ssl.SSLContext`, which may have a "
+        "certificate of one's own; None: those that the system trusts",
+    )
+    facility: "int | str | None" = setting(
+        None,
+        checks.optional(checks.facility),
+        "",
+        "`rfc5424`, `journald`: syslog's facility, by its name (`daemon`, `local0`) or number (0 to 23); None: `user`",
+    )
+    app_name: "str | None" = setting(
+        None,
+        checks.optional(checks.text),
+        "",
+        "`rfc5424`, `journald`: the program's name, `APP-NAME` and `SYSLOG_IDENTIFIER`; None: that of the one "
+        "that runs",
+    )
+    sd_id: "str | None" = setting(
+        None,
+        checks.optional(checks.sd_id),
+        "",
+        "`rfc5424`: the id of the structured data with the fields, `NAME@NUMBER` with your private enterprise number; "
+        "None: `fields@32473`",
+    )
+    bom: bool = setting(
+        False, checks.boolean, "", "`rfc5424`: a byte order mark before the message says that it is UTF-8"
+    )
+
+    @classmethod
+    def syslog(cls, socket: "str | None" = None, **settings: "Any") -> "Self":
+        """Return the settings of a sink for the machine's syslog daemon, or for another machine's.
+
+        Args:
+            socket: where the daemon listens; None: this operating system's local socket, ``unix:/dev/log`` on Linux.
+            settings: further fields of `SinkConfig`: ``facility="local0"``, ``level="warning"``.
+
+        Raises:
+            TypeError: there is no such field.
+
+        Example:
+            >>> SinkConfig.syslog("tls://logs.example.com:6514", facility="local0").format
+            'rfc5424'
+        """
+        if socket is None:
+            from .socket_address import LOCAL_SYSLOG
+
+            socket = f"unix:{LOCAL_SYSLOG}"
+        return cls(**{"socket": socket, "format": "rfc5424", **settings})
+
+    @classmethod
+    def journald(cls, socket: "str | None" = None, **settings: "Any") -> "Self":
+        """Return the settings of a sink for systemd's journal.
+
+        Args:
+            socket: where the journal listens; None: ``unix:/run/systemd/journal/socket``. Of the journal's namespace
+                ``NAME`` it is ``unix:/run/systemd/journal.NAME/socket``.
+            settings: further fields of `SinkConfig`.
+
+        Raises:
+            TypeError: there is no such field.
+
+        Example:
+            >>> SinkConfig.journald(app_name="shop").socket
+            'unix:/run/systemd/journal/socket'
+        """
+        if socket is None:
+            from .socket_address import JOURNAL
+
+            socket = f"unix:{JOURNAL}"
+        return cls(**{"socket": socket, "format": "journald", **settings})
