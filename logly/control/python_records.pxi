@@ -281,7 +281,7 @@ cdef bint records_done(SinkHandle handle, bytes staged, bytearray wanted) except
     cdef Py_ssize_t i
     core.engine.pace.now_ns = clock_monotonic_ns()
     for i in range(len(wanted)):
-        finish_record(core.engine, sink, at, at if is_wanted[i] else NULL, False)
+        settle_oldest(core.engine, sink, at, at if is_wanted[i] else NULL, False)
         at += (<const RecordHeader*> at).size
     core.unlock()
     return True
@@ -305,14 +305,14 @@ def record_done(SinkHandle handle not None, bytes record, bytes shown, bint fail
     cdef Sink* sink = core.lock_sink(handle.id)
     core.engine.pace.now_ns = clock_monotonic_ns()
     if shown is None:
-        finish_record(core.engine, sink, record, NULL, failed)
+        settle_oldest(core.engine, sink, record, NULL, failed)
     else:
-        finish_record(core.engine, sink, record, shown, failed)
+        settle_oldest(core.engine, sink, record, shown, failed)
     core.unlock()
 
 
 # The oldest staged record has been handled. `shown`: as in `record_done`.
-cdef void finish_record(Engine* engine, Sink* sink, const char* record, const char* shown, bint failed) noexcept nogil:
+cdef void settle_oldest(Engine* engine, Sink* sink, const char* record, const char* shown, bint failed) noexcept nogil:
     cdef Line line
     cdef bint wanted = shown != NULL
     cdef uint64_t sequence, filters
