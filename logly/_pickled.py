@@ -7,6 +7,7 @@ is known by its `Core.identity`. The process keeps it as long as one of the copi
 
 from __future__ import annotations
 
+import copyreg
 import os
 import pickle
 from types import BuiltinMethodType, MethodType, ModuleType
@@ -19,6 +20,7 @@ from .config.lazy_dataclass import fields
 from .config.schema import LoggerConfig, SinkConfig
 from .control import process
 from .control.controller import Controller
+from .control.file_sink import FileSink
 from .errors import show
 from .system.unpatched import SystemLock
 
@@ -56,17 +58,18 @@ class Parcel:
         bound: its bound fields.
         settings: the engine's, and its sinks' with whether each is enabled. None: they cannot travel, and need not.
         had_sinks: sinks were added, so there is no console by itself.
-        attributes: those of an object of a subclass.
+        is_on: `disable` has not switched it off.
+        level_colors: of the levels that were added.
     """
 
-    __slots__ = ("attributes", "bound", "engine_name", "had_sinks", "identity", "is_ready_made", "name", "settings")
-
-    attributes: Settings | None
+    # No __slots__: the first two protocols of pickle want none.
     bound: FieldBlock | None
     engine_name: str
     had_sinks: bool
     identity: bytes
+    is_on: bool
     is_ready_made: bool
+    level_colors: dict[str, str]
     name: str | None
     settings: tuple[Settings, list[tuple[Settings, bool]]] | None
 
@@ -85,14 +88,25 @@ def travelling(logger: Logger) -> tuple[Any, ...]:
     parcel.name = logger._child_name
     parcel.bound = logger._bound
     parcel.had_sinks = controller._had_sinks
-    parcel.attributes = dict(vars(logger)) if original_class(type(logger)).__dictoffset__ else None
+    parcel.is_on = controller.is_on
+    parcel.level_colors = dict(controller.levels.added_colors)
     parcel.settings = None
     try:
         parcel.settings = _settings_of(controller)
     except pickle.PicklingError:
         if not parcel.is_ready_made:
             raise
-    return _arrived, (original_class(type(logger)), parcel)
+    kind = original_class(type(logger))
+    return _arrived, (kind, parcel), _own_attributes(logger, kind)
+
+
+def _own_attributes(logger: Logger, kind: type[Logger]) -> Any:
+    """Those of an object of a subclass, as pickle wants them. They may refer to the logger, so they follow it."""
+    if kind.__getstate__ is not object.__getstate__:
+        return logger.__getstate__()  # its own
+    slots = {name: getattr(logger, name) for name in copyreg._slotnames(kind) if hasattr(logger, name)}  # type: ignore[attr-defined]
+    attributes = dict(vars(logger)) if kind.__dictoffset__ else None
+    return (attributes, slots) if slots else attributes or None
 
 
 def _ready_made() -> Controller | None:
@@ -105,6 +119,11 @@ def _ready_made() -> Controller | None:
 
 def _settings_of(controller: Controller) -> tuple[Settings, list[tuple[Settings, bool]]]:
     config = _changed(controller.settings(), LoggerConfig(), "LoggerConfig", "")
+    # As the original has found them: the other process may be in another folder.
+    if controller.layers.file.path is not None:
+        config["level_file"] = controller.layers.file.path
+    if controller.spooling.path is not None:
+        config["spool"] = controller.spooling.path
     sinks = []
     for number in controller.user_sinks():
         sink = controller.sinks.get(number)
@@ -128,9 +147,8 @@ def _settings_of_sink(sink: Sink) -> Settings:
     changed.pop("filter_min_level", None)
     if levels.level is not None or levels.names:
         changed["level"] = levels
-    if "path" in changed and not os.path.isabs(changed["path"]):
-        folder = os.getcwd().replace("{", "{{").replace("}", "}}")
-        changed["path"] = os.path.join(folder, changed["path"])
+    if isinstance(sink, FileSink) and not os.path.isabs(changed["path"]):
+        changed["path"] = sink.file.template  # in the folder where it was opened
     return changed
 
 
@@ -171,11 +189,7 @@ def _arrived(kind: type[Logger], parcel: Parcel) -> Logger:
         owner, controller = _ready_made_here(parcel) if parcel.is_ready_made else _engine_here(parcel)
     logger = kind.__new__(kind)
     logger._attach(controller.core, parcel.bound, owner, controller, controller.core.own_name)
-    if parcel.name is not None:
-        logger = logger.named(parcel.name)
-    if parcel.attributes is not None:
-        vars(logger).update(parcel.attributes)
-    return logger
+    return logger.named(parcel.name) if parcel.name is not None else logger
 
 
 def _ready_made_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
@@ -185,8 +199,16 @@ def _ready_made_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
     is_untouched = not controller._had_sinks and controller.config_as_given == LoggerConfig()
     if parcel.settings is not None and is_untouched and controller.core.identity != parcel.identity:
         config, sinks = parcel.settings
-        controller.configure(LoggerConfig(**config), {})
-        _add_sinks(controller, sinks)
+        try:
+            controller.configure(LoggerConfig(**config), {})
+            _complete(controller, parcel, sinks)
+        except BaseException:
+            # The next one that arrives begins anew, perhaps with a file that can be opened by then.
+            for number in controller.user_sinks():
+                controller.remove(number)
+            controller._had_sinks = False
+            controller.configure(LoggerConfig(), {})
+            raise
     return ready._owner, controller
 
 
@@ -201,15 +223,24 @@ def _engine_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
     config, sinks = parcel.settings
     controller = Controller(parcel.engine_name, LoggerConfig(**{**config, "auto_sink": False}))
     owner = Lifeline(controller)
+    try:
+        _complete(controller, parcel, sinks)
+        if config.get("auto_sink", True) and not parcel.had_sinks:
+            controller.configure(None, {"auto_sink": True})
+    except BaseException:
+        controller.close(0)  # the traceback may keep it
+        raise
+    # Last, because copies are given what has this identity.
     controller.core.identity = parcel.identity
-    _add_sinks(controller, sinks)
-    if config.get("auto_sink", True) and not parcel.had_sinks:
-        controller.configure(None, {"auto_sink": True})
     return owner, controller
 
 
-def _add_sinks(controller: Controller, sinks: list[tuple[Settings, bool]]) -> None:
+def _complete(controller: Controller, parcel: Parcel, sinks: list[tuple[Settings, bool]]) -> None:
+    for name, color in parcel.level_colors.items():
+        controller.change(controller.levels.coloring(name, color))
     for config, is_enabled in sinks:
         number = controller.add_sink(SinkConfig(**config))
         if not is_enabled:
             controller.set_sink_enabled(number, False)
+    if not parcel.is_on:
+        controller.switch(is_on=False)

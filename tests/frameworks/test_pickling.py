@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import io
 import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
@@ -19,10 +21,12 @@ import pytest
 
 import logly
 from logly import Logger, LoggerConfig, SinkConfig, capture
+from logly.control.controller import Controller
 from tests.frameworks import pool_work
 from tests.support import ROOT
 from tests.support.log_files import lines_of
 from tests.support.loggers import file_logger, make_logger
+from tests.support.programs import run_program
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -55,6 +59,26 @@ def test_a_logger_comes_back_as_itself(tmp_path: Path) -> None:
         assert sent(logger).name == "root"
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_protocol_of_pickle(tmp_path: Path, protocol: int) -> None:
+    logger = file_logger(
+        tmp_path / "log", sink={"level": "info,shop=debug"}, level="info", custom_levels={"NOTICE": 22}
+    )
+    logger.add_level("AUDIT", 33, "red")
+    child = logger.named("shop").bind(a=1, b=["x"], c=10**30)
+    assert pickle.loads(pickle.dumps(child, protocol))._controller is logger._controller
+    parcel = pickle.dumps(child, protocol)
+    logger.close()
+    del logger, child
+    copy = pickle.loads(parcel)
+    assert copy.name == "shop"
+    with capture(copy) as records:
+        copy.log("audit", "there")
+    assert records == [("AUDIT", "there", {"a": 1, "b": ["x"], "c": 10**30})]
+    copy.close()
+    assert lines_of(tmp_path / "log") == ["there"]
+
+
 def test_children_of_the_ready_made_logger_travel_by_name() -> None:
     log = logly.get_logger("shop.db").bind(a=1)
     same = sent(log)
@@ -76,6 +100,56 @@ def test_a_subclass_keeps_its_attributes() -> None:
         same = sent(logger)
         assert type(same) is Own
         assert same.tenant == "a"
+
+
+class Slotted(Own):
+    __slots__ = ("__private", "tenant_id", "unset")
+
+    def set_private(self, value: object) -> Slotted:
+        self.__private = value
+        return self
+
+    def private(self) -> object:
+        return self.__private
+
+
+class WithState(Logger):
+    __slots__ = ("value",)
+    value: str
+
+    def __getstate__(self) -> str:
+        return self.value + "!"
+
+    def __setstate__(self, state: str) -> None:
+        self.value = state
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_subclass_keeps_its_slots_and_its_own_state(protocol: int) -> None:
+    with Slotted(LoggerConfig(auto_sink=False)) as logger:
+        logger.tenant_id = "a"
+        logger.more = "b"  # type: ignore[attr-defined]
+        same = pickle.loads(pickle.dumps(logger.set_private(5), protocol))
+        assert (same.tenant_id, same.more, same.private()) == ("a", "b", 5)
+        assert not hasattr(same, "unset")
+    with WithState(LoggerConfig(auto_sink=False)) as other:
+        other.value = "c"
+        assert pickle.loads(pickle.dumps(other, protocol)).value == "c!"
+
+
+class App:
+    logger: Any
+
+
+def test_an_attribute_may_refer_to_the_logger() -> None:
+    with Own(LoggerConfig(auto_sink=False)) as logger:
+        app = App()
+        app.logger, logger.app, logger.me = logger, app, logger  # type: ignore[attr-defined]
+        copy = sent(logger)
+        assert copy.me is copy
+        assert copy.app.logger is copy
+        again = pickle.loads(pickle.dumps(app))
+        assert again.logger.app is again
 
 
 def test_a_light_logger_stays_here() -> None:
@@ -119,6 +193,124 @@ def test_an_engine_lives_as_long_as_a_copy(tmp_path: Path) -> None:
     del first
     pickle.loads(parcel).info("2")
     assert lines_of(tmp_path / "log") == ["1", "2"]
+
+
+def test_a_copy_that_comes_while_the_last_one_ends_gets_an_engine_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parcel = parcel_of(file_logger(tmp_path / "log"))
+    copy = pickle.loads(parcel)
+    copy.info("1")
+    arrived: list[Any] = []
+    real = Controller.close
+
+    def close(self: Controller, *arguments: Any, **options: Any) -> bool:
+        monkeypatch.undo()
+        thread = threading.Thread(target=lambda: arrived.append(pickle.loads(parcel)))
+        thread.start()
+        thread.join()
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Controller, "close", close)
+    first = copy._controller
+    del copy
+    gc.collect()
+    (second,) = arrived
+    assert second._controller is not first
+    assert not second._controller.is_closed
+    second.info("2")
+    second.close()
+    assert Counter(lines_of(tmp_path / "log")) == Counter(["1", "2"])
+
+
+def parcel_of(logger: Logger) -> bytes:
+    """The logger on its way; it ends here. The caller must not have it any more."""
+    parcel = pickle.dumps(logger)
+    logger.close()
+    return parcel
+
+
+def test_what_cannot_be_opened_is_tried_again_as_a_whole(tmp_path: Path) -> None:
+    logger = file_logger(tmp_path / "one.log")
+    logger.add_sink(SinkConfig(path=tmp_path / "sub" / "two.log", format="{message}"))
+    parcel = parcel_of(logger)
+    del logger
+    (tmp_path / "sub" / "two.log").unlink()
+    (tmp_path / "sub").rmdir()
+    (tmp_path / "sub").touch()
+    kept = []
+    for _ in range(2):
+        with pytest.raises(logly.SinkError) as caught:
+            pickle.loads(parcel)
+        kept.append(caught.value)  # and with its traceback what was half made
+    (tmp_path / "sub").unlink()
+    with pickle.loads(parcel) as copy:
+        assert len(copy.list_sinks()) == 2
+        copy.info("whole")
+    assert lines_of(tmp_path / "one.log") == ["whole"]
+    assert lines_of(tmp_path / "sub" / "two.log") == ["whole"]
+    assert len(kept) == 2
+
+
+HALF_READY_MADE = """
+import pickle, shutil, sys
+from pathlib import Path
+import logly
+from logly import SinkConfig
+
+folder = Path(sys.argv[1])
+if len(sys.argv) == 2:
+    logly.logger.configure(level="debug")
+    for name in ("r1.log", "sub/r2.log"):
+        logly.logger.add_sink(SinkConfig(path=folder / name, format="{message}"))
+    (folder / "parcel").write_bytes(pickle.dumps(logly.logger))
+    logly.logger.close()
+    shutil.rmtree(folder / "sub")
+    (folder / "sub").touch()
+else:
+    parcel = (folder / "parcel").read_bytes()
+    try:
+        pickle.loads(parcel)
+    except logly.SinkError as error:
+        kept = error
+    assert logly.logger.config.level is None, logly.logger.config
+    (folder / "sub").unlink()
+    assert len(pickle.loads(parcel).list_sinks()) == 2, logly.logger.list_sinks()
+    assert kept and not pickle.loads(parcel).is_enabled_for("trace")
+    pickle.loads(parcel).debug("whole")
+"""
+
+
+def test_a_ready_made_logger_that_was_half_set_up_is_tried_again(tmp_path: Path) -> None:
+    run_program(HALF_READY_MADE, tmp_path)
+    run_program(HALF_READY_MADE, tmp_path, "second")
+    assert lines_of(tmp_path / "r1.log") == ["whole"]
+    assert lines_of(tmp_path / "sub" / "r2.log") == ["whole"]
+
+
+def test_a_disabled_logger_arrives_disabled(tmp_path: Path) -> None:
+    logger = file_logger(tmp_path / "log")
+    logger.disable()
+    parcel = parcel_of(logger)
+    del logger
+    with pickle.loads(parcel) as copy:
+        copy.info("not written")
+        copy.enable()
+        copy.info("written")
+    assert lines_of(tmp_path / "log") == ["written"]
+
+
+def test_the_colour_of_a_level_arrives(tmp_path: Path) -> None:
+    logger = file_logger(tmp_path / "log", sink={"color": "line"})
+    logger.add_level("AUDIT", 33, "red")
+    logger.log("audit", "1")
+    parcel = parcel_of(logger)
+    del logger
+    with pickle.loads(parcel) as copy:
+        copy.log("audit", "1")
+    first, second = lines_of(tmp_path / "log")
+    assert first == second
+    assert "\x1b[31m" in first
 
 
 SETTINGS: dict[str, Any] = {
@@ -175,17 +367,25 @@ def test_all_settings_arrive(tmp_path: Path, rotation: Any, retention: Any) -> N
         copy.close()
 
 
-def test_a_relative_path_is_the_originals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "{a}").mkdir()
+def test_relative_paths_are_those_of_the_folder_where_they_were_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("{a}", "b", "c"):
+        (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "{a}")
-    with Logger(LoggerConfig(auto_sink=False)) as logger:
-        logger.add_sink(SinkConfig(path="x.log", format="{message}"))
-        parcel = pickle.dumps(logger)
+    logger = Logger(LoggerConfig(auto_sink=False, level_file="levels", spool="spool"))
+    logger.add_sink(SinkConfig(path="x.log", format="{message}"))
+    monkeypatch.chdir(tmp_path / "b")
+    parcel = parcel_of(logger)
     del logger
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path / "c")
     with pickle.loads(parcel) as copy:
         copy.info("here")
+        assert copy._controller.layers.file.path == str(tmp_path / "{a}" / "levels")
+        assert copy._controller.spooling.path == str(tmp_path / "{a}" / "spool")
     assert lines_of(tmp_path / "{a}" / "x.log") == ["here"]
+    assert not list((tmp_path / "b").iterdir())
+    assert not list((tmp_path / "c").iterdir())
 
 
 VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("VARIABLE")
