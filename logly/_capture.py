@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from functools import partial
+import os
 
 from ._core import Guard, Producer
 from .control.capture_sink import Collector
 from .errors import invalid
 from .levels import level_number
 from .record import Record
+from .system.unpatched import SystemLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any, SupportsIndex
+    from collections.abc import Callable
+    from typing import Any
 
     from ._logger import Logger
     from .control.controller import Controller
     from .levels import Level
 
 __all__ = ["Capture", "Records", "capture"]
+
+_completing = SystemLock()
+"""Held while records are moved from a collector to a list, so that no other reader sees the list without them."""
+
+
+def _after_fork_in_child() -> None:
+    global _completing
+    _completing = SystemLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class Records(list[Record]):
@@ -28,82 +41,65 @@ class Records(list[Record]):
     Reading it waits until what was logged before is in it, in the order of the calls.
     """
 
-    __slots__ = ("_take",)
+    __slots__ = ("_collector", "_name")
     __hash__ = None
 
-    def __init__(self, take: Callable[[], list[Record]]) -> None:
+    def __init__(self, collector: Collector, name: str | None) -> None:
         super().__init__()
-        self._take = take
+        self._collector = collector
+        self._name = name
 
     def _complete(self) -> None:
-        super().extend(self._take())
+        # Without the lock: a sink's function that reads this list may be what is waited for.
+        self._collector.wait()
+        with _completing:
+            found, name = self._collector.take(), self._name
+            if name is not None:
+                found = [record for record in found if record.name == name or record.name.startswith(f"{name}.")]
+            super().extend(found)
 
     @property
     def messages(self) -> list[str]:
         """The messages alone."""
         return [record.message for record in self]
 
-    def __len__(self) -> int:
+    if TYPE_CHECKING:
+
+        def copy(self) -> list[Record]:
+            """The records until now, as a plain list."""
+            ...
+
+        def clear(self) -> None:
+            """Forget what was logged until now."""
+
+
+def _complete_in(name: str) -> Callable[..., Any]:
+    """The method of `list` with this name, for a list that is completed first."""
+    plain = getattr(list, name)
+
+    def method(self: Records, *arguments: Any, **options: Any) -> Any:
         self._complete()
-        return super().__len__()
+        for one in arguments:
+            if isinstance(one, Records):
+                one._complete()
+        return plain(self, *arguments, **options)
 
-    def __iter__(self) -> Iterator[Record]:
-        self._complete()
-        return super().__iter__()
+    method.__name__, method.__doc__ = name, plain.__doc__
+    return method
 
-    def __reversed__(self) -> Iterator[Record]:
-        self._complete()
-        return super().__reversed__()
 
-    if not TYPE_CHECKING:  # the types of list's own are more exact
+def _added_to(self: Records, other: Any) -> Any:
+    return other + list(self) if isinstance(other, list) else NotImplemented
 
-        def __getitem__(self, index):
-            self._complete()
-            return super().__getitem__(index)
 
-        def __add__(self, other):
-            return [*self, *other]
-
-    def __contains__(self, record: object) -> bool:
-        self._complete()
-        return super().__contains__(record)
-
-    def __eq__(self, other: object) -> bool:
-        self._complete()
-        if isinstance(other, Records):
-            other._complete()
-        return super().__eq__(other)
-
-    def __ne__(self, other: object) -> bool:
-        self._complete()
-        if isinstance(other, Records):
-            other._complete()
-        return super().__ne__(other)
-
-    def __repr__(self) -> str:
-        self._complete()
-        return super().__repr__()
-
-    def copy(self) -> list[Record]:
-        """The records until now, as a plain list."""
-        return list(self)
-
-    def count(self, record: Any) -> int:
-        self._complete()
-        return super().count(record)
-
-    def index(self, record: Any, *where: SupportsIndex) -> int:
-        self._complete()
-        return super().index(record, *where)
-
-    def pop(self, index: SupportsIndex = -1) -> Record:
-        self._complete()
-        return super().pop(index)
-
-    def clear(self) -> None:
-        """Forget what was logged until now."""
-        self._complete()
-        super().clear()
+for _name in (
+    *("len", "iter", "reversed", "getitem", "setitem", "delitem", "contains", "eq", "ne", "lt", "le", "gt", "ge"),
+    *("add", "iadd", "mul", "rmul", "imul", "repr"),
+):
+    setattr(Records, f"__{_name}__", _complete_in(f"__{_name}__"))
+for _name in (*("append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort"),):
+    setattr(Records, _name, _complete_in(_name))
+Records.__radd__ = _added_to  # type: ignore[attr-defined]
 
 
 def capture(logger: Logger | None = None, *, level: Level | int | str | None = None) -> Capture:
@@ -137,28 +133,35 @@ class Capture(Guard):
         if logger is not None and not isinstance(logger, Producer):
             raise invalid("logger", logger, "a logly.Logger, or None")
         controller: Controller | None = logger._controller if logger is not None else None
-        self._name: str | None = getattr(logger, "_child_name", None)
+        self._name: str | None = None
+        if logger is not None and controller is not None:
+            name = logger._name
+            self._name = name.text if name is not None and name is not controller.core.own_name else None
         custom = controller.levels.custom if controller is not None else {}
         self._controller = controller
         self._level = 0 if level is None else level_number(level, custom)
+        self._entered: list[Collector] = []
 
     if TYPE_CHECKING:
 
         def __enter__(self) -> Records: ...
 
     def begin(self) -> Records:
-        """Called by `with`."""
-        self._collector = Collector(self._controller, self._level)
-        records = Records(partial(self._take, self._collector))
-        self._collector.begin()
+        """Called by `with`.
+
+        Raises:
+            RuntimeError: it is entered already.
+        """
+        collector = Collector(self._controller, self._level)
+        self._entered.append(collector)
+        if len(self._entered) > 1:  # `end` takes the last one off, which has no sinks yet
+            raise RuntimeError("this capture is entered already: each `with` needs a logly.capture() of its own")
+        records = Records(collector, self._name)
+        collector.begin()
         return records
 
     def end(self) -> None:
-        """Called at the end of the `with`, also where `begin` was interrupted."""
-        self._collector.end()
-
-    def _take(self, collector: Collector) -> list[Record]:
-        found, name = collector.take(), self._name
-        if name is None:
-            return found
-        return [record for record in found if record.name == name or record.name.startswith(f"{name}.")]
+        """Called at the end of the `with`, also where `begin` or this method was interrupted."""
+        if self._entered:
+            self._entered[-1].end()
+            self._entered.pop()

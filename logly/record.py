@@ -153,7 +153,11 @@ class Record:
             return other == (self.level, self.message, self.fields)[: len(other)]
         if not isinstance(other, Record):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in Record.__slots__)
+        for name in Record.__slots__:
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine != its and (name != "fields" or repr(mine) != repr(its)):  # a NaN is not equal to itself
+                return False
+        return True
 
     def __hash__(self) -> int:
         return hash((self.time_ns, self.thread, self.level_number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from functools import partial
 
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["CaptureSink", "Collector"]
 
 
+END_TRIES = 5
+"""How often the end of a collector is tried again that Ctrl-C has interrupted."""
+
+
 class CaptureSink(FunctionSink):
     """Gives each record to a `Collector`. See `Sink`."""
 
     is_own = True
+    stays_in_child = False
     collector: Collector
 
     def handle_records(self) -> None:
@@ -49,6 +55,10 @@ class Collector:
         """What flushers have handed over: when each record was logged, and the records."""
         self._controller = controller
         self._level = level
+        self._known: dict[weakref.ref[Controller], object] = {}
+        """Each controller that has got a sink, or gets it just now, and by which call: threads may make loggers while
+        `begin` or `end` runs."""
+        self._has_ended = False
 
     def wants(self, _sink: CaptureSink, _raw: bytes) -> bool:
         """Whether a record is collected, which the sink has got."""
@@ -64,16 +74,33 @@ class Collector:
             self._add(controller)
 
     def end(self) -> None:
-        """Takes the sinks away, once they have got what was logged before; also after half of a `begin`."""
-        if self._add in process.watchers:
-            process.watchers.remove(self._add)
-        for controller, sink in self._sinks():
-            controller.remove(sink.id)
+        """Takes the sinks away, once they have got what was logged before; also after half of a `begin` or of an `end`.
 
-    def take(self) -> list[Record]:
-        """What was logged before this call and was not taken yet, in the order of the calls."""
+        After an interrupt during one sink, the others are taken away, too.
+        """
+        self._has_ended = True
+        self._controller = None
+        interrupt = None
+        if self._add in process.watchers:  # not after half of a `begin`, and not in a forked child
+            process.watchers.remove(self._add)
+        for _ in range(END_TRIES):
+            for controller, sink in self._sinks():
+                try:
+                    controller.remove(sink.id)
+                except BaseException as trouble:  # noqa: BLE001
+                    interrupt = trouble
+            if interrupt is None or not self._sinks():
+                break
+        if interrupt is not None:
+            raise interrupt
+
+    def wait(self) -> None:
+        """Waits until what was logged before this call has come."""
         for controller, _ in self._sinks():
             controller.flush(None)
+
+    def take(self) -> list[Record]:
+        """What has come and was not taken yet, in the order of the calls. `wait` comes before it."""
         ticks: list[int] = []
         taken: list[Record] = []
         while self.waiting:
@@ -88,17 +115,25 @@ class Collector:
         return [taken[place] for place in sorted(range(len(ticks)), key=ticks.__getitem__)]
 
     def _add(self, controller: Controller) -> None:
-        if controller.is_recovery:
+        mine = object()
+        if (
+            controller.is_recovery
+            or self._has_ended
+            or self._known.setdefault(weakref.ref(controller), mine) is not mine
+        ):
             return
 
         def make(number: int) -> CaptureSink:
             config = SinkConfig(function=_not_called, level=self._level).resolved()
             sink = CaptureSink(controller.core, number, config, controller.config, controller.report)
             sink.bypasses_level = self._level
+            sink.follows_others = self._level is None
             sink.collector = self
             return sink
 
-        controller.add_own(make)
+        sink = controller.add_own(make)
+        if self._has_ended:  # meanwhile, by another thread
+            controller.remove(sink.id)
 
     def _sinks(self) -> list[tuple[Controller, CaptureSink]]:
         found = []

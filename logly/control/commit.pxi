@@ -77,16 +77,24 @@ cdef class Guard:
     ``end()``.
 
     It is compiled, so that no signal handler runs between the end of `begin` and the ``with``. Where `begin` is
-    interrupted, `end` is called as well.
+    interrupted, `end` is called as well, and where `end` is, it is called again.
     """
 
     def __enter__(self):
         try:
             begun = self.begin()
         except BaseException:
-            self.end()
+            self.end_surely()
             raise
         return begun
 
     def __exit__(self, kind, error, trace):
-        self.end()
+        self.end_surely()
+
+    cdef bint end_surely(self) except -1:
+        try:
+            self.end()
+        except BaseException:
+            self.end()
+            raise
+        return True

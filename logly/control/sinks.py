@@ -86,10 +86,12 @@ class Sink:
     target: ClassVar[str] = "fd"
     """How the core hands over its lines: "fd", "stream", "function" or "batch"; see `SinkHandle.register`."""
     needs_flusher: ClassVar[bool] = False
-    """Whether the core needs Python to hand over the sink's lines, so that a flusher is needed even without
-    `async_write`."""
+    """Whether Python must hand over the sink's lines, so that a flusher is needed even without `async_write`."""
     is_own: ClassVar[bool] = False
     """Whether logly itself has added it: the user neither sees nor removes it."""
+    follows_others: bool = False
+    """Whether it asks for what at least one of the user's sinks asks for."""
+    stays_in_child: ClassVar[bool] = True
     is_file: ClassVar[bool] = False
     """Whether it has its own file."""
     bypasses_level: int | None = None

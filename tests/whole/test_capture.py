@@ -1,5 +1,6 @@
 """`logly.capture`: a test's code has the records at hand."""
 
+import operator
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,10 @@ def test_reading_in_any_way_waits(logger: Logger) -> None:
         lambda records: records.index(first) == 0,
         lambda records: list(reversed(records)) == [first],
         lambda records: [*records, 1] == [first, 1],
+        lambda records: operator.add([1], records) == [1, first],
+        lambda records: operator.add(records, [1]) == [first, 1],
+        lambda records: records * 2 == [first, first],
+        lambda records: not records < [],
         lambda records: records != [],
         lambda records: "'first'" in repr(records),
         lambda records: records.copy() == [first],
@@ -53,12 +58,26 @@ def test_reading_in_any_way_waits(logger: Logger) -> None:
             assert read(records)
 
 
-def test_clear_forgets_what_was_logged_before(logger: Logger) -> None:
+def test_what_is_changed_is_complete(logger: Logger) -> None:
+    for change in (
+        lambda records: records.clear(),
+        lambda records: records.__delitem__(slice(None)),
+        lambda records: records.__setitem__(slice(None), []),
+        lambda records: records.remove(("INFO", "before")),
+    ):
+        with capture(logger) as records:
+            logger.info("before")
+            change(records)
+            logger.info("after")
+            assert records.messages == ["after"]
     with capture(logger) as records:
-        logger.info("before")
-        records.clear()
-        logger.info("after")
-        assert records.messages == ["after"]
+        logger.info("1")
+        logger.info("2")
+        records.reverse()
+        logger.info("3")
+        assert records.messages == ["2", "1", "3"]
+        records.sort(key=lambda record: record.message)
+        assert records.messages == ["1", "2", "3"]
 
 
 def test_a_capture_gets_all_levels_and_the_sinks_what_they_had(tmp_path: Path) -> None:
@@ -123,6 +142,10 @@ def test_a_named_logger_is_captured_alone(logger: Logger) -> None:
         shop.info("own")
         shop.named("db").info("below")
     assert records.messages == ["own", "below"]
+    with capture(shop.first(5)) as records:
+        logger.info("other")
+        shop.info("own")
+    assert records.messages == ["own"]
 
 
 def test_all_loggers_also_new_ones_and_threads(logger: Logger) -> None:
@@ -142,6 +165,12 @@ def test_captures_nest(logger: Logger) -> None:
         logger.info("both")
     assert outer == inner
     assert len(outer) == 1
+
+
+def test_records_with_a_field_that_is_no_number_are_equal(logger: Logger) -> None:
+    with capture(logger) as outer, capture(logger) as inner:
+        logger.info("ratio", ratio=float("nan"), parts=[1, float("nan")])
+    assert outer == inner
 
 
 def test_a_capture_can_be_entered_again(logger: Logger) -> None:
