@@ -6,6 +6,9 @@ This module stands beside the package, because pytest imports it at each start: 
 from __future__ import annotations
 
 import io
+import logging
+import sys
+from _thread import get_ident
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +36,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         config.pluginmanager.register(Feeding(config, plugin), "logly-feeding")
 
 
+_waiting: list[Feeding] = []
+"""Those that begin with the first logger."""
+
+
+def logger_is_made(_controller: object) -> None:
+    """logly calls this when the first logger of the process is made."""
+    from logly.control import process
+
+    process.watchers.remove(logger_is_made)
+    while _waiting:
+        _waiting.pop().begin()
+
+
 class Feeding:
-    """Gives logly's records to the handlers of pytest's logging plugin, while a test runs that has to do with them."""
+    """Gives logly's records to the handlers of pytest's logging plugin, while a test runs that has to do with them.
+
+    As long as the process has no logly logger, logly is not imported.
+    """
 
     def __init__(self, config: pytest.Config, plugin: object) -> None:
         self._feed: Feed | None = None
+        self._plugin = plugin
+        self._thread = get_ident()
         is_live = getattr(plugin, "_log_cli_enabled", bool)
         self._has_own_log = bool(is_live() or config.getoption("log_file", None) or config.getini("log_file"))
         for name in ("caplog_handler", "report_handler"):
@@ -64,6 +85,8 @@ class Feeding:
     def pytest_runtest_teardown(self) -> Iterator[None]:
         yield
         feed, self._feed = self._feed, None
+        if self in _waiting:
+            _waiting.remove(self)
         if feed is not None:
             feed.end()
 
@@ -75,10 +98,25 @@ class Feeding:
 
     def begin(self) -> None:
         """Has logly's loggers give their records to pytest's handlers, until the test's teardown has ended."""
-        if self._feed is None:
+        if self._feed is not None:
+            return
+        if "logly.control.process" in sys.modules:
             from logly._caplog import Feed
 
-            self._feed = Feed.begun()
+            self._feed = Feed.begun(self._thread, self._quiet, self._loud)
+        elif self not in _waiting:
+            _waiting.append(self)
+
+    def _quiet(self) -> list[logging.Handler]:
+        return self._present("caplog_handler", "report_handler")
+
+    def _loud(self) -> list[logging.Handler]:
+        return self._present("log_cli_handler", "log_file_handler")
+
+    def _present(self, *names: str) -> list[logging.Handler]:
+        """Those that are on the root logger just now. (Another pytest may run inside a test, with its own.)"""
+        own = [getattr(self._plugin, name, None) for name in names]
+        return [handler for handler in logging.getLogger().handlers if any(handler is one for one in own)]
 
     def complete(self) -> None:
         """Waits until pytest's handlers have what was logged before."""
@@ -138,9 +176,9 @@ class _WaitingStream(io.StringIO):
 def _reading(name: str) -> Callable[..., Any]:
     read = getattr(list, name)
 
-    def method(self: _WaitingList, *arguments: Any) -> Any:
+    def method(self: _WaitingList, *arguments: Any, **options: Any) -> Any:
         self.complete()
-        return read(self, *arguments)
+        return read(self, *arguments, **options)
 
     return method
 
@@ -151,8 +189,14 @@ class _WaitingList(list[Any]):
     complete: Callable[[], None]
     __hash__ = None
 
+    def __radd__(self, other: list[Any]) -> list[Any]:
+        return other + list(self)
 
-for _name in ("len", "iter", "reversed", "getitem", "contains", "eq", "ne", "add", "repr"):
+
+for _name in (
+    *("len", "iter", "reversed", "getitem", "setitem", "delitem", "contains", "eq", "ne", "lt", "le", "gt", "ge"),
+    *("add", "iadd", "mul", "rmul", "imul", "repr"),
+):
     setattr(_WaitingList, f"__{_name}__", _reading(f"__{_name}__"))
-for _name in ("copy", "count", "index", "pop"):
+for _name in ("clear", "copy", "count", "index", "insert", "pop", "remove", "reverse", "sort"):
     setattr(_WaitingList, _name, _reading(_name))

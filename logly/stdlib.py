@@ -19,6 +19,8 @@ from .errors import ConfigError, invalid
 from .system.greenlets import is_eventlet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._logger import Logger
     from .record import Record
 
@@ -43,6 +45,11 @@ _GET_MESSAGE: Any = logging.LogRecord.getMessage
 
 if getattr(getattr(_GET_MESSAGE, "__code__", None), "co_filename", None) != logging.addLevelName.__code__.co_filename:
     _GET_MESSAGE = None  # it had been replaced before this module was imported
+
+
+given: list[Callable[[Record], object]] = []
+"""Called with each record that a `StdlibSink` gives to a logger of `logging`: by the plugin for pytest, which gives it
+to `caplog` otherwise."""
 
 
 class _NoLock:
@@ -166,7 +173,7 @@ class StdlibHandler(logging.Handler):
             self.handleError(record)
 
     def _with_text(self, record: logging.LogRecord) -> logging.LogRecord:
-        """The record, or a copy of it with the text and the fields of the t-string (CPython 3.14) that is its message."""
+        """The record, or a copy of it with the text and the fields of the t-string that is its message."""
         template = template_of(record.msg)
         if template is None or record.args or not _makes_plain_text(record):
             return record
@@ -261,6 +268,8 @@ class StdlibSink:
         made = logging.makeLogRecord(self._attributes(record))
         if isinstance(self.target, logging.Logger):
             if self.target.isEnabledFor(made.levelno):
+                for tell in given.copy():
+                    tell(record)
                 self.target.handle(made)
         elif made.levelno >= self.target.level:
             self.target.handle(made)

@@ -97,6 +97,136 @@ def test_caplog_with_several_workers(run) -> None:
     run(CAPLOG, "-n", "4").assert_outcomes(passed=5)
 
 
+EDGES = """
+    from logly import LoggerConfig, SinkConfig, StdlibSink
+
+    def make():
+        return logly.Logger(LoggerConfig(auto_sink=False))
+
+    def test_a_sink_that_gives_some_to_logging(caplog):
+        with make() as log:
+            log.add_sink(SinkConfig(function=StdlibSink(logging.getLogger("out")), level="error"))
+            log.add_sink(SinkConfig(path="some.log"))
+            log.warning("w")
+            log.error("e")
+            assert sorted(caplog.messages) == ["e", "w"]
+
+    def test_a_wrapped_sink_that_gives_to_logging(caplog):
+        sink = StdlibSink(logging.getLogger("out"))
+        with make() as log:
+            log.add_sink(SinkConfig(function=lambda record: sink(record)))
+            for _ in range(3):
+                log.warning("w")
+            assert caplog.messages == ["w"] * 3
+
+    def test_what_a_sink_asks_for_is_there(caplog):
+        caplog.set_level(1)
+        with make() as log:
+            number = log.add_sink(SinkConfig(path="debug.log", level="debug", format="{message}"))
+            log.debug("d")
+            log.trace("t")
+            assert caplog.messages == ["d"]
+            log.set_sink_level(number, "error,shop=debug")
+            log.warning("w")
+            log.named("shop").debug("shop")
+            log.add_sink(SinkConfig(path="all.log"))
+            log.info("i")
+            assert caplog.messages == ["d", "shop", "i"]
+
+    def test_the_levels_of_the_logger_hold(caplog, logly_records):
+        caplog.set_level(1)
+        with make() as log:
+            log.add_sink(SinkConfig(path="error.log", level="error"))
+            log.info("i")
+            log.error("e")
+            assert caplog.messages == ["e"]
+            log.set_level("debug,shop=warning")
+            log.add_sink(SinkConfig(path="any.log"))
+            log.debug("d")
+            log.named("shop").info("i")
+            assert caplog.messages == ["e", "d"]
+            assert logly_records.messages == ["i", "e", "d", "i"]
+
+    def test_the_gate_stays_where_it_is(caplog):
+        with make() as log:
+            log.add_sink(SinkConfig(path="gate.log", level="error"))
+            assert not log.is_enabled_for("info")
+            assert log.is_enabled_for("error")
+
+    def test_a_filter_that_fails_costs_no_other_record(caplog):
+        class Bad(logging.Filter):
+            def filter(self, record):
+                if record.getMessage() == "1":
+                    raise KeyError("filter")
+                return True
+
+        bad = Bad()
+        with make() as log:
+            caplog.handler.addFilter(bad)
+            for text in "123":
+                log.warning(text)
+            try:
+                len(caplog.records)
+            except KeyError as error:
+                assert error.args == ("filter",)
+            else:
+                assert 0
+            assert caplog.messages == ["2", "3"]
+            caplog.handler.removeFilter(bad)
+
+    def test_other_threads_read_it(caplog):
+        found = []
+
+        def work():
+            log.warning("in a thread")
+            found.extend(caplog.messages)
+
+        with make() as log:
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        assert found == caplog.messages == ["in a thread"]
+
+    def test_sums_and_changes_are_complete(caplog):
+        with make() as log:
+            log.warning("1")
+            assert len([None] + caplog.records) == 2
+            log.warning("2")
+            del caplog.records[:]
+            assert caplog.records == []
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--log-cli-level=1", "--log-file=all.log", "--log-file-level=1"]])
+def test_caplog_has_what_is_let_through_and_nothing_else(run, options: list[str]) -> None:
+    run(EDGES, *options).assert_outcomes(passed=8)
+
+
+def test_a_pytest_inside_a_test_has_records_of_its_own(run) -> None:
+    done = run(
+        """
+    import pytest
+
+    pytest_plugins = ["pytester"]
+
+    def test_outer(pytester, caplog):
+        caplog.set_level(1)
+        pytester.makepyfile('''
+            import logging, logly
+
+            def test_inner(caplog):
+                logly.Logger(logly.LoggerConfig(auto_sink=False)).warning("inner")
+                logging.warning("std")
+                assert sorted(caplog.messages) == ["inner", "std"]
+        ''')
+        pytester.runpytest_inprocess("-p", "logly_pytest").assert_outcomes(passed=1)
+        assert caplog.messages.count("inner") == 1
+        assert caplog.messages.count("std") == 1
+        """
+    )
+    done.assert_outcomes(passed=1)
+
+
 ONCE = """
     def fresh():
         return logly.Logger(logly.LoggerConfig(auto_sink=False))
@@ -199,11 +329,39 @@ def test_pytest_starts_without_logly(run) -> None:
         """
     import sys
 
-    def test_nothing_is_imported():
+    def test_nothing_is_imported(caplog):
         assert "logly_pytest" in sys.modules
         assert "logly" not in sys.modules
+
+    def test_it_begins_with_the_first_logger(caplog):
+        import logly
+        logly.Logger(logly.LoggerConfig(auto_sink=False)).warning("first")
+        assert caplog.messages == ["first"]
+
+    def test_it_goes_on(caplog):
+        import logly
+        logly.Logger(logly.LoggerConfig(auto_sink=False)).warning("second")
+        assert caplog.messages == ["second"]
     """,
         uses="",
+    )
+    done.assert_outcomes(passed=3)
+
+
+def test_a_logly_that_cannot_be_imported_is_no_trouble(run, pytester: pytest.Pytester) -> None:
+    pytester.mkpydir("logly").joinpath("__init__.py").write_text("raise ImportError('broken')")
+    done = run(
+        """
+    import logging
+
+    def test_without_logly(caplog):
+        logging.warning("by logging")
+        assert caplog.messages == ["by logging"]
+    """,
+        uses="""
+    import sys
+    sys.path.insert(0, ".")
+    """,
     )
     done.assert_outcomes(passed=1)
 
