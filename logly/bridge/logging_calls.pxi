@@ -270,6 +270,7 @@ cdef PyObject* log_template(
     cdef tuple keywords = <tuple> names if names != NULL else ()
     cdef list values = []
     cdef dict extra = {}
+    cdef object other = None     # an `extra` that is no mapping: `logging` says what is wrong with it
     cdef tuple call
     cdef Py_ssize_t i
     if not (<object> self).isEnabledFor(number):
@@ -284,11 +285,15 @@ cdef PyObject* log_template(
         values.append(<object> args[0])
     values.append(text_for_logging(text, template))
     for i in range(len(keywords)):
-        if keywords[i] == EXTRA and isinstance(<object> args[count + i], dict):
-            extra.update(<object> args[count + i])
-        values.append(<object> args[count + i])
+        given = <object> args[count + i]
+        if keywords[i] == EXTRA and given is not None:
+            if isinstance(given, mapping_type):
+                extra.update(given)
+            else:
+                other = given
+        values.append(given)
     if EXTRA in keywords:
-        values[count + keywords.index(EXTRA)] = extra
+        values[count + keywords.index(EXTRA)] = extra if other is None else other
     elif extra:
         keywords += (EXTRA,)
         values.append(extra)

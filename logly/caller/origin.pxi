@@ -16,7 +16,7 @@ from logly.system.clock cimport clock_wall_ns
 from logly.system.cpython cimport PyThreadState_Get, PyThread_get_thread_ident, Py_DecRef, frame_of
 
 # Of other included files:
-#   caller/gather.pxi: tell_source
+#   caller/gather.pxi: asks_program, tell_source
 #   control/core.pxi: Core
 #   registry/retired.pxi: Pins, pin_site
 #   registry/sites.pxi: UNKNOWN_LOCATION, describe_location, location_of, register_site, site_table
@@ -65,11 +65,17 @@ cdef bint seconds_to_ns(object seconds, int64_t* ns) except -1:
 
 
 cdef bint ask_time(Core core, Origin* origin) except -1:
-    """The origin of a record of this thread with the time that `time_source` gives. False: it has failed, which is reported."""
+    """The origin of a record of this thread with the time that `time_source` gives. False: it has failed, which is reported,
+    or this record is logged by code of the program that a log call runs, such as `time_source` itself.
+    """
+    global asks_program
     cdef object trouble = None
+    if asks_program:
+        return False
     origin.process = 0
     origin.thread = PyThread_get_thread_ident()
     origin.has_time = True
+    asks_program += 1
     try:
         value = core.time_source()
         if not isinstance(value, int):
@@ -79,6 +85,8 @@ cdef bint ask_time(Core core, Origin* origin) except -1:
         raise
     except Exception as error:
         trouble = error
+    finally:
+        asks_program -= 1
     if trouble is not None:
         tell_source(core, trouble, "time_source")
     return trouble is None

@@ -40,6 +40,7 @@ cdef enum:
     SEEN_SHAPES = 1 << 9       # a power of two
     NEAR_SHAPES = 1 << 8       # a power of two
     LOOKS = 8                  # at shapes, for one that may make room
+    MOST_NESTED = 50           # templates inside templates that are unfolded into one text
 
 cdef enum:
     IS_AGAIN = 0x80            # the value must be the one that is there
@@ -50,7 +51,10 @@ cdef list shapes = []
 cdef Py_ssize_t shape_hand = 0 # the next one that is looked at for room
 cdef uint64_t seen_shapes[SEEN_SHAPES]
 cdef PyObject* near_shapes[NEAR_SHAPES] # borrowed, each in its `near_place`
-cdef frozenset NO_NAMES = frozenset(("None", "True", "False", "__debug__", "yield", "exc_info", "stack_info", "stacklevel"))
+# No fields: constants, and what a log call takes for something else.
+cdef frozenset NO_NAMES = frozenset((
+    "None", "True", "False", "__debug__", "yield", "exc_info", "extra", "stack_info", "stacklevel",
+))
 
 
 cdef class Shape:
@@ -221,6 +225,7 @@ cdef class Unfolded:
     cdef dict numbers            # of the fields
     cdef list places             # (whether it is a field, number among the fields or arguments, whether it has come before)
     cdef bint is_usual           # every call of this template unfolds like this one
+    cdef int depth               # of templates inside templates
 
     def __init__(self, Core core, dict given not None):
         self.core = core
@@ -237,19 +242,22 @@ cdef class Unfolded:
         cdef tuple interpolations = template.interpolations
         cdef Py_ssize_t i
         for i in range(len(strings)):
-            self.parts.append(escaped(strings[i]))
+            self.parts.append(escaped(str.__str__(strings[i])))
             if i < len(interpolations):
                 self.add_interpolation(interpolations[i])
 
+    # What a template made by hand holds may be of a subclass of str, whose own methods must not run here.
     cdef add_interpolation(self, object item):
         cdef object value = item.value
         cdef str spec = str.__str__(item.format_spec)
-        cdef str conversion = "" if item.conversion is None else "!" + item.conversion
+        cdef str conversion = "" if item.conversion is None else "!" + str.__str__(item.conversion)
         cdef str name = plain_name(str.__str__(item.expression))
         if is_template(<PyObject*> value):
             self.is_usual = False
-            if not spec and not conversion:
+            if not spec and not conversion and self.depth < MOST_NESTED:
+                self.depth += 1
                 self.add(value)  # its text is a part of this one, and its names are fields, too
+                self.depth -= 1
                 return
             value = NestedText(self.core, value)
             name = None
@@ -348,7 +356,7 @@ class TemplateText(str):
         return str, (str.__str__(self),)
 
 
-cdef str text_for_logging(str text, object template):
+cdef object text_for_logging(str text, object template):  # no `str`, which is that class alone
     """A `TemplateText` where loggers hide names: only a handler knows its logger."""
     if not hides_names:
         return text

@@ -79,6 +79,21 @@ def test_what_cannot_be_called_is_refused() -> None:
         Logger(LoggerConfig(time_source=5))  # type: ignore[arg-type]
 
 
+def test_a_function_that_logs_gives_its_record_the_time() -> None:
+    def source() -> int:
+        logger.debug("asked")
+        logger.debug("asked with {}", [])
+        logger.named("shop").debug("asked")
+        return NOON_NS
+
+    logger = make_logger(time_source=source, level="debug")
+    with logger, capture(logger) as records:
+        logger.info("one")
+        logger.info("two {}", object)
+    assert [record.time_ns == NOON_NS for record in records] == [False, False, False, True] * 2
+    assert_books(logger)
+
+
 @pytest.mark.parametrize("library", ["freezegun", "time_machine"])
 def test_frozen_clocks_of_other_packages(library: str) -> None:
     import time
