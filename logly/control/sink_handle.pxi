@@ -101,8 +101,7 @@ cdef class SinkHandle:
         sink.id = self.id
         sink.selection.enabled = enabled
         sink.selection.serves = by_name
-        sink.selection.dumps = dumps and not is_served
-        sink.selection.bypasses = bypasses
+        sink.selection.dumps, sink.selection.bypasses = dumps and not is_served, bypasses
         sink.handler.is_served = is_served
         sink.handler.rolls_empty = rolls_empty
         sink.handler.terminator = terminator
