@@ -139,9 +139,7 @@ class StdlibHandler(logging.Handler):
             module = record.module if record.name == "root" else record.name
             if not is_on_for_module(self.logger, record.levelno, module):
                 return  # before the message is made
-            if type(record.msg) is not str:
-                record = self._with_text(record)
-            record = self._without_secrets(record)
+            record = self._without_secrets(record if type(record.msg) is str else self._with_text(record))
             # The fields are taken first, because a formatter may put its own attributes on the record.
             own = vars(record)
             fields = {}
@@ -173,7 +171,7 @@ class StdlibHandler(logging.Handler):
             self.handleError(record)
 
     def _with_text(self, record: logging.LogRecord) -> logging.LogRecord:
-        """The record, or a copy of it with the text and the fields of the t-string that is its message."""
+        """The record, or a copy with the text and the fields of the t-string (CPython 3.14) that is its message."""
         template = template_of(record.msg)
         if template is None or record.args or not _makes_plain_text(record):
             return record

@@ -1,8 +1,8 @@
 """What is in an sdist and a wheel: `python tools/check_dist.py dist/*`. Exits with 1 and tells what is wrong.
 
 The sdist must hold every file that git knows but those of the project's own housekeeping (without the `.pxi` and `.pxd`
-files it would not build); the wheel the compiled core, its types and headers, the plugin for pytest, the entry points of
-pyproject.toml, and no source of C or Cython.
+files it would not build); the wheel the compiled core, its types and headers, the plugin for pytest, the entry points
+of pyproject.toml, and no source of C or Cython.
 """
 
 import configparser

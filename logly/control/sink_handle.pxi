@@ -101,8 +101,7 @@ cdef class SinkHandle:
         sink.id = self.id
         sink.selection.enabled = enabled
         sink.selection.serves = by_name
-        sink.selection.dumps = dumps and not is_served
-        sink.selection.bypasses = bypasses
+        sink.selection.dumps, sink.selection.bypasses = dumps and not is_served, bypasses
         sink.handler.is_served = is_served
         sink.handler.rolls_empty = rolls_empty
         sink.handler.terminator = terminator
@@ -497,6 +496,5 @@ cdef class SinkHandle:
 
     def discard(self):
         """Counts everything that the sink holds as failed, because it can never be written."""
-        cdef Sink* sink = self.core.lock_sink(self.id)
-        engine_discard(self.core.engine, sink)
+        engine_discard(self.core.engine, self.core.lock_sink(self.id))
         self.core.unlock()
