@@ -65,6 +65,10 @@ class Records(list[Record]):
 
     if TYPE_CHECKING:
 
+        def __eq__(self, other: object) -> bool: ...
+
+        def __ne__(self, other: object) -> bool: ...
+
         def copy(self) -> list[Record]:
             """The records until now, as a plain list."""
             ...

@@ -2,7 +2,8 @@
 
 One that belongs to `logly.logger` travels by its name: it becomes a child of that process's `logly.logger`. Another one
 travels as its settings and those of its sinks. In each process one engine stands for all copies of one original, which
-is known by its `Core.identity`. The process keeps it as long as one of the copies.
+is known by its `Core.identity`. The process keeps the last few of them: the jobs of a pool come and go, and each would
+open the files and the connections anew. What a job has logged is written when its copy goes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["travelling"]
 
+MOST_KEPT = 4
+"""Engines that the process keeps without a copy."""
+
 _arriving = SystemLock()
+_kept: list[tuple[Controller, Lifeline]] = []
+"""The engines that arrived last, the latest at the end."""
 
 
 def _after_fork_in_child() -> None:
@@ -185,8 +191,14 @@ def _cannot_travel(name: str, value: Any, what: str, reason: str) -> pickle.Pick
 
 
 def _arrived(kind: type[Logger], parcel: Parcel) -> Logger:
+    dropped: list[Any] = []  # these end after the lock is given back
+    owner: Lifeline | Visit
     with _arriving:
         owner, controller = _ready_made_here(parcel) if parcel.is_ready_made else _engine_here(parcel)
+        if any(one is controller for one, _ in _kept):
+            owner = Visit(controller, owner)
+            dropped = _keep(controller, owner.lifeline)
+    del dropped
     logger = kind.__new__(kind)
     logger._attach(controller.core, parcel.bound, owner, controller, controller.core.own_name)
     return logger.named(parcel.name) if parcel.name is not None else logger
@@ -212,7 +224,30 @@ def _ready_made_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
     return ready._owner, controller
 
 
+class Visit:
+    """Held by a logger that has arrived, and by what is made of it. When they are gone, what they logged is written."""
+
+    __slots__ = ("controller", "lifeline")
+
+    def __init__(self, controller: Controller, lifeline: Lifeline) -> None:
+        self.controller = controller
+        self.lifeline = lifeline
+
+    def __del__(self) -> None:
+        controller = self.controller
+        if not controller.has_ended:
+            controller.core.flush(controller.patience_s)
+
+
+def _keep(controller: Controller, lifeline: Lifeline) -> list[Any]:
+    """Keeps an engine, as the latest one. Returns what is kept no more."""
+    before = _kept.copy()
+    _kept[:] = [*[one for one in before if one[0] is not controller][1 - MOST_KEPT :], (controller, lifeline)]
+    return before
+
+
 def _engine_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
+    _kept[:] = [one for one in _kept if not one[0].is_closed]  # a job has closed it, and ends with that
     for controller in process.controllers():
         if controller.core.identity == parcel.identity:
             lifeline = controller.core.lifeline
@@ -232,6 +267,7 @@ def _engine_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
         raise
     # Last, because copies are given what has this identity.
     controller.core.identity = parcel.identity
+    _kept.append((controller, owner))
     return owner, controller
 
 

@@ -37,6 +37,18 @@ def keeps(record: Record) -> bool:
     return "secret" not in record.message
 
 
+def tell(error: Exception) -> None:
+    """An `on_error`."""
+
+
+def now() -> int:
+    return 1_700_000_000_000_000_000
+
+
+def context() -> dict[str, object]:
+    return {"pid": os.getpid()}
+
+
 def name_and_line(path: str, logger: Logger) -> str:
     logger.info("in the child")
     logger.flush()

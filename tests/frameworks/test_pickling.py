@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 
 import logly
-from logly import Logger, LoggerConfig, SinkConfig, capture
+from logly import Logger, LoggerConfig, SinkConfig, _pickled, capture
 from logly.control.controller import Controller
 from tests.frameworks import pool_work
 from tests.support import ROOT
 from tests.support.log_files import lines_of
 from tests.support.loggers import file_logger, make_logger
 from tests.support.programs import run_program
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -59,26 +60,6 @@ def test_a_logger_comes_back_as_itself(tmp_path: Path) -> None:
         assert sent(logger).name == "root"
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_every_protocol_of_pickle(tmp_path: Path, protocol: int) -> None:
-    logger = file_logger(
-        tmp_path / "log", sink={"level": "info,shop=debug"}, level="info", custom_levels={"NOTICE": 22}
-    )
-    logger.add_level("AUDIT", 33, "red")
-    child = logger.named("shop").bind(a=1, b=["x"], c=10**30)
-    assert pickle.loads(pickle.dumps(child, protocol))._controller is logger._controller
-    parcel = pickle.dumps(child, protocol)
-    logger.close()
-    del logger, child
-    copy = pickle.loads(parcel)
-    assert copy.name == "shop"
-    with capture(copy) as records:
-        copy.log("audit", "there")
-    assert records == [("AUDIT", "there", {"a": 1, "b": ["x"], "c": 10**30})]
-    copy.close()
-    assert lines_of(tmp_path / "log") == ["there"]
-
-
 def test_children_of_the_ready_made_logger_travel_by_name() -> None:
     log = logly.get_logger("shop.db").bind(a=1)
     same = sent(log)
@@ -88,68 +69,6 @@ def test_children_of_the_ready_made_logger_travel_by_name() -> None:
     with capture(log) as records:
         same.info("here")
     assert records == [("INFO", "here", {"a": 1})]
-
-
-class Own(Logger):
-    """With attributes of its own."""
-
-
-def test_a_subclass_keeps_its_attributes() -> None:
-    with Own(LoggerConfig(auto_sink=False)) as logger:
-        logger.tenant = "a"  # type: ignore[attr-defined]
-        same = sent(logger)
-        assert type(same) is Own
-        assert same.tenant == "a"
-
-
-class Slotted(Own):
-    __slots__ = ("__private", "tenant_id", "unset")
-
-    def set_private(self, value: object) -> Slotted:
-        self.__private = value
-        return self
-
-    def private(self) -> object:
-        return self.__private
-
-
-class WithState(Logger):
-    __slots__ = ("value",)
-    value: str
-
-    def __getstate__(self) -> str:
-        return self.value + "!"
-
-    def __setstate__(self, state: str) -> None:
-        self.value = state
-
-
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_subclass_keeps_its_slots_and_its_own_state(protocol: int) -> None:
-    with Slotted(LoggerConfig(auto_sink=False)) as logger:
-        logger.tenant_id = "a"
-        logger.more = "b"  # type: ignore[attr-defined]
-        same = pickle.loads(pickle.dumps(logger.set_private(5), protocol))
-        assert (same.tenant_id, same.more, same.private()) == ("a", "b", 5)
-        assert not hasattr(same, "unset")
-    with WithState(LoggerConfig(auto_sink=False)) as other:
-        other.value = "c"
-        assert pickle.loads(pickle.dumps(other, protocol)).value == "c!"
-
-
-class App:
-    logger: Any
-
-
-def test_an_attribute_may_refer_to_the_logger() -> None:
-    with Own(LoggerConfig(auto_sink=False)) as logger:
-        app = App()
-        app.logger, logger.app, logger.me = logger, app, logger  # type: ignore[attr-defined]
-        copy = sent(logger)
-        assert copy.me is copy
-        assert copy.app.logger is copy
-        again = pickle.loads(pickle.dumps(app))
-        assert again.logger.app is again
 
 
 def test_a_light_logger_stays_here() -> None:
@@ -178,21 +97,57 @@ def test_one_engine_for_each_original_in_any_order(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "other") == ["from root"]
 
 
-def test_an_engine_lives_as_long_as_a_copy(tmp_path: Path) -> None:
-    logger = file_logger(tmp_path / "log")
-    parcel = pickle.dumps(logger)
-    logger.close()
-    del logger
-    copy = pickle.loads(parcel)
+def await_end(controller: Controller) -> None:
+    wait_until(lambda: controller.has_ended)
+
+
+def test_an_engine_stays_for_the_next_copy(tmp_path: Path) -> None:
+    parcel = parcel_of(file_logger(tmp_path / "log", async_flush_interval=60_000))
+    copy = pickle.loads(parcel).named("shop")
     first = copy._controller
     copy.info("1")
     assert pickle.loads(parcel)._controller is first
     del copy
-    assert first.has_ended
-    assert lines_of(tmp_path / "log") == ["1"]
-    del first
-    pickle.loads(parcel).info("2")
+    assert lines_of(tmp_path / "log") == ["1"]  # nothing waits for a next job
+    copy = pickle.loads(parcel)
+    assert copy._controller is first
+    copy.info("2")
+    del copy
     assert lines_of(tmp_path / "log") == ["1", "2"]
+    for i in range(_pickled.MOST_KEPT):
+        assert not first.is_closed
+        pickle.loads(parcel_of(file_logger(tmp_path / f"other {i}"))).info("other")
+    await_end(first)
+    assert len(_pickled._kept) == _pickled.MOST_KEPT
+    for i in range(_pickled.MOST_KEPT):
+        assert lines_of(tmp_path / f"other {i}") == ["other"]
+    del first
+    pickle.loads(parcel).info("3")
+    assert lines_of(tmp_path / "log") == ["1", "2", "3"]
+
+
+def test_an_engine_that_a_job_has_closed_does_not_stay(tmp_path: Path) -> None:
+    parcel = parcel_of(file_logger(tmp_path / "log"))
+    for text in "123":
+        with pickle.loads(parcel) as copy:
+            copy.info(text)
+        del copy
+        assert lines_of(tmp_path / "log") == list("123"[: int(text)])
+
+
+def test_an_engine_with_copies_outlives_those_that_are_kept(tmp_path: Path) -> None:
+    parcel = parcel_of(file_logger(tmp_path / "log"))
+    copy = pickle.loads(parcel)
+    for i in range(2 * _pickled.MOST_KEPT):
+        pickle.loads(parcel_of(file_logger(tmp_path / f"other {i}")))
+    assert not copy._controller.is_closed
+    assert pickle.loads(parcel)._controller is copy._controller
+    first = copy._controller
+    copy.info("1")
+    del copy
+    gc.collect()
+    await_end(first)
+    assert lines_of(tmp_path / "log") == ["1"]
 
 
 def test_a_copy_that_comes_while_the_last_one_ends_gets_an_engine_of_its_own(
@@ -201,6 +156,7 @@ def test_a_copy_that_comes_while_the_last_one_ends_gets_an_engine_of_its_own(
     parcel = parcel_of(file_logger(tmp_path / "log"))
     copy = pickle.loads(parcel)
     copy.info("1")
+    _pickled._kept.clear()
     arrived: list[Any] = []
     real = Controller.close
 
@@ -334,13 +290,32 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+LOGGER_SETTINGS: dict[str, Any] = {
+    "auto_sink": False,
+    "custom_levels": {"NOTICE": 22},
+    "redact": ["pass*"],
+    "timezone": "utc",
+    "level": "notice",
+    "level_colors": {22: "blue"},
+    "async_buffer_size": 1 << 15,
+    "async_flush_interval": 7,
+    "overflow": "drop",
+    "stall_timeout": 3,
+    "max_message_bytes": 5000,
+    "sampling": (100, 10),
+    "on_error": pool_work.tell,
+    "time_source": pool_work.now,
+    "context_from": pool_work.context,
+    "flush_level": "error",
+}
+
+
 @pytest.mark.parametrize("rotation", ["daily", "6 hours", timedelta(hours=3), "23:59"])
 @pytest.mark.parametrize("retention", [5, "2 weeks", timedelta(days=1)])
 def test_all_settings_arrive(tmp_path: Path, rotation: Any, retention: Any) -> None:
     settings = {**SETTINGS, "rotation": rotation, "retention": retention}
-    config = LoggerConfig(
-        auto_sink=False, custom_levels={"NOTICE": 22}, redact=["pass*"], timezone="utc", level="notice"
-    )
+    config = LoggerConfig(**LOGGER_SETTINGS)
+    given = {field: getattr(config, field) for field in LoggerConfig.__dataclass_fields__}  # type: ignore[attr-defined]
     logger = Logger(config, name="service")
     logger.add_level("AUDIT", 33, "red")
     number = logger.add_sink(SinkConfig(path=tmp_path / "log", **settings))
@@ -361,8 +336,9 @@ def test_all_settings_arrive(tmp_path: Path, rotation: Any, retention: Any) -> N
         assert repr(other.levels) == "LevelSpec(10, {'a': 2147483647})"
         assert copy.name == "service"
         assert copy.config.custom_levels == {"NOTICE": 22, "AUDIT": 33}
-        assert copy.config.redact == ["pass*"]
-        assert copy.config.level == "notice"
+        for field, value in given.items():
+            if field not in ("custom_levels", "spool", "level_file"):
+                assert getattr(copy.config, field) == value, field
     finally:
         copy.close()
 
