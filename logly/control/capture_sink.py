@@ -29,7 +29,7 @@ class CaptureSink(FunctionSink):
     """Gives each record to a `Collector`. See `Sink`."""
 
     is_own = True
-    stays_in_child = False
+    is_capture = True
     collector: Collector
 
     def handle_records(self) -> None:

@@ -484,7 +484,7 @@ class Controller:
         self.flusher.reset_after_fork()
         # Sinks that other threads of the parent were adding or removing at the fork are removed here, and captures end.
         for sink in [*self._leaving.values(), *self.sinks.values()]:
-            if sink.id in self._leaving or not sink.handle.is_registered or not sink.stays_in_child:
+            if sink.id in self._leaving or not sink.handle.is_registered or sink.is_capture:
                 self.sinks.pop(sink.id, None)
                 sink.remove_in_child()
         self._leaving.clear()

@@ -91,7 +91,7 @@ class Sink:
     """Whether logly itself has added it: the user neither sees nor removes it."""
     follows_others: bool = False
     """Whether it asks for what at least one of the user's sinks asks for."""
-    stays_in_child: ClassVar[bool] = True
+    is_capture: ClassVar[bool] = False
     is_file: ClassVar[bool] = False
     """Whether it has its own file."""
     bypasses_level: int | None = None

@@ -127,6 +127,27 @@ def test_levels_that_are_changed_inside_hold_for_the_sinks(tmp_path: Path) -> No
         assert (tmp_path / "log").read_text() == "inside\n"
 
 
+def test_nothing_is_told_of_captures(tmp_path: Path) -> None:
+    errors: list[Exception] = []
+    with make_logger(level="warning", on_error=errors.append) as logger:
+        logger.add_sink(SinkConfig(path=tmp_path / "log"))
+        before = logger.explain("info")
+        assert "the call returns at once" in before
+        with capture(logger, level="debug") as records:
+            logger.set_level("error")
+            logger.configure(max_message_bytes=5000)
+            logger.set_level("warning")
+            told = logger.explain("info")
+            assert told.startswith("INFO (20): not written\n"), told
+            assert "only logly.capture gets the record" in told
+            assert told.endswith("\n  logly.capture: gets it")
+            assert logger.explain("trace") == before.replace("INFO (20)", "TRACE (5)")
+            logger.info("captured")
+            assert records.messages == ["captured"]
+        assert logger.explain("info") == before
+    assert errors == []
+
+
 def test_a_level_of_its_own(logger: Logger) -> None:
     with capture(logger, level="warning") as records:
         logger.info("no")
