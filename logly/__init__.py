@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._capture import Capture, Records, capture
     from ._light import LightLogger
     from .bridge.install import Route, install, routes, uninstall
     from .record import Record, RecordException
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchRefused",
+    "Capture",
     "ConfigError",
     "Fields",
     "Level",
@@ -37,6 +39,7 @@ __all__ = [
     "LoglyError",
     "Record",
     "RecordException",
+    "Records",
     "RetryBatch",
     "Route",
     "SinkConfig",
@@ -47,6 +50,7 @@ __all__ = [
     "StdlibHandler",
     "StdlibSink",
     "__version__",
+    "capture",
     "fields",
     "get_logger",
     "install",
@@ -58,6 +62,9 @@ __all__ = [
 logger: Logger
 
 _RARELY_NAMED = {
+    "Capture": "_capture",
+    "Records": "_capture",
+    "capture": "_capture",
     "Route": "bridge.install",
     "LightLogger": "_light",
     "install": "bridge.install",

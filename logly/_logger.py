@@ -84,6 +84,16 @@ class Logger(Controls):
         own = vars(Logger)
         return [name for name in super().__dir__() if type(own.get(name)) not in _ASKED or hasattr(self, name)]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A logger can be sent to another process, see docs/processes.md.
+
+        Raises:
+            pickle.PicklingError: a setting cannot travel, such as a function that is no module's. The message names it.
+        """
+        from ._pickled import travelling
+
+        return travelling(self)
+
     if not TYPE_CHECKING:  # type checkers would take any attribute for right
 
         def __setattr__(self, name, value):

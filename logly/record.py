@@ -64,6 +64,9 @@ class Record:
         exception: `RecordException`, or None.
         recorder: whether a dump of the flight recorder has written it: the levels did not when it was logged.
         stack: the stack of the call as text, where the call had ``stack_info=True``; or None.
+
+    Two records are equal if all of that is. A record is also equal to a tuple of its level's name and its message, and
+    to one of these and its fields, so that a test can say ``records == [("INFO", "paid", {"order": 7})]``.
     """
 
     __slots__ = (
@@ -144,6 +147,21 @@ class Record:
                 raise TypeError(f"a Record is an object, not a dict: for record[{key!r}] use {_WORDS[key]}")
             raise TypeError(f"a Record is an object, not a dict. It has {_attributes()}")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all attributes are equal. A tuple is compared with (level, message) or (level, message, fields)."""
+        if isinstance(other, tuple) and 2 <= len(other) <= 3:
+            return other == (self.level, self.message, self.fields)[: len(other)]
+        if not isinstance(other, Record):
+            return NotImplemented
+        for name in Record.__slots__:
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine != its and (name != "fields" or repr(mine) != repr(its)):  # a NaN is not equal to itself
+                return False
+        return True
+
+    def __hash__(self) -> int:
+        return hash((self.time_ns, self.thread, self.level_number))
+
     def __str__(self) -> str:
         time = self.time.strftime("%Y-%m-%d %H:%M:%S.") + f"{self.time_ns // 1_000_000 % 1000:03}"
         parts = [time, f"{self.level:<8}", f"{self.module}:{self.function}:{self.lineno}", self.message]
@@ -152,7 +170,9 @@ class Record:
         return "\n".join([_escaped(line), *(text.rstrip("\n") for text in below if text)])
 
     def __repr__(self) -> str:
-        return f"<Record {self.level} {self.module}:{self.function}:{self.lineno} {self.message!r}>"
+        fields = "".join([f" {name}={self.fields[name]!r}" for name in self.fields])
+        error = f" ({self.exception.type}: {self.exception.message})" if self.exception is not None else ""
+        return f"<Record {self.level} {self.module}:{self.function}:{self.lineno} {self.message!r}{fields}{error}>"
 
 
 def _attributes() -> str:

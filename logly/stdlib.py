@@ -6,11 +6,21 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from ._core import Producer, emit_from, emit_percent, hidden_attributes, is_on_for_module
+from ._core import (
+    Producer,
+    emit_from,
+    emit_percent,
+    hidden_attributes,
+    is_on_for_module,
+    template_of,
+    template_text,
+)
 from .errors import ConfigError, invalid
 from .system.greenlets import is_eventlet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._logger import Logger
     from .record import Record
 
@@ -35,6 +45,11 @@ _GET_MESSAGE: Any = logging.LogRecord.getMessage
 
 if getattr(getattr(_GET_MESSAGE, "__code__", None), "co_filename", None) != logging.addLevelName.__code__.co_filename:
     _GET_MESSAGE = None  # it had been replaced before this module was imported
+
+
+given: list[Callable[[Record], object]] = []
+"""Called with each record that a `StdlibSink` gives to a logger of `logging`: by the plugin for pytest, which gives it
+to `caplog` otherwise."""
 
 
 class _NoLock:
@@ -124,7 +139,7 @@ class StdlibHandler(logging.Handler):
             module = record.module if record.name == "root" else record.name
             if not is_on_for_module(self.logger, record.levelno, module):
                 return  # before the message is made
-            record = self._without_secrets(record)
+            record = self._without_secrets(record if type(record.msg) is str else self._with_text(record))
             # The fields are taken first, because a formatter may put its own attributes on the record.
             own = vars(record)
             fields = {}
@@ -154,6 +169,17 @@ class StdlibHandler(logging.Handler):
             raise
         except Exception:  # noqa: BLE001  # as in logging's own handlers
             self.handleError(record)
+
+    def _with_text(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record, or a copy with the text and the fields of the t-string (CPython 3.14) that is its message."""
+        template = template_of(record.msg)
+        if template is None or record.args or not _makes_plain_text(record):
+            return record
+        text, fields = template_text(self.logger, template)
+        given, record = record, type(record).__new__(type(record))
+        names = {name: fields[name] for name in fields if name not in _OWN_ATTRIBUTES}
+        vars(record).update({**names, **vars(given), "msg": text})
+        return record
 
     def _without_secrets(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record, or a copy of it without what the logger hides: its text is made here, of all that is in it."""
@@ -193,11 +219,16 @@ def is_formatted_by_layout(formatter: logging.Formatter | None) -> bool:
 def _is_template(record: logging.LogRecord, own: dict[str, Any]) -> bool:
     """Whether the record's message is ``msg % args``, which `logging`'s own code would make of a str and a tuple."""
     kind = type(record)
-    if kind.getMessage is not _GET_MESSAGE or "getMessage" in own:
+    if not _makes_plain_text(record):
         return False
     if kind is not logging.LogRecord and not _has_plain_attributes(kind):
         return False
     return type(record.msg) is str and (not record.exc_text or bool(record.exc_info))
+
+
+def _makes_plain_text(record: logging.LogRecord) -> bool:
+    """Whether `logging`'s own `getMessage` makes the record's text."""
+    return type(record).getMessage is _GET_MESSAGE and "getMessage" not in vars(record)
 
 
 def _has_plain_attributes(kind: type) -> bool:
@@ -235,6 +266,8 @@ class StdlibSink:
         made = logging.makeLogRecord(self._attributes(record))
         if isinstance(self.target, logging.Logger):
             if self.target.isEnabledFor(made.levelno):
+                for tell in given.copy():
+                    tell(record)
                 self.target.handle(made)
         elif made.levelno >= self.target.level:
             self.target.handle(made)

@@ -1,18 +1,28 @@
 """What is in an sdist and a wheel: `python tools/check_dist.py dist/*`. Exits with 1 and tells what is wrong.
 
 The sdist must hold every file that git knows but those of the project's own housekeeping (without the `.pxi` and `.pxd`
-files it would not build); the wheel the compiled core, its types and headers, and no source of C or Cython.
+files it would not build); the wheel the compiled core, its types and headers, the plugin for pytest, the entry points
+of pyproject.toml, and no source of C or Cython.
 """
 
+import configparser
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_SHIPPED = (".ci/", ".github/", ".gitignore", ".git-blame-ignore-revs", ".pre-commit-config.yaml")
-IN_EVERY_WHEEL = {"logly/py.typed", "logly/_core.pyi", "logly/_core.pxd", "logly/__init__.py", "logly/__main__.py"}
+IN_EVERY_WHEEL = {
+    "logly/py.typed",
+    "logly/_core.pyi",
+    "logly/_core.pxd",
+    "logly/__init__.py",
+    "logly/__main__.py",
+    "logly_pytest.py",
+}
 
 
 def sdist_faults(path: Path) -> list[str]:
@@ -42,10 +52,24 @@ def wheel_faults(path: Path) -> list[str]:
     return faults
 
 
+def entry_point_faults(path: Path) -> list[str]:
+    """What pip makes commands of, and pytest finds its plugins by."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {"console_scripts": project["scripts"], **project["entry-points"]}
+    found = configparser.ConfigParser(delimiters=("=",))
+    found.optionxform = str
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".dist-info/entry_points.txt"):
+                found.read_string(archive.read(name).decode())
+    has = {group: dict(found[group]) for group in found.sections()}
+    return [] if has == wanted else [f"entry points in the wheel: {has}, not {wanted}"]
+
+
 def main(paths: list[str]) -> int:
     status = 0
     for path in map(Path, paths):
-        faults = wheel_faults(path) if path.suffix == ".whl" else sdist_faults(path)
+        faults = [*wheel_faults(path), *entry_point_faults(path)] if path.suffix == ".whl" else sdist_faults(path)
         for fault in faults:
             print(f"{path.name}: {fault}", file=sys.stderr)
         status = status or int(bool(faults))

@@ -46,6 +46,7 @@ def is_from(method: object, file: str) -> bool:
 
 OWN_FORMATTER = own_methods(logging.Formatter, FORMATTER_METHODS)
 OWN_STYLES = [own_methods(style, ("format", "_format", "usesTime")) for style in STYLES]
+_ = Template.pattern  # CPython 3.14 makes it at its first use
 OWN_TEMPLATE = (vars(Template).get("substitute"), vars(Template).get("pattern"), vars(Template).get("delimiter"))
 
 ASCII_SUPERSETS = frozenset(

@@ -21,18 +21,17 @@ from logly.layout.message cimport STYLE_PERCENT, Program
 from logly.registry.call_site cimport find_keyed_site
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
-    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_SOURCE, NEED_THREAD_NAME, Gate,
-    after_commit,
-    decided_threshold,
-    decision_holds, needs_of,
+    NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_SOURCE, NEED_THREAD_NAME, NEED_TIME,
+    Gate, after_commit, decided_threshold, decision_holds, needs_of,
 )
 from logly.ring.record cimport BY_MODULE, IS_KEPT, IS_SERVED, Cursor
 from logly.ring.ring cimport Ring
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport (
     METH_FASTCALL, METH_KEYWORDS, PyCFunction, PyDescr_NewMethod, PyMethodDef, PyTypeObject, Py_DecRef, Py_IncRef,
-    int_bits, is_int, is_str, text_kind_of, tuple_item, tuple_length,
+    int_bits, is_int, is_str, text_kind_of, tuple_item, tuple_items, tuple_length,
 )
+from logly.system.template cimport is_template
 
 # Of other included files:
 #   bridge/rendered.pxi: level_is_own, log_carefully, log_slowly, report_route_trouble
@@ -43,6 +42,7 @@ from logly.system.cpython cimport (
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_of
 #   caller/careful.pxi: after_emit
 #   caller/gather.pxi: Gathered, gather_fast, hold, release_gathered, take_ready, use_block
+#   caller/tstrings.pxi: text_and_fields, text_for_logging
 #   registry/sites.pxi: site_table
 #   registry/templates.pxi: template_table
 #   ring/enter.pxi: enter_ring, leave_ring
@@ -116,7 +116,7 @@ cdef inline int put_logging(
     cdef bint is_gathered
     cdef Py_ssize_t i
     cdef char room[EXTRA_BYTES]
-    if needs & (NEED_THREAD_NAME | NEED_CARE | NEED_SAMPLING):
+    if needs & (NEED_THREAD_NAME | NEED_CARE | NEED_SAMPLING | NEED_TIME):
         if needs & (NEED_THREAD_NAME | NEED_CARE) or not target.is_served:
             return NOT_NATIVE
     if target.is_served:
@@ -233,13 +233,13 @@ cdef inline PyObject* log_at(
         if way.way == WAY_OFF and names == NULL:
             Py_IncRef(<PyObject*> None)
             return <PyObject*> None
-        if way.way == WAY_ORIGINAL and route_holds(route):
+        if way.way == WAY_ORIGINAL and route_holds(route) and not is_template(args[0]):
             route.original += 1
             return call_function(original_methods[<int> method], self, args, count, names)
         if names != NULL:
             extra = only_extra(args, count, names)
             if extra == NULL:
-                return log_slowly(self, method, number, level, args, count, names)
+                return log_otherwise(self, method, number, level, args, count, names)
         if way.way == WAY_OFF:
             Py_IncRef(<PyObject*> None)
             return <PyObject*> None
@@ -251,7 +251,57 @@ cdef inline PyObject* log_at(
                     after_emit((<Target> way.target).producer)
                 Py_IncRef(<PyObject*> None)
                 return <PyObject*> None
+    return log_otherwise(self, method, number, level, args, count, names)
+
+
+cdef PyObject* log_otherwise(
+    PyObject* self, Method method, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    if count == 1 and is_template(args[0]):
+        return log_template(self, method, number, level, args, 1, names)
     return log_slowly(self, method, number, level, args, count, names)
+
+
+# A call with a t-string (CPython 3.14) as its message. It becomes one with the text, and with the fields as `extra`. `count`: of
+# the arguments up to the message; `log` has the level before it.
+cdef PyObject* log_template(
+    PyObject* self, Method method, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    cdef tuple keywords = <tuple> names if names != NULL else ()
+    cdef list values = []
+    cdef dict extra = {}
+    cdef object other = None     # an `extra` that is no mapping: `logging` says what is wrong with it
+    cdef tuple call
+    cdef Py_ssize_t i
+    if not (<object> self).isEnabledFor(number):
+        Py_IncRef(<PyObject*> None)
+        return <PyObject*> None
+    template = <object> args[count - 1]
+    text, fields = text_and_fields(None, template)
+    for name in fields:
+        if name not in record_attributes:
+            extra[name] = fields[name]
+    if count == 2:
+        values.append(<object> args[0])
+    values.append(text_for_logging(text, template))
+    for i in range(len(keywords)):
+        given = <object> args[count + i]
+        if keywords[i] == EXTRA and given is not None:
+            if isinstance(given, mapping_type):
+                extra.update(given)
+            else:
+                other = given
+        values.append(given)
+    if EXTRA in keywords:
+        values[count + keywords.index(EXTRA)] = extra if other is None else other
+    elif extra:
+        keywords += (EXTRA,)
+        values.append(extra)
+    call = tuple(values)
+    names = <PyObject*> keywords if keywords else NULL
+    if count == 2:
+        return log_log(self, tuple_items(<PyObject*> call), 2, names)
+    return log_at(self, method, number, level, tuple_items(<PyObject*> call), 1, names)
 
 
 # ---- the method table
@@ -327,6 +377,8 @@ cdef uint8_t place_of_level(int32_t number) noexcept:
 
 cdef PyObject* log_slowly_at(PyObject* self, int32_t number, PyObject** args, Py_ssize_t count, PyObject* names) except NULL:
     cdef int done = NOT_DONE
+    if count == 2 and is_template(args[1]):
+        return log_template(self, METHOD_LOG, number, 0, args, 2, names)
     if route_rules is not None and not has_level_name(names):
         try:
             done = log_carefully(<object> self, number, place_of_level(number), args + 1, count - 1, names)

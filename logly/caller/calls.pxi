@@ -16,7 +16,7 @@ from logly.registry.call_site cimport site_of_caller
 from logly.registry.table cimport table_find
 from logly.ring.gate cimport (
     NEED_CARE, NEED_CONTEXT, NEED_DECISION, NEED_NAME, NEED_RECORDER, NEED_SAMPLING, NEED_SITE, NEED_SOURCE, NEED_THREAD_NAME,
-    Gate, Intake, after_commit, needs_of,
+    NEED_TIME, Gate, Intake, after_commit, needs_of,
 )
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport IS_KEPT
@@ -233,7 +233,9 @@ cdef inline PyObject* emit_as(
     cdef Ring* ring
     cdef PyObject* given = NULL
     cdef int status
-    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME | NEED_SAMPLING | NEED_SOURCE):
+    if count == 0 or not is_str(args[0]) or needs & (
+        NEED_THREAD_NAME | NEED_CARE | NEED_NAME | NEED_SAMPLING | NEED_SOURCE | NEED_TIME
+    ):
         if not is_past_sampling(<Producer> self, args, count, needs):
             if Fate is ToKeep:
                 return emit_slow(self, number, level, args, count, names)

@@ -19,6 +19,7 @@ from logly.ring.record cimport (
 )
 from logly.system.atomic cimport load_relaxed, load_relaxed32
 from logly.system.cpython cimport Py_IncRef, tuple_item, tuple_items, tuple_length
+from logly.system.template cimport is_template
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
@@ -29,9 +30,10 @@ from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 #   caller/full_ring.pxi: drop_and_report, drop_without_memory, encode_and_commit
 #   caller/gather.pxi: gather_carefully
 #   caller/hidden.pxi: Hiding, hiding_of
-#   caller/origin.pxi: current_thread_name, frame_at, line_number, origin_of, safe_site
+#   caller/origin.pxi: ask_time, current_thread_name, frame_at, line_number, origin_of, safe_site
 #   caller/sampling.pxi: ask_carefully
 #   caller/trace_texts.pxi: exception_texts, stack_texts
+#   caller/tstrings.pxi: emit_template, unfold
 #   caller/values.pxi: safe_repr, safe_str
 #   control/core.pxi: Core
 #   control/redaction.pxi: Redactor
@@ -47,6 +49,11 @@ cdef PyObject* emit_slow(
     PyObject* self, int32_t number, uint8_t level, PyObject** args, Py_ssize_t count, PyObject* names
 ) except NULL:
     cdef bint is_short = False
+    cdef PyObject* made
+    if count == 1 and names == NULL and is_template(args[0]):
+        made = emit_template(self, number, level, args[0])
+        if made != NULL:
+            return made
     try:
         emit_objects(<Producer> self, number, level, tuple_of(args, count), fields_of(args + count, names))
     except MemoryError:
@@ -92,6 +99,8 @@ cdef bint emit_objects(Producer self, int32_t number, uint8_t level, tuple args,
     exc_info = fields.pop("exc_info", None)
     stack_info = fields.pop("stack_info", None)
     stacklevel = fields.pop("stacklevel", 1)
+    if is_template(<PyObject*> message):
+        message, args, fields = unfold(self.core, message, args, fields)
     return emit_careful(self, number, level, message, args, fields, exc_info, stack_info, stacklevel)
 
 
@@ -308,6 +317,7 @@ cdef bint commit_careful(
     cdef PyObject* site[4]
     cdef PyObject* traces[TRACE_TEXTS]
     cdef bytes context
+    cdef Origin given_time
     cdef FieldBlock bound = self.bound
     cdef bytes own = fields.data if fields is not None else b""
     cdef bytes joined
@@ -327,6 +337,8 @@ cdef bint commit_careful(
         call.inline_site = site
     elif place is not None:
         call.site = place
+    if origin == NULL and core.time_source is not None and not flags & IS_SERVED and ask_time(core, &given_time):
+        origin = &given_time
     call.origin = origin
     call.flags = flags
     if load_relaxed32(&core.intake.needs) & NEED_CONTEXT and not flags & IS_SERVED:

@@ -11,7 +11,7 @@ from logly.system.cpython cimport text_kind_of
 # Of other included files:
 #   control/core.pxi: Core
 #   caller/calls.pxi: Producer
-#   caller/values.pxi: Rendition, native_fields, safe_str
+#   caller/values.pxi: Rendition, native_fields, rendition, safe_str
 #   text/owned_text.pxi: utf8
 
 
@@ -43,6 +43,12 @@ cdef class FieldBlock:
         self.count = <uint16_t> len(self.values)
         self.data = encode_block(self.values)
 
+    def __reduce__(self):
+        cdef dict values = {}
+        for name, value in self.values.items():
+            values[name] = ((<Rendition> value).tag, (<Rendition> value).text) if type(value) is Rendition else value
+        return block_of_values, (values,)
+
     @property
     def names(self):
         """The names of the fields, those of `outer` included."""
@@ -58,6 +64,18 @@ cdef class FieldBlock:
         block.count = <uint16_t> len(block.values)
         block.data = encode_block(block.values)
         return block
+
+
+def block_of_values(dict values not None):
+    """A block from what another process has pickled: each value is plain, or the tag and the text of a rendition."""
+    cdef FieldBlock block = FieldBlock({})
+    for name, value in values.items():
+        if type(value) is tuple:
+            value = rendition(value[0], value[1])
+        block.values[name] = value
+    block.count = <uint16_t> len(block.values)
+    block.data = encode_block(block.values)
+    return block
 
 
 def bound_fields(Producer producer not None, dict fields not None):

@@ -279,7 +279,7 @@ cdef bint tell_source(Core core, object error, str setting) except -1:
     core.source_error_ns = now
     try:
         if not hasattr(error, "__notes__"):  # the same object may be raised each time
-            error.add_note(f"from LoggerConfig.{setting}: records are written without its fields")
+            error.add_note(f"from LoggerConfig.{setting}: records are written without what it gives")
     except RecursionError:
         raise
     except Exception:

@@ -2,6 +2,8 @@
 
 import threading
 
+from logly.errors import show
+
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.object cimport PyObject
 from libc.math cimport floor, rint
@@ -14,6 +16,7 @@ from logly.system.clock cimport clock_wall_ns
 from logly.system.cpython cimport PyThreadState_Get, PyThread_get_thread_ident, Py_DecRef, frame_of
 
 # Of other included files:
+#   caller/gather.pxi: asks_program, tell_source
 #   control/core.pxi: Core
 #   registry/retired.pxi: Pins, pin_site
 #   registry/sites.pxi: UNKNOWN_LOCATION, describe_location, location_of, register_site, site_table
@@ -59,6 +62,34 @@ cdef bint seconds_to_ns(object seconds, int64_t* ns) except -1:
     whole = floor(value)
     ns[0] = <int64_t> whole * 1_000_000_000 + <int64_t> rint((value - whole) * 1e6) * 1000
     return True
+
+
+cdef bint ask_time(Core core, Origin* origin) except -1:
+    """The origin of a record of this thread with the time that `time_source` gives. False: it has failed, which is reported,
+    or this record is logged by code of the program that a log call runs, such as `time_source` itself.
+    """
+    global asks_program
+    cdef object trouble = None
+    if asks_program:
+        return False
+    origin.process = 0
+    origin.thread = PyThread_get_thread_ident()
+    origin.has_time = True
+    asks_program += 1
+    try:
+        value = core.time_source()
+        if not isinstance(value, int):
+            raise TypeError(f"time_source gave {show(value)}, which is no int: nanoseconds since 1970")
+        origin.time_ns = value
+    except RecursionError:
+        raise
+    except Exception as error:
+        trouble = error
+    finally:
+        asks_program -= 1
+    if trouble is not None:
+        tell_source(core, trouble, "time_source")
+    return trouble is None
 
 
 cdef uint64_t word_of(object value, uint64_t otherwise) except *:

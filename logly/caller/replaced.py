@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from logly._core import FieldBlock
     from logly._logger import Logger
 
-__all__ = ["put_back", "replace"]
+__all__ = ["original_class", "put_back", "replace"]
 
 _MARK = "_logly_replaced"
 """The attribute of such a class: the replacements by name."""
@@ -22,7 +22,7 @@ _MARK = "_logly_replaced"
 def replace(logger: Logger, name: str, value: Any) -> bool:
     """Have `logger.NAME` be `value`. False: this is no method that can be replaced."""
     kind = type(logger)
-    original = getattr(_original_class(kind), name, None)
+    original = getattr(original_class(kind), name, None)
     if original is None or hasattr(type(original), "__set__") or (name[:2] == name[-2:] == "__"):
         return False
     # What monkeypatch sets in the end is the method that it has found in the beginning.
@@ -45,13 +45,14 @@ def put_back(logger: Logger, name: str) -> bool:
     if name not in replaced:
         return False
     if len(replaced) == 1:
-        logger.__class__ = _original_class(kind)
+        logger.__class__ = original_class(kind)
     del replaced[name]
     delattr(kind, name)
     return True
 
 
-def _original_class(kind: type[Logger]) -> type[Logger]:
+def original_class(kind: type[Logger]) -> type[Logger]:
+    """The class of a logger without the replacements."""
     return kind.__bases__[0] if _MARK in vars(kind) else kind
 
 
@@ -74,5 +75,5 @@ def _class_for_one(kind: type[Logger]) -> type[Logger]:
 def _with_fields(logger: Logger, fields: FieldBlock | None) -> Logger:
     """A child is another logger, so nothing of it is replaced."""
     parent: Any = super(type(logger), logger)
-    child: Logger = parent._with_fields(fields, _original_class(type(logger)))
+    child: Logger = parent._with_fields(fields, original_class(type(logger)))
     return child

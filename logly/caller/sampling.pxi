@@ -10,23 +10,25 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from logly.layout.message cimport STYLE_BRACES, Program
 from logly.registry.table cimport table_find
 from logly.ring.counter cimport count_more
-from logly.ring.gate cimport NEED_CARE, NEED_NAME, NEED_SAMPLING, NEED_THREAD_NAME, needs_of
+from logly.ring.gate cimport NEED_CARE, NEED_NAME, NEED_SAMPLING, NEED_THREAD_NAME, NEED_TIME, needs_of
 from logly.ring.sampler cimport SampleSlot, Sampler, is_sampled, sample_passes, sample_slot
 from logly.system.cpython cimport (
     PyThreadState_Get, Py_IncRef, call_instruction, caller_of, is_str, tuple_length,
 )
+from logly.system.template cimport is_template
 
 # Of other included files:
 #   caller/calls.pxi: Producer, emit_enabled, is_plain_text
 #   caller/careful.pxi: emit_slow
 #   caller/light_calls.pxi: teller_of
 #   caller/origin.pxi: line_number
+#   caller/tstrings.pxi: emit_template
 #   registry/templates.pxi: may_become_template, register_template, template_table
 
 
 cdef inline bint is_past_sampling(Producer self, PyObject** args, Py_ssize_t count, uint32_t needs) noexcept:
     """Whether the call stays on the fast way: there is no sampling, or it need not be asked any more."""
-    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME):
+    if count == 0 or not is_str(args[0]) or needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME | NEED_TIME):
         return False
     return self.is_counted or not needs & NEED_SAMPLING
 
@@ -38,6 +40,11 @@ cdef PyObject* emit_by_needs(
     cdef Producer producer = <Producer> self
     cdef uint32_t needs = needs_of(producer.gate)
     cdef uint64_t kind = 0
+    cdef PyObject* made
+    if count == 1 and names == NULL and is_template(args[0]):
+        made = emit_template(self, number, level, args[0])
+        if made != NULL:
+            return made
     if not needs & NEED_SAMPLING or count == 0 or not is_str(args[0]):
         return emit_slow(self, number, level, args, count, names)
     if not producer.is_counted and is_sampled(producer.core.sampler, number):
@@ -48,7 +55,7 @@ cdef PyObject* emit_by_needs(
         Py_IncRef(<PyObject*> None)
         return <PyObject*> None
     producer = counted(producer)
-    if needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME) or not producer.is_counted:
+    if needs & (NEED_THREAD_NAME | NEED_CARE | NEED_NAME | NEED_TIME) or not producer.is_counted:
         return emit_slow(<PyObject*> producer, number, level, args, count, names)
     # Once more, and past the sampling: `put_call` is called in one place, or the compiler would not put it inline there.
     return emit_enabled(<PyObject*> producer, number, level, args, count, names)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ONLY_IN_CODE", "PREFIX", "fill_from_environment"]
 
 PREFIX = "LOGLY_"
-ONLY_IN_CODE = frozenset({"encode", "on_error", "context_from"})
+ONLY_IN_CODE = frozenset({"encode", "on_error", "context_from", "time_source"})
 """Settings whose values are functions, which a variable cannot hold."""
 OTHERS = frozenset({"LOGLY_LEVEL", "LOGLY_CLOCK", "LOGLY_INSTALL", "LOGLY_BUILD"})
 """Variables that are not for settings of a logger, or are read elsewhere."""

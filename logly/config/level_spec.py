@@ -23,6 +23,9 @@ class LevelSpec:
 
     __slots__ = ("level", "names")
 
+    def __reduce__(self) -> "tuple[Any, ...]":  # for all protocols of pickle
+        return LevelSpec, (self.level, self.names)
+
     def __init__(self, level: "int | None" = None, names: "dict[str, int] | None" = None) -> None:
         self.level = level
         self.names = names or {}

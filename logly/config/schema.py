@@ -181,6 +181,13 @@ class LoggerConfig:
         "`opentelemetry`: each record has `trace_id`, `span_id` and `trace_flags` of [the current "
         "span](context.md#traces); needs opentelemetry-api",
     )
+    time_source: "Callable[[], int] | None" = _setting(
+        None,
+        checks.optional(checks.function),
+        "",
+        "called at each call: gives the record's time in nanoseconds since 1970, for [tests](testing.md#time). It is "
+        "only shown; rotation goes by the real time. Slow; None: the clock",
+    )
     recorder: "Level | int | str | None" = _setting(
         None,
         checks.optional(checks.level),

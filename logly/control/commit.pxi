@@ -70,3 +70,31 @@ def publish(
     core.set_needs(site, thread, thread_name)
     store_relaxed32(&core.engine.intake.post, post_flags(start, sync, drain, wake))
     use_thresholds(core, thresholds)
+
+
+cdef class Guard:
+    """A ``with`` whose beginning and end are Python code of a subclass: ``begin()``, which returns what ``as`` gets, and
+    ``end()``.
+
+    It is compiled, so that no signal handler runs between the end of `begin` and the ``with``. Where `begin` is
+    interrupted, `end` is called as well, and where `end` is, it is called again.
+    """
+
+    def __enter__(self):
+        try:
+            begun = self.begin()
+        except BaseException:
+            self.end_surely()
+            raise
+        return begun
+
+    def __exit__(self, kind, error, trace):
+        self.end_surely()
+
+    cdef bint end_surely(self) except -1:
+        try:
+            self.end()
+        except BaseException:
+            self.end()
+            raise
+        return True

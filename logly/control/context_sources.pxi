@@ -3,7 +3,7 @@
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint32_t
 
-from logly.ring.gate cimport NEED_CONTEXT, NEED_SOURCE
+from logly.ring.gate cimport NEED_CONTEXT, NEED_SOURCE, NEED_TIME
 from logly.ring.leases cimport FREE_THREADED
 from logly.system.atomic cimport store_release32
 from logly.system.cpython cimport is_context_variable
@@ -47,4 +47,17 @@ def use_sources(Core core not None, ContextSources sources):
     needs |= core.engine.intake.needs & ~<uint32_t> (NEED_CONTEXT | NEED_SOURCE)
     # Release: a thread that sees the need also sees the sources.
     store_release32(&core.engine.intake.needs, needs)
+    core.unlock()
+
+
+def use_time_source(Core core not None, function):
+    """From now on records have the time that this function gives. None: that of the call. As `use_sources`."""
+    if FREE_THREADED and core.time_source is not None:
+        Py_INCREF(core.time_source)
+    core.time_source = function
+    core.lock()
+    store_release32(
+        &core.engine.intake.needs,
+        (core.engine.intake.needs & ~<uint32_t> NEED_TIME) | (NEED_TIME if function is not None else 0),
+    )
     core.unlock()

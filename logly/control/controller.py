@@ -45,9 +45,10 @@ class Controller:
     Args:
         name: the logger's name.
         config: the logger's settings; they are checked here.
+        is_recovery: it writes what a dead process left, and then it ends.
     """
 
-    def __init__(self, name: str, config: LoggerConfig) -> None:
+    def __init__(self, name: str, config: LoggerConfig, *, is_recovery: bool = False) -> None:
         self.name = name
         self.config = checked_kind(config, LoggerConfig).resolved()
         self.config_as_given = LoggerConfig.copy(config)  # without what belongs to a copy from `Logger.config`
@@ -63,8 +64,7 @@ class Controller:
         self.is_closed = False
         self.has_ended = False
         """`close` has finished."""
-        self.is_recovery = False
-        """It writes what a dead process left, and then it ends."""
+        self.is_recovery = is_recovery
         self._leaving: dict[int, Sink] = self.core.leaving
         self._had_sinks = False
         self._ids = count(1)
@@ -483,9 +483,9 @@ class Controller:
         self.spooling.after_fork_in_child()
         self.reports.after_fork_in_child()
         self.flusher.reset_after_fork()
-        # Sinks that other threads of the parent were adding or removing at the fork are removed here.
+        # Sinks that other threads of the parent were adding or removing at the fork are removed here, and captures end.
         for sink in [*self._leaving.values(), *self.sinks.values()]:
-            if sink.id in self._leaving or not sink.handle.is_registered:
+            if sink.id in self._leaving or not sink.handle.is_registered or sink.is_capture:
                 self.sinks.pop(sink.id, None)
                 sink.remove_in_child()
         self._leaving.clear()

@@ -34,6 +34,8 @@ cdef class Core(RecordReader):
     cdef Engine* engine
     cdef Gate* gate                  # of `engine`, and its intake: all that a log call sees of it
     cdef Intake* intake
+    cdef public bytes identity       # 16 random bytes, also those of the logger's copies in other processes
+    cdef public object lifeline      # weak reference to the Lifeline; None: there is none (any more)
     cdef public object on_work       # called on the flusher's thread when a sink wants Python
     cdef public object start_flusher # called once, at the first record
     cdef public object helper        # called by a thread that waits for a flush: it does what it alone can do; or None
@@ -47,6 +49,7 @@ cdef class Core(RecordReader):
     cdef object context              # ContextVar of contextualize(), or None
     cdef object encoders             # Encoders: what values of the program's own classes become; or None
     cdef ContextSources sources      # of the settings that name further fields, or None
+    cdef object time_source          # of the settings: function() -> ns since 1970, or None
     cdef int64_t source_error_ns     # when an error of these was last told (monotonic); 0: never
     cdef public object level_index   # name -> (number, index)
     cdef Thresholds thresholds       # which levels are on; read by `thresholds_of`

@@ -18,7 +18,7 @@ from logly.flusher.state cimport (
 from logly.registry.table cimport table_free
 from logly.ring.counter cimport held_back_reset
 from logly.ring.gate cimport (
-    NEED_CARE, NEED_CONTEXT, NEED_SAMPLING, NEED_SITE, NEED_SOURCE, NEED_THREAD, NEED_THREAD_NAME, intake_wake,
+    NEED_CARE, NEED_CONTEXT, NEED_SAMPLING, NEED_SITE, NEED_SOURCE, NEED_THREAD, NEED_THREAD_NAME, NEED_TIME, intake_wake,
 )
 from logly.ring.leases cimport FREE_THREADED
 from logly.ring.record cimport IS_ECHO, IS_INSIDE
@@ -294,7 +294,7 @@ cdef class Core(RecordReader):
         ring = load_pointer(&self.engine.intake.ring)
         if ring != NULL and ring.spool != NULL:
             needs |= NEED_SITE
-        needs |= self.engine.intake.needs & (NEED_CONTEXT | NEED_SOURCE | NEED_CARE | NEED_SAMPLING)
+        needs |= self.engine.intake.needs & (NEED_CONTEXT | NEED_SOURCE | NEED_CARE | NEED_SAMPLING | NEED_TIME)
         store_relaxed32(&self.engine.intake.needs, needs)
         self.unlock()
 

@@ -11,6 +11,7 @@ from logly._core import (
     use_encoders,
     use_redaction,
     use_sampling,
+    use_time_source,
 )
 from logly.config.hidden_names import DEFAULT_KEYS
 
@@ -36,6 +37,7 @@ def plan_core_settings(plan: Plan, core: Core, config: LoggerConfig) -> None:
     plan_encoders(plan, core, config)
     plan_sources(plan, core, config)
     plan_redaction(plan, core, config)
+    plan.call(use_time_source, core, config.time_source)
 
 
 def numbers_of(config: LoggerConfig) -> tuple[int, int, int, bool, int, int]:

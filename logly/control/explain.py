@@ -36,7 +36,7 @@ class _Question:
     def answer(self) -> str:
         whose = f" of the logger {self.name!r}" if self.name else ""
         whose += f" from the module {self.module!r}" if self.module else ""
-        sinks = list(self.controller.sinks.values())
+        sinks = [sink for sink in list(self.controller.sinks.values()) if not sink.is_capture]
         refusals = [self._refusal_of(sink) for sink in sinks]
         takers = refusals.count(None)
         fate = "not written"
@@ -52,9 +52,15 @@ class _Question:
         for sink, refusal in zip(sinks, refusals, strict=True):
             verdict = "gets it" + self._condition(sink) if refusal is None else f"does not get it: {refusal}"
             lines.append(f"  {self._words_for(sink)}: {verdict}")
+        if self._is_captured():
+            lines.append("  logly.capture: gets it")
         return "\n".join(lines)
 
     # ---- the logger
+
+    def _is_captured(self) -> bool:
+        asked = [sink.bypasses_level for sink in list(self.controller.sinks.values())]
+        return self.controller.is_on and any(level is not None and self.number >= level for level in asked)
 
     def _gate(self) -> str:
         if not self.controller.is_on:
@@ -65,7 +71,11 @@ class _Question:
         by = f"by {_directive(directive, self._word(level))} of {layer}"
         verdict = "passes"
         if self.number < level:
-            verdict = "the record is not written" if self._is_kept() else "the call returns at once"
+            verdict = "the call returns at once"
+            if self._is_captured():
+                verdict = "only logly.capture gets the record"
+            elif self._is_kept():
+                verdict = "the record is not written"
         return f"{self._from(level)}, {by}: {verdict}"
 
     def _passes_gate(self) -> bool:

@@ -2,4 +2,5 @@
 
 
 cdef class Lifeline:
+    cdef object __weakref__
     cdef object controller

@@ -1,5 +1,7 @@
 # The flusher's thread from its start to its last line, and how others wait for its end.
 
+from _weakref import ref
+
 from libc.stdint cimport int64_t, uint32_t
 
 from logly.flusher.loop cimport engine_run
@@ -150,11 +152,13 @@ cdef class Lifeline:
 
     def __init__(self, controller):
         self.controller = controller
+        (<Core> controller.core).lifeline = ref(self)
 
     def __del__(self):
         controller = self.controller
         if controller is None or controller.has_ended:
             return
+        (<Core> controller.core).lifeline = None  # a copy that is unpickled meanwhile must not get this one
         try:
             # The wait is bounded, because the collector runs in any thread. The flusher goes on by itself after that.
             controller.close(controller.patience_s)

@@ -11,7 +11,7 @@ from logly.config.lazy_dataclass import replace
 from logly.config.level_spec import LevelSpec, parse_levels, parse_what_can_be_read, without_comments
 from logly.config.setting import own_copy
 from logly.errors import ConfigError, show
-from logly.levels import OFF
+from logly.levels import OFF, Level
 from logly.system import unpatched
 from logly.system.unpatched import Attempt
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .controller import Controller
     from .plan import Plan
 
-__all__ = ["LevelFile", "LevelLayers", "environment_levels", "rules_of"]
+__all__ = ["LevelFile", "LevelLayers", "asked_by_any", "environment_levels", "rules_of"]
 
 VARIABLE = "LOGLY_LEVEL"
 MAX_FILE_BYTES = 1 << 16
@@ -56,6 +56,27 @@ class LevelFile:
 def rules_of(spec: LevelSpec) -> LevelRules:
     """The same for the core."""
     return LevelRules(LEVEL_UNSAID if spec.level is None else spec.level, spec.names)
+
+
+def asked_by_any(sinks: list[LevelSpec], levels: LevelSpec) -> LevelSpec:
+    """What a sink asks for that gets what at least one of these sinks gets. Without sinks it asks for nothing special.
+
+    `levels`: the logger's. Where these say something, a sink that asks for none gets all of that; else INFO and above.
+    """
+    if not sinks:
+        return LevelSpec()
+    names = dict.fromkeys(levels.names)
+    for spec in sinks:
+        names.update(dict.fromkeys(spec.names))
+    asked = {}
+    for name in ("", *names):
+        unsaid = int(Level.INFO) if levels.for_name(name)[0] is None else 0
+        lowest = OFF
+        for spec in sinks:
+            level = spec.for_name(name)[0]
+            lowest = min(lowest, unsaid if level is None else level)
+        asked[name] = lowest
+    return LevelSpec(asked.pop(""), asked)
 
 
 def spec_of(config: LoggerConfig | SinkConfig) -> LevelSpec:

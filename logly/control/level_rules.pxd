@@ -18,6 +18,7 @@ cdef class Thresholds:
     cdef bint is_off
     cdef bint any_unsaid
     cdef int32_t least_said
+    cdef int32_t bypass            # see the class
     cdef readonly int32_t least
     cdef readonly bint varies
     cdef readonly int32_t kept_from

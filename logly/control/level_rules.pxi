@@ -72,18 +72,22 @@ cdef class Thresholds:
         sinks: those of each sink that gets records at present.
         is_on: False: everything is off.
         kept_from: from which level on what is not written is for the flight recorder; `OFF`: there is none.
+        bypass: the lowest level that a sink asks for for which the logger's level does not hold; `OFF`: there is none.
 
     Attributes:
         least: the lowest of all thresholds.
         varies: whether the threshold depends on the name.
     """
 
-    def __init__(self, LevelRules logger not None, list sinks not None, bint is_on, int kept_from=INT32_MAX):
+    def __init__(
+        self, LevelRules logger not None, list sinks not None, bint is_on, int kept_from=INT32_MAX, int bypass=INT32_MAX
+    ):
         cdef LevelRules rules
         cdef int32_t said
         self.logger = logger
         self.is_off = not is_on
         self.kept_from = kept_from if is_on else INT32_MAX
+        self.bypass = bypass
         self.detailed = []
         self.any_unsaid = False
         self.least_said = INT32_MAX
@@ -104,11 +108,11 @@ cdef class Thresholds:
         cdef int32_t asked
         cdef int32_t level = level_for(&self.logger.directives, name)
         cdef int32_t unsaid = LEVEL_INFO if level == LEVEL_UNSAID else level
-        cdef int32_t least = INT32_MAX
+        cdef int32_t least = self.bypass
         if self.is_off:
             return INT32_MAX
         if self.any_unsaid:
-            least = unsaid
+            least = min(least, unsaid)
         least = min(least, max(self.least_said, level))
         for rules in self.detailed:
             asked = level_for(&rules.directives, name)

@@ -38,6 +38,7 @@ class LevelTable:
     Attributes:
         config: the settings in force.
         added: name in capitals and number of each level that was added by `addition`.
+        added_colors: name in capitals and colour, as the terminal gets it, of those that were given one.
 
     Raises:
         ConfigError: there are too many levels.
@@ -47,7 +48,7 @@ class LevelTable:
         self.core = core
         self.config = config
         self.added: dict[str, int] = {}
-        self._added_colors: dict[str, str] = {}
+        self.added_colors: dict[str, str] = {}
         # A log call may take this lock, so no thread waits for anything while it holds it.
         self._resolving = SystemLock()
         self.check_room({**{level.name: int(level) for level in Level}, **config.custom_levels})
@@ -95,13 +96,22 @@ class LevelTable:
         upper = name.strip().upper()
         new = [(key.upper(), checked[key]) for key in checked]
         name_level(name)
-        shown = sgr or self._added_colors.get(upper) or self._colors(self.config).get(number, "")
+        shown = sgr or self.added_colors.get(upper) or self._colors(self.config).get(number, "")
 
         def fill(plan: Plan) -> None:
             plan.call(self.added.update, new)
             if sgr:
-                plan.call(self._added_colors.update, [(upper, sgr)])
+                plan.call(self.added_colors.update, [(upper, sgr)])
             plan.call(define_levels, self.core, [(key, value, shown) for key, value in new])
+
+        return fill
+
+    def coloring(self, name: str, sgr: str) -> Callable[[Plan], None]:
+        """Puts the colour of a level into a plan that the settings have, and that was added in another process."""
+
+        def fill(plan: Plan) -> None:
+            plan.call(self.added_colors.update, [(name, sgr)])
+            plan.call(define_levels, self.core, [(name, self.custom[name], sgr)])
 
         return fill
 
@@ -149,7 +159,7 @@ class LevelTable:
         for name in custom:
             number = custom[name]
             name_level(name)
-            levels.append((name.upper(), number, self._added_colors.get(name.upper(), colors.get(number, ""))))
+            levels.append((name.upper(), number, self.added_colors.get(name.upper(), colors.get(number, ""))))
         return levels
 
 

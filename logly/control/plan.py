@@ -16,10 +16,11 @@ from logly._core import (
     publish,
 )
 from logly.config.changes import changed
+from logly.config.level_spec import LevelSpec
 from logly.config.schema import LoggerConfig
 from logly.errors import invalid
 
-from .level_layers import rules_of, spec_of
+from .level_layers import asked_by_any, rules_of, spec_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from logly._core import LevelRules, Overlay
-    from logly.config.level_spec import LevelSpec
     from logly.config.schema import SinkConfig
 
     from .controller import Controller
@@ -49,7 +49,7 @@ class Plan:
         config, is_on, is_closed: as in `Controller`.
         enabled: each sink after the change, and whether it is switched on.
         environment, file, overlays: as in `LevelLayers`.
-        asked: for each sink that gets new level rules, these.
+        asked, specs: for each sink that gets new level rules, these, as the core and as the settings have them.
         shown: for each sink that gets a new layout, the names that the layout shows; see `Sink.needs`.
         may_fail: calls that may fail, which come first. If one fails, `undo` runs and nothing has changed.
         undo: calls that take back what those in `may_fail` did.
@@ -71,6 +71,7 @@ class Plan:
             if not overlay.is_left:
                 self.overlays = (*self.overlays, overlay)
         self.asked: dict[Sink, LevelRules] = {}
+        self.specs: dict[Sink, LevelSpec] = {}
         self.shown: dict[Sink, set[str]] = {}
         self.may_fail: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self.undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
@@ -98,6 +99,7 @@ class Plan:
         """Sets what a sink asks for, for what is logged from the commit on."""
         rules = rules_of(spec)
         self.asked[sink] = rules
+        self.specs[sink] = spec
         self.set(sink, levels=spec, rules=rules)
         self.call(sink.handle.set_rules, rules)
 
@@ -110,6 +112,19 @@ class Plan:
         self.steps.append((sink.handle.leave, (patience_s,)))
 
     # ---- what follows from that
+
+    def follow_others(self) -> None:
+        """Has sinks that ask for what the user's sinks ask for do so: see `Sink.follows_others`."""
+        followers, others = [], []
+        for sink in self.active:
+            if sink.follows_others:
+                followers.append(sink)
+            elif not sink.is_own:
+                others.append(self.specs.get(sink, sink.levels))
+        spec = asked_by_any(others, self.levels()) if followers else LevelSpec()
+        for sink in followers:
+            if spec != sink.levels:
+                self.set_sink_levels(sink, spec)
 
     def is_active(self, sink: Sink) -> bool:
         """Whether the sink gets records."""
@@ -139,10 +154,14 @@ class Plan:
     def thresholds(self, active: list[Sink], rules: LevelRules) -> Thresholds:
         """From which level on calls are logged. `active`: the sinks that get records."""
         asked = []
+        bypass = OFF
         for sink in active:
-            asked.append(self.asked.get(sink, sink.rules))  # noqa: PERF401, see above
+            if sink.bypasses_level is not None:
+                bypass = min(bypass, sink.bypasses_level)
+            else:
+                asked.append(self.asked.get(sink, sink.rules))
         recorder = self.config.recorder
-        return Thresholds(rules, asked, self.is_on, OFF if recorder is None else int(recorder))
+        return Thresholds(rules, asked, self.is_on, OFF if recorder is None else int(recorder), bypass)
 
     def wanted_post(self, active: list[Sink] | None = None) -> dict[str, bool]:
         """What a log call does after the commit of its record; see `Core.set_post`. `active`: as in `thresholds`."""
@@ -185,6 +204,7 @@ class Plan:
         Then this change must be planned anew.
         """
         controller = self._controller
+        self.follow_others()
         for sink, on in self.switched():
             self.steps.append((sink.handle.start if on else sink.handle.stop, ()))
             self.set(sink, is_on=on)

@@ -15,11 +15,12 @@ from .sinks import exit_patience_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .controller import Controller
 
-__all__ = ["add", "controllers", "has_started", "is_exiting"]
+__all__ = ["add", "controllers", "has_started", "is_exiting", "watchers"]
 
 HOUSEKEEPING_AT_EXIT_S = 10.0
 """How long the exit waits for compression that is under way."""
@@ -29,6 +30,12 @@ MANY_THREADS = 8
 
 untold = [True]
 """Empties when the process is told of its many loggers. A forked child is not told again."""
+
+watchers: list[Callable[[Controller], object]] = []
+"""Called with each logger's controller when it is made: those of `logly.capture`. A forked child has none of them."""
+
+if "logly_pytest" in sys.modules:  # the plugin does not import logly, and waits for the first logger
+    watchers.append(sys.modules["logly_pytest"].logger_is_made)
 
 is_exiting = False
 _references: dict[weakref.ref[Controller], None] = {}
@@ -41,7 +48,10 @@ _finalizer_pid = 0
 
 def add(controller: Controller) -> None:
     """Register a controller for the exit and for forks. Only a weak reference to it is kept."""
+    controller.core.identity = os.urandom(16)
     _references[weakref.ref(controller, _references.pop)] = None
+    for tell in watchers.copy():  # other threads add and remove some
+        tell(controller)
     _finish_with_multiprocessing()
 
 
@@ -125,6 +135,7 @@ def _after_fork_in_child() -> None:
         # then is its own.
         after_fork_in_child()
         return
+    watchers.clear()
     live = controllers()
     # This comes first: while the engines are not reset, their rings are in the parent's file and must not be emptied.
     for controller in live:

@@ -3,7 +3,7 @@
 import sys
 
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from logly.flusher.deliver cimport deliver_line, engine_line
 from logly.flusher.marks cimport NOTICE_BIT
@@ -15,8 +15,8 @@ from logly.layout.field_names cimport index_free
 from logly.layout.line cimport Line, write_message
 from logly.layout.trace cimport Place, write_steps
 from logly.ring.record cimport (
-    IS_KEPT, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER, TAG_TRUE, TAG_UCS2, TAG_UINT,
-    TAG_UTF8, FieldIndex, RecordHeader, RecordView, Value, get_value, unit_size,
+    BY_MODULE, IS_KEPT, IS_SERVED, TAG_BYTES, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_JSON, TAG_LATIN1, TAG_NONE, TAG_NUMBER,
+    TAG_TRUE, TAG_UCS2, TAG_UINT, TAG_UTF8, FieldIndex, RecordHeader, RecordView, Value, get_value, unit_size,
 )
 from logly.system.clock cimport clock_monotonic_ns
 from logly.text.buffer cimport Buffer, Text, buffer_free, buffer_init, buffer_trim
@@ -117,21 +117,68 @@ cdef object stack_object(const RecordView* view):
     return value_object(&stack)
 
 
-cdef tuple site_objects(const Line* line):
-    """(module, function, path, line number)"""
-    if line.site != NULL:
-        return (
-            text_str(&line.site.module), text_str(&line.site.function), text_str(&line.site.path), line.site.line,
-        )
-    if line.view.site_path.data != NULL:
-        return (
-            value_object(&line.view.site_module), value_object(&line.view.site_function),
-            value_object(&line.view.site_path), line.view.site_line,
-        )
-    return ("?", "?", "?", 0)
+cdef class Recent:
+    """What the record before had. Records that come together mostly have it in common, so it is made once."""
+
+    cdef const void* site_address    # it stays, because the records are not done yet
+    cdef tuple site
+    cdef bytes level_data
+    cdef bytes name_data
+    cdef bytes thread_data
+    cdef uint8_t thread_tag
+    cdef str level
+    cdef str name
+    cdef object thread_name
+
+    cdef str level_of(self, const char* data, uint32_t size):
+        if not is_bytes_of(self.level_data, data, size):
+            self.level_data = None
+            self.level = data[:size].decode("utf-8", "replace")
+            self.level_data = data[:size]
+        return self.level
+
+    cdef str name_of(self, const Text* name):
+        if not is_bytes_of(self.name_data, name.data, name.size):
+            self.name_data = None
+            self.name = text_str(name)
+            self.name_data = name.data[: name.size]
+        return self.name
+
+    cdef object thread_of(self, const Value* value):
+        cdef uint64_t size
+        if value.tag != TAG_UTF8 and value.tag != TAG_LATIN1:
+            return value_object(value)
+        size = <uint64_t> value.count * unit_size(value.tag)
+        if value.tag != self.thread_tag or not is_bytes_of(self.thread_data, value.data, size):
+            self.thread_data = None
+            self.thread_name = value_object(value)
+            self.thread_tag = value.tag
+            self.thread_data = value.data[:size]
+        return self.thread_name
+
+    cdef tuple site_of(self, const Line* line):
+        """(module, function, path, line number)"""
+        if line.site != NULL:
+            if self.site is None or line.site != self.site_address:
+                self.site = None
+                self.site_address = line.site
+                self.site = (
+                    text_str(&line.site.module), text_str(&line.site.function), text_str(&line.site.path), line.site.line,
+                )
+            return self.site
+        if line.view.site_path.data != NULL:
+            return (
+                value_object(&line.view.site_module), value_object(&line.view.site_function),
+                value_object(&line.view.site_path), line.view.site_line,
+            )
+        return ("?", "?", "?", 0)
 
 
-cdef object record_object(Core core, const char* record, object kind):
+cdef bint is_bytes_of(bytes kept, const char* data, uint64_t size) noexcept:
+    return kept is not None and <uint64_t> len(kept) == size and memcmp(<const char*> kept, data, size) == 0
+
+
+cdef object record_object(Core core, const char* record, object kind, Recent recent):
     """The record as an object of `kind`, which is `logly.record.Record`."""
     cdef Line line
     cdef Buffer message
@@ -157,34 +204,87 @@ cdef object record_object(Core core, const char* record, object kind):
     finally:
         buffer_free(&message)
     return kind(
-        line.time_ns, level[:level_size].decode("utf-8", "replace"), line.view.header.level_number, text, text_str(line.name),
-        site_objects(&line), line.view.thread, value_object(&line.view.thread_name), line.process,
+        line.time_ns, recent.level_of(level, level_size), line.view.header.level_number, text, recent.name_of(line.name),
+        recent.site_of(&line), line.view.thread, recent.thread_of(&line.view.thread_name), line.process,
         field_objects(&line.view), exception_object(&line), stack_object(&line.view),
         line.view.header.flags & IS_KEPT != 0,
     )
 
 
-def take_records(SinkHandle handle not None, kind):
-    """The records that the sink has staged, as [(`kind` object, bytes)]. Each is pending until `record_done`."""
+def came_by_logging(bytes record not None):
+    """Whether `logging` has made this record, which `take_records` has returned."""
+    return (<const RecordHeader*> <const char*> record).flags & (BY_MODULE | IS_SERVED) != 0
+
+
+cdef bytes staged_records(SinkHandle handle):
+    """The records that the sink has staged. They are in hand until `records_end`."""
     cdef Core core = handle.core
     cdef Sink* sink = core.lock_sink(handle.id)
-    cdef const char* at
-    cdef bytes staged
-    cdef size_t offset = 0
-    cdef uint32_t size
     try:
         staged = sink.staging.records.data[sink.staging.start : sink.staging.records.size] if sink.staging.records.size else b""
         sink.python.work &= ~<uint32_t> WORK_RECORDS
         sink.python.busy = BUSY_RECORDS
     finally:
         core.unlock()
+    return staged
+
+
+def take_records(SinkHandle handle not None, kind):
+    """The records that the sink has staged, as [(`kind` object, bytes)]. Each is pending until `record_done`."""
+    cdef bytes staged = staged_records(handle)
+    cdef Recent recent = Recent()
+    cdef const char* at = staged
+    cdef size_t offset = 0
+    cdef uint32_t size
     records = []
-    at = staged
     while offset < <size_t> len(staged):
         size = (<const RecordHeader*> (at + offset)).size
-        records.append((record_object(core, at + offset, kind), staged[offset : offset + size]))
+        records.append((record_object(handle.core, at + offset, kind, recent), staged[offset : offset + size]))
         offset += size
     return records
+
+
+def capture_records(SinkHandle handle not None, kind, wants, keep not None):
+    """Gives the records that the sink has staged to `keep`, and is done with them.
+
+    Args:
+        kind: as in `take_records`.
+        wants: function(bytes) -> bool, which chooses; None: all.
+        keep: a compiled function, called once with (ticks, `kind` objects), two lists. The ticks are by a clock that all
+            loggers of the process share. No code in Python runs between this call and the end, so no record comes twice.
+    """
+    cdef bytes staged = staged_records(handle)
+    cdef Recent recent = Recent()
+    cdef const char* at = staged
+    cdef size_t offset = 0
+    cdef const RecordHeader* header
+    cdef list ticks = []
+    cdef list records = []
+    cdef bytearray wanted = bytearray()
+    while offset < <size_t> len(staged):
+        header = <const RecordHeader*> (at + offset)
+        is_wanted = wants is None or bool(wants(staged[offset : offset + header.size]))
+        wanted.append(is_wanted)
+        if is_wanted:
+            ticks.append(header.ticks)
+            records.append(record_object(handle.core, at + offset, kind, recent))
+        offset += header.size
+    keep((ticks, records))
+    records_done(handle, staged, wanted)
+
+
+cdef bint records_done(SinkHandle handle, bytes staged, bytearray wanted) except -1:
+    cdef Core core = handle.core
+    cdef Sink* sink = core.lock_sink(handle.id)
+    cdef const char* at = staged
+    cdef const char* is_wanted = wanted
+    cdef Py_ssize_t i
+    core.engine.pace.now_ns = clock_monotonic_ns()
+    for i in range(len(wanted)):
+        settle_oldest(core.engine, sink, at, at if is_wanted[i] else NULL, False)
+        at += (<const RecordHeader*> at).size
+    core.unlock()
+    return True
 
 
 # A filter has decided. `filters`: so many decide whether anybody wants the record (see `begin_decision`). Returns True for a no.
@@ -203,40 +303,48 @@ def record_done(SinkHandle handle not None, bytes record, bytes shown, bint fail
     """
     cdef Core core = handle.core
     cdef Sink* sink = core.lock_sink(handle.id)
-    cdef Line line
-    cdef bint wanted = shown is not None
-    cdef const char* data = record if shown is None else shown
-    cdef uint64_t sequence, filters
     core.engine.pace.now_ns = clock_monotonic_ns()
-    if sink.staging.marks.first != sink.staging.marks.last:
-        sequence = sink.staging.marks.mark[sink.staging.marks.first].sequence
-        filters = sink.staging.marks.mark[sink.staging.marks.first].end
-        sink.staging.marks.first += 1
-        if failed or not wanted or sink.target == TARGET_FUNCTION:
-            staged_leaves(sink, sequence)
-        sink.staging.start += len(record)
-        if sink.staging.start == sink.staging.records.size:
-            sink.staging.start = 0
-            sink.staging.records.size = 0
-            buffer_trim(&sink.staging.records, 4 * sink.backlog_limit)
-        if sink.target == TARGET_FUNCTION:
-            sink.trouble.since_ns = 0  # the function is slow, but does not hang
-        if sequence & NOTICE_BIT:
-            sink.staging.marks.notices -= 1
-        elif failed:
-            engine_fail(core.engine, sequence)
-            sink.tally.failed += 1
-        elif note_decision(core.engine, sequence, filters, wanted):
-            sink.tally.filtered += 1
-        elif sink.target == TARGET_FUNCTION:
-            sink.tally.records += 1
-        else:
-            engine_line(core.engine, data, &line)
-            if sink.dedup_ns and repeats_take(core.engine, sink, &line, sequence):
-                staged_leaves(sink, sequence)
-            else:
-                deliver_line(core.engine, sink, &line, sequence)
+    if shown is None:
+        settle_oldest(core.engine, sink, record, NULL, failed)
+    else:
+        settle_oldest(core.engine, sink, record, shown, failed)
     core.unlock()
+
+
+# The oldest staged record has been handled. `shown`: as in `record_done`.
+cdef void settle_oldest(Engine* engine, Sink* sink, const char* record, const char* shown, bint failed) noexcept nogil:
+    cdef Line line
+    cdef bint wanted = shown != NULL
+    cdef uint64_t sequence, filters
+    if sink.staging.marks.first == sink.staging.marks.last:
+        return
+    sequence = sink.staging.marks.mark[sink.staging.marks.first].sequence
+    filters = sink.staging.marks.mark[sink.staging.marks.first].end
+    sink.staging.marks.first += 1
+    if failed or not wanted or sink.target == TARGET_FUNCTION:
+        staged_leaves(sink, sequence)
+    sink.staging.start += (<const RecordHeader*> record).size
+    if sink.staging.start == sink.staging.records.size:
+        sink.staging.start = 0
+        sink.staging.records.size = 0
+        buffer_trim(&sink.staging.records, 4 * sink.backlog_limit)
+    if sink.target == TARGET_FUNCTION:
+        sink.trouble.since_ns = 0  # the function is slow, but does not hang
+    if sequence & NOTICE_BIT:
+        sink.staging.marks.notices -= 1
+    elif failed:
+        engine_fail(engine, sequence)
+        sink.tally.failed += 1
+    elif note_decision(engine, sequence, filters, wanted):
+        sink.tally.filtered += 1
+    elif sink.target == TARGET_FUNCTION:
+        sink.tally.records += 1
+    else:
+        engine_line(engine, shown, &line)
+        if sink.dedup_ns and repeats_take(engine, sink, &line, sequence):
+            staged_leaves(sink, sequence)
+        else:
+            deliver_line(engine, sink, &line, sequence)
 
 
 def records_end(SinkHandle handle not None):

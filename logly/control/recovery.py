@@ -107,8 +107,8 @@ def deliver(
             stall_timeout=86_400,
             on_error=report,
         ),
+        is_recovery=True,
     )
-    controller.is_recovery = True
     lifeline = Lifeline(controller)  # closes the controller if the code below does not get that far
     is_safe = is_held = False
     deadline = monotonic() + timeout

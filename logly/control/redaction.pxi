@@ -80,11 +80,17 @@ cdef class Redactor:
         return any_matches(&self.redaction.names, <const char*> text, len(text))
 
 
+cdef bint hides_names = False  # some engine has hidden names
+
+
 def use_redaction(Core core not None, Redactor redactor):
     """Hides this from now on, also in records that were logged before and have no line yet. None: nothing is hidden."""
+    global hides_names
     if FREE_THREADED and core.redactor is not None:
         # Another thread may read it just now. It is small, and settings change rarely.
         Py_INCREF(core.redactor)
+    if redactor is not None and redactor.names:
+        hides_names = True
     core.lock()
     core.engine.redaction = &redactor.redaction if redactor is not None else NULL
     core.unlock()

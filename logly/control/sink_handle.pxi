@@ -69,7 +69,7 @@ cdef class SinkHandle:
         list functions, size_t buffer_size, size_t backlog_limit, int64_t interval_ns, bint synchronous, bint filtered,
         bint watched, str path, bint is_ours, int lock_fd, int64_t size_limit, int64_t period_from_ns, int64_t period_end_ns,
         bint enabled, int64_t torn_size=-1, bint is_served=False, bint by_name=False, bint rolls_empty=False, int64_t dedup_ns=0,
-        uint32_t terminator=1, int source=-1, bint dumps=False, EventCount wake=None,
+        uint32_t terminator=1, int source=-1, bint dumps=False, bint bypasses=False, EventCount wake=None,
     ):
         """Adds the sink to the engine, from where it gets what is logged from now on, and to `Core.sinks`; both, or neither.
 
@@ -101,7 +101,7 @@ cdef class SinkHandle:
         sink.id = self.id
         sink.selection.enabled = enabled
         sink.selection.serves = by_name
-        sink.selection.dumps = dumps and not is_served
+        sink.selection.dumps, sink.selection.bypasses = dumps and not is_served, bypasses
         sink.handler.is_served = is_served
         sink.handler.rolls_empty = rolls_empty
         sink.handler.terminator = terminator

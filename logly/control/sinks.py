@@ -86,12 +86,16 @@ class Sink:
     target: ClassVar[str] = "fd"
     """How the core hands over its lines: "fd", "stream", "function" or "batch"; see `SinkHandle.register`."""
     needs_flusher: ClassVar[bool] = False
-    """Whether the core needs Python to hand over the sink's lines, so that a flusher is needed even without
-    `async_write`."""
+    """Whether Python must hand over the sink's lines, so that a flusher is needed even without `async_write`."""
     is_own: ClassVar[bool] = False
     """Whether logly itself has added it: the user neither sees nor removes it."""
+    follows_others: bool = False
+    """Whether it asks for what at least one of the user's sinks asks for."""
+    is_capture: ClassVar[bool] = False
     is_file: ClassVar[bool] = False
     """Whether it has its own file."""
+    bypasses_level: int | None = None
+    """It gets what is at or above this level, whatever the logger's level is; None: the logger's level holds."""
     exit_patience_s: ClassVar[float] = 0.0
     """How long an exit waits for the sink at least, if it takes nothing meanwhile."""
     is_exactly_recovered: ClassVar[bool] = False
@@ -343,6 +347,7 @@ class Sink:
             synchronous=not config.async_write,
             filtered=config.filter is not None or config.transform is not None,
             dumps=config.recorder,
+            bypasses=self.bypasses_level is not None,
             dedup_ns=int((config.dedup or 0) * 1_000_000_000),
             enabled=is_enabled,
             **self._destination(),

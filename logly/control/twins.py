@@ -50,6 +50,8 @@ def trouble_with_level(sink: Sink, config: LoggerConfig) -> ConfigError | None:
     own, asked = config.level, sink.levels
     if not isinstance(own, LevelSpec) or own.level is None or not asked.level or config.recorder is not None:
         return None
+    if sink.is_capture:  # it gets what it asks for, whatever the logger's level is
+        return None
     if own.names or asked.names or asked.level >= own.level or own.level == OFF or sink.is_told_of_level:
         return None
     sink.is_told_of_level = True

@@ -82,7 +82,7 @@ class LogFile:
         self._name: RotatedName | None = None
         self._timed: TimedNames | None = None
         self._earliest_ns = NEVER_NS
-        self._template = _absolute(config.path)
+        self.template = _absolute(config.path)
         self.path = self._rendered_path()
         self.files.file = open_append(self.path, config.mode)
         try:
@@ -134,7 +134,7 @@ class LogFile:
         return max(0, min(end - 2 * span, self._earliest_ns)), end
 
     def _rendered_path(self) -> str:
-        return os.path.abspath(render_path(self._template, zone=self.zone))
+        return os.path.abspath(render_path(self.template, zone=self.zone))
 
     def _plan_retention(self) -> None:
         from .rotated import parse_retention
@@ -142,8 +142,8 @@ class LogFile:
 
         assert self.config.retention is not None
         self.retention = parse_retention(self.config.retention)
-        if has_time(self._template):
-            self._timed = TimedNames(self._template, self.path, zone=self.zone)
+        if has_time(self.template):
+            self._timed = TimedNames(self.template, self.path, zone=self.zone)
 
     def _begin_rotating(self) -> None:
         from .rotated import RotatedName
@@ -358,7 +358,7 @@ class LogFile:
         if self._timed is not None:
             from .timed_paths import TimedNames
 
-            self._timed = TimedNames(self._template, self.path, zone=self.zone)
+            self._timed = TimedNames(self.template, self.path, zone=self.zone)
 
 
 def _prune_now(prune: Callable[[Any, Retention, int], object], names: Any, retention: Retention) -> None:

@@ -3,7 +3,7 @@
 A sink that is not in the list is not touched for the record.
 """
 
-from libc.stdint cimport INT32_MIN, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcmp
 
 from logly.flusher.directives cimport LEVEL_UNSAID
@@ -25,7 +25,7 @@ cdef enum:
 # What decides whether a sink wants a record.
 cdef struct Kind:
     int32_t level
-    int32_t unsaid             # the level from which on a sink wants it that asks for none
+    int32_t floor              # the logger's level
     uint8_t flags
     Text name                  # what levels by name go by
     Text module
@@ -71,7 +71,9 @@ cdef inline bint is_wanted(const Sink* sink, const Kind* kind) noexcept nogil:
         return False
     asked = level_asked(&sink.rules, &kind.name)
     if asked == LEVEL_UNSAID:
-        asked = kind.unsaid
+        asked = LEVEL_INFO if kind.floor == LEVEL_UNSAID else kind.floor
+    if kind.floor > asked and not sink.selection.bypasses:
+        asked = kind.floor
     return (
         asked <= kind.level and kind.level <= sink.selection.max_level and not sink.selection.refuses & kind.flags
         and site_is_wanted(sink, &kind.module, &kind.function)
@@ -170,8 +172,7 @@ cdef inline const Route* make_route(Engine* engine, const Line* line) noexcept n
     kind.flags = <uint8_t> line.view.header.flags
     read_kind_of_site(engine, line, &kind)
     kind.name = line.name[0] if goes_by_name(line) else kind.module
-    # A record that the logger's level switches off was never made, so it only matters whether the logger has one.
-    kind.unsaid = LEVEL_INFO if level_asked(&engine.rules, &kind.name) == LEVEL_UNSAID else INT32_MIN
+    kind.floor = level_asked(&engine.rules, &kind.name)
     route.count = 0
     for i in range(room.open_count):
         if is_wanted(room.open[i], &kind):

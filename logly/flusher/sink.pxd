@@ -54,6 +54,7 @@ cdef struct Selection:     # which records are for it
     bint filtered          # a Python filter decides: records are staged for it
     bint dumps             # dumps of the flight recorder are for it
     bint serves            # it serves a handler of `logging`: it gets the records that name it, and no others
+    bint bypasses          # it also gets what the logger's level keeps from all others
     uint8_t refuses        # records with one of these flags are not for it: its own Python code may have logged them
     int32_t max_level      # the lowest one is in `Sink.rules`
     Text* modules          # each also matches what is below it

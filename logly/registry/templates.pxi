@@ -97,6 +97,20 @@ cdef Program* register_template(str message, bint only_constants) except? NULL:
     return template.program
 
 
+cdef bint register_own(str message) except -1:
+    """Has calls with this str find its program, because logly itself keeps the str. False: there is no place for it."""
+    cdef Template template
+    if is_new_child or len(message) > MAX_TEMPLATE_BYTES:
+        return False
+    template = templates_by_text.get(message)
+    if template is None:
+        template = new_template(message, STYLE_BRACES)
+    if template is None:
+        return False
+    add_alias(template, message)
+    return True
+
+
 cdef Program* percent_program(str message) except? NULL:
     """The program of a template of `logging`; NULL when it has none."""
     cdef Template template

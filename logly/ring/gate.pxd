@@ -23,6 +23,7 @@ cdef enum Need:                # what producers must put into records
     NEED_RECORDER = 128        # records that the levels switch off are for the flight recorder: see `Gate.kept_from`
     NEED_SAMPLING = 256        # a sampler is asked first: see caller/sampling.pxi
     NEED_SOURCE = 512          # `context_from` is asked first: see caller/gather.pxi
+    NEED_TIME = 1024           # records have a time of their own, from `time_source`
 
 cdef enum Post:                # what producers must do after a commit
     POST_START = 1             # no flusher is running yet

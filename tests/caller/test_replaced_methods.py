@@ -173,8 +173,13 @@ def test_what_is_no_method_cannot_be_set(lines):
 def test_a_mocked_logger_is_copied_and_pickled_as_any_other(lines):
     with mock.patch.object(lines.logger, "info"):
         assert copy.copy(lines.logger) is copy.deepcopy([lines.logger])[0] is lines.logger
-        with pytest.raises(TypeError, match="a Logger cannot be pickled"):
+        with pytest.raises(pickle.PicklingError, match=r"a Logger cannot be pickled: SinkConfig\.fd"):
             pickle.dumps(lines.logger)
+        (number,) = lines.logger.list_sinks()
+        lines.logger.remove_sink(number)
+        same = pickle.loads(pickle.dumps(lines.logger))
+        assert type(same) is Logger
+        assert same._controller is lines.logger._controller
 
 
 @pytest.mark.skipif(

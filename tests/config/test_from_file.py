@@ -12,7 +12,9 @@ from logly import ConfigError, Logger, LoggerConfig, SinkConfig, SinkError
 from tests.support import ROOT
 
 EXAMPLE = ROOT / "docs" / "logly.example.toml"
-CODE_ONLY = {"encode", "context_from", "function", "filter", "transform", "on_error", "on_rotate", "batch"}
+CODE_ONLY = {
+    *("encode", "context_from", "function", "filter", "transform", "on_error", "on_rotate", "batch", "time_source")
+}
 
 
 def write(tmp_path: Path, text: str) -> Path:

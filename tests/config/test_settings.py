@@ -12,7 +12,9 @@ from logly.errors import ConfigError
 from tests.support import ROOT
 
 EXAMPLE = ROOT / "docs" / "logly.example.toml"
-ONLY_IN_CODE = {"encode", "context_from", "on_error", "on_rotate", "function", "filter", "transform", "batch"}
+ONLY_IN_CODE = {
+    *("encode", "context_from", "on_error", "on_rotate", "function", "filter", "transform", "batch", "time_source")
+}
 
 
 def test_the_example_file_loads_and_has_every_key():

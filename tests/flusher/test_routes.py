@@ -81,9 +81,11 @@ class ModelSink:
 
     def takes(self, logger: Rules, level: int, name: str, module: str, function: str, text: str) -> bool:
         config = self.config
-        asked = self.rules.said(name)
+        asked, floor = self.rules.said(name), logger.said(name)
         if asked == LEVEL_UNSAID:
-            asked = Level.INFO if logger.said(name) == LEVEL_UNSAID else 0
+            asked = Level.INFO if floor == LEVEL_UNSAID else floor
+        # The gate lets a record through that only a capture gets, from below the logger's level.
+        asked = max(asked, floor)
         return (
             asked <= level <= (OFF if config.filter_max_level is None else int(config.filter_max_level))
             and below(module, list(config.filter_module or ()))

@@ -61,7 +61,11 @@ def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
 )
 def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    run_page(page, tmp_path, "import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'example.py']))")
+    run_page(
+        page,
+        tmp_path,
+        "import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'logly_pytest', 'example.py']))",
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

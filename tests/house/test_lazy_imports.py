@@ -45,6 +45,7 @@ PERMITTED = {
         ".caller.guards": LOADED,
         ".config.changes": CONFIGURING,
         ".config.taken": "without it, the copy of the settings does not warn",
+        "._pickled": "a logger is pickled; what fails is told by an exception",
         ".config.toml": CONFIGURING,
     },
     "_hinted.py": {".config.hints": WRONG},

@@ -58,6 +58,7 @@ LOGGER_DEFAULTS: dict[str, Any] = {
     "recorder_size": MIB,
     "recorder_trigger": Level.ERROR,
     "recorder_field": None,
+    "time_source": None,
 }
 SINK_DEFAULTS: dict[str, Any] = {
     "path": None,

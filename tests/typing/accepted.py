@@ -20,14 +20,25 @@ from logly import (
     LoglyError,
     Record,
     RecordException,
+    Records,
     RetryBatch,
     SinkConfig,
     SinkError,
     SinkStats,
     Stats,
+    capture,
     get_logger,
 )
 from logly.http import Envelope, HttpSink
+
+
+def captures(logger: Logger) -> None:
+    with capture(logger, level="debug") as records, capture():
+        assert_type(records, Records)
+        assert_type(records[0], Record)
+        assert_type(records.messages, list[str])
+        assert records == [("INFO", "text", {"a": 1})]
+    LoggerConfig(time_source=lambda: 1)
 
 
 def light_loggers(logger: Logger) -> None:

@@ -3,7 +3,6 @@
 import copy
 import gc
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -338,11 +337,6 @@ def test_a_copy_of_what_holds_a_logger_has_the_same_one() -> None:
         bound = logger.bind(a=1)
         assert copy.copy(logger) is logger
         assert copy.deepcopy({"log": bound, "more": [1]})["log"] is bound
-
-
-def test_a_logger_cannot_be_pickled() -> None:
-    with Logger() as logger, pytest.raises(TypeError, match="Logger cannot be pickled"):
-        pickle.dumps(logger)
 
 
 def test_methods_can_be_passed_around(tmp_path: Path) -> None:
