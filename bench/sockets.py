@@ -78,7 +78,10 @@ def make_sink(kind: str, folder: str, stack: ExitStack) -> Any:
     address = f"{kind}://localhost:{port}" if port else f"unix:{folder}/socket"
     if kind == "udp":
         address = address.replace("localhost", socket.inet_ntoa(b"\x7f\0\0\1"))
-    made = SinkConfig.journald(address) if kind == "journald" else SinkConfig.syslog(address, tls=context)
+    if kind == "journald":
+        made = SinkConfig.journald(address)
+    else:
+        made = SinkConfig.syslog(address, tls=context, format="rfc5424")
     made.batch_backlog = "4 GiB"
     return made
 

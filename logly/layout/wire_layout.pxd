@@ -11,8 +11,7 @@ cdef struct WireLayout:
     bint is_framed         # each message is preceded by its length: see `end_message` in layout/wire.pxd
     bint is_legacy         # RFC 3164 as libc sends it, not RFC 5424
     bint has_bom           # RFC 5424: a byte order mark says that the text is UTF-8
-    Text head              # RFC 5424: the name of the host and that of the program, with spaces around them
-                           # RFC 3164: a space, the name of the program, and a bracket
+    Text head              # RFC 5424: the names of the host and the program, with spaces around; RFC 3164: " PROGRAM["
     Text element           # RFC 5424: the id of the structured data
     Text identity          # journal: fields that are the same in each message, with their line breaks
 
