@@ -129,7 +129,10 @@ def wrong_number() -> Exception:
     ("make", "told_of"),
     [
         (wrong_number, "not iterable"),
-        (lambda: RetryBatch("counted from 1", again=[1, 2, 3]), "again has the number 3, but the batch has lines 0 to 2"),
+        (
+            lambda: RetryBatch("counted from 1", again=[1, 2, 3]),
+            "again has the number 3, but the batch has lines 0 to 2",
+        ),
         (lambda: RetryBatch("negative", again=[-1]), "again has the number -1"),
         (lambda: RetryBatch("counted from 1", again=[0], refused=[3]), "refused has the number 3"),
         (lambda: BatchRefused("counted from 1", refused=[3]), "refused has the number 3"),
