@@ -1,7 +1,7 @@
 """Makes the layout ``format="otlp"``: each line is a request of OpenTelemetry's protocol, as JSON, with one record.
 
 That is what the receiver `otlpjsonfile` of a collector reads, a `LogsData` in each line. The front of a line (the
-resource) and its end are the same in all lines of a sink, so `outlets.envelopes.Otlp` joins lines to one request without reading
+resource) and its end are the same in all lines of a sink, so `Otlp` joins lines to one request without reading
 them. The flusher's part is layout/otlp.pxd.
 """
 

@@ -1,4 +1,4 @@
-"""Batch functions that never return, and functions that say impossible things: nobody waits for ever, nothing is lost."""
+"""Batch functions that never return, and functions that say impossible things: no endless wait, no loss."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def test_a_pause_begins_anew_where_something_is_taken(monkeypatch: pytest.Monkey
 def test_a_pause_that_the_function_asks_for_is_never_shorter_than_one_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Retry-After: 0, or a date that is over, is no reason to come back at once, and not all machines come back at once."""
+    """Retry-After: 0, or a date that is over, is no reason to come back at once; and not all come back at once."""
     pauses = Pauses(monkeypatch)
     endpoint = Endpoint(*(RetryBatch("503", after=after) for after in (0.0, 0.0, 0.0, *([100.0] * 20))))
     logger = logger_of(endpoint, flush_interval=3_600_000)
