@@ -496,6 +496,5 @@ cdef class SinkHandle:
 
     def discard(self):
         """Counts everything that the sink holds as failed, because it can never be written."""
-        cdef Sink* sink = self.core.lock_sink(self.id)
-        engine_discard(self.core.engine, sink)
+        engine_discard(self.core.engine, self.core.lock_sink(self.id))
         self.core.unlock()

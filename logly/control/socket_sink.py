@@ -43,7 +43,10 @@ class SocketSink(BatchSink):
         is_journal = self.config.format == "journald"
         self._function = SocketFunction(self._address, is_journal=is_journal, context=self._context)
         name = f"logly-socket-{self.id}"
-        self.outlet = Outlet(self.core, self.handle, self._function, self._wake, name, self._told_retry, self.on_error)
+        function = self._function
+        self.outlet = Outlet(
+            self.core, self.handle, function, self._wake, name, self._told_retry, self.on_error, function.close
+        )
 
     def interval_ms(self, logger_config: LoggerConfig) -> float:
         return Sink.interval_ms(self, logger_config)

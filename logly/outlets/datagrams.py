@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from logly.config.socket_address import SocketAddress
 
-__all__ = ["DatagramChannel", "JournalChannel", "Unsent", "datagram_addresses", "shortened"]
+__all__ = ["DatagramChannel", "JournalChannel", "Unsent", "datagram_addresses", "host_name", "shortened"]
 
 FULL_MS = 1000
 """How long a receiver may take nothing before that is an error."""
@@ -43,8 +43,13 @@ def datagram_addresses(address: SocketAddress) -> list[tuple[int, int, Any]]:
     if address.kind == "unix":
         name = "\0" + address.host[1:] if address.host.startswith("@") else address.host
         return [(_socket.AF_UNIX, 0, name)]
-    found = _socket.getaddrinfo(address.host, address.port, 0, _socket.SOCK_DGRAM)
+    found = _socket.getaddrinfo(host_name(address.host), address.port, 0, _socket.SOCK_DGRAM)
     return [(family, protocol, place) for family, _, protocol, _, place in found]
+
+
+def host_name(host: str) -> str | bytes:
+    """What `getaddrinfo` gets. For text it would import a codec, on a thread of the sink's own."""
+    return host.encode() if host.isascii() else host
 
 
 class DatagramChannel:

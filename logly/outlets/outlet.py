@@ -58,6 +58,7 @@ class Outlet:
         name: the thread's name.
         on_retry: called with what the function has raised, where the batch is tried again.
         on_loss: called with an error for records that are given up.
+        at_end: called on the thread when it ends. A Ctrl-C that cuts `stop` short does not come there.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Outlet:
         name: str,
         on_retry: Callable[[BaseException], None],
         on_loss: Callable[[Exception], None],
+        at_end: Callable[[], None] | None = None,
     ) -> None:
         self.core = core
         self.handle = handle
@@ -77,6 +79,7 @@ class Outlet:
         self.name = name
         self.on_retry = on_retry
         self.on_loss = on_loss
+        self.at_end = at_end
         self.is_stopping = False
         self.is_calling = False
         """Whether the function is at work."""
@@ -126,7 +129,11 @@ class Outlet:
             self.on_retry(trouble)
         finally:
             if self.core.lives == self._life:  # else the function has forked, and this is the child
-                batch_thread_ends(self.handle, pause_s)
+                try:
+                    if self.at_end is not None:
+                        self.at_end()
+                finally:
+                    batch_thread_ends(self.handle, pause_s)
             entry.remove()
 
     def _step(self) -> bool:

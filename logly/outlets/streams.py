@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from logly.system.unpatched import monotonic, pause
 
-from .datagrams import Unsent
+from .datagrams import Unsent, host_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -228,7 +228,8 @@ class TlsChannel(StreamChannel):
 def connected(address: SocketAddress) -> _socket.socket:
     """A socket that is connected to one of the host's addresses. Resolves the name."""
     trouble: OSError | None = None
-    for family, kind, protocol, _, place in _socket.getaddrinfo(address.host, address.port, 0, _socket.SOCK_STREAM):
+    host = host_name(address.host)
+    for family, kind, protocol, _, place in _socket.getaddrinfo(host, address.port, 0, _socket.SOCK_STREAM):
         made = _socket.socket(family, kind, protocol)
         try:
             made.settimeout(CONNECT_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ssl
 import sys
 from pathlib import Path
@@ -120,3 +121,32 @@ def test_the_short_forms() -> None:
     assert type(journal) is SinkConfig
     with pytest.raises(TypeError, match="no field 'app_nom'"):
         SinkConfig.journald(app_nom="shop")
+
+
+def take(_lines: bytes, _count: int) -> None:
+    """A batch function."""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"socket": "unix:/dev/log"},
+        {"socket": "unix:/run/systemd/journal/socket", "facility": "daemon", "app_name": "shop"},
+        {"socket": "udp://a", "facility": "local3", "app_name": "shop", "sd_id": "a@1", "bom": True},
+        {"socket": "tls://a:99", "tls": Path("ca.pem"), "batch_backlog": "2 MiB"},
+        {"socket": "tls://a", "tls": ssl.create_default_context()},
+        {"batch": take, "batch_bytes": "64 KiB", "batch_backlog": "1 MiB", "flush_interval": 5},
+        {"batch": take, "format": "OTLP", "json_static": {"service.name": "shop"}},
+        {"batch": take, "format": "json", "json_time": "epoch_ns", "json": True},
+        {"path": "a", "format": "rfc5424", "facility": 3},
+        {"path": "a", "format": "Journald", "level": "warning"},
+        {"path": "a", "json": True},
+    ],
+)
+def test_resolved_settings_are_settings(fields: dict[str, Any]) -> None:
+    plain = SinkConfig(**fields).resolved()
+    assert plain.resolved() == plain
+    assert plain.copy().resolved() == plain
+    assert dataclasses.replace(plain).resolved() == plain
+    changed = dataclasses.replace(plain, date_enabled=False)
+    assert changed.resolved() == changed

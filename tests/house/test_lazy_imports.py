@@ -6,13 +6,16 @@ sink or the spool that needs it is opened.
 """
 
 import ast
+import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT
+from tests.support.programs import run_program
 
 PACKAGE = ROOT / "logly"
 if not (PACKAGE / "_core.pyx").exists():
@@ -137,6 +140,16 @@ PERMITTED = {
     "system/threads.pxi": {"logly.system.greenlets": "loaded with logly"},
 }
 
+NOT_WAITED_FOR = {
+    **dict.fromkeys(("logly", "logly.caller", "logly.control", "logly.files"), "a package whose module is in the list"),
+    **dict.fromkeys(
+        ("logly.commands.demo", "logly.commands.recover", "logly.commands.routes", "logly.commands.run"),
+        "a command imports it on its only thread",
+    ),
+    "logly.bridge.at_start": "a program's start, on its only thread",
+}
+"""Modules of logly's own that are imported late, and for which a fork need not wait while another thread does so."""
+
 
 def is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
@@ -181,3 +194,98 @@ def test_the_patterns_find_imports() -> None:
     assert list(late_in_python(ast.parse("def f():\n    if a:\n        from .b import c"))) == [".b"]
     assert list(late_in_python(ast.parse("if TYPE_CHECKING:\n    import a\nimport b"))) == []
     assert list(late_in_cython("if w:\n    import a\ncdef object f():\n    cdef int i\n\n    import b")) == ["b"]
+
+
+def absolute(file: str, module: str) -> str:
+    """The module's whole name, as the file in logly's folder imports it."""
+    level = len(module) - len(module.lstrip("."))
+    if level == 0:
+        return module
+    package = ["logly", *file.split("/")[:-1]]
+    return ".".join([*package[: len(package) - level + 1], module.lstrip(".")]).rstrip(".")
+
+
+def waited_for_by_a_fork() -> set[str]:
+    """`imported_late` of control/fork.pxi."""
+    text = (PACKAGE / "control/fork.pxi").read_text()
+    [found] = re.findall(r"^cdef tuple imported_late = \((.*?)^\)", text, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r'"([\w.]+)"', found))
+
+
+def test_a_fork_waits_for_each_late_import_of_logly_itself() -> None:
+    """A child that is forked while another thread imports a module has half of it, and waits for its lock for ever."""
+    late = {absolute(file, module) for file, modules in PERMITTED.items() for module in modules}
+    own = {module for module in late if module.split(".")[0] == "logly"}
+    assert own - waited_for_by_a_fork() == set(NOT_WAITED_FOR)
+
+
+def test_what_a_fork_waits_for_exists() -> None:
+    """A module that was renamed is waited for by nobody."""
+    for module in waited_for_by_a_fork():
+        if module.startswith("logly."):
+            path = ROOT / module.replace(".", "/")
+            assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), module
+
+
+# What the thread of a sink imports when it sends for the first time.
+THREAD_PROGRAM = """
+import json, socket, sys, threading
+from logly import Logger, LoggerConfig, RetryBatch, SinkConfig
+
+kind = sys.argv[1]
+listener = socket.create_server(("127.0.0.1", 0))
+port = listener.getsockname()[1]
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.bind(("127.0.0.1", 0))
+tries = []
+
+def send(lines, count):
+    tries.append(count)
+    if len(tries) == 1:
+        raise RetryBatch("a part of it", again=[0])
+
+def serve():
+    connection, _ = listener.accept()
+    if kind == "http":
+        connection.recv(100_000)
+        connection.sendall(b"HTTP/1.1 200 fine\\r\\nContent-Length: 0\\r\\n\\r\\n")
+    if kind != "tls":  # which is told by the end of the connection
+        while connection.recv(100_000):
+            pass
+    connection.close()
+
+if kind == "batch":
+    config = SinkConfig(batch=send)
+elif kind == "http":
+    from logly.http import HttpSink
+    config = SinkConfig(batch=HttpSink(f"http://localhost:{port}", timeout_s=60), json=True)
+elif kind == "udp":
+    config = SinkConfig.syslog(f"udp://127.0.0.1:{datagrams.getsockname()[1]}")
+elif kind in ("tcp", "tls"):
+    config = SinkConfig.syslog(f"{kind}://localhost:{port}")
+else:
+    config = SinkConfig.syslog("unix:/nowhere/log")
+troubles = []
+logger = Logger(LoggerConfig(auto_sink=False, on_error=troubles.append))
+sink = logger.add_sink(config)
+threading.Thread(target=serve, daemon=True).start()
+before = set(sys.modules)
+logger.info("text", number=1)
+logger.flush(60 if kind in ("batch", "http", "udp", "tcp") else 3)
+assert logger.sink_stats(sink).written or troubles, "nothing was tried"
+print(json.dumps(sorted(set(sys.modules) - before)))
+logger.close(1)
+"""
+PARTS = {"stringprep": "encodings.idna", "unicodedata": "encodings.idna"}
+"""Modules that another one, which is in the list, imports."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is imported differs between systems")
+@pytest.mark.parametrize("kind", ["batch", "http", "udp", "tcp", "tls", "unix"])
+def test_a_fork_waits_for_what_the_thread_of_a_sink_imports(kind: str) -> None:
+    if kind == "http":
+        pytest.importorskip("urllib3")
+    imported = json.loads(run_program(THREAD_PROGRAM, kind).stdout)
+    assert {PARTS.get(module, module) for module in imported} <= waited_for_by_a_fork()
+    if kind not in ("http", "tls"):  # urllib3 resolves the name, and the module ssl encodes it
+        assert "encodings.idna" not in imported

@@ -218,7 +218,8 @@ def test_only_ids_that_are_legal_are_taken(text: str) -> None:
         ({"format": "json", "facility": 1}, "facility", "'rfc5424' or 'journald'"),
         ({"format": "journald", "sd_id": "a@1"}, "sd_id", "is for format = 'rfc5424'"),
         ({"format": None, "bom": True}, "bom", "is for format"),
-        ({"json": True, "app_name": "x"}, "app_name", "is for format"),
+        ({"format": None, "json": True, "app_name": "x"}, "app_name", "is for format"),
+        ({"json": True, "app_name": "x"}, "format", "a line has one layout"),
     ],
 )
 def test_what_does_not_fit_is_refused(fields: dict[str, Any], named_field: str, said: str) -> None:

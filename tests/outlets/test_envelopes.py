@@ -31,11 +31,12 @@ class OtlpServer(HttpServer):
     """An OTLP/HTTP receiver that reads requests with OpenTelemetry's own classes. Keeps the groups of records."""
 
     def __init__(self) -> None:
-        super().__init__(self._export)
+        # Before the socket is made, which nobody would close where a test is skipped here.
         self.parse = pytest.importorskip("google.protobuf.json_format").Parse
         self.kind = pytest.importorskip(
             "opentelemetry.proto.collector.logs.v1.logs_service_pb2"
         ).ExportLogsServiceRequest
+        super().__init__(self._export)
         self.groups: list[tuple[str, list[str]]] = []
         self.rejects = 0
 
