@@ -272,7 +272,7 @@ def _url(url: Any, envelope: Envelope) -> Url:
 
 
 def _no_url(field: str, url: Any, expected: str) -> ConfigError:
-    """The error for a wrong URL. It does not show the URL, because it may have a password that nobody can find in it."""
+    """The error for a wrong URL. It does not show the URL, because it may have a password in it, wherever."""
     if not isinstance(url, str):
         return invalid(field, url, expected)
     return ConfigError(

@@ -13,11 +13,10 @@ from .sinks import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from logly._core import LayoutProgram, PythonWork
-    from collections.abc import Callable
-
     from logly.config.schema import LoggerConfig
 
     from .controller import Controller
@@ -55,7 +54,8 @@ class BatchSink(Sink):
 
     def for_recovery(self) -> SinkConfig:
         # Of a spool nothing is given up: it bounds what waits.
-        return replace(self.config, batch_backlog=MOST_BYTES)
+        config: SinkConfig = replace(self.config, batch_backlog=MOST_BYTES)
+        return config
 
     def interval_ms(self, logger_config: LoggerConfig) -> float:
         interval = self.config.flush_interval

@@ -189,8 +189,8 @@ class Controller:
         has_recovered = True
         if self.spooling.is_to_recover() and self.spooling.recover(timeout):
             has_recovered = not self.spooling.is_recovery_pending
-        if self.spooling.later is not None:
-            has_recovered = self.spooling.later.await_try(deadline) and has_recovered
+        if (later := self.spooling.later) is not None:
+            has_recovered = later.await_try(deadline) and has_recovered
         left = None if deadline is None else deadline - monotonic()
         is_done = self.core.flush(left, gives_way)
         if self._leaving:

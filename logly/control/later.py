@@ -8,7 +8,7 @@ from .recovery import send_dead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from logly.control.batch_sink import BatchSink
+    from typing import Any
 
     from .controller import Controller
 
@@ -30,7 +30,7 @@ class Later:
         sinks: the logger's batch sinks.
     """
 
-    def __init__(self, controller: Controller, base: str, sinks: list[BatchSink]) -> None:
+    def __init__(self, controller: Controller, base: str, sinks: list[Any]) -> None:
         self.controller = controller
         self.base = base
         self.sinks = sinks

@@ -18,6 +18,7 @@ from .controller import Controller
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from logly._core import Core
     from logly.config.schema import LoggerConfig, SinkConfig
 
 __all__ = ["Recovered", "deliver", "recover_dead", "send_dead"]
@@ -115,9 +116,7 @@ def deliver(
     try:
         for sink in sinks:
             controller._add(sink)
-        for added, own in zip(controller.sinks.values(), of_logger, strict=False):
-            assert isinstance(added, BatchSink)
-            added.outlet.turn = own.outlet.turn
+        _join(controller, of_logger)
         if holds:
             controller.add_own(partial(hold, controller, report))
         for added in controller.sinks.values():
@@ -128,19 +127,9 @@ def deliver(
         ]
         count = spool_adopt(controller.core, file, starts, _heading(file) if takes_kept else None)
         controller.flusher.start()
-        progress = controller.core.progress()
-        while True:
-            look_until = min(monotonic() + LOOK_S, deadline)
-            if controller.core.flush(max(0.0, look_until - monotonic())):
-                break
-            now = monotonic()
-            if of_logger and progress != (progress := controller.core.progress()):
-                deadline = now + timeout
-            if is_gone or now >= deadline or (is_stopped is not None and is_stopped()):
-                break
-            if holds and now < look_until:
-                is_held = True
-                break  # the flush has given up only `HeldSink`
+        renews_s = timeout if of_logger else 0.0
+        is_over = lambda: is_gone or (is_stopped is not None and is_stopped())  # noqa: E731
+        is_held = _await_sinks(controller.core, deadline, renews_s, is_over, holds=holds)
         late = controller.core.stats().written_late
         has_moved = any(added.handle.stats().written for added in controller.sinks.values())
         # The files are synced before the spool is removed.
@@ -157,6 +146,32 @@ def deliver(
         (DeadSpool.remove if is_done and not keeps and not has_kept else DeadSpool.close)(file)
         del lifeline
     return Recovered(count, is_done, has_moved, has_kept, late, is_held)
+
+
+def _join(controller: Controller, of_logger: Sequence[BatchSink]) -> None:
+    """Has the sinks call each function in turn with the logger's own sinks."""
+    for added, own in zip(controller.sinks.values(), of_logger, strict=False):
+        assert isinstance(added, BatchSink)
+        added.outlet.turn = own.outlet.turn
+
+
+def _await_sinks(core: Core, deadline: float, renews_s: float, is_over: Callable[[], bool], *, holds: bool) -> bool:
+    """Waits until the sinks have everything. Returns True when all have it but `HeldSink`.
+
+    `renews_s`: the deadline begins anew as long as they take something.
+    """
+    progress = core.progress()
+    while True:
+        look_until = min(monotonic() + LOOK_S, deadline)
+        if core.flush(max(0.0, look_until - monotonic())):
+            return False
+        now = monotonic()
+        if renews_s and progress != (progress := core.progress()):
+            deadline = now + renews_s
+        if is_over() or now >= deadline:
+            return False
+        if holds and now < look_until:
+            return True
 
 
 def _heading(file: DeadSpool) -> str:

@@ -1,7 +1,7 @@
 """Makes the layout ``format="otlp"``: each line is a request of OpenTelemetry's protocol, as JSON, with one record.
 
 That is what the receiver `otlpjsonfile` of a collector reads, a `LogsData` in each line. The front of a line (the
-resource) and its end are the same in all lines of a sink, so `otlp_request` joins lines to one request without reading
+resource) and its end are the same in all lines of a sink, so `Otlp` joins lines to one request without reading
 them. The flusher's part is layout/otlp.pxd.
 """
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["otlp_members", "otlp_request", "resource_attributes"]
+__all__ = ["otlp_members", "resource_attributes"]
 
 ATTRIBUTES = Preset(
     {
@@ -244,27 +244,3 @@ def _of_json(value: object) -> str:
     if isinstance(value, list):
         return f'{{"arrayValue":{{"values":[{",".join(map(_of_json, value))}]}}}}'
     return f'{{"stringValue":{json_of(value)}}}'
-
-
-def otlp_request(lines: bytes) -> bytes:
-    """One request of OTLP (an `ExportLogsServiceRequest`) with the records of several lines of ``format="otlp"``.
-
-    Args:
-        lines: whole lines, each with its newline; at least one.
-
-    Returns:
-        the request as JSON, without a newline. Nothing is parsed: what all lines have in common (the resource and, in
-        lines of one logger, also the scope) is left out of each but the first.
-
-    Example:
-        >>> otlp_request(b'{"resourceLogs":[{...]}]}]}\\n')
-        b'{"resourceLogs":[{...]}]}]}'
-    """
-    joined = lines[:-1]
-    scope = joined[: joined.find(RECORDS.encode()) + len(RECORDS)]
-    if joined.count(b"\n" + scope) == joined.count(b"\n"):
-        return joined.replace(b"]}]}]}\n" + scope, b",")
-    resource = joined[: joined.find(SCOPES.encode()) + len(SCOPES)]
-    joined = joined.replace(b"]}]}\n" + resource, b",")
-    # Lines with another resource, after a change of the environment.
-    return joined.replace(b"]}\n" + RESOURCE.encode(), b",")

@@ -1,6 +1,6 @@
 """Connections of urllib3 with one time limit for a whole request: from the connection to the end of the answer.
 
-The time limits of urllib3 and `http.client` are for each call of the socket. So an answer whose headers come byte by byte
+The time limits of urllib3 and `http.client` are for each call of the socket. So an answer whose headers come by bytes
 would take for ever.
 """
 
@@ -46,7 +46,7 @@ class Timed(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         limit(self.sock, self.deadline)
-        return self.raw.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        return self.raw.readinto(buffer)
 
     def close(self) -> None:
         self.raw.close()
@@ -95,11 +95,11 @@ class TimedCalls:
         return partial(TimedResponse, deadline=self.deadline)
 
 
-class TimedConnection(TimedCalls, HTTPConnection):  # type: ignore[misc]
+class TimedConnection(TimedCalls, HTTPConnection):  # type: ignore[override]
     pass
 
 
-class TimedTlsConnection(TimedCalls, HTTPSConnection):  # type: ignore[misc]
+class TimedTlsConnection(TimedCalls, HTTPSConnection):  # type: ignore[override]
     pass
 
 
@@ -108,7 +108,7 @@ class Pool(HTTPConnectionPool):
 
 
 class TlsPool(HTTPSConnectionPool):
-    ConnectionCls = TimedTlsConnection  # type: ignore[assignment]
+    ConnectionCls = TimedTlsConnection
 
 
 def use_timed_connections(pools: PoolManager) -> PoolManager:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logly import ConfigError, Level, LoggerConfig, SinkConfig, StdlibHandler
-from logly.layout.otlp import otlp_request
+from logly.outlets.envelopes import Otlp
 from tests.support import ROOT
 from tests.support.lines import Lines, parse, seen
 from tests.support.strings import strings
@@ -340,7 +340,7 @@ def test_lines_are_joined_to_one_request(records: list[tuple[str, str]]) -> None
     with Lines(format="otlp", json_static=static) as lines:
         for name, text in records:
             lines.logger.named(name).info(text, fields={"logRecords": [text]})
-        request = otlp_request(lines.text().encode())
+        request = Otlp().body(lines.text().encode())
     assert b"\n" not in request
     [resource] = read(request).resource_logs
     found = [(scope.scope.name, one.body.string_value) for scope in resource.scope_logs for one in scope.log_records]
@@ -356,7 +356,7 @@ def test_lines_of_different_resources_are_joined_too() -> None:
             lines.logger.info("m {}", number)
             lines.logger.named("x").info("x {}", number)
             texts.append(lines.text())
-    found = read(otlp_request("".join(texts).encode()))
+    found = read(Otlp().body("".join(texts).encode()))
     bodies = [
         (attributes(one.resource.attributes)["n"], record.body.string_value)
         for one in found.resource_logs

@@ -1,4 +1,4 @@
-"""Batch functions that never return, and functions that say impossible things: nobody waits for ever, nothing is lost."""
+"""Batch functions that never return, and functions that say impossible things: no endless wait, no loss."""
 
 from __future__ import annotations
 
@@ -129,7 +129,10 @@ def wrong_number() -> Exception:
     ("make", "told_of"),
     [
         (wrong_number, "not iterable"),
-        (lambda: RetryBatch("counted from 1", again=[1, 2, 3]), "again has the number 3, but the batch has lines 0 to 2"),
+        (
+            lambda: RetryBatch("counted from 1", again=[1, 2, 3]),
+            "again has the number 3, but the batch has lines 0 to 2",
+        ),
         (lambda: RetryBatch("negative", again=[-1]), "again has the number -1"),
         (lambda: RetryBatch("counted from 1", again=[0], refused=[3]), "refused has the number 3"),
         (lambda: BatchRefused("counted from 1", refused=[3]), "refused has the number 3"),
@@ -288,7 +291,7 @@ def test_a_pause_begins_anew_where_something_is_taken(monkeypatch: pytest.Monkey
 def test_a_pause_that_the_function_asks_for_is_never_shorter_than_one_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Retry-After: 0, or a date that is over, is no reason to come back at once, and not all machines come back at once."""
+    """Retry-After: 0, or a date that is over, is no reason to come back at once; and not all come back at once."""
     pauses = Pauses(monkeypatch)
     endpoint = Endpoint(*(RetryBatch("503", after=after) for after in (0.0, 0.0, 0.0, *([100.0] * 20))))
     logger = logger_of(endpoint, flush_interval=3_600_000)

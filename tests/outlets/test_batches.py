@@ -312,6 +312,7 @@ def test_close_gives_up_what_it_could_not_send_counts_it_and_tells() -> None:
     wait_until(lambda: logger.stats().pending == 0)
     assert_books(logger)
     assert logger.stats().failed == 10
+    wait_until(lambda: told, "on_error")  # the flusher may complete the close
     assert [str(error) for error in told] == ["10 records could not be written before the logger was closed"]
     endpoint.go_on()
     wait_until(lambda: endpoint.taken)

@@ -82,10 +82,10 @@ class Held:
         self.reached, self.go = threading.Event(), threading.Event()
         real = logly.control.recovery.deliver
 
-        def deliver(*args: object) -> object:
+        def deliver(*args: object, **named: object) -> object:
             self.reached.set()
             assert self.go.wait(60)
-            return real(*args)  # type: ignore[arg-type]
+            return real(*args, **named)  # type: ignore[arg-type]
 
         monkeypatch.setattr(logly.control.recovery, "deliver", deliver)
         settings = {"auto_sink": False, "spool": folder / "app.spool", **config}
@@ -218,10 +218,10 @@ folder, name = sys.argv[1:]
 reached, go = threading.Event(), threading.Event()
 module = logly.control.recovery if name == "deliver" else logly.spool.spools
 real = getattr(module, name)
-def slow(*args):
+def slow(*args, **named):
     reached.set()
     assert go.wait(60)
-    return real(*args)
+    return real(*args, **named)
 setattr(module, name, slow)
 def work():
     global logger
