@@ -356,7 +356,7 @@ class TemplateText(str):
         return str, (str.__str__(self),)
 
 
-cdef object text_for_logging(str text, object template):  # no `str`, which is that class alone
+cdef object text_for_logging(str text, object template):
     """A `TemplateText` where loggers hide names: only a handler knows its logger."""
     if not hides_names:
         return text

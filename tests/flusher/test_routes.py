@@ -84,7 +84,7 @@ class ModelSink:
         asked, floor = self.rules.said(name), logger.said(name)
         if asked == LEVEL_UNSAID:
             asked = Level.INFO if floor == LEVEL_UNSAID else floor
-        # The gate lets a record through that only a capture gets, from below the logger's level.
+        # These tests keep the gate open, as a capture does: then the flusher itself compares with the logger's level.
         asked = max(asked, floor)
         return (
             asked <= level <= (OFF if config.filter_max_level is None else int(config.filter_max_level))
