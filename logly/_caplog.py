@@ -107,6 +107,8 @@ def _give(record: logging.LogRecord, handlers: list[logging.Handler]) -> None:
         if record.levelno >= handler.level:
             try:
                 handler.handle(record)
+            except RecursionError:
+                raise
             except Exception as error:  # noqa: BLE001  # the others get it nevertheless
                 trouble = error
     if trouble is not None:

@@ -272,8 +272,8 @@ def _engine_here(parcel: Parcel) -> tuple[Lifeline, Controller]:
 
 
 def _complete(controller: Controller, parcel: Parcel, sinks: list[tuple[Settings, bool]]) -> None:
-    for name, color in parcel.level_colors.items():
-        controller.change(controller.levels.coloring(name, color))
+    for name in parcel.level_colors:
+        controller.change(controller.levels.coloring(name, parcel.level_colors[name]))
     for config, is_enabled in sinks:
         number = controller.add_sink(SinkConfig(**config))
         if not is_enabled:

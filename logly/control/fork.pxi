@@ -102,9 +102,9 @@ def before_fork():
 # Modules that a call of logly's, or a thread of its own, may be the first to import. tests/house/test_lazy_imports.py compares.
 cdef tuple imported_late = (
     "_json", "binascii", "bz2", "dataclasses", "datetime", "difflib", "encodings.idna", "fcntl", "gzip", "inspect",
-    "json", "logly._hinted", "logly._logger", "logly.bridge.install", "logly.caller.call_place", "logly.caller.emergency",
-    "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks", "logly.caller.value_classes",
-    "logly.config.changes", "logly.config.environment", "logly.config.hints", "logly.config.schema",
+    "json", "logly._hinted", "logly._logger", "logly._pickled", "logly.bridge.install", "logly.caller.call_place",
+    "logly.caller.emergency", "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks",
+    "logly.caller.value_classes", "logly.config.changes", "logly.config.environment", "logly.config.hints", "logly.config.schema",
     "logly.config.socket_address", "logly.config.taken", "logly.config.toml", "logly.config.zones",
     "logly.control.batch_sink", "logly.control.empty_names", "logly.control.explain", "logly.control.file_sink",
     "logly.control.function_sink", "logly.control.recording", "logly.control.recovery", "logly.control.sink_troubles",

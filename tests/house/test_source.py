@@ -249,6 +249,7 @@ KEEPS_RECURSION_ERRORS = {
     ("bridge/site/sitecustomize.py", "install"): "a program's start: it starts without logly",
     ("commands/routes.py", "_set_up"): "a command, which shows its traceback",
     ("control/commit.pxi", "commit"): "raised when the change is whole",
+    ("control/capture_sink.py", "end"): "raised when all sinks are taken away",
     ("control/flusher_thread.pxi", "__del__"): "nothing is raised out of a __del__",
     ("config/taken.py", "__del__"): "nothing is raised out of a __del__",
     ("control/work.pxi", "try_work"): "sinks' work by the caller: the record is in the ring, and the error is told",
