@@ -102,7 +102,9 @@ cdef Sink* lock_taken(SinkHandle handle, uint64_t serial) except? NULL:
     return NULL
 
 
-def batch_settle(SinkHandle handle not None, uint64_t serial, bytes fates=None, bytes rest=None, uint64_t told=0, uint64_t taken=0):
+def batch_settle(
+    SinkHandle handle not None, uint64_t serial, bytes fates=None, bytes rest=None, uint64_t told=0, uint64_t taken=0,
+):
     """Called when the function has taken the batch, or a part of it. Returns False if the batch was given up meanwhile.
 
     `fates`: what has become of each mark, as `BatchFate` says; None: all of them are written. `rest`: the lines of those

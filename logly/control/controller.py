@@ -1,7 +1,4 @@
-"""The controller of a logger and its bound children: settings, sinks, flush, close, fork.
-
-All of this runs rarely (configuration, start, exit, fork). None of it runs per log call.
-"""
+"""The controller of a logger and its bound children: settings, sinks, flush, close, fork. Nothing runs per log call."""
 
 from __future__ import annotations
 

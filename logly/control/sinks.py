@@ -1,7 +1,4 @@
-"""The Python side of a sink: what all kinds of sink have in common. Each kind is a subclass.
-
-A sink's Python work runs on the flusher's thread, with the GIL and without the engine's lock.
-"""
+"""What all kinds of sink have in common. Its work is done on the flusher's thread, with the GIL and no engine's lock."""
 
 from __future__ import annotations
 
