@@ -1,4 +1,4 @@
-"""What all kinds of sink have in common. Its work is done on the flusher's thread, with the GIL and no engine's lock."""
+"""What all kinds of sink have in common. Their work is done on the flusher's thread, with the GIL, without a lock."""
 
 from __future__ import annotations
 
