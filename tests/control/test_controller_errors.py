@@ -231,7 +231,7 @@ def test_ctrl_c_while_one_logger_ends_does_not_keep_the_others_from_writing(tmp_
     program = f"""
 from logly.control import process
 
-def interrupted():
+def interrupted(*_):
     raise KeyboardInterrupt
 
 loggers = [file_logger(str(number)) for number in range(3)]
