@@ -27,7 +27,7 @@ INTERVAL_MS = 1000.0
 """How long a line waits for others, where the settings do not say."""
 START_PAUSE_S = 0.05
 """How long a thread that has been started has to say that it runs."""
-MOST_BYTES = 1 << 40
+WHOLE_SPOOL_BYTES = 1 << 40
 RETRY_START_S = 1.0
 """When a thread that could not be started is tried again."""
 
@@ -54,7 +54,7 @@ class BatchSink(Sink):
 
     def for_recovery(self) -> SinkConfig:
         # Of a spool nothing is given up: it bounds what waits.
-        config: SinkConfig = replace(self.config, batch_backlog=MOST_BYTES)
+        config: SinkConfig = replace(self.config, batch_backlog=WHOLE_SPOOL_BYTES)
         return config
 
     def interval_ms(self, logger_config: LoggerConfig) -> float:
@@ -154,7 +154,7 @@ class HeldSink(BatchSink):
 
 def hold(controller: Controller, on_error: Callable[[Exception], None], sink_id: int) -> HeldSink:
     """Makes a sink of `controller` that holds the spool which it delivers."""
-    config = SinkConfig(batch=_later, format="{message}", batch_backlog=MOST_BYTES, flush_interval=0).resolved()
+    config = SinkConfig(batch=_later, format="{message}", batch_backlog=WHOLE_SPOOL_BYTES, flush_interval=0).resolved()
     return HeldSink(controller.core, sink_id, config, controller.config, on_error)
 
 

@@ -197,10 +197,13 @@ def batch_ends(SinkHandle handle not None, uint64_t serial):
         return None
     if ends == NULL:
         raise MemoryError
+    found = []
     try:
-        return [ends[i] for i in range(count)]
+        for i in range(count):
+            found.append(ends[i])
     finally:
         free(ends)
+    return found
 
 
 def batch_is_given_up(SinkHandle handle not None):

@@ -183,9 +183,8 @@ class Controller:
         `gives_way`: the other greenlets of the calling thread run meanwhile.
         """
         deadline = None if timeout is None else monotonic() + timeout
-        has_recovered = True
-        if self.spooling.is_to_recover() and self.spooling.recover(timeout):
-            has_recovered = not self.spooling.is_recovery_pending
+        tried = self.spooling.is_to_recover() and self.spooling.recover(timeout)
+        has_recovered = not (tried and self.spooling.is_recovery_pending)
         if (later := self.spooling.later) is not None:
             has_recovered = later.await_try(deadline) and has_recovered
         left = None if deadline is None else deadline - monotonic()

@@ -116,6 +116,7 @@ PERMITTED = {
     },
     "control/spooling.py": {
         ".": CONFIGURING,
+        ".later": SPOOL,
         ".recovery": SPOOL,
         "logly.files.paths": CONFIGURING,
         "logly.spool.spools": SPOOL,

@@ -270,6 +270,10 @@ KEEPS_RECURSION_ERRORS = {
     ("bridge/handler_sink.py", "_roll_over"): "sinks' work: the handler's trouble",
     ("bridge/handler_sink.py", "_tell"): "sinks' work: given to the handler's `handleError`",
     ("outlets/outlet.py", "_send"): "a thread of its own: the batch is sent again",
+    ("outlets/outlet.py", "_run"): "a thread of its own: another one goes on",
+    ("control/later.py", "_try"): "a thread of its own: the next try",
+    ("control/recovery.py", "send_dead"): "a thread of its own: the next try",
+    ("http.py", "_send_halves"): "a thread of its own: the half is sent again",
 }
 HANDLER = re.compile(r"( *)except\b([^:]*):")
 BROAD = re.compile(r"\b(Exception|BaseException|RuntimeError|RecursionError)\b")
