@@ -137,6 +137,7 @@ class LevelGuard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+@disjoint_base
 class Guard:
     def __enter__(self) -> Any: ...
     def __exit__(

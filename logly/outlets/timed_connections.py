@@ -85,10 +85,11 @@ class TimedCalls:
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
+        sock: Any = self.sock
         rest = memoryview(data)
         while rest:
-            limit(self.sock, self.deadline)
-            rest = rest[self.sock.send(rest[:PIECE_BYTES]) :]
+            limit(sock, self.deadline)
+            rest = rest[sock.send(rest[:PIECE_BYTES]) :]
 
     @property
     def response_class(self) -> Any:
@@ -104,11 +105,11 @@ class TimedTlsConnection(TimedCalls, HTTPSConnection):  # type: ignore[override]
 
 
 class Pool(HTTPConnectionPool):
-    ConnectionCls = TimedConnection
+    ConnectionCls = TimedConnection  # pyright: ignore[reportAssignmentType]
 
 
 class TlsPool(HTTPSConnectionPool):
-    ConnectionCls = TimedTlsConnection
+    ConnectionCls = TimedTlsConnection  # pyright: ignore[reportAssignmentType]
 
 
 def use_timed_connections(pools: PoolManager) -> PoolManager:
