@@ -6,6 +6,8 @@
 >>> logger.info("order {} filled at {:.2f}", 42, 3.14159)
 >>> logger.flush()
 True
+
+For pytest, whose plugin comes with logly, where logly is imported before pytest: PYTEST_DONT_REWRITE.
 """
 
 from ._fields import Fields, fields

@@ -342,11 +342,12 @@ def test_lines_are_joined_to_one_request(records: list[tuple[str, str]]) -> None
             lines.logger.named(name).info(text, fields={"logRecords": [text]})
         request = Otlp().body(lines.text().encode())
     assert b"\n" not in request
-    [resource] = read(request).resource_logs
-    found = [(scope.scope.name, one.body.string_value) for scope in resource.scope_logs for one in scope.log_records]
-    assert found == [(name, seen(text)) for name, text in records]
-    if len({name for name, _ in records}) == 1:
-        assert len(resource.scope_logs) == 1
+    names = list(dict.fromkeys(name for name, _ in records))
+    groups = read(request).resource_logs
+    assert [scope.scope.name for group in groups for scope in group.scope_logs] == names
+    for name, group in zip(names, groups, strict=True):
+        found = [one.body.string_value for one in group.scope_logs[0].log_records]
+        assert found == [seen(text) for other, text in records if other == name]
 
 
 def test_lines_of_different_resources_are_joined_too() -> None:
