@@ -15,21 +15,17 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
 from typing import Any
 
-from harness import BENCH, lines, turns
-from harness.busy import compute
+from harness import lines, sink_speed
 from harness.loops import compile_loop
 from harness.scenarios import BRACE
-from harness.workers import Worker, serve
+from harness.workers import serve
 
 KINDS = ("file", "batch", "file and batch", "file and hung batch")
-UNITS = 700_000
 RING = 1 << 28
 
 
@@ -80,66 +76,21 @@ def measure(kind: str, options: argparse.Namespace) -> dict[str, float]:
         writers: list[Writer] = []
         logger, sink, path = make_logger(kind, folder, is_over, writers)
         loop = compile_loop(BRACE["args"], logger)
-
-        def drain(begun: int) -> None:
-            """Waits until the sink has written so many lines."""
-            logger.error("go")
-            while logger.sink_stats(sink).written < begun:
-                time.sleep(0.0005)
-
-        loop(0, options.lines)  # also fills the backlog of the function that hangs
-        drain(options.lines + 1)
-        # All lines fit into the ring, and nothing wakes the flusher before the `error`.
-        loop(0, options.lines)
-        started, others = time.perf_counter(), time.process_time_ns() - time.thread_time_ns()
-        drain(2 * options.lines + 2)
-        elapsed = time.perf_counter() - started
-        others = time.process_time_ns() - time.thread_time_ns() - others
-        alone = compute(UNITS)
-        loop(0, options.lines)
-        logger.error("go")
-        beside = compute(UNITS)
-        drain(3 * options.lines + 4)
-        alone = (alone + compute(UNITS)) / 2
+        # Warmed with as many lines: they fill the backlog of the function that hangs.
+        measured = sink_speed.measure(logger, sink, loop, options.lines, options.lines)
         is_over.set()
         logger.close(10)
         lines.check(kind, path, 3 * options.lines + 4)
     gil_ns = sum(writer.busy_ns for writer in writers) / (3 * options.lines)
-    return {
-        "lines_per_s": options.lines / elapsed,
-        "others_ns": others / options.lines,
-        "speed": alone / beside,
-        "gil_ns": gil_ns,
-    }
-
-
-FIGURES = {
-    "lines_per_s": "lines a second, from the ring to the file",
-    "others_ns": "processor time of all threads but the caller's, ns a line",
-    "speed": "speed of a pure-Python loop beside it / alone",
-}
+    return measured | {"gil_ns": gil_ns}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", type=int, default=400_000, help="of one run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
-    parser.add_argument("--worker", choices=KINDS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = sink_speed.parser(__doc__, KINDS, lines=400_000, rounds=11).parse_args()
     if options.worker:
         serve(lambda _: measure(options.worker, options))
         return
-    command = [sys.executable, str(BENCH / "batches.py"), "--lines", str(options.lines)]
-    command += ["--dir", options.dir] if options.dir else []
-    with ExitStack() as stack:
-        asked = {}
-        for kind in KINDS:
-            worker = stack.enter_context(Worker([*command, "--worker", kind]))
-            asked[kind] = lambda worker=worker: worker.ask(1)
-        found = turns.take_turns(asked, options.rounds)
-    for figure, title in FIGURES.items():
-        turns.print_table(title, {kind: [one[figure] for one in found[kind]] for kind in KINDS}, base="file")
+    found = sink_speed.compare("batches.py", KINDS, options)
     gil_ns = statistics.median(one["gil_ns"] for one in found["batch"])
     print(f"\nprocessor time of the batch sink's thread without the writes: {gil_ns:.2f} ns a line")
 

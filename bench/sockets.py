@@ -16,18 +16,15 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from typing import Any
 
-from harness import BENCH, turns
-from harness.busy import compute
+from harness import sink_speed
 from harness.loops import compile_loop
 from harness.scenarios import BRACE
-from harness.workers import Worker, serve
+from harness.workers import serve
 
 KINDS = ("file", "file, journald", "unix", "journald", "udp", "tcp", "tls")
-UNITS = 700_000
 RING = 1 << 28
 
 RECEIVER = """
@@ -93,61 +90,19 @@ def measure(kind: str, options: argparse.Namespace) -> dict[str, float]:
         config = LoggerConfig(auto_sink=False, async_buffer_size=RING, async_flush_interval=60_000)
         logger = Logger(config)
         sink = logger.add_sink(make_sink(kind, folder, stack))
-        loop = compile_loop(BRACE["args"], logger)
-
-        def drain(begun: int) -> None:
-            """Waits until the sink has written so many lines."""
-            logger.error("go")
-            while logger.sink_stats(sink).written < begun:
-                time.sleep(0.0005)
-
-        loop(0, 1000)
-        drain(1001)
-        # All lines fit into the ring, and nothing wakes the flusher before the `error`.
-        loop(0, options.lines)
-        started, others = time.perf_counter(), time.process_time_ns() - time.thread_time_ns()
-        drain(options.lines + 1002)
-        elapsed = time.perf_counter() - started
-        others = time.process_time_ns() - time.thread_time_ns() - others
-        alone = compute(UNITS)
-        loop(0, options.lines)
-        logger.error("go")
-        beside = compute(UNITS)
-        drain(2 * options.lines + 1004)
-        alone = (alone + compute(UNITS)) / 2
+        measured = sink_speed.measure(logger, sink, compile_loop(BRACE["args"], logger), options.lines, 1000)
         stats = logger.sink_stats(sink)
         assert (stats.failed, stats.written) == (0, 2 * options.lines + 1004), stats
         logger.close(10)
-    return {"lines_per_s": options.lines / elapsed, "others_ns": others / options.lines, "speed": alone / beside}
-
-
-FIGURES = {
-    "lines_per_s": "lines a second, from the ring to the kernel",
-    "others_ns": "processor time of all threads but the caller's, ns a line",
-    "speed": "speed of a pure-Python loop beside it / alone",
-}
+    return measured
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", type=int, default=200_000, help="of one run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--dir", help="where files and sockets go; default: the temporary directory")
-    parser.add_argument("--worker", choices=KINDS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = sink_speed.parser(__doc__, KINDS, lines=200_000, rounds=7).parse_args()
     if options.worker:
         serve(lambda _: measure(options.worker, options))
-        return
-    command = [sys.executable, str(BENCH / "sockets.py"), "--lines", str(options.lines)]
-    command += ["--dir", options.dir] if options.dir else []
-    with ExitStack() as stack:
-        asked = {}
-        for kind in KINDS:
-            worker = stack.enter_context(Worker([*command, "--worker", kind]))
-            asked[kind] = lambda worker=worker: worker.ask(1)
-        found = turns.take_turns(asked, options.rounds)
-    for figure, title in FIGURES.items():
-        turns.print_table(title, {kind: [one[figure] for one in found[kind]] for kind in KINDS}, base="file")
+    else:
+        sink_speed.compare("sockets.py", KINDS, options)
 
 
 if __name__ == "__main__":

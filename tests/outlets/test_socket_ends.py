@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-import shutil
 import socket
 import ssl
 import struct
@@ -26,7 +25,6 @@ from tests.support.forks import children_end_well, fork
 from tests.support.loggers import assert_books, make_logger
 from tests.support.receivers import Server, filled, whole_frames
 from tests.support.syslog_wire import parse_frames, parse_syslog
-from tests.support.syslogd import make_certificates
 from tests.support.waiting import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
@@ -34,15 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sockets as Linux has them")
-
-needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="makes certificates with openssl")
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("certificates")
-    make_certificates(folder)
-    return folder
 
 
 @pytest.fixture
@@ -77,7 +66,6 @@ def function_of(address: str, on_loss: Any = None) -> SocketFunction:
 # ---- whom refuses a connection
 
 
-@needs_openssl
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_nothing_counts_as_written_where_the_server_wants_a_certificate_and_gets_none(
     certificates: Path, context: ssl.SSLContext, version: ssl.TLSVersion
@@ -100,7 +88,6 @@ def test_nothing_counts_as_written_where_the_server_wants_a_certificate_and_gets
         assert_books(logger, 10)
 
 
-@needs_openssl
 def test_a_refusal_that_comes_late_sends_the_batch_again(
     certificates: Path, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import sys
@@ -15,23 +14,12 @@ from logly import ConfigError, Logger, SinkConfig
 from tests.support.loggers import assert_books, make_logger
 from tests.support.receivers import Server, filled
 from tests.support.syslog_wire import parse_syslog
-from tests.support.syslogd import make_certificates
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="sockets as Linux has them"),
-    pytest.mark.skipif(not shutil.which("openssl"), reason="makes certificates with openssl"),
-]
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("certificates")
-    make_certificates(folder)
-    return folder
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sockets as Linux has them")
 
 
 @pytest.fixture
