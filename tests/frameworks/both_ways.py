@@ -155,17 +155,21 @@ def by_process(text: str, pattern: str, *more: tuple[str, str]) -> list[list[str
     """The records of each process, in order; `pattern` finds the process in a record's first line.
 
     Lines without it belong to the record before them. Which of two processes writes first is nobody's promise, so the
-    processes are sorted by what they wrote, and their numbers are masked. All groups of the pattern together are one.
+    processes are sorted by what they wrote, and their numbers are masked: where the pattern has them and nowhere else,
+    because a young machine's processes have the numbers that times and statuses have, too. All groups of the pattern
+    together are one process.
     """
     found: dict[str, list[str]] = {}
     current = ""
     for line in text.splitlines(keepends=True):
         match = re.search(pattern, line)
-        current = " ".join(filter(None, match.groups())) if match else current
-        found.setdefault(current, []).append(line)
-    numbers = "|".join(sorted((one for one in found if one.isdigit()), key=len, reverse=True))
-    masks = (*more, (rf"\b(?:{numbers})\b", "PID")) if numbers else more
-    return sorted([masked(line, *masks) for line in found[process]] for process in found)
+        if match:
+            current = " ".join(filter(None, match.groups()))
+            for group in range(len(match.groups()), 0, -1):
+                if (match[group] or "").isdigit():
+                    line = line[: match.start(group)] + "PID" + line[match.end(group) :]
+        found.setdefault(current, []).append(masked(line, *more))
+    return sorted(found.values())
 
 
 def check_same(programs: list[Program], shown: Callable[[str, str], Any]) -> None:
