@@ -159,7 +159,7 @@ class LayoutProgram:
     def __init__(
         self,
         kind: str,
-        pieces: list[tuple[int, str, str]],
+        pieces: list[Any],
         *,
         newlines: str,
         color: int,
@@ -168,6 +168,8 @@ class LayoutProgram:
         fields: bool,
         exception: bool,
         json: JsonMembers | None = None,
+        styles: list[tuple[str | None, bool, bool]] | None = None,
+        field_styles: tuple[str, str, str] | None = None,
         wire: WireSettings | None = None,
     ) -> None: ...
     def empty_fields(self) -> set[str]: ...
@@ -309,6 +311,7 @@ class Core:
     start_flusher: Callable[[], None]
     helper: Callable[[Core], None] | None
     level_resolver: Callable[[Any], tuple[int, int]]
+    diagnosis: tuple[tuple[str, ...], tuple[str, ...] | None] | None
     level_index: dict[Any, tuple[int, int]]
     errors: Final[deque[BaseException]]
     failed_formats: int
@@ -508,6 +511,8 @@ def spool_adopt(
 class Redactor:
     names: tuple[str, ...]
     def __init__(self, names: tuple[str, ...], keys: tuple[str, ...] | None) -> None: ...
+    def hides_name(self, name: str) -> bool: ...
+    def without_secrets(self, text: str) -> str: ...
 
 def use_redaction(core: Core, redactor: Redactor | None) -> None: ...
 

@@ -25,10 +25,12 @@ from .levels import level_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Hashable, Mapping
     from os import PathLike
     from typing import Any, Self, TypeVar, overload
 
+    from .caller.exception_hooks import ExceptionHooks
     from .caller.guards import Catcher, Contextualized
     from .config.schema import LoggerConfig, SinkConfig
     from .levels import Level
@@ -438,6 +440,31 @@ class Logger(Controls):
             checked_function("onerror", onerror, {})
         level_number(level, self._controller.levels.custom)
         return Catcher(self, kinds, level, reraise, message, default, excluded, onerror)
+
+    def hook_exceptions(self, *, warnings: bool = False, loop: AbstractEventLoop | None = None) -> ExceptionHooks:
+        """Log the exceptions that nothing catches: in the program, in threads, in ``__del__``, in an event loop.
+
+        The call site is the line that failed. The one that ends the program is CRITICAL, the others are ERROR. Hooks
+        that were there before are called afterwards; Python's own only where no sink shows the record on stderr.
+        KeyboardInterrupt and SystemExit are not logged.
+
+        Args:
+            warnings: also what `warnings.warn` shows, at WARNING and with the line that warned.
+            loop: an event loop of asyncio whose failed callbacks and forgotten tasks are logged, too.
+
+        Returns:
+            A context manager that takes the hooks away again, as its ``remove()`` does.
+
+        Raises:
+            ConfigError: `loop` is no event loop.
+
+        Example:
+            >>> hooks = logger.hook_exceptions(warnings=True)
+            >>> hooks.remove()
+        """
+        from .caller.exception_hooks import ExceptionHooks
+
+        return ExceptionHooks(self, warns=warnings, loop=loop)
 
 
 def _exception_classes(name: str, given: Any, expected: str) -> tuple[type[BaseException], ...]:

@@ -24,6 +24,7 @@ FIGURES = [
         for name in KINDS
         for peer in ("loguru", "logging")
     ),
+    ratio("exception: diagnose=True / off", "exception, diagnose", f"{DEEP}, logly", "none"),
     more("30 further frames: more ns", f"{DEEPER}, logly", f"{DEEP}, logly", "450"),
     more("the flusher, 30 frames: more ns than a line", "a traceback written", "a line written", "4000"),
 ]
@@ -35,6 +36,10 @@ def subjects(bench: Bench) -> None:
         if target is not None:
             target.marker = SCENARIOS[DEEP].marker
             add_kinds(bench, label, target)
+    target = bench.logger({"format": "{time} | {level:<8} | {message}"}, diagnose=True)
+    target.marker = SCENARIOS[DEEP].marker
+    deep = SCENARIOS[DEEP]
+    bench.add("exception, diagnose", target, deep.brace, calls=deep.burst // 50, scenario=deep)
     for name, scenario in (("a traceback written", SCENARIOS[DEEP]), ("a line written", None)):
         target = bench.logger({"format": "{time} | {level:<8} | {message}"})
         target.marker = SCENARIOS[DEEP].marker

@@ -62,7 +62,7 @@ cdef bint encode_one(OneRecord record, dict given, Pins* pins) except -1:
     memset(&call, 0, sizeof(Call))
     memset(&origin, 0, sizeof(Origin))
     if given["exc_info"] is not None:
-        exception = exception_texts(given["exc_info"], MOST_TRACE_BYTES, pins)
+        exception = exception_texts(given["exc_info"], MOST_TRACE_BYTES, pins, None)
     if given["stack_info"] is not None:
         stack = stack_texts(given["stack_info"], MOST_TRACE_BYTES)
     for i in range(EXCEPTION_TEXTS):

@@ -197,7 +197,7 @@ cdef int log_pinned(
     if exc_info is not None and exc_info is not False:
         if target.is_ascii:
             return NOT_DONE  # the text of an exception may not be ASCII
-        exception = exception_texts(exc_info, limit, pins)
+        exception = exception_texts(exc_info, limit, pins, None)
     if not target.is_served:
         fields = FieldBlock(extra, None, limit, core) if extra else None
     elif target.extra is not None:

@@ -200,7 +200,7 @@ cdef bint emit_pinned(
             if verdict == IS_OFF:
                 return True
         if exc_info is not None and exc_info is not False:
-            exception = exception_texts(exc_info, limit, pins)
+            exception = exception_texts(exc_info, limit, pins, core.diagnosis)
         if stack_info is not None and stack_info:
             stack = stack_texts(frame_at(stacklevel), limit)
         check_options(core, exc_info, exception is not None, stacklevel)
@@ -279,7 +279,7 @@ cdef bint emit_text_pinned(
             if verdict == IS_OFF:
                 return True
         if exc_info is not None and exc_info is not False:
-            exception = exception_texts(exc_info, limit, pins)
+            exception = exception_texts(exc_info, limit, pins, core.diagnosis)
         if stack_text is not None:
             stack = stack_texts(stack_text, limit)
         if program == NULL:

@@ -12,7 +12,7 @@ import sys
 import logly.stats  # noqa: F401  # `Logger.stats`, `Logger.sink_stats`
 
 # `Logger.once` and its sisters; `Logger.catch`, `Logger.contextualize`; exceptions; fields that are objects
-from . import call_place, guards, limit_rules, tracebacks, value_classes  # noqa: F401
+from . import call_place, frame_values, guards, limit_rules, tracebacks, value_classes  # noqa: F401
 
 try:
     import _json  # noqa: F401  # fields that hold dicts and lists; see caller/json_value.pxi

@@ -28,7 +28,7 @@ from logly.system.cpython cimport (
 from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_put, buffer_reserve
 
 # Of other included files:
-#   caller/place_texts.pxi: find_places
+#   caller/place_texts.pxi: find_places, make_entries
 #   registry/places.pxi: find_place, is_usable
 #   registry/retired.pxi: Pins, enter_registry, pin_places
 #   system/threads.pxi: SystemLock
@@ -436,7 +436,7 @@ cdef bint put_member(Steps* steps, Shown group, int i, int others) noexcept:
 cdef dict sys_names = sys.__dict__
 
 
-cdef tuple steps_of_exception(object error, object trace, uint64_t limit, Pins* pins):
+cdef tuple steps_of_exception(object error, object trace, uint64_t limit, Pins* pins, tuple diagnosis):
     """(type, message, steps, "") of an exception. None: `traceback` must render it."""
     cdef list nodes = []
     cdef Shown top
@@ -450,7 +450,7 @@ cdef tuple steps_of_exception(object error, object trace, uint64_t limit, Pins* 
     if top is None:
         return None
     for attempt in range(2):
-        if not find_places(nodes):
+        if not (find_places(nodes) if diagnosis is None else make_entries(nodes, diagnosis)):
             return None
         pin_places(pins)
         steps = put_steps(top, limit)

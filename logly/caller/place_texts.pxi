@@ -39,6 +39,11 @@ cdef object place_text_maker():
     return place_text
 
 
+cdef object values_finder():
+    from logly.caller.frame_values import FrameValues
+    return FrameValues
+
+
 cdef bint find_places(list nodes) except -1:
     """Gives each entry of the tracebacks a place, or makes the text of a traceback at once. Returns False where it is unusual."""
     cdef Shown one
@@ -52,7 +57,20 @@ cdef bint find_places(list nodes) except -1:
         one.entries = None
         made = {}
         if not make_places(one.trace, sources, made):
-            one.entries = entries_text(<PyObject*> one.trace, sources, made)
+            one.entries = entries_text(<PyObject*> one.trace, sources, made, {})
+            if one.entries is None or has_surrogates(<PyObject*> one.entries):
+                return False
+    return True
+
+
+cdef bint make_entries(list nodes, tuple diagnosis) except -1:
+    """Makes the texts of the tracebacks, with values of variables. Returns False where one is unusual."""
+    cdef Shown one
+    cdef dict sources = {}
+    shown_values = values_finder()(*diagnosis)
+    for one in nodes:
+        if one.trace is not None and one.entries is None:
+            one.entries = entries_text(<PyObject*> one.trace, sources, {}, shown_values(one.trace))
             if one.entries is None or has_surrogates(<PyObject*> one.entries):
                 return False
     return True
@@ -86,8 +104,11 @@ cdef bint make_places(object trace, dict sources, dict made) except -1:
     return is_whole
 
 
-cdef str entries_text(PyObject* entry, dict sources, dict texts):
-    """The text of all entries, for a traceback of which some find no place. None: one of them is unusual."""
+cdef str entries_text(PyObject* entry, dict sources, dict texts, dict values):
+    """The text of all entries, for a traceback of which some find no place, or that shows values. None: one of them is unusual.
+
+    `texts`: those that have been made, and `values`: lines to follow an entry, by the entry's address.
+    """
     cdef list lines = []
     cdef object latest = None
     cdef uint64_t count = 0
@@ -106,6 +127,8 @@ cdef str entries_text(PyObject* entry, dict sources, dict texts):
         count += 1
         if count <= SHOWN_REPEATS:
             lines.append(made[0])
+            if values:
+                lines.append(values.get(<uint64_t> entry, ""))
         entry = next_traced(entry)
     if count > SHOWN_REPEATS:
         lines.append(repeated_entries(count - SHOWN_REPEATS))

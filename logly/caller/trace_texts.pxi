@@ -31,9 +31,9 @@ cdef tuple MEMORY_ERROR = ("MemoryError", "", "<no memory for the traceback of a
 cdef tuple NO_MEMORY_FOR_IT = ("?", "", "<no memory for the exception>", "")
 
 
-cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins):
+cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins, tuple diagnosis):
     """(type, message, traceback, traceback made safe), or None when there is no exception. The traceback is a text, or the bytes
-    of its steps.
+    of its steps. `diagnosis`: of the core; None: the traceback has no values of variables.
     """
     cdef object trouble = None
     cdef object found = None
@@ -42,7 +42,7 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins
         found = exception_of(exc_info)
         if found is None:
             return None
-        steps = steps_or_none(found[0], found[1], limit, pins)
+        steps = steps_or_none(found[0], found[1], limit, pins, diagnosis)
         if steps is not None:
             return steps
         render = exception_renderer()
@@ -62,9 +62,9 @@ cdef tuple exception_texts(object exc_info, unsigned long long limit, Pins* pins
     return ("?", "", f"<exception could not be rendered: {one_word(type_name(trouble))}>", "")
 
 
-cdef tuple steps_or_none(object error, object trace, unsigned long long limit, Pins* pins):
+cdef tuple steps_or_none(object error, object trace, unsigned long long limit, Pins* pins, tuple diagnosis):
     try:
-        return steps_of_exception(error, trace, limit, pins)
+        return steps_of_exception(error, trace, limit, pins, diagnosis)
     except (RecursionError, MemoryError):
         raise
     except Exception:

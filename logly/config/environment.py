@@ -124,6 +124,7 @@ def _level_numbers(variable: str, text: str) -> "dict[str, int]":
 _READERS: "dict[str, Callable[[str, str], Any]]" = {
     "custom_levels": _level_numbers,
     "level_colors": _pairs,
+    "styles": _pairs,
     "redact": _names,
     "sampling": _numbers,
 }

@@ -49,7 +49,7 @@ LOGGER_WORDS: "dict[str, str]" = {
 MODULE_WORDS: "dict[str, str]" = {
     "basicConfig": "logly.logger.configure(level='info') and logly.logger.add_sink('app.log')",
     "bind_contextvars": "logly.logger.set_context(**fields)",
-    "captureWarnings": "logging.captureWarnings(True), and logly.StdlibHandler for the records of logging",
+    "captureWarnings": "logly.logger.hook_exceptions(warnings=True)",
     "clear_contextvars": "logly.logger.clear_context()",
     "configure": "logly.logger.configure(...)",
     "contextvars": "logly.logger.contextualize(**fields), set_context(**fields) and clear_context()",
@@ -68,7 +68,7 @@ MODULE_WORDS: "dict[str, str]" = {
 
 SINK_SETTINGS: "dict[str, str]" = {
     "atTime": "rotation='12:30'",
-    "backtrace": "leave it out, tracebacks are those that Python prints",
+    "backtrace": "leave it out, tracebacks begin where the exception was caught; stack_info=True adds the call's stack",
     "backupCount": "retention=5",
     "buffering": "buffer_size=65536",
     "catch": "leave it out, a failing sink never raises in a log call; Logger(on_error=function) is told",
@@ -76,7 +76,7 @@ SINK_SETTINGS: "dict[str, str]" = {
     "datefmt": "date_style='YYYY-MM-DD HH:mm:ss'",
     "delay": "leave it out, the file is opened when the sink is added",
     "encoding": "leave it out, files are always UTF-8",
-    "diagnose": "leave it out, tracebacks are those that Python prints",
+    "diagnose": "Logger(diagnose=True) or configure(diagnose=True), of all sinks; values may be secrets",
     "enqueue": "leave it out, a background thread always writes, and several processes may write to one file",
     "errors": "leave it out, what UTF-8 lacks is escaped",
     "filename": "path='app.log'",

@@ -120,6 +120,11 @@ class LoggerConfig:
         checks.level_colors,
         "colour by level: names (`bold yellow`, `bright_red`, `red on white`) or SGR codes (`31;1`)",
     )
+    styles: "Mapping[str, str]" = _table(
+        checks.styles,
+        "how the parts of a line look on a terminal, by name: `time level place message separator key value`; see "
+        "[the console](console.md#styles)",
+    )
     custom_levels: "Mapping[str, int]" = _table(
         checks.custom_levels, "number (0 to 32767) of each further level by name; matched in any case"
     )
@@ -136,6 +141,13 @@ class LoggerConfig:
         "",
         "also messages and tracebacks are searched for secrets: values after keys of `redact` (or usual ones), tokens, "
         "passwords in URLs, card numbers; see [secrets](secrets.md#in-text)",
+    )
+    diagnose: bool = _setting(
+        False,
+        _BOOLEAN,
+        "",
+        "tracebacks show the [values of variables](exceptions.md#values-in-tracebacks) that the failing lines name; "
+        "these may be secrets",
     )
     sampling: "tuple[int, int] | None" = _setting(
         None,
@@ -239,6 +251,7 @@ class LoggerConfig:
             self,
             level=own_copy(self.level),
             level_colors=dict(self.level_colors),
+            styles=dict(self.styles),
             custom_levels=dict(self.custom_levels),
             encode=dict(self.encode),
             redact=own_names(self.redact),

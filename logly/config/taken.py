@@ -149,6 +149,7 @@ def take(controller: "Controller", frame: "FrameType") -> LoggerConfig:
     made = _made(given, _Taking(frame, controller, given, custom_levels))
     made.level = own_copy(given.level)
     made.level_colors = dict(given.level_colors)
+    made.styles = dict(given.styles)
     made.custom_levels = dict(custom_levels)
     made.encode = dict(given.encode)
     return made

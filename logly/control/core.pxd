@@ -78,6 +78,8 @@ cdef class Core(RecordReader):
 
     cdef Redactor redactor           # what messages that log calls make must not show, or None
 
+    cdef public object diagnosis     # names and keys that values in tracebacks hide (`FrameValues`); None: no values
+
     cdef void* kept                  # list of the spools that rings point into; each is held by a reference
     cdef list spools                 # the spools of this engine that are in use
     cdef object adopted              # a dead process's spool, whose names the engine uses

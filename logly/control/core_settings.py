@@ -73,3 +73,5 @@ def plan_redaction(plan: Plan, core: Core, config: LoggerConfig) -> None:
     elif names:
         redactor = Redactor(names, None)
     plan.call(use_redaction, core, redactor)
+    keys = names or (DEFAULT_KEYS if config.redact_text else None)
+    plan.set(core, diagnosis=(names, keys) if config.diagnose else None)

@@ -15,13 +15,22 @@ if TYPE_CHECKING:
     from .controller import Controller
     from .sinks import Sink
 
-__all__ = ["explain"]
+__all__ = ["explain", "sure_takers"]
 
 
 def explain(controller: Controller, level: Any, name: str | None, module: str | None) -> str:
     """Describe the way of a record; see `Logger.explain`."""
     number = level_number(level, controller.levels.custom)
     return _Question(controller, number, name or "", module).answer()
+
+
+def sure_takers(controller: Controller, level: int, name: str | None, module: str | None) -> list[Sink]:
+    """The sinks that get such a record, whatever else it is."""
+    question = _Question(controller, level, name or "", module)
+    if question._is_sampled():
+        return []
+    sinks = list(controller.sinks.values())
+    return [sink for sink in sinks if question._refusal_of(sink) is None and not question._condition(sink)]
 
 
 class _Question:

@@ -101,20 +101,20 @@ def before_fork():
 
 # Modules that a call of logly's, or a thread of its own, may be the first to import. tests/house/test_lazy_imports.py compares.
 cdef tuple imported_late = (
-    "_json", "binascii", "bz2", "dataclasses", "datetime", "difflib", "encodings.idna", "fcntl", "gzip", "inspect",
-    "json", "logly._hinted", "logly._logger", "logly._pickled", "logly.bridge.install", "logly.caller.call_place",
-    "logly.caller.emergency", "logly.caller.guards", "logly.caller.limit_rules", "logly.caller.tracebacks",
-    "logly.caller.value_classes", "logly.config.changes", "logly.config.environment", "logly.config.hints", "logly.config.schema",
-    "logly.config.socket_address", "logly.config.taken", "logly.config.toml", "logly.config.zones",
-    "logly.control.batch_sink", "logly.control.empty_names", "logly.control.explain", "logly.control.file_sink",
-    "logly.control.function_sink", "logly.control.later", "logly.control.recording", "logly.control.recovery",
-    "logly.control.sink_troubles",
-    "logly.control.socket_sink", "logly.control.trace_context", "logly.files.compression", "logly.files.housekeeper",
-    "logly.files.logfile", "logly.files.opening", "logly.files.paths", "logly.files.rotated", "logly.files.rotation",
-    "logly.files.schedule", "logly.files.timed_paths", "logly.layout.colors", "logly.layout.foreign_words",
-    "logly.layout.json_layout", "logly.layout.layout_template", "logly.layout.otlp", "logly.layout.wire",
-    "logly.outlets.outlet", "logly.outlets.parts", "logly.record", "logly.spool.spools", "logly.spool.unfinished_write",
-    "logly.stats", "logly.system.greenlets", "lzma", "ssl", "termios", "tomllib",
+    "_json", "binascii", "bz2", "dataclasses", "datetime", "difflib", "encodings.idna", "fcntl", "gzip", "inspect", "json",
+    "logly._hinted", "logly._logger", "logly._pickled", "logly.bridge.install", "logly.caller.call_place",
+    "logly.caller.emergency", "logly.caller.exception_hooks", "logly.caller.frame_values", "logly.caller.guards",
+    "logly.caller.limit_rules", "logly.caller.tracebacks", "logly.caller.value_classes", "logly.config.changes",
+    "logly.config.environment", "logly.config.hints", "logly.config.schema", "logly.config.socket_address",
+    "logly.config.taken", "logly.config.toml", "logly.config.zones", "logly.control.batch_sink", "logly.control.empty_names",
+    "logly.control.explain", "logly.control.file_sink", "logly.control.function_sink", "logly.control.later",
+    "logly.control.recording", "logly.control.recovery", "logly.control.sink_troubles", "logly.control.socket_sink",
+    "logly.control.trace_context", "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile",
+    "logly.files.opening", "logly.files.paths", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule",
+    "logly.files.timed_paths", "logly.layout.colors", "logly.layout.foreign_words", "logly.layout.json_layout",
+    "logly.layout.layout_template", "logly.layout.otlp", "logly.layout.wire", "logly.outlets.outlet", "logly.outlets.parts",
+    "logly.record", "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats", "logly.system.greenlets", "lzma",
+    "ssl", "termios", "tomllib",
 )
 
 

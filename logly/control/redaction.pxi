@@ -2,7 +2,7 @@
 # messages that they make themselves.
 
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -10,7 +10,9 @@ from logly.layout.name_patterns cimport (
     KNOWN_NAMES, KnownName, NamePattern, NamePatterns, ShortName, any_matches, note_end,
 )
 from logly.layout.redaction_rules cimport Redaction, redaction_free
+from logly.layout.secret_text cimport hide_in_text
 from logly.ring.leases cimport FREE_THREADED
+from logly.text.buffer cimport Buffer, buffer_free, buffer_init
 
 # Of other included files:
 #   control/core.pxi: Core
@@ -78,6 +80,26 @@ cdef class Redactor:
         """Whether this is the name of a secret. For log calls: the table of known names is the flusher's."""
         cdef bytes text = utf8(name)
         return any_matches(&self.redaction.names, <const char*> text, len(text))
+
+    def hides_name(self, str name not None):
+        """The same for code in Python."""
+        return self.hides(name)
+
+    def without_secrets(self, str text not None):
+        """The text without what `keys` hide in it. Not for two threads at once, and not for one that a core uses."""
+        cdef Buffer out
+        cdef uint64_t steps = 0
+        cdef bytes data = utf8(text)
+        buffer_init(&out)
+        if not self.redaction.hides_text or not hide_in_text(&out, &self.redaction.keys, <const char*> data, len(data), &steps):
+            buffer_free(&out)
+            return text
+        try:
+            if out.failed:
+                raise MemoryError
+            return out.data[: out.size].decode("utf-8", "replace")
+        finally:
+            buffer_free(&out)
 
 
 cdef bint hides_names = False  # some engine has hidden names

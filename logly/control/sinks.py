@@ -27,7 +27,9 @@ from logly._core import (
 from logly.config.checks import JSON_LAYOUTS, WIRE_LAYOUTS
 from logly.config.schema import LoggerConfig, SinkConfig
 from logly.layout import layout_template
-from logly.layout.colors import use_color
+from logly.layout.colors import is_dumb, use_color
+from logly.layout.styles import console_styles, styles_of
+from logly.layout.styles import field_styles as field_styles_of
 from logly.system.unpatched import monotonic, pause
 
 from .level_layers import rules_of, spec_of
@@ -234,16 +236,27 @@ class Sink:
             text, time = self._default_layout(logger) if text is None else (text, config.date_style)
             pieces = layout_template.parse_layout(text, time=time)
             kind, names = "text", {PIECES[code] for code, *_ in pieces}
+        is_terminal, color = self._is_terminal(), self._coloring(logger)
+        is_console = is_terminal and is_default and kind == "text"
+        if color != COLOR_LEVEL:
+            styles, field_styles = [], None
+        elif is_console and config.color != "level":
+            styles, field_styles = console_styles(pieces, logger.styles), field_styles_of(logger.styles)
+        else:
+            styles, field_styles = styles_of(pieces, logger.styles), None
         layout = LayoutProgram(
             kind,
             pieces,
-            newlines=config.newlines or ("escape" if config.socket is None else "keep"),
-            color=self._coloring(logger),
-            terminal=self._is_terminal(),
+            newlines=config.newlines
+            or ("keep" if config.socket else "indent" if is_console and not is_dumb() else "escape"),
+            color=color,
+            terminal=is_terminal,
             zone=zone_of(logger),
             fields=is_default,
             exception="exception" not in names,
             json=members,
+            styles=styles,
+            field_styles=field_styles,
             wire=self._wire_settings() if kind in WIRE_LAYOUTS else None,
         )
         return layout, names
@@ -286,7 +299,7 @@ class Sink:
     def _default_layout(self, logger: LoggerConfig) -> tuple[str, str]:
         config = self.config
         shows_time = logger.show_time if config.date_enabled is None else config.date_enabled
-        if logger.log_compact:
+        if logger.log_compact or self._is_narrow():
             text = layout_template.compact_layout(time=shows_time, module=logger.show_module, lineno=logger.show_lineno)
             return text, config.date_style or layout_template.COMPACT_TIME
         text = layout_template.default_layout(
@@ -312,6 +325,10 @@ class Sink:
         return COLOR_LINE if color == "line" else COLOR_LEVEL
 
     def _is_terminal(self) -> bool:
+        return False
+
+    def _is_narrow(self) -> bool:
+        """Whether it is a terminal on which the usual layout leaves no room for the message."""
         return False
 
     # ---- its registration in the core

@@ -11,7 +11,7 @@ from logly.errors import SinkError
 from logly.system.unpatched import NoPipeSignal
 
 from .sinks import Sink
-from .terminal import Terminal, understands_colors
+from .terminal import Terminal, is_narrow, understands_colors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,14 @@ class StreamSink(Sink):
         try:
             stream = self._stream()
             return stream is not None and bool(stream.isatty()) and understands_colors(stream)
+        except (AttributeError, OSError, ValueError):
+            return False
+
+    def _is_narrow(self) -> bool:
+        if not self._is_terminal():
+            return False
+        try:
+            return is_narrow(self._stream().fileno())
         except (AttributeError, OSError, ValueError):
             return False
 
@@ -139,6 +147,9 @@ class DescriptorSink(Sink):
             return os.isatty(self._fd) and understands_colors(self._fd)
         except (AttributeError, OSError, ValueError):
             return False
+
+    def _is_narrow(self) -> bool:
+        return self._is_terminal() and is_narrow(self._fd)
 
     def _destination(self) -> dict[str, Any]:
         fd = self._terminal.nonblocking(self._fd)

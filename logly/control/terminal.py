@@ -11,8 +11,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Terminal", "understands_colors"]
+__all__ = ["Terminal", "is_narrow", "understands_colors"]
 
+NARROW = 60
+"""Columns. The time stamp, the level and the place of the usual layout take some sixty."""
 _PTMX = (5, 2)
 """Device number of the pseudo-terminal multiplexer. Opening it again would make a new terminal."""
 
@@ -63,6 +65,14 @@ def _open_nonblocking(fd: int) -> Descriptor | None:
     except (OSError, AttributeError):
         return None
     return own if os.fstat(own.fd).st_rdev == about.st_rdev else None
+
+
+def is_narrow(fd: int) -> bool:
+    """Return whether a terminal has fewer than `NARROW` columns. One that does not know its width is wide."""
+    try:
+        return 0 < os.get_terminal_size(fd).columns < NARROW
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def understands_colors(terminal: int | Any) -> bool:

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["parse_color", "use_color"]
+__all__ = ["is_dumb", "parse_color", "use_color"]
 
 COLORS = {
     "black": 30, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "white": 37,
@@ -79,6 +79,15 @@ def _raw_codes(text: str) -> "str | None":
     return text if text and not text.strip("0123456789;:") and text[0].isdigit() else None
 
 
+def is_dumb(environ: "Mapping[str, str] | None" = None) -> bool:
+    """Return whether the terminal says that it can nothing but print (``TERM=dumb``)."""
+    if environ is None:
+        import os
+
+        environ = os.environ
+    return environ.get("TERM") == "dumb"
+
+
 def use_color(
     setting: "bool | None",
     *,
@@ -111,4 +120,4 @@ def use_color(
     forced = environ.get("FORCE_COLOR")
     if forced:
         return forced != "0"
-    return is_terminal and environ.get("TERM") != "dumb"
+    return is_terminal and not is_dumb(environ)

@@ -87,12 +87,15 @@ cdef class LayoutProgram:
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
         zone: the number of the time zone that text shows, see `format_time`.
         json: the members of "json", a `JsonMembers`; None: it renders no lines.
+        styles: of each piece: the SGR sequence to begin with, or None where it has no style; whether it is the level's color
+            instead; and whether the style ends there. None: no piece has a style. See layout/styles.py.
+        field_styles: SGR sequences of separators, keys and values of the fields at the end; None: they have no styles.
         wire: the settings of a layout of syslog's or the journal's, a `WireSettings`.
     """
 
     def __cinit__(
         self, str kind, list pieces, *, str newlines, int color, bint terminal, int zone, bint fields, bint exception,
-        object json=None, object wire=None,
+        object json=None, list styles=None, tuple field_styles=None, object wire=None,
     ):
         cdef int i
         self.field_names = {}
@@ -125,11 +128,20 @@ cdef class LayoutProgram:
             if self.layout.wire == NULL:
                 raise MemoryError
             fill_wire_layout(self.layout.wire, wire)
-        for i, (code, text, spec) in enumerate(pieces):
+        for i in range(len(pieces)):
+            code, text, spec = pieces[i][:3]
             self.build(&self.layout.piece[i], code, text, spec)
             if code == PIECE_FIELD:
                 self.field_names[i] = text
             self.layout.pieces = i + 1
+        for i in range(len(styles) if styles is not None else 0):
+            style, is_level, ends = styles[i]
+            self.build_style(&self.layout.piece[i], style, is_level, ends)
+        if field_styles is not None:
+            self.layout.has_field_styles = True
+            self.layout.separator_style = copy_text(utf8(field_styles[0]))
+            self.layout.key_style = copy_text(utf8(field_styles[1]))
+            self.layout.value_style = copy_text(utf8(field_styles[2]))
         self.find_runs()
 
     def empty_fields(self):
@@ -183,6 +195,13 @@ cdef class LayoutProgram:
             piece.has_spec = True
             piece.accepts = spec_accepts(&piece.spec)
 
+    cdef build_style(self, Piece* piece, str style, bint is_level, bint ends):
+        piece.has_style = style is not None
+        piece.is_level_style = is_level
+        piece.ends_style = ends
+        if style:
+            piece.style = copy_text(utf8(style))
+
     cdef build_key(self, Piece* piece, str name):
         owned_key(&piece.key, name)
         piece.text.data = piece.key.data
@@ -194,11 +213,15 @@ cdef class LayoutProgram:
         if self.layout.piece != NULL:
             for i in range(self.layout.pieces):
                 free(<void*> self.layout.piece[i].text.data)
+                free(<void*> self.layout.piece[i].style.data)
                 free(self.layout.piece[i].kept)
                 if self.layout.piece[i].time != NULL:
                     time_pattern_free(self.layout.piece[i].time)
                     free(self.layout.piece[i].time)
             free(self.layout.piece)
+        free(<void*> self.layout.separator_style.data)
+        free(<void*> self.layout.key_style.data)
+        free(<void*> self.layout.value_style.data)
         if self.layout.stamp != NULL:
             time_pattern_free(self.layout.stamp)
             free(self.layout.stamp)

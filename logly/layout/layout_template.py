@@ -12,7 +12,10 @@ from logly._core import (
     spec_kinds,
     time_pattern_mistake,
 )
-from logly.errors import ConfigError
+from logly.errors import ConfigError, nearest
+
+from .colors import COLORS, STYLES
+from .styles import THEME, is_style
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +25,8 @@ NUMBERS = {"lineno", "thread", "process"}
 
 DEFAULT_TIME = "YYYY-MM-DD HH:mm:ss.SSS"
 
-Piece: TypeAlias = "tuple[int, str, str]"
-"""Code, text (of a literal, a time pattern, a field's name), format specification or `ESCAPED`."""
+Piece: TypeAlias = "tuple[int, str, str, str]"
+"""Code, text (of a literal, a time pattern, a field's name), format specification or `ESCAPED`, style."""
 
 ESCAPED = "json"
 """In the place of a specification: the text is escaped for the inside of a JSON string."""
@@ -50,7 +53,7 @@ def parse_layout(template: str, *, time: str | None = None, field: str = "format
             i += 2
         elif char == "{":
             if literal:
-                pieces.append((PIECE_LITERAL, literal, ""))
+                pieces.append((PIECE_LITERAL, literal, "", ""))
                 literal = ""
             end = _end_of_placeholder(template, i)
             try:
@@ -66,7 +69,7 @@ def parse_layout(template: str, *, time: str | None = None, field: str = "format
             literal += char
             i += 1
     if literal:
-        pieces.append((PIECE_LITERAL, literal, ""))
+        pieces.append((PIECE_LITERAL, literal, "", ""))
     if "%(" in template and len(pieces) == 1 and pieces[0][0] == PIECE_LITERAL:
         at = template.index("%(")
         raise _Mistake(at, "a placeholder of logging's: write {message} for %(message)s").as_error(field, template)
@@ -81,7 +84,7 @@ def _check_markup(template: str, field: str) -> None:
     found = foreign_markup(template)
     if found is not None:
         tag, at = found
-        what = f"{tag!r} is markup of loguru's: leave it out, color='line' or color='level' colours"
+        what = f"{tag!r} is markup of loguru's: leave it out, a style stands after a bar: {{message:|red}}"
         raise _Mistake(at, what).as_error(field, template)
 
 
@@ -114,6 +117,31 @@ def _end_of_placeholder(template: str, start: int) -> int:
 
 
 def _piece(placeholder: str, position: int, default_time: str) -> Piece:
+    """The piece of ``NAME``, ``NAME:SPEC`` or ``NAME:SPEC|STYLE``.
+
+    What stands after the last bar and is no style is a part of SPEC.
+    """
+    bare, bar, style = placeholder.rpartition("|")
+    if not bar or ":" not in bare or not is_style(style):
+        bare, style = placeholder, ""
+    try:
+        return (*_bare_piece(bare, position, default_time), style)
+    except _Mistake as mistake:
+        hint = _style_hint(placeholder) if not style else ""
+        raise _Mistake(mistake.position, mistake.what + hint) from None
+
+
+def _style_hint(placeholder: str) -> str:
+    """What to say of a mistake that may be in a style."""
+    words = placeholder.partition(":")[2].rpartition("|")[2].split()
+    if "|" not in placeholder or not words or not all(word.replace("_", "").isalpha() for word in words):
+        return ""
+    wrong = next((word for word in words if not is_style(word)), words[0])
+    close = nearest(wrong, [*COLORS, *STYLES, *THEME])
+    return f" ({wrong!r} is no style{f', did you mean {close!r}?' if close else ''})"
+
+
+def _bare_piece(placeholder: str, position: int, default_time: str) -> tuple[int, str, str]:
     if placeholder.startswith("fields["):
         return _field_piece(placeholder, position)
     name, colon, spec = placeholder.partition(":")
@@ -137,7 +165,7 @@ def _piece(placeholder: str, position: int, default_time: str) -> Piece:
     return (PIECE_FIELD, name, spec)
 
 
-def _field_piece(placeholder: str, position: int) -> Piece:
+def _field_piece(placeholder: str, position: int) -> tuple[int, str, str]:
     """``{fields[NAME]}``: a field, whatever it is called."""
     name, bracket, rest = placeholder[len("fields[") :].partition("]")
     if not name or not bracket or (rest and rest[0] != ":"):

@@ -115,6 +115,10 @@ cdef struct Piece:
     uint32_t run           # number of pieces in the run that begins here; 0: no run begins here
     RunEntry* kept         # RUN_ENTRIES entries where a run begins
     bint has_spec
+    bint has_style         # also without its own color: {level} has it and not the level's then
+    bint is_level_style    # it begins with the level's color
+    bint ends_style        # what comes after it has another style
+    Text style             # SGR sequence to begin with, where the piece before it has another style
     bint is_filled         # PIECE_FIELD: some record had the field. Set while rendering; a layout that never sees one is told of
     FormatSpec spec
     uint32_t accepts       # PIECE_FIELD: kinds of value that the specification is for
@@ -131,6 +135,10 @@ cdef struct Layout:
     int zone               # of text; see text/zones.pxd
     bint ends_with_fields  # the default layout: " | key=value" for each field
     bint ends_with_exception
+    bint has_field_styles  # of the fields that end the line: SGR sequences, owned
+    Text separator_style
+    Text key_style
+    Text value_style
     uint32_t pieces
     Piece* piece
     TimePattern* stamp     # JSON's and logfmt's time stamp

@@ -24,7 +24,7 @@ from logly.layout.syslog cimport render_syslog
 from logly.ring.record cimport (
     IS_KEPT, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
 )
-from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
+from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
 from logly.text.escape cimport escape_controls, escape_json, escape_terminal, indent_newlines
 from logly.text.format_spec cimport (
     KIND_BOOL, KIND_FLOAT, KIND_INT, KIND_STR, UNSET, FormatSpec, format_int, format_text,
@@ -158,6 +158,34 @@ cdef inline void write_safe_exception(Buffer* out, const Piece* piece, const Lin
         escape_terminal(out, start)
 
 
+# The fields that end a line on a terminal. Each part is made safe by itself, because that escapes the sequences of styles, too.
+cdef inline void write_styled_fields(Buffer* out, const Line* line, const Layout* layout) noexcept nogil:
+    cdef FieldWalk walk
+    cdef Value key, value
+    cdef size_t start
+    walk_begin(&walk, &line.view, out)
+    while walk_next(&walk, &line.view, out, &key, &value):
+        buffer_text(out, &layout.separator_style)
+        buffer_append(out, b" | ", 3)
+        end_style(out, &layout.separator_style)
+        buffer_text(out, &layout.key_style)
+        start = out.size
+        write_text(out, text_kind(key.tag), key.data, key.count)
+        make_safe(out, start, layout)
+        end_style(out, &layout.key_style)
+        buffer_put(out, c'=')
+        buffer_text(out, &layout.value_style)
+        start = out.size
+        write_value(out, &value)
+        make_safe(out, start, layout)
+        end_style(out, &layout.value_style)
+
+
+cdef inline void end_style(Buffer* out, const Text* style) noexcept nogil:
+    if style.size:
+        buffer_append(out, b"\x1b[0m", 4)
+
+
 cdef inline uint32_t kind_of_value(const Value* value) noexcept nogil:
     cdef uint8_t tag = value.tag
     if tag == TAG_INT or tag == TAG_UINT:
@@ -205,7 +233,7 @@ cdef inline void write_aligned(Buffer* out, const Piece* piece, const char* data
 
 
 cdef inline void write_level(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
-    cdef bint colored = layout.color == COLOR_LEVEL and line.level.color.size
+    cdef bint colored = layout.color == COLOR_LEVEL and line.level.color.size and not piece.has_style
     if colored:
         buffer_text(out, &line.level.color)
     write_spec_text(out, piece, line.level.name.data, line.level.name.size)
@@ -273,10 +301,16 @@ cdef inline void write_escaped_piece(Buffer* out, const Piece* piece, const Line
 
 
 cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
+    if piece.is_level_style:
+        buffer_text(out, &line.level.color)
+    else:
+        buffer_text(out, &piece.style)
     if piece.code == PIECE_JSON:
         write_escaped_piece(out, piece, line, layout)
     else:
         write_plain_piece(out, piece, line, layout)
+    if piece.ends_style:
+        buffer_append(out, b"\x1b[0m", 4)
 
 
 # ---- runs of pieces that are the same for every record of one thread, call site and level: see layout/kept_text.pxd
@@ -320,7 +354,9 @@ cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line
         else:
             write_piece(out, &layout.piece[i], line, layout)
             i += 1
-    if layout.ends_with_fields and line.view.header.fields:
+    if layout.ends_with_fields and line.view.header.fields and layout.has_field_styles:
+        write_styled_fields(out, line, layout)
+    elif layout.ends_with_fields and line.view.header.fields:
         start = out.size
         write_fields(out, &line.view, b" | ", 3, False)
         make_safe(out, start, layout)

@@ -38,7 +38,7 @@ SETTINGS = {
     "enqueue": "leave it out",
     "colorize": "color=",
     "backtrace": "leave it out",
-    "diagnose": "leave it out",
+    "diagnose": "diagnose=True",
     "maxBytes": "size_limit=",
     "backupCount": "retention=",
     "when": "rotation=",

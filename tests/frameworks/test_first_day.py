@@ -29,6 +29,10 @@ WRITTEN: dict[str, tuple[list[str], list[str]]] = {
     "Console and file": (["stderr:.*for both.*app.log:.*for the file.*for both"], ["stderr:.*for the file.*app.log:"]),
     "Request id in asyncio": (["a1 handled\n", "b2 handled\n"], []),
     "Catch": (["ERROR", "An error has been caught in function", "ZeroDivisionError: division by zero"], []),
+    "Uncaught exceptions": (
+        ["CRITICAL", "uncaught exception", "print\\(1 / 0\\)", "ZeroDivisionError: division by zero"],
+        ["division by zero.*division by zero"],
+    ),
     "Library logs": (["WARNING", "from a library"], ["%s"]),
     "Level by module": (["WARNING", "shown"], ["hidden"]),
     "Own template with a field": (["stdout:INFO ann in\n"], []),
@@ -47,6 +51,7 @@ def written(block: Block, folder: Path) -> str:
         "import runpy; runpy.run_path('example.py', run_name='__main__')",
         cwd=folder,
         env={**environment(), "LOGLY_LEVEL": level, "APP_LEVEL": level.upper()},
+        returncode=1 if block.value == "Uncaught exceptions" else 0,
         may_complain=True,
     )
     files = "".join(f"{file.name}:{file.read_text()}" for file in sorted(folder.glob("app.log")))

@@ -125,7 +125,7 @@ class Layouts(Target):
         if seen is None:
             return
         ours = []
-        for code, text, spec in parse_layout(layout, time=DEFAULT):
+        for code, text, spec, _ in parse_layout(layout, time=DEFAULT):
             if code == PIECE_LITERAL:
                 ours.append((text, ""))
             elif code == PIECE_TIME:
@@ -150,9 +150,9 @@ class Layouts(Target):
         assert self.logger.flush(30)
         return "".join(wanted)
 
-    def wanted(self, piece: tuple[int, str, str], level: str, message: str, fields: dict[str, object]) -> str:
+    def wanted(self, piece: tuple[int, str, str, str], level: str, message: str, fields: dict[str, object]) -> str:
         """A pattern of the text of one piece; whatever, where str.format does not say it."""
-        code, text, spec = piece
+        code, text, spec, _ = piece
         here = self.log.__code__
         known: dict[str, object] = {
             "level": level,

@@ -247,6 +247,8 @@ def test_the_core_has_nothing_that_is_unsafe_without_memory(path: Path) -> None:
 KEEPS_RECURSION_ERRORS = {
     ("bridge/rendered.pxi", "report_route_trouble"): "the report of logly's own trouble; the call goes on as logging's",
     ("bridge/site/sitecustomize.py", "install"): "a program's start: it starts without logly",
+    ("caller/frame_values.py", "_lines_of"): "what a `__repr__` logs has no values, so there is no deeper level",
+    ("caller/frame_values.py", "_repr"): "the same",
     ("commands/routes.py", "_set_up"): "a command, which shows its traceback",
     ("control/commit.pxi", "commit"): "raised when the change is whole",
     ("control/capture_sink.py", "end"): "raised when all sinks are taken away",
@@ -321,9 +323,15 @@ MAY_BE_PATCHED = {
 # Of a module whose rest may be used: these only.
 USED_OF = {"time": {"gmtime", "localtime", "strftime", "struct_time"}}
 NOT_OF_OS = {"fdopen", "fork", "forkpty", "open", "popen", "read", "wait", "waitpid", "write"}
-# `threading` is asked for names only: of threads that it knows, and which one is the main one.
+# `threading` is asked for names only: of threads that it knows, which one is the main one, and its hook for exceptions.
 CORE_FILES = [*sorted(PACKAGE.rglob("*.pxi")), PACKAGE / "_core.pyx"]
-ASKS_THREADING = {"bridge/resolve.py", "control/flusher_thread.py", "system/unpatched.py", "caller/origin.pxi"}
+ASKS_THREADING = {
+    "bridge/resolve.py",
+    "caller/exception_hooks.py",
+    "caller/origin.pxi",
+    "control/flusher_thread.py",
+    "system/unpatched.py",
+}
 # TLS over buffers in memory, which waits for nothing: `wrap_bio` of a patched SSLContext is the original.
 ENCRYPTS_IN_MEMORY = {"control/socket_sink.py", "outlets/streams.py"}
 WRAPS_SIGNAL = {"bridge/install.py"}  # whoever replaces `raise_signal` there or before is called
@@ -423,7 +431,9 @@ def test_contexts_that_change_something_are_compiled() -> None:
             r"^class (\w+)(?:(?!^class ).)*?^    (?:async )?def __a?enter__", code_of(path), re.MULTILINE | re.DOTALL
         )
     ]
-    assert made_here == ["Controls", "Catcher", "_NoLock"], "these change nothing when they are entered"
+    assert made_here == ["Controls", "ExceptionHooks", "Catcher", "_NoLock"], (
+        "these change nothing when they are entered"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=name_of)

@@ -30,7 +30,7 @@ from tests.support.programs import run_program
         ("{elapsed}", "logly has no elapsed time: {time} is the record's, and {fields[elapsed]} is a field"),
         ("{}", "write {message}"),
         ("{record.x}", "a name (letters"),
-        ("<red>{message}</red>", "'<red>' is markup of loguru's: leave it out, color='line' or color='level' colours"),
+        ("<red>{message}</red>", "'<red>' is markup of loguru's: leave it out, a style stands after a bar"),
         ("{message} <light-blue>x", "'<light-blue>' is markup"),
         ("<level>{level: <8}</level>", "'<level>' is markup"),
         ("{message}</>", "'</>' is markup"),

@@ -8,7 +8,7 @@ from tests.support import ROOT
 
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-MARK = re.compile(r"# (not run|file|before|after|loguru|logly): (.*)\n")
+MARK = re.compile(r"# (not run|file|before|after|loguru|logly|recipe): (.*)\n")
 
 
 @dataclass(frozen=True)

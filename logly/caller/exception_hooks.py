@@ -1,0 +1,320 @@
+"""`Logger.hook_exceptions`: what Python tells only its hooks goes to the log, and then on to the hook that was there.
+
+Each hook stands in its place for itself, because others may be put above it and taken away in any order. One that is
+removed while another stands above it stays where it is and only passes on.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from _weakref import ref
+from types import FrameType
+
+from logly._core import emit_from, is_on_for_module, thread_ident
+from logly.control.explain import sure_takers
+from logly.errors import invalid
+from logly.levels import Level
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from types import ModuleType, TracebackType
+    from typing import Any, Self
+
+    from logly._logger import Logger
+
+    Place = FrameType | TracebackType | tuple[str, str, str, int]
+
+__all__ = ["ExceptionHooks"]
+
+_NO_ERRORS = (KeyboardInterrupt, SystemExit)
+"""They end a program, or a thread, because somebody wants it."""
+_UNKNOWN = ("?", "?", "?", 0)
+_MOST_SHOWN = 200
+"""Characters of an object's repr."""
+
+_inside: set[tuple[int, int, str]] = set()
+"""Which hook of which logger runs on which thread. Below itself it only passes on: the same logger may be hooked twice,
+and what it logs may itself fail in a ``__del__``."""
+
+
+class ExceptionHooks:
+    """What `Logger.hook_exceptions` has put in place. A context manager: leaving it takes the hooks away again."""
+
+    def __init__(self, logger: Logger, *, warns: bool, loop: AbstractEventLoop | None) -> None:
+        if loop is not None and not callable(getattr(loop, "set_exception_handler", None)):
+            raise invalid("loop", loop, "an event loop of asyncio, such as asyncio.get_running_loop()")
+        self._hooks: list[_Hook] = [_MainHook(logger), _ThreadHook(logger), _UnraisableHook(logger)]
+        if warns:
+            self._hooks.append(_WarningHook(logger))
+        if loop is not None:
+            self._hooks.append(_LoopHook(logger, loop))
+        for hook in self._hooks:
+            hook.put()
+
+    def remove(self) -> None:
+        """Take the hooks away. Those that were there before are in force again. Idempotent."""
+        for hook in reversed(self._hooks):
+            hook.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+class _Hook:
+    """A function in a place where Python looks for it: `name` of `module`. It keeps the one that was there."""
+
+    module: ModuleType
+    name: str
+    level = Level.ERROR
+
+    def __init__(self, logger: Logger) -> None:
+        self._logger: Logger | None = logger
+        self._previous: Any = None
+
+    def get(self) -> Any:
+        """What stands in the place."""
+        return getattr(self.module, self.name)
+
+    def set(self, function: Any) -> None:
+        """Put something into the place."""
+        setattr(self.module, self.name, function)
+
+    def put(self) -> None:
+        """Put this hook into its place."""
+        self._previous = self.get()
+        self.set(self)
+
+    def remove(self) -> None:
+        """Take this hook out of its place, or leave it there to pass on where another one stands above it."""
+        self._logger = None
+        if self.get() is self:
+            self.set(self.previous())
+
+    def previous(self) -> Any:
+        """The hook below that is still in force."""
+        while isinstance(self._previous, _Hook) and self._previous._logger is None:
+            self._previous = self._previous._previous
+        return self._previous
+
+    def __call__(self, *args: Any) -> None:
+        """Log what has happened, and pass it on."""
+        logger = self._logger
+        if logger is None:
+            self.pass_on(args, is_shown=False)
+            return
+        key = (thread_ident(), id(logger._controller), self.name)
+        is_shown = False
+        is_outer = key not in _inside
+        _inside.add(key)
+        try:
+            try:
+                is_shown = is_outer and self.log(logger, *args)
+            finally:
+                self.pass_on(args, is_shown=is_shown)
+        finally:
+            if is_outer:
+                _inside.discard(key)
+
+    def log(self, logger: Logger, *args: Any) -> bool:
+        """Log it, unless it is no error. Returns whether somebody who looks at stderr sees it there."""
+        raise NotImplementedError
+
+    def pass_on(self, args: tuple[Any, ...], *, is_shown: bool) -> None:
+        """Call the hook below. Python's own, which prints to stderr, is called where nobody sees the record there."""
+        previous = self.previous()
+        if previous is not None and not (is_shown and self.is_pythons(previous)):
+            previous(*args)
+
+    def is_pythons(self, hook: Any) -> bool:
+        """Whether it is the hook that Python itself starts with."""
+        return hook is getattr(self.module, f"__{self.name}__", None)
+
+    def emit(self, logger: Logger, text: str, error: BaseException | None, trace: TracebackType | None) -> bool:
+        """Log an exception at the line that failed."""
+        place = _failing_line(logger, self.level, trace)
+        exc_info = (type(error), error, trace) if error is not None else None
+        emit_from(logger, self.level, text, {}, exc_info, place)
+        return _is_on_stderr(logger, self.level, place)
+
+
+class _MainHook(_Hook):
+    """`sys.excepthook`: an exception ends the program."""
+
+    module, name = sys, "excepthook"
+    level = Level.CRITICAL
+
+    def log(self, logger: Logger, *args: Any) -> bool:
+        _, error, trace = args
+        return not isinstance(error, _NO_ERRORS) and self.emit(logger, "uncaught exception", error, trace)
+
+
+class _ThreadHook(_Hook):
+    """`threading.excepthook`: an exception ends a thread."""
+
+    module, name = threading, "excepthook"
+
+    def log(self, logger: Logger, *args: Any) -> bool:
+        about = args[0]
+        if issubclass(about.exc_type, _NO_ERRORS):
+            return False
+        thread = about.thread.name if about.thread is not None else "?"
+        text = f"uncaught exception in thread {thread}"
+        return self.emit(logger, text, about.exc_value, about.exc_traceback)
+
+
+class _UnraisableHook(_Hook):
+    """`sys.unraisablehook`: an exception where nobody can catch it, such as in ``__del__``."""
+
+    module, name = sys, "unraisablehook"
+
+    def log(self, logger: Logger, *args: Any) -> bool:
+        about = args[0]
+        if issubclass(about.exc_type, _NO_ERRORS):
+            return False
+        text = about.err_msg or "Exception ignored in"
+        if about.object is not None:
+            text = f"{text}: {_shown(about.object)}"
+        if about.exc_value is None:
+            text = f"{text}: {about.exc_type.__name__}"
+        return self.emit(logger, text, about.exc_value, about.exc_traceback)
+
+
+class _WarningHook(_Hook):
+    """`warnings.showwarning`: a warning that no filter has swallowed."""
+
+    module, name = warnings, "showwarning"
+    level = Level.WARNING
+
+    def log(self, logger: Logger, *args: Any) -> bool:
+        message: Any
+        message, category, path, line, file = args[:5]
+        if file is not None:  # somebody wants it there
+            return False
+        text = f"{category.__name__}: {_shown(message, str)}"
+        place = _warning_line(path, line)
+        emit_from(logger, self.level, text, {}, None, place)
+        return _is_on_stderr(logger, self.level, place)
+
+    def __call__(self, *args: Any, **named: Any) -> None:
+        names = ("message", "category", "filename", "lineno", "file", "line")
+        super().__call__(*args, *(named.get(name) for name in names[len(args) :]))
+
+    def is_pythons(self, hook: Any) -> bool:
+        own = (getattr(hook, "__module__", None), getattr(hook, "__name__", None))
+        return own in (("warnings", "showwarning"), ("_py_warnings", "showwarning"))
+
+
+class _LoopHook(_Hook):
+    """The exception handler of an event loop: a callback has failed, or a task whose result nobody asked for."""
+
+    name = "exception_handler"
+
+    def __init__(self, logger: Logger, loop: AbstractEventLoop) -> None:
+        super().__init__(logger)
+        self._loop = ref(loop)  # the hooks may stay when the loop has ended
+
+    def get(self) -> Any:
+        loop = self._loop()
+        return loop.get_exception_handler() if loop is not None else None
+
+    def set(self, function: Any) -> None:
+        loop = self._loop()
+        if loop is not None:
+            loop.set_exception_handler(function)
+
+    def log(self, logger: Logger, *args: Any) -> bool:
+        context = args[1]
+        error = context.get("exception")
+        if isinstance(error, _NO_ERRORS):
+            return False
+        task = context.get("task") or context.get("future")
+        coroutine = task.get_coro() if hasattr(task, "get_coro") else None
+        text = str(context.get("message") or "Unhandled exception in event loop")
+        if coroutine is not None:
+            text = f"{text}: {task.get_name()}, {getattr(coroutine, '__qualname__', '?')}()"
+        if error is not None:
+            return self.emit(logger, text, error, error.__traceback__)
+        place = getattr(coroutine, "cr_frame", None) or _UNKNOWN
+        emit_from(logger, self.level, text, {}, None, place)
+        return _is_on_stderr(logger, self.level, place)
+
+    def pass_on(self, args: tuple[Any, ...], *, is_shown: bool) -> None:
+        loop, context = args
+        previous = self.previous()
+        if previous is not None:
+            previous(loop, context)
+        elif not is_shown and not _comes_from_logging():
+            loop.default_exception_handler(context)
+
+
+def _shown(value: object, text_of: Any = repr) -> str:
+    try:
+        text = str.__str__(text_of(value))
+    except RecursionError:
+        raise
+    except Exception:  # noqa: BLE001  # a `__repr__` may raise anything
+        return f"<{type(value).__name__} object>"
+    return text if text_of is str or len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def _failing_line(logger: Logger, level: int, trace: TracebackType | None) -> Place:
+    """The last line of the traceback whose module's level lets the record through; else the very last one."""
+    if trace is None:
+        return _UNKNOWN
+    entries = []
+    while trace is not None:
+        entries.append(trace)
+        trace = trace.tb_next
+    if logger._name is None:
+        for entry in reversed(entries):
+            if is_on_for_module(logger, level, entry.tb_frame.f_globals.get("__name__")):
+                return entry
+    return entries[-1]
+
+
+def _warning_line(path: str, line: int) -> Place:
+    """The line that warned: the frame of it where it is on the stack, which has the module and the function."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_lineno == line and frame.f_code.co_filename == path:
+            return frame
+        frame = frame.f_back
+    module = path.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+    return module, "?", path, line
+
+
+def _is_on_stderr(logger: Logger, level: int, place: Place) -> bool:
+    """Whether a sink that writes to stderr is sure to get the record."""
+    module: Any
+    if isinstance(place, tuple):
+        module = place[0]
+    else:
+        frame = place if isinstance(place, FrameType) else place.tb_frame
+        module = frame.f_globals.get("__name__")
+    name = logger._name.text if logger._name is not None else None
+    takers = sure_takers(logger._controller, level, name, module if isinstance(module, str) else None)
+    return any(sink.place == ("stream", "stderr") for sink in takers)
+
+
+def _comes_from_logging() -> bool:
+    """Whether logly gets what asyncio logs by `logging`, as its default handler does."""
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return False
+    logger = logging.getLogger("asyncio")
+    handlers = []
+    while logger is not None:
+        handlers += logger.handlers
+        logger = logger.parent if logger.propagate else None
+    if any(type(handler).__module__ == "logly.stdlib" for handler in handlers):
+        return True
+    installed = getattr(sys.modules.get("logly.bridge.install"), "_installed", None)
+    return installed is not None and not handlers

@@ -1,0 +1,114 @@
+"""Styles of the parts of a line: words in a template and in `LoggerConfig.styles`, and the SGR sequences for the core.
+
+A style holds for one placeholder. Neighbours with the same style share one sequence.
+"""
+
+from __future__ import annotations
+
+from logly._core import PIECE_LITERAL, PIECES
+from logly.errors import ConfigError, invalid
+
+from .colors import COLORS, STYLES, parse_color
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeAlias
+
+    from .layout_template import Piece
+
+    StyleOfPiece: TypeAlias = "tuple[str | None, bool, bool]"
+
+__all__ = ["THEME", "console_styles", "field_styles", "is_style", "styles_of", "theme_of"]
+
+LEVEL = "level"
+"""The style that is the color of the record's level."""
+THEME = {
+    "time": "dim",
+    "level": LEVEL,
+    "place": "dim",
+    "message": "bold",
+    "separator": "dim",
+    "key": "cyan",
+    "value": "default",
+}
+"""What the console looks like. Only styles and the sixteen colors of the terminal's own theme: these fit a light
+background and a dark one."""
+
+_PLACE = {"module", "function", "filename", "path", "lineno", "name", "thread", "thread_name", "process"}
+
+
+def is_style(words: str) -> bool:
+    """Whether this is a style in a template: words of `parse_color`, or a name of the theme."""
+    names = words.lower().replace("-", "_").split()
+    if len(names) == 1 and names[0] in THEME:
+        return True
+    if not names or not all(name in COLORS or name in STYLES or name == "on" for name in names):
+        return False
+    try:
+        parse_color(words)
+    except ConfigError:  # "red on"
+        return False
+    return True
+
+
+def theme_of(given: Mapping[str, str], *, field: str = "styles") -> dict[str, str]:
+    """The theme with these styles in place of its own: SGR sequences, or `LEVEL`.
+
+    Raises:
+        ConfigError: a name that the theme does not have, or a style that is none.
+    """
+    theme = {name: LEVEL if THEME[name] == LEVEL else parse_color(THEME[name]) for name in THEME}
+    for name in given:
+        one = f"{field}[{name!r}]"
+        if name not in THEME:
+            raise invalid(one, name, f"a part of a line: {', '.join(THEME)}", [*THEME])
+        style = given[name]
+        is_level = isinstance(style, str) and style.strip().lower() == LEVEL
+        theme[name] = LEVEL if is_level else parse_color(style, field=one)
+    return theme
+
+
+def styles_of(pieces: list[Piece], theme: Mapping[str, str]) -> list[StyleOfPiece]:
+    """The styles that a template gives to its pieces, as the core has them. Empty: it gives none."""
+    if not any(piece[3] for piece in pieces):
+        return []
+    return _sequences([_resolved(piece[3], theme) for piece in pieces])
+
+
+def console_styles(pieces: list[Piece], theme: Mapping[str, str]) -> list[StyleOfPiece]:
+    """The styles of the default layout on a terminal."""
+    return _sequences([theme[_part(pieces, number)] or None for number in range(len(pieces))])
+
+
+def field_styles(theme: Mapping[str, str]) -> tuple[str, str, str]:
+    """Those of the fields at the end of the default layout: separators, keys, values."""
+    separator, key, value = (theme[name].replace(LEVEL, "") for name in ("separator", "key", "value"))
+    return separator, key, value
+
+
+def _part(pieces: list[Piece], number: int) -> str:
+    """The name in the theme of a piece of the default layout."""
+    name = PIECES[pieces[number][0]]
+    if pieces[number][0] == PIECE_LITERAL:  # a colon stands within the place
+        return "separator" if " " in pieces[number][1] else "place"
+    return "place" if name in _PLACE else name
+
+
+def _resolved(words: str, theme: Mapping[str, str]) -> str | None:
+    if not words:
+        return None
+    name = words.strip().lower()
+    return theme[name] if name in THEME else parse_color(words)
+
+
+def _sequences(styles: list[str | None]) -> list[StyleOfPiece]:
+    """For each piece: what it begins with, whether that is the level's color, whether its style ends after it."""
+    made: list[StyleOfPiece] = []
+    for number, style in enumerate(styles):
+        before = styles[number - 1] if number else None
+        after = styles[number + 1] if number + 1 < len(styles) else None
+        begin = None if style is None else "" if style in (before, LEVEL) else style
+        is_level = style == LEVEL and before != LEVEL
+        made.append((begin, is_level, bool(style) and after != style))
+    return made

@@ -1,0 +1,36 @@
+"""A terminal's screen: what stands on it after a program has written lines, bars and escape sequences to it."""
+
+from __future__ import annotations
+
+import re
+
+_PARTS = re.compile(
+    r"\x1b\[([?\d;]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|([\r\n\x08])|([^\x1b\r\n\x08]+)|\x1b.?"
+)
+
+
+def screen_of(text: str) -> list[str]:
+    """The lines of an endless screen, without colours. Lines do not wrap."""
+    lines: list[str] = [""]
+    row = column = 0
+    for numbers, command, control, plain in _PARTS.findall(text):
+        number = int(numbers) if numbers.isdigit() else 0
+        if plain:
+            line = lines[row].ljust(column)
+            lines[row] = line[:column] + plain + line[column + len(plain) :]
+            column += len(plain)
+        elif control == "\r":
+            column = 0
+        elif control == "\n":
+            row += 1
+        elif control == "\x08":
+            column = max(0, column - 1)
+        elif command == "A":
+            row = max(0, row - (number or 1))
+        elif command == "B":
+            row += number or 1
+        elif command == "K":
+            lines[row] = "" if number == 2 else lines[row][:column] if number == 0 else lines[row]
+        while len(lines) <= row:
+            lines.append("")
+    return [line.rstrip() for line in lines]
