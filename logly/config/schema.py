@@ -15,17 +15,16 @@ from logly.levels import Level
 
 from . import checks
 from .agreement import check_sink, format_of
+from .file_settings import FileSettings
 from .setting import checked, own_copy, own_names
 from .setting import setting as _setting
 from .setting import table as _table
-from .socket_settings import SocketSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import ContextVar
     from dataclasses import KW_ONLY, dataclass, fields, replace
-    from datetime import timedelta
     from os import PathLike
     from typing import Any, Literal, Protocol
 
@@ -286,7 +285,7 @@ class LoggerConfig:
 
 
 @dataclass(slots=True)
-class SinkConfig(SocketSettings):
+class SinkConfig(FileSettings):
     """Settings of a sink; every field is described in docs/configuration.md.
 
     At most one of `path`, `stream`, `fd`, `function`, `batch` and `socket` is given; with none, the sink is the console
@@ -422,40 +421,7 @@ class SinkConfig(SocketSettings):
         checks.optional(checks.one_of("keep", "escape", "indent")),
         "",
         "line breaks within a text record: `keep` them, `escape` them (`\\n`), or `indent` what follows "
-        "them; None: `escape`",
-    )
-    rotation: "str | timedelta | None" = _setting(
-        None,
-        checks.optional(checks.rotation),
-        "",
-        "`hourly`, `daily` (or `midnight`), `weekly` (Monday), `monthly`, `yearly`, a time of day `HH:MM`, or an "
-        "interval (`6 hours`, `timedelta`; counted from 1970-01-01 UTC)",
-    )
-    size_limit: "int | str | None" = _setting(
-        None,
-        checks.optional(checks.size(1)),
-        "bytes",
-        "rotate before the file grows beyond it; also `10 MB` (decimal), `1 GiB` (binary)",
-    )
-    retention: "int | str | timedelta | None" = _setting(
-        None,
-        checks.optional(checks.retention),
-        "",
-        "rotated files to keep, the age at which they go (`30 days`, `timedelta`), or the size of all together (`10 "
-        "GB`); None: all are kept. With `{time}` in the path, also the files of earlier times",
-    )
-    compression: "str | None" = _setting(
-        None,
-        checks.optional(checks.compression),
-        "",
-        "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
-        "backports.zstd or zstandard installed)",
-    )
-    on_rotate: "Callable[[str], object] | None" = _setting(
-        None,
-        checks.optional(checks.function),
-        "",
-        "called with the [path of each rotated file](#rotation), after its compression, on the thread that compresses",
+        "them; None: `indent` in the console's own layout, else `escape`",
     )
     dedup: "float | None" = _setting(
         None,
@@ -463,13 +429,6 @@ class SinkConfig(SocketSettings):
         "s",
         "equal records in succession become [one line and a count](sinks.md#repeats), for so long; None: each has its "
         "own line",
-    )
-    watch: bool = _setting(False, _BOOLEAN, "", "notice that the file was renamed or deleted from outside, and reopen")
-    mode: int = _setting(
-        0o644,
-        checks.permissions,
-        "",
-        "permission bits of files it makes, before umask",
     )
 
     def copy(self) -> "SinkConfig":

@@ -112,9 +112,9 @@ cdef tuple imported_late = (
     "logly.control.trace_context", "logly.files.compression", "logly.files.housekeeper", "logly.files.logfile",
     "logly.files.opening", "logly.files.paths", "logly.files.rotated", "logly.files.rotation", "logly.files.schedule",
     "logly.files.timed_paths", "logly.layout.colors", "logly.layout.foreign_words", "logly.layout.json_layout",
-    "logly.layout.layout_template", "logly.layout.otlp", "logly.layout.wire", "logly.outlets.outlet", "logly.outlets.parts",
-    "logly.record", "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats", "logly.system.greenlets", "lzma",
-    "ssl", "termios", "tomllib",
+    "logly.layout.layout_template", "logly.layout.otlp", "logly.layout.styles", "logly.layout.wire", "logly.outlets.outlet",
+    "logly.outlets.parts", "logly.record", "logly.spool.spools", "logly.spool.unfinished_write", "logly.stats",
+    "logly.system.greenlets", "lzma", "ssl", "termios", "tomllib",
 )
 
 

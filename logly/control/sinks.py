@@ -10,7 +10,6 @@ from logly._core import (
     COLOR_NONE,
     NEVER_NS,
     OFF,
-    PIECES,
     ZONE_LOCAL,
     ZONE_UTC,
     Core,
@@ -24,15 +23,12 @@ from logly._core import (
     sink_stays,
     take_records,
 )
-from logly.config.checks import JSON_LAYOUTS, WIRE_LAYOUTS
 from logly.config.schema import LoggerConfig, SinkConfig
-from logly.layout import layout_template
-from logly.layout.colors import is_dumb, use_color
-from logly.layout.styles import console_styles, styles_of
-from logly.layout.styles import field_styles as field_styles_of
+from logly.layout.colors import use_color
 from logly.system.unpatched import monotonic, pause
 
 from .level_layers import rules_of, spec_of
+from .sink_layout import sink_layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +36,6 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from logly._core import PythonWork
-    from logly.layout.json_layout import JsonMembers
-    from logly.layout.wire import WireSettings
     from logly.record import Record
 
     from .plan import Plan
@@ -49,8 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["STOP_S", "Sink", "exit_patience_s", "zone_of"]
 
 MIB = 1 << 20
-USER = 1
-"""The facility of syslog where the settings name none."""
 STOP_S = 0.25
 """How long `close` waits for the flusher's end at least, if sinks have used up the time."""
 PAUSE_S = 0.001
@@ -222,94 +214,14 @@ class Sink:
 
     def _make_layout(self, logger: LoggerConfig) -> tuple[LayoutProgram | None, set[str]]:
         """Returns the layout that follows from the logger's settings, and the names that it shows."""
-        config = self.config
-        pieces: list[layout_template.Piece] = []
-        text, is_default = config.format, config.format is None
-        members = self._json_members(logger)
-        if members is not None:
-            kind, names = "json", members.shown
-        elif text == "logfmt":
-            kind, names = "logfmt", {"module"}
-        elif text in WIRE_LAYOUTS:
-            kind, names = str(text), {"module", "function", "path", "lineno"}
-        else:
-            text, time = self._default_layout(logger) if text is None else (text, config.date_style)
-            pieces = layout_template.parse_layout(text, time=time)
-            kind, names = "text", {PIECES[code] for code, *_ in pieces}
-        is_terminal, color = self._is_terminal(), self._coloring(logger)
-        is_console = is_terminal and is_default and kind == "text"
-        if color != COLOR_LEVEL:
-            styles, field_styles = [], None
-        elif is_console and config.color != "level":
-            styles, field_styles = console_styles(pieces, logger.styles), field_styles_of(logger.styles)
-        else:
-            styles, field_styles = styles_of(pieces, logger.styles), None
-        layout = LayoutProgram(
-            kind,
-            pieces,
-            newlines=config.newlines
-            or ("keep" if config.socket else "indent" if is_console and not is_dumb() else "escape"),
-            color=color,
-            terminal=is_terminal,
+        return sink_layout(
+            self.config,
+            logger,
+            color=self._coloring(logger),
             zone=zone_of(logger),
-            fields=is_default,
-            exception="exception" not in names,
-            json=members,
-            styles=styles,
-            field_styles=field_styles,
-            wire=self._wire_settings() if kind in WIRE_LAYOUTS else None,
+            is_terminal=self._is_terminal(),
+            is_narrow=self._is_narrow(),
         )
-        return layout, names
-
-    def _wire_settings(self) -> WireSettings:
-        from logly.layout.wire import WireSettings
-
-        config = self.config
-        return WireSettings(
-            facility=USER if config.facility is None else int(config.facility),
-            program=config.app_name,
-            element=config.sd_id,
-            has_bom=config.bom,
-            is_framed=config.socket is not None,
-            is_legacy=config.format == "rfc3164",
-        )
-
-    def _json_members(self, logger: LoggerConfig) -> JsonMembers | None:
-        """Returns the members of the sink's JSON lines; None: its lines are not JSON."""
-        config = self.config
-        name, is_pretty = config.format, False
-        if name not in JSON_LAYOUTS:
-            name = "json"
-            if not config.json:
-                if config.json is False or config.format is not None or not (logger.json or logger.pretty_json):
-                    return None
-                is_pretty = logger.pretty_json
-        from logly.layout.json_layout import json_members
-
-        return json_members(
-            name,
-            keys=config.json_keys,
-            static=config.json_static,
-            fields=config.json_fields,
-            time=config.json_time,
-            level=config.json_level,
-            is_pretty=is_pretty,
-        )
-
-    def _default_layout(self, logger: LoggerConfig) -> tuple[str, str]:
-        config = self.config
-        shows_time = logger.show_time if config.date_enabled is None else config.date_enabled
-        if logger.log_compact or self._is_narrow():
-            text = layout_template.compact_layout(time=shows_time, module=logger.show_module, lineno=logger.show_lineno)
-            return text, config.date_style or layout_template.COMPACT_TIME
-        text = layout_template.default_layout(
-            time=shows_time,
-            module=logger.show_module,
-            function=logger.show_function,
-            filename=logger.show_filename,
-            lineno=logger.show_lineno,
-        )
-        return text, config.date_style or layout_template.DEFAULT_TIME
 
     def _coloring(self, logger: LoggerConfig) -> int:
         color = self.config.color

@@ -112,10 +112,9 @@ PERMITTED = {
         ".sink_troubles": OPENED,
         "datetime": CONFIGURING,
         "json": CONFIGURING,
-        "logly.layout.json_layout": CONFIGURING,
-        "logly.layout.wire": CONFIGURING,
         "logly.record": CONFIGURING,
     },
+    "control/sink_layout.py": dict.fromkeys(("logly.layout.json_layout", "logly.layout.wire"), CONFIGURING),
     "control/spooling.py": {
         ".": CONFIGURING,
         ".later": SPOOL,
