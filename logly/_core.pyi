@@ -169,7 +169,7 @@ class LayoutProgram:
         exception: bool,
         json: JsonMembers | None = None,
         styles: list[tuple[str | None, bool, bool]] | None = None,
-        field_styles: tuple[str, str, str] | None = None,
+        part_styles: tuple[str, ...] | None = None,
         wire: WireSettings | None = None,
     ) -> None: ...
     def empty_fields(self) -> set[str]: ...

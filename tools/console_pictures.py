@@ -50,7 +50,7 @@ BEGINNINGS = {
     "loguru": "import sys\n\nfrom loguru import logger\n\nlogger.remove()\n"
     "logger.add(sys.stderr, format='<green>{time:YYYY-MM-DD HH:mm:ss.SSS}</green> | <level>{level: <8}</level> | "
     "<cyan>{name}</cyan>:<cyan>{function}</cyan>:<cyan>{line}</cyan> - <level>{message}</level> {extra}')\n",
-    "structlog": "import structlog\n\nlogger = structlog.get_logger()\n",
+    "structlog": "from structlog import get_logger\n\nlogger = get_logger()\n",
     "rich": "import logging\n\nfrom rich.logging import RichHandler\n\n"
     "logging.basicConfig(level='DEBUG', format='%(message)s', handlers=[RichHandler(rich_tracebacks=True)])\n"
     "logger = logging.getLogger('shop')\n",
@@ -94,7 +94,19 @@ def written_by(library: str, *, columns: int = 100) -> str:
             seen += piece
         process.wait()
         os.close(master)
-        return seen.decode().replace("\r\n", "\n").replace(folder, "/srv")
+        return in_srv(seen.decode().replace("\r\n", "\n"), folder)
+
+
+def in_srv(text: str, folder: str) -> str:
+    """The text with /srv in place of the folder. A frame at the right, which rich draws, stays where it was."""
+    lines = []
+    for line in text.split("\n"):
+        shorter = line.replace(folder, "/srv")
+        head, frame, rest = shorter.rpartition("\N{BOX DRAWINGS LIGHT VERTICAL}")
+        if frame and not re.sub(r"\x1b\[[\d;]*m", "", rest).strip():
+            head += " " * (len(line) - len(shorter))
+        lines.append(head + frame + rest)
+    return "\n".join(lines)
 
 
 # ---- from escape sequences to SVG

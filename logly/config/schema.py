@@ -121,8 +121,8 @@ class LoggerConfig:
     )
     styles: "Mapping[str, str]" = _table(
         checks.styles,
-        "how the parts of a line look on a terminal, by name: `time level place message separator key value`; see "
-        "[the console](console.md#styles)",
+        "how the parts of a line look on a terminal, by name (`time`, `level`, `place`, `message`, `key` and more): "
+        "see [the console](console.md#styles)",
     )
     custom_levels: "Mapping[str, int]" = _table(
         checks.custom_levels, "number (0 to 32767) of each further level by name; matched in any case"

@@ -6,7 +6,7 @@ from logly._core import COLOR_LEVEL, PIECES, LayoutProgram
 from logly.config.checks import JSON_LAYOUTS, WIRE_LAYOUTS
 from logly.layout import layout_template
 from logly.layout.colors import is_dumb
-from logly.layout.styles import console_styles, field_styles, styles_of
+from logly.layout.styles import console_styles, part_styles, styles_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def sink_layout(
         pieces = layout_template.parse_layout(text, time=time)
         kind, names = "text", {PIECES[code] for code, *_ in pieces}
     is_console = is_terminal and is_default and kind == "text"
-    styles, styles_of_fields = [], None
+    styles, styles_of_parts = [], None
     if color == COLOR_LEVEL and is_console and config.color != "level":
-        styles, styles_of_fields = console_styles(pieces, logger.styles), field_styles(logger.styles)
+        styles, styles_of_parts = console_styles(pieces, logger.styles), part_styles(logger.styles)
     elif color == COLOR_LEVEL:
         styles = styles_of(pieces, logger.styles)
     if config.newlines:
@@ -72,7 +72,7 @@ def sink_layout(
         exception="exception" not in names,
         json=members,
         styles=styles,
-        field_styles=styles_of_fields,
+        part_styles=styles_of_parts,
         wire=_wire_settings(config) if kind in WIRE_LAYOUTS else None,
     )
     return layout, names

@@ -89,13 +89,13 @@ cdef class LayoutProgram:
         json: the members of "json", a `JsonMembers`; None: it renders no lines.
         styles: of each piece: the SGR sequence to begin with, or None where it has no style; whether it is the level's color
             instead; and whether the style ends there. None: no piece has a style. See layout/styles.py.
-        field_styles: SGR sequences of separators, keys and values of the fields at the end; None: they have no styles.
+        part_styles: SGR sequences of the fields and the traceback at the end, `layout.styles.part_styles`; None: they have no styles.
         wire: the settings of a layout of syslog's or the journal's, a `WireSettings`.
     """
 
     def __cinit__(
         self, str kind, list pieces, *, str newlines, int color, bint terminal, int zone, bint fields, bint exception,
-        object json=None, list styles=None, tuple field_styles=None, object wire=None,
+        object json=None, list styles=None, tuple part_styles=None, object wire=None,
     ):
         cdef int i
         self.field_names = {}
@@ -137,11 +137,14 @@ cdef class LayoutProgram:
         for i in range(len(styles) if styles is not None else 0):
             style, is_level, ends = styles[i]
             self.build_style(&self.layout.piece[i], style, is_level, ends)
-        if field_styles is not None:
-            self.layout.has_field_styles = True
-            self.layout.separator_style = copy_text(utf8(field_styles[0]))
-            self.layout.key_style = copy_text(utf8(field_styles[1]))
-            self.layout.value_style = copy_text(utf8(field_styles[2]))
+        if part_styles is not None:
+            self.layout.has_part_styles = True
+            self.layout.separator_style = copy_text(utf8(part_styles[0]))
+            self.layout.key_style = copy_text(utf8(part_styles[1]))
+            self.layout.value_style = copy_text(utf8(part_styles[2]))
+            self.layout.file_style = copy_text(utf8(part_styles[3]))
+            self.layout.mark_style = copy_text(utf8(part_styles[4]))
+            self.layout.error_style = copy_text(utf8(part_styles[5]))
         self.find_runs()
 
     def empty_fields(self):
@@ -222,6 +225,9 @@ cdef class LayoutProgram:
         free(<void*> self.layout.separator_style.data)
         free(<void*> self.layout.key_style.data)
         free(<void*> self.layout.value_style.data)
+        free(<void*> self.layout.file_style.data)
+        free(<void*> self.layout.mark_style.data)
+        free(<void*> self.layout.error_style.data)
         if self.layout.stamp != NULL:
             time_pattern_free(self.layout.stamp)
             free(self.layout.stamp)

@@ -135,10 +135,13 @@ cdef struct Layout:
     int zone               # of text; see text/zones.pxd
     bint ends_with_fields  # the default layout: " | key=value" for each field
     bint ends_with_exception
-    bint has_field_styles  # of the fields that end the line: SGR sequences, owned
+    bint has_part_styles   # the console's: of the fields and the traceback that end the line, SGR sequences, owned
     Text separator_style
     Text key_style
     Text value_style
+    Text file_style
+    Text mark_style
+    Text error_style
     uint32_t pieces
     Piece* piece
     TimePattern* stamp     # JSON's and logfmt's time stamp

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     StyleOfPiece: TypeAlias = "tuple[str | None, bool, bool]"
 
-__all__ = ["THEME", "console_styles", "field_styles", "is_style", "styles_of", "theme_of"]
+__all__ = ["THEME", "console_styles", "is_style", "part_styles", "styles_of", "theme_of"]
 
 LEVEL = "level"
 """The style that is the color of the record's level."""
@@ -31,6 +31,9 @@ THEME = {
     "separator": "dim",
     "key": "cyan",
     "value": "default",
+    "file": "cyan",
+    "mark": "red",
+    "error": "bold red",
 }
 """What the console looks like. Only styles and the sixteen colors of the terminal's own theme: these fit a light
 background and a dark one."""
@@ -81,10 +84,9 @@ def console_styles(pieces: list[Piece], theme: Mapping[str, str]) -> list[StyleO
     return _sequences([theme[_part(pieces, number)] or None for number in range(len(pieces))])
 
 
-def field_styles(theme: Mapping[str, str]) -> tuple[str, str, str]:
-    """Those of the fields at the end of the default layout: separators, keys, values."""
-    separator, key, value = (theme[name].replace(LEVEL, "") for name in ("separator", "key", "value"))
-    return separator, key, value
+def part_styles(theme: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of the fields and of the traceback that end the default layout, in the core's order."""
+    return tuple(theme[name].replace(LEVEL, "") for name in ("separator", "key", "value", "file", "mark", "error"))
 
 
 def _part(pieces: list[Piece], number: int) -> str:

@@ -20,11 +20,12 @@ from logly.layout.logfmt cimport render_logfmt
 from logly.layout.logging_layout cimport render_logging
 from logly.layout.message cimport format_value, write_value
 from logly.layout.run_entry cimport RunEntry
+from logly.layout.styled_trace cimport end_style, style_trace
 from logly.layout.syslog cimport render_syslog
 from logly.ring.record cimport (
     IS_KEPT, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
 )
-from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
+from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
 from logly.text.escape cimport escape_controls, escape_json, escape_terminal, indent_newlines
 from logly.text.format_spec cimport (
     KIND_BOOL, KIND_FLOAT, KIND_INT, KIND_STR, UNSET, FormatSpec, format_int, format_text,
@@ -181,11 +182,6 @@ cdef inline void write_styled_fields(Buffer* out, const Line* line, const Layout
         end_style(out, &layout.value_style)
 
 
-cdef inline void end_style(Buffer* out, const Text* style) noexcept nogil:
-    if style.size:
-        buffer_append(out, b"\x1b[0m", 4)
-
-
 cdef inline uint32_t kind_of_value(const Value* value) noexcept nogil:
     cdef uint8_t tag = value.tag
     if tag == TAG_INT or tag == TAG_UINT:
@@ -336,9 +332,13 @@ cdef inline void write_run(Buffer* out, const Piece* first, const Line* line, co
 
 cdef inline void write_last_exception(Buffer* out, const Line* line, const Layout* layout) noexcept nogil:
     cdef Piece piece
+    cdef size_t start
     piece.has_spec = False
     buffer_append(out, b"\n    ", 5 if layout.newlines == NEWLINES_INDENT else 1)
+    start = out.size
     write_safe_exception(out, &piece, line, layout)
+    if layout.has_part_styles:
+        style_trace(out, start, layout)
 
 
 cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line) noexcept nogil:
@@ -354,7 +354,7 @@ cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line
         else:
             write_piece(out, &layout.piece[i], line, layout)
             i += 1
-    if layout.ends_with_fields and line.view.header.fields and layout.has_field_styles:
+    if layout.ends_with_fields and line.view.header.fields and layout.has_part_styles:
         write_styled_fields(out, line, layout)
     elif layout.ends_with_fields and line.view.header.fields:
         start = out.size

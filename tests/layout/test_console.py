@@ -5,13 +5,8 @@ A terminal is a pty here, in raw mode, so that what it gets is compared to the b
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import struct
-import termios
-import tty
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,26 +19,10 @@ from logly import ConfigError, Logger, LoggerConfig, SinkConfig
 from logly.layout.layout_template import parse_layout
 from logly.layout.styles import THEME
 from tests.support.loggers import make_logger
+from tests.support.screen import Screen
 
 SGR = re.compile(r"\x1b\[([\d;]*)m")
 OFF, DIM, BOLD, CYAN, YELLOW = (f"\x1b[{code}m" for code in (0, 2, 1, 36, 33))
-
-
-class Screen:
-    """A terminal."""
-
-    def __init__(self, columns: int = 0) -> None:
-        self.master, self.fd = pty.openpty()
-        tty.setraw(self.fd)
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-
-    def text(self) -> str:
-        """What it got since it was last read. There must be something."""
-        return os.read(self.master, 1 << 20).decode()
-
-    def close(self) -> None:
-        os.close(self.master)
-        os.close(self.fd)
 
 
 @pytest.fixture(autouse=True)
@@ -149,10 +128,17 @@ def test_the_sinks_own_colouring(screen: Screen, color: str, begins: str) -> Non
 
 
 def test_a_traceback_is_indented_and_can_be_clicked(screen: Screen) -> None:
-    text = shown(screen, error=True)
+    text = plain(shown(screen, error=True))
     assert f'\n      File "{__file__}", line ' in text
     assert text.endswith("\n    LookupError: line 1\n        line 2\n")
     assert "\n    Traceback (most recent call last):\n" in text
+
+
+def test_styles_of_a_traceback_can_be_left_out(screen: Screen) -> None:
+    styles = {"file": "default", "mark": "", "error": "default"}
+    text = shown(screen, error=True, styles=styles)
+    _, _, trace = text.partition("\n    Traceback")
+    assert trace == plain(trace)
 
 
 @pytest.mark.parametrize(("columns", "is_narrow"), [(0, False), (59, True), (60, False), (200, False)])
@@ -349,7 +335,7 @@ def test_no_content_breaks_colours_or_terminal(
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", plain(seen))
     is_open = False
     for code in SGR.findall(seen):
-        assert code in ("0", "1", "2", "33", "36")
+        assert code in ("0", "1", "1;31", "2", "31", "33", "36")
         assert is_open or code != "0"
         is_open = code != "0"
     assert not is_open

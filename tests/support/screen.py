@@ -1,12 +1,35 @@
-"""A terminal's screen: what stands on it after a program has written lines, bars and escape sequences to it."""
+"""A terminal that tests write to, and what stands on its screen after lines, bars and escape sequences."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import re
+import struct
+import termios
+import tty
 
 _PARTS = re.compile(
     r"\x1b\[([?\d;]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|([\r\n\x08])|([^\x1b\r\n\x08]+)|\x1b.?"
 )
+
+
+class Screen:
+    """A terminal in raw mode: what it gets can be compared to the byte."""
+
+    def __init__(self, columns: int = 0) -> None:
+        self.master, self.fd = pty.openpty()
+        tty.setraw(self.fd)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def text(self) -> str:
+        """What it got since it was last read. There must be something."""
+        return os.read(self.master, 1 << 20).decode()
+
+    def close(self) -> None:
+        os.close(self.master)
+        os.close(self.fd)
 
 
 def screen_of(text: str) -> list[str]:
