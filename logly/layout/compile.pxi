@@ -89,7 +89,7 @@ cdef class LayoutProgram:
         json: the members of "json", a `JsonMembers`; None: it renders no lines.
         styles: of each piece: the SGR sequence to begin with, or None where it has no style; whether it is the level's color
             instead; and whether the style ends there. None: no piece has a style. See layout/styles.py.
-        part_styles: SGR sequences of the fields and the traceback at the end, `layout.styles.part_styles`; None: they have no styles.
+        part_styles: SGR sequences of the fields and the traceback at the end, `part_styles` of layout/styles.py; None: no styles.
         wire: the settings of a layout of syslog's or the journal's, a `WireSettings`.
     """
 
