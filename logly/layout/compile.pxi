@@ -87,8 +87,7 @@ cdef class LayoutProgram:
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
         zone: the number of the time zone that text shows, see `format_time`.
         json: the members of "json", a `JsonMembers`; None: it renders no lines.
-        styles: of each piece: the SGR sequence to begin with, or None where it has no style; whether it is the level's color
-            instead; and whether the style ends there. None: no piece has a style. See layout/styles.py.
+        styles: the style of each piece, see `StyleOfPiece` in layout/styles.py. None or empty: no piece has a style.
         part_styles: SGR sequences of the fields and the traceback at the end, `part_styles` of layout/styles.py; None: no styles.
         wire: the settings of a layout of syslog's or the journal's, a `WireSettings`.
     """
@@ -135,8 +134,8 @@ cdef class LayoutProgram:
                 self.field_names[i] = text
             self.layout.pieces = i + 1
         for i in range(len(styles) if styles is not None else 0):
-            style, is_level, ends = styles[i]
-            self.build_style(&self.layout.piece[i], style, is_level, ends)
+            style, is_level, is_severity, ends = styles[i]
+            self.build_style(&self.layout.piece[i], style, is_level, is_severity, ends)
         if part_styles is not None:
             self.layout.has_part_styles = True
             self.layout.separator_style = copy_text(utf8(part_styles[0]))
@@ -198,9 +197,10 @@ cdef class LayoutProgram:
             piece.has_spec = True
             piece.accepts = spec_accepts(&piece.spec)
 
-    cdef build_style(self, Piece* piece, str style, bint is_level, bint ends):
+    cdef build_style(self, Piece* piece, str style, bint is_level, bint is_severity, bint ends):
         piece.has_style = style is not None
         piece.is_level_style = is_level
+        piece.is_severity_style = is_severity
         piece.ends_style = ends
         if style:
             piece.style = copy_text(utf8(style))

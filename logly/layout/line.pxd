@@ -116,7 +116,8 @@ cdef struct Piece:
     RunEntry* kept         # RUN_ENTRIES entries where a run begins
     bint has_spec
     bint has_style         # also without its own color: {level} has it and not the level's then
-    bint is_level_style    # it begins with the level's color
+    bint is_level_style    # it begins with the level's color, after `style`
+    bint is_severity_style # it is bold from INFO on, and has the level's color from WARNING on
     bint ends_style        # what comes after it has another style
     Text style             # SGR sequence to begin with, where the piece before it has another style
     bint is_filled         # PIECE_FIELD: some record had the field. Set while rendering; a layout that never sees one is told of

@@ -17,17 +17,22 @@ if TYPE_CHECKING:
 
     from .layout_template import Piece
 
-    StyleOfPiece: TypeAlias = "tuple[str | None, bool, bool]"
+    StyleOfPiece: TypeAlias = "tuple[str | None, bool, bool, bool]"
+    """The SGR sequence to begin with, None where there is no style; whether the level's color follows it; whether it
+    follows the level as `SEVERITY` says; whether the style ends after the piece."""
 
 __all__ = ["THEME", "console_styles", "is_style", "part_styles", "styles_of", "theme_of"]
 
 LEVEL = "level"
-"""The style that is the color of the record's level."""
+"""The word in a style for the color of the record's level."""
+SEVERITY = "severity"
+"""The style that the eye finds the more easily the more a record matters: plain below INFO, then bold, from WARNING on
+bold in the level's color."""
 THEME = {
     "time": "dim",
-    "level": LEVEL,
+    "level": "bold level",
     "place": "dim",
-    "message": "bold",
+    "message": SEVERITY,
     "separator": "dim",
     "key": "cyan",
     "value": "default",
@@ -44,31 +49,44 @@ _PLACE = {"module", "function", "filename", "path", "lineno", "name", "thread", 
 def is_style(words: str) -> bool:
     """Whether this is a style in a template: words of `parse_color`, or a name of the theme."""
     names = words.lower().replace("-", "_").split()
-    if len(names) == 1 and names[0] in THEME:
+    if len(names) == 1 and (names[0] in THEME or names[0] == SEVERITY):
         return True
-    if not names or not all(name in COLORS or name in STYLES or name == "on" for name in names):
+    if not names or not all(name in COLORS or name in STYLES or name in ("on", LEVEL) for name in names):
         return False
     try:
-        parse_color(words)
+        parse_style(words)
     except ConfigError:  # "red on"
         return False
     return True
 
 
+def parse_style(text: str, *, field: str | None = None) -> str:
+    """A style for the core: an SGR sequence, after which `LEVEL` may stand, or `SEVERITY`.
+
+    Raises:
+        ConfigError: a word that is none of a style.
+    """
+    words = text.lower().split() if isinstance(text, str) else []
+    if words == [SEVERITY]:
+        return SEVERITY
+    if LEVEL not in words:
+        return parse_color(text, field=field)
+    words.remove(LEVEL)
+    return parse_color(" ".join(words), field=field) + LEVEL
+
+
 def theme_of(given: Mapping[str, str], *, field: str = "styles") -> dict[str, str]:
-    """The theme with these styles in place of its own: SGR sequences, or `LEVEL`.
+    """The theme with these styles in place of its own, as `parse_style` gives them.
 
     Raises:
         ConfigError: a name that the theme does not have, or a style that is none.
     """
-    theme = {name: LEVEL if THEME[name] == LEVEL else parse_color(THEME[name]) for name in THEME}
+    theme = {name: parse_style(THEME[name]) for name in THEME}
     for name in given:
         one = f"{field}[{name!r}]"
         if name not in THEME:
             raise invalid(one, name, f"a part of a line: {', '.join(THEME)}", [*THEME])
-        style = given[name]
-        is_level = isinstance(style, str) and style.strip().lower() == LEVEL
-        theme[name] = LEVEL if is_level else parse_color(style, field=one)
+        theme[name] = parse_style(given[name], field=one)
     return theme
 
 
@@ -86,7 +104,7 @@ def console_styles(pieces: list[Piece], theme: Mapping[str, str]) -> list[StyleO
 
 def part_styles(theme: Mapping[str, str]) -> tuple[str, ...]:
     """Those of the fields and of the traceback that end the default layout, in the core's order."""
-    return tuple(theme[name].replace(LEVEL, "") for name in ("separator", "key", "value", "file", "mark", "error"))
+    return tuple(theme[name].replace(LEVEL, "").replace(SEVERITY, "") for name in ("separator", "key", "value", "file", "mark", "error"))
 
 
 def _part(pieces: list[Piece], number: int) -> str:
@@ -101,16 +119,20 @@ def _resolved(words: str, theme: Mapping[str, str]) -> str | None:
     if not words:
         return None
     name = words.strip().lower()
-    return theme[name] if name in THEME else parse_color(words)
+    return theme[name] if name in THEME else parse_style(words)
 
 
 def _sequences(styles: list[str | None]) -> list[StyleOfPiece]:
-    """For each piece: what it begins with, whether that is the level's color, whether its style ends after it."""
+    """The styles of all pieces. Neighbours with the same one share it."""
     made: list[StyleOfPiece] = []
     for number, style in enumerate(styles):
         before = styles[number - 1] if number else None
         after = styles[number + 1] if number + 1 < len(styles) else None
-        begin = None if style is None else "" if style in (before, LEVEL) else style
-        is_level = style == LEVEL and before != LEVEL
-        made.append((begin, is_level, bool(style) and after != style))
+        if style is None:
+            made.append((None, False, False, False))
+            continue
+        is_new = style != before
+        begin = style.replace(LEVEL, "").replace(SEVERITY, "") if is_new else ""
+        ends = bool(style) and after != style
+        made.append((begin, is_new and style.endswith(LEVEL), style == SEVERITY, ends))
     return made

@@ -14,7 +14,7 @@ from logly.layout.line cimport (
     NEWLINES_ESCAPE, NEWLINES_INDENT,
     NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_JSON, PIECE_LEVEL,
     PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD,
-    PIECE_THREAD_NAME, PIECE_TIME, Layout, Line, Piece, Site, base_name, has_trace, write_message, write_traces,
+    PIECE_THREAD_NAME, PIECE_TIME, Layout, Level, Line, Piece, Site, base_name, has_trace, write_message, write_traces,
 )
 from logly.layout.logfmt cimport render_logfmt
 from logly.layout.logging_layout cimport render_logging
@@ -296,16 +296,27 @@ cdef inline void write_escaped_piece(Buffer* out, const Piece* piece, const Line
     escape_json(out, start)
 
 
+cdef enum:
+    INFO = 20
+    WARNING = 30
+
+
+cdef inline void begin_style(Buffer* out, const Piece* piece, const Level* level) noexcept nogil:
+    buffer_text(out, &piece.style)
+    if piece.is_severity_style and level.number >= INFO:
+        buffer_append(out, b"\x1b[1m", 4)
+    if piece.is_level_style or (piece.is_severity_style and level.number >= WARNING):
+        buffer_text(out, &level.color)
+
+
 cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
-    if piece.is_level_style:
-        buffer_text(out, &line.level.color)
-    else:
-        buffer_text(out, &piece.style)
+    if piece.has_style:
+        begin_style(out, piece, line.level)
     if piece.code == PIECE_JSON:
         write_escaped_piece(out, piece, line, layout)
     else:
         write_plain_piece(out, piece, line, layout)
-    if piece.ends_style:
+    if piece.ends_style and (not piece.is_severity_style or line.level.number >= INFO):
         buffer_append(out, b"\x1b[0m", 4)
 
 

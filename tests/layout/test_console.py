@@ -61,7 +61,7 @@ PLACE = rf"{re.escape(__name__)}:shown:\d+"
 def test_the_default_layout_to_the_byte(screen: Screen) -> None:
     text = re.sub(PLACE, "PLACE", shown(screen))
     assert text == (
-        f"{YELLOW}WARNING {OFF}{DIM} | PLACE | {OFF}{BOLD}slow\n    query{OFF}"
+        f"{BOLD}{YELLOW}WARNING {OFF}{DIM} | PLACE | {OFF}{BOLD}{YELLOW}slow\n    query{OFF}"
         f"{DIM} | {OFF}{CYAN}ms{OFF}=812{DIM} | {OFF}{CYAN}user{OFF}=ann\n"
     )
 
@@ -71,7 +71,7 @@ def test_the_time_is_dim(screen: Screen) -> None:
         logger.add_sink(SinkConfig(fd=screen.fd, date_style="[now]"))
         logger.info("x")
         assert logger.flush(60)
-    assert screen.text().startswith(f"{DIM}now | {OFF}INFO    {OFF}{DIM} | ")
+    assert screen.text().startswith(f"{DIM}now | {OFF}{BOLD}INFO    {OFF}{DIM} | ")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,9 @@ def test_a_wrong_theme(styles: Any, why: str) -> None:
 @pytest.mark.parametrize(
     ("template", "text"),
     [
-        ("{level:<8|level} {message:|bold}", f"{YELLOW}WARNING {OFF} {BOLD}slow\\nquery{OFF}"),
+        ("{level:<8|level} {message:|bold}", f"{BOLD}{YELLOW}WARNING {OFF} {BOLD}slow\\nquery{OFF}"),
+        ("{message:|severity}{level:|severity}", f"{BOLD}{YELLOW}slow\\nquery{BOLD}{YELLOW}WARNING{OFF}"),
+        ("{message:|Italic level}", f"\x1b[3m{YELLOW}slow\\nquery{OFF}"),
         ("{level:|bold red on white}", "\x1b[1;31;47mWARNING\x1b[0m"),
         ("{level}{message:.4|time}", f"{YELLOW}WARNING{OFF}{DIM}slow{OFF}"),
         ("{message:json|dim}", f"{DIM}slow\\nquery{OFF}"),
@@ -213,7 +215,7 @@ def test_a_wrong_theme(styles: Any, why: str) -> None:
 def test_styles_in_a_template(screen: Screen, template: str, text: str) -> None:
     seen = shown(screen, sink={"format": template})
     if text == "TIME":
-        assert re.fullmatch(r"\x1b\[1m[\d: .-]+\x1b\[0m\n", seen)
+        assert re.fullmatch(r"\x1b\[1m\x1b\[33m[\d: .-]+\x1b\[0m\n", seen)
     else:
         assert seen == f"{text}\n"
     assert shown(screen, sink={"format": template, "color": False}) == plain(seen) or text == "TIME"
@@ -339,3 +341,20 @@ def test_no_content_breaks_colours_or_terminal(
         assert is_open or code != "0"
         is_open = code != "0"
     assert not is_open
+
+
+def test_the_more_a_record_matters_the_easier_it_is_found(screen: Screen) -> None:
+    with make_logger(level="debug") as logger:
+        logger.add_sink(SinkConfig(fd=screen.fd, format="{message:|message}."))
+        for level in ("debug", "info", "success", "warning", "error"):
+            logger.log(level, level)
+        assert logger.flush(60)
+    red = "\x1b[31m"
+    assert screen.text().split("\n") == [
+        "debug.",
+        f"{BOLD}info{OFF}.",
+        f"{BOLD}success{OFF}.",
+        f"{BOLD}{YELLOW}warning{OFF}.",
+        f"{BOLD}{red}error{OFF}.",
+        "",
+    ]
