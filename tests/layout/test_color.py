@@ -151,4 +151,4 @@ def test_the_console_of_a_program_on_a_terminal():
     text = os.read(master, 65536).decode()
     os.close(master)
     assert f"| {OFF}\x1b[1m{RED}ERROR   {OFF}" in text
-    assert text.endswith(f"| {OFF}\x1b[1ma\\x1b[2Jb\\x9bc\\x07{OFF}\r\n")
+    assert text.endswith(f"| {OFF}\x1b[1m{RED}a\\x1b[2Jb\\x9bc\\x07{OFF}\r\n")
