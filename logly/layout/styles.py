@@ -104,7 +104,7 @@ def console_styles(pieces: list[Piece], theme: Mapping[str, str]) -> list[StyleO
 
 def part_styles(theme: Mapping[str, str]) -> tuple[str, ...]:
     """Those of the fields and of the traceback that end the default layout, in the core's order."""
-    return tuple(theme[name].replace(LEVEL, "").replace(SEVERITY, "") for name in ("separator", "key", "value", "file", "mark", "error"))
+    return tuple(_sequence(theme[name]) for name in ("separator", "key", "value", "file", "mark", "error"))
 
 
 def _part(pieces: list[Piece], number: int) -> str:
@@ -122,6 +122,11 @@ def _resolved(words: str, theme: Mapping[str, str]) -> str | None:
     return theme[name] if name in THEME else parse_style(words)
 
 
+def _sequence(style: str) -> str:
+    """What is the same for all levels of a style."""
+    return style.replace(LEVEL, "").replace(SEVERITY, "")
+
+
 def _sequences(styles: list[str | None]) -> list[StyleOfPiece]:
     """The styles of all pieces. Neighbours with the same one share it."""
     made: list[StyleOfPiece] = []
@@ -132,7 +137,7 @@ def _sequences(styles: list[str | None]) -> list[StyleOfPiece]:
             made.append((None, False, False, False))
             continue
         is_new = style != before
-        begin = style.replace(LEVEL, "").replace(SEVERITY, "") if is_new else ""
+        begin = _sequence(style) if is_new else ""
         ends = bool(style) and after != style
         made.append((begin, is_new and style.endswith(LEVEL), style == SEVERITY, ends))
     return made
