@@ -168,7 +168,7 @@ class LayoutProgram:
         fields: bool,
         exception: bool,
         json: JsonMembers | None = None,
-        styles: list[tuple[str | None, bool, bool, bool]] | None = None,
+        styles: list[tuple[str | None, bool, bool, int]] | None = None,
         part_styles: tuple[str, ...] | None = None,
         wire: WireSettings | None = None,
     ) -> None: ...

@@ -197,7 +197,7 @@ cdef class LayoutProgram:
             piece.has_spec = True
             piece.accepts = spec_accepts(&piece.spec)
 
-    cdef build_style(self, Piece* piece, str style, bint is_level, bint is_severity, bint ends):
+    cdef build_style(self, Piece* piece, str style, bint is_level, bint is_severity, int ends):
         piece.has_style = style is not None
         piece.is_level_style = is_level
         piece.is_severity_style = is_severity

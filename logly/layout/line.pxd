@@ -55,6 +55,11 @@ cdef enum Newlines:
     NEWLINES_INDENT        # continuation lines are indented, so that they cannot look like a record
     NEWLINES_KEEP
 
+cdef enum StyleEnd:
+    STYLE_GOES_ON = 0
+    STYLE_ENDS
+    STYLE_ENDS_FROM_INFO   # below INFO it has written nothing
+
 cdef enum Colouring:
     COLOR_NONE = 0
     COLOR_LEVEL            # the {level} piece
@@ -118,7 +123,7 @@ cdef struct Piece:
     bint has_style         # also without its own color: {level} has it and not the level's then
     bint is_level_style    # it begins with the level's color, after `style`
     bint is_severity_style # it is bold from INFO on, and has the level's color from WARNING on
-    bint ends_style        # what comes after it has another style
+    uint8_t ends_style     # what comes after it has another style: StyleEnd
     Text style             # SGR sequence to begin with, where the piece before it has another style
     bint is_filled         # PIECE_FIELD: some record had the field. Set while rendering; a layout that never sees one is told of
     FormatSpec spec

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from .layout_template import Piece
 
-    StyleOfPiece: TypeAlias = "tuple[str | None, bool, bool, bool]"
-    """The SGR sequence to begin with, None where there is no style; whether the level's color follows it; whether it
-    follows the level as `SEVERITY` says; whether the style ends after the piece."""
+    StyleOfPiece: TypeAlias = "tuple[str | None, bool, bool, int]"
+    """The SGR sequence to begin with, None where there is no style; whether the level's color follows it; whether
+    `SEVERITY` does; whether the style ends after the piece: no (0), yes (1), from INFO on (2)."""
 
 __all__ = ["THEME", "console_styles", "is_style", "part_styles", "styles_of", "theme_of"]
 
 LEVEL = "level"
 """The word in a style for the color of the record's level."""
 SEVERITY = "severity"
-"""The style that the eye finds the more easily the more a record matters: plain below INFO, then bold, from WARNING on
-bold in the level's color."""
+"""The word for what the eye finds the more easily the more a record matters: nothing below INFO, then bold, from WARNING
+on bold in the level's color."""
 THEME = {
     "time": "dim",
-    "level": "bold level",
+    "level": "severity level",
     "place": "dim",
     "message": SEVERITY,
     "separator": "dim",
@@ -49,9 +49,9 @@ _PLACE = {"module", "function", "filename", "path", "lineno", "name", "thread", 
 def is_style(words: str) -> bool:
     """Whether this is a style in a template: words of `parse_color`, or a name of the theme."""
     names = words.lower().replace("-", "_").split()
-    if len(names) == 1 and (names[0] in THEME or names[0] == SEVERITY):
+    if len(names) == 1 and names[0] in THEME:
         return True
-    if not names or not all(name in COLORS or name in STYLES or name in ("on", LEVEL) for name in names):
+    if not names or not all(name in COLORS or name in STYLES or name in ("on", LEVEL, SEVERITY) for name in names):
         return False
     try:
         parse_style(words)
@@ -61,18 +61,16 @@ def is_style(words: str) -> bool:
 
 
 def parse_style(text: str, *, field: str | None = None) -> str:
-    """A style for the core: an SGR sequence, after which `LEVEL` may stand, or `SEVERITY`.
+    """A style for the core: an SGR sequence, after which `SEVERITY` and `LEVEL` may stand.
 
     Raises:
         ConfigError: a word that is none of a style.
     """
     words = text.lower().split() if isinstance(text, str) else []
-    if words == [SEVERITY]:
-        return SEVERITY
-    if LEVEL not in words:
+    of_record = "".join(word for word in (SEVERITY, LEVEL) if word in words)
+    if not of_record:
         return parse_color(text, field=field)
-    words.remove(LEVEL)
-    return parse_color(" ".join(words), field=field) + LEVEL
+    return parse_color(" ".join(word for word in words if word not in (SEVERITY, LEVEL)), field=field) + of_record
 
 
 def theme_of(given: Mapping[str, str], *, field: str = "styles") -> dict[str, str]:
@@ -134,10 +132,10 @@ def _sequences(styles: list[str | None]) -> list[StyleOfPiece]:
         before = styles[number - 1] if number else None
         after = styles[number + 1] if number + 1 < len(styles) else None
         if style is None:
-            made.append((None, False, False, False))
+            made.append((None, False, False, 0))
             continue
         is_new = style != before
         begin = _sequence(style) if is_new else ""
-        ends = bool(style) and after != style
-        made.append((begin, is_new and style.endswith(LEVEL), style == SEVERITY, ends))
+        ends = 0 if not style or after == style else 2 if style == SEVERITY else 1
+        made.append((begin, is_new and LEVEL in style, is_new and SEVERITY in style, ends))
     return made

@@ -11,6 +11,7 @@ from logly.layout.json cimport render_json
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport (
     COLOR_LEVEL, COLOR_LINE, COLOR_NONE, LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_SYSLOG, LAYOUT_TEXT,
+    STYLE_ENDS, STYLE_ENDS_FROM_INFO,
     NEWLINES_ESCAPE, NEWLINES_INDENT,
     NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_JSON, PIECE_LEVEL,
     PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD,
@@ -316,7 +317,7 @@ cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, 
         write_escaped_piece(out, piece, line, layout)
     else:
         write_plain_piece(out, piece, line, layout)
-    if piece.ends_style and (not piece.is_severity_style or line.level.number >= INFO):
+    if piece.ends_style == STYLE_ENDS or (piece.ends_style == STYLE_ENDS_FROM_INFO and line.level.number >= INFO):
         buffer_append(out, b"\x1b[0m", 4)
 
 

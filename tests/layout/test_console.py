@@ -196,7 +196,7 @@ def test_a_wrong_theme(styles: Any, why: str) -> None:
     ("template", "text"),
     [
         ("{level:<8|level} {message:|bold}", f"{BOLD}{YELLOW}WARNING {OFF} {BOLD}slow\\nquery{OFF}"),
-        ("{message:|severity}{level:|severity}", f"{BOLD}{YELLOW}slow\\nquery{BOLD}{YELLOW}WARNING{OFF}"),
+        ("{message:|severity}{level:|severity}", f"{BOLD}{YELLOW}slow\\nqueryWARNING{OFF}"),
         ("{message:|Italic level}", f"\x1b[3m{YELLOW}slow\\nquery{OFF}"),
         ("{level:|bold red on white}", "\x1b[1;31;47mWARNING\x1b[0m"),
         ("{level}{message:.4|time}", f"{YELLOW}WARNING{OFF}{DIM}slow{OFF}"),
@@ -345,16 +345,16 @@ def test_no_content_breaks_colours_or_terminal(
 
 def test_the_more_a_record_matters_the_easier_it_is_found(screen: Screen) -> None:
     with make_logger(level="debug") as logger:
-        logger.add_sink(SinkConfig(fd=screen.fd, format="{message:|message}."))
+        logger.add_sink(SinkConfig(fd=screen.fd, format="{level:|level} {message:|message}{name:|severity}."))
         for level in ("debug", "info", "success", "warning", "error"):
             logger.log(level, level)
         assert logger.flush(60)
-    red = "\x1b[31m"
+    cyan, green, red = (f"\x1b[{code}m" for code in (36, 32, 31))
     assert screen.text().split("\n") == [
-        "debug.",
-        f"{BOLD}info{OFF}.",
-        f"{BOLD}success{OFF}.",
-        f"{BOLD}{YELLOW}warning{OFF}.",
-        f"{BOLD}{red}error{OFF}.",
+        f"{cyan}DEBUG{OFF} debugroot.",
+        f"{BOLD}INFO{OFF} {BOLD}inforoot{OFF}.",
+        f"{BOLD}{green}SUCCESS{OFF} {BOLD}successroot{OFF}.",
+        f"{BOLD}{YELLOW}WARNING{OFF} {BOLD}{YELLOW}warningroot{OFF}.",
+        f"{BOLD}{red}ERROR{OFF} {BOLD}{red}errorroot{OFF}.",
         "",
     ]
