@@ -26,8 +26,8 @@ __all__ = ["THEME", "console_styles", "is_style", "part_styles", "styles_of", "t
 LEVEL = "level"
 """The word in a style for the color of the record's level."""
 SEVERITY = "severity"
-"""The word for what the eye finds the more easily the more a record matters: nothing below INFO, then bold, from WARNING
-on bold in the level's color."""
+"""The word for what the eye finds the more easily the more a record matters: nothing below INFO, then bold, and from
+WARNING on bold in the level's color."""
 THEME = {
     "time": "dim",
     "level": "severity level",
