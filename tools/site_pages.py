@@ -42,6 +42,12 @@ def on_page_content(html: str, **_: Any) -> str:
     return TABLE.sub(lambda table: mend_table(table[0]), html)
 
 
+def on_post_build(config: Any, **_: Any) -> None:
+    """Writes the index of the search as a script, too: a page that was opened as a file can read no other file."""
+    index = Path(config.site_dir) / "search" / "search_index.json"
+    index.with_suffix(".js").write_text(f"var __index = {index.read_text(encoding='utf-8')}", encoding="utf-8")
+
+
 def mend_table(table: str) -> str:
     """Folds columns of tests, marks long cells, and takes the backslash out of `int \\| None`."""
     first_row = ROW.search(table)
