@@ -1,5 +1,5 @@
 // The search of a site that is opened as files, without a server: browsers start no worker there. A hidden frame runs the
-// worker's script instead, and messages go to and fro as events.
+// worker's script instead, and messages are passed as events.
 if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(url) {
