@@ -1,4 +1,5 @@
-"""A hook of mkdocs: the pages at the root become pages of the site, and tables get what a narrow screen needs.
+"""A hook of mkdocs: the pages at the root become pages of the site, tables get what a narrow screen needs, and nothing is
+fetched from elsewhere.
 
 CONTRIBUTING, SECURITY and CHANGELOG lie outside of docs/. Links stay right in both places: the sources link to the
 files, the site to the pages.
@@ -8,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,6 +18,7 @@ NAMES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
 ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
 CELL = re.compile(r"<(t[dh])([^>]*)>(.*?)</\1>", re.DOTALL)
+ELSEWHERE = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"(?:https?:)?//[^>]*>")
 TAG = re.compile(r"<[^>]+>")
 LONG_CHARACTERS = 40
 """A cell with so much text is not squeezed into a narrow column."""
@@ -40,6 +43,14 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def on_page_content(html: str, **_: Any) -> str:
     """Mends the tables of a page."""
     return TABLE.sub(lambda table: mend_table(table[0]), html)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Refuses a page that has a reader's browser ask another host."""
+    found = ELSEWHERE.search(output)
+    if found:
+        raise PluginError(f"{page.file.src_uri} fetches something from elsewhere: {found[0]}")
+    return output
 
 
 def on_post_build(config: Any, **_: Any) -> None:
