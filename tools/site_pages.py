@@ -1,5 +1,6 @@
-"""A hook of mkdocs: the pages at the root become pages of the site, tables get what a narrow screen needs, and nothing is
-fetched from elsewhere.
+"""A hook of mkdocs: the pages at the root become pages of the site, tables get what a narrow screen needs.
+
+A page that has a browser fetch something from elsewhere is refused.
 
 CONTRIBUTING, SECURITY and CHANGELOG lie outside of docs/. Links stay right in both places: the sources link to the
 files, the site to the pages.

@@ -17,7 +17,15 @@ from tests.support import ROOT
 from tests.support.programs import environment, run_program, run_python, start_program
 
 PAGE = ROOT / "docs" / "trouble.md"
-CHANGES = {"N": r"\d+", "NAME": r".+?", "PATH": r".+?", "TEXT": r".*?", "ERROR": r"\w+", "PLACE": r"\S+"}
+CHANGES = {
+    "N": r"\d+",
+    "NAME": r".+?",
+    "PATH": r".+?",
+    "TEXT": r".*?",
+    "ERROR": r"\w+",
+    "LEVEL": r"[A-Z]+",
+    "PLACE": r"\S+",
+}
 
 pytestmark = [
     pytest.mark.skipif(not PAGE.exists(), reason="the pages are not here"),
@@ -73,6 +81,13 @@ with Logger() as batches:
         batches.info("x" * 100)
     batches.flush(timeout=1)
     batches.close(timeout=1)
+
+with Logger(level="info") as mistaken:
+    mistaken.add_sink("twice.log")
+    mistaken.add_sink("twice.log")
+    mistaken.add_sink("debug.log", level="debug")
+    mistaken.add_sink("name.log", format="{hostnam} {message}")
+    mistaken.info("x")
 
 spooled = Logger(LoggerConfig(spool="gone.spool"))
 spooled.add_sink("spooled.log")
@@ -158,7 +173,7 @@ def texts(begin: str, end: str) -> list[str]:
 
 def is_in(text: str, said: str) -> bool:
     """Whether a text of the page was said, in a line of its own or at the end of one."""
-    words = re.split(r"\b(N|NAME|PATH|TEXT|ERROR|PLACE)\b", text)
+    words = re.split(r"\b(N|NAME|PATH|TEXT|ERROR|LEVEL|PLACE)\b", text)
     pattern = "".join(CHANGES.get(word, re.escape(word).replace("records", "records?")) for word in words)
     return re.search(rf"{pattern}$", said, re.MULTILINE) is not None
 
