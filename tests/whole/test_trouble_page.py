@@ -1,4 +1,6 @@
-"""docs/trouble.md quotes what logly says when something is wrong. Each text of it is produced here.
+"""docs/trouble.md quotes what logly says when something is wrong. Each text of it is produced here, except one.
+
+"N records dropped: there was no memory" is only looked for in the core's source.
 
 In a text of the page, words in capitals stand for what changes.
 """
@@ -13,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from logly import Logger, LoggerConfig, SinkConfig
 from tests.support import ROOT
+from tests.support.disks import enlarge, small_disk
 from tests.support.programs import environment, run_program, run_python, start_program
+from tests.support.waiting import wait_until
 
 PAGE = ROOT / "docs" / "trouble.md"
 CHANGES = {
@@ -208,13 +213,29 @@ def test_each_text_on_stderr_is_said(tmp_path: Path) -> None:
 def test_each_text_in_the_log_is_there(tmp_path: Path) -> None:
     printed = run_program(IN_THE_LOG, cwd=tmp_path).stdout
     said = (tmp_path / "small.log").read_text() + printed
-    # The two that want a disk of its own, or an empty memory, are in the core beside these.
+    # The first one is produced by the next test, on a disk of its own.
     elsewhere = ["logly: N records lost: No space left on device", "logly: N records dropped: there was no memory"]
     assert missing(texts("In the log itself", "Handlers of `logging`"), said) == elsewhere, said
     core = ROOT / "logly" / "flusher" / "deliver.pxd"
     if core.exists():
         assert '"there was no memory"' in core.read_text(encoding="utf-8")
     assert missing([r"logly: N records dropped: the ring was full"], said) == []
+
+
+def test_a_disk_that_was_full_has_the_line_of_the_page(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "256k") as disk:
+        log = Logger(LoggerConfig(stall_timeout=0.1, on_error=lambda error: None))
+        log.add_sink(SinkConfig(path=disk / "app.log"))
+        while not log.stats().failed:
+            for _ in range(1000):
+                log.info("x" * 100)
+        enlarge(disk, "64m")
+        wait_until(lambda: log.flush(timeout=1), "room on the disk")
+        log.close()
+        said = (disk / "app.log").read_text()
+    assert missing(["logly: N records lost: No space left on device"], said) == []
+    told = re.findall(r"logly: (\d+) records? lost", said)
+    assert sum(map(int, told)) == log.stats().failed
 
 
 def test_each_text_of_a_served_handler_is_said(tmp_path: Path) -> None:
