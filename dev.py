@@ -160,7 +160,7 @@ def test_both() -> None:
 
 def build_docs() -> None:
     """The documentation as a site, in build/site; what is wrong with a page or a docstring is an error."""
-    run(PYTHON, "-m", "mkdocs", "build", "--quiet", "--strict")
+    run(PYTHON, "-m", "mkdocs", "build", "--quiet", "--strict", NO_MKDOCS_2_WARNING="1")
 
 
 def coverage() -> None:

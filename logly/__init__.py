@@ -91,7 +91,7 @@ def get_logger(name: "str | None" = None) -> Logger:
     Raises:
         ConfigError: `name` is not a str.
 
-    Example:
+    Examples:
         >>> log = get_logger(__name__)
     """
     ready: Logger = globals().get("logger") or __getattr__("logger")

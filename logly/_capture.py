@@ -122,7 +122,7 @@ def capture(logger: Logger | None = None, *, level: Level | int | str | None = N
     Raises:
         ConfigError: `logger` is no logger, or there is no such level.
 
-    Example:
+    Examples:
         >>> with logly.capture() as records:
         ...     logger.info("order {oid} paid", oid=7)
         >>> assert records == [("INFO", "order 7 paid", {"oid": 7})]

@@ -48,7 +48,7 @@ class Controls(Producer):
             ConfigError: there is no such setting, or one is wrong; names the field, the value and what is valid.
             SinkError: the file cannot be opened (an OSError, with errno).
 
-        Example:
+        Examples:
             >>> sink = logger.add_sink("logs/app.log", rotation="daily", level="debug")
         """
         if settings or not isinstance(config, SinkConfig):
@@ -120,7 +120,7 @@ class Controls(Producer):
         Raises:
             ConfigError: there is no such setting, one is wrong, or none is given; nothing has changed then.
 
-        Example:
+        Examples:
             >>> logger.configure(level="debug")
         """
         self._controller.configure(config, changes)
@@ -137,7 +137,7 @@ class Controls(Producer):
         Raises:
             ConfigError: it cannot be read; nothing has changed then.
 
-        Example:
+        Examples:
             >>> logger.set_level("info,shop.db=debug,urllib3=off")
             >>> logger.named("shop").set_level("trace")
         """
@@ -157,7 +157,7 @@ class Controls(Producer):
         Raises:
             ConfigError: it cannot be read.
 
-        Example:
+        Examples:
             >>> with logger.at_level("debug", name="shop.db"):
             ...     logger.debug("only now")
         """
@@ -178,7 +178,7 @@ class Controls(Producer):
         Raises:
             ConfigError: there is no such level.
 
-        Example:
+        Examples:
             >>> print(logger.explain("debug", module="shop.db"))
         """
         from .control.explain import explain

@@ -29,7 +29,7 @@ def fields(**fields: Any) -> Fields:
     Their values are encoded once, now, as those of `Logger.bind` are. So a log call copies bytes, where it encodes a
     dict at each call.
 
-    Example:
+    Examples:
         >>> current_user: ContextVar[Fields | None] = ContextVar("current_user", default=None)
         >>> logger = Logger(LoggerConfig(context_from=current_user))
         >>> token = current_user.set(fields(user="ann", tenant=7))

@@ -57,7 +57,7 @@ class Logger(Controls):
     A context manager: leaving it closes the logger. Loggers are independent of each other; what `bind` and `named`
     return shares everything with the logger it came from: the thread, the ring and the sinks.
 
-    Example:
+    Examples:
         >>> with Logger(level="debug") as logger:
         ...     sink = logger.add_sink("logs/app.log", rotation="daily")
         ...     logger.info("order {} filled at {:.2f}", 42, 3.14159)
@@ -193,7 +193,7 @@ class Logger(Controls):
             Raises:
                 TypeError: another argument, or a key that is not hashable.
 
-            Example:
+            Examples:
                 >>> logger.once().warning("the old format is deprecated")
             """
             ...
@@ -205,7 +205,7 @@ class Logger(Controls):
                 ConfigError: `n` is no whole number from 1 on.
                 TypeError: another argument, or a key that is not hashable.
 
-            Example:
+            Examples:
                 >>> logger.first(10).debug("row {}", 42)
             """
             ...
@@ -217,7 +217,7 @@ class Logger(Controls):
                 ConfigError: `n` is no whole number from 1 on.
                 TypeError: another argument, or a key that is not hashable.
 
-            Example:
+            Examples:
                 >>> every = logger.every(100)
                 >>> for done in range(1000):
                 ...     every.info("{} rows", done)
@@ -236,7 +236,7 @@ class Logger(Controls):
                 ConfigError: `rate` cannot be read.
                 TypeError: another argument, or a key that is not hashable.
 
-            Example:
+            Examples:
                 >>> logger.limit("5/s").error("retry {}", "db-1")
                 >>> logger.limit("1/m", key="db-1").error("retry {}", "db-1")
             """
@@ -336,7 +336,7 @@ class Logger(Controls):
         Raises:
             ConfigError: `name` is not a str.
 
-        Example:
+        Examples:
             >>> log = logger.named("db")
         """
         if not isinstance(name, str):
@@ -364,7 +364,7 @@ class Logger(Controls):
         What is set later wins: over fields that were set before, and over those of a ``with`` of `contextualize` around
         the call. They stay when such a ``with`` is left. Fields of a ``with`` that is entered later win inside it.
 
-        Example:
+        Examples:
             >>> logger.set_context(request_id="c0ffee")
         """
         set_context(self._controller.context_variable(), fields, self._controller.core)
@@ -424,7 +424,7 @@ class Logger(Controls):
             ConfigError: `exception` or `exclude` is not an exception class, `onerror` cannot be called, or there is no
                 such level.
 
-        Example:
+        Examples:
             >>> @logger.catch(default=0)
             ... def ratio(a, b):
             ...     return a / b

@@ -78,7 +78,7 @@ class HttpSink:
     Raises:
         ConfigError: a value is wrong. That the sink's format is not the envelope's is raised when the sink is added.
 
-    Example:
+    Examples:
         >>> sink = HttpSink("https://collector:4318", envelope="otlp")
         >>> logger.add_sink(SinkConfig(batch=sink, format="otlp"))
     """

@@ -69,7 +69,7 @@ def level_number(
     Raises:
         ConfigError: there is no such level. The message lists the names and suggests the nearest one.
 
-    Example:
+    Examples:
         >>> level_number("warn"), level_number(Level.SUCCESS), level_number("notice", {"NOTICE": 22})
         (30, 25, 22)
     """

@@ -103,7 +103,7 @@ class StdlibHandler(logging.Handler):
         logger: the logly logger that gets the records.
         level: the `logging` level below which this handler takes no records. The logly logger's threshold applies too.
 
-    Example:
+    Examples:
         >>> logging.basicConfig(handlers=[logly.StdlibHandler(logger)], level=logging.INFO)
     """
 
@@ -249,7 +249,7 @@ class StdlibSink:
     Args:
         target: a `logging.Handler`, or a `logging.Logger` (whose level, filters and propagation then apply).
 
-    Example:
+    Examples:
         >>> logger.add_sink(SinkConfig(function=StdlibSink(logging.getLogger("app"))))
     """
 

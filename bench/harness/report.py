@@ -187,10 +187,11 @@ class Report:
         parts = [
             "# Benchmarks",
             "",
-            "One command reproduces this page: `python bench/run.py`, in an environment with pyperf and those of the "
-            "libraries that you want to see. Every peer runs in a process of its own, and every line is counted in the "
-            "file afterwards. The peers take turns: each script runs several rounds, and the figures are medians over "
-            "the rounds. All write to a file what the scenario asks for; names in brackets are floors, not loggers.",
+            "What logly and other libraries cost, side by side. One command reproduces this page: "
+            "`python bench/run.py`, in an environment with pyperf and those of the libraries that you want to see. "
+            "Every peer runs in a process of its own, and every line is counted in the file afterwards. The peers "
+            "take turns: each script runs several rounds, and the figures are medians over the rounds. All write to a "
+            "file what the scenario asks for; names in brackets are floors, not loggers.",
             "",
             fast,
             *self.machine(),

@@ -72,7 +72,7 @@ class SocketSettings:
         Raises:
             TypeError: there is no such field.
 
-        Example:
+        Examples:
             >>> SinkConfig.syslog("tls://logs.example.com:6514", facility="local0").format
             'rfc5424'
         """
@@ -95,7 +95,7 @@ class SocketSettings:
         Raises:
             TypeError: there is no such field.
 
-        Example:
+        Examples:
             >>> SinkConfig.journald(app_name="shop").socket
             'unix:/run/systemd/journal/socket'
         """

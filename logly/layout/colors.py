@@ -37,7 +37,7 @@ def parse_color(text: str, *, field: "str | None" = None) -> str:
     Raises:
         ConfigError: an unknown name, or a text that is not a list of SGR codes.
 
-    Example:
+    Examples:
         >>> parse_color("bold yellow")
         '\\x1b[1;33m'
     """

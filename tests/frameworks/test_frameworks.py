@@ -100,11 +100,15 @@ def recipe(tmp_path: Path) -> Recipe:
     return Recipe(tmp_path)
 
 
-def get(port: int, path: str) -> tuple[int, str]:
+GIVEN = "4bf92f35-77b34da6-a3ce929d0e0e47"
+"""A request's id that comes from a proxy."""
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, str]:
     """The answer's status, and the request's id from its header."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
         response = connection.getresponse()
         response.read()
         return response.status, response.headers.get("X-Request-Id", "")
@@ -127,9 +131,11 @@ def test_gunicorn(recipe: Recipe) -> None:
     command = ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket", "shop:application"]
     with recipe.running(*command) as server:
         port = recipe.port(server, "Listening at: ")
-        answers = [get(port, f"/orders/{number}") for number in range(40)]
+        answers = [get(port, f"/orders/{number}") for number in range(39)]
+        answers.append(get(port, "/orders/39", X_Request_ID=GIVEN))
         wait_until(lambda: recipe.log.read_text().count("Booting worker") == 4, "the workers")
     records = recipe.records()
+    assert answers[-1][1] == GIVEN
     for number, (status, request_id) in enumerate(answers):
         assert status == 200
         assert of(records, request_id) == [
@@ -218,9 +224,11 @@ def test_fastapi_and_uvicorn(recipe: Recipe, workers: int) -> None:
     with recipe.running("main.py") as process:
         port = recipe.port(process, "Uvicorn running on ")
         wait_until(lambda: recipe.log.read_text().count("Application startup complete.") == workers, "the workers")
-        answers = [get(port, f"/orders/{number}") for number in range(40)]
+        answers = [get(port, f"/orders/{number}") for number in range(39)]
+        answers.append(get(port, "/orders/39", X_Request_ID=GIVEN))
         stock, broken, missing = get(port, "/stock"), get(port, "/broken"), get(port, "/missing")
     records = recipe.records()
+    assert answers[-1][1] == GIVEN
     for number, (status, request_id) in enumerate(answers):
         assert status == 200
         first, second, (module, access) = of(records, request_id)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import logly
 from tests.support import ROOT
 from tests.support.pages import FENCE, PAGES, blocks
 from tests.support.programs import run_python
@@ -85,6 +86,27 @@ def test_readme_names_every_page() -> None:
     for page in PAGES[1:]:
         if page.parent.name == "docs":
             assert f"(docs/{page.name})" in text, page.name
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    named = set(
+        re.findall(r"^::: (?:\w+\.)+(\w+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    # The two that are no class and no function: the page says in words what `logger` is.
+    assert set(logly.__all__) - named == {"logger", "__version__"}
+
+
+def test_every_page_says_first_what_it_is_for() -> None:
+    for page in PAGES[1:]:
+        text = re.sub(r"\A---\n.*?\n---\n", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        title, blank, first = text.lstrip().splitlines()[:3]
+        assert title.startswith("# "), page.name
+        assert not blank, page.name
+        assert first[0].isalpha() or first[0] == "`", f"{page.name} begins with {first!r}"
+
+
+def test_readme_is_read_in_a_minute() -> None:
+    assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_every_promise_names_a_test_that_exists() -> None:
