@@ -168,8 +168,8 @@ class LayoutProgram:
         fields: bool,
         exception: bool,
         json: JsonMembers | None = None,
-        styles: list[tuple[str | None, bool, bool, int]] | None = None,
-        part_styles: tuple[str, ...] | None = None,
+        styles: list[tuple[tuple[str, bool, bool] | None, bool, bool]] | None = None,
+        part_styles: tuple[tuple[str, bool, bool], ...] | None = None,
         wire: WireSettings | None = None,
     ) -> None: ...
     def empty_fields(self) -> set[str]: ...

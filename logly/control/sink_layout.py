@@ -116,7 +116,7 @@ def _json_members(config: SinkConfig, logger: LoggerConfig) -> JsonMembers | Non
 def _default_template(config: SinkConfig, logger: LoggerConfig, is_narrow: bool) -> tuple[str, str]:
     """Returns the layout that a sink without a format has, and how it shows the time."""
     shows_time = logger.show_time if config.date_enabled is None else config.date_enabled
-    if logger.log_compact or is_narrow:
+    if logger.log_compact or (is_narrow and not is_dumb()):
         text = layout_template.compact_layout(time=shows_time, module=logger.show_module, lineno=logger.show_lineno)
         return text, config.date_style or layout_template.COMPACT_TIME
     text = layout_template.default_layout(

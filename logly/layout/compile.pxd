@@ -8,7 +8,6 @@ cdef class LayoutProgram:
     cdef dict field_names      # index of a piece -> the name of its field
 
     cdef build(self, Piece* piece, int code, str text, str spec)
-    cdef build_style(self, Piece* piece, str style, bint is_level, bint is_severity, int ends)
     cdef build_key(self, Piece* piece, str name)
     cdef void take_over(self, LayoutProgram before) noexcept
     cdef find_runs(self)

@@ -11,7 +11,7 @@ from logly.layout.line cimport (
     LAYOUT_JOURNALD, LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_SYSLOG, LAYOUT_TEXT, NEWLINES_ESCAPE, NEWLINES_INDENT,
     NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_JSON, PIECE_LEVEL,
     PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PATH, PIECE_PROCESS, PIECE_THREAD,
-    PIECE_THREAD_NAME, PIECE_TIME, Layout, Piece,
+    PIECE_THREAD_NAME, PIECE_TIME, Layout, Piece, Style,
 )
 from logly.layout.logging_pieces cimport logging_layout_free
 from logly.layout.run_entry cimport RUN_ENTRIES, RunEntry
@@ -76,6 +76,12 @@ cdef bint fill_wire_layout(WireLayout* wire, object settings) except -1:
     return True
 
 
+cdef fill_style(Style* style, tuple given):
+    sequence, style.is_level, style.is_severity = given
+    if sequence:
+        style.sequence = copy_text(utf8(sequence))
+
+
 cdef class LayoutProgram:
     """A compiled layout in C memory.
 
@@ -87,8 +93,8 @@ cdef class LayoutProgram:
         color: COLOR_NONE, COLOR_LEVEL or COLOR_LINE.
         zone: the number of the time zone that text shows, see `format_time`.
         json: the members of "json", a `JsonMembers`; None: it renders no lines.
-        styles: the style of each piece, see `StyleOfPiece` in layout/styles.py. None or empty: no piece has a style.
-        part_styles: SGR sequences of the fields and the traceback at the end, `part_styles` of layout/styles.py; None: no styles.
+        styles: of each piece, see `StyleOfPiece` in layout/styles.py. None or empty: no piece has a style.
+        part_styles: of the fields and the traceback at the end, `part_styles` of layout/styles.py; None: no styles.
         wire: the settings of a layout of syslog's or the journal's, a `WireSettings`.
     """
 
@@ -134,16 +140,20 @@ cdef class LayoutProgram:
                 self.field_names[i] = text
             self.layout.pieces = i + 1
         for i in range(len(styles) if styles is not None else 0):
-            style, is_level, is_severity, ends = styles[i]
-            self.build_style(&self.layout.piece[i], style, is_level, is_severity, ends)
+            style, begins, ends = styles[i]
+            if style is not None:
+                self.layout.piece[i].has_style = True
+                self.layout.piece[i].begins_style = begins
+                self.layout.piece[i].ends_style = ends
+                fill_style(&self.layout.piece[i].style, style)
         if part_styles is not None:
             self.layout.has_part_styles = True
-            self.layout.separator_style = copy_text(utf8(part_styles[0]))
-            self.layout.key_style = copy_text(utf8(part_styles[1]))
-            self.layout.value_style = copy_text(utf8(part_styles[2]))
-            self.layout.file_style = copy_text(utf8(part_styles[3]))
-            self.layout.mark_style = copy_text(utf8(part_styles[4]))
-            self.layout.error_style = copy_text(utf8(part_styles[5]))
+            fill_style(&self.layout.separator_style, part_styles[0])
+            fill_style(&self.layout.key_style, part_styles[1])
+            fill_style(&self.layout.value_style, part_styles[2])
+            fill_style(&self.layout.file_style, part_styles[3])
+            fill_style(&self.layout.mark_style, part_styles[4])
+            fill_style(&self.layout.error_style, part_styles[5])
         self.find_runs()
 
     def empty_fields(self):
@@ -197,14 +207,6 @@ cdef class LayoutProgram:
             piece.has_spec = True
             piece.accepts = spec_accepts(&piece.spec)
 
-    cdef build_style(self, Piece* piece, str style, bint is_level, bint is_severity, int ends):
-        piece.has_style = style is not None
-        piece.is_level_style = is_level
-        piece.is_severity_style = is_severity
-        piece.ends_style = ends
-        if style:
-            piece.style = copy_text(utf8(style))
-
     cdef build_key(self, Piece* piece, str name):
         owned_key(&piece.key, name)
         piece.text.data = piece.key.data
@@ -216,18 +218,18 @@ cdef class LayoutProgram:
         if self.layout.piece != NULL:
             for i in range(self.layout.pieces):
                 free(<void*> self.layout.piece[i].text.data)
-                free(<void*> self.layout.piece[i].style.data)
+                free(<void*> self.layout.piece[i].style.sequence.data)
                 free(self.layout.piece[i].kept)
                 if self.layout.piece[i].time != NULL:
                     time_pattern_free(self.layout.piece[i].time)
                     free(self.layout.piece[i].time)
             free(self.layout.piece)
-        free(<void*> self.layout.separator_style.data)
-        free(<void*> self.layout.key_style.data)
-        free(<void*> self.layout.value_style.data)
-        free(<void*> self.layout.file_style.data)
-        free(<void*> self.layout.mark_style.data)
-        free(<void*> self.layout.error_style.data)
+        free(<void*> self.layout.separator_style.sequence.data)
+        free(<void*> self.layout.key_style.sequence.data)
+        free(<void*> self.layout.value_style.sequence.data)
+        free(<void*> self.layout.file_style.sequence.data)
+        free(<void*> self.layout.mark_style.sequence.data)
+        free(<void*> self.layout.error_style.sequence.data)
         if self.layout.stamp != NULL:
             time_pattern_free(self.layout.stamp)
             free(self.layout.stamp)

@@ -55,11 +55,6 @@ cdef enum Newlines:
     NEWLINES_INDENT        # continuation lines are indented, so that they cannot look like a record
     NEWLINES_KEEP
 
-cdef enum StyleEnd:
-    STYLE_GOES_ON = 0
-    STYLE_ENDS
-    STYLE_ENDS_FROM_INFO   # below INFO it has written nothing
-
 cdef enum Colouring:
     COLOR_NONE = 0
     COLOR_LEVEL            # the {level} piece
@@ -114,17 +109,23 @@ cdef inline Site* site_of(Site** sites, uint32_t number) noexcept nogil:
     return site
 
 
+# How a part of a line looks on a terminal: see layout/styles.py.
+cdef struct Style:
+    Text sequence          # SGR, or empty; owned
+    bint is_level          # the level's color follows
+    bint is_severity       # bold from INFO on, and the level's color from WARNING on
+
+
 cdef struct Piece:
     uint8_t code
     uint8_t inner          # PIECE_JSON: the code of the piece
     uint32_t run           # number of pieces in the run that begins here; 0: no run begins here
     RunEntry* kept         # RUN_ENTRIES entries where a run begins
     bint has_spec
-    bint has_style         # also without its own color: {level} has it and not the level's then
-    bint is_level_style    # it begins with the level's color, after `style`
-    bint is_severity_style # it is bold from INFO on, and has the level's color from WARNING on
-    uint8_t ends_style     # what comes after it has another style: StyleEnd
-    Text style             # SGR sequence to begin with, where the piece before it has another style
+    bint has_style         # perhaps an empty one: {level} has it and not the level's color then
+    bint begins_style      # what comes before it has another style
+    bint ends_style        # what comes after it has another style
+    Style style
     bint is_filled         # PIECE_FIELD: some record had the field. Set while rendering; a layout that never sees one is told of
     FormatSpec spec
     uint32_t accepts       # PIECE_FIELD: kinds of value that the specification is for
@@ -141,13 +142,13 @@ cdef struct Layout:
     int zone               # of text; see text/zones.pxd
     bint ends_with_fields  # the default layout: " | key=value" for each field
     bint ends_with_exception
-    bint has_part_styles   # the console's: of the fields and the traceback that end the line, SGR sequences, owned
-    Text separator_style
-    Text key_style
-    Text value_style
-    Text file_style
-    Text mark_style
-    Text error_style
+    bint has_part_styles   # the console's: of the fields and the traceback that end the line
+    Style separator_style
+    Style key_style
+    Style value_style
+    Style file_style
+    Style mark_style
+    Style error_style
     uint32_t pieces
     Piece* piece
     TimePattern* stamp     # JSON's and logfmt's time stamp

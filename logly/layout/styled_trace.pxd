@@ -2,19 +2,9 @@
 
 from libc.string cimport memchr, memcmp
 
-from logly.layout.line cimport NEWLINES_INDENT, Layout
-from logly.text.buffer cimport Buffer, Text, buffer_append, buffer_free, buffer_init, buffer_put, buffer_text
-
-
-cdef inline void end_style(Buffer* out, const Text* style) noexcept nogil:
-    if style.size:
-        buffer_append(out, b"\x1b[0m", 4)
-
-
-cdef inline const char* skip_spaces(const char* at, const char* end) noexcept nogil:
-    while at < end and at[0] == c' ':
-        at += 1
-    return at
+from logly.layout.line cimport NEWLINES_INDENT, Layout, Level, Style
+from logly.layout.style cimport begin_style, end_style, skip_spaces
+from logly.text.buffer cimport Buffer, buffer_append, buffer_free, buffer_init, buffer_put
 
 
 # `File "shop.py", line 7`: returns its end, or `at` if this is something else.
@@ -59,38 +49,45 @@ cdef inline const char* end_of_type(const char* at, const char* end) noexcept no
     return one if one == end or one[0] == c':' else at
 
 
-cdef inline void write_styled_line(
-    Buffer* out, const char* line, const char* end, bint is_indented, const Layout* layout
+# `is_after_type`: what begins at the margin may be a note of the exception before. Returns that for the next line.
+cdef inline bint write_styled_line(
+    Buffer* out, const char* line, const char* end, bint is_indented, bint is_after_type, const Layout* layout, const Level* level
 ) noexcept nogil:
     cdef const char* margin = line + 4 if is_indented and end - line >= 4 else line
     cdef const char* at = skip_spaces(margin, end)
     cdef const char* last
-    cdef const Text* style
-    if end - at >= 2 and (at[0] == c'|' or at[0] == c'+') and at[1] == c' ':  # the frame of an exception group
+    cdef const Style* style = NULL
+    if end - at >= 2 and (at[0] == c'|' or at[0] == c'+') and at[1] == c' ':  # a line of an exception group
         margin = at + 2
         at = skip_spaces(margin, end)
-    if at == margin:
-        last, style = end_of_type(at, end), &layout.error_style
-    elif at - margin == 2:
+    if at == end or (end - at >= 2 and at[0] == c'+' and at[1] == c'-'):  # between two exceptions
+        is_after_type = False
+    last = at
+    if at - margin == 2:
         last, style = end_of_place(at, end), &layout.file_style
-    else:
+    elif at > margin:
         last, style = end_of_marks(at, end), &layout.mark_style
+    elif not is_after_type:
+        last, style = end_of_type(at, end), &layout.error_style
+        is_after_type = last > at
     buffer_append(out, line, at - line)
     if last > at:
-        buffer_text(out, style)
+        begin_style(out, style, level)
         buffer_append(out, at, last - at)
-        end_style(out, style)
+        end_style(out, style, level)
     buffer_append(out, last, end - last)
+    return is_after_type
 
 
-# Styles the traceback that was written since `start`. It is safe by then, because that escapes the sequences of styles, too; only
-# Python's own lines begin at its margin. Without memory it stays as it is.
-cdef inline void style_trace(Buffer* out, size_t start, const Layout* layout) noexcept nogil:
+# Styles the traceback that was written since `start`. It is safe by then, because that escapes the sequences of styles, too: what
+# begins at its margin is Python's own, or a note. Without memory it stays as it is.
+cdef inline void style_trace(Buffer* out, size_t start, const Layout* layout, const Level* level) noexcept nogil:
     cdef Buffer text
     cdef const char* at
     cdef const char* end
     cdef const char* line_end
     cdef bint is_indented = False  # the first line's indent was written before `start`
+    cdef bint is_after_type = False
     buffer_init(&text)
     buffer_append(&text, out.data + start, out.size - start)
     if not text.failed and not out.failed:
@@ -100,7 +97,7 @@ cdef inline void style_trace(Buffer* out, size_t start, const Layout* layout) no
             line_end = <const char*> memchr(at, c'\n', end - at)
             if line_end == NULL:
                 line_end = end
-            write_styled_line(out, at, line_end, is_indented, layout)
+            is_after_type = write_styled_line(out, at, line_end, is_indented, is_after_type, layout, level)
             if line_end < end:
                 buffer_put(out, c'\n')
             at = line_end + 1

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from .layout_template import Piece
 
-    StyleOfPiece: TypeAlias = "tuple[str | None, bool, bool, int]"
-    """The SGR sequence to begin with, None where there is no style; whether the level's color follows it; whether
-    `SEVERITY` does; whether the style ends after the piece: no (0), yes (1), from INFO on (2)."""
+    CoreStyle: TypeAlias = "tuple[str, bool, bool]"
+    """An SGR sequence, whether the level's color follows it, and whether it follows the level as `SEVERITY` says."""
+    StyleOfPiece: TypeAlias = "tuple[CoreStyle | None, bool, bool]"
+    """The style, and whether it begins and ends here: neighbours with the same one share it."""
 
 __all__ = ["THEME", "console_styles", "is_style", "part_styles", "styles_of", "theme_of"]
 
@@ -92,17 +93,17 @@ def styles_of(pieces: list[Piece], theme: Mapping[str, str]) -> list[StyleOfPiec
     """The styles that a template gives to its pieces, as the core has them. Empty: it gives none."""
     if not any(piece[3] for piece in pieces):
         return []
-    return _sequences([_resolved(piece[3], theme) for piece in pieces])
+    return _shared([_resolved(piece[3], theme) for piece in pieces])
 
 
 def console_styles(pieces: list[Piece], theme: Mapping[str, str]) -> list[StyleOfPiece]:
     """The styles of the default layout on a terminal."""
-    return _sequences([theme[_part(pieces, number)] or None for number in range(len(pieces))])
+    return _shared([theme[_part(pieces, number)] for number in range(len(pieces))])
 
 
-def part_styles(theme: Mapping[str, str]) -> tuple[str, ...]:
+def part_styles(theme: Mapping[str, str]) -> tuple[CoreStyle, ...]:
     """Those of the fields and of the traceback that end the default layout, in the core's order."""
-    return tuple(_sequence(theme[name]) for name in ("separator", "key", "value", "file", "mark", "error"))
+    return tuple(_for_core(theme[name]) for name in ("separator", "key", "value", "file", "mark", "error"))
 
 
 def _part(pieces: list[Piece], number: int) -> str:
@@ -120,22 +121,14 @@ def _resolved(words: str, theme: Mapping[str, str]) -> str | None:
     return theme[name] if name in THEME else parse_style(words)
 
 
-def _sequence(style: str) -> str:
-    """What is the same for all levels of a style."""
-    return style.replace(LEVEL, "").replace(SEVERITY, "")
+def _for_core(style: str) -> CoreStyle:
+    return style.replace(LEVEL, "").replace(SEVERITY, ""), LEVEL in style, SEVERITY in style
 
 
-def _sequences(styles: list[str | None]) -> list[StyleOfPiece]:
-    """The styles of all pieces. Neighbours with the same one share it."""
-    made: list[StyleOfPiece] = []
-    for number, style in enumerate(styles):
-        before = styles[number - 1] if number else None
-        after = styles[number + 1] if number + 1 < len(styles) else None
-        if style is None:
-            made.append((None, False, False, 0))
-            continue
-        is_new = style != before
-        begin = _sequence(style) if is_new else ""
-        ends = 0 if not style or after == style else 2 if style == SEVERITY else 1
-        made.append((begin, is_new and LEVEL in style, is_new and SEVERITY in style, ends))
-    return made
+def _shared(styles: list[str | None]) -> list[StyleOfPiece]:
+    """The styles of all pieces, as the core has them."""
+    neighbours = zip([None, *styles], styles, [*styles[1:], None], strict=False)
+    return [
+        (None if style is None else _for_core(style), style != before, style != after)
+        for before, style, after in neighbours
+    ]

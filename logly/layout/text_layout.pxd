@@ -11,17 +11,17 @@ from logly.layout.json cimport render_json
 from logly.layout.kept_text cimport run_entry, run_keep, run_write
 from logly.layout.line cimport (
     COLOR_LEVEL, COLOR_LINE, COLOR_NONE, LAYOUT_JSON, LAYOUT_LOGFMT, LAYOUT_LOGGING, LAYOUT_SYSLOG, LAYOUT_TEXT,
-    STYLE_ENDS, STYLE_ENDS_FROM_INFO,
     NEWLINES_ESCAPE, NEWLINES_INDENT,
     NEWLINES_KEEP, PIECE_EXCEPTION, PIECE_FIELD, PIECE_FIELDS, PIECE_FILENAME, PIECE_FUNCTION, PIECE_JSON, PIECE_LEVEL,
     PIECE_LINENO, PIECE_LITERAL, PIECE_MESSAGE, PIECE_MODULE, PIECE_NAME, PIECE_PROCESS, PIECE_THREAD,
-    PIECE_THREAD_NAME, PIECE_TIME, Layout, Level, Line, Piece, Site, base_name, has_trace, write_message, write_traces,
+    PIECE_THREAD_NAME, PIECE_TIME, Layout, Line, Piece, Site, base_name, has_trace, write_message, write_traces,
 )
 from logly.layout.logfmt cimport render_logfmt
 from logly.layout.logging_layout cimport render_logging
 from logly.layout.message cimport format_value, write_value
 from logly.layout.run_entry cimport RunEntry
-from logly.layout.styled_trace cimport end_style, style_trace
+from logly.layout.style cimport begin_style, end_style, end_style_in_breaks
+from logly.layout.styled_trace cimport style_trace
 from logly.layout.syslog cimport render_syslog
 from logly.ring.record cimport (
     IS_KEPT, TAG_FALSE, TAG_FLOAT, TAG_INT, TAG_TRUE, TAG_UCS4, TAG_UINT, TAG_UTF8, RecordView, Value, text_kind,
@@ -167,20 +167,21 @@ cdef inline void write_styled_fields(Buffer* out, const Line* line, const Layout
     cdef size_t start
     walk_begin(&walk, &line.view, out)
     while walk_next(&walk, &line.view, out, &key, &value):
-        buffer_text(out, &layout.separator_style)
+        begin_style(out, &layout.separator_style, line.level)
         buffer_append(out, b" | ", 3)
-        end_style(out, &layout.separator_style)
-        buffer_text(out, &layout.key_style)
+        end_style(out, &layout.separator_style, line.level)
+        begin_style(out, &layout.key_style, line.level)
         start = out.size
         write_text(out, text_kind(key.tag), key.data, key.count)
         make_safe(out, start, layout)
-        end_style(out, &layout.key_style)
+        end_style(out, &layout.key_style, line.level)
         buffer_put(out, c'=')
-        buffer_text(out, &layout.value_style)
+        begin_style(out, &layout.value_style, line.level)
         start = out.size
         write_value(out, &value)
         make_safe(out, start, layout)
-        end_style(out, &layout.value_style)
+        end_style_in_breaks(out, start, &layout.value_style, line.level)
+        end_style(out, &layout.value_style, line.level)
 
 
 cdef inline uint32_t kind_of_value(const Value* value) noexcept nogil:
@@ -297,28 +298,19 @@ cdef inline void write_escaped_piece(Buffer* out, const Piece* piece, const Line
     escape_json(out, start)
 
 
-cdef enum:
-    INFO = 20
-    WARNING = 30
-
-
-cdef inline void begin_style(Buffer* out, const Piece* piece, const Level* level) noexcept nogil:
-    buffer_text(out, &piece.style)
-    if piece.is_severity_style and level.number >= INFO:
-        buffer_append(out, b"\x1b[1m", 4)
-    if piece.is_level_style or (piece.is_severity_style and level.number >= WARNING):
-        buffer_text(out, &level.color)
-
-
 cdef inline void write_piece(Buffer* out, const Piece* piece, const Line* line, const Layout* layout) noexcept nogil:
-    if piece.has_style:
-        begin_style(out, piece, line.level)
+    cdef size_t start
+    if piece.begins_style:
+        begin_style(out, &piece.style, line.level)
+    start = out.size
     if piece.code == PIECE_JSON:
         write_escaped_piece(out, piece, line, layout)
     else:
         write_plain_piece(out, piece, line, layout)
-    if piece.ends_style == STYLE_ENDS or (piece.ends_style == STYLE_ENDS_FROM_INFO and line.level.number >= INFO):
-        buffer_append(out, b"\x1b[0m", 4)
+    if piece.has_style and layout.newlines != NEWLINES_ESCAPE:
+        end_style_in_breaks(out, start, &piece.style, line.level)
+    if piece.ends_style:
+        end_style(out, &piece.style, line.level)
 
 
 # ---- runs of pieces that are the same for every record of one thread, call site and level: see layout/kept_text.pxd
@@ -349,8 +341,8 @@ cdef inline void write_last_exception(Buffer* out, const Line* line, const Layou
     buffer_append(out, b"\n    ", 5 if layout.newlines == NEWLINES_INDENT else 1)
     start = out.size
     write_safe_exception(out, &piece, line, layout)
-    if layout.has_part_styles:
-        style_trace(out, start, layout)
+    if layout.has_part_styles and layout.newlines != NEWLINES_KEEP:
+        style_trace(out, start, layout, line.level)
 
 
 cdef inline void render_text(Buffer* out, const Layout* layout, const Line* line) noexcept nogil:

@@ -61,7 +61,7 @@ PLACE = rf"{re.escape(__name__)}:shown:\d+"
 def test_the_default_layout_to_the_byte(screen: Screen) -> None:
     text = re.sub(PLACE, "PLACE", shown(screen))
     assert text == (
-        f"{BOLD}{YELLOW}WARNING {OFF}{DIM} | PLACE | {OFF}{BOLD}{YELLOW}slow\n    query{OFF}"
+        f"{BOLD}{YELLOW}WARNING {OFF}{DIM} | PLACE | {OFF}{BOLD}{YELLOW}slow{OFF}\n    {BOLD}{YELLOW}query{OFF}"
         f"{DIM} | {OFF}{CYAN}ms{OFF}=812{DIM} | {OFF}{CYAN}user{OFF}=ann\n"
     )
 
@@ -98,6 +98,7 @@ def test_without_colours_the_text_is_the_same(
 
 def test_a_dumb_terminal_gets_what_a_file_gets(screen: Screen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TERM", "dumb")
+    screen.resize(40)
     with make_logger() as logger:
         logger.add_sink(SinkConfig(fd=screen.fd))
         logger.add_sink(tmp_path / "app.log")
@@ -160,9 +161,34 @@ def test_a_theme(screen: Screen) -> None:
     }
     text = re.sub(PLACE, "PLACE", shown(screen, styles=styles, level_colors={"warning": "4"}))
     assert text == (
-        "\x1b[31mWARNING \x1b[0m | PLACE | \x1b[4mslow\n    query\x1b[0m"
+        "\x1b[31mWARNING \x1b[0m | PLACE | \x1b[4mslow\x1b[0m\n    \x1b[4mquery\x1b[0m"
         " | \x1b[3;32mms\x1b[0m=\x1b[1m812\x1b[0m | \x1b[3;32muser\x1b[0m=\x1b[1mann\x1b[0m\n"
     )
+
+
+def test_a_part_without_a_style(screen: Screen) -> None:
+    styles = dict.fromkeys(THEME, "default")
+    text = shown(screen, styles=styles, error=True)
+    assert text == plain(text)
+
+
+def test_parts_that_follow_the_record(screen: Screen) -> None:
+    """After the message, too: separators, keys, values."""
+    styles = {**dict.fromkeys(THEME, "default"), "key": "level", "value": "italic level", "separator": "severity"}
+    text = re.sub(PLACE, "PLACE", shown(screen, styles=styles))
+    bar = f"{BOLD}{YELLOW} | {OFF}"
+    assert text == (
+        f"WARNING {bar}PLACE{bar}slow\n    query"
+        f"{bar}{YELLOW}ms{OFF}=\x1b[3m{YELLOW}812{OFF}{bar}{YELLOW}user{OFF}=\x1b[3m{YELLOW}ann{OFF}\n"
+    )
+
+
+def test_a_background_does_not_fill_the_line(screen: Screen) -> None:
+    style = "\x1b[31;47m"
+    text = re.sub(PLACE, "PLACE", shown(screen, styles={"message": "red on white"}))
+    assert f"{style}slow{OFF}\n    {style}query{OFF}" in text
+    text = shown(screen, sink={"format": "{message:|red on white}", "newlines": "keep"})
+    assert text == f"{style}slow{OFF}\n{style}query{OFF}\n"
 
 
 def test_a_theme_can_be_changed(screen: Screen) -> None:
@@ -320,9 +346,19 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
     arguments=st.lists(NASTY, max_size=2),
     fields=st.dictionaries(NASTY, NASTY | st.lists(NASTY), max_size=3),
     error=st.none() | NASTY,
+    notes=st.lists(NASTY, max_size=2),
+    file=NASTY,
+    module=NASTY,
 )
 def test_no_content_breaks_colours_or_terminal(
-    beside: Beside, message: str, arguments: list[str], fields: dict[str, Any], error: str | None
+    beside: Beside,
+    message: str,
+    arguments: list[str],
+    fields: dict[str, Any],
+    error: str | None,
+    notes: list[str],
+    file: str,
+    module: str,
 ) -> None:
     fields = {
         name: value for name, value in fields.items() if name not in ("exc_info", "stack_info", "stacklevel", "extra")
@@ -331,7 +367,21 @@ def test_no_content_breaks_colours_or_terminal(
         made: type[Exception] = type(error or "E", (Exception,), {})
     except ValueError:  # no name of a class
         made = Exception
-    beside.logger.bind(**fields).warning(message, *arguments, exc_info=made(error) if error is not None else None)
+    code = """
+bound = logger.bind(**fields)
+if raised is None:
+    bound.warning(message, *arguments)
+else:
+    try:
+        raise raised
+    except Exception as trouble:
+        bound.warning(message, *arguments, exc_info=trouble)
+"""
+    raised = made(error) if error is not None else None
+    for note in notes if raised else ():
+        raised.add_note(note)
+    names = {"logger": beside.logger, "fields": fields, "message": message, "arguments": arguments, "raised": raised}
+    exec(compile(code, file.replace("\0", ""), "exec"), {**names, "__name__": module})
     seen, written = beside.both()
     assert plain(seen) == written
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", plain(seen))

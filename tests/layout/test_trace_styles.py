@@ -34,6 +34,34 @@ NO_MESSAGE = (
     !shop.Odd!
 """,
 )
+NOTES = (
+    r"raise noted(Odd(5), 'hint: again\nb: c', 'KeyError: no')",
+    r"""
+    Traceback (most recent call last):
+      <File "/srv/shop.py", line 1>, in <module>
+        raise noted(Odd(5), 'hint: again\nb: c', 'KeyError: no')
+    !shop.Odd!: 5
+    hint: again
+        b: c
+    KeyError: no
+""",
+)
+NOTES_IN_GROUP = (
+    "raise noted(ExceptionGroup('two', [noted(Odd(), 'c: d'), Odd()]), 'a: b')",
+    """
+      + Exception Group Traceback (most recent call last):
+      |   <File "/srv/shop.py", line 1>, in <module>
+      |     raise noted(ExceptionGroup('two', [noted(Odd(), 'c: d'), Odd()]), 'a: b')
+      | !ExceptionGroup!: two (2 sub-exceptions)
+      | a: b
+      +-+---------------- 1 ----------------
+        | !shop.Odd!
+        | c: d
+        +---------------- 2 ----------------
+        | !shop.Odd!
+        +------------------------------------
+""",
+)
 PARTS = (
     "one = {'total': 1 / (len('') * 2)}",
     """
@@ -74,7 +102,25 @@ ODD_FILE = (
     !SyntaxError!: invalid syntax
 """,
 )
-CASES = {"message": MESSAGE, "no message": NO_MESSAGE, "parts": PARTS, "group": GROUP, "odd file": ODD_FILE}
+CASES = {
+    "message": MESSAGE,
+    "no message": NO_MESSAGE,
+    "parts": PARTS,
+    "notes": NOTES,
+    "group with notes": NOTES_IN_GROUP,
+    "group": GROUP,
+    "odd file": ODD_FILE,
+}
+
+
+class Odd(Exception):
+    __module__ = "shop"
+
+
+def noted(error: Exception, *notes: str) -> Exception:
+    for note in notes:
+        error.add_note(note)
+    return error
 
 
 @pytest.fixture
@@ -93,7 +139,7 @@ def shown(screen: Screen, code: str, monkeypatch: pytest.MonkeyPatch, newlines: 
     with make_logger() as logger:
         logger.add_sink(SinkConfig(fd=screen.fd, newlines=newlines))  # type: ignore[arg-type]
         try:
-            exec(compile(code, SOURCE, "exec"), {"Odd": type("Odd", (Exception,), {"__module__": "shop"})})
+            exec(compile(code, SOURCE, "exec"), {"Odd": Odd, "noted": noted})
         except Exception as error:
             trace = error.__traceback__
             error.__traceback__ = trace and trace.tb_next  # without this test's own frame
@@ -114,3 +160,9 @@ def test_styles_of_a_traceback(
     if newlines == "escape":
         expected = re.sub(r"(?m)^    ", "", expected)
     assert shown(screen, code, monkeypatch, newlines) == expected
+
+
+def test_a_message_that_looks_like_an_exception_has_no_style(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With newlines="keep" its lines begin at the margin."""
+    text = shown(screen, "raise Odd('KeyError: 1\\nKeyError: 2')", monkeypatch, newlines="keep")
+    assert text.endswith("\nshop.Odd: KeyError: 1\nKeyError: 2\n")

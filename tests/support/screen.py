@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import termios
 import tty
@@ -21,11 +22,17 @@ class Screen:
     def __init__(self, columns: int = 0) -> None:
         self.master, self.fd = pty.openpty()
         tty.setraw(self.fd)
+        self.resize(columns)
+
+    def resize(self, columns: int) -> None:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     def text(self) -> str:
         """What it got since it was last read. There must be something."""
-        return os.read(self.master, 1 << 20).decode()
+        text = b""
+        while not text or select.select([self.master], [], [], 0)[0]:
+            text += os.read(self.master, 1 << 20)
+        return text.decode()
 
     def close(self) -> None:
         os.close(self.master)
