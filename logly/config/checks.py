@@ -235,12 +235,14 @@ def level_colors(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict
 
 
 def styles(field: str, value: "Any", _: "Mapping[str, int]") -> "dict[str, str]":
-    """SGR sequences by the name of a part of a line."""
+    """Styles by the name of a part of a line."""
     if not _is_mapping(value):
         raise invalid(field, value, "a dict of styles by part of a line, like {'message': 'bold'}")
-    from logly.layout.styles import theme_of
+    if value:
+        from logly.layout.styles import theme_of
 
-    return theme_of(value, field=field)
+        theme_of(value, field=field)
+    return dict(value)
 
 
 def encoders(field: str, value: "Any", levels: "Mapping[str, int]") -> "dict[type, Any]":

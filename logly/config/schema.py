@@ -15,10 +15,10 @@ from logly.levels import Level
 
 from . import checks
 from .agreement import check_sink, format_of
-from .file_settings import FileSettings
 from .setting import checked, own_copy, own_names
 from .setting import setting as _setting
 from .setting import table as _table
+from .target_settings import FileSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

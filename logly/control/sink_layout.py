@@ -6,7 +6,6 @@ from logly._core import COLOR_LEVEL, PIECES, LayoutProgram
 from logly.config.checks import JSON_LAYOUTS, WIRE_LAYOUTS
 from logly.layout import layout_template
 from logly.layout.colors import is_dumb
-from logly.layout.styles import console_styles, part_styles, styles_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +49,16 @@ def sink_layout(
         pieces = layout_template.parse_layout(text, time=time)
         kind, names = "text", {PIECES[code] for code, *_ in pieces}
     is_console = is_terminal and is_default and kind == "text"
-    styles, styles_of_parts = [], None
+    styles, styles_of_parts = None, None
     if color == COLOR_LEVEL and is_console and config.color != "level":
-        styles, styles_of_parts = console_styles(pieces, logger.styles), part_styles(logger.styles)
-    elif color == COLOR_LEVEL:
-        styles = styles_of(pieces, logger.styles)
+        from logly.layout.styles import console_styles, part_styles, theme_of
+
+        theme = theme_of(logger.styles)
+        styles, styles_of_parts = console_styles(pieces, theme), part_styles(theme)
+    elif color == COLOR_LEVEL and any(style for *_, style in pieces):
+        from logly.layout.styles import styles_of, theme_of
+
+        styles = styles_of(pieces, theme_of(logger.styles))
     if config.newlines:
         newlines = config.newlines
     elif config.socket:

@@ -12,10 +12,7 @@ from logly._core import (
     spec_kinds,
     time_pattern_mistake,
 )
-from logly.errors import ConfigError, nearest
-
-from .colors import COLORS, STYLES
-from .styles import THEME, is_style
+from logly.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,23 +119,16 @@ def _piece(placeholder: str, position: int, default_time: str) -> Piece:
     What stands after the last bar and is no style is a part of SPEC.
     """
     bare, bar, style = placeholder.rpartition("|")
-    if not bar or ":" not in bare or not is_style(style):
-        bare, style = placeholder, ""
-    try:
+    if not bar:
+        return (*_bare_piece(placeholder, position, default_time), "")
+    from .styles import is_style, style_hint
+
+    if ":" in bare and is_style(style):
         return (*_bare_piece(bare, position, default_time), style)
+    try:
+        return (*_bare_piece(placeholder, position, default_time), "")
     except _Mistake as mistake:
-        hint = _style_hint(placeholder) if not style else ""
-        raise _Mistake(mistake.position, mistake.what + hint) from None
-
-
-def _style_hint(placeholder: str) -> str:
-    """What to say of a mistake that may be in a style."""
-    words = placeholder.partition(":")[2].rpartition("|")[2].split()
-    if "|" not in placeholder or not words or not all(word.replace("_", "").isalpha() for word in words):
-        return ""
-    wrong = next((word for word in words if not is_style(word)), words[0])
-    close = nearest(wrong, [*COLORS, *STYLES, *THEME])
-    return f" ({wrong!r} is no style{f', did you mean {close!r}?' if close else ''})"
+        raise _Mistake(mistake.position, mistake.what + style_hint(placeholder)) from None
 
 
 def _bare_piece(placeholder: str, position: int, default_time: str) -> tuple[int, str, str]:

@@ -6,7 +6,7 @@ A style holds for one placeholder. Neighbours with the same style share one sequ
 from __future__ import annotations
 
 from logly._core import PIECE_LITERAL, PIECES
-from logly.errors import ConfigError, invalid
+from logly.errors import ConfigError, invalid, nearest
 
 from .colors import COLORS, STYLES, parse_color
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     StyleOfPiece: TypeAlias = "tuple[CoreStyle | None, bool, bool]"
     """The style, and whether it begins and ends here: neighbours with the same one share it."""
 
-__all__ = ["THEME", "console_styles", "is_style", "part_styles", "styles_of", "theme_of"]
+__all__ = ["THEME", "console_styles", "is_style", "part_styles", "style_hint", "styles_of", "theme_of"]
 
 LEVEL = "level"
 """The word in a style for the color of the record's level."""
@@ -61,6 +61,16 @@ def is_style(words: str) -> bool:
     return True
 
 
+def style_hint(placeholder: str) -> str:
+    """What to say of a mistake in ``NAME:SPEC|STYLE`` that may be in the style; "": it is hardly there."""
+    words = placeholder.partition(":")[2].rpartition("|")[2].split()
+    if not words or not all(word.replace("_", "").isalpha() for word in words):
+        return ""
+    wrong = next((word for word in words if not is_style(word)), words[0])
+    close = nearest(wrong, [*COLORS, *STYLES, *THEME, SEVERITY])
+    return f" ({wrong!r} is no style{f', did you mean {close!r}?' if close else ''})"
+
+
 def parse_style(text: str, *, field: str | None = None) -> str:
     """A style for the core: an SGR sequence, after which `SEVERITY` and `LEVEL` may stand.
 
@@ -90,9 +100,7 @@ def theme_of(given: Mapping[str, str], *, field: str = "styles") -> dict[str, st
 
 
 def styles_of(pieces: list[Piece], theme: Mapping[str, str]) -> list[StyleOfPiece]:
-    """The styles that a template gives to its pieces, as the core has them. Empty: it gives none."""
-    if not any(piece[3] for piece in pieces):
-        return []
+    """The styles that a template gives to its pieces, as the core has them."""
     return _shared([_resolved(piece[3], theme) for piece in pieces])
 
 

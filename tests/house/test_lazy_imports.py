@@ -94,7 +94,7 @@ PERMITTED = {
         (".socket_address", "logly.files.timed_paths", "logly.layout.json_layout"), CONFIGURING
     ),
     "config/schema.py": {".environment": CONFIGURING},
-    "config/socket_settings.py": {".socket_address": CONFIGURING},
+    "config/target_settings.py": {".socket_address": CONFIGURING},
     "config/toml.py": {"os": BUILT_IN, "tomllib": CONFIGURING},
     "control/context_sources.py": {".trace_context": CONFIGURING},
     "control/controller.py": {"_contextvars": LOADED},
@@ -114,7 +114,9 @@ PERMITTED = {
         "json": CONFIGURING,
         "logly.record": CONFIGURING,
     },
-    "control/sink_layout.py": dict.fromkeys(("logly.layout.json_layout", "logly.layout.wire"), CONFIGURING),
+    "control/sink_layout.py": dict.fromkeys(
+        ("logly.layout.json_layout", "logly.layout.styles", "logly.layout.wire"), CONFIGURING
+    ),
     "control/spooling.py": {
         ".": CONFIGURING,
         ".later": SPOOL,
@@ -133,7 +135,7 @@ PERMITTED = {
     ),
     "files/paths.py": {"binascii": OPENED, "re": CONFIGURING},
     "layout/colors.py": {"os": BUILT_IN},
-    "layout/layout_template.py": {".foreign_words": CONFIGURING},
+    "layout/layout_template.py": dict.fromkeys((".foreign_words", ".styles"), CONFIGURING),
     "layout/json_layout.py": {".otlp": CONFIGURING},
     "layout/wire.py": {"_socket": CONFIGURING},
     "outlets/streams.py": dict.fromkeys(("fcntl", "ssl", "termios"), "on a thread of the sink's own"),

@@ -1,23 +1,25 @@
-"""The settings of `SinkConfig` for syslog, for systemd's journal, and for the sockets on which they listen."""
+"""The settings of `SinkConfig` for what a sink writes to: rotated log files; syslog, systemd's journal and sockets."""
 
 from . import checks
 from .setting import setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dataclasses import dataclass
+    from datetime import timedelta
     from os import PathLike
     from ssl import SSLContext
     from typing import Any, Self
 else:
     from .lazy_dataclass import dataclass
 
-__all__ = ["SocketSettings"]
+__all__ = ["FileSettings", "SocketSettings"]
 
 
 @dataclass(kw_only=True, slots=True)
 class SocketSettings:
-    """The base of `SinkConfig` with these settings; every field is described in docs/configuration.md."""
+    """Syslog, the journal and their sockets; every field is described in docs/configuration.md."""
 
     socket: "str | None" = setting(
         None,
@@ -104,3 +106,51 @@ class SocketSettings:
 
             socket = f"unix:{JOURNAL}"
         return cls(**{"socket": socket, "format": "journald", **settings})
+
+
+@dataclass(kw_only=True, slots=True)
+class FileSettings(SocketSettings):
+    """Log files: when one is rotated, and what becomes of the rotated ones. The base of `SinkConfig`."""
+
+    rotation: "str | timedelta | None" = setting(
+        None,
+        checks.optional(checks.rotation),
+        "",
+        "`hourly`, `daily` (or `midnight`), `weekly` (Monday), `monthly`, `yearly`, a time of day `HH:MM`, or an "
+        "interval (`6 hours`, `timedelta`; counted from 1970-01-01 UTC)",
+    )
+    size_limit: "int | str | None" = setting(
+        None,
+        checks.optional(checks.size(1)),
+        "bytes",
+        "rotate before the file grows beyond it; also `10 MB` (decimal), `1 GiB` (binary)",
+    )
+    retention: "int | str | timedelta | None" = setting(
+        None,
+        checks.optional(checks.retention),
+        "",
+        "rotated files to keep, the age at which they go (`30 days`, `timedelta`), or the size of all together (`10 "
+        "GB`); None: all are kept. With `{time}` in the path, also the files of earlier times",
+    )
+    compression: "str | None" = setting(
+        None,
+        checks.optional(checks.compression),
+        "",
+        "of rotated files, in the background: `gzip`, `bz2`, `xz`, `zstd` (Python 3.14, or with "
+        "backports.zstd or zstandard installed)",
+    )
+    on_rotate: "Callable[[str], object] | None" = setting(
+        None,
+        checks.optional(checks.function),
+        "",
+        "called with the [path of each rotated file](#rotation), after its compression, on the thread that compresses",
+    )
+    watch: bool = setting(
+        False, checks.boolean, "", "notice that the file was renamed or deleted from outside, and reopen"
+    )
+    mode: int = setting(
+        0o644,
+        checks.permissions,
+        "",
+        "permission bits of files it makes, before umask",
+    )
