@@ -112,6 +112,8 @@ class _Hook:
     level = Level.ERROR
     event_at = 0
     """Which of its arguments is the event."""
+    name_in_logging: str | None = None
+    """The logger of `logging` that may be told of it by the hook below."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger: Logger | None = logger
@@ -159,7 +161,7 @@ class _Hook:
         runs.append(run)
         try:
             try:
-                if logger is not None and is_outer:
+                if logger is not None and is_outer and not self.is_for_logging():
                     with suppress(Exception):  # the program does not fail because its log does: it is passed on
                         run.is_shown = self.log(logger, *args)
             finally:
@@ -176,8 +178,29 @@ class _Hook:
     def pass_on(self, args: tuple[Any, ...], is_shown: bool | None) -> None:
         """Call the hook below. Python's own, which prints to stderr, is called where nobody sees the record there."""
         previous = self.previous()
-        if previous is not None and not (is_shown and self.is_pythons(previous)):
+        if is_shown is not None and self.is_loggings(previous):
+            by_logging, by_others = _readers_of(self.name_in_logging)
+            if not by_others and (is_shown or by_logging):
+                return
+        elif is_shown and self.is_pythons(previous):
+            return
+        self.call(previous, args)
+
+    def call(self, previous: Any, args: tuple[Any, ...]) -> None:
+        """Call the hook below."""
+        if previous is not None:
             previous(*args)
+
+    def is_loggings(self, previous: Any) -> bool:
+        """Whether the hook below tells `logging`."""
+        return False
+
+    def is_for_logging(self) -> bool:
+        """Whether `logging` brings it to logly and tells others, too. Then it is left to that."""
+        lowest = self.previous()
+        while isinstance(lowest, _Hook):
+            lowest = lowest.previous()
+        return self.is_loggings(lowest) and all(_readers_of(self.name_in_logging))
 
     def is_pythons(self, hook: Any) -> bool:
         """Whether it is the hook that Python itself starts with."""
@@ -254,6 +277,7 @@ class _WarningHook(_Hook):
 
     module, name = warnings, "showwarning"
     level = Level.WARNING
+    name_in_logging = "py.warnings"
 
     def log(self, logger: Logger, *args: Any) -> bool | None:
         message: Any
@@ -271,12 +295,17 @@ class _WarningHook(_Hook):
         own = (getattr(hook, "__module__", None), getattr(hook, "__name__", None))
         return own in (("warnings", "showwarning"), ("_py_warnings", "showwarning"))
 
+    def is_loggings(self, previous: Any) -> bool:
+        logging = sys.modules.get("logging")
+        return previous is not None and previous is getattr(logging, "_showwarning", None)
+
 
 class _LoopHook(_Hook):
     """The exception handler of an event loop: a callback has failed, or a task whose result nobody asked for."""
 
     name = "exception_handler"
     event_at = 1
+    name_in_logging = "asyncio"
 
     def __init__(self, logger: Logger, loop: AbstractEventLoop) -> None:
         super().__init__(logger)
@@ -305,13 +334,18 @@ class _LoopHook(_Hook):
             return self.emit(logger, text, error, error.__traceback__)
         return self.write(logger, text, None, getattr(coroutine, "cr_frame", None) or _UNKNOWN)
 
-    def pass_on(self, args: tuple[Any, ...], is_shown: bool | None) -> None:
+    def call(self, previous: Any, args: tuple[Any, ...]) -> None:
         loop, context = args
-        previous = self.previous()
         if previous is not None:
             previous(loop, context)
-        elif not is_shown and not _comes_from_logging():
+        else:
             loop.default_exception_handler(context)
+
+    def is_pythons(self, hook: Any) -> bool:
+        return False
+
+    def is_loggings(self, previous: Any) -> bool:
+        return previous is None  # the loop's own handler does
 
 
 def _shown(value: object, text_of: Any = repr) -> str:
@@ -387,17 +421,17 @@ def _is_written(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> 
     return False
 
 
-def _comes_from_logging() -> bool:
-    """Whether logly gets what asyncio logs by `logging`, as its default handler does."""
+def _readers_of(name: str | None) -> tuple[bool, bool]:
+    """Who gets what the logger of `logging` with this name is told: logly, handlers that are not logly's."""
     logging = sys.modules.get("logging")
     if logging is None:
-        return False
-    logger = logging.getLogger("asyncio")
+        return False, False
+    logger = logging.getLogger(name)
     handlers = []
     while logger is not None:
         handlers += logger.handlers
         logger = logger.parent if logger.propagate else None
-    if any(type(handler).__module__ == "logly.stdlib" for handler in handlers):
-        return True
+    own = [handler for handler in handlers if type(handler).__module__ == "logly.stdlib"]
+    others = [handler for handler in handlers if handler not in own and type(handler) is not logging.NullHandler]
     installed = getattr(sys.modules.get("logly.bridge.install"), "_installed", None)
-    return installed is not None and not handlers
+    return bool(own) or (installed is not None and not handlers), bool(others)

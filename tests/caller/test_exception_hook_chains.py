@@ -166,6 +166,93 @@ go_on.set()
     assert float(ran.stdout) < 10  # 20 x the patience otherwise
 
 
+# ---- beside `logging`
+
+LOOP = """
+import asyncio, logging
+from logly import StdlibHandler
+def callback():
+    raise LookupError("callback")
+async def main():
+    loop = asyncio.get_running_loop()
+    hooked.hook_exceptions(loop=loop)
+    loop.call_soon(callback)
+    await asyncio.sleep(0)
+"""
+
+
+def test_handlers_of_logging_get_what_asyncio_tells_them(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, f"{LOOP}hooked = Logger()\nlogging.basicConfig(filename='std.log')\nasyncio.run(main())\n")
+    assert (tmp_path / "std.log").read_text().count("LookupError: callback") == 1
+    assert ran.stderr.count("LookupError: callback") == 1
+
+
+def test_handlers_beside_logly_get_it_too(tmp_path: Path) -> None:
+    program = """
+hooked = logger
+handlers = [StdlibHandler(logger), logging.FileHandler("std.log")]
+logging.basicConfig(handlers=handlers)
+asyncio.run(main())
+"""
+    ran = Ran(tmp_path, LOOP + program)
+    assert (tmp_path / "std.log").read_text().count("LookupError: callback") == 1
+    assert ran.only["exception"]["message"] == "callback"
+
+
+WARN = """
+import logging
+from logly import StdlibHandler
+logging.captureWarnings(True)
+logging.basicConfig(handlers=[StdlibHandler(logger)])
+"""
+
+
+@pytest.mark.parametrize("more", ["", "logging.root.addHandler(logging.FileHandler('std.log'))"])
+def test_a_warning_that_logging_captures_is_logged_once(tmp_path: Path, more: str) -> None:
+    program = f"{WARN}{more}\nlogger.hook_exceptions(warnings=True)\nwarnings.warn('once')\n"
+    ran = Ran(tmp_path, program)
+    assert "UserWarning: once" in ran.only["message"]
+    assert ran.only["module"] == ("py.warnings" if more else "__main__")
+    if more:
+        assert (tmp_path / "std.log").read_text().count("UserWarning: once") == 1
+    assert ran.stderr == ""
+
+
+def test_a_warning_is_logged_once_if_logging_captures_it_later(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, f"logger.hook_exceptions(warnings=True)\n{WARN}warnings.warn('once')\n")
+    assert ran.only["module"] == "py.warnings"
+
+
+def test_the_hook_of_warnings_ends_with_catch_warnings(tmp_path: Path) -> None:
+    """As docs/exceptions.md says."""
+    ran = Ran(
+        tmp_path,
+        """
+with warnings.catch_warnings():
+    logger.hook_exceptions(warnings=True)
+    warnings.warn("inside")
+warnings.warn("outside")
+""",
+    )
+    assert ran.only["message"] == "UserWarning: inside"
+    assert "outside" in ran.stderr
+
+
+def test_a_captured_warning_that_the_hook_does_not_log_is_logged_by_logging(tmp_path: Path) -> None:
+    program = f"{WARN}logger.hook_exceptions(warnings=True)\nwarnings.warn_explicit(Deep(), None, 'a.py', 1)\n"
+    deep = """
+class Deep(UserWarning):
+    count = 0
+    def __str__(self):
+        Deep.count += 1
+        if Deep.count == 2:
+            raise RecursionError
+        return "deep"
+"""
+    ran = Ran(tmp_path, deep + program)
+    assert ran.only["module"] == "py.warnings"
+
+
 # ---- a hook's own failure
 
 
