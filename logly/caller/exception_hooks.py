@@ -161,8 +161,8 @@ class _Hook:
         runs.append(run)
         try:
             try:
-                if logger is not None and is_outer and not self.is_for_logging():
-                    with suppress(Exception):  # the program does not fail because its log does: it is passed on
+                with suppress(Exception):  # the program does not fail because its log does: it is passed on
+                    if logger is not None and is_outer and not self.is_for_logging():
                         run.is_shown = self.log(logger, *args)
             finally:
                 self.pass_on(args, _fate(runs, event))
