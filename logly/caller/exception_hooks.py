@@ -6,16 +6,20 @@ removed while another stands above it stays where it is and only passes on.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import warnings
 from _weakref import ref
+from contextlib import suppress
 from types import FrameType
 
 from logly._core import emit_from, is_on_for_module, thread_ident
 from logly.control.explain import sure_takers
 from logly.errors import invalid
 from logly.levels import Level
+from logly.system.greenlets import current
+from logly.system.unpatched import monotonic, pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from logly._logger import Logger
+    from logly.control.controller import Controller
+    from logly.control.sinks import Sink
 
     Place = FrameType | TracebackType | tuple[str, str, str, int]
 
@@ -35,9 +41,39 @@ _UNKNOWN = ("?", "?", "?", 0)
 _MOST_SHOWN = 200
 """Characters of an object's repr."""
 
-_inside: set[tuple[int, int, str]] = set()
-"""Which hook of which logger runs on which thread. Below itself it only passes on: the same logger may be hooked twice,
-and what it logs may itself fail in a ``__del__``."""
+_PATIENCE_S = 1.0
+"""How long a hook waits until its record stands on stderr. After that, Python's own hook is called, too."""
+_PAUSE_S = 0.002
+
+
+class _Run:
+    """A hook at work on `event`, which is what all hooks of one chain are given."""
+
+    __slots__ = ("controller", "event", "is_shown", "name")
+
+    def __init__(self, controller: Controller | None, name: str, event: object) -> None:
+        self.controller = controller
+        self.name = name
+        self.event = event
+        self.is_shown: bool | None = None
+        """Whether the record stands on stderr; None: it has not been logged."""
+
+
+_runs: dict[tuple[int, object], list[_Run]] = {}
+"""Of each thread and greenlet, the outermost first. Below itself a hook only passes on: the same logger may be hooked
+twice, and what it logs may itself fail in a ``__del__``."""
+
+
+def _forget_other_threads() -> None:
+    """In a forked child, a new thread may get the number of one that is gone."""
+    me = thread_ident()
+    for thread, greenlet in list(_runs):
+        if thread != me:
+            del _runs[thread, greenlet]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 class ExceptionHooks:
@@ -74,10 +110,17 @@ class _Hook:
     module: ModuleType
     name: str
     level = Level.ERROR
+    event_at = 0
+    """Which of its arguments is the event."""
+    name_in_logging: str | None = None
+    """The logger of `logging` that may be told of it by the hook below."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger: Logger | None = logger
         self._previous: Any = None
+        self._stuck: list[tuple[int, int]] | None = None
+        """The books of the sinks on stderr when one of them was waited for in vain. It is waited for again when they
+        have changed."""
 
     def get(self) -> Any:
         """What stands in the place."""
@@ -106,43 +149,82 @@ class _Hook:
 
     def __call__(self, *args: Any) -> None:
         """Log what has happened, and pass it on."""
-        logger = self._logger
-        if logger is None:
-            self.pass_on(args, is_shown=False)
-            return
-        key = (thread_ident(), id(logger._controller), self.name)
-        is_shown = False
-        is_outer = key not in _inside
-        _inside.add(key)
+        # Few calls of functions: it may be close to the recursion limit.
+        logger, event = self._logger, args[self.event_at]
+        where = thread_ident(), current()
+        runs = _runs.setdefault(where, [])
+        controller = logger._controller if logger is not None else None
+        is_outer = True
+        for above in runs:
+            is_outer = is_outer and (above.controller is not controller or above.name != self.name)
+        run = _Run(controller, self.name, event)
+        runs.append(run)
         try:
             try:
-                is_shown = is_outer and self.log(logger, *args)
+                with suppress(Exception):  # the program does not fail because its log does: it is passed on
+                    if logger is not None and is_outer and not self.is_for_logging():
+                        run.is_shown = self.log(logger, *args)
             finally:
-                self.pass_on(args, is_shown=is_shown)
+                self.pass_on(args, _fate(runs, event))
         finally:
-            if is_outer:
-                _inside.discard(key)
+            runs.pop()
+            if not runs:
+                _runs.pop(where, None)
 
-    def log(self, logger: Logger, *args: Any) -> bool:
-        """Log it, unless it is no error. Returns whether somebody who looks at stderr sees it there."""
+    def log(self, logger: Logger, *args: Any) -> bool | None:
+        """Log it. Returns whether somebody who looks at stderr sees it there; None: it is no error, and not logged."""
         raise NotImplementedError
 
-    def pass_on(self, args: tuple[Any, ...], *, is_shown: bool) -> None:
+    def pass_on(self, args: tuple[Any, ...], is_shown: bool | None) -> None:
         """Call the hook below. Python's own, which prints to stderr, is called where nobody sees the record there."""
         previous = self.previous()
-        if previous is not None and not (is_shown and self.is_pythons(previous)):
+        if is_shown is not None and self.is_loggings(previous):
+            by_logging, by_others = _readers_of(self.name_in_logging)
+            if not by_others and (is_shown or by_logging):
+                return
+        elif is_shown and self.is_pythons(previous):
+            return
+        self.call(previous, args)
+
+    def call(self, previous: Any, args: tuple[Any, ...]) -> None:
+        """Call the hook below."""
+        if previous is not None:
             previous(*args)
+
+    def is_loggings(self, previous: Any) -> bool:
+        """Whether the hook below tells `logging`."""
+        return False
+
+    def is_for_logging(self) -> bool:
+        """Whether `logging` brings it to logly and tells others, too. Then it is left to that."""
+        lowest = self.previous()
+        while isinstance(lowest, _Hook):
+            lowest = lowest.previous()
+        return self.is_loggings(lowest) and all(_readers_of(self.name_in_logging))
 
     def is_pythons(self, hook: Any) -> bool:
         """Whether it is the hook that Python itself starts with."""
         return hook is getattr(self.module, f"__{self.name}__", None)
 
     def emit(self, logger: Logger, text: str, error: BaseException | None, trace: TracebackType | None) -> bool:
-        """Log an exception at the line that failed."""
-        place = _failing_line(logger, self.level, trace)
+        """Log an exception at the line that failed. Returns whether it stands on stderr."""
         exc_info = (type(error), error, trace) if error is not None else None
+        return self.write(logger, text, exc_info, _failing_line(logger, self.level, trace))
+
+    def write(self, logger: Logger, text: str, exc_info: Any, place: Place) -> bool:
+        """Log it, and wait until it stands on stderr, if it is to: this may be the program's last act."""
+        sinks = _sinks_on_stderr(logger, self.level, place)
+        before = _books(logger, sinks)
         emit_from(logger, self.level, text, {}, exc_info, place)
-        return _is_on_stderr(logger, self.level, place)
+        core, deadline = logger._controller.core, monotonic() + (_PATIENCE_S if before != self._stuck else 0)
+        while sinks and not core.flush(_PAUSE_S):  # another sink may hang
+            if _is_written(before, _books(logger, sinks)) or core.must_not_flush() or monotonic() >= deadline:
+                break
+            pause(_PAUSE_S)
+        after = _books(logger, sinks)
+        is_written = _is_written(before, after)
+        self._stuck = None if is_written else after
+        return is_written
 
 
 class _MainHook(_Hook):
@@ -150,10 +232,13 @@ class _MainHook(_Hook):
 
     module, name = sys, "excepthook"
     level = Level.CRITICAL
+    event_at = 1
 
-    def log(self, logger: Logger, *args: Any) -> bool:
+    def log(self, logger: Logger, *args: Any) -> bool | None:
         _, error, trace = args
-        return not isinstance(error, _NO_ERRORS) and self.emit(logger, "uncaught exception", error, trace)
+        if isinstance(error, _NO_ERRORS):
+            return None
+        return self.emit(logger, "uncaught exception", error, trace)
 
 
 class _ThreadHook(_Hook):
@@ -161,10 +246,10 @@ class _ThreadHook(_Hook):
 
     module, name = threading, "excepthook"
 
-    def log(self, logger: Logger, *args: Any) -> bool:
+    def log(self, logger: Logger, *args: Any) -> bool | None:
         about = args[0]
         if issubclass(about.exc_type, _NO_ERRORS):
-            return False
+            return None
         thread = about.thread.name if about.thread is not None else "?"
         text = f"uncaught exception in thread {thread}"
         return self.emit(logger, text, about.exc_value, about.exc_traceback)
@@ -175,10 +260,10 @@ class _UnraisableHook(_Hook):
 
     module, name = sys, "unraisablehook"
 
-    def log(self, logger: Logger, *args: Any) -> bool:
+    def log(self, logger: Logger, *args: Any) -> bool | None:
         about = args[0]
         if issubclass(about.exc_type, _NO_ERRORS):
-            return False
+            return None
         text = about.err_msg or "Exception ignored in"
         if about.object is not None:
             text = f"{text}: {_shown(about.object)}"
@@ -192,16 +277,15 @@ class _WarningHook(_Hook):
 
     module, name = warnings, "showwarning"
     level = Level.WARNING
+    name_in_logging = "py.warnings"
 
-    def log(self, logger: Logger, *args: Any) -> bool:
+    def log(self, logger: Logger, *args: Any) -> bool | None:
         message: Any
         message, category, path, line, file = args[:5]
         if file is not None:  # somebody wants it there
-            return False
+            return None
         text = f"{category.__name__}: {_shown(message, str)}"
-        place = _warning_line(path, line)
-        emit_from(logger, self.level, text, {}, None, place)
-        return _is_on_stderr(logger, self.level, place)
+        return self.write(logger, text, None, _warning_line(str(path), line))
 
     def __call__(self, *args: Any, **named: Any) -> None:
         names = ("message", "category", "filename", "lineno", "file", "line")
@@ -211,11 +295,17 @@ class _WarningHook(_Hook):
         own = (getattr(hook, "__module__", None), getattr(hook, "__name__", None))
         return own in (("warnings", "showwarning"), ("_py_warnings", "showwarning"))
 
+    def is_loggings(self, previous: Any) -> bool:
+        logging = sys.modules.get("logging")
+        return previous is not None and previous is getattr(logging, "_showwarning", None)
+
 
 class _LoopHook(_Hook):
     """The exception handler of an event loop: a callback has failed, or a task whose result nobody asked for."""
 
     name = "exception_handler"
+    event_at = 1
+    name_in_logging = "asyncio"
 
     def __init__(self, logger: Logger, loop: AbstractEventLoop) -> None:
         super().__init__(logger)
@@ -230,11 +320,11 @@ class _LoopHook(_Hook):
         if loop is not None:
             loop.set_exception_handler(function)
 
-    def log(self, logger: Logger, *args: Any) -> bool:
+    def log(self, logger: Logger, *args: Any) -> bool | None:
         context = args[1]
         error = context.get("exception")
         if isinstance(error, _NO_ERRORS):
-            return False
+            return None
         task = context.get("task") or context.get("future")
         coroutine = task.get_coro() if hasattr(task, "get_coro") else None
         text = str(context.get("message") or "Unhandled exception in event loop")
@@ -242,17 +332,20 @@ class _LoopHook(_Hook):
             text = f"{text}: {task.get_name()}, {getattr(coroutine, '__qualname__', '?')}()"
         if error is not None:
             return self.emit(logger, text, error, error.__traceback__)
-        place = getattr(coroutine, "cr_frame", None) or _UNKNOWN
-        emit_from(logger, self.level, text, {}, None, place)
-        return _is_on_stderr(logger, self.level, place)
+        return self.write(logger, text, None, getattr(coroutine, "cr_frame", None) or _UNKNOWN)
 
-    def pass_on(self, args: tuple[Any, ...], *, is_shown: bool) -> None:
+    def call(self, previous: Any, args: tuple[Any, ...]) -> None:
         loop, context = args
-        previous = self.previous()
         if previous is not None:
             previous(loop, context)
-        elif not is_shown and not _comes_from_logging():
+        else:
             loop.default_exception_handler(context)
+
+    def is_pythons(self, hook: Any) -> bool:
+        return False
+
+    def is_loggings(self, previous: Any) -> bool:
+        return previous is None  # the loop's own handler does
 
 
 def _shown(value: object, text_of: Any = repr) -> str:
@@ -291,8 +384,17 @@ def _warning_line(path: str, line: int) -> Place:
     return module, "?", path, line
 
 
-def _is_on_stderr(logger: Logger, level: int, place: Place) -> bool:
-    """Whether a sink that writes to stderr is sure to get the record."""
+def _fate(runs: list[_Run], event: object) -> bool | None:
+    """What has become of the event so far: see `_Run.is_shown`."""
+    fate = None
+    for run in runs:
+        if run.event is event and run.is_shown is not None:
+            fate = fate or run.is_shown
+    return fate
+
+
+def _sinks_on_stderr(logger: Logger, level: int, place: Place) -> list[Sink]:
+    """The sinks that write to stderr and are to get the record, whatever else it is."""
     module: Any
     if isinstance(place, tuple):
         module = place[0]
@@ -301,20 +403,35 @@ def _is_on_stderr(logger: Logger, level: int, place: Place) -> bool:
         module = frame.f_globals.get("__name__")
     name = logger._name.text if logger._name is not None else None
     takers = sure_takers(logger._controller, level, name, module if isinstance(module, str) else None)
-    return any(sink.place == ("stream", "stderr") for sink in takers)
+    return [sink for sink in takers if sink.place in (("stream", "stderr"), ("fd", 2))]
 
 
-def _comes_from_logging() -> bool:
-    """Whether logly gets what asyncio logs by `logging`, as its default handler does."""
+def _books(logger: Logger, sinks: list[Sink]) -> list[tuple[int, int]]:
+    """How many records each sink has written, and how many were lost."""
+    dropped = logger._controller.core.stats().dropped if sinks else 0
+    books = [sink.handle.stats() for sink in sinks]
+    return [(one.written, one.failed + dropped) for one in books]
+
+
+def _is_written(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> bool:
+    """Whether a sink has written something in between, and nothing was lost."""
+    for (written, lost), (now_written, now_lost) in zip(before, after, strict=True):
+        if now_written > written and now_lost == lost:
+            return True
+    return False
+
+
+def _readers_of(name: str | None) -> tuple[bool, bool]:
+    """Who gets what the logger of `logging` with this name is told: logly, handlers that are not logly's."""
     logging = sys.modules.get("logging")
     if logging is None:
-        return False
-    logger = logging.getLogger("asyncio")
+        return False, False
+    logger = logging.getLogger(name)
     handlers = []
     while logger is not None:
         handlers += logger.handlers
         logger = logger.parent if logger.propagate else None
-    if any(type(handler).__module__ == "logly.stdlib" for handler in handlers):
-        return True
+    own = [handler for handler in handlers if type(handler).__module__ == "logly.stdlib"]
+    others = [handler for handler in handlers if handler not in own and type(handler) is not logging.NullHandler]
     installed = getattr(sys.modules.get("logly.bridge.install"), "_installed", None)
-    return installed is not None and not handlers
+    return bool(own) or (installed is not None and not handlers), bool(others)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Sleep = Callable[[float], object]
 
-__all__ = ["is_eventlet", "prepare_threads", "run_others"]
+__all__ = ["current", "is_eventlet", "prepare_threads", "run_others"]
 
 TURN_S = 0.005
 
@@ -36,7 +36,7 @@ def run_others() -> bool:
 def _gevent() -> Sleep | None:
     hubs, gevent = sys.modules.get("gevent._hub_local"), sys.modules.get("gevent")
     hub = hubs.get_hub_if_exists() if hubs is not None else None
-    if hub is None or gevent is None or hub.dead or _current() is hub:
+    if hub is None or gevent is None or hub.dead or current() is hub:
         return None
     sleep: Sleep = gevent.sleep
     return sleep
@@ -45,14 +45,16 @@ def _gevent() -> Sleep | None:
 def _eventlet() -> Sleep | None:
     hubs, eventlet = sys.modules.get("eventlet.hubs"), sys.modules.get("eventlet")
     hub = getattr(hubs._threadlocal, "hub", None) if hubs is not None else None
-    if hub is None or eventlet is None or _current() is hub.greenlet:
+    if hub is None or eventlet is None or current() is hub.greenlet:
         return None
     sleep: Sleep = eventlet.sleep
     return sleep
 
 
-def _current() -> object:
-    return sys.modules["greenlet"].getcurrent()
+def current() -> object:
+    """The greenlet that runs; None in a program without greenlets."""
+    greenlet = sys.modules.get("greenlet._greenlet")  # complete as soon as it is there
+    return greenlet.getcurrent() if greenlet is not None else None
 
 
 def prepare_threads() -> None:
