@@ -27,8 +27,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import IO
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("LOGLY_VENV", ROOT / ".venv")).resolve()
@@ -119,43 +120,77 @@ def install_wheel(wheel: Path, place: Path) -> Path:
     return python
 
 
-def start_wheel_tests(python: Path, place: Path, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Starts the tests on the installed wheel, in a folder without the package."""
+class Tests(NamedTuple):
+    """One process of pytest."""
+
+    name: str
+    words: list[str | Path]
+    place: Path
+    environment: dict[str, str]
+
+
+def wheel_tests(python: Path, place: Path) -> Tests:
+    """The tests on the installed wheel, in a folder without the package."""
     # On the path is this environment alone: no compiler, and no other logly.
     # The property tests run at length on the tree already: a few examples tell whether the wheel is whole.
     environment = {**os.environ, "PATH": str(python.parent), "PYTHONPATH": "", "HYPOTHESIS_PROFILE": "few"}
-    print("+ pytest (installed wheel)", flush=True)
-    return subprocess.Popen(
-        [python, "-m", "pytest", "-q"], cwd=place, env=environment, stdout=output, stderr=subprocess.STDOUT
+    return Tests("installed wheel", [python, "-m", "pytest", "-q"], place, environment)
+
+
+def tree_tests() -> list[Tests]:
+    """The tests on the tree, a process for each of their folders; the long ones first."""
+    long = ["frameworks", "control", "stdlib", "flusher", "bridge", "caller"]
+    folders = sorted({file.parent.name for file in (ROOT / "tests").glob("*/test_*.py")} - {*long})
+    words = [PYTHON, "-m", "pytest", "-q"]
+    return [Tests(f"tests/{one}", [*words, f"tests/{one}"], ROOT, {**os.environ}) for one in long + folders]
+
+
+def run_tests(*jobs: Tests) -> None:
+    """Runs them side by side, and prints what each said when it has ended."""
+    failed = []
+    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
+        runs = {pool.submit(said_by, one): one.name for one in jobs}
+        for run in as_completed(runs):
+            said, code = run.result()
+            print(f"+ pytest ({runs[run]})", flush=True)
+            sys.stdout.buffer.write(said)
+            sys.stdout.flush()
+            failed += [runs[run]] * bool(code)
+    print(
+        f"pytest: {len(jobs) - len(failed)} of {len(jobs)} runs passed; failed: {', '.join(failed) or 'none'}",
+        flush=True,
     )
+    if failed:
+        raise subprocess.CalledProcessError(1, "pytest")
+
+
+def said_by(one: Tests) -> tuple[bytes, int]:
+    ended = subprocess.run(
+        one.words,
+        cwd=one.place,
+        env=one.environment,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    return ended.stdout, ended.returncode
 
 
 def test_wheel() -> None:
     """The sdist builds a wheel, and the wheel passes the tests where there is no source tree and no compiler."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        tests = start_wheel_tests(install_wheel(make_wheel(place), place), place)
-        if tests.wait():
-            raise subprocess.CalledProcessError(tests.returncode, "pytest (installed wheel)")
+        run_tests(wheel_tests(install_wheel(make_wheel(place), place), place))
 
 
-def test_both() -> None:
-    """The tests on the tree, and at the same time those on the installed wheel, whose output follows."""
-    with tempfile.TemporaryDirectory() as folder:
+def test_all() -> None:
+    """Lint and the site while the wheel is built; then the tests on the installed wheel and on the tree."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
         place = Path(folder)
-        python = install_wheel(make_wheel(place), place)
-        with (place / "pytest.log").open("w+b") as log:
-            of_wheel = start_wheel_tests(python, place, log)
-            print("+ pytest (tree)", flush=True)
-            of_tree = subprocess.run([PYTHON, "-m", "pytest", "-q"], cwd=ROOT, check=False)
-            of_wheel.wait()
-            log.seek(0)
-            print("the output of pytest (installed wheel):", flush=True)
-            sys.stdout.buffer.write(log.read())
-            sys.stdout.flush()
-    print(f"tree: exit code {of_tree.returncode}; installed wheel: exit code {of_wheel.returncode}", flush=True)
-    if of_tree.returncode or of_wheel.returncode:
-        raise subprocess.CalledProcessError(of_tree.returncode or of_wheel.returncode, "pytest")
+        wheel = beside.submit(lambda: install_wheel(make_wheel(place), place))
+        lint()
+        build_docs()
+        run_tests(wheel_tests(wheel.result(), place), *tree_tests())
 
 
 def build_docs() -> None:
@@ -221,9 +256,7 @@ def docs() -> None:
 
 def test() -> None:
     setup("test", "lint", "docs", "recipes", probe=True)
-    lint()
-    build_docs()
-    test_both()
+    test_all()
 
 
 def demo() -> None:
