@@ -4,28 +4,26 @@ They are read, and made text, on the caller's thread when the exception is logge
 reference to them is kept.
 
 What is shown: the names that stand in the source line, and their attributes as far as no code runs to get them. No
-property, no ``__getattr__`` and no method is called; only ``__repr__`` is, with a time limit.
+property, no ``__getattr__`` and no method is called, and no ``__repr__`` of the program (`value_texts.py`).
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from itertools import islice
 from keyword import iskeyword
 from types import (
     BuiltinFunctionType,
     CodeType,
     FunctionType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
     MethodType,
     ModuleType,
 )
 
-from logly._core import Redactor, monotonic, thread_ident
-
+from .hidden_values import LONG, HiddenValues
+from .plain_reading import MISSING, attribute_of, is_of
 from .tracebacks import source_lines
+from .value_texts import ValueTexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,13 +40,8 @@ MOST_ENTRIES = 32
 """Of one record: the innermost ones."""
 MOST_LINES = 8
 """Of a call that goes over several lines."""
-MOST_ITEMS = 10
-MOST_DEPTH = 3
-VALUE_S = 0.05
-RECORD_S = 0.2
-"""How long the ``__repr__`` of one value may take, and how long all of a record. Code in C cannot be interrupted."""
-_LONG = 4096
-"""Characters of a text that are looked at: a secret that is cut in half must still be found."""
+MOST_READINGS = 3
+"""A value that is read later may tell a secret that has been shown already; then all are read again."""
 
 _TOKENS = re.compile(
     r"""
@@ -64,23 +57,21 @@ _TOKENS = re.compile(
 _FILLED = re.compile(r"\{([^{}]+)\}")
 """What stands between the braces of an f-string."""
 
-_MISSING = object()
 _NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, MethodType, type)
 """What is named in order to be called, or to reach something."""
-_HEAP_TYPE = 1 << 9
-"""In ``__flags__`` of a class that was not made in C."""
 _FAST_LOCALS = 0x3
 """In ``co_flags``: the variables are not in a dict."""
-_BRACKETS: dict[type, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", dict: "{}"}
 
-_busy: set[int] = set()
-"""Threads that read values now. What a ``__repr__`` logs has none."""
+
+def _own_variables() -> Any:
+    return sys._getframe().f_locals
+
+
+_VARIABLES = type(_own_variables())
+"""What `f_locals` of a function's frame is."""
+
 _known: dict[str, tuple[str, ...]] = {}
 """The names in a line of source."""
-
-
-class _TooLong(BaseException):
-    """Raised in a ``__repr__`` whose time is over: no ``except Exception`` keeps it."""
 
 
 class FrameValues:
@@ -92,40 +83,23 @@ class FrameValues:
     """
 
     def __init__(self, names: tuple[str, ...], keys: tuple[str, ...] | None) -> None:
-        self._redactor = Redactor(names, keys) if names or keys else None
-        self._ends = monotonic() + RECORD_S
-        self._entries = MOST_ENTRIES
-        self._secrets: set[str] = set()
-        """Texts that a hidden name stands for. Another frame may have them under another name."""
+        self._hidden = HiddenValues(names, keys)
+        self._texts = ValueTexts(self._hidden)
 
-    def __call__(self, trace: TracebackType) -> dict[int, str]:
-        """The lines to follow each entry of a traceback, by the entry's id. Never raises because of a value."""
-        ident = thread_ident()
-        if ident in _busy:
-            return {}
-        entries: list[TracebackType] = []
-        next_one: TracebackType | None = trace
-        while next_one is not None:
-            entries.append(next_one)
-            next_one = next_one.tb_next
-        found = {}
-        _busy.add(ident)
-        try:
-            for entry in reversed(entries[-self._entries :] if self._entries else []):
-                self._entries -= 1
-                found[id(entry)] = self._lines_of(entry)
-        finally:
-            _busy.discard(ident)
-        for secret in self._secrets:
-            for key in found:
-                found[key] = found[key].replace(secret, "[redacted]")
-        return found
+    def __call__(self, traces: list[TracebackType]) -> dict[int, str]:
+        """The lines to follow each entry of the tracebacks, by the entry's id. Never raises because of a value."""
+        entries = _entries_of(traces)
+        for _ in range(MOST_READINGS):
+            found = {id(entry): self._lines_of(entry) for entry in entries}
+            if not self._hidden.learn():
+                return found
+        return {}  # there are new secrets each time
 
     def _lines_of(self, entry: TracebackType) -> str:
         try:
             names = _names_at(entry)
             return self._lines(entry.tb_frame, names) if names else ""
-        except Exception:  # noqa: BLE001  # never raises: not even a RecursionError, because what a repr logs has no values
+        except Exception:  # noqa: BLE001  # never raises; not even a RecursionError, because no code of the program runs
             return ""
 
     def _lines(self, frame: FrameType, names: tuple[str, ...]) -> str:
@@ -137,7 +111,7 @@ class FrameValues:
                 if len(lines) == MOST_NAMES:
                     break
                 name, value = _reach(path, variables, frame.f_globals)
-                if name not in lines and value is not _MISSING and not isinstance(value, _NO_VALUES):
+                if name not in lines and value is not MISSING and not _is_no_value(type(value)):
                     lines[name] = self._line(name, value)
         finally:
             del value
@@ -145,84 +119,30 @@ class FrameValues:
         return "".join(lines.values())
 
     def _line(self, name: str, value: object) -> str:
-        hides = self._redactor is not None and any(map(self._redactor.hides_name, name.split(".")))
-        text = self._hidden(value) if hides else self._text(value, MOST_DEPTH)
-        return f"      {_printable(_cut(self._searched(f'{name} = {text}'), MOST_CHARACTERS + len(name)))}\n"
-
-    def _searched(self, text: str) -> str:
-        return self._redactor.without_secrets(text) if self._redactor is not None else text
-
-    def _hidden(self, value: object) -> str:
-        if type(value) is str and 4 <= len(value) <= _LONG:
-            self._secrets.add(_printable(repr(value)[1:-1]))
-        return "[redacted]"
-
-    # ---- a value as text
-
-    def _text(self, value: Any, depth: int) -> str:
-        kind = type(value)
-        if kind is str or kind is bytes:
-            return repr(value) if len(value) <= _LONG else f"{value[:_LONG]!r}... {len(value)} in all"
-        if kind is int and value.bit_length() > 4 * MOST_CHARACTERS:
-            return f"<int of {value.bit_length()} bits>"
-        if kind in (int, float, complex, bool, type(None)):
-            return repr(value)
-        if kind in _BRACKETS:
-            return self._container(value, kind, depth)
-        return self._repr(value, kind)
-
-    def _container(self, value: Any, kind: type, depth: int) -> str:
-        begin, end = _BRACKETS[kind][0], _BRACKETS[kind][1]
-        if not value:
-            return "()" if kind is tuple else "[]" if kind is list else "{}" if kind is dict else f"{kind.__name__}()"
-        if depth == 0:
-            return f"{begin}...{end}"
-        items = list(islice(value, MOST_ITEMS))
-        texts = []
-        for item in items:
-            if kind is not dict:
-                texts.append(self._text(item, depth - 1))
-            elif self._redactor is not None and isinstance(item, str) and self._redactor.hides_name(str.__str__(item)):
-                texts.append(f"{self._text(item, 0)}: '{self._hidden(value.get(item))}'")
-            else:
-                texts.append(f"{self._text(item, 0)}: {self._text(value.get(item), depth - 1)}")
-        if len(value) > len(items):
-            texts.append(f"... {len(value) - len(items)} more")
-        elif kind is tuple and len(items) == 1:
-            texts[0] += ","
-        return f"{'frozenset(' if kind is frozenset else ''}{begin}{', '.join(texts)}{end}{')' * (kind is frozenset)}"
-
-    def _repr(self, value: Any, kind: type) -> str:
-        home = _home_of(kind, "__repr__")
-        if home is not None and home is not object and not home.__flags__ & _HEAP_TYPE and hasattr(home, "__len__"):
-            size = home.__len__(value)
-            if size > 1000:  # C makes a text of all of them
-                return f"<{kind.__name__} with {size} items>"
-        ends = min(self._ends, monotonic() + VALUE_S)
-        try:
-            return _cut(str.__str__(_limited_repr(value, ends)), _LONG)
-        except _TooLong:
-            return f"<{kind.__name__} whose repr takes too long>"
-        except Exception as error:  # noqa: BLE001  # a `__repr__` may raise anything
-            return f"<{kind.__name__} whose repr failed: {type(error).__name__}>"
+        if self._hidden.hides_name(name):
+            self._hidden.keep(value)
+            text = "[redacted]"
+        else:
+            text = self._texts.text_of(value)
+        shown = self._hidden.searched(f"{name} = {text}")
+        return f"      {_printable(_cut(shown, MOST_CHARACTERS + len(name)))}\n"
 
 
-def _limited_repr(value: object, ends: float) -> Any:
-    """`repr`, interrupted by a trace function when its time is over."""
-    before = sys.gettrace()
+def _entries_of(traces: list[TracebackType]) -> list[TracebackType]:
+    """Those whose values are shown."""
+    shown: list[TracebackType] = []
+    for trace in traces:
+        entries: list[TracebackType] = []
+        next_one: TracebackType | None = trace
+        while next_one is not None:
+            entries.append(next_one)
+            next_one = next_one.tb_next
+        shown += entries[::-1][: MOST_ENTRIES - len(shown)]
+    return shown
 
-    def watch(_frame: FrameType, _event: str, _: object) -> Any:
-        if monotonic() >= ends:
-            raise _TooLong
-        return watch
 
-    if monotonic() >= ends:
-        raise _TooLong
-    sys.settrace(watch)
-    try:
-        return repr(value)
-    finally:
-        sys.settrace(before)
+def _is_no_value(kind: type) -> bool:
+    return any(is_of(kind, one) for one in _NO_VALUES)
 
 
 def _cut(text: str, most: int) -> str:
@@ -247,7 +167,7 @@ def _names_at(entry: TracebackType) -> tuple[str, ...]:
     if first is None or not 1 <= first <= len(lines):
         return ()
     text = "".join(lines[first - 1 : min(_last_line(frame.f_code, entry.tb_lasti, first), first + MOST_LINES - 1)])
-    if len(text) > _LONG:
+    if len(text) > LONG:
         return ()
     found = _known.get(text)
     if found is None:
@@ -287,46 +207,20 @@ def _names_in(text: str) -> list[str]:
 def _reach(path: str, variables: Any, others: dict[str, Any]) -> tuple[str, Any]:
     """The value of a name, or of an attribute as far as it can be read without running code; and its name then."""
     first, *rest = path.split(".")
-    value = variables.get(first, _MISSING)
-    if value is _MISSING:
-        value = others.get(first, _MISSING)
+    value = MISSING
+    if type(variables) is _VARIABLES:
+        value = variables.get(first, MISSING)
+    elif is_of(type(variables), dict):  # in a class body, or in what is executed: it may be of any type
+        value = dict.get(variables, first, MISSING)
+    if value is MISSING:
+        value = dict.get(others, first, MISSING)
     name = first
-    for attribute in rest if value is not _MISSING else ():
-        inner = _attribute(value, attribute)
-        if inner is _MISSING:
+    for attribute in rest if value is not MISSING else ():
+        inner = attribute_of(value, attribute)
+        if inner is MISSING:
             break
         name, value = f"{name}.{attribute}", inner
     return name, value
-
-
-def _attribute(owner: object, name: str) -> Any:
-    kind = type(owner)
-    home = _home_of(kind, name)
-    of_class = home.__dict__[name] if home is not None else _MISSING
-    if type(of_class) is MemberDescriptorType:  # a slot
-        try:
-            return of_class.__get__(owner, kind)
-        except AttributeError:
-            return _MISSING
-    if of_class is not _MISSING and _home_of(type(of_class), "__set__") is not None:
-        return _MISSING  # a property
-    own: Any = None
-    described = _home_of(kind, "__dict__")
-    if described is not None and type(described.__dict__["__dict__"]) in (GetSetDescriptorType, MemberDescriptorType):
-        own = object.__getattribute__(owner, "__dict__")
-    if type(own) is dict and name in own:
-        return own[name]
-    if of_class is _MISSING or _home_of(type(of_class), "__get__") is not None:
-        return _MISSING  # a method, or something that computes
-    return of_class
-
-
-def _home_of(kind: type, name: str) -> Any:
-    """The class in which an attribute is found, without asking code of a metaclass; None: there is none."""
-    for base in type.__dict__["__mro__"].__get__(kind):
-        if name in type.__dict__["__dict__"].__get__(base):
-            return base
-    return None
 
 
 def _forget(frame: FrameType, variables: Any) -> None:

@@ -67,10 +67,15 @@ cdef bint make_entries(list nodes, tuple diagnosis) except -1:
     """Makes the texts of the tracebacks, with values of variables. Returns False where one is unusual."""
     cdef Shown one
     cdef dict sources = {}
-    shown_values = values_finder()(*diagnosis)
+    cdef dict values
+    cdef list traces = []
     for one in nodes:
         if one.trace is not None and one.entries is None:
-            one.entries = entries_text(<PyObject*> one.trace, sources, {}, shown_values(one.trace))
+            traces.append(one.trace)
+    values = values_finder()(*diagnosis)(traces)  # of all at once: what one of them hides is hidden in the others, too
+    for one in nodes:
+        if one.trace is not None and one.entries is None:
+            one.entries = entries_text(<PyObject*> one.trace, sources, {}, values)
             if one.entries is None or has_surrogates(<PyObject*> one.entries):
                 return False
     return True

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, Record
+from tests.support.diagnosed import Diagnosed
 from tests.support.loggers import assert_books, counting_logger, records_of
 from tests.support.output import Output
 
@@ -37,3 +38,10 @@ def logger() -> Iterator[Logger]:
 def records(logger: Logger) -> list[Record]:
     """What the logger has given a sink."""
     return records_of(logger)
+
+
+@pytest.fixture
+def diagnosed() -> Iterator[Diagnosed]:
+    one = Diagnosed()
+    yield one
+    one.logger.close()

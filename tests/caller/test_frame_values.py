@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
-import sys
 import threading
 import weakref
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logly import Logger, SinkConfig
+from logly import Logger
 from logly.caller import frame_values
 from logly.caller.frame_values import FrameValues
+from tests.support.diagnosed import Diagnosed, show
 from tests.support.loggers import make_logger, records_of
-
-
-class Diagnosed:
-    """A logger that shows values, and the tracebacks that it has made."""
-
-    def __init__(self, **config: Any) -> None:
-        self.logger = make_logger(diagnose=True, **config)
-        self.records = records_of(self.logger)
-
-    def stack_of(self, function: Callable[..., Any], *args: Any) -> str:
-        """The traceback of the error that the function raises."""
-        self.records.clear()
-        try:
-            function(*args)
-        except Exception:
-            self.logger.exception("failed")
-        assert self.logger.flush(60)
-        exception = self.records[-1].exception
-        assert exception is not None
-        return exception.stack
-
-    def values_of(self, function: Callable[..., Any], *args: Any) -> dict[str, str]:
-        """The values that are shown for the innermost entry."""
-        last = self.stack_of(function, *args).rpartition("  File ")[2]
-        lines = [line[6:] for line in last.splitlines() if line.startswith("      ") and " = " in line]
-        return dict(line.split(" = ", 1) for line in lines)
-
-
-@pytest.fixture
-def diagnosed() -> Iterator[Diagnosed]:
-    one = Diagnosed()
-    yield one
-    one.logger.close()
 
 
 def ratio(a: Any, b: Any) -> Any:
     return a / b
-
-
-def show(value: Any) -> Any:
-    raise ValueError(value is None)
 
 
 def test_the_entry_and_then_its_values(diagnosed: Diagnosed) -> None:
@@ -104,9 +65,6 @@ class Account:
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"__getattr__ was asked for {name}")
 
-    def __repr__(self) -> str:
-        return "<account>"
-
     def fail(self, other: Any) -> Any:
         return self.owner, self.limit, self.currency, 1 / 0, other.missing.deeper, self.fail
 
@@ -120,8 +78,8 @@ def test_names_and_attributes(diagnosed: Diagnosed) -> None:
         "self.owner": "'ann'",
         "self.limit": "7",
         "self.currency": "'EUR'",
-        "other": "<account>",
-        "self": "<account>",
+        "other": "<Account owner='ann', limit=7>",
+        "self": "<Account owner='ann', limit=7>",
     }
 
     def use(key: str, rows: dict[str, int]) -> int:
@@ -172,173 +130,6 @@ def test_causes_groups_and_repeated_entries(diagnosed: Diagnosed) -> None:
     assert stack.count("n = ") <= frame_values.MOST_ENTRIES
 
 
-# ---- hostile values
-
-
-class Raises:
-    def __repr__(self) -> str:
-        raise OSError("no")
-
-
-class Loops:
-    def __repr__(self) -> str:
-        while True:
-            pass
-
-
-class LoopsAndCatches:
-    def __repr__(self) -> str:
-        n = 0
-        while True:
-            try:
-                n += 1
-            except Exception:  # noqa: BLE001  # that is the point
-                n = 0
-
-
-class Huge:
-    def __repr__(self) -> str:
-        return "x" * 10_000_000
-
-
-class Recursive:
-    def __repr__(self) -> str:
-        return repr(self)
-
-
-class NoText:
-    def __repr__(self) -> Any:
-        return 3
-
-
-class Sly(str):
-    __slots__ = ()
-
-    def __getitem__(self, _: Any) -> str:
-        raise AssertionError("asked")
-
-    __len__ = __str__ = __format__ = __getitem__  # type: ignore[assignment]
-
-
-class SlyText:
-    def __repr__(self) -> str:
-        return Sly("sly")
-
-
-class Meta(type):
-    def __getattribute__(cls, name: str) -> Any:
-        raise AssertionError(name)
-
-
-HOSTILE: dict[str, tuple[Any, str]] = {
-    "raises": (Raises(), "<Raises whose repr failed: OSError>"),
-    "loops": (Loops(), "<Loops whose repr takes too long>"),
-    "loops and catches": (LoopsAndCatches(), "<LoopsAndCatches whose repr takes too long>"),
-    "recursive": (Recursive(), "<Recursive whose repr failed: RecursionError>"),
-    "no text": (NoText(), "<NoText whose repr failed: TypeError>"),
-    "subclass of str": (SlyText(), "sly"),
-    "in a list": ([Raises(), 1], "[<Raises whose repr failed: OSError>, 1]"),
-    "line breaks": ("a\nb\x1b[31m", r"'a\nb\x1b[31m'"),
-    "lone surrogate": ("a\ud800", r"'a\ud800'"),
-    "long int": (1 << 100_000, "<int of 100001 bits>"),
-    "many": (list(range(1_000_000)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 999990 more]"),
-    "dict": ({i: i for i in range(12)}, "{" + ", ".join(f"{i}: {i}" for i in range(10)) + ", ... 2 more}"),
-    "deep": ([[[[[1]]]]], "[[[[...]]]]"),
-    "deque": (deque(range(10**6)), "<deque with 1000000 items>"),
-    "ordered": (OrderedDict(a=1), repr(OrderedDict(a=1))),
-    "tuple": ((1,), "(1,)"),
-    "sets": ([set(), {1}, frozenset({2})], "[set(), {1}, frozenset({2})]"),
-    "nan": (float("nan"), "nan"),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_values(diagnosed: Diagnosed, name: str) -> None:
-    value, text = HOSTILE[name]
-    assert diagnosed.values_of(show, value) == {"value": text}
-
-
-def test_what_contains_itself(diagnosed: Diagnosed) -> None:
-    one: list[Any] = []
-    one.append(one)
-    assert diagnosed.values_of(show, one) == {"value": "[[[[...]]]]"}
-
-
-def test_a_long_text_is_cut(diagnosed: Diagnosed) -> None:
-    for value in (Huge(), "x" * 10_000_000):
-        text = diagnosed.values_of(show, value)["value"]
-        assert len(text) < 200
-        assert text.endswith("...")
-
-
-def test_text_that_goes_over_lines_is_one_line(diagnosed: Diagnosed) -> None:
-    class Table:
-        def __repr__(self) -> str:
-            return "a  b\n1  2\ud800\u2028\x1b]0;title\x07"
-
-    assert diagnosed.values_of(show, Table()) == {"value": r"a  b\n1  2\ud800\u2028\x1b]0;title\x07"}
-
-
-def test_a_class_whose_metaclass_answers_nothing(diagnosed: Diagnosed) -> None:
-    made = Meta("Made", (), {})()
-
-    def fail(value: Any) -> Any:
-        raise ValueError(value.missing if value is None else 1, type(value))
-
-    stack = diagnosed.stack_of(fail, made)
-    assert stack.endswith("ValueError: (1, <class 'tests.caller.test_frame_values.Made'>)\n") or "ValueError" in stack
-
-
-def test_a_repr_that_logs_itself(diagnosed: Diagnosed) -> None:
-    class Logs:
-        def __repr__(self) -> str:
-            try:
-                show(self)
-            except ValueError:
-                diagnosed.logger.exception("from the repr")
-            return "logged"
-
-    assert diagnosed.values_of(show, Logs()) == {"value": "logged"}
-    assert [record.message for record in diagnosed.records] == [
-        "from the repr",
-        "from the repr",
-        "failed",
-    ]  # two frames
-    assert "value = " not in str(diagnosed.records[0].exception)
-
-
-def test_what_ends_the_program_goes_up(diagnosed: Diagnosed) -> None:
-    class Stops:
-        def __repr__(self) -> str:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        diagnosed.stack_of(show, Stops())
-    assert diagnosed.values_of(show, 1) == {"value": "1"}  # the thread is not taken for busy
-
-
-def test_all_values_of_a_record_share_a_limit(diagnosed: Diagnosed) -> None:
-    def several(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> Any:
-        raise ValueError(a, b, c, d, e, f) if a is None else ValueError
-
-    values = diagnosed.values_of(several, *(Loops() for _ in range(6)))
-    assert set(values.values()) == {"<Loops whose repr takes too long>"}
-
-
-def test_a_trace_function_is_put_back(diagnosed: Diagnosed) -> None:
-    def tracer(*_: Any) -> Any:
-        return tracer
-
-    before = sys.gettrace()
-    sys.settrace(tracer)
-    try:
-        diagnosed.stack_of(show, Loops())
-        found = sys.gettrace()
-    finally:
-        sys.settrace(before)
-    assert found is tracer
-
-
 @given(st.text())
 def test_any_line_has_names_or_none(text: str) -> None:
     for name in frame_values._names_in(text):
@@ -354,48 +145,11 @@ def test_any_plain_value_is_one_printable_line(value: Any) -> None:
     trace = caught.value.__traceback__
     assert trace is not None
     assert trace.tb_next is not None
-    (lines,) = FrameValues((), None)(trace.tb_next).values()
+    (lines,) = FrameValues((), None)([trace.tb_next]).values()
     assert lines.startswith("      value = ")
     assert lines.endswith("\n")
     assert lines[:-1].isprintable()
     assert len(lines) < 160
-
-
-# ---- secrets
-
-
-def login(user: str, password: str, headers: dict[str, str], account: Any) -> None:
-    raise ValueError((user, password, headers, account) is account.api_token)
-
-
-class WithToken:
-    api_token = "t0ps3cret"
-
-    def __repr__(self) -> str:
-        return f"WithToken(api_token={self.api_token!r})"
-
-
-@pytest.mark.parametrize("config", [{"redact": ["password", "*token", "authorization"]}, {"redact_text": True}])
-def test_secrets(config: dict[str, Any], tmp_path: Path) -> None:
-    one = Diagnosed(**config)
-    one.logger.add_sink(SinkConfig(path=tmp_path / "app.json", json=True))
-    one.logger.add_sink(SinkConfig(path=tmp_path / "app.log"))
-    stack = one.stack_of(login, "ann", "hunter2", {"Authorization": "Basic aHVudGVyMg=="}, WithToken())
-    one.logger.close()
-    written = stack + (tmp_path / "app.json").read_text() + (tmp_path / "app.log").read_text()
-    for secret in ("aHVudGVyMg", "t0ps3cret") if "redact_text" in config else ("aHVudGVyMg", "t0ps3cret", "hunter2"):
-        assert secret not in written, stack
-    for name in ("password", "account", "user"):
-        assert f"      {name} = " in stack
-    assert "'Authorization': '[redacted]'" in stack or "'Authorization': 'Basic [redacted]'" in stack
-    assert "api_token='[redacted]'" in stack
-
-
-def test_a_secret_is_not_cut_in_half(diagnosed: Diagnosed) -> None:
-    one = Diagnosed(redact_text=True)
-    token = "eyJ" + "a" * 200 + "." + "b" * 200 + "." + "c" * 200
-    assert one.values_of(show, f"with {token}") == {"value": "'with [redacted]'"}
-    one.logger.close()
 
 
 # ---- references

@@ -247,8 +247,8 @@ def test_the_core_has_nothing_that_is_unsafe_without_memory(path: Path) -> None:
 KEEPS_RECURSION_ERRORS = {
     ("bridge/rendered.pxi", "report_route_trouble"): "the report of logly's own trouble; the call goes on as logging's",
     ("bridge/site/sitecustomize.py", "install"): "a program's start: it starts without logly",
-    ("caller/frame_values.py", "_lines_of"): "what a `__repr__` logs has no values, so there is no deeper level",
-    ("caller/frame_values.py", "_repr"): "the same",
+    ("caller/frame_values.py", "_lines_of"): "no code of the program runs, so there is no deeper level",
+    ("caller/value_texts.py", "_text"): "the same",
     ("commands/routes.py", "_set_up"): "a command, which shows its traceback",
     ("control/commit.pxi", "commit"): "raised when the change is whole",
     ("control/capture_sink.py", "end"): "raised when all sinks are taken away",

@@ -1,0 +1,130 @@
+"""What `LoggerConfig.redact` and `redact_text` hide in the values of a traceback."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from itertools import islice
+
+from logly._core import Redactor
+
+from .plain_reading import attribute_of, is_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+__all__ = ["LONG", "HiddenValues"]
+
+LONG = 4096
+"""Characters of a text that are looked at."""
+_HIDDEN = "[redacted]"
+_LEAST = 4
+"""Characters of a secret that is looked for under other names: shorter ones stand in many words."""
+_MOST_SECRETS = 256
+_MOST_ITEMS = 32
+_DEPTH = 3
+
+
+class HiddenValues:
+    """The secrets of one record: values with a name that hides them. Another frame may have them under another name.
+
+    Args:
+        names: patterns of names whose values are secrets; see `LoggerConfig.redact`.
+        keys: the same of keys inside of texts; None: texts are not searched.
+    """
+
+    def __init__(self, names: tuple[str, ...], keys: tuple[str, ...] | None) -> None:
+        # `keys` are the names, too, where there are no others: the text of a pair has no sign that it can be found by.
+        self._redactor = Redactor(names or keys or (), keys) if names or keys else None
+        self._secrets: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self._replaced = 0
+        self._longest = 0
+
+    def hides_name(self, name: str) -> bool:
+        """Of a variable, with its attributes."""
+        return self._redactor is not None and any(map(self._redactor.hides_name, name.split(".")))
+
+    def hides_key(self, key: object) -> bool:
+        """Of a dict: a text, bytes, or an enum's member with such a name or value."""
+        if self._redactor is None:
+            return False
+        return any(map(self._redactor.hides_name, _texts_of_key(key)))
+
+    def keep(self, value: object) -> None:
+        """Note the value of a hidden name, in order to find it under other names."""
+        for text in _texts_in(value, _DEPTH):
+            if len(text) >= _LEAST and not text.isspace():
+                self._secrets.update(_forms_of(text))
+
+    def learn(self) -> bool:
+        """Look for the secrets that have been noted. Returns False where there is none that was not looked for."""
+        if len(self._secrets) == self._replaced:
+            return False
+        self._replaced = len(self._secrets)
+        self._longest = min(LONG, max(map(len, self._secrets)))
+        longest_first = sorted(self._secrets, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_as_pattern, longest_first[:_MOST_SECRETS])), re.DOTALL)
+        return True
+
+    def replaced(self, text: str, *, is_whole: bool = True) -> str:
+        """A value's text without the secrets. Of one that was cut, the end is left out: a secret may begin there."""
+        if self._pattern is None:
+            return text
+        if self._replaced > _MOST_SECRETS:
+            return _HIDDEN
+        made = self._pattern.sub(_HIDDEN, text)
+        return made if is_whole else made[: -self._longest]
+
+    def searched(self, text: str) -> str:
+        """The text without what `redact_text` finds."""
+        return self._redactor.without_secrets(text) if self._redactor is not None else text
+
+
+def _as_pattern(secret: str) -> str:
+    return re.escape(secret) if len(secret) <= LONG else re.escape(secret[: LONG // 2]) + ".*"
+
+
+def _forms_of(secret: str) -> tuple[str, str, str]:
+    """A text as it is, as it stands in a repr, and as bytes."""
+    return secret, repr(secret)[1:-1], secret.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+def _texts_of_key(key: Any) -> Iterator[str]:
+    kind = type(key)
+    if is_of(kind, Enum):
+        for text in (attribute_of(key, "_name_"), attribute_of(key, "_value_")):
+            if not is_of(type(text), Enum):
+                yield from _texts_of_key(text)
+    elif is_of(kind, str):
+        yield str.__getitem__(key, slice(0, LONG))
+    elif is_of(kind, bytes):
+        yield bytes.__getitem__(key, slice(0, LONG)).decode("utf-8", "replace")
+
+
+def _texts_in(value: Any, depth: int) -> Iterator[str]:
+    """The texts, bytes and numbers in a value."""
+    kind = type(value)
+    if is_of(kind, str):
+        yield str.__getitem__(value, slice(0, LONG + 1))
+    elif is_of(kind, bytes):
+        data = bytes.__getitem__(value, slice(0, LONG + 1))
+        yield data.decode("latin-1")
+        yield data.decode("utf-8", "replace")
+    elif is_of(kind, int) and kind is not bool:
+        if 0 < int.bit_length(value) <= LONG:
+            yield int.__repr__(value)
+    elif depth:
+        for item in _items_of(value, kind):
+            yield from _texts_in(item, depth - 1)
+
+
+def _items_of(value: Any, kind: type) -> Iterator[object]:
+    if is_of(kind, dict):
+        return islice(dict.values(value), _MOST_ITEMS)
+    for base in (list, tuple, set, frozenset):
+        if is_of(kind, base):
+            return islice(base.__iter__(value), _MOST_ITEMS)
+    return iter(())

@@ -1,0 +1,133 @@
+"""Values in tracebacks: what `redact` and `redact_text` hide."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from logly import SinkConfig
+from tests.support.diagnosed import Diagnosed, show
+
+
+def login(user: str, password: str, headers: dict[str, str], account: Any) -> None:
+    raise ValueError((user, password, headers, account) is account.api_token)
+
+
+class WithToken:
+    api_token = "t0ps3cret"
+
+    def __init__(self) -> None:
+        self.api_token = "t0ps3cret"
+        self.headers = [("authorization", "Basic aHVudGVyMg==")]
+
+
+@pytest.mark.parametrize("config", [{"redact": ["password", "*token", "authorization"]}, {"redact_text": True}])
+def test_secrets(config: dict[str, Any], tmp_path: Path) -> None:
+    one = Diagnosed(**config)
+    one.logger.add_sink(SinkConfig(path=tmp_path / "app.json", json=True))
+    one.logger.add_sink(SinkConfig(path=tmp_path / "app.log"))
+    stack = one.stack_of(login, "ann", "hunter2", {"Authorization": "Basic aHVudGVyMg=="}, WithToken())
+    one.logger.close()
+    written = stack + (tmp_path / "app.json").read_text() + (tmp_path / "app.log").read_text()
+    for secret in ("aHVudGVyMg", "t0ps3cret") if "redact_text" in config else ("aHVudGVyMg", "t0ps3cret", "hunter2"):
+        assert secret not in written, stack
+    for name in ("password", "account", "user"):
+        assert f"      {name} = " in stack
+    assert "'Authorization': '[redacted]'" in stack or "'Authorization': 'Basic [redacted]'" in stack
+    assert "<WithToken api_token='[redacted]', headers=[...]>" in stack
+
+
+def test_a_secret_is_not_cut_in_half(diagnosed: Diagnosed) -> None:
+    one = Diagnosed(redact_text=True)
+    token = "eyJ" + "a" * 200 + "." + "b" * 200 + "." + "c" * 200
+    assert one.values_of(show, f"with {token}") == {"value": "'with [redacted]'"}
+    one.logger.close()
+
+
+def secret_in(value: Any, password: Any) -> Any:
+    return 1 / 0, value, password
+
+
+@pytest.fixture
+def hiding() -> Iterator[Diagnosed]:
+    one = Diagnosed(redact=["password", "authorization"])
+    yield one
+    one.logger.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "password", "text"),
+    [
+        ("x" * 100 + "hunter2" * 6, "hunter2" * 6, "'" + "x" * 100 + "[redacted]'"),
+        ("hunter2" * 2_000, "hunter2" * 500, "''... 14000 in all"),
+        ("a hunter2", b"hunter2", "'a [redacted]'"),
+        (b"a hunter2", "hunter2", "b'a [redacted]'"),
+        ("a hünter", "hünter".encode(), "'a [redacted]'"),
+        ("hunter2", ["hunter2"], "'[redacted]'"),
+        ([123456, "123456"], 123456, "[[redacted], '[redacted]']"),
+        ("x" * 5000, "x" * 5000, "'[redacted]'... 5000 in all"),
+        (ValueError("hunter2"), "hunter2", "ValueError('[redacted]')"),
+        (PurePosixPath("/hunter2"), "hunter2", "PurePosixPath('/[redacted]')"),
+        ("a    b", "    ", "'a    b'"),
+        (["redacted", {"password": 1}], "redacted", "['[redacted]', {'password': '[redacted]'}]"),
+        ("abcabcabc", ["abcabc", "abcabcab"], "'[redacted]c'"),
+        (True, True, "True"),
+    ],
+)
+def test_the_same_secret_under_another_name(hiding: Diagnosed, value: Any, password: Any, text: str) -> None:
+    assert hiding.values_of(secret_in, value, password) == {"value": text, "password": "[redacted]"}
+
+
+def test_a_variables_name_is_no_secret(hiding: Diagnosed) -> None:
+    assert hiding.values_of(secret_in, "some", "value") == {"value": "'some'", "password": "[redacted]"}
+
+
+def test_a_secret_of_one_exception_is_hidden_in_the_others(hiding: Diagnosed) -> None:
+    def inner(text: str) -> None:
+        raise ValueError(len(text))
+
+    def outer(text: str) -> None:
+        try:
+            login("ann", text, {}, object())
+        except AttributeError:
+            inner(text)
+
+    stack = hiding.stack_of(outer, "hunter2")
+    assert "      password = [redacted]\n" in stack
+    assert "hunter2" not in stack
+    assert stack.count("text = '[redacted]'") == 3
+
+
+class Names(Enum):
+    PASSWORD = "password"
+    P = b"password"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (OrderedDict(password="hunter2"), "OrderedDict({'password': '[redacted]'})"),
+        ({Names.P: "hunter2"}, "{Names.P: '[redacted]'}"),
+        ({b"password": "hunter2"}, "{b'password': '[redacted]'}"),
+        ({"password": "hunter2"}.items(), "dict_items([('password', '[redacted]')])"),
+        ([(b"password", b"hunter2")], "[(b'password', '[redacted]')]"),
+        ([["Authorization", "Basic hunter2"]], "[['Authorization', '[redacted]']]"),
+        (SimpleNamespace(password="hunter2", a=1), "<SimpleNamespace password='[redacted]', a=1>"),
+    ],
+    ids=["ordered", "enum", "bytes", "view", "pair", "list", "attribute"],
+)
+def test_values_with_keys(hiding: Diagnosed, value: Any, text: str) -> None:
+    assert hiding.values_of(show, value) == {"value": text}
+
+
+def test_pairs_by_the_keys_of_texts() -> None:
+    one = Diagnosed(redact_text=True)
+    found = one.values_of(show, [(b"authorization", b"Basic aHVudGVyMg=="), ("accept", "text")])
+    assert found == {"value": "[(b'authorization', '[redacted]'), ('accept', 'text')]"}
+    one.logger.close()
