@@ -63,11 +63,15 @@ _FAST_LOCALS = 0x3
 """In ``co_flags``: the variables are not in a dict."""
 
 
-def _own_variables() -> Any:
-    return sys._getframe().f_locals
+def _variables_of_caller() -> Any:
+    return sys._getframe(1).f_locals
 
 
-_VARIABLES = type(_own_variables())
+def _kind_of_variables() -> Any:
+    return type(_variables_of_caller())
+
+
+_VARIABLES = _kind_of_variables()
 """What `f_locals` of a function's frame is."""
 
 _known: dict[str, tuple[str, ...]] = {}

@@ -24,6 +24,7 @@ __all__ = [
     "module_of",
     "name_of",
     "namespace_of",
+    "pairs_of",
 ]
 
 MISSING = object()
@@ -84,18 +85,23 @@ def attribute_of(owner: object, name: str) -> Any:
 
 def attributes_of(owner: object) -> Iterator[tuple[str, Any]]:
     """The names and values in an object's own dict and slots."""
-    for name, value in dict.items(_dict_of(owner) or {}):
+    for name, value in pairs_of(_dict_of(owner) or {}):
         if type(name) is str:
             yield name, value
     kind = type(owner)
     for base in reversed(bases_of(kind)):
-        for name, member in namespace_of(base).items():
+        for name, member in zip(namespace_of(base).keys(), namespace_of(base).values(), strict=False):
             if type(member) is MemberDescriptorType and type(name) is str:
                 try:
                     value = member.__get__(owner, kind)
                 except AttributeError:  # not set
                     continue
                 yield name, value
+
+
+def pairs_of(values: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """The items of a dict, as it has them itself. CPython 3.11 crashes where `items` has no memory for a tuple."""
+    return zip(dict.keys(values), dict.values(values), strict=False)
 
 
 def _dict_of(owner: object) -> dict[Any, Any] | None:

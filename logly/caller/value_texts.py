@@ -27,6 +27,7 @@ from .plain_reading import (
     module_of,
     name_of,
     namespace_of,
+    pairs_of,
 )
 
 TYPE_CHECKING = False
@@ -48,7 +49,8 @@ RECORD_S = 0.2
 
 _HIDDEN = "'[redacted]'"
 
-_VIEWS: tuple[Any, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+_VIEWS: tuple[Any, ...] = (type({}.keys()), type({}.values()))
+"""Not that of the items: CPython 3.11 crashes where it has no memory for one."""
 _BRACKETS: dict[int, str] = {
     **{id(kind): "[]" for kind in (list, deque, *_VIEWS)},
     **{id(kind): "{}" for kind in (set, frozenset, dict, OrderedDict, defaultdict)},
@@ -217,7 +219,7 @@ class ValueTexts:
 
     def _pairs(self, value: Any, size: int, depth: int) -> Iterator[str]:
         shown = 0
-        for key, item in islice(dict.items(value), MOST_ITEMS):  # no look-up: a key's `__eq__` may be the program's
+        for key, item in islice(pairs_of(value), MOST_ITEMS):  # no look-up: a key's `__eq__` may be the program's
             if self._is_spent():
                 break
             shown += 1
@@ -327,7 +329,7 @@ def _fields_of_namedtuple(kind: type) -> list[str] | None:
 def _fields_of_dataclass(home: type) -> Iterator[tuple[str, bool]]:
     """The names of a class's fields, and whether its ``__repr__`` would show them."""
     found = namespace_of(home).get("__dataclass_fields__")
-    for name, field in dict.items(found) if type(found) is dict else ():
+    for name, field in pairs_of(found) if type(found) is dict else ():
         kind = attribute_of(field, "_field_type")
         if type(name) is str and attribute_of(kind, "name") == "_FIELD":
             yield name, attribute_of(field, "repr") is True
@@ -344,7 +346,7 @@ def _fields_of_attrs(home: type) -> Iterator[tuple[str, bool]]:
 
 def _fields_of_pydantic(home: type) -> Iterator[tuple[str, bool]]:
     found = namespace_of(home).get("__pydantic_fields__")
-    for name, field in dict.items(found) if type(found) is dict else ():
+    for name, field in pairs_of(found) if type(found) is dict else ():
         if type(name) is str:
             yield name, attribute_of(field, "repr") is True and attribute_of(field, "exclude") is not True
 

@@ -115,7 +115,7 @@ class Names(Enum):
         (OrderedDict(password="hunter2"), "OrderedDict({'password': '[redacted]'})"),
         ({Names.P: "hunter2"}, "{Names.P: '[redacted]'}"),
         ({b"password": "hunter2"}, "{b'password': '[redacted]'}"),
-        ({"password": "hunter2"}.items(), "dict_items([('password', '[redacted]')])"),
+        ({"password": "hunter2"}.items(), "<dict_items object>"),
         ([(b"password", b"hunter2")], "[(b'password', '[redacted]')]"),
         ([["Authorization", "Basic hunter2"]], "[['Authorization', '[redacted]']]"),
         (SimpleNamespace(password="hunter2", a=1), "<SimpleNamespace password='[redacted]', a=1>"),

@@ -196,7 +196,8 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "deque": (lambda: deque(range(10**6)), "deque([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 999990 more])"),
     "ordered": (lambda: OrderedDict(a=1), "OrderedDict({'a': 1})"),
     "default": (lambda: [defaultdict(int, a=1), Counter("aa")], "[defaultdict({'a': 1}), Counter({'a': 2})]"),
-    "views": (lambda: [{1: 2}.keys(), {1: 2}.items()], "[dict_keys([1]), dict_items([(1, 2)])]"),
+    "views": (lambda: [{1: 2}.keys(), {1: 2}.values()], "[dict_keys([1]), dict_values([2])]"),
+    "view of items": (lambda: {1: 2}.items(), "<dict_items object>"),
     "ordered view": (lambda: OrderedDict(a=1).items(), "<odict_items object>"),
     "tuple": (lambda: (1,), "(1,)"),
     "sets": (lambda: [set(), {1}, frozenset({2}), frozenset()], "[set(), {1}, frozenset({2}), frozenset()]"),
@@ -219,6 +220,24 @@ def test_no_code_of_the_program_runs(diagnosed: Diagnosed, name: str) -> None:
     del value  # pytest would ask it for its text
     assert questions == []
     assert found == {"value": text}
+
+
+def test_variables_of_a_class_body(diagnosed: Diagnosed) -> None:
+    class Variables(dict[str, Any]):
+        def get(self, *_: Any) -> Any:
+            raise AssertionError("asked")
+
+    class Meta(type):
+        @classmethod
+        def __prepare__(cls, *_: Any) -> Any:
+            return Variables()
+
+    def body() -> None:
+        class Made(metaclass=Meta):
+            number = 0
+            wrong = 1 / number
+
+    assert diagnosed.values_of(body) == {"number": "0"}
 
 
 def test_a_value_without_a_text_leaves_the_others(diagnosed: Diagnosed) -> None:
