@@ -47,7 +47,10 @@ def module_of(kind: type) -> str:
 
 def is_of(kind: type, wanted: type) -> bool:
     """`issubclass` without ``__subclasscheck__``."""
-    return any(base is wanted for base in bases_of(kind))
+    for base in bases_of(kind):  # noqa: SIM110  # `any` with a generator takes three times as long
+        if base is wanted:
+            return True
+    return False
 
 
 def home_of(kind: type, name: str) -> Any:
