@@ -85,7 +85,7 @@ def documented() -> tuple[list[str], list[str]]:
     rows = [re.findall(r"`(\w+)`(?: to `(\w+)`)?", line) for line in table.splitlines() if line.startswith("| `")]
     tokens = [first for row in rows for first, _ in row]
     tokens += ["S" * count for row in rows for _, last in row if last for count in range(2, len(last) + 1)]
-    not_in_names, in_names = re.findall(r"but for (.*?) and all.*?other than (.*?)\.", text, re.DOTALL)[0]
+    not_in_names, in_names = re.findall(r"except (.*?) and all.*?other than (.*?)\.", text, re.DOTALL)[0]
     decimals = {token for token in tokens if set(token) == {"S"}} - set(re.findall(r"`(\w+)`", in_names))
     return tokens, re.findall(r"`(\w+)`", not_in_names) + sorted(decimals)
 
