@@ -15,7 +15,7 @@ from harness.questions import Question, main
 from harness.scenarios import Unsupported
 
 MODULES = {"logly": "logly", "logging": "logging", "picologging": "picologging", "loguru": "loguru"}
-MODULES |= {"structlog": "structlog, orjson", "logbook": "logbook", "logxide": "logxide"}
+MODULES |= {"structlog": "structlog, orjson", "logbook": "logbook", "logxide": "logxide", "logust": "logust"}
 
 
 def start_ms(statement: str, tree: str = "", python: str = sys.executable) -> float:
@@ -28,7 +28,7 @@ def start_ms(statement: str, tree: str = "", python: str = sys.executable) -> fl
 
 def measure(peer: str, options: argparse.Namespace) -> dict[str, Any]:
     library = peer.split("_", maxsplit=1)[0].replace("stdlib", "logging")
-    if peer.startswith("floor") or peer in ("logly_sync", "loguru_enqueue") or peer.endswith("_queue"):
+    if peer.startswith("floor") or peer == "logly_sync" or peer.endswith(("_enqueue", "_queue")):
         raise Unsupported("the same import as its sibling")
     load(peer)
     tree = tree_to_measure() if library == "logly" else ""

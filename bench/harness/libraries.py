@@ -19,6 +19,8 @@ PEERS = [
     "structlog_orjson",
     "logbook_file",
     "logxide_file",
+    "logust_plain",
+    "logust_enqueue",
     "floor_loop",
     "floor_fstring",
     "floor_write",
