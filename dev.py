@@ -27,6 +27,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,11 @@ VENV = Path(os.environ.get("LOGLY_VENV", ROOT / ".venv")).resolve()
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 
+INSTALL = (PYTHON, "-m", "pip", "install", "--quiet")
+NEW_ENVIRONMENT = (sys.executable, "-m", "venv", VENV)
+BUILD_TOOLS = (*INSTALL, "--upgrade", "pip>=25.1", "setuptools>=77", "cython>=3.3,<3.4")
+BUILD = (*INSTALL, "--no-build-isolation", "--no-deps", "--editable", ".")
+
 
 def run(*command: str | Path, **environment: str) -> None:
     words = [str(word) for word in command]
@@ -43,33 +49,42 @@ def run(*command: str | Path, **environment: str) -> None:
     subprocess.run(words, cwd=ROOT, check=True, env={**os.environ, **environment})
 
 
+def run_quietly(what: str, *command: str | Path, **environment: str) -> None:
+    """Runs a command whose output nobody wants to see unless it fails. A terminal shows for how long it has run."""
+    is_terminal = sys.stdout.isatty()
+    begun = time.monotonic()
+    print(what, end=" ", flush=True)
+    with tempfile.TemporaryFile() as said:
+        words = [str(word) for word in command]
+        running = subprocess.Popen(
+            words, cwd=ROOT, env={**os.environ, **environment}, stdout=said, stderr=subprocess.STDOUT
+        )
+        code = None
+        while code is None:
+            try:
+                code = running.wait(1 if is_terminal else None)
+            except subprocess.TimeoutExpired:
+                print(f"\r{what} {time.monotonic() - begun:.0f} s", end="", flush=True)
+        print(
+            f"\r{what} {time.monotonic() - begun:.0f} s" if is_terminal else f"{time.monotonic() - begun:.0f} s",
+            flush=True,
+        )
+        if code:
+            said.seek(0)
+            sys.stdout.buffer.write(said.read())
+            raise subprocess.CalledProcessError(code, words)
+
+
 def setup(*groups: str, probe: bool = False, builds: bool = True) -> None:
     """A virtual environment with what pyproject.toml names, and logly built in place."""
     if not PYTHON.exists():
-        run(sys.executable, "-m", "venv", VENV)
-    run(
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--upgrade",
-        "pip>=25.1",
-        "setuptools>=77",
-        "cython>=3.3,<3.4",
-    )
+        run(*NEW_ENVIRONMENT)
+    run(*BUILD_TOOLS)
     for group in groups:
-        run(PYTHON, "-m", "pip", "install", "--quiet", "--group", group)
+        run(*INSTALL, "--group", group)
     if builds:
-        build(probe=probe)
-
-
-def build(*, probe: bool = False) -> None:
-    switches = ",".join(filter(None, [os.environ.get("LOGLY_BUILD", ""), "probe" if probe else ""]))
-    run(
-        PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--editable", ".",
-        LOGLY_BUILD=switches,
-    )  # fmt: skip
+        switches = ",".join(filter(None, [os.environ.get("LOGLY_BUILD", ""), "probe" if probe else ""]))
+        run(*BUILD, LOGLY_BUILD=switches)
 
 
 def style() -> None:
@@ -260,8 +275,14 @@ def test() -> None:
 
 
 def demo() -> None:
-    setup()
-    run(PYTHON, "-m", "logly", "demo")
+    begun = time.monotonic()
+    if not PYTHON.exists():
+        run_quietly("1/3 making .venv:", *NEW_ENVIRONMENT)
+    run_quietly("2/3 getting Cython and setuptools:", *BUILD_TOOLS)
+    run_quietly("3/3 building logly, a minute or two:", *BUILD)
+    print(flush=True)
+    subprocess.run([PYTHON, "-m", "logly", "demo"], cwd=ROOT, check=True)
+    print(f"all of this took {time.monotonic() - begun:.0f} s")
 
 
 if __name__ == "__main__":
