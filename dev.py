@@ -83,8 +83,12 @@ def setup(*groups: str, probe: bool = False, builds: bool = True) -> None:
     for group in groups:
         run(*INSTALL, "--group", group)
     if builds:
-        switches = ",".join(filter(None, [os.environ.get("LOGLY_BUILD", ""), "probe" if probe else ""]))
-        run(*BUILD, LOGLY_BUILD=switches)
+        build(probe=probe)
+
+
+def build(*, probe: bool = False) -> None:
+    switches = ",".join(filter(None, [os.environ.get("LOGLY_BUILD", ""), "probe" if probe else ""]))
+    run(*BUILD, LOGLY_BUILD=switches)
 
 
 def style() -> None:
@@ -105,11 +109,16 @@ def lint() -> None:
     run(BIN / "zizmor", "--offline", "--quiet", ".github/workflows")
 
 
-def make_wheel(place: Path) -> Path:
-    """The sdist, and the wheel that is built of it."""
+def make_sdist(place: Path) -> Path:
     # An environment of its own, as any user's `pip install` has; the newest tools that pyproject.toml allows.
     run(PYTHON, "-m", "build", "--sdist", "--outdir", place, ".", LOGLY_BUILD="")
     (sdist,) = place.glob("*.tar.gz")
+    return sdist
+
+
+def make_wheel(sdist: Path) -> Path:
+    """The wheel that is built of the sdist, beside it."""
+    place = sdist.parent
     run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, sdist, LOGLY_BUILD="")
     (wheel,) = place.glob("*.whl")
     run(PYTHON, "tools/check_dist.py", sdist, wheel)
@@ -195,14 +204,16 @@ def test_wheel() -> None:
     """The sdist builds a wheel, and the wheel passes the tests where there is no source tree and no compiler."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        run_tests(wheel_tests(install_wheel(make_wheel(place), place), place))
+        run_tests(wheel_tests(install_wheel(make_wheel(make_sdist(place)), place), place))
 
 
 def test_all() -> None:
-    """Lint and the site while the wheel is built; then the tests on the installed wheel and on the tree."""
+    """The wheel and the tree are built side by side, then the tests are run on both."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
         place = Path(folder)
-        wheel = beside.submit(lambda: install_wheel(make_wheel(place), place))
+        sdist = make_sdist(place)
+        wheel = beside.submit(lambda: install_wheel(make_wheel(sdist), place))
+        build(probe=True)
         lint()
         build_docs()
         run_tests(wheel_tests(wheel.result(), place), *tree_tests())
@@ -270,7 +281,7 @@ def docs() -> None:
 
 
 def test() -> None:
-    setup("test", "lint", "docs", "recipes", probe=True)
+    setup("test", "lint", "docs", "recipes", builds=False)
     test_all()
 
 
