@@ -68,7 +68,6 @@ PARTS = (
     Traceback (most recent call last):
       <File "/srv/shop.py", line 1>, in <module>
         one = {'total': 1 / (len('') * 2)}
-                         %~~^~~~~~~~~~~~~~~%
     !ZeroDivisionError!: division by zero
 """,
 )
@@ -98,7 +97,6 @@ ODD_FILE = (
         compile('a b', 'the "odd", line x.py', 'exec')
       <File "the "odd", line x.py", line 1>
         a b
-          %^%
     !SyntaxError!: invalid syntax
 """,
 )
@@ -134,7 +132,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
 
 
 def shown(screen: Screen, code: str, monkeypatch: pytest.MonkeyPatch, newlines: str = "indent") -> str:
-    """The traceback of the code, with signs for styles."""
+    """The traceback of the code, with signs for styles. Versions of Python mark different parts below the source."""
     monkeypatch.setitem(linecache.cache, SOURCE, (len(code), None, [code], SOURCE))
     with make_logger() as logger:
         logger.add_sink(SinkConfig(fd=screen.fd, newlines=newlines))  # type: ignore[arg-type]
@@ -148,7 +146,9 @@ def shown(screen: Screen, code: str, monkeypatch: pytest.MonkeyPatch, newlines: 
     text = screen.text()
     for sequence, begin, end in MARKS:
         text = re.sub(rf"{re.escape(sequence)}([^\x1b]+)\x1b\[0m", rf"{begin}\1{end}", text)
-    return text.partition("\n")[2]
+    lines = text.split("\n")[1:]
+    assert not [line for line in lines if re.fullmatch(r"[ |]*[~^]+", line)], "marks without their style"
+    return "\n".join(line for line in lines if not re.fullmatch(r"[ |]*%[~^ ]+%", line))
 
 
 @pytest.mark.parametrize(("code", "expected"), CASES.values(), ids=CASES.keys())
@@ -160,6 +160,17 @@ def test_styles_of_a_traceback(
     if newlines == "escape":
         expected = re.sub(r"(?m)^    ", "", expected)
     assert shown(screen, code, monkeypatch, newlines) == expected
+
+
+def test_marks_have_their_style(screen: Screen) -> None:
+    with make_logger() as logger:
+        logger.add_sink(SinkConfig(fd=screen.fd))
+        try:
+            compile("one = (", SOURCE, "exec")
+        except SyntaxError as error:
+            logger.error("x", exc_info=error)
+        assert logger.flush(60)
+    assert "\n          \x1b[31m^\x1b[0m\n" in re.sub(r"(?<=\n) +(?=\x1b)", " " * 10, screen.text())
 
 
 def test_a_message_that_looks_like_an_exception_has_no_style(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
