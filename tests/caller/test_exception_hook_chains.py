@@ -6,12 +6,15 @@ Each test is a program of its own, because hooks belong to the process.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.hooked import Ran
+from tests.support.hooked import BEGIN, Ran
+from tests.support.programs import start_program
+from tests.support.waiting import PATIENCE_S
 
 NEEDS_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -142,6 +145,50 @@ threading.Thread(target=fail).start()
 """,
     )
     assert ran.stderr.count("ValueError: the end") == 1
+
+
+PATIENT = """
+import os
+from logly.caller import exception_hooks
+exception_hooks._PATIENCE_S = 60  # the machine may be slow
+logger = Logger()
+def fail():
+    raise ValueError("the end")
+threading.excepthook = lambda about: os._exit(0)
+logger.hook_exceptions()
+"""
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_records_of_other_threads_are_not_taken_for_it(tmp_path: Path, others: int) -> None:
+    ran = Ran(
+        tmp_path,
+        f"""{PATIENT}
+def log():
+    while True:
+        logger.info("busy")
+for _ in range({others}):
+    threading.Thread(target=log).start()
+threading.Thread(target=fail).start()
+""",
+    )
+    assert ran.stderr.count("ValueError: the end") == 1
+
+
+def test_older_records_that_are_written_late_are_not_taken_for_it() -> None:
+    program = f"""{BEGIN.replace("app.json", os.devnull)}{PATIENT}
+really_pause, exception_hooks.pause = exception_hooks.pause, lambda _: pause()
+def pause():
+    exception_hooks.pause = really_pause
+    print("waits", flush=True)
+for number in range(30_000):
+    logger.info("older")
+threading.Thread(target=fail).start()
+"""
+    process = start_program(program, says="waits", stderr=subprocess.PIPE)
+    stderr = process.communicate(timeout=PATIENCE_S)[1]
+    assert stderr.count("older") == 30_000
+    assert stderr.count("ValueError: the end") == 1
 
 
 def test_another_sink_that_hangs_does_not_hold_it_up(tmp_path: Path) -> None:
