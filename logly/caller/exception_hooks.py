@@ -43,7 +43,7 @@ _MOST_SHOWN = 200
 """Characters of an object's repr."""
 
 _PATIENCE_S = 1.0
-"""How long a hook waits until its record stands on stderr. After that, Python's own hook is called, too."""
+"""How long a hook waits until its record stands on stderr. If it is not there by then, Python's own hook prints it."""
 _PAUSE_S = 0.002
 
 
@@ -78,18 +78,28 @@ if hasattr(os, "register_at_fork"):
 
 
 class ExceptionHooks:
-    """What `Logger.hook_exceptions` has put in place. A context manager: leaving it takes the hooks away again."""
+    """What `Logger.hook_exceptions` has put in place. A context manager: leaving it takes the hooks away again.
+
+    An exception that leaves the ``with`` is not logged: the hooks are gone before Python calls any, and it may be
+    caught further up.
+    """
 
     def __init__(self, logger: Logger, *, warns: bool, loop: AbstractEventLoop | None) -> None:
         if loop is not None and not callable(getattr(loop, "set_exception_handler", None)):
             raise invalid("loop", loop, "an event loop of asyncio, such as asyncio.get_running_loop()")
-        self._hooks: list[_Hook] = [_MainHook(logger), _ThreadHook(logger), _UnraisableHook(logger)]
+        hooks: list[_Hook] = [_MainHook(logger), _ThreadHook(logger), _UnraisableHook(logger)]
         if warns:
-            self._hooks.append(_WarningHook(logger))
+            hooks.append(_WarningHook(logger))
         if loop is not None:
-            self._hooks.append(_LoopHook(logger, loop))
-        for hook in self._hooks:
-            hook.put()
+            hooks.append(_LoopHook(logger, loop))
+        self._hooks: list[_Hook] = []
+        try:
+            for hook in hooks:
+                hook.put()
+                self._hooks.append(hook)
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Take the hooks away. Those that were there before are in force again. Idempotent."""
