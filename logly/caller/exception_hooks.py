@@ -44,7 +44,8 @@ _MOST_SHOWN = 200
 
 _PATIENCE_S = 1.0
 """How long a hook waits until its record stands on stderr. If it is not there by then, Python's own hook prints it."""
-_PAUSE_S = 0.002
+_FIRST_PAUSE_S = 0.00005
+_LONGEST_PAUSE_S = 0.002
 
 
 class _Run:
@@ -232,8 +233,10 @@ class _Hook:
         if core.must_not_wait():  # a caller further up goes on with the sinks' work
             return not all(getattr(sink, "_echoes", False) for sink in sinks)  # they may refuse it
         mark, deadline = sinks[0].handle.committed(), monotonic() + (_PATIENCE_S if before != self._stuck else 0)
+        pause_s = _FIRST_PAUSE_S
         while not (is_written := _is_written(sinks, mark, before)) and monotonic() < deadline:
-            _wait_a_little(core)
+            _wait_a_little(core, pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         self._stuck = None if is_written else _books(sinks)
         return is_written
 
@@ -431,14 +434,14 @@ def _is_written(sinks: list[Sink], mark: int, before: list[tuple[int, int]]) -> 
     return False
 
 
-def _wait_a_little(core: Core) -> None:
-    """Let the flusher work; where there is none, do its work. The thread's other greenlets run meanwhile."""
+def _wait_a_little(core: Core, pause_s: float) -> None:
+    """Let the flusher work; where there is none, do its work. If it takes long, the thread's other greenlets run."""
     if core.helper is not None:  # for handlers of `logging` whose lock this thread holds
         core.helper(core)
     if not core.flusher_runs:
         core.drain_here()
-    if not run_others():
-        pause(_PAUSE_S)
+    if pause_s < _LONGEST_PAUSE_S or not run_others():
+        pause(pause_s)
 
 
 def _readers_of(name: str | None) -> tuple[bool, bool]:

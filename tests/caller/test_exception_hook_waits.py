@@ -72,10 +72,8 @@ threading.Thread(target=fail).start()
     assert ran.stderr.count("ValueError: the end") == 1
 
 
-PATIENT = """
+ENDS_AT_ONCE = """
 import os
-from logly.caller import exception_hooks
-exception_hooks._PATIENCE_S = 60  # the machine may be slow
 logger = Logger()
 def fail():
     raise ValueError("the end")
@@ -88,7 +86,7 @@ logger.hook_exceptions()
 def test_records_of_other_threads_are_not_taken_for_it(tmp_path: Path, others: int) -> None:
     ran = Ran(
         tmp_path,
-        f"""{PATIENT}
+        f"""{ENDS_AT_ONCE}
 def log():
     while True:
         logger.info("busy")
@@ -101,7 +99,7 @@ threading.Thread(target=fail).start()
 
 
 def test_older_records_that_are_written_late_are_not_taken_for_it() -> None:
-    program = f"""{BEGIN.replace("app.json", os.devnull)}{PATIENT}
+    program = f"""{BEGIN.replace("app.json", os.devnull)}{ENDS_AT_ONCE}
 really_pause, exception_hooks.pause = exception_hooks.pause, lambda _: pause()
 def pause():
     exception_hooks.pause = really_pause
@@ -121,6 +119,7 @@ def test_another_sink_that_hangs_does_not_hold_it_up(tmp_path: Path) -> None:
         tmp_path,
         """
 import time
+exception_hooks._PATIENCE_S = 1
 go_on = threading.Event()
 console = Logger()
 console.add_sink(stream="stderr")
@@ -204,8 +203,6 @@ def test_other_greenlets_run_while_a_hook_waits(tmp_path: Path) -> None:
         tmp_path,
         """
 import gevent, io
-from logly.caller import exception_hooks
-exception_hooks._PATIENCE_S = 60
 go_on = threading.Event()
 class Stuck(io.StringIO):
     def write(self, text):

@@ -437,7 +437,7 @@ def test_a_warning_stands_once_on_the_console(tmp_path: Path) -> None:
     program = "logger = Logger()\nlogger.hook_exceptions(warnings=True)\nwarnings.warn('beware {of} this')\n"
     ran = Ran(tmp_path, program)
     assert ran.stderr.count("beware {of} this") == 1
-    assert "| WARNING  | __main__:<module>:7 | UserWarning" in ran.stderr
+    assert "| WARNING  | __main__:<module>:9 | UserWarning" in ran.stderr
 
 
 def test_a_warning_that_is_to_go_to_a_file_goes_there(tmp_path: Path) -> None:
