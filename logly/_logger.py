@@ -453,7 +453,8 @@ class Logger(Controls):
             loop: an event loop of asyncio whose failed callbacks and forgotten tasks are logged, too.
 
         Returns:
-            A context manager that takes the hooks away again, as its ``remove()`` does.
+            A context manager that takes the hooks away again, as its ``remove()`` does. An exception that leaves the
+            ``with`` is not logged, because the hooks are gone by then: a program's main needs no ``with``.
 
         Raises:
             ConfigError: `loop` is no event loop.

@@ -18,7 +18,7 @@ from logly._core import emit_from, is_on_for_module, thread_ident
 from logly.control.explain import sure_takers
 from logly.errors import invalid
 from logly.levels import Level
-from logly.system.greenlets import current
+from logly.system.greenlets import current, run_others
 from logly.system.unpatched import monotonic, pause
 
 TYPE_CHECKING = False
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
     from typing import Any, Self
 
+    from logly._core import Core
     from logly._logger import Logger
     from logly.control.controller import Controller
     from logly.control.sinks import Sink
@@ -42,8 +43,9 @@ _MOST_SHOWN = 200
 """Characters of an object's repr."""
 
 _PATIENCE_S = 1.0
-"""How long a hook waits until its record stands on stderr. After that, Python's own hook is called, too."""
-_PAUSE_S = 0.002
+"""How long a hook waits until its record stands on stderr. If it is not there by then, Python's own hook prints it."""
+_FIRST_PAUSE_S = 0.00005
+_LONGEST_PAUSE_S = 0.002
 
 
 class _Run:
@@ -77,18 +79,28 @@ if hasattr(os, "register_at_fork"):
 
 
 class ExceptionHooks:
-    """What `Logger.hook_exceptions` has put in place. A context manager: leaving it takes the hooks away again."""
+    """What `Logger.hook_exceptions` has put in place. A context manager: leaving it takes the hooks away again.
+
+    An exception that leaves the ``with`` is not logged: the hooks are gone before Python calls any, and it may be
+    caught further up.
+    """
 
     def __init__(self, logger: Logger, *, warns: bool, loop: AbstractEventLoop | None) -> None:
         if loop is not None and not callable(getattr(loop, "set_exception_handler", None)):
             raise invalid("loop", loop, "an event loop of asyncio, such as asyncio.get_running_loop()")
-        self._hooks: list[_Hook] = [_MainHook(logger), _ThreadHook(logger), _UnraisableHook(logger)]
+        hooks: list[_Hook] = [_MainHook(logger), _ThreadHook(logger), _UnraisableHook(logger)]
         if warns:
-            self._hooks.append(_WarningHook(logger))
+            hooks.append(_WarningHook(logger))
         if loop is not None:
-            self._hooks.append(_LoopHook(logger, loop))
-        for hook in self._hooks:
-            hook.put()
+            hooks.append(_LoopHook(logger, loop))
+        self._hooks: list[_Hook] = []
+        try:
+            for hook in hooks:
+                hook.put()
+                self._hooks.append(hook)
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Take the hooks away. Those that were there before are in force again. Idempotent."""
@@ -213,17 +225,19 @@ class _Hook:
 
     def write(self, logger: Logger, text: str, exc_info: Any, place: Place) -> bool:
         """Log it, and wait until it stands on stderr, if it is to: this may be the program's last act."""
-        sinks = _sinks_on_stderr(logger, self.level, place)
-        before = _books(logger, sinks)
+        sinks, core = _sinks_on_stderr(logger, self.level, place), logger._controller.core
+        before, dropped = _books(sinks), core.stats().dropped if sinks else 0
         emit_from(logger, self.level, text, {}, exc_info, place)
-        core, deadline = logger._controller.core, monotonic() + (_PATIENCE_S if before != self._stuck else 0)
-        while sinks and not core.flush(_PAUSE_S):  # another sink may hang
-            if _is_written(before, _books(logger, sinks)) or core.must_not_flush() or monotonic() >= deadline:
-                break
-            pause(_PAUSE_S)
-        after = _books(logger, sinks)
-        is_written = _is_written(before, after)
-        self._stuck = None if is_written else after
+        if not sinks or core.stats().dropped != dropped:
+            return False
+        if core.must_not_wait():  # a caller further up goes on with the sinks' work
+            return not all(getattr(sink, "_echoes", False) for sink in sinks)  # they may refuse it
+        mark, deadline = sinks[0].handle.committed(), monotonic() + (_PATIENCE_S if before != self._stuck else 0)
+        pause_s = _FIRST_PAUSE_S
+        while not (is_written := _is_written(sinks, mark, before)) and monotonic() < deadline:
+            _wait_a_little(core, pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        self._stuck = None if is_written else _books(sinks)
         return is_written
 
 
@@ -406,19 +420,28 @@ def _sinks_on_stderr(logger: Logger, level: int, place: Place) -> list[Sink]:
     return [sink for sink in takers if sink.place in (("stream", "stderr"), ("fd", 2))]
 
 
-def _books(logger: Logger, sinks: list[Sink]) -> list[tuple[int, int]]:
-    """How many records each sink has written, and how many were lost."""
-    dropped = logger._controller.core.stats().dropped if sinks else 0
+def _books(sinks: list[Sink]) -> list[tuple[int, int]]:
+    """How many records each sink has written, and how many it has lost."""
     books = [sink.handle.stats() for sink in sinks]
-    return [(one.written, one.failed + dropped) for one in books]
+    return [(one.written, one.failed) for one in books]
 
 
-def _is_written(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> bool:
-    """Whether a sink has written something in between, and nothing was lost."""
-    for (written, lost), (now_written, now_lost) in zip(before, after, strict=True):
-        if now_written > written and now_lost == lost:
+def _is_written(sinks: list[Sink], mark: int, before: list[tuple[int, int]]) -> bool:
+    """Whether a sink has written the first `mark` records of the logger, and has lost none since `before`."""
+    for sink, (_, failed) in zip(sinks, before, strict=True):
+        if sink.handle.write_out(mark) and sink.handle.stats().failed == failed:
             return True
     return False
+
+
+def _wait_a_little(core: Core, pause_s: float) -> None:
+    """Let the flusher work; where there is none, do its work. If it takes long, the thread's other greenlets run."""
+    if core.helper is not None:  # for handlers of `logging` whose lock this thread holds
+        core.helper(core)
+    if not core.flusher_runs:
+        core.drain_here()
+    if pause_s < _LONGEST_PAUSE_S or not run_others():
+        pause(pause_s)
 
 
 def _readers_of(name: str | None) -> tuple[bool, bool]:

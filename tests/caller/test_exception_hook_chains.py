@@ -1,4 +1,4 @@
-"""`Logger.hook_exceptions`: what is said once is said once, what must be said is said, and a hook harms no program.
+"""`Logger.hook_exceptions`: what is said once is said once, and a hook harms no program.
 
 Each test is a program of its own, because hooks belong to the process.
 """
@@ -86,84 +86,6 @@ def test_descriptor_2_is_stderr(tmp_path: Path) -> None:
     program = "logger = Logger()\nlogger.add_sink(fd=2)\nlogger.hook_exceptions()\nraise OSError('once')\n"
     ran = Ran(tmp_path, program, returncode=1)
     assert ran.stderr.count("OSError: once") == 1
-
-
-# ---- not lost
-
-
-def test_a_record_that_a_full_ring_drops_is_printed(tmp_path: Path) -> None:
-    ran = Ran(
-        tmp_path,
-        """
-import io
-from logly import LoggerConfig
-entered, go_on = threading.Event(), threading.Event()
-class Stuck(io.StringIO):
-    def write(self, text):
-        entered.set()
-        go_on.wait()
-        return sys.__stderr__.write(text)
-sys.stderr = Stuck()
-logger = Logger(LoggerConfig(overflow="drop", async_buffer_size=65536))
-logger.hook_exceptions()
-logger.info("first")
-entered.wait()
-for size in 1000, 10, 0:
-    dropped = logger.stats().dropped
-    while logger.stats().dropped == dropped:
-        logger.info("x" * size)
-sys.stderr = sys.__stderr__
-try:
-    raise ValueError("dropped?")
-except ValueError as error:
-    sys.excepthook(ValueError, error, error.__traceback__)
-go_on.set()
-""",
-    )
-    assert ran.stderr.count("ValueError: dropped?") == 1
-
-
-@pytest.mark.parametrize("begin", ["", pytest.param("if os.fork(): sys.exit(os.wait()[1] >> 8)", marks=NEEDS_FORK)])
-def test_a_program_that_ends_at_once_has_said_it(tmp_path: Path, begin: str) -> None:
-    """Until the hook returns, the record may be on its way only: nothing is written after `os._exit`."""
-    ran = Ran(
-        tmp_path,
-        f"""
-import os
-logger = Logger()
-logger.info("begin")
-logger.flush()
-{begin}
-def fail():
-    raise ValueError("the end")
-threading.excepthook = lambda about: os._exit(0)
-logger.hook_exceptions()
-threading.Thread(target=fail).start()
-""",
-    )
-    assert ran.stderr.count("ValueError: the end") == 1
-
-
-def test_another_sink_that_hangs_does_not_hold_it_up(tmp_path: Path) -> None:
-    ran = Ran(
-        tmp_path,
-        """
-import time
-go_on = threading.Event()
-console = Logger()
-console.add_sink(stream="stderr")
-console.add_sink(lambda record: go_on.wait())
-console.hook_exceptions(warnings=True)
-warnings.simplefilter("always")
-began = time.monotonic()
-for number in range(20):
-    warnings.warn("hanging")
-print(time.monotonic() - began)
-go_on.set()
-""",
-    )
-    assert ran.stderr.count("UserWarning: hanging") >= 20
-    assert float(ran.stdout) < 10  # 20 x the patience otherwise
 
 
 # ---- beside `logging`

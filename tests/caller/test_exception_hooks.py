@@ -6,6 +6,7 @@ Each test is a program of its own, because hooks belong to the process.
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from pathlib import Path
 
@@ -292,6 +293,13 @@ asyncio.run(main())
     assert ran.only["message"] == "one"
 
 
+def test_an_exception_that_leaves_the_with_is_not_logged(tmp_path: Path) -> None:
+    """As docs/exceptions.md says."""
+    ran = Ran(tmp_path, "with logger.hook_exceptions():\n    raise ValueError('once')\n", returncode=1)
+    assert ran.records == []
+    assert ran.stderr.count("ValueError: once") == 1
+
+
 def test_earlier_hooks_are_called_and_come_back(tmp_path: Path) -> None:
     ran = Ran(
         tmp_path,
@@ -429,7 +437,7 @@ def test_a_warning_stands_once_on_the_console(tmp_path: Path) -> None:
     program = "logger = Logger()\nlogger.hook_exceptions(warnings=True)\nwarnings.warn('beware {of} this')\n"
     ran = Ran(tmp_path, program)
     assert ran.stderr.count("beware {of} this") == 1
-    assert "| WARNING  | __main__:<module>:7 | UserWarning" in ran.stderr
+    assert "| WARNING  | __main__:<module>:9 | UserWarning" in ran.stderr
 
 
 def test_a_warning_that_is_to_go_to_a_file_goes_there(tmp_path: Path) -> None:
@@ -451,6 +459,18 @@ def test_a_loop_must_be_one() -> None:
     with make_logger() as logger, pytest.raises(ConfigError, match="loop"):
         logger.hook_exceptions(loop=True)  # type: ignore[arg-type]
     assert sys.excepthook is before
+
+
+def test_hooks_are_taken_away_again_where_one_of_them_cannot_be_put() -> None:
+    class Loop:
+        """It can be given a handler, and has none to show."""
+
+        def set_exception_handler(self, handler: object) -> None: ...
+
+    before = sys.excepthook, threading.excepthook, sys.unraisablehook
+    with make_logger() as logger, pytest.raises(AttributeError, match="get_exception_handler"):
+        logger.hook_exceptions(loop=Loop())  # type: ignore[arg-type]
+    assert (sys.excepthook, threading.excepthook, sys.unraisablehook) == before
 
 
 def test_hooks_keep_no_logger_after_they_are_removed() -> None:

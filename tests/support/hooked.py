@@ -11,6 +11,8 @@ from tests.support.programs import run_python
 BEGIN = """\
 import gc, sys, threading, warnings
 from logly import Logger, SinkConfig
+from logly.caller import exception_hooks
+exception_hooks._PATIENCE_S = 60  # the machine may be slow
 logger = Logger(auto_sink=False)
 logger.add_sink("app.json", json=True)
 """
