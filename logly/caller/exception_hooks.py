@@ -278,7 +278,7 @@ class _UnraisableHook(_Hook):
         about = args[0]
         if issubclass(about.exc_type, _NO_ERRORS):
             return None
-        text = about.err_msg or "Exception ignored in"
+        text = about.err_msg or ("Exception ignored" if about.object is None else "Exception ignored in")
         if about.object is not None:
             text = f"{text}: {_shown(about.object)}"
         if about.exc_value is None:

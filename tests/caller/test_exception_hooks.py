@@ -5,6 +5,7 @@ Each test is a program of its own, because hooks belong to the process.
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import weakref
@@ -124,7 +125,8 @@ gc.collect()
     )
     record = ran.only
     assert record["level"] == "ERROR"
-    assert record["message"].startswith("Exception ignored in: <function Resource.__del__ at ")
+    words = r"Exception ignored (in:|while calling deallocator) <function Resource.__del__ at "
+    assert re.match(words, record["message"])
     assert (record["function"], record["lineno"]) == ("__del__", ran.line_of("# here"))
     assert "OSError: not closed" in ran.stderr
 
@@ -162,7 +164,9 @@ watch = weakref.ref(thing, Callback())
 del thing
 """,
     )
-    assert ran.only["message"].endswith(": <Callback object>")
+    # CPython 3.14 makes the text itself, and says nothing of the object where that fails.
+    is_told = sys.version_info < (3, 14)
+    assert ran.only["message"] == ("Exception ignored in: <Callback object>" if is_told else "Exception ignored")
 
 
 def test_what_is_logged_may_fail_in_a_finalizer_itself(tmp_path: Path) -> None:
