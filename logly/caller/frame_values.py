@@ -60,7 +60,7 @@ _FILLED = re.compile(r"\{([^{}]+)\}")
 _NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, MethodType, type)
 """What is named in order to be called, or to reach something."""
 _FAST_LOCALS = 0x3
-"""In ``co_flags``: the variables are not in a dict."""
+"""Flags of a function's code: its variables are in slots."""
 
 
 def _variables_of_caller() -> Any:
@@ -228,12 +228,14 @@ def _reach(path: str, variables: Any, others: dict[str, Any]) -> tuple[str, Any]
 
 
 def _forget(frame: FrameType, variables: Any) -> None:
-    """Empty the dict that reading `f_locals` has made: the frame would keep it, and what is in it, as long as it runs.
+    """Take the variables out of the dict that reading `f_locals` has made: the frame would keep it as long as it runs.
 
     Not from CPython 3.13 on, where there is none; not if the program has it, too (by `locals()`), and not where a
-    debugger may write it back.
+    debugger may write it back. What `exec` has put into it stays.
     """
-    if sys.version_info >= (3, 13) or frame.f_code.co_flags & _FAST_LOCALS != _FAST_LOCALS:
+    code = frame.f_code
+    if sys.version_info >= (3, 13) or code.co_flags & _FAST_LOCALS != _FAST_LOCALS:
         return
     if sys.gettrace() is None and sys.getrefcount(variables) == 4:  # the frame's, the caller's, ours, and the argument
-        variables.clear()
+        for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):
+            variables.pop(name, None)

@@ -190,6 +190,18 @@ def test_the_programs_own_dict_of_variables_is_left_alone(diagnosed: Diagnosed) 
     assert fail(3)["value"] == 3
 
 
+def test_what_exec_has_made_is_left_alone(diagnosed: Diagnosed) -> None:
+    def fail(value: int) -> Any:
+        exec("made = 7")
+        try:
+            raise ValueError(value)
+        except ValueError:
+            diagnosed.logger.exception("failed")
+        return eval("made")
+
+    assert fail(3) == 7
+
+
 def test_threads_do_not_disturb_each_other() -> None:
     one = Diagnosed()
     stacks: list[str] = []
