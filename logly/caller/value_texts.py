@@ -26,7 +26,7 @@ from .plain_reading import (
     looked_up,
     module_of,
     name_of,
-    namespace_of,
+    own_of,
     pairs_of,
 )
 
@@ -311,7 +311,7 @@ def _generated_names(kind: type, shown_by: FunctionType) -> list[str] | None:
     code = shown_by.__code__
     if code.co_qualname == "namedtuple.<locals>.__repr__":
         return _fields_of_namedtuple(kind)
-    home = next(base for base in bases_of(kind) if namespace_of(base).get("__repr__") is shown_by)
+    home = next(base for base in bases_of(kind) if own_of(base, "__repr__") is shown_by)
     if code.co_filename.startswith("<attrs generated"):
         return [name for name, is_shown in _fields_of_attrs(home) if is_shown]
     inner: Any = dict(zip(code.co_freevars, shown_by.__closure__ or (), strict=False)).get("user_function")
@@ -328,7 +328,7 @@ def _fields_of_namedtuple(kind: type) -> list[str] | None:
 
 def _fields_of_dataclass(home: type) -> Iterator[tuple[str, bool]]:
     """The names of a class's fields, and whether its ``__repr__`` would show them."""
-    found = namespace_of(home).get("__dataclass_fields__")
+    found = own_of(home, "__dataclass_fields__")
     for name, field in pairs_of(found) if type(found) is dict else ():
         kind = attribute_of(field, "_field_type")
         if type(name) is str and attribute_of(kind, "name") == "_FIELD":
@@ -337,7 +337,7 @@ def _fields_of_dataclass(home: type) -> Iterator[tuple[str, bool]]:
 
 def _fields_of_attrs(home: type) -> Iterator[tuple[str, bool]]:
     """The same. One with a function that makes its text is not shown: it may hide something."""
-    found = namespace_of(home).get("__attrs_attrs__")
+    found = own_of(home, "__attrs_attrs__")
     for field in tuple.__iter__(found) if is_of(type(found), tuple) else ():
         name = attribute_of(field, "name")
         if type(name) is str:
@@ -345,7 +345,7 @@ def _fields_of_attrs(home: type) -> Iterator[tuple[str, bool]]:
 
 
 def _fields_of_pydantic(home: type) -> Iterator[tuple[str, bool]]:
-    found = namespace_of(home).get("__pydantic_fields__")
+    found = own_of(home, "__pydantic_fields__")
     for name, field in pairs_of(found) if type(found) is dict else ():
         if type(name) is str:
             yield name, attribute_of(field, "repr") is True and attribute_of(field, "exclude") is not True
