@@ -38,20 +38,24 @@ class HiddenValues:
     def __init__(self, names: tuple[str, ...], keys: tuple[str, ...] | None) -> None:
         # `keys` are the names, too, where there are no others: the text of a pair has no sign that it can be found by.
         self._redactor = Redactor(names or keys or (), keys) if names or keys else None
+        self.is_empty = self._redactor is None
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self._replaced = 0
         self._longest = 0
 
     def hides_name(self, name: str) -> bool:
-        """Of a variable, with its attributes."""
-        return self._redactor is not None and any(map(self._redactor.hides_name, name.split(".")))
+        """Of a variable, with its attributes, or of an option."""
+        return any(map(self._hides, name.split(".")))
 
     def hides_key(self, key: object) -> bool:
         """Of a dict: a text, bytes, or an enum's member with such a name or value."""
-        if self._redactor is None:
-            return False
-        return any(map(self._redactor.hides_name, _texts_of_key(key)))
+        return any(map(self._hides, _texts_of_key(key)))
+
+    def _hides(self, name: str) -> bool:
+        """Also ``_name`` and ``--name``."""
+        hides = self._redactor.hides_name if self._redactor is not None else None
+        return hides is not None and (hides(name) or (name[:1] in ("_", "-") and hides(name.lstrip("_-"))))
 
     def keep(self, value: object) -> None:
         """Note the value of a hidden name, in order to find it under other names."""

@@ -109,6 +109,17 @@ def test_several_lines(diagnosed: Diagnosed) -> None:
     assert diagnosed.values_of(spread, 5, 0) == {"first": "5", "second": "0"}
 
 
+def test_a_value_that_cannot_be_read_leaves_the_others(diagnosed: Diagnosed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reach(path: str, *args: Any) -> Any:
+        if path == "a":
+            raise SystemError
+        return original(path, *args)
+
+    original = frame_values._reach
+    monkeypatch.setattr(frame_values, "_reach", reach)
+    assert diagnosed.values_of(ratio, 1, 0) == {"b": "0"}
+
+
 def test_causes_groups_and_repeated_entries(diagnosed: Diagnosed) -> None:
     def cause(number: int) -> None:
         try:
@@ -132,7 +143,7 @@ def test_causes_groups_and_repeated_entries(diagnosed: Diagnosed) -> None:
 
 @given(st.text())
 def test_any_line_has_names_or_none(text: str) -> None:
-    for name in frame_values._names_in(text):
+    for name, _ in frame_values._names_in(text):
         assert all(part.isidentifier() for part in name.split("."))
 
 

@@ -104,6 +104,57 @@ def test_a_secret_of_one_exception_is_hidden_in_the_others(hiding: Diagnosed) ->
     assert stack.count("text = '[redacted]'") == 3
 
 
+def given_as_argument(text: str, n: int) -> Any:
+    return SimpleNamespace(password=text, n=1 / n)
+
+
+def given_to_a_key(text: str, n: int) -> Any:
+    return {"password": text, "n": 1 / n}
+
+
+def given_in_a_call(text: str, n: int) -> Any:
+    return SimpleNamespace(text=text, password=f"{text.strip()}", n=1 / n)
+
+
+def given_by_item(text: str, n: int) -> Any:
+    found: Any = {}
+    found["password"] = text.missing, n  # type: ignore[attr-defined]
+
+
+def given_after_a_name(text: str, n: int) -> Any:
+    return [("--password", text), text, 1 / n]
+
+
+def given_a_line_before(text: str, n: int) -> Any:
+    password = text
+    return (text, 1 / n), password
+
+
+def only_a_local(text: str, n: int) -> Any:
+    password = [text]
+    failed = 1 / n, text
+    return failed, password
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        given_as_argument,
+        given_to_a_key,
+        given_in_a_call,
+        given_by_item,
+        given_after_a_name,
+        given_a_line_before,
+        only_a_local,
+    ],
+)
+def test_a_secret_that_the_line_or_a_variable_names(hiding: Diagnosed, function: Any) -> None:
+    stack = hiding.stack_of(function, "hunter2", 0)
+    assert "hunter2" not in stack
+    assert "      n = 0\n" in stack
+    assert "      text = [redacted]\n" in stack or "      text = '[redacted]'\n" in stack
+
+
 class Names(Enum):
     PASSWORD = "password"
     P = b"password"
