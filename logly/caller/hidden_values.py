@@ -23,6 +23,8 @@ _HIDDEN = "[redacted]"
 _LEAST = 4
 """Characters of a secret that is looked for under other names: shorter ones stand in many words."""
 _MOST_SECRETS = 256
+_MOST_CHARACTERS = 16_384
+"""Of all secrets of a record. Where there is more, every text is hidden."""
 _MOST_ITEMS = 32
 _DEPTH = 3
 
@@ -41,6 +43,8 @@ class HiddenValues:
         self.is_empty = self._redactor is None
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self._characters = 0
+        """Of all secrets."""
         self._replaced = 0
         self._longest = 0
 
@@ -60,25 +64,33 @@ class HiddenValues:
     def keep(self, value: object) -> None:
         """Note the value of a hidden name, in order to find it under other names."""
         for text in _texts_in(value, _DEPTH):
+            if self._is_too_much():
+                return
             if len(text) >= _LEAST and not text.isspace():
-                self._secrets.update(_forms_of(text))
+                for form in _forms_of(text):
+                    self._characters += len(form) if form not in self._secrets else 0
+                    self._secrets.add(form)
+
+    def _is_too_much(self) -> bool:
+        return len(self._secrets) > _MOST_SECRETS or self._characters > _MOST_CHARACTERS
 
     def learn(self) -> bool:
         """Look for the secrets that have been noted. Returns False where there is none that was not looked for."""
         if len(self._secrets) == self._replaced:
             return False
         self._replaced = len(self._secrets)
-        self._longest = min(LONG, max(map(len, self._secrets)))
-        longest_first = sorted(self._secrets, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(_as_pattern, longest_first[:_MOST_SECRETS])), re.DOTALL)
+        if not self._is_too_much():
+            self._longest = min(LONG, max(map(len, self._secrets)))
+            longest_first = sorted(self._secrets, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(_as_pattern, longest_first)), re.DOTALL)
         return True
 
     def replaced(self, text: str, *, is_whole: bool = True) -> str:
         """A value's text without the secrets. Of one that was cut, the end is left out: a secret may begin there."""
+        if self._is_too_much():
+            return _HIDDEN
         if self._pattern is None:
             return text
-        if self._replaced > _MOST_SECRETS:
-            return _HIDDEN
         made = self._pattern.sub(_HIDDEN, text)
         return made if is_whole else made[: -self._longest]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from enum import Enum
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from logly import SinkConfig
+from logly.caller import hidden_values
 from tests.support.diagnosed import Diagnosed, show
 
 
@@ -84,6 +86,26 @@ def test_the_same_secret_under_another_name(hiding: Diagnosed, value: Any, passw
     assert hiding.values_of(secret_in, value, password) == {"value": text, "password": "[redacted]"}
 
 
+@pytest.mark.parametrize("size", [4, 4001])
+def test_so_many_secrets_that_every_text_is_hidden(
+    hiding: Diagnosed, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr(hidden_values, "re", SimpleNamespace(**{**vars(re), "compile": lambda *_: compiled.append("")}))
+    secrets = [[f"{row}{column}".rjust(size, "x") for row in range(10, 42)] for column in range(10, 20)]
+    values = hiding.values_of(secret_in, ["some", 1], secrets)
+    assert values == {"value": "['[redacted]', [redacted]]", "password": "[redacted]"}
+    assert compiled == []
+
+
+def test_secrets_that_cannot_be_looked_for(hiding: Diagnosed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def learn(_: object) -> bool:
+        raise MemoryError
+
+    monkeypatch.setattr(hidden_values.HiddenValues, "learn", learn)
+    assert hiding.values_of(secret_in, "some", "hunter2") == {}
+
+
 def test_a_variables_name_is_no_secret(hiding: Diagnosed) -> None:
     assert hiding.values_of(secret_in, "some", "value") == {"value": "'some'", "password": "[redacted]"}
 
@@ -125,11 +147,6 @@ def given_after_a_name(text: str, n: int) -> Any:
     return [("--password", text), text, 1 / n]
 
 
-def given_a_line_before(text: str, n: int) -> Any:
-    password = text
-    return (text, 1 / n), password
-
-
 def only_a_local(text: str, n: int) -> Any:
     password = [text]
     failed = 1 / n, text
@@ -144,7 +161,6 @@ def only_a_local(text: str, n: int) -> Any:
         given_in_a_call,
         given_by_item,
         given_after_a_name,
-        given_a_line_before,
         only_a_local,
     ],
 )
