@@ -23,7 +23,7 @@ from types import (
 from .hidden_values import LONG, HiddenValues
 from .plain_reading import MISSING, attribute_of, is_of
 from .tracebacks import source_lines
-from .value_texts import ValueTexts
+from .value_texts import ValueTexts, left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def _reach(path: str, variables: Any, others: dict[str, Any]) -> tuple[str, Any]
     name = first
     for attribute in rest if value is not MISSING else ():
         inner = attribute_of(value, attribute)
-        if inner is MISSING:
+        if inner is MISSING or attribute in left_out(type(value)):
             break
         name, value = f"{name}.{attribute}", inner
     return name, value

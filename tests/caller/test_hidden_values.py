@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -169,6 +169,56 @@ def test_a_secret_that_the_line_or_a_variable_names(hiding: Diagnosed, function:
     assert "hunter2" not in stack
     assert "      n = 0\n" in stack
     assert "      text = [redacted]\n" in stack or "      text = '[redacted]'\n" in stack
+
+
+def test_a_private_attribute_has_the_name_without_underscores(hiding: Diagnosed) -> None:
+    def fail(config: Any) -> Any:
+        return 1 / 0, config._password, config.missing
+
+    values = hiding.values_of(fail, SimpleNamespace(_password="hunter2", text="hunter2"))
+    assert values == {"config._password": "[redacted]", "config": "<SimpleNamespace text='[redacted]'>"}
+
+
+class Header(NamedTuple):
+    name: str
+    value: str
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (("password", "hunter2", 1), "('password', '[redacted]', 1)"),
+        (deque(["password", "hunter2"]), "deque(['password', '[redacted]'])"),
+        (Header("password", "hunter2"), "Header(name='password', value='[redacted]')"),
+        ({"value": "hunter2", "name": "password"}, "{'value': '[redacted]', 'name': 'password'}"),
+        ({"key": "Password", "value": "hunter2"}, "{'key': 'Password', 'value': '[redacted]'}"),
+        (SimpleNamespace(name="password", value="hunter2"), "<SimpleNamespace name='password', value='[redacted]'>"),
+        (ValueError("password", "hunter2"), "ValueError('password', '[redacted]')"),
+        (["prog", "--password", "hunter2", "-v"], "['prog', '--password', '[redacted]', '-v']"),
+        ({"password": "hunter2"}.values(), "<dict_values object>"),
+    ],
+    ids=["tuple", "deque", "named tuple", "har", "key", "object", "args", "options", "values"],
+)
+def test_a_name_beside_its_value(hiding: Diagnosed, value: Any, text: str) -> None:
+    assert hiding.values_of(show, value) == {"value": text}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**dict.fromkeys(range(80), 1), "password": "hunter2"},
+        SimpleNamespace(**dict.fromkeys("abcdefghijkl", 1), password="hunter2"),
+        SimpleNamespace(_password="hunter2"),
+        [[[{"password": "hunter2"}]]],
+        [[[SimpleNamespace(password="hunter2")]]],
+    ],
+    ids=["dict", "object", "private", "deep dict", "deep object"],
+)
+def test_a_secret_is_found_where_it_is_not_shown(hiding: Diagnosed, other: Any) -> None:
+    def fail(value: str, other: Any) -> Any:
+        return 1 / 0, value, other
+
+    assert hiding.values_of(fail, "hunter2", other)["value"] == "'[redacted]'"
 
 
 class Names(Enum):
