@@ -12,16 +12,10 @@ from __future__ import annotations
 import re
 import sys
 from keyword import iskeyword
-from types import (
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    MethodType,
-    ModuleType,
-)
+from types import CodeType
 
 from .hidden_values import LONG, HiddenValues
-from .plain_reading import MISSING, attribute_of, is_of
+from .plain_reading import MISSING, attribute_of, is_no_value, is_of
 from .tracebacks import source_lines
 from .value_texts import ValueTexts, left_out
 
@@ -57,8 +51,6 @@ _TOKENS = re.compile(
 _FILLED = re.compile(r"\{([^{}]+)\}")
 """What stands between the braces of an f-string."""
 
-_NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, MethodType, type)
-"""What is named in order to be called, or to reach something."""
 _FAST_LOCALS = 0x3
 """Flags of a function's code: its variables are in slots."""
 
@@ -134,15 +126,13 @@ class FrameValues:
         names = variables if type(variables) is _VARIABLES else dict.keys(variables)
         for name in list(names):
             if type(name) is str and self._hidden.hides_name(name):
-                value = _variable(name, variables)
-                if not _is_no_value(type(value)):
-                    self._hidden.keep(value)
+                self._hidden.keep(_variable(name, variables))
 
     def _line_of(self, path: str, variables: Any, others: dict[str, Any], *, is_hidden: bool) -> tuple[str, str]:
         """What is read is called, and its line; "": there is none. A value that fails takes no other away."""
         try:
             name, value = _reach(path, variables, others)
-            shows = value is not MISSING and not _is_no_value(type(value))
+            shows = value is not MISSING and not is_no_value(type(value))
             return name, self._line(name, value, is_hidden=is_hidden) if shows else ""
         except Exception:  # noqa: BLE001  # never raises; not even a RecursionError, because no code of the program runs
             return path, ""
@@ -168,10 +158,6 @@ def _entries_of(traces: list[TracebackType]) -> list[TracebackType]:
             next_one = next_one.tb_next
         shown += entries[::-1][: MOST_ENTRIES - len(shown)]
     return shown
-
-
-def _is_no_value(kind: type) -> bool:
-    return any(is_of(kind, one) for one in _NO_VALUES)
 
 
 def _cut(text: str, most: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from enum import Enum
-from itertools import islice
+from itertools import chain, islice
 
 from logly._core import Redactor
 
-from .plain_reading import attribute_of, is_of
+from .plain_reading import attribute_of, attributes_of, is_no_value, is_of, pairs_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ _LEAST = 4
 _MOST_SECRETS = 256
 _MOST_CHARACTERS = 16_384
 """Of all secrets of a record. Where there is more, every text is hidden."""
-_MOST_ITEMS = 32
+_MOST_ITEMS = 100
+"""Of a list, a dict or an object whose texts are secrets."""
+_MOST_VALUES = 1000
+"""Of one secret."""
 _DEPTH = 3
 
 
@@ -63,7 +67,7 @@ class HiddenValues:
 
     def keep(self, value: object) -> None:
         """Note the value of a hidden name, in order to find it under other names."""
-        for text in _texts_in(value, _DEPTH):
+        for text in _texts_in(value, _DEPTH, iter(range(_MOST_VALUES))):
             if self._is_too_much():
                 return
             if len(text) >= _LEAST and not text.isspace():
@@ -120,27 +124,34 @@ def _texts_of_key(key: Any) -> Iterator[str]:
         yield bytes.__getitem__(key, slice(0, LONG)).decode("utf-8", "replace")
 
 
-def _texts_in(value: Any, depth: int) -> Iterator[str]:
-    """The texts, bytes and numbers in a value."""
+def _texts_in(value: Any, depth: int, left: Iterator[int]) -> Iterator[str]:
+    """The texts, bytes and numbers in a value. `left` counts the values that may yet be looked at."""
     kind = type(value)
+    if next(left, None) is None:
+        return
     if is_of(kind, str):
         yield str.__getitem__(value, slice(0, LONG + 1))
-    elif is_of(kind, bytes):
-        data = bytes.__getitem__(value, slice(0, LONG + 1))
+    elif is_of(kind, bytes) or is_of(kind, bytearray):
+        of_kind: Any = bytes if is_of(kind, bytes) else bytearray
+        data = of_kind.__getitem__(value, slice(0, LONG + 1))
         yield data.decode("latin-1")
         yield data.decode("utf-8", "replace")
     elif is_of(kind, int) and kind is not bool:
         if 0 < int.bit_length(value) <= LONG:
             yield int.__repr__(value)
+    elif is_of(kind, float):
+        yield float.__repr__(value)
     elif depth:
-        for item in _items_of(value, kind):
-            yield from _texts_in(item, depth - 1)
+        for item in islice(_items_of(value, kind), _MOST_ITEMS):
+            yield from _texts_in(item, depth - 1, left)
 
 
 def _items_of(value: Any, kind: type) -> Iterator[object]:
     if is_of(kind, dict):
-        return islice(dict.values(value), _MOST_ITEMS)
-    for base in (list, tuple, set, frozenset):
+        return chain.from_iterable(pairs_of(value))
+    for base in (list, tuple, set, frozenset, deque):
         if is_of(kind, base):
-            return islice(base.__iter__(value), _MOST_ITEMS)
-    return iter(())
+            return base.__iter__(value)
+    if is_no_value(kind):
+        return iter(())
+    return (item for _, item in attributes_of(value))

@@ -9,7 +9,14 @@ from __future__ import annotations
 from _operator import is_
 from collections import OrderedDict
 from itertools import repeat
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +28,7 @@ __all__ = [
     "attribute_of",
     "attributes_of",
     "bases_of",
+    "is_no_value",
     "is_of",
     "item_of",
     "looked_up",
@@ -68,6 +76,14 @@ def is_of(kind: type, wanted: type) -> bool:
         if base is wanted:
             return True
     return False
+
+
+_NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, MethodType, type)
+
+
+def is_no_value(kind: type) -> bool:
+    """Of what is named in order to be called, or to reach something."""
+    return any(is_of(kind, one) for one in _NO_VALUES)
 
 
 def item_of(values: Any, name: str) -> Any:

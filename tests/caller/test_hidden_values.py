@@ -14,6 +14,7 @@ import pytest
 
 from logly import SinkConfig
 from logly.caller import hidden_values
+from logly.caller.plain_reading import is_of
 from tests.support.diagnosed import Diagnosed, show
 
 
@@ -80,6 +81,7 @@ def hiding() -> Iterator[Diagnosed]:
         (["redacted", {"password": 1}], "redacted", "['[redacted]', {'password': '[redacted]'}]"),
         ("abcabcabc", ["abcabc", "abcabcab"], "'[redacted]c'"),
         (True, True, "True"),
+        ([12.75, "of 12.75"], 12.75, "[[redacted], 'of [redacted]']"),
     ],
 )
 def test_the_same_secret_under_another_name(hiding: Diagnosed, value: Any, password: Any, text: str) -> None:
@@ -104,6 +106,44 @@ def test_secrets_that_cannot_be_looked_for(hiding: Diagnosed, monkeypatch: pytes
 
     monkeypatch.setattr(hidden_values.HiddenValues, "learn", learn)
     assert hiding.values_of(secret_in, "some", "hunter2") == {}
+
+
+class Masked:
+    """As pydantic's SecretStr."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        bytearray(b"hunter2"),
+        deque(["hunter2"]),
+        Masked("hunter2"),
+        [Masked(Masked("hunter2"))],
+        SimpleNamespace(_value="hunter2"),
+        {"hunter2": 1},
+        [*range(33), "hunter2"],
+    ],
+    ids=["bytearray", "deque", "object", "deep object", "namespace", "key", "place"],
+)
+def test_the_same_secret_from_another_kind_of_value(hiding: Diagnosed, password: Any) -> None:
+    assert hiding.values_of(secret_in, "a hunter2", password)["value"] == "'a [redacted]'"
+
+
+def test_the_work_for_one_secret_has_a_limit(hiding: Diagnosed, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(hidden_values, "is_of", lambda kind, base: asked.append(base) or is_of(kind, base))
+    hiding.values_of(secret_in, "some", [[[True] * 100] * 100] * 100)
+    assert len(asked) < 2 * 10 * hidden_values._MOST_VALUES
+
+
+def test_a_module_or_a_class_is_no_secret(hiding: Diagnosed) -> None:
+    assert hiding.values_of(secret_in, "_MOST_ITEMS", hidden_values) == {"value": "'_MOST_ITEMS'"}
+    assert hiding.values_of(secret_in, "__main__", Masked) == {"value": "'__main__'"}
 
 
 def test_a_variables_name_is_no_secret(hiding: Diagnosed) -> None:
