@@ -26,8 +26,8 @@ _LEAST = 4
 _MOST_SECRETS = 256
 _MOST_CHARACTERS = 16_384
 """Of all secrets of a record. Where there is more, every text is hidden."""
-_MOST_ITEMS = 100
-"""Of a list, a dict or an object whose texts are secrets."""
+_MOST_ITEMS = 200
+"""Of a list, a dict (its keys count, too) or an object whose texts are secrets."""
 _MOST_VALUES = 1000
 """Of one secret."""
 _DEPTH = 3
@@ -49,7 +49,9 @@ class HiddenValues:
         self._pattern: re.Pattern[str] | None = None
         self._characters = 0
         """Of all secrets."""
-        self._replaced = 0
+        self._is_full = False
+        """There are more secrets than are looked for, or one could not be read."""
+        self._learned = (0, False)
         self._longest = 0
 
     def hides_name(self, name: str) -> bool:
@@ -67,23 +69,29 @@ class HiddenValues:
 
     def keep(self, value: object) -> None:
         """Note the value of a hidden name, in order to find it under other names."""
-        for text in _texts_in(value, _DEPTH, iter(range(_MOST_VALUES))):
-            if self._is_too_much():
-                return
-            if len(text) >= _LEAST and not text.isspace():
-                for form in _forms_of(text):
-                    self._characters += len(form) if form not in self._secrets else 0
-                    self._secrets.add(form)
+        try:
+            for text in _texts_in(value, _DEPTH, iter(range(_MOST_VALUES))):
+                if self._is_full:
+                    return
+                if len(text) >= _LEAST and not text.isspace():
+                    self._note(text)
+        except Exception:  # noqa: BLE001  # another thread has changed it meanwhile
+            self._is_full = True
 
-    def _is_too_much(self) -> bool:
-        return len(self._secrets) > _MOST_SECRETS or self._characters > _MOST_CHARACTERS
+    def _note(self, secret: str) -> None:
+        for form in _forms_of(secret):
+            if form not in self._secrets:
+                self._secrets.add(form)
+                self._characters += len(form)
+        self._is_full = len(self._secrets) > _MOST_SECRETS or self._characters > _MOST_CHARACTERS
 
     def learn(self) -> bool:
         """Look for the secrets that have been noted. Returns False where there is none that was not looked for."""
-        if len(self._secrets) == self._replaced:
+        noted = (len(self._secrets), self._is_full)
+        if noted == self._learned:
             return False
-        self._replaced = len(self._secrets)
-        if not self._is_too_much():
+        self._learned = noted
+        if not self._is_full:
             self._longest = min(LONG, max(map(len, self._secrets)))
             longest_first = sorted(self._secrets, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(_as_pattern, longest_first)), re.DOTALL)
@@ -91,7 +99,7 @@ class HiddenValues:
 
     def replaced(self, text: str, *, is_whole: bool = True) -> str:
         """A value's text without the secrets. Of one that was cut, the end is left out: a secret may begin there."""
-        if self._is_too_much():
+        if self._is_full:
             return _HIDDEN
         if self._pattern is None:
             return text

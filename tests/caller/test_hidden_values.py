@@ -141,6 +141,14 @@ def test_the_work_for_one_secret_has_a_limit(hiding: Diagnosed, monkeypatch: pyt
     assert len(asked) < 2 * 10 * hidden_values._MOST_VALUES
 
 
+def test_a_secret_that_cannot_be_read_hides_every_text(hiding: Diagnosed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def texts_in(*_: Any) -> Any:
+        raise RuntimeError("changed size during iteration")
+
+    monkeypatch.setattr(hidden_values, "_texts_in", texts_in)
+    assert hiding.values_of(secret_in, ["some"], {}) == {"value": "['[redacted]']", "password": "[redacted]"}
+
+
 def test_a_module_or_a_class_is_no_secret(hiding: Diagnosed) -> None:
     assert hiding.values_of(secret_in, "_MOST_ITEMS", hidden_values) == {"value": "'_MOST_ITEMS'"}
     assert hiding.values_of(secret_in, "__main__", Masked) == {"value": "'__main__'"}
