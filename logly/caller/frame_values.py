@@ -109,7 +109,8 @@ class FrameValues:
         lines: dict[str, str] = {}
         try:
             self._keep_hidden(variables)
-            hidden = {path for path, label in names if self._hidden.hides_name(path) or self._hidden.hides_name(label)}
+            hides = self._hidden.hides_name
+            hidden = () if self._hidden.is_empty else {path for path, label in names if hides(path) or hides(label)}
             for path in dict.fromkeys(path for path, _ in names):
                 if path in hidden or len(lines) < MOST_NAMES:
                     name, text = self._line_of(path, variables, frame.f_globals, is_hidden=path in hidden)

@@ -56,11 +56,11 @@ class HiddenValues:
 
     def hides_name(self, name: str) -> bool:
         """Of a variable, with its attributes, or of an option."""
-        return any(map(self._hides, name.split(".")))
+        return not self.is_empty and any(map(self._hides, name.split(".")))
 
     def hides_key(self, key: object) -> bool:
         """Of a dict: a text, bytes, or an enum's member with such a name or value."""
-        return any(map(self._hides, _texts_of_key(key)))
+        return not self.is_empty and any(map(self._hides, _texts_of_key(key)))
 
     def _hides(self, name: str) -> bool:
         """Also ``_name`` and ``--name``."""

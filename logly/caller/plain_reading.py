@@ -83,7 +83,11 @@ _NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, MethodType, type)
 
 def is_no_value(kind: type) -> bool:
     """Of what is named in order to be called, or to reach something."""
-    return any(is_of(kind, one) for one in _NO_VALUES)
+    for base in bases_of(kind):
+        for one in _NO_VALUES:
+            if base is one:
+                return True
+    return False
 
 
 def item_of(values: Any, name: str) -> Any:
@@ -105,7 +109,8 @@ def own_of(kind: type, name: str) -> Any:
 def looked_up(kind: type, name: str) -> Any:
     """An attribute as it stands in the class, or `MISSING`."""
     for base in bases_of(kind):
-        found = own_of(base, name)
+        values = namespace_of(base)
+        found = item_of(values, name) if _flags_of(base) & _OF_A_STATEMENT else values.get(name, MISSING)
         if found is not MISSING:
             return found
     return MISSING

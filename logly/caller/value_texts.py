@@ -63,6 +63,7 @@ _BRACKETS: dict[int, str] = {
     id(tuple): "()",
 }
 """Containers, by the id of the class that has the ``__repr__``: the hash of a class may be the program's."""
+_ORDERED = frozenset(map(id, (list, tuple, deque)))
 _PLAIN = frozenset(map(id, (list, tuple, set, dict)))
 """Those that are shown without a name."""
 _KNOWN_IN_C = {
@@ -202,8 +203,7 @@ class ValueTexts:
             named = self._keep_hidden(pairs_of(value))
             inner = ", ".join(self._pairs(value, size, depth, named=named)) if depth else "..."
         elif depth:
-            has_order = any(home is one for one in (list, tuple, deque))
-            inner = ", ".join(self._items(home.__iter__(value), size, depth, has_order=has_order))
+            inner = ", ".join(self._items(home.__iter__(value), size, depth, has_order=id(home) in _ORDERED))
         else:
             inner = "..."
         if size == 0:
@@ -222,7 +222,7 @@ class ValueTexts:
                 break
             shown += 1
             yield self._unless_hidden(hides, item, depth - 1)
-            hides = has_order and self._hidden.hides_key(item)
+            hides = has_order and not self._hidden.is_empty and self._hidden.hides_key(item)
         if shown < size:
             yield f"... {size - shown} more"
 
