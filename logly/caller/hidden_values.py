@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from enum import Enum
-from itertools import islice
+from itertools import chain, islice
 
 from logly._core import Redactor
 
-from .plain_reading import attribute_of, is_of
+from .plain_reading import attribute_of, attributes_of, is_no_value, is_of, pairs_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ _HIDDEN = "[redacted]"
 _LEAST = 4
 """Characters of a secret that is looked for under other names: shorter ones stand in many words."""
 _MOST_SECRETS = 256
-_MOST_ITEMS = 32
+_MOST_CHARACTERS = 16_384
+"""Of all secrets of a record. Where there is more, every text is hidden."""
+_MOST_ITEMS = 200
+"""Of a list, a dict (its keys count, too) or an object whose texts are secrets."""
+_MOST_VALUES = 1000
+"""Of one secret."""
 _DEPTH = 3
 
 
@@ -38,43 +44,65 @@ class HiddenValues:
     def __init__(self, names: tuple[str, ...], keys: tuple[str, ...] | None) -> None:
         # `keys` are the names, too, where there are no others: the text of a pair has no sign that it can be found by.
         self._redactor = Redactor(names or keys or (), keys) if names or keys else None
+        self.is_empty = self._redactor is None
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
-        self._replaced = 0
+        self._characters = 0
+        """Of all secrets."""
+        self._is_full = False
+        """There are more secrets than are looked for, or one could not be read."""
+        self._learned = (0, False)
         self._longest = 0
 
     def hides_name(self, name: str) -> bool:
-        """Of a variable, with its attributes."""
-        return self._redactor is not None and any(map(self._redactor.hides_name, name.split(".")))
+        """Of a variable, with its attributes, or of an option."""
+        return not self.is_empty and any(map(self._hides, name.split(".")))
 
     def hides_key(self, key: object) -> bool:
         """Of a dict: a text, bytes, or an enum's member with such a name or value."""
-        if self._redactor is None:
-            return False
-        return any(map(self._redactor.hides_name, _texts_of_key(key)))
+        return not self.is_empty and any(map(self._hides, _texts_of_key(key)))
+
+    def _hides(self, name: str) -> bool:
+        """Also ``_name`` and ``--name``."""
+        hides = self._redactor.hides_name if self._redactor is not None else None
+        return hides is not None and (hides(name) or (name[:1] in ("_", "-") and hides(name.lstrip("_-"))))
 
     def keep(self, value: object) -> None:
         """Note the value of a hidden name, in order to find it under other names."""
-        for text in _texts_in(value, _DEPTH):
-            if len(text) >= _LEAST and not text.isspace():
-                self._secrets.update(_forms_of(text))
+        try:
+            for text in _texts_in(value, _DEPTH, iter(range(_MOST_VALUES))):
+                if self._is_full:
+                    return
+                if len(text) >= _LEAST and not text.isspace():
+                    self._note(text)
+        except Exception:  # noqa: BLE001  # another thread has changed it meanwhile
+            self._is_full = True
+
+    def _note(self, secret: str) -> None:
+        for form in _forms_of(secret):
+            if form not in self._secrets:
+                self._secrets.add(form)
+                self._characters += len(form)
+        self._is_full = len(self._secrets) > _MOST_SECRETS or self._characters > _MOST_CHARACTERS
 
     def learn(self) -> bool:
         """Look for the secrets that have been noted. Returns False where there is none that was not looked for."""
-        if len(self._secrets) == self._replaced:
+        noted = (len(self._secrets), self._is_full)
+        if noted == self._learned:
             return False
-        self._replaced = len(self._secrets)
-        self._longest = min(LONG, max(map(len, self._secrets)))
-        longest_first = sorted(self._secrets, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(_as_pattern, longest_first[:_MOST_SECRETS])), re.DOTALL)
+        self._learned = noted
+        if not self._is_full:
+            self._longest = min(LONG, max(map(len, self._secrets)))
+            longest_first = sorted(self._secrets, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(_as_pattern, longest_first)), re.DOTALL)
         return True
 
     def replaced(self, text: str, *, is_whole: bool = True) -> str:
         """A value's text without the secrets. Of one that was cut, the end is left out: a secret may begin there."""
+        if self._is_full:
+            return _HIDDEN
         if self._pattern is None:
             return text
-        if self._replaced > _MOST_SECRETS:
-            return _HIDDEN
         made = self._pattern.sub(_HIDDEN, text)
         return made if is_whole else made[: -self._longest]
 
@@ -104,27 +132,34 @@ def _texts_of_key(key: Any) -> Iterator[str]:
         yield bytes.__getitem__(key, slice(0, LONG)).decode("utf-8", "replace")
 
 
-def _texts_in(value: Any, depth: int) -> Iterator[str]:
-    """The texts, bytes and numbers in a value."""
+def _texts_in(value: Any, depth: int, left: Iterator[int]) -> Iterator[str]:
+    """The texts, bytes and numbers in a value. `left` counts the values that may yet be looked at."""
     kind = type(value)
+    if next(left, None) is None:
+        return
     if is_of(kind, str):
         yield str.__getitem__(value, slice(0, LONG + 1))
-    elif is_of(kind, bytes):
-        data = bytes.__getitem__(value, slice(0, LONG + 1))
+    elif is_of(kind, bytes) or is_of(kind, bytearray):
+        of_kind: Any = bytes if is_of(kind, bytes) else bytearray
+        data = of_kind.__getitem__(value, slice(0, LONG + 1))
         yield data.decode("latin-1")
         yield data.decode("utf-8", "replace")
     elif is_of(kind, int) and kind is not bool:
         if 0 < int.bit_length(value) <= LONG:
             yield int.__repr__(value)
+    elif is_of(kind, float):
+        yield float.__repr__(value)
     elif depth:
-        for item in _items_of(value, kind):
-            yield from _texts_in(item, depth - 1)
+        for item in islice(_items_of(value, kind), _MOST_ITEMS):
+            yield from _texts_in(item, depth - 1, left)
 
 
 def _items_of(value: Any, kind: type) -> Iterator[object]:
     if is_of(kind, dict):
-        return islice(dict.values(value), _MOST_ITEMS)
-    for base in (list, tuple, set, frozenset):
+        return chain.from_iterable(pairs_of(value))
+    for base in (list, tuple, set, frozenset, deque):
         if is_of(kind, base):
-            return islice(base.__iter__(value), _MOST_ITEMS)
-    return iter(())
+            return base.__iter__(value)
+    if is_no_value(kind):
+        return iter(())
+    return (item for _, item in attributes_of(value))

@@ -6,7 +6,17 @@ An object's ``__class__`` may be a property, a metaclass may have a ``__getattri
 
 from __future__ import annotations
 
-from types import GetSetDescriptorType, MemberDescriptorType
+from _operator import is_
+from collections import OrderedDict
+from itertools import repeat
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +28,14 @@ __all__ = [
     "attribute_of",
     "attributes_of",
     "bases_of",
-    "home_of",
+    "is_no_value",
     "is_of",
+    "item_of",
     "looked_up",
     "module_of",
     "name_of",
     "namespace_of",
+    "own_of",
     "pairs_of",
 ]
 
@@ -33,6 +45,19 @@ bases_of = type.__dict__["__mro__"].__get__
 namespace_of = type.__dict__["__dict__"].__get__
 _name_of = type.__dict__["__name__"].__get__
 _module_of = type.__dict__["__module__"].__get__
+_flags_of = type.__dict__["__flags__"].__get__
+
+_OF_A_STATEMENT = 1 << 9
+"""In the flags of classes that a ``class`` statement has made; a few in C have it, too."""
+
+
+class _Plain:
+    """Shows what a ``class`` statement makes."""
+
+
+_ABOUT_DICT = _Plain.__dict__["__dict__"].__doc__
+_DICT_IN_C = (BaseException, FunctionType, OrderedDict)
+"""Classes in C whose ``__dict__`` only reads. That of others may do anything: a lazy proxy makes its object."""
 
 
 def name_of(kind: type) -> str:
@@ -53,18 +78,42 @@ def is_of(kind: type, wanted: type) -> bool:
     return False
 
 
-def home_of(kind: type, name: str) -> Any:
-    """The class in which an attribute is found; None: there is none."""
+_NO_VALUES = (ModuleType, FunctionType, BuiltinFunctionType, MethodType, type)
+
+
+def is_no_value(kind: type) -> bool:
+    """Of what is named in order to be called, or to reach something."""
     for base in bases_of(kind):
-        if name in namespace_of(base):
-            return base
-    return None
+        for one in _NO_VALUES:
+            if base is one:
+                return True
+    return False
+
+
+def item_of(values: Any, name: str) -> Any:
+    """The item of a dict by its name, or `MISSING`. Keys that are no plain texts are not asked."""
+    if all(map(is_, map(type, values), repeat(str))):
+        return values.get(name, MISSING)
+    for key, value in zip(values.keys(), values.values(), strict=False):
+        if type(key) is str and key == name:
+            return value
+    return MISSING
+
+
+def own_of(kind: type, name: str) -> Any:
+    """What stands under a name in the class itself, or `MISSING`."""
+    values = namespace_of(kind)
+    return item_of(values, name) if _flags_of(kind) & _OF_A_STATEMENT else values.get(name, MISSING)
 
 
 def looked_up(kind: type, name: str) -> Any:
     """An attribute as it stands in the class, or `MISSING`."""
-    home = home_of(kind, name)
-    return namespace_of(home)[name] if home is not None else MISSING
+    for base in bases_of(kind):
+        values = namespace_of(base)
+        found = item_of(values, name) if _flags_of(base) & _OF_A_STATEMENT else values.get(name, MISSING)
+        if found is not MISSING:
+            return found
+    return MISSING
 
 
 def attribute_of(owner: object, name: str) -> Any:
@@ -74,14 +123,15 @@ def attribute_of(owner: object, name: str) -> Any:
     if type(of_class) is MemberDescriptorType:  # a slot
         try:
             return of_class.__get__(owner, kind)
-        except AttributeError:
+        except (AttributeError, TypeError):  # not set, or of another class
             return MISSING
-    if of_class is not MISSING and home_of(type(of_class), "__set__") is not None:
+    if of_class is not MISSING and looked_up(type(of_class), "__set__") is not MISSING:
         return MISSING  # a property
     own = _dict_of(owner)
-    if own is not None and name in own:
-        return own[name]
-    if of_class is MISSING or home_of(type(of_class), "__get__") is not None:
+    found = item_of(own, name) if own is not None else MISSING
+    if found is not MISSING:
+        return found
+    if of_class is MISSING or looked_up(type(of_class), "__get__") is not MISSING:
         return MISSING  # a method, or something that computes
     return of_class
 
@@ -97,7 +147,7 @@ def attributes_of(owner: object) -> Iterator[tuple[str, Any]]:
             if type(member) is MemberDescriptorType and type(name) is str:
                 try:
                     value = member.__get__(owner, kind)
-                except AttributeError:  # not set
+                except (AttributeError, TypeError):  # not set, or of another class
                     continue
                 yield name, value
 
@@ -108,8 +158,22 @@ def pairs_of(values: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _dict_of(owner: object) -> dict[Any, Any] | None:
-    described = type(looked_up(type(owner), "__dict__"))
-    if described is not GetSetDescriptorType and described is not MemberDescriptorType:
-        return None  # there is none, or a property
-    own = object.__getattribute__(owner, "__dict__")
+    """None: there is none, or to get it may run code. What a ``class`` statement makes asks the bases in C in turn."""
+    kind = type(owner)
+    first = looked_up(kind, "__dict__")
+    if type(first) is not GetSetDescriptorType and type(first) is not MemberDescriptorType:
+        return None
+    for base in bases_of(kind):
+        described = own_of(base, "__dict__")
+        if type(described) is GetSetDescriptorType and not _only_reads(described, base):
+            return None
+    own = first.__get__(owner, kind)
     return own if type(own) is dict else None
+
+
+def _only_reads(described: Any, base: type) -> bool:
+    if described.__objclass__ is not base:
+        return False
+    if _flags_of(base) & _OF_A_STATEMENT:
+        return bool(described.__doc__ == _ABOUT_DICT)
+    return any(base is known for known in _DICT_IN_C)

@@ -26,7 +26,7 @@ from .plain_reading import (
     looked_up,
     module_of,
     name_of,
-    namespace_of,
+    own_of,
     pairs_of,
 )
 
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 
     from .hidden_values import HiddenValues
 
-__all__ = ["ValueTexts"]
+__all__ = ["ValueTexts", "left_out"]
 
 MOST_ITEMS = 10
 MOST_ATTRIBUTES = 6
+MOST_LOOKED_AT = 100
+"""Keys of a dict, or attributes of an object, of which the hidden ones are noted."""
 MOST_DEPTH = 3
 MOST_BITS = 512
 """Of an int that is written out."""
@@ -48,15 +50,20 @@ RECORD_S = 0.2
 """How long all values of a record may take. The clock is read between values."""
 
 _HIDDEN = "'[redacted]'"
+_NAMES = ("name", "key")
+_VALUE = ("value",)
+"""Keys with which a dict, or fields with which an object, is a name and its value."""
 
-_VIEWS: tuple[Any, ...] = (type({}.keys()), type({}.values()))
-"""Not that of the items: CPython 3.11 crashes where it has no memory for one."""
+_KEYS: Any = type({}.keys())
+"""Not the view of the values, which has no names to tell secrets by; nor that of the items: CPython 3.11 crashes where
+it has no memory for one."""
 _BRACKETS: dict[int, str] = {
-    **{id(kind): "[]" for kind in (list, deque, *_VIEWS)},
+    **{id(kind): "[]" for kind in (list, deque, _KEYS)},
     **{id(kind): "{}" for kind in (set, frozenset, dict, OrderedDict, defaultdict)},
     id(tuple): "()",
 }
 """Containers, by the id of the class that has the ``__repr__``: the hash of a class may be the program's."""
+_ORDERED = frozenset(map(id, (list, tuple, deque)))
 _PLAIN = frozenset(map(id, (list, tuple, set, dict)))
 """Those that are shown without a name."""
 _KNOWN_IN_C = {
@@ -135,7 +142,9 @@ class ValueTexts:
             return self._container(value, kind, home, depth)
         if is_of(kind, BaseException):
             args = BaseException.__dict__["args"].__get__(value)
-            return f"{name_of(kind)}({', '.join(self._items(args, len(args), depth))})" if depth else None
+            return (
+                f"{name_of(kind)}({', '.join(self._items(args, len(args), depth, has_order=True))})" if depth else None
+            )
         module, name = module_of(home), name_of(home)
         if module == "numpy" and name == "ndarray":
             return _array(value, kind)
@@ -152,11 +161,11 @@ class ValueTexts:
             return None
         names = _generated_names(kind, shown_by)
         if names is not None:
-            if depth == 0:
-                return f"{name_of(kind)}(...)"
             values = tuple.__iter__(value) if is_of(kind, tuple) else (attribute_of(value, name) for name in names)
-            pairs = zip(names, values, strict=False)
-            return f"{name_of(kind)}({', '.join(self._fields(pairs, MOST_ITEMS, depth - 1))})"
+            pairs = list(zip(names, values, strict=False))
+            named = self._keep_hidden(pairs if is_of(kind, tuple) else attributes_of(value))
+            shown = ", ".join(self._fields(pairs, MOST_ITEMS, depth - 1, named=named)) if depth else "..."
+            return f"{name_of(kind)}({shown})"
         module, name = module_of(kind), name_of(kind)
         if name in _KNOWN_IN_PYTHON.get(module, ()) and _of_module(module, name) is kind:
             return self._known(repr(value))
@@ -185,47 +194,69 @@ class ValueTexts:
 
     def _container(self, value: Any, kind: type, home: Any, depth: int) -> str | None:
         begin, end = _BRACKETS[id(home)][:1], _BRACKETS[id(home)][1:]
-        if any(home is view for view in _VIEWS) and kind is not home:
+        if home is _KEYS and kind is not home:
             return None  # of an OrderedDict: it asks its keys for their hash
         size = home.__len__(value)
         if size == 0 and (home is set or home is frozenset):
             return f"{name_of(kind)}()"
-        if size and depth == 0:
-            inner = "..."
-        elif is_of(kind, dict):
-            inner = ", ".join(self._pairs(value, size, depth))
-        elif size == 2 and (home is list or home is tuple):
-            inner = ", ".join(self._two(home.__getitem__(value, 0), home.__getitem__(value, 1), depth))
+        if is_of(kind, dict):
+            named = self._keep_hidden(pairs_of(value))
+            inner = ", ".join(self._pairs(value, size, depth, named=named)) if depth else "..."
+        elif depth:
+            inner = ", ".join(self._items(home.__iter__(value), size, depth, has_order=id(home) in _ORDERED))
         else:
-            inner = ", ".join(self._items(home.__iter__(value), size, depth))
+            inner = "..."
+        if size == 0:
+            inner = ""
         if size == 1 and home is tuple and depth:
             inner += ","
         text = f"{begin}{inner}{end}"
         return text if id(kind) in _PLAIN else f"{name_of(kind)}({text})"
 
-    def _items(self, items: Iterable[object], size: int, depth: int) -> Iterator[str]:
+    def _items(self, items: Iterable[object], size: int, depth: int, *, has_order: bool) -> Iterator[str]:
+        """Where they have an order, what follows a hidden name is its value."""
         shown = 0
+        hides = False
         for item in islice(items, MOST_ITEMS):
             if self._is_spent():
                 break
             shown += 1
-            yield self._text(item, depth - 1)
+            yield self._unless_hidden(hides, item, depth - 1)
+            hides = has_order and not self._hidden.is_empty and self._hidden.hides_key(item)
         if shown < size:
             yield f"... {size - shown} more"
 
-    def _two(self, first: object, second: object, depth: int) -> tuple[str, str]:
-        """A list or a tuple of two may be a name and its value."""
-        return self._text(first, depth - 1), self._unless_hidden(self._hidden.hides_key(first), second, depth - 1)
-
-    def _pairs(self, value: Any, size: int, depth: int) -> Iterator[str]:
+    def _pairs(self, value: Any, size: int, depth: int, *, named: bool) -> Iterator[str]:
         shown = 0
         for key, item in islice(pairs_of(value), MOST_ITEMS):  # no look-up: a key's `__eq__` may be the program's
             if self._is_spent():
                 break
             shown += 1
-            yield f"{self._text(key, 0)}: {self._unless_hidden(self._hidden.hides_key(key), item, depth - 1)}"
+            hides = self._hidden.hides_key(key) or (named and _is_one_of(key, _VALUE))
+            yield f"{self._text(key, 0)}: {self._unless_hidden(hides, item, depth - 1)}"
         if shown < size:
             yield f"... {size - shown} more"
+
+    def _keep_hidden(self, pairs: Iterable[tuple[Any, Any]]) -> bool:
+        """Note the values of hidden names, also of those that are not shown.
+
+        Returns:
+            Whether the pairs are those of a hidden name and a value: ``{"name": "password", "value": ...}``.
+        """
+        if self._hidden.is_empty:
+            return False
+        named = False
+        value: object = MISSING
+        for key, item in islice(pairs, MOST_LOOKED_AT):
+            if self._hidden.hides_key(key):
+                self._hidden.keep(item)
+            if _is_one_of(key, _VALUE):
+                value = item
+            elif _is_one_of(key, _NAMES) and self._hidden.hides_key(item):
+                named = True
+        if named and value is not MISSING:
+            self._hidden.keep(value)
+        return named
 
     def _unless_hidden(self, hides: bool, value: object, depth: int) -> str:
         if not hides:
@@ -240,14 +271,17 @@ class ValueTexts:
             return f"<class {name_of(value)}>"
         if kind is FunctionType:
             return f"<function {value.__qualname__}>"
-        if depth == 0 or is_of(kind, ModuleType):
+        if is_of(kind, ModuleType):
             return f"<{name_of(kind)} object>"
-        left_out = _left_out(kind)
-        pairs = ((name, item) for name, item in attributes_of(value) if name[:1] != "_" and name not in left_out)
-        fields = ", ".join(self._fields(pairs, MOST_ATTRIBUTES, 0))
+        named = self._keep_hidden(attributes_of(value))
+        if depth == 0:
+            return f"<{name_of(kind)} object>"
+        without = left_out(kind)
+        pairs = ((name, item) for name, item in attributes_of(value) if name[:1] != "_" and name not in without)
+        fields = ", ".join(self._fields(pairs, MOST_ATTRIBUTES, 0, named=named))
         return f"<{name_of(kind)} {fields}>" if fields else f"<{name_of(kind)} object>"
 
-    def _fields(self, pairs: Iterable[tuple[str, Any]], most: int, depth: int) -> Iterator[str]:
+    def _fields(self, pairs: Iterable[tuple[str, Any]], most: int, depth: int, *, named: bool) -> Iterator[str]:
         shown = 0
         for name, value in pairs:
             if value is MISSING:
@@ -256,7 +290,12 @@ class ValueTexts:
                 yield "..."
                 break
             shown += 1
-            yield f"{name}={self._unless_hidden(self._hidden.hides_name(name), value, depth)}"
+            hides = self._hidden.hides_name(name) or (named and name in _VALUE)
+            yield f"{name}={self._unless_hidden(hides, value, depth)}"
+
+
+def _is_one_of(key: object, names: tuple[str, ...]) -> bool:
+    return type(key) is str and key in names
 
 
 def _member(value: object, kind: type) -> str:
@@ -311,7 +350,7 @@ def _generated_names(kind: type, shown_by: FunctionType) -> list[str] | None:
     code = shown_by.__code__
     if code.co_qualname == "namedtuple.<locals>.__repr__":
         return _fields_of_namedtuple(kind)
-    home = next(base for base in bases_of(kind) if namespace_of(base).get("__repr__") is shown_by)
+    home = next(base for base in bases_of(kind) if own_of(base, "__repr__") is shown_by)
     if code.co_filename.startswith("<attrs generated"):
         return [name for name, is_shown in _fields_of_attrs(home) if is_shown]
     inner: Any = dict(zip(code.co_freevars, shown_by.__closure__ or (), strict=False)).get("user_function")
@@ -328,7 +367,7 @@ def _fields_of_namedtuple(kind: type) -> list[str] | None:
 
 def _fields_of_dataclass(home: type) -> Iterator[tuple[str, bool]]:
     """The names of a class's fields, and whether its ``__repr__`` would show them."""
-    found = namespace_of(home).get("__dataclass_fields__")
+    found = own_of(home, "__dataclass_fields__")
     for name, field in pairs_of(found) if type(found) is dict else ():
         kind = attribute_of(field, "_field_type")
         if type(name) is str and attribute_of(kind, "name") == "_FIELD":
@@ -337,7 +376,7 @@ def _fields_of_dataclass(home: type) -> Iterator[tuple[str, bool]]:
 
 def _fields_of_attrs(home: type) -> Iterator[tuple[str, bool]]:
     """The same. One with a function that makes its text is not shown: it may hide something."""
-    found = namespace_of(home).get("__attrs_attrs__")
+    found = own_of(home, "__attrs_attrs__")
     for field in tuple.__iter__(found) if is_of(type(found), tuple) else ():
         name = attribute_of(field, "name")
         if type(name) is str:
@@ -345,7 +384,7 @@ def _fields_of_attrs(home: type) -> Iterator[tuple[str, bool]]:
 
 
 def _fields_of_pydantic(home: type) -> Iterator[tuple[str, bool]]:
-    found = namespace_of(home).get("__pydantic_fields__")
+    found = own_of(home, "__pydantic_fields__")
     for name, field in pairs_of(found) if type(found) is dict else ():
         if type(name) is str:
             yield name, attribute_of(field, "repr") is True and attribute_of(field, "exclude") is not True
@@ -358,6 +397,6 @@ _FIELDS_OF: tuple[Callable[[type], Iterator[tuple[str, bool]]], ...] = (
 )
 
 
-def _left_out(kind: type) -> set[str]:
+def left_out(kind: type) -> set[str]:
     """The fields that a class wants to be left out of its text."""
     return {name for base in bases_of(kind) for fields in _FIELDS_OF for name, is_shown in fields(base) if not is_shown}

@@ -109,6 +109,17 @@ def test_several_lines(diagnosed: Diagnosed) -> None:
     assert diagnosed.values_of(spread, 5, 0) == {"first": "5", "second": "0"}
 
 
+def test_a_value_that_cannot_be_read_leaves_the_others(diagnosed: Diagnosed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reach(path: str, *args: Any) -> Any:
+        if path == "a":
+            raise SystemError
+        return original(path, *args)
+
+    original = frame_values._reach
+    monkeypatch.setattr(frame_values, "_reach", reach)
+    assert diagnosed.values_of(ratio, 1, 0) == {"b": "0"}
+
+
 def test_causes_groups_and_repeated_entries(diagnosed: Diagnosed) -> None:
     def cause(number: int) -> None:
         try:
@@ -132,7 +143,7 @@ def test_causes_groups_and_repeated_entries(diagnosed: Diagnosed) -> None:
 
 @given(st.text())
 def test_any_line_has_names_or_none(text: str) -> None:
-    for name in frame_values._names_in(text):
+    for name, _ in frame_values._names_in(text):
         assert all(part.isidentifier() for part in name.split("."))
 
 
@@ -188,6 +199,18 @@ def test_the_programs_own_dict_of_variables_is_left_alone(diagnosed: Diagnosed) 
         return own
 
     assert fail(3)["value"] == 3
+
+
+def test_what_exec_has_made_is_left_alone(diagnosed: Diagnosed) -> None:
+    def fail(value: int) -> Any:
+        exec("made = 7")
+        try:
+            raise ValueError(value)
+        except ValueError:
+            diagnosed.logger.exception("failed")
+        return eval("made")
+
+    assert fail(3) == 7
 
 
 def test_threads_do_not_disturb_each_other() -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache, partial
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from types import MappingProxyType, SimpleNamespace
@@ -146,6 +147,60 @@ class Failed(Exception):
     pass
 
 
+class AskedKey:
+    """Has the hash of a name."""
+
+    def __init__(self, name: str) -> None:
+        self.hash = hash(name)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        if Asked.is_closed:
+            asked.append("key __eq__")
+        return self is other
+
+
+def with_keys() -> object:
+    made = SimpleNamespace(a=1)
+    made.__dict__.update({AskedKey("a"): 2, AskedKey("b"): 3})
+    return made
+
+
+def with_keys_in_class() -> object:
+    return type("Made", (), {AskedKey("__repr__"): 1, AskedKey("__dict__"): 1, "a": 2})()  # type: ignore[dict-item]
+
+
+def of_c() -> object:
+    """What the ``__dict__`` of a class in C does is not known."""
+    made = lru_cache(released)
+    made.a = 1  # type: ignore[attr-defined]
+    return made
+
+
+def of_c_and_python() -> object:
+    made = type("Made", (Plain, partial), {})(released)
+    made.a = 1
+    return made
+
+
+class Plain:
+    pass
+
+
+class Moved:
+    __slots__ = ("a", "b")
+
+    def __init__(self) -> None:
+        self.b = 1
+
+
+class MovedTo:
+    a = Moved.a  # type: ignore[misc]
+    c = 1
+
+
 def released() -> memoryview:
     view = memoryview(b"abc")
     view.release()
@@ -162,6 +217,11 @@ def of_no_class() -> object:
 
 
 HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
+    "keys": (with_keys, "<SimpleNamespace a=1>"),
+    "keys of class": (with_keys_in_class, "<Made object>"),
+    "dict in C": (of_c, "<_lru_cache_wrapper object>"),
+    "dict in C below Python": (of_c_and_python, "<Made func=<function released>, args=(), keywords={}>"),
+    "moved slot": (lambda: [MovedTo(), Moved()], "[<MovedTo object>, <Moved b=1>]"),
     "own repr": (Asked, "<Asked object>"),
     "attributes": (lambda: Asked(a=1, b=[1], c=Asked(d=1), _d=2), "<Asked a=1, b=[...], c=<Asked object>>"),
     "many attributes": (lambda: Asked(**dict.fromkeys("abcdefgh", 1)), "<Asked a=1, b=1, c=1, d=1, e=1, f=1, ...>"),
@@ -196,7 +256,7 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "deque": (lambda: deque(range(10**6)), "deque([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 999990 more])"),
     "ordered": (lambda: OrderedDict(a=1), "OrderedDict({'a': 1})"),
     "default": (lambda: [defaultdict(int, a=1), Counter("aa")], "[defaultdict({'a': 1}), Counter({'a': 2})]"),
-    "views": (lambda: [{1: 2}.keys(), {1: 2}.values()], "[dict_keys([1]), dict_values([2])]"),
+    "views": (lambda: [{1: 2}.keys(), {1: 2}.values()], "[dict_keys([1]), <dict_values object>]"),
     "view of items": (lambda: {1: 2}.items(), "<dict_items object>"),
     "ordered view": (lambda: OrderedDict(a=1).items(), "<odict_items object>"),
     "tuple": (lambda: (1,), "(1,)"),
@@ -238,6 +298,28 @@ def test_variables_of_a_class_body(diagnosed: Diagnosed) -> None:
             wrong = 1 / number
 
     assert diagnosed.values_of(body) == {"number": "0"}
+
+
+def test_attributes_whose_names_have_hostile_neighbours(diagnosed: Diagnosed) -> None:
+    def fail(one: Any, other: Any, third: Any) -> Any:
+        return 1 / 0, one.a, other.a, third.a, third.c
+
+    args = with_keys(), with_keys_in_class(), MovedTo()
+    asked.clear()
+    Asked.is_closed = True
+    try:
+        values = diagnosed.values_of(fail, *args)
+    finally:
+        Asked.is_closed = False
+    assert values == {"one.a": "1", "other.a": "2", "third": "<MovedTo object>", "third.c": "1"}
+    assert asked == []
+
+
+def test_a_field_that_its_class_leaves_out_is_not_shown_if_the_line_names_it(diagnosed: Diagnosed) -> None:
+    def fail(order: Order) -> Any:
+        return 1 / 0, order.token, order.number
+
+    assert diagnosed.values_of(fail, Order(7)) == {"order": "Order(number=7, lines=[])", "order.number": "7"}
 
 
 def test_a_value_without_a_text_leaves_the_others(diagnosed: Diagnosed) -> None:
