@@ -49,8 +49,8 @@ def run(*command: str | Path, **environment: str) -> None:
     subprocess.run(words, cwd=ROOT, check=True, env={**os.environ, **environment})
 
 
-def run_quietly(what: str, *command: str | Path, **environment: str) -> None:
-    """Runs a command whose output nobody wants to see unless it fails. A terminal shows for how long it has run."""
+def run_quietly(what: str, expected_s: float, *command: str | Path, **environment: str) -> None:
+    """Runs a command whose output nobody wants to see unless it fails. A terminal shows a bar meanwhile."""
     is_terminal = sys.stdout.isatty()
     begun = time.monotonic()
     print(what, end=" ", flush=True)
@@ -62,17 +62,24 @@ def run_quietly(what: str, *command: str | Path, **environment: str) -> None:
         code = None
         while code is None:
             try:
-                code = running.wait(1 if is_terminal else None)
+                code = running.wait(0.5 if is_terminal else None)
             except subprocess.TimeoutExpired:
-                print(f"\r{what} {time.monotonic() - begun:.0f} s", end="", flush=True)
-        print(
-            f"\r{what} {time.monotonic() - begun:.0f} s" if is_terminal else f"{time.monotonic() - begun:.0f} s",
-            flush=True,
-        )
+                print(f"\r{what} {bar(time.monotonic() - begun, expected_s)}", end="", flush=True)
+        taken = f"{time.monotonic() - begun:.0f} s"
+        print(f"\r{what} {taken:{BAR + 10}}" if is_terminal else taken, flush=True)
         if code:
             said.seek(0)
             sys.stdout.buffer.write(said.read())
             raise subprocess.CalledProcessError(code, words)
+
+
+BAR = 30  # characters
+
+
+def bar(elapsed_s: float, expected_s: float) -> str:
+    """How far a step is, if it takes as long as expected. One that takes longer comes ever nearer to the end."""
+    done = 0.9 * elapsed_s / expected_s if elapsed_s < expected_s else 1 - 0.1 * expected_s / elapsed_s
+    return f"[{'#' * int(BAR * done):<{BAR}}] {elapsed_s:.0f} s"
 
 
 def setup(*groups: str, probe: bool = False, builds: bool = True) -> None:
@@ -288,9 +295,9 @@ def test() -> None:
 def demo() -> None:
     begun = time.monotonic()
     if not PYTHON.exists():
-        run_quietly("1/3 making .venv:", *NEW_ENVIRONMENT)
-    run_quietly("2/3 getting Cython and setuptools:", *BUILD_TOOLS)
-    run_quietly("3/3 building logly, a minute or two:", *BUILD)
+        run_quietly("1/3 making .venv:", 6, *NEW_ENVIRONMENT)
+    run_quietly("2/3 getting Cython and setuptools:", 15, *BUILD_TOOLS)
+    run_quietly("3/3 building logly, two to four minutes:", 160, *BUILD)
     print(flush=True)
     subprocess.run([PYTHON, "-m", "logly", "demo"], cwd=ROOT, check=True)
     print(f"all of this took {time.monotonic() - begun:.0f} s")
