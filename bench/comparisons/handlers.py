@@ -81,12 +81,12 @@ def streams(bench: Bench) -> tuple[Target, Target]:
         gives_back.append(stderr_to(path))
         return logging.StreamHandler(sys.__stderr__)
 
+    def on_a_file(path: str) -> logging.Handler:
+        return logging.StreamHandler(open(path, "a", encoding="utf-8", buffering=1))  # noqa: SIM115  # the handler's
+
     after = target_of(bench, STREAM, "after", on_stderr)
     after.close = gives_back[0]
-    alone = target_of(
-        bench, STREAM, "before", lambda path: logging.StreamHandler(open(path, "a", encoding="utf-8", buffering=1))
-    )
-    return after, alone
+    return after, target_of(bench, STREAM, "before", on_a_file)
 
 
 def subjects(bench: Bench) -> None:
