@@ -82,7 +82,7 @@ def streams(bench: Bench) -> tuple[Target, Target]:
         return logging.StreamHandler(sys.__stderr__)
 
     def on_a_file(path: str) -> logging.Handler:
-        return logging.StreamHandler(open(path, "a", encoding="utf-8", buffering=1))  # noqa: SIM115  # the handler's
+        return logging.StreamHandler(open(path, "a", encoding="utf-8", buffering=1))  # the handler's
 
     after = target_of(bench, STREAM, "after", on_stderr)
     after.close = gives_back[0]
