@@ -17,13 +17,18 @@ LEADING = [
     "picologging_file",
     "loguru_plain",
     "structlog_orjson",
-    "logbook_file",
     "logust_plain",
     "logxide_file",
 ]
 HANDLERS = ("handlers", "one call, ns")
 QUILL = ("quill", "million lines a second")
-COLUMNS = ("two arguments, ns a call", "times logly's", "one call in a thousand, µs", "an exception, µs", "lines a second")
+COLUMNS = (
+    "two arguments, ns a call",
+    "times logly's",
+    "one call in a thousand, µs",
+    "an exception, µs",
+    "lines a second",
+)
 
 
 def leading(report: Report) -> list[str]:

@@ -27,7 +27,7 @@ PEERS = [
     "floor_buffered",
 ]
 EXIT_MISSING = 77
-#: Measured by the second interpreter, where there is one: the library that needs it, and what it is compared with there.
+#: Measured by a second interpreter, if one is named: the library that needs it, and what it is compared with.
 BESIDE = ["logly_async", "logxide_file", "floor_loop"]
 
 

@@ -127,7 +127,9 @@ class Report:
         beside = {module_of(peer): peer for peer in self.peers if is_beside(peer)}
         if beside:
             lines += ["### On the second interpreter", "", "What needs another CPython, beside logly there.", ""]
-            lines += self.places(standings.standings(self.results["scripts"], beside))
+            there = standings.standings(self.results["scripts"], beside)
+            lines += self.places(there)
+            places += there
         return [*lines, *self.behind(places)]
 
     def places(self, places: list[standings.Standing]) -> list[str]:
