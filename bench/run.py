@@ -26,7 +26,7 @@ import memory
 import sustained
 import threads
 import throughput
-from harness import BENCH, REPOSITORY, further, libraries, pages, report
+from harness import BENCH, REPOSITORY, further, libraries, pages, report, tree_to_measure
 from harness.libraries import PEERS
 from harness.machine import machine, pyperf_facts
 from harness.passes import PER_CALL, Passes
@@ -103,7 +103,10 @@ def main() -> None:
     if options.beside:
         names = libraries.with_beside(names, version_of(options.beside))
     peers = find_peers(names, options.beside)
-    results: dict[str, Any] = {"machine": machine() | pyperf_facts(), "fast": options.fast, "peers": peers}
+    facts = {"logly": "that of the source tree" if tree_to_measure() else "the installed one"}
+    if options.beside:
+        facts["second interpreter"] = f"CPython {version_of(options.beside)}"
+    results: dict[str, Any] = {"machine": machine() | pyperf_facts() | facts, "fast": options.fast, "peers": peers}
     usable = [peer for peer, facts in peers.items() if facts["status"] == "ok"]
     wanted = options.only or [*further.PARTS, *PER_CALL, *QUESTIONS]
     passes = Passes(usable, [name for name in wanted if name not in further.PARTS], QUESTIONS, options)

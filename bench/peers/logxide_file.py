@@ -7,7 +7,7 @@ from harness.scenarios import PERCENT, Scenario, Session, Unsupported
 
 LABEL = "logxide"
 DISTRIBUTION = "logxide"
-NOTE = "times have whole seconds and threads a number of its own: any other form takes the way of Python, 50 µs a call"
+NOTE = "times have whole seconds and threads a number of its own: another form is formatted by Python"
 LAYOUTS = {
     "short": "%(asctime)s | %(levelname)-8s | %(message)s",
     "site": "%(asctime)s | %(levelname)-8s | %(module)s:%(funcName)s:%(lineno)d | %(message)s",
