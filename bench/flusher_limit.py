@@ -4,8 +4,9 @@
 
 In turns: the flusher's thread drains a backlog of 4,000 records with two arguments into a file, into a file on tmpfs
 and into /dev/null (all is rendered, nothing is kept), and it puts as many into the flight recorder (read from the
-ring, not rendered). Beside it `os.write` alone writes the same bytes in pieces as large as a sink's buffer. The ring
-has its default size, so that records and lines are in the caches as in a program. The lines in the files are counted.
+ring, not rendered). With them `os.write` alone writes the same bytes in pieces as large as a sink's buffer. The ring
+has its default size, so that records and lines are in the caches as in a program. At last the flusher works at full
+speed beside a caller, and `perf`, where it is installed, samples where the thread is. Lines in files are counted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from harness import lines, tables, turns
+from harness import lines, profile, tables, turns
 from harness.loops import compile_loop
 from harness.scenarios import BRACE
 from recorder import flusher_ns
@@ -107,9 +108,36 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, list[float]], float]
     return found, line_bytes
 
 
+def at_full_speed(options: argparse.Namespace) -> dict[str, float]:
+    """The shares of the flusher's samples while one caller logs as fast as it can."""
+    from logly import Logger, LoggerConfig, SinkConfig
+
+    calls = 0
+    with tempfile.TemporaryDirectory(dir=options.dir) as folder, Logger(LoggerConfig(auto_sink=False)) as logger:
+        path = f"{folder}/speed.log"
+        logger.add_sink(SinkConfig(path=path))
+        loop = compile_loop(BRACE["args"], logger)
+        loop(0, 1)
+        logger.flush()
+        [flusher] = profile.other_threads()
+
+        def work() -> None:
+            nonlocal calls
+            begun = time.perf_counter()
+            while time.perf_counter() - begun < options.seconds:
+                loop(0, 10 * BACKLOG)
+                calls += 10 * BACKLOG
+            logger.flush()
+
+        found = profile.shares(flusher, work, folder)
+        lines.check(path, path, calls + 1)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=5.0, help="at full speed, for perf (%(default)s)")
     parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
     tables.add_option(parser)
     options = parser.parse_args()
@@ -125,6 +153,9 @@ def main() -> None:
         "reading the ring, merging, counting, at most (a record kept)": [kept],
     }
     tables.show(tables.Table("of the flusher's time for a line, %", ["median"], shares))
+    if profiled := at_full_speed(options):
+        rows = {kind: [share] for kind, share in profiled.items()}
+        tables.show(tables.Table("at full speed, by perf: % of the flusher's samples", ["this run"], rows))
     tables.show(tables.Table("size", ["bytes"], {"a line": [line_bytes]}))
     tables.write(options.json)
 
