@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness import svg
 from harness.cells import number, table
+from harness.libraries import module_of
 
 if TYPE_CHECKING:
     from harness.report import Report
@@ -50,9 +51,10 @@ def first_table(report: Report) -> list[str]:
 
         return report.cell(script, peer, show)
 
-    base = report.row("cost_args", "logly_async")
     rows = []
     for peer in leading(report):
+        # Against logly on the same interpreter.
+        base = report.row("cost_args", "logly_async" + peer[len(module_of(peer)) :])
         row = report.row("cost_args", peer)
         times = f"{row['ns'] / base['ns']:,.0f}x" if row["status"] == base["status"] == "ok" else ""
         rows.append(

@@ -1,7 +1,8 @@
 """Every figure of README, docs and docstrings is one of the last full run, or its section says how it was measured.
 
 What is a figure: a number with ns, µs (us), "lines a second" and the like, "5x" or "5 times cheaper"; and one with ms
-or MiB where its sentence says "takes" or "costs". A number alone in parentheses or in backticks is a setting: "(1 s)".
+or MiB where its sentence says "takes" or "costs"; and a number that is a cell of a table whose head has ns, µs (us), ms
+or "a second". A number alone in parentheses or in backticks is a setting: "(1 s)".
 
 A section of a page (from one heading to the next) or a docstring names how its figures were measured by a command
 (`python bench/cost.py names`, `bench/latency.py`, `python -X importtime`), by words ("medians of 25 starts"), or by a
@@ -16,7 +17,7 @@ import importlib
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -48,6 +49,9 @@ SOURCE = re.compile(
     r"\bbench/(?!run\.py)\w+\.py|`\w+\.py [^`]*`|`core_cost\.py`"
     r"|python -[mX] \S+|\bdev\.py \w+|performance\.md#|\[measured\]\(|\b[Mm]edians? of \d+|\b[Ss]een in one run"
 )
+TABLE = re.compile(r"^(\|.*)\n\|[ :|-]+\n((?:\|.*\n?)+)", re.MULTILINE)
+HEAD = re.compile(r"\b(ns|nanoseconds|µs|us|microseconds|ms|(?:million )?\w+ a second)\b")
+CELL = re.compile(r"\| *(?P<number>\d[\d,]*(?:\.\d+)?) *(?=\|)")
 PLACE = re.compile(r"<!-- run\.py: \w+ -->.*?<!-- end -->", re.DOTALL)
 HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
 SCALES = {"us": 1e3, "µs": 1e3, "microseconds": 1e3, "ms": 1e6}
@@ -90,6 +94,11 @@ def figures(name: str, first_line: int, text: str) -> Iterator[Figure]:
         position = text.index(sentence, position)
         if SAYS_COST.search(sentence):
             found += COSTS.finditer(text, position, position + len(sentence))
+    for table in TABLE.finditer(text):
+        if unit := HEAD.search(table[1]):
+            for cell in CELL.finditer(text, table.start(2), table.end(2)):
+                line = first_line + text.count("\n", 0, cell.start())
+                yield Figure(f"{name}:{line}", cell["number"], cell["number"], unit[1])
     for match in sorted(found, key=lambda match: match.start()):
         line = first_line + text.count("\n", 0, match.start())
         yield Figure(f"{name}:{line}", match[0], match["number"], match["unit"])
@@ -126,10 +135,9 @@ def rounded(value: float, significant: int) -> float:
     return round(value, significant - 1 - math.floor(math.log10(value)))
 
 
-def wrong_figures() -> list[str]:
-    numbers = numbers_of_the_run()
+def wrong_figures(all_texts: Iterable[tuple[str, int, str]], numbers: list[float]) -> list[str]:
     wrong = []
-    for name, line, text in texts():
+    for name, line, text in all_texts:
         if SOURCE.search(text):
             continue
         for figure in figures(name, line, text):
@@ -141,7 +149,7 @@ def wrong_figures() -> list[str]:
 
 
 def test_each_figure_is_of_the_last_run_or_says_how_it_was_measured() -> None:
-    wrong = wrong_figures()
+    wrong = wrong_figures(texts(), numbers_of_the_run())
     assert not wrong, "\n" + "\n".join(wrong)
 
 
@@ -165,11 +173,27 @@ def test_the_tables_of_the_run_are_those_of_the_results(monkeypatch: pytest.Monk
         ("The import takes 19 ms.", ["19 ms"]),
         ("The limit is 100 ms. It takes a name.", []),
         ("x86, 0x10, 2x4, 8 times the facility", []),
+        ("| a call | ns |\n| --- | ---: |\n| text | 33.1 |\n| of 24 | 1,200 |\n", ["33.1", "1,200"]),
+        ("| setting | default |\n| --- | ---: |\n| size | 64 |\n", []),
         ("It takes the buffer (16 MiB) and a pause of `20 us`.", []),
     ],
 )
 def test_a_figure_is_told_from_a_setting(text: str, expected: list[str]) -> None:
     assert [figure.text for figure in figures("page", 1, text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("A call costs 33 ns.", 1),
+        ("A call costs 33 ns (`python bench/cost.py core`).", 0),
+        ("A call costs 33 ns ([measured](secrets.md#what-it-costs)).", 0),
+        ("A call costs 53 ns, 5 less than before ([all](benchmarks.md)).", 0),
+        ("A call costs 54 ns ([all](benchmarks.md)).", 1),
+    ],
+)
+def test_a_figure_needs_a_source_or_the_run(text: str, count: int) -> None:
+    assert len(wrong_figures([("page", 1, text)], [53.2])) == count
 
 
 def test_a_figure_is_compared_as_it_is_rounded() -> None:
