@@ -63,7 +63,7 @@ PARTS = {
         ("--rounds", "1", "--seconds", "0.1", "--threads", "2"),
     ),
     "flusher": Part(
-        "What limits the flusher", ("flusher_limit.py",), (), ("--rounds", "20", "--seconds", "0.3")
+        "What limits the flusher", ("flusher_limit.py",), (), ("--rounds", "20", "--seconds", "1")
     ),
     "quill": Part(
         "Beside C++'s quill", ("beside_quill.py",), ("--rounds", "7"), ("--rounds", "1", "--lines", "20000")
