@@ -14,8 +14,8 @@ Everything happens on a copy of the tree, which is deleted in the end. The copy 
 checkout as they are, so they must be built; the Cython part has no mutants. PYTHONPATH names the copy, so that programs
 which tests start import it as well.
 
-Places are drawn first, each with the same chance, and then a fault at that place: there are eleven of them for a `+`, and
-one for an `and`. Mutants that differ in annotations only are not counted, for nothing reads these.
+Places are drawn first, each with the same chance, and then a fault at that place: a `+` has eleven of them, and an
+`and` has one. Mutants that differ in annotations only are not counted, because nothing reads these.
 
 The script needs cosmic-ray. The tests run by the interpreter that `--python` names, which needs the tests' packages.
 """
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import difflib
 import os
 import random
@@ -69,7 +70,6 @@ ROOMS = {
 LEFT_OUT = {
     "tests/bridge/test_cpython_suite.py": "runs CPython's own tests for minutes",
     "tests/control/test_interrupts.py": "interrupts every instant of every call, for minutes",
-    "tests/commands/test_demo.py": "writes a million lines",
 }
 """Test files that are too slow to be run once for each mutant, and why."""
 
@@ -102,8 +102,9 @@ class Mutant:
 
 
 class WithoutAnnotations(ast.NodeTransformer):
-    """Removes what differs between mutants that are one program: annotations, and comparisons of types for checkers."""
+    """Removes the annotations, which nothing reads."""
 
+    # ast's own names.
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None
         return node
@@ -237,10 +238,8 @@ class Tests:
 
 def end_group(running: subprocess.Popen[bytes]) -> None:
     """Ends a process of ours with all that it started and that is still there."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(running.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     running.wait()
 
 
@@ -248,7 +247,7 @@ _times = iter(range(1_000_000_000, 2_000_000_000))
 
 
 def write(path: Path, code: str) -> None:
-    """Each text gets a time of its own: a cached compiled file is told from others by whole seconds and its size only."""
+    """Each text gets a time of its own: a cached compiled file is told by whole seconds and its size only."""
     path.write_text(code)
     moment = next(_times)
     os.utime(path, (moment, moment))
@@ -256,9 +255,11 @@ def write(path: Path, code: str) -> None:
 
 def copy_tree(tree: Path) -> None:
     copy_sources(tree)
-    for folder in ("logly", "tests"):
-        for path in (REPOSITORY / folder).rglob("*.so"):
-            shutil.copy2(path, tree / path.relative_to(REPOSITORY))
+    built = [path for folder in ("logly", "tests") for path in (REPOSITORY / folder).rglob("*.so")]
+    if not built:
+        sys.exit("the compiled modules are not in the checkout: python3 dev.py setup")
+    for path in built:
+        shutil.copy2(path, tree / path.relative_to(REPOSITORY))
 
 
 def report(mutants: list[Mutant]) -> None:
@@ -289,7 +290,9 @@ def main() -> None:
     parser.add_argument("rooms", nargs="*", choices=[*ROOMS, []], help="all of them without this")
     parser.add_argument("--count", type=int, default=6, help="mutants of each room (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
-    parser.add_argument("--only", action="append", default=[], metavar="ROOM:NUMBER", help="one mutant (again for more)")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ROOM:NUMBER", help="one mutant (again for more)"
+    )
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs the tests")
     parser.add_argument("--diff", action="store_true", help="shows the diffs of all mutants, not of survivors only")
     parser.add_argument("--list", action="store_true", help="tests nothing")
