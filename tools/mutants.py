@@ -60,7 +60,7 @@ ROOMS = {
     "control": Room(("logly/control/*.py",), ("tests/control",)),
     "bridge": Room(("logly/bridge/*.py",), ("tests/bridge",)),
     "stdlib": Room(("logly/stdlib.py",), ("tests/stdlib",)),
-    "layout": Room(("logly/layout/*.py",), ("tests/layout",)),
+    "layout": Room(("logly/layout/*.py",), ("tests/layout", "tests/stdlib")),  # stdlib: templates with %
     "outlets": Room(("logly/outlets/*.py", "logly/http.py"), ("tests/outlets",)),
     "commands": Room(("logly/commands/*.py", "logly/__main__.py"), ("tests/commands",)),
     "logger": Room(("logly/_logger.py", "logly/_fields.py", "logly/_controls.py"), ("tests/caller", "tests/control")),
