@@ -57,13 +57,13 @@ class Room(NamedTuple):
 
 ROOMS = {
     "config": Room(("logly/config/*.py", "logly/units.py", "logly/levels.py"), ("tests/config",)),
-    "control": Room(("logly/control/*.py",), ("tests/control",)),
+    "control": Room(("logly/control/*.py", "logly/_controls.py"), ("tests/control",)),
     "bridge": Room(("logly/bridge/*.py",), ("tests/bridge",)),
     "stdlib": Room(("logly/stdlib.py",), ("tests/stdlib",)),
     "layout": Room(("logly/layout/*.py",), ("tests/layout", "tests/stdlib")),  # stdlib: templates with %
     "outlets": Room(("logly/outlets/*.py", "logly/http.py"), ("tests/outlets",)),
     "commands": Room(("logly/commands/*.py", "logly/__main__.py"), ("tests/commands",)),
-    "logger": Room(("logly/_logger.py", "logly/_fields.py", "logly/_controls.py"), ("tests/caller", "tests/control")),
+    "logger": Room(("logly/_logger.py", "logly/_fields.py"), ("tests/caller",)),
     "pytest": Room(("logly_pytest.py", "logly/_caplog.py"), ("tests/frameworks/test_pytest_plugin.py",)),
 }
 
