@@ -15,7 +15,8 @@ checkout as they are, so they must be built; the Cython part has no mutants. PYT
 which tests start import it as well.
 
 Places are drawn first, each with the same chance, and then a fault at that place: a `+` has eleven of them, and an
-`and` has one. Mutants that differ in annotations only are not counted, because nothing reads these.
+`and` has one. Mutants that differ only in annotations, or under TYPE_CHECKING, are left out: only type
+checkers read these.
 
 The script needs cosmic-ray. The tests run by the interpreter that `--python` names, which needs the tests' packages.
 """
@@ -101,7 +102,7 @@ class Mutant:
 
 
 class WithoutAnnotations(ast.NodeTransformer):
-    """Removes the annotations, which nothing reads."""
+    """Removes what only type checkers read."""
 
     # ast's own names.
     def visit_arg(self, node: ast.arg) -> ast.arg:
@@ -111,6 +112,14 @@ class WithoutAnnotations(ast.NodeTransformer):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        is_for_checkers = any(isinstance(part, ast.Name) and part.id == "TYPE_CHECKING" for part in ast.walk(node.test))
+        return node.orelse if is_for_checkers else node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        return None if ast.unparse(node.targets[0]) == "TYPE_CHECKING" else node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         node.annotation = ast.Constant(value=None)
