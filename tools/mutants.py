@@ -237,11 +237,11 @@ class Tests:
             write(path, mutant.before)
         mutant.seconds = time.monotonic() - begun
         mutant.outcome = {"passed": "SURVIVED", "failed": "killed", "late": "late"}[result]
-        found = FAILED.search(text)
+        found = FAILED.findall(text)  # the last one, for a test may show what a pytest of its own has said
         if result == "failed":
-            mutant.test = found[1] + found[2] if found else text.strip().split("\n")[-1]
+            mutant.test = "".join(found[-1]) if found else text.strip().split("\n")[-1]
         if found:
-            self.killed_by[found[1]] += 1
+            self.killed_by[found[-1][0]] += 1
 
 
 def end_group(running: subprocess.Popen[bytes]) -> None:
