@@ -3,6 +3,7 @@
     python tools/mutants.py                            # six mutants of each room
     python tools/mutants.py config layout --count 20   # of some rooms only
     python tools/mutants.py --only config:3 --diff     # one mutant again, by the number that the report gave
+    python tools/mutants.py bridge --likely 5          # faster: only the five likeliest test files for each mutant
     python tools/mutants.py --list --diff              # makes the mutants and tests nothing
 
 A mutant is the package with one small fault: `<` where `<=` was, `or` where `and` was, a number one larger, a decorator
@@ -17,6 +18,9 @@ which tests start import it as well.
 Places are drawn first, each with the same chance, and then a fault at that place: a `+` has eleven of them, and an
 `and` has one. Mutants that differ only in annotations, or under TYPE_CHECKING, are left out: only type
 checkers read these.
+
+Without `--likely` the tests of a room first run once without a mutant. With it they do not, and what survives has to
+run once more against the whole room: `--only`.
 
 The script needs cosmic-ray. The tests run by the interpreter that `--python` names, which needs the tests' packages.
 """
@@ -75,6 +79,7 @@ LEFT_OUT = {
 
 # `is` and `==` are the same for what is compared here. The last two want names of variables as arguments.
 UNWANTED = re.compile(r"_(Eq|NotEq|Lt|LtE|Gt|GtE)_Is|_Is(Not)?_(Eq|NotEq|Lt|Gt)|/VariableReplacer|/VariableInserter")
+LIKELY_LIMIT_S = 180.0
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?\.py)(\S*)", re.MULTILINE)
 
 
@@ -201,6 +206,7 @@ class Tests:
                     self.texts[path.relative_to(tree).as_posix()] = path.read_text()
 
     def sorted_for(self, mutant: Mutant) -> list[str]:
+        """The files, those that mention the function or the module first, then those that have killed most mutants."""
         words = {function_at(mutant.before, mutant.line).strip("_"), Path(mutant.path).stem.strip("_")} - {"", "init"}
 
         def key(name: str) -> tuple[int, int, int]:
@@ -227,12 +233,12 @@ class Tests:
             text = said.read()
         return "late" if code is None else "failed" if code else "passed", text
 
-    def check(self, mutant: Mutant, limit_s: float) -> None:
+    def check(self, mutant: Mutant, limit_s: float, likely: int | None) -> None:
         begun = time.monotonic()
         path = self.tree / mutant.path
         write(path, mutant.after)
         try:
-            result, text = self.run(self.sorted_for(mutant), limit_s)
+            result, text = self.run(self.sorted_for(mutant)[:likely], limit_s)
         finally:
             write(path, mutant.before)
         mutant.seconds = time.monotonic() - begun
@@ -278,16 +284,24 @@ def report(mutants: list[Mutant]) -> None:
         print(f"| {name} | {outcomes.total()} | {outcomes['killed']} | {outcomes['late']} | {outcomes['SURVIVED']} |")
 
 
-def test_room(tree: Path, python: str, name: str, mutants: list[Mutant], *, shows_diff: bool) -> None:
-    tests = Tests(tree, python, ROOMS[name])
+def limit_for(tests: Tests, name: str) -> float:
+    """Seconds that a mutant's tests may take. The tests must pass without a mutant."""
     begun = time.monotonic()
     result, text = tests.run(list(tests.texts), None)
     taken = time.monotonic() - begun
     if result != "passed":
         sys.exit(f"{name}: the tests fail without a mutant\n{text}")
     print(f"{name}: the tests take {taken:.0f} s", flush=True)
+    return 3 * taken + 30
+
+
+def test_room(
+    tree: Path, python: str, name: str, mutants: list[Mutant], *, likely: int | None, shows_diff: bool
+) -> None:
+    tests = Tests(tree, python, ROOMS[name])
+    limit_s = limit_for(tests, name) if likely is None else LIKELY_LIMIT_S
     for mutant in mutants:
-        tests.check(mutant, 3 * taken + 30)
+        tests.check(mutant, limit_s, likely)
         print(f"{mutant.outcome:8} {mutant} {mutant.seconds:.0f} s {mutant.test}", flush=True)
         if shows_diff or mutant.outcome != "killed":
             print(mutant.diff, flush=True)
@@ -301,10 +315,12 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="ROOM:NUMBER", help="one mutant (again for more)"
     )
+    parser.add_argument("--likely", type=int, help="only so many files for each mutant: those most likely to notice it")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs the tests")
     parser.add_argument("--diff", action="store_true", help="shows the diffs of all mutants, not of survivors only")
     parser.add_argument("--list", action="store_true", help="tests nothing")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what runs is ended and the copy is deleted
     names = options.rooms or list(dict.fromkeys(number.split(":")[0] for number in options.only)) or list(ROOMS)
     count = max([options.count, *(int(number.split(":")[1]) for number in options.only)])
     drawn = {name: draw(name, ROOMS[name], count, options.seed) for name in names}
@@ -319,7 +335,7 @@ def main() -> None:
         tree = Path(folder).resolve() / "tree"
         copy_tree(tree)
         for name in names:
-            test_room(tree, options.python, name, drawn[name], shows_diff=options.diff)
+            test_room(tree, options.python, name, drawn[name], likely=options.likely, shows_diff=options.diff)
     report(mutants)
     sys.exit(1 if any(mutant.outcome == "SURVIVED" for mutant in mutants) else 0)
 
