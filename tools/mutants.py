@@ -68,7 +68,7 @@ ROOMS = {
     "layout": Room(("logly/layout/*.py",), ("tests/layout", "tests/stdlib")),  # stdlib: templates with %
     "outlets": Room(("logly/outlets/*.py", "logly/http.py"), ("tests/outlets",)),
     "commands": Room(("logly/commands/*.py", "logly/__main__.py"), ("tests/commands",)),
-    "logger": Room(("logly/_logger.py", "logly/_fields.py"), ("tests/caller",)),
+    "logger": Room(("logly/_logger.py", "logly/_fields.py"), ("tests/caller", "tests/config")),
     "pytest": Room(("logly_pytest.py", "logly/_caplog.py"), ("tests/frameworks/test_pytest_plugin.py",)),
 }
 
