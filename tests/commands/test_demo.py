@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from logly.commands import demo
 from tests.support.programs import run_module, run_program, start_python
 
 pytestmark = pytest.mark.smoke
@@ -23,6 +24,15 @@ def test_the_demo_counts_its_lines_and_can_be_run_again(tmp_path: Path) -> None:
         done = run_demo(tmp_path)
         assert len((tmp_path / "logs" / "async.log").read_text().splitlines()) == 2000
     assert "2,000 lines from 4 threads" in done.stdout
+
+
+@pytest.mark.parametrize(("changed", "status"), [({}, 0), ({"lines": 99}, 1), ({"dropped": 1}, 1)])
+def test_a_line_that_is_missing_ends_it_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, int], status: int
+) -> None:
+    measure = demo._run_logly
+    monkeypatch.setattr(demo, "_run_logly", lambda *arguments: measure(*arguments)._replace(**changed))
+    assert demo.run(lines=100, threads=1, path=str(tmp_path / "a.log")) == status
 
 
 def test_the_demo_writes_over_no_file_and_into_no_folder(tmp_path: Path) -> None:

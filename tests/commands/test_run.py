@@ -66,6 +66,7 @@ def test_scripts_run_by_what_they_name(tmp_path: Path) -> None:
     # Without such a line: a Python file by this Python, any other by the shell.
     assert run(write(tmp_path / "plain.py", code, 0o755), "a").stdout == "True\n['a']\n"
     assert run(write(tmp_path / "plain", 'echo "shell $1"', 0o755), "a").stdout == "shell a\n"
+    assert run("plain", "a", env=found).stdout == "shell a\n"
 
 
 def test_wrong_words_end_with_2() -> None:

@@ -24,6 +24,7 @@ from logly.config.socket_address import parse_socket
         ("TCP://10.0.0.1", "tcp", "10.0.0.1", 601, "tcp://10.0.0.1:601"),
         ("tls://logs.example.com:7000/", "tls", "logs.example.com", 7000, "tls://logs.example.com:7000"),
         ("tls://[::1]", "tls", "::1", 6514, "tls://[::1]:6514"),
+        ("udp://localhost:1", "udp", "localhost", 1, "udp://localhost:1"),
         ("udp://[fe80::1%eth0]:65535", "udp", "fe80::1%eth0", 65535, "udp://[fe80::1%eth0]:65535"),
     ],
 )

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from logly import Logger, SinkConfig
-from logly.control import plan
+from logly._core import await_flusher_end
+from logly.control import flusher_thread, plan
 from logly.control.reports import ErrorReports, StderrReports
 from tests.support.log_files import all_lines, lines_of, rotated_files
 from tests.support.loggers import assert_books, make_logger
@@ -297,3 +298,21 @@ def test_a_system_that_cannot_tell_a_descriptor_s_mode_takes_it(tmp_path: Path, 
         logger.info("line")
         assert logger.flush(30)
     assert lines_of(tmp_path / "app.log") == ["line"]
+
+
+def test_a_stop_between_the_check_and_the_start_of_the_flusher_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch = flusher_thread.launch_flusher
+    launched: list[bool] = []
+
+    def launch_late(core: Any, flusher: Any) -> bool:
+        flusher.stop(0)
+        launched.append(launch(core, flusher))
+        return launched[-1]
+
+    monkeypatch.setattr(flusher_thread, "launch_flusher", launch_late)
+    with make_logger() as logger:
+        logger.add_sink(lambda _: None)
+        logger.info("m")
+        logger.flush(10)
+        assert await_flusher_end(logger._controller.core, 10, False)
+    assert launched == [True]

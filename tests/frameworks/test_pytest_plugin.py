@@ -202,6 +202,37 @@ def test_caplog_has_what_is_let_through_and_nothing_else(run, options: list[str]
     run(EDGES, *options).assert_outcomes(passed=8)
 
 
+READS = {
+    "copy": (),
+    "count": (1,),
+    "index": (1,),
+    "insert": (0, 2),
+    "pop": (),
+    "remove": (1,),
+    "reverse": (),
+    "sort": (),
+}
+
+
+@pytest.mark.parametrize("name", ["clear", *READS])
+def test_a_method_of_the_records_first_waits_for_what_is_on_its_way(name: str) -> None:
+    import logly_pytest
+
+    late = [1]
+    records = logly_pytest._WaitingList()
+
+    def complete() -> None:
+        while late:
+            list.append(records, late.pop())
+
+    records.complete = complete
+    usual = [1]
+    arguments = READS.get(name, ())
+    assert getattr(records, name)(*arguments) == getattr(usual, name)(*arguments)
+    assert late == []
+    assert list(records) == usual
+
+
 def test_a_pytest_inside_a_test_has_records_of_its_own(run) -> None:
     done = run(
         """

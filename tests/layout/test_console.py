@@ -42,7 +42,7 @@ def screen() -> Iterator[Screen]:
 def shown(screen: Screen, *, sink: dict[str, Any] | None = None, error: bool = False, **config: Any) -> str:
     """What a warning with two fields looks like, without the time; `error`: with a traceback."""
     with make_logger(show_time=False, **config) as logger:
-        logger.add_sink(SinkConfig(fd=screen.fd, **(sink or {})))
+        logger.add_sink(SinkConfig(**{"fd": screen.fd, **(sink or {})}))
         try:
             raise LookupError("line 1\nline 2")
         except LookupError:
@@ -146,6 +146,15 @@ def test_styles_of_a_traceback_can_be_left_out(screen: Screen) -> None:
 def test_a_narrow_terminal_gets_the_short_layout(columns: int, is_narrow: bool) -> None:
     screen = Screen(columns)
     text = plain(shown(screen))
+    assert text.startswith("W " if is_narrow else "WARNING  | ")
+    screen.close()
+
+
+@pytest.mark.parametrize(("columns", "is_narrow"), [(59, True), (60, False)])
+def test_so_does_a_narrow_terminal_behind_a_stream(columns: int, is_narrow: bool) -> None:
+    screen = Screen(columns)
+    with open(screen.fd, "w", encoding="utf-8", closefd=False) as stream:
+        text = plain(shown(screen, sink={"fd": None, "stream": stream}))
     assert text.startswith("W " if is_narrow else "WARNING  | ")
     screen.close()
 

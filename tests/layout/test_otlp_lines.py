@@ -145,6 +145,15 @@ def test_each_level_has_its_severity() -> None:
     assert found == [*SEVERITIES.items(), ("MINE", 10), ("LEVEL 99", 21), ("LEVEL 0", 1)]
 
 
+def test_a_severity_begins_at_its_level_and_not_before() -> None:
+    levels = sorted(Level)
+    with Lines(LoggerConfig(level=0), format="otlp") as lines:
+        for level in levels[2:]:
+            lines.logger.log(level - 1, "m")
+        found = [one_record(line).severity_number for line in lines.lines()]
+    assert found == [SEVERITIES[level.name] for level in levels[1:-1]]
+
+
 def test_a_record_has_its_place_its_thread_and_its_times() -> None:
     with Lines(format="otlp", name="shop.orders") as lines:
         lines.logger.info("m", a=1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logly import Logger, SinkConfig
+from logly import Logger, RetryBatch, SinkConfig
 from logly._core import Frames
 from logly.config.socket_address import parse_socket
 from logly.outlets import socket_outlet, streams
@@ -61,6 +61,37 @@ def framed(count: int, size: int = 10) -> bytes:
 
 def function_of(address: str, on_loss: Any = None) -> SocketFunction:
     return SocketFunction(parse_socket(address), is_journal=False, context=None, on_loss=on_loss or (lambda _: None))
+
+
+class Channel:
+    """A connection that takes some messages of a batch and then ends; None: it takes them all."""
+
+    is_closed = has_ended_early = False
+    loss = None
+
+    def __init__(self, *takes: int | None) -> None:
+        self._takes = list(takes)
+
+    def open(self) -> None:
+        pass
+
+    def send(self, frames: Frames) -> None:
+        taken = self._takes.pop(0)
+        if taken is not None:
+            raise Unsent(taken, errno.EPIPE, "ended")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_where_two_connections_end_what_either_has_taken_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    channels = [Channel(None, 2), Channel(3)]
+    function = function_of("tcp://127.0.0.1:1")
+    monkeypatch.setattr(function, "_made", lambda: channels.pop(0))
+    function(framed(10), 10)
+    with pytest.raises(RetryBatch) as caught:
+        function(framed(10), 10)
+    assert caught.value.again == tuple(range(5, 10))
 
 
 # ---- whom refuses a connection
