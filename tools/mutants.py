@@ -73,7 +73,7 @@ ROOMS = {
 }
 
 LEFT_OUT = {
-    "tests/control/test_interrupts.py": "sweeps over the instants and the allocations of calls: many processes for each mutant",
+    "tests/control/test_interrupts.py": "sweeps over instants and allocations: many processes for each mutant",
 }
 """Test files that are too slow to run for each mutant, and why."""
 
