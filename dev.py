@@ -138,16 +138,21 @@ def make_wheel(sdist: Path, python: str | Path = PYTHON) -> Path:
 
 
 def install_wheel(wheel: Path, place: Path, of: str | Path = sys.executable) -> Path:
-    """Installs a wheel into an empty environment of that Python, and the tests beside it. Returns the environment's own."""
+    """Installs a wheel into an empty environment of that Python, and puts the tests beside it. Returns its Python."""
     clean = place / "venv"
     run(of, "-m", "venv", "--without-pip", clean)
     python = clean / BIN.name / PYTHON.name
     run(PYTHON, "-m", "pip", "--python", python, "install", "--quiet", "pip", "--group", "test", wheel)
+    copy_tests(place)
+    return python
+
+
+def copy_tests(place: Path) -> None:
+    """What the tests on an installed wheel need: a folder without the package."""
     shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
     shutil.copytree(ROOT / "docs", place / "docs")
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, place)
-    return python
 
 
 class Tests(NamedTuple):
