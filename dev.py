@@ -126,7 +126,8 @@ def make_sdist(place: Path) -> Path:
 def make_wheel(sdist: Path, python: str | Path = PYTHON) -> Path:
     """The wheel that is built of the sdist, beside it, for that Python."""
     place = sdist.parent
-    run(PYTHON, "-m", "pip", "--python", python, "wheel", "--quiet", "--no-deps", "--wheel-dir", place, sdist, LOGLY_BUILD="")
+    builds = (PYTHON, "-m", "pip", "--python", python, "wheel", "--quiet", "--no-deps")
+    run(*builds, "--wheel-dir", place, sdist, LOGLY_BUILD="")
     (wheel,) = place.glob("*.whl")
     run(PYTHON, "tools/check_dist.py", sdist, wheel)
     if "LOGLY_DIST" in os.environ:

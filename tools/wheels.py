@@ -1,13 +1,13 @@
 """Wheels for several interpreters, each tested where there is no compiler: `python3 tools/wheels.py PYTHON...`
 
-    PYTHON           path of a CPython with its headers, as many as wanted: the sdist is built once, and of it a wheel for each
+    PYTHON           path of a CPython with its headers; the sdist is built once, and of it a wheel for each of them
     --out FOLDER     where the wheels and what each step said are kept (default: build/wheels)
     --sdist FILE     takes this sdist instead of a new one
     --smoke          of the tests only those marked `smoke`, and tests/whole
     --no-tests       builds, repairs and installs only
 
-For Linux. `auditwheel` gives each wheel the oldest manylinux tag that its symbols allow, and copies into it what no such
-system has. On a newer system than that of the hosted builds (manylinux_2_28) the tag is a newer one, too.
+For Linux. `auditwheel` gives each wheel the oldest manylinux tag that its symbols allow. The hosted builds link what is newer in
+the C++ library into the wheel, and have manylinux_2_28; the compiler of a usual system does not, and the tag is a newer one.
 
 The tools go into .venv (or $LOGLY_VENV), as with dev.py. A compiler is taken from $CC and $CXX, if they are set.
 """
