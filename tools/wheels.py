@@ -7,8 +7,7 @@
     --no-tests       builds, repairs and installs only
 
 For Linux. `auditwheel` gives each wheel the oldest manylinux tag that its symbols allow. The hosted builds link what is
-newer in the C++ library into the wheel, and have manylinux_2_28; the compiler of a usual system does not do that, and the
-tag is a newer one.
+newer in the C++ library into the wheel, and have manylinux_2_28; other compilers do not, and the tag is newer.
 
 The tools go into .venv (or $LOGLY_VENV), as with dev.py. A compiler is taken from $CC and $CXX, if they are set.
 """
