@@ -133,12 +133,12 @@ stuck.add_sink(SinkConfig(fd=writer))
 while not stuck.stats().failed:
     for number in range(1000):
         stuck.info("x" * 100)
-with open(reader, "rb") as pipe:
-    os.set_blocking(reader, False)
-    said = b""
-    while b"no data\\n" not in said:
-        said += pipe.read(1 << 20) or b""
-        stuck.flush(timeout=0.01)
+pipe = open(reader, "rb")  # open to the end: what the flusher still writes is no broken pipe
+os.set_blocking(reader, False)
+said = b""
+while b"no data\\n" not in said:
+    said += pipe.read(1 << 20) or b""
+    stuck.flush(timeout=0.01)
 print(said[said.index(b"logly: "):].decode().splitlines()[0])
 os._exit(0)
 """
