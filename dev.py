@@ -28,9 +28,11 @@ import sys
 import sysconfig
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("LOGLY_VENV", ROOT / ".venv")).resolve()
@@ -87,15 +89,14 @@ def setup(*groups: str, probe: bool = False, builds: bool = True) -> None:
     if not PYTHON.exists():
         run(*NEW_ENVIRONMENT)
     run(*BUILD_TOOLS)
-    for group in groups:
-        run(*INSTALL, "--group", group)
+    if groups:
+        run(*INSTALL, *[word for group in groups for word in ("--group", group)])
     if builds:
-        build(probe=probe)
+        build(*["probe"] * probe)
 
 
-def build(*, probe: bool = False) -> None:
-    switches = ",".join(filter(None, [os.environ.get("LOGLY_BUILD", ""), "probe" if probe else ""]))
-    run(*BUILD, LOGLY_BUILD=switches)
+def build(*switches: str) -> None:
+    run(*BUILD, LOGLY_BUILD=",".join(filter(None, [os.environ.get("LOGLY_BUILD", ""), *switches])))
 
 
 def style() -> None:
@@ -159,7 +160,6 @@ def copy_tests(place: Path) -> None:
 class Tests(NamedTuple):
     """One process of pytest."""
 
-    name: str
     words: list[str | Path]
     place: Path
     environment: dict[str, str]
@@ -170,65 +170,94 @@ def wheel_tests(python: Path, place: Path) -> Tests:
     # On the path is this environment alone: no compiler, and no other logly.
     # The property tests run at length on the tree already: a few examples tell whether the wheel is whole.
     environment = {**os.environ, "PATH": str(python.parent), "PYTHONPATH": "", "HYPOTHESIS_PROFILE": "few"}
-    return Tests("installed wheel", [python, "-m", "pytest", "-q"], place, environment)
+    return Tests([python, "-m", "pytest", "-q"], place, environment)
 
 
-def tree_tests() -> list[Tests]:
-    """The tests on the tree, a process for each of their folders; the long ones first."""
+def tree_tests() -> dict[str, Callable[[], Tests]]:
+    """The tests on the tree by name, a process for each of their folders; the long ones first."""
     long = ["frameworks", "control", "stdlib", "flusher", "bridge", "caller"]
     folders = sorted({file.parent.name for file in (ROOT / "tests").glob("*/test_*.py")} - {*long})
     words = [PYTHON, "-m", "pytest", "-q"]
-    return [Tests(f"tests/{one}", [*words, f"tests/{one}"], ROOT, {**os.environ}) for one in long + folders]
+    paths = [f"tests/{one}" for one in long + folders]
+    return {path: partial(Tests, [*words, path], ROOT, {**os.environ}) for path in paths}
 
 
-def run_tests(*jobs: Tests) -> None:
-    """Runs them side by side, and prints what each said when it has ended."""
-    failed = []
-    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
-        runs = {pool.submit(said_by, one): one.name for one in jobs}
-        for run in as_completed(runs):
+class Runs:
+    """Processes of pytest, side by side. What each said is printed when it has ended."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+        self._runs: dict[Future[tuple[bytes, int]], str] = {}
+        self._is_given_up = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._is_given_up = kind is not None
+        if self._is_given_up:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            return
+        failed = []
+        for run in as_completed(self._runs):
             said, code = run.result()
-            print(f"+ pytest ({runs[run]})", flush=True)
+            print(f"+ pytest ({self._runs[run]})", flush=True)
             sys.stdout.buffer.write(said)
             sys.stdout.flush()
-            failed += [runs[run]] * bool(code)
-    print(
-        f"pytest: {len(jobs) - len(failed)} of {len(jobs)} runs passed; failed: {', '.join(failed) or 'none'}",
-        flush=True,
-    )
-    if failed:
-        raise subprocess.CalledProcessError(1, "pytest")
+            failed += [self._runs[run]] * bool(code)
+        passed, names = len(self._runs) - len(failed), ", ".join(failed) or "none"
+        print(f"pytest: {passed} of {len(self._runs)} runs passed; failed: {names}", flush=True)
+        if failed:
+            raise subprocess.CalledProcessError(1, "pytest")
+
+    def start(self, name: str, tests: Callable[[], Tests]) -> None:
+        """`tests` may first build what they need."""
+        self._runs[self._pool.submit(self._said_by, tests)] = name
+
+    def _said_by(self, tests: Callable[[], Tests]) -> tuple[bytes, int]:
+        one = tests()
+        if self._is_given_up:
+            return b"", 1
+        ended = subprocess.run(
+            one.words,
+            cwd=one.place,
+            env=one.environment,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return ended.stdout, ended.returncode
 
 
-def said_by(one: Tests) -> tuple[bytes, int]:
-    ended = subprocess.run(
-        one.words,
-        cwd=one.place,
-        env=one.environment,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    return ended.stdout, ended.returncode
+def workers() -> Executor:
+    return ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1)))
+
+
+def built_wheel_tests(sdist: Path) -> Tests:
+    place = sdist.parent
+    return wheel_tests(install_wheel(make_wheel(sdist), place), place)
 
 
 def test_wheel() -> None:
     """The sdist builds a wheel, and the wheel passes the tests where there is no source tree and no compiler."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        run_tests(wheel_tests(install_wheel(make_wheel(make_sdist(place)), place), place))
+    with tempfile.TemporaryDirectory() as folder, workers() as pool:
+        sdist = make_sdist(Path(folder))
+        with Runs(pool) as runs:
+            runs.start("installed wheel", lambda: built_wheel_tests(sdist))
 
 
 def test_all() -> None:
-    """The wheel and the tree are built side by side, then the tests are run on both."""
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
-        place = Path(folder)
-        sdist = make_sdist(place)
-        wheel = beside.submit(lambda: install_wheel(make_wheel(sdist), place))
-        build(probe=True)
-        lint()
-        build_docs()
-        run_tests(wheel_tests(wheel.result(), place), *tree_tests())
+    """The wheel is built and tested beside the tree, which is built, looked at and tested."""
+    with tempfile.TemporaryDirectory() as folder, workers() as pool:
+        sdist = make_sdist(Path(folder))
+        with Runs(pool) as runs:
+            runs.start("installed wheel", lambda: built_wheel_tests(sdist))
+            # Optimised is the wheel. Compiling the tree in that way, too, takes a minute and a half of a core more.
+            build("probe", "quick")
+            lint()
+            build_docs()
+            for name, tests in tree_tests().items():
+                runs.start(name, tests)
 
 
 def build_docs() -> None:

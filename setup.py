@@ -17,9 +17,10 @@ import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Command, Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
@@ -87,10 +88,38 @@ if "coverage" in switches:
     link_args += ["--coverage"]
 
 
+class Translate(Command):
+    """Cython's C++ alone, in build/cython."""
+
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = []
+
+    def initialize_options(self) -> None:
+        pass
+
+    def finalize_options(self) -> None:
+        pass
+
+    def run(self) -> None:
+        translated = cythonize(
+            self.distribution.ext_modules,
+            compiler_directives=directives,
+            annotate="annotate" in switches,
+            emit_linenums=not switches.isdisjoint({"coverage", "debug"}),
+            build_dir="build/cython",
+        )
+        sources = {one.name: one.sources for one in translated}
+        for one in self.distribution.ext_modules:
+            one.sources = sources[one.name]
+
+
 class Build(build_ext):
-    """Gives the compiler those of `smaller` that it knows: it is asked to compile an empty file with each."""
+    def run(self) -> None:
+        # Here, so that an sdist and metadata need no translation.
+        self.run_command("translate")
+        super().run()
 
     def build_extensions(self) -> None:
+        """Gives the compiler those of `smaller` that it knows: it is asked to compile an empty file with each."""
         known = [word for options in smaller if self.knows(options) for word in options]
         for one in self.extensions:
             one.extra_compile_args = [*one.extra_compile_args, *known]
@@ -130,13 +159,4 @@ if "probe" in switches:
 Path("build").mkdir(exist_ok=True)
 Path("build/macros.txt").write_text("".join(f"-D{name}={value}\n" for name, value in macros))
 
-setup(
-    cmdclass={"build_ext": Build},
-    ext_modules=cythonize(
-        extensions,
-        compiler_directives=directives,
-        annotate="annotate" in switches,
-        emit_linenums=not switches.isdisjoint({"coverage", "debug"}),
-        build_dir="build/cython",
-    ),
-)
+setup(cmdclass={"build_ext": Build, "translate": Translate}, ext_modules=extensions)

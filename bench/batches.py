@@ -20,7 +20,7 @@ import threading
 import time
 from typing import Any
 
-from harness import lines, sink_speed
+from harness import lines, sink_speed, tables
 from harness.loops import compile_loop
 from harness.scenarios import BRACE
 from harness.workers import serve
@@ -92,7 +92,9 @@ def main() -> None:
         return
     found = sink_speed.compare("batches.py", KINDS, options)
     gil_ns = statistics.median(one["gil_ns"] for one in found["batch"])
-    print(f"\nprocessor time of the batch sink's thread without the writes: {gil_ns:.2f} ns a line")
+    title = "processor time of the batch sink's thread without the writes, ns a line"
+    tables.show(tables.Table(title, ["median"], {"batch": [gil_ns]}))
+    tables.write(options.json)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from harness import BENCH, lines, turns
+from harness import BENCH, lines, tables, turns
 
 LAYOUT = "{time:HH:mm:ss.SSSSSSSSS} [{thread}] {filename}:{lineno} {level} {message}"
 TIMEOUT_S = 300
@@ -84,6 +84,7 @@ def main() -> None:
     )
     parser.add_argument("--compiler", default="g++")
     parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
+    tables.add_option(parser)
     parser.add_argument("--logly", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.logly:
@@ -107,6 +108,7 @@ def main() -> None:
         }
         rates = turns.take_turns(runs, options.rounds)
     turns.print_table("million lines a second", rates, base="quill")
+    tables.write(options.json)
 
 
 if __name__ == "__main__":

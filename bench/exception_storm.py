@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import lines, turns
+from harness import lines, tables, turns
 from harness.failures import deep
 from harness.loops import compile_loop, compile_paced
 from harness.machine import percentiles
@@ -102,6 +102,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--entries", type=int, default=10, help="of each traceback")
     parser.add_argument("--ring", default="1 MiB", help="size of the ring; a full one holds every caller up")
     parser.add_argument("--dir", help="where the log file goes; default: the temporary directory")
+    tables.add_option(parser)
     return parser.parse_args()
 
 
@@ -117,6 +118,7 @@ def main() -> None:
         logger.close()
         lines.check("the storm", path, expected, b"\x02")
     print(f"\n{expected:,} lines in the file")
+    tables.write(options.json)
 
 
 def run(logger: Any, options: argparse.Namespace) -> int:
@@ -161,9 +163,9 @@ def run(logger: Any, options: argparse.Namespace) -> int:
         f"{options.threads} threads, {options.entries} entries, {units} units of work for each exception, "
         f"switch interval {sys.getswitchinterval() * 1e3:.0f} ms"
     )
-    for name in ("work", "storm"):
-        print(f"exceptions a second, {name}: {statistics.median(rates[name]):,.0f}")
-    print(f"waiting for room, ms of all calls in a round of the storm: {statistics.median(waited_ms['storm']):.1f}")
+    waited = {"waiting for room, ms of all calls in a round of the storm": [statistics.median(waited_ms["storm"])]}
+    seen = {f"exceptions a second, {name}": [statistics.median(rates[name])] for name in ("work", "storm")}
+    tables.show(tables.Table(f"{options.threads} threads, {options.entries} entries", ["median"], seen | waited))
     for share in SHARES:
         title = f"one call beside them, {share}, ns"
         turns.print_table(title, {name: [one[share] for one in found[name]] for name in others}, base="work")

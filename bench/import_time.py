@@ -22,7 +22,8 @@ def start_ms(statement: str, tree: str = "", python: str = sys.executable) -> fl
     """Milliseconds that Python takes to start, with `tree` in front of its path, run the statement and end."""
     place = f"sys.path.insert(0, {tree!r}); " if tree else ""
     begin = time.perf_counter()
-    subprocess.run([python, "-c", f"import sys; {place}{statement}"], check=True, stderr=subprocess.DEVNULL)
+    # -P: the folder that the benchmark was started in is no place to import from.
+    subprocess.run([python, "-P", "-c", f"import sys; {place}{statement}"], check=True, stderr=subprocess.DEVNULL)
     return (time.perf_counter() - begin) * 1e3
 
 

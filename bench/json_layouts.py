@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from harness import BENCH, REPOSITORY, TREE_VARIABLE, lines, turns
+from harness import BENCH, INSTALLED, TREE_VARIABLE, lines, tables, tree_to_measure, turns
 from harness.loops import compile_loop
 from harness.workers import Worker, serve
 
@@ -62,7 +62,7 @@ def measure(kind: str, options: argparse.Namespace) -> dict[str, Any]:
 def compare(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     command = [sys.executable, str(BENCH / "json_layouts.py"), "--lines", str(options.lines)]
     command += ["--dir", options.dir] if options.dir else []
-    trees = {"": str(REPOSITORY)} | ({"old: ": str(Path(options.old).resolve())} if options.old else {})
+    trees = {"": tree_to_measure() or INSTALLED} | ({"old: ": str(Path(options.old).resolve())} if options.old else {})
     with ExitStack() as stack:
         asked = {}
         for what in STATEMENTS:
@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--old", help="another source tree with logly built in place")
     parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
+    tables.add_option(parser)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -94,6 +95,7 @@ def main() -> None:
                 if name.endswith(f",{what}")
             }
             turns.print_table(f"the flusher, {what}: {figure}", values, base="plain")
+    tables.write(options.json)
 
 
 if __name__ == "__main__":

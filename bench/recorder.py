@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import lines
+from harness import lines, tables
 from logly import Logger, LoggerConfig, SinkConfig
 
 
@@ -48,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=7)
+    tables.add_option(parser)
     options = parser.parse_args()
     kept, written, pace = [], [], []
     with tempfile.TemporaryDirectory(prefix="logly-bench-") as folder:
@@ -68,11 +69,16 @@ def main() -> None:
     taken = stats.kept + stats.overwritten
     assert taken + stats.dropped == options.rounds * options.records + 10_000
     ratios = [one / other for one, other in zip(kept, written, strict=True)]
-    print(f"flusher, per kept record:    {statistics.median(kept):6.1f} ns")
-    print(f"flusher, per written record: {statistics.median(written):6.1f} ns")
-    print(f"kept / written:              {statistics.median(ratios):6.3f}    (goal 0.2)")
-    print(f"kept a second, one thread:   {statistics.median(pace) / 1e6:6.1f} million    (goal 20)")
+    rows = {
+        "flusher, ns a kept record": [statistics.median(kept)],
+        "flusher, ns a written record": [statistics.median(written)],
+        "kept / written": [statistics.median(ratios)],
+        "kept a second by one thread, millions": [statistics.median(pace) / 1e6],
+    }
+    goals = {"kept / written": "0.2", "kept a second by one thread, millions": "20"}
+    tables.show(tables.Table("the flight recorder", ["median"], rows, goals))
     print(f"not taken, because the ring was full: {stats.dropped} of {taken + stats.dropped}")
+    tables.write(options.json)
 
 
 if __name__ == "__main__":

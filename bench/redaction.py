@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import lines
+from harness import lines, tables, turns
 from logly import Logger, LoggerConfig, SinkConfig
 from recorder import flusher_ns
 
@@ -33,6 +33,7 @@ KEY_VALUES = (
     "by GET https://shop.example.com/api/orders?page=2 "
     "user=anna status=200 at 2026-11-29 20:15:34"
 )
+COLUMNS = ["caller, ratio", "flusher, ratio", "flusher without, ns", "flusher, more ns per 100 bytes"]
 TEMPLATE = "order {} filled at {:.2f}"
 
 
@@ -93,7 +94,7 @@ def measure(logger: Logger, log: Callable[[Any, int], None], count: int) -> tupl
     return caller / count, (flusher_ns() - before) / count
 
 
-def compare(case: Case, folder: str, count: int, rounds: int) -> None:
+def compare(case: Case, folder: str, count: int, rounds: int) -> list[float | None]:
     ring = 1 << 29
     loggers, found = [], []
     for number, config in enumerate(({}, case.config)):
@@ -111,22 +112,19 @@ def compare(case: Case, folder: str, count: int, rounds: int) -> None:
         logger.close()
         lines.check(case.name, path, rounds * count + 10_000, b"\n")
         Path(path).unlink()
-    report(case, found[0][1:], found[1][1:])
+    return figures(case, found[0][1:], found[1][1:])
 
 
-def report(case: Case, plain: Any, with_it: Any) -> None:
-    caller, flusher = (
-        statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
-        for ours, theirs in zip(with_it, plain, strict=True)
-    )
-    text = f"{case.name:34} caller {caller:5.3f}  flusher {flusher:5.3f} ({statistics.median(plain[1]):5.0f} ns)"
-    if case.message_bytes:
-        more = statistics.median(one - other for one, other in zip(with_it[1], plain[1], strict=True))
-        text += f"  {100 * more / case.message_bytes:5.1f} ns per 100 bytes"
-    print(f"{text}  (goal {case.goal})", flush=True)
+def figures(case: Case, plain: Any, with_it: Any) -> list[float | None]:
+    """The values of `COLUMNS`."""
+    caller, flusher = (turns.ratio(ours, theirs) for ours, theirs in zip(with_it, plain, strict=True))
+    more = turns.difference(with_it[1], plain[1])
+    per_100 = 100 * more / case.message_bytes if case.message_bytes else None
+    return [caller, flusher, statistics.median(plain[1]), per_100]
 
 
-def transforms(folder: str, count: int, rounds: int) -> None:
+def transforms(folder: str, count: int, rounds: int) -> dict[str, list[float]]:
+    found = {}
     for name, sink in {
         "no Python": {},
         "filter": {"filter": lambda record: True},
@@ -137,7 +135,8 @@ def transforms(folder: str, count: int, rounds: int) -> None:
             logger.add_sink(SinkConfig(path=path, **sink))
             taken = [sum(measure(logger, two, count)) for _ in range(rounds)]
         Path(path).unlink()
-        print(f"{name:34} {statistics.median(taken):7.0f} ns of processor time per record, both threads")
+        found[name] = [statistics.median(taken)]
+    return found
 
 
 def main() -> None:
@@ -145,13 +144,17 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", default="")
+    tables.add_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="logly-bench-") as folder:
-        for case in CASES:
-            if options.only in case.name:
-                compare(case, folder, options.records, options.rounds)
+        cases = [case for case in CASES if options.only in case.name]
+        rows = {case.name: compare(case, folder, options.records, options.rounds) for case in cases}
+        goals = {case.name: case.goal for case in cases}
+        tables.show(tables.Table("with the setting, against without", COLUMNS, rows, goals))
         if options.only in "transform":
-            transforms(folder, 20_000, options.rounds)
+            taken = transforms(folder, 20_000, options.rounds)
+            tables.show(tables.Table("processor time of both threads, ns a record", ["median"], taken))
+    tables.write(options.json)
 
 
 if __name__ == "__main__":

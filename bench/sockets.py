@@ -19,7 +19,7 @@ import tempfile
 from contextlib import ExitStack
 from typing import Any
 
-from harness import sink_speed
+from harness import sink_speed, tables
 from harness.loops import compile_loop
 from harness.scenarios import BRACE
 from harness.workers import serve
@@ -103,6 +103,7 @@ def main() -> None:
         serve(lambda _: measure(options.worker, options))
     else:
         sink_speed.compare("sockets.py", KINDS, options)
+        tables.write(options.json)
 
 
 if __name__ == "__main__":

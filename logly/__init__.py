@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .stats import SinkStats, Stats
     from .stdlib import StdlibHandler, StdlibSink
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BatchRefused",

@@ -1,4 +1,4 @@
-"""What `Logger.stats()` and `Logger.sink_stats()` return."""
+"""What `Logger.stats()` and `Logger.sink_stats()` return. A new count comes last: they are tuples."""
 
 from typing import NamedTuple
 
@@ -23,16 +23,6 @@ class Stats(NamedTuple):
     dropped: int
     failed: int
     pending: int
-    refused: int
-    """Records that no sink wanted: because of level, name or module, or because filters returned False. A part of
-    `written`."""
-    kept: int
-    overwritten: int
-    written_late: int
-    """Records that dumps of the flight recorder have written. A part of `written`."""
-    suppressed: int
-    """Calls that light loggers (`Logger.limit` and its sisters) and the sampling have held back. They made no record,
-    so they are not part of `emitted`."""
     failed_formats: int
     """Messages that could not be formatted. They are written raw, with their arguments' reprs."""
     bytes_written: int
@@ -46,19 +36,30 @@ class Stats(NamedTuple):
     """The most bytes of the ring that were seen in use."""
     ring_size: int
     """Bytes of one ring."""
+    refused: int
+    """Records that no sink wanted: because of level, name or module, or because filters returned False. A part of
+    `written`."""
+    kept: int
+    overwritten: int
+    written_late: int
+    """Records that dumps of the flight recorder have written. A part of `written`."""
+    suppressed: int
+    """Calls that light loggers (`Logger.limit` and its sisters) and the sampling have held back. They made no record,
+    so they are not part of `emitted`."""
 
 
 class SinkStats(NamedTuple):
-    """One sink's counts. Each record that was logged while it was there and enabled is in one of the first four."""
+    """One sink's counts. Each record that was logged while it was there and enabled has been written or refused, has
+    failed, or is pending."""
 
     written: int
     failed: int
     pending: int
-    refused: int
-    """Records that the sink did not want: because of level, name or module, or because its filter returned False."""
     bytes_written: int
     writes: int
     rotations: int
     write_errors: int
+    refused: int
+    """Records that the sink did not want: because of level, name or module, or because its filter returned False."""
     repeated: int
     """Records that `SinkConfig.dedup` has counted in place of a line of their own. A part of `written`."""

@@ -153,8 +153,8 @@ def mark_verbatim(code: str, tree: Path) -> str:
 
 def build(tree: Path, python: str) -> None:
     env = os.environ | {"LOGLY_BUILD": "probe,coverage"}
-    # Without a command setup.py only translates to C++. What is changed there is newer than its sources, and so kept.
-    subprocess.run([python, "setup.py", "-q", "--name"], cwd=tree, env=env, check=True, stdout=subprocess.DEVNULL)
+    # What is changed in Cython's C++ is newer than its sources, and so kept.
+    subprocess.run([python, "setup.py", "-q", "translate"], cwd=tree, env=env, check=True, stdout=subprocess.DEVNULL)
     for path in sorted((tree / "build" / "cython").rglob("*.cpp")):
         path.write_text(mark_verbatim(repeat_directives(path.read_text()), tree) + DUMP)
     subprocess.run([python, "setup.py", "-q", "build_ext", "--inplace"], cwd=tree, env=env, check=True)

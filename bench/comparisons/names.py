@@ -18,6 +18,8 @@ from harness.comparison import Bench, Figure, Target, more, ratio
 DEBUG = TEXT.replace("info", "debug")
 NAME = "shop.db"
 ROUNDS = 200
+MANY = 500
+IN_TURN = f"logger[i % {MANY}].info('a text of 24 characters.')"
 CALLS = {"text": TEXT, "two arguments": TWO, "three fields": THREE}
 
 
@@ -29,6 +31,7 @@ FIGURES = [
     ratio("switched off: named / without a name", "off, named", "off", "1"),
     *(ratio(f"{name}: named / without a name", f"{name}, named", name, "1") for name in CALLS),
     *(more(f"{name}: levels by module: more ns", f"{name}, levels by module", f"{name}, again", "4") for name in CALLS),
+    ratio(f"text, {MANY} named loggers in turn / one", f"text, {MANY} named", "text, one named", "1"),
     ratio("text, named: levels by module / without", "text, levels by module, named", "text, again, named", "1"),
     Figure("off by its module only: ns more than 1.2 floors", ("off by its module only", FLOOR), beyond_the_floor, "4"),
     Figure(
@@ -50,6 +53,10 @@ def subjects(bench: Bench) -> None:
     for name, statement in CALLS.items():
         bench.add(name, plain, statement)
         bench.add(f"{name}, named", plain, statement, logger=own)
+    many = bench.logger({})
+    bench.add("text, one named", many, IN_TURN, logger=[many.logger.named(NAME)] * MANY)
+    loggers = [many.logger.named(f"shop.module_{number}") for number in range(MANY)]
+    bench.add(f"text, {MANY} named", many, IN_TURN, logger=loggers)
     # As many records as with levels by module go through this ring, so that the caches hold as much of it.
     for name, statement in CALLS.items():
         bench.add(f"{name}, again", again, statement)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent.parent
@@ -17,11 +18,12 @@ INSTALLED = "installed"
 
 
 def tree_to_measure() -> str:
-    """The folder to import logly from, or "" for the installed one."""
+    """The folder to import logly from, or "" for the installed one. A build for another Python is none."""
     named = os.environ.get(TREE_VARIABLE, "")
     if named:
         return "" if named == INSTALLED else named
-    return str(REPOSITORY) if any((REPOSITORY / "logly").rglob("_core*.so")) else ""
+    built = f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+    return str(REPOSITORY) if any((REPOSITORY / "logly").rglob(built)) else ""
 
 
 def find_logly() -> None:

@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import BENCH, lines, turns
+from harness import BENCH, lines, tables, turns
 from harness.floor import load_floor
 from harness.loops import compile_loop
 from harness.scenarios import SCENARIOS, Scenario
@@ -236,6 +236,7 @@ def parsed(module: Any, arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--fast", action="store_true", help="a quick look: one process, a quarter of the rounds")
     parser.add_argument("--output", "-o", help="write the values to this file, in pyperf's format")
     parser.add_argument("--dir", help="where the log files go; default: the temporary directory")
+    tables.add_option(parser)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     if hasattr(module, "options"):
         module.options(parser)
@@ -258,6 +259,7 @@ def main(name: str, arguments: Sequence[str]) -> None:
     if chosen.output:
         record(answers, chosen.output)
     report(module.FIGURES, Values(answers))
+    tables.write(chosen.json)
 
 
 def command(name: str, arguments: Sequence[str] = (), python: str = sys.executable) -> list[str]:
@@ -279,14 +281,20 @@ def report(figures: Sequence[Figure], values: Values) -> None:
     print(f"\n{'one call, median of all rounds':{width}}{'ns':>10}")
     for name, found in values.bursts.items():
         print(f"{name:{width}}{statistics.median(found):10.1f}")
+    calls = {name: [statistics.median(found)] for name, found in values.bursts.items()}
+    found_figures: dict[str, list[float]] = {}
     print(f"\n{'medians of the rounds':{width}}{'':10}   (goal)")
     for figure in figures:
         if missing := [name for name in figure.subjects if name not in values.all]:
             print(f"{figure.title:{width}}{'':10}   not measured: {', '.join(missing)}")
             continue
         value = figure.value(*(values.all[name] for name in figure.subjects))
+        found_figures[figure.title] = [value]
         text = f"{value:10,.0f}" if value >= 1000 else f"{value:10.3f}"
         print(f"{figure.title:{width}}{text}" + (f"   ({figure.goal})" if figure.goal else ""))
+    goals = {figure.title: figure.goal for figure in figures if figure.goal}
+    tables.kept.append(tables.Table("medians of the rounds", ["this run"], found_figures, goals))
+    tables.kept.append(tables.Table("one call, ns", ["median"], calls))
 
 
 def record(answers: Sequence[dict[str, Rounds]], path: str) -> None:

@@ -27,6 +27,23 @@ PEERS = [
     "floor_buffered",
 ]
 EXIT_MISSING = 77
+#: Measured by a second interpreter, if one is named: the library that needs it, and what it is compared with.
+BESIDE = ["logly_async", "logxide_file", "floor_loop"]
+
+
+def module_of(peer: str) -> str:
+    """The module of `bench/peers/`: a peer of the second interpreter is called `MODULE@VERSION`."""
+    return peer.partition("@")[0]
+
+
+def is_beside(peer: str) -> bool:
+    return "@" in peer
+
+
+def with_beside(names: list[str], version: str) -> list[str]:
+    """The peers of a run with a second interpreter. What only that one can show is not asked of the first."""
+    own = [name for name in names if name not in BESIDE or name == "logly_async" or name.startswith("floor_")]
+    return own + [f"{name}@{version}" for name in BESIDE if name in names]
 
 
 def load(peer: str) -> Any:

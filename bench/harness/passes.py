@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness import per_call, processes
+from harness.libraries import is_beside, module_of
 from harness.questions import Question
 from harness.rows import combine
 from harness.scenarios import SCENARIOS
@@ -38,7 +40,7 @@ class Passes:
 
     def run(self, save: Callable[[], None]) -> None:
         wanted = {script: self.rounds_of(script) for script in self.scripts}
-        for number in range(max(wanted.values())):
+        for number in range(max(wanted.values(), default=0)):
             for script in self.scripts:
                 last = self.seconds[script] / max(number, 1)
                 if number < wanted[script] and (number == 0 or self.elapsed() + last < self.options.minutes * 60):
@@ -67,7 +69,8 @@ class Passes:
     def measure(self, script: str, peer: str) -> dict[str, Any]:
         ask, name = (per_call.ask, PER_CALL[script]) if script in PER_CALL else (processes.ask, script)
         options = self.options
-        return ask(name, peer, fast=options.fast, directory=options.dir, timeout_s=options.timeout)
+        facts = {"fast": options.fast, "directory": options.dir, "timeout_s": options.timeout}
+        return ask(name, module_of(peer), python=options.beside if is_beside(peer) else sys.executable, **facts)
 
     def headline(self, script: str) -> Sequence[str]:
         """Leads to the figure whose spread is kept."""

@@ -114,13 +114,15 @@ class TimedBursts:
                 file.write(json.dumps(entry) + "\n")
 
 
-def ask(scenario: str, peer: str, *, fast: bool, directory: str | None, timeout_s: float) -> dict[str, Any]:
+def ask(
+    scenario: str, peer: str, *, fast: bool, directory: str | None, timeout_s: float, python: str = sys.executable
+) -> dict[str, Any]:
     """One library's row of one scenario, measured by one worker process of pyperf."""
     import pyperf
 
     with tempfile.TemporaryDirectory() as folder:
         output, ledger = Path(folder, "out.json"), Path(folder, "ledger")
-        command = [sys.executable, str(BENCH / "cost.py"), scenario, "--peer", peer, "-o", str(output)]
+        command = [python, str(BENCH / "cost.py"), scenario, "--peer", peer, "-o", str(output)]
         command += ["--ledger", str(ledger), "--quiet", *(FAST if fast else FULL)]
         command += ["--dir", directory] if directory else []
         code, _, errors = run_process(command, timeout_s)

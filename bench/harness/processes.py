@@ -82,9 +82,11 @@ def verdict(code: int, errors: str, timeout_s: float) -> dict[str, Any]:
     return {"status": "raised", "why": why.replace(str(REPOSITORY), ".")[:200]}
 
 
-def ask(script: str, peer: str, *, fast: bool, directory: str | None, timeout_s: float) -> dict[str, Any]:
+def ask(
+    script: str, peer: str, *, fast: bool, directory: str | None, timeout_s: float, python: str = sys.executable
+) -> dict[str, Any]:
     """One library's row of one question (`bench/SCRIPT.py`), measured by a new process."""
-    command = [sys.executable, str(BENCH / f"{script}.py"), "--peer", peer, "--one"]
+    command = [python, str(BENCH / f"{script}.py"), "--peer", peer, "--one"]
     command += ["--fast"] if fast else []
     command += ["--dir", directory] if directory else []
     code, output, errors = run_process(command, timeout_s)

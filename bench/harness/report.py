@@ -1,4 +1,4 @@
-"""Turns the results of `run.py` into a Markdown report with three plots."""
+"""Turns the results of `run.py` into a Markdown report with its plots. `front.py` has what it leads with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import goals, standings, svg
+from harness import front, goals, standings, svg, tables
+from harness.cells import number, table
+from harness.libraries import is_beside, module_of
 from harness.scenarios import SCENARIOS
 
 #: Columns of the table of costs.
@@ -14,17 +16,6 @@ COSTS = {scenario.name: scenario.column for scenario in SCENARIOS.values() if sc
 #: Those that the plot shows, where there is room for six.
 PLOTTED = ("disabled", "text", "args", "fstring", "fields", "site")
 BASELINE = "stdlib_file"
-
-
-def number(value: float) -> str:
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    align = ["---", *["---:"] * (len(head) - 1)]
-    return [f"| {' | '.join(cells)} |" for cells in [head, align, *rows]] + [""]
 
 
 class Report:
@@ -39,6 +30,25 @@ class Report:
 
     def row(self, script: str, peer: str) -> dict[str, Any]:
         return self.results["scripts"].get(script, {}).get(peer, {"status": "not run"})
+
+    def further_table(self, part: str, title: str) -> dict[str, list[float]]:
+        """The rows of a table of `further.py`'s; none where this run has none."""
+        tables_of = self.results.get("further", {}).get(part, {}).get("tables", [])
+        return next((table["rows"] for table in tables_of if table["title"] == title), {})
+
+    def further_row(self, part: str, title: str, row: str) -> list[float]:
+        return self.further_table(part, title).get(row, [])
+
+    def further(self) -> list[str]:
+        """A section for each script that compares logly with itself."""
+        lines = []
+        for facts in self.results.get("further", {}).values():
+            lines += [f"### {facts['title']}", "", f"`{facts['command']}`", ""]
+            if facts["status"] != "ok":
+                lines += [f"**{facts['status']}**: {facts.get('why', '')}", ""]
+            for one in facts.get("tables", []):
+                lines += [*tables.markdown(tables.Table(**one)), ""]
+        return lines
 
     def cell(self, script: str, peer: str, show: Callable[[dict[str, Any]], str]) -> str:
         row = self.row(script, peer)
@@ -64,6 +74,10 @@ class Report:
         if missing:
             facts.append(["could not be imported", ", ".join(missing)])
         return table(["machine", ""], facts)
+
+    def place(self) -> str:
+        facts = self.results["machine"]
+        return f"on {facts['cores']} cores ({facts['cpu']}), {facts['python']}"
 
     def costs(self) -> list[str]:
         keys = {title: f"cost_{scenario}" for scenario, title in COSTS.items()}
@@ -107,7 +121,18 @@ class Report:
         return table(["script", "peer", "", "what happened"], rows) if rows else ["None in this run.", ""]
 
     def standing(self) -> list[str]:
-        places = standings.standings(self.results["scripts"], list(self.peers))
+        own = [peer for peer in self.peers if not is_beside(peer)]
+        places = standings.standings(self.results["scripts"], {peer: peer for peer in own})
+        lines = self.places(places)
+        beside = {module_of(peer): peer for peer in self.peers if is_beside(peer)}
+        if beside:
+            lines += ["### On the second interpreter", "", "What needs another CPython, beside logly there.", ""]
+            there = standings.standings(self.results["scripts"], beside)
+            lines += self.places(there)
+            places += there
+        return [*lines, *self.behind(places)]
+
+    def places(self, places: list[standings.Standing]) -> list[str]:
         rows = [
             [
                 place.contest.title,
@@ -118,8 +143,10 @@ class Report:
             ]
             for place in places
         ]
-        lines = table(["scenario", "logly", "best other", "which", "logly is"], rows)
-        lines += ["### Where logly is not first", ""]
+        return table(["scenario", "logly", "best other", "which", "logly is"], rows)
+
+    def behind(self, places: list[standings.Standing]) -> list[str]:
+        lines = ["### Where logly is not first", ""]
         behind = [place for place in places if standings.is_behind(place)]
         # One paragraph per reason, not per figure.
         by_reason: dict[tuple[str, str], list[str]] = {}
@@ -147,7 +174,7 @@ class Report:
         why = row.get("why", "")
         return f"{row['status']}: {why}" if why else row["status"]
 
-    def cost_plot(self) -> str:
+    def kinds_plot(self) -> str:
         rows = []
         for peer in self.peers:
             series = {}
@@ -158,18 +185,7 @@ class Report:
             if series:
                 rows.append((self.label(peer), series, ""))
         subtitle = "time of the calling thread per call, bursts of 1,000; logarithmic axis, left is better"
-        return svg.log_dots("What a log call costs the caller", subtitle, "ns", rows)
-
-    def throughput_plot(self) -> str:
-        rows = []
-        for peer in self.peers:
-            row = self.row("throughput", peer)
-            if row["status"] == "ok" and peer != "floor_fstring":
-                rows.append((self.label(peer), row["lines_per_s"], ""))
-            elif not peer.startswith("floor_"):
-                rows.append((self.label(peer), 0.0, self.trouble_of(row)))
-        subtitle = "lines a second, one caller, from the first call to the last line in the file"
-        return svg.bars("End to end throughput", subtitle, "lines/s", rows)
+        return svg.log_dots("Kinds of call", subtitle, "ns", rows)
 
     def latency_plot(self) -> str:
         rows = []
@@ -187,13 +203,25 @@ class Report:
         parts = [
             "# Benchmarks",
             "",
-            "What logly and other libraries cost, side by side. One command reproduces this page: "
-            "`python bench/run.py`, in an environment with pyperf and those of the libraries that you want to see. "
-            "Every peer runs in a process of its own, and every line is counted in the file afterwards. The peers "
-            "take turns: each script runs several rounds, and the figures are medians over the rounds. All write to a "
-            "file what the scenario asks for; names in brackets are floors, not loggers.",
+            f"What logly and other libraries cost: one run of `python bench/run.py`, {self.place()}.",
             "",
             fast,
+            *front.first_table(self),
+            "![What a log call costs the caller](benchmarks/cost.svg)",
+            "",
+            "![Lines a second, end to end](benchmarks/throughput.svg)",
+            "",
+            "![Existing logging, before and after install](benchmarks/install.svg)",
+            "",
+            "That is all, if you have a minute. The rest of this page is how it was measured, and everything else.",
+            "",
+            "## The run",
+            "",
+            "Every library runs in a process of its own, and every line is counted in the file afterwards. The "
+            "libraries take turns: each script runs several rounds, and the figures are medians over the rounds. All "
+            "write to a file what the scenario asks for; names in brackets are floors, not loggers. A bold word in "
+            "place of a figure says what a library did instead: [below](#peers-that-lost-lines-hung-or-raised).",
+            "",
             *self.machine(),
             "What the libraries do differently from what they were asked for:",
             "",
@@ -213,7 +241,7 @@ class Report:
             *self.goals(),
             "## What a call costs the caller",
             "",
-            "![caller's cost](benchmarks/cost.svg)",
+            "![kinds of call](benchmarks/kinds.svg)",
             "",
             "Nanoseconds per call, median burst of 1,000 into an idle logger (pyperf; loop overhead, the empty "
             "loop, not taken off; flushing between the bursts not timed).",
@@ -223,8 +251,6 @@ class Report:
             "",
             *self.sizes(),
             "## End to end throughput",
-            "",
-            "![throughput](benchmarks/throughput.svg)",
             "",
             '`"Iteration: {} int: {} double: {}"` with `i, i * 2, i / 2`, time, thread, file and line, level.',
             "",
@@ -298,6 +324,12 @@ class Report:
                 },
             ),
             *self.section("import_time", {"import (ms)": lambda row: number(row["import_ms"])}),
+            "## logly with and without",
+            "",
+            "One feature at a time, in turns with the same without it, with a floor, or with another library "
+            "([how](performance.md#how-it-is-measured)).",
+            "",
+            *self.further(),
             "## Peers that lost lines, hung or raised",
             "",
             *self.trouble(),
@@ -310,7 +342,9 @@ def write(results: dict[str, Any], path: Path) -> None:
     report = Report(results)
     plots = path.with_suffix("")
     plots.mkdir(parents=True, exist_ok=True)
-    (plots / "cost.svg").write_text(report.cost_plot())
-    (plots / "throughput.svg").write_text(report.throughput_plot())
+    (plots / "cost.svg").write_text(front.cost_picture(report))
+    (plots / "throughput.svg").write_text(front.throughput_picture(report))
+    (plots / "install.svg").write_text(front.install_picture(report))
+    (plots / "kinds.svg").write_text(report.kinds_plot())
     (plots / "latency.svg").write_text(report.latency_plot())
     path.write_text(report.markdown())

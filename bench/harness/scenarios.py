@@ -132,6 +132,31 @@ SCENARIOS = {
             failures.group(10),
         ),
         failing(
+            "exception_group_deep",
+            "What does a group of two cost, 30 frames each?",
+            failures.group(30),
+        ),
+        failing(
+            "exception_shallow",
+            "What does a record with a traceback of 3 frames cost?",
+            failures.deep(3),
+        ),
+        failing(
+            "exception_chained_shallow",
+            "What does an exception of 3 frames cost that was raised `from` another one of 3?",
+            failures.chained(3),
+        ),
+        failing(
+            "exception_recursive_shallow",
+            "What do 4 frames of one recursive function cost?",
+            failures.recursive(4),
+        ),
+        failing(
+            "exception_group_shallow",
+            "What does a group of two cost, 3 frames each?",
+            failures.group(3),
+        ),
+        failing(
             "exception_hint",
             "What does a NameError of 30 frames cost, to which Python adds `Did you mean`?",
             failures.deep(30, failures.guess),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from . import BENCH, turns
+from . import BENCH, tables, turns
 from .busy import compute
 from .workers import Worker
 
@@ -59,6 +59,7 @@ def parser(doc: str | None, kinds: Sequence[str], *, lines: int, rounds: int) ->
     made.add_argument("--lines", type=int, default=lines, help="of one run (default: %(default)s)")
     made.add_argument("--rounds", type=int, default=rounds)
     made.add_argument("--dir", help="where files and sockets go; default: the temporary directory")
+    tables.add_option(made)
     made.add_argument("--worker", choices=kinds, help=argparse.SUPPRESS)
     return made
 

@@ -5,7 +5,7 @@ The reasons are written by hand, from profiles; each is printed only when the re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,13 +136,17 @@ class Standing:
         return best / ours if self.contest.more_is_better else ours / best
 
 
-def standings(scripts: dict[str, Any], peers: Sequence[str]) -> list[Standing]:
-    """logly against the best of the other libraries (not the floors), where both have a figure."""
+def standings(scripts: dict[str, Any], peers: Mapping[str, str]) -> list[Standing]:
+    """logly against the best of the other libraries (not the floors), where both have a figure.
+
+    Args:
+        peers: the name of each peer in the results, by its module.
+    """
     found = []
     for contest in CONTESTS:
         values = {}
-        for peer in peers:
-            row = scripts.get(contest.script, {}).get(peer, {"status": "not run"})
+        for peer, name in peers.items():
+            row = scripts.get(contest.script, {}).get(name, {"status": "not run"})
             if row["status"] == "ok" and not peer.startswith("floor_"):
                 values[peer] = figure(row, contest.path)
         ours = values.get(ENTRANT)
@@ -151,7 +155,7 @@ def standings(scripts: dict[str, Any], peers: Sequence[str]) -> list[Standing]:
             continue
         pick = max if contest.more_is_better else min
         best = pick(others, key=lambda peer: others[peer])
-        found.append(Standing(contest, ours, others[best], best))
+        found.append(Standing(contest, ours, others[best], peers[best]))
     return found
 
 

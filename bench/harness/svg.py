@@ -1,16 +1,23 @@
-"""A small SVG writer: dots on a logarithmic axis and horizontal bars, readable on light and dark pages."""
+"""A small SVG writer: bars, pairs of bars, and dots on a logarithmic axis.
+
+Readable on light and dark pages, and at the width of a phone: a picture is 480 wide, and each label has a line of its
+own above what it names, so that the text is as large as the page's even where the picture is scaled to 360 pixels.
+"""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from html import escape
 
-LABEL_WIDTH, PLOT_WIDTH, RIGHT, ROW, TOP = 224, 560, 80, 26, 80
-SERIES = 6
+WIDTH, MARGIN = 480, 12
+PLOT_WIDTH = WIDTH - 2 * MARGIN
+ROW, SERIES = 42, 6
+LEGEND_COLUMNS = 3
 STYLE = """
-  text { font: 13px system-ui, sans-serif; fill: #24292f }
-  .title { font-size: 16px; font-weight: 600 } .small { font-size: 11px; fill: #57606a }
+  text { font: 15px system-ui, sans-serif; fill: #24292f }
+  .title { font-size: 18px; font-weight: 600 } .small { font-size: 13px; fill: #57606a }
   .own { font-weight: 700 } .grid { stroke: #d0d7de; stroke-width: 1 }
   .span { stroke: #afb8c1; stroke-width: 2 } circle { stroke: #ffffff; stroke-width: 1 }
   .s0 { fill: #0969da } .s1 { fill: #bc4c00 } .s2 { fill: #1a7f37 } .s3 { fill: #8250df }
@@ -26,28 +33,39 @@ STYLE = """
 """
 
 
-def document(title: str, subtitle: str, height: int, body: Sequence[str]) -> str:
-    width = LABEL_WIDTH + PLOT_WIDTH + RIGHT
+def document(title: str, subtitle: str, body: Sequence[str], height: float) -> str:
+    """The body is drawn from y = 0 on, below the heading."""
+    heading = [f'<text x="{MARGIN}" y="24" class="title">{escape(title)}</text>']
+    y = 26
+    for line in textwrap.wrap(subtitle, 66):
+        y += 18
+        heading.append(f'<text x="{MARGIN}" y="{y}" class="small">{escape(line)}</text>')
+    whole = y + 14 + height
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"'
-            f' height="{height}" role="img" aria-label="{escape(title)}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {whole:.0f}" width="{WIDTH}"'
+            f' height="{whole:.0f}" role="img" aria-label="{escape(title)}">',
             f"<style>{STYLE}</style>",
-            f'<text x="8" y="22" class="title">{escape(title)}</text>',
-            f'<text x="8" y="41" class="small">{escape(subtitle)}</text>',
+            *heading,
+            f'<g transform="translate(0 {y + 14})">',
             *body,
+            "</g>",
             "</svg>\n",
         ]
     )
 
 
-def row_label(label: str, y: float) -> str:
+def row_label(label: str, y: float, at_the_end: str = "") -> list[str]:
+    """The label on the left, and what belongs to it on the right."""
     own = ' class="own"' if label.startswith("logly") else ""
-    return f'<text x="{LABEL_WIDTH - 10}" y="{y + 4}" text-anchor="end"{own}>{escape(label)}</text>'
+    found = [f'<text x="{MARGIN}" y="{y:.0f}"{own}>{escape(label)}</text>']
+    if at_the_end:
+        found.append(f'<text x="{WIDTH - MARGIN}" y="{y:.0f}" text-anchor="end"{own}>{escape(at_the_end)}</text>')
+    return found
 
 
 def engineering(value: float, unit: str) -> str:
-    """1234567 "lines/s" -> "1.23 M lines/s"; nanoseconds become us, ms, s."""
+    """1234567 "lines/s" -> "1.23 M"; nanoseconds become us, ms, s."""
     if unit == "ns":
         for factor, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
             if value >= factor:
@@ -59,35 +77,45 @@ def engineering(value: float, unit: str) -> str:
     return f"{value:.3g}"
 
 
+def legend(names: Sequence[str]) -> tuple[list[str], float]:
+    """A dot and a name for each series; and how high that is."""
+    body = []
+    for index, name in enumerate(names):
+        x = MARGIN + 6 + index % LEGEND_COLUMNS * PLOT_WIDTH / LEGEND_COLUMNS
+        y = 10 + index // LEGEND_COLUMNS * 20
+        body.append(f'<circle cx="{x:.1f}" cy="{y}" r="5" class="s{index}"/>')
+        body.append(f'<text x="{x + 10:.1f}" y="{y + 4}" class="small">{escape(name)}</text>')
+    return body, math.ceil(len(names) / LEGEND_COLUMNS) * 20 + 8
+
+
 def log_dots(title: str, subtitle: str, unit: str, rows: Sequence[tuple[str, dict[str, float], str]]) -> str:
     """One row per peer, one dot per series (at most six), on a logarithmic axis; or a word where there is no dot."""
     values = [value for _, series, _ in rows for value in series.values() if value > 0]
     names = list(dict.fromkeys(name for _, series, _ in rows for name in series))[:SERIES]
     if not values:
-        return document(title, "no results", TOP, [])
+        return document(title, "no results", [], 0)
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     high = max(high, low + 1)
 
     def place(value: float) -> float:
-        return LABEL_WIDTH + (math.log10(value) - low) / (high - low) * PLOT_WIDTH
+        return MARGIN + 6 + (math.log10(value) - low) / (high - low) * (PLOT_WIDTH - 12)
 
-    bottom = TOP + ROW * len(rows)
-    body = []
-    for index, name in enumerate(names):
-        x = 14 + index * (LABEL_WIDTH + PLOT_WIDTH) / SERIES
-        body.append(f'<circle cx="{x:.1f}" cy="61" r="5" class="s{index}"/>')
-        body.append(f'<text x="{x + 9:.1f}" y="65" class="small">{escape(name)}</text>')
+    body, top = legend(names)
+    bottom = top + ROW * len(rows)
     for power in range(low, high + 1):
         x = place(10.0**power)
-        body.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom}" class="grid"/>')
+        body.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}" class="grid"/>')
+        anchor = {low: "start", high: "end"}.get(power, "middle")
+        x = {low: float(MARGIN), high: float(WIDTH - MARGIN)}.get(power, x)
         tick = engineering(10.0**power, unit)
-        body.append(f'<text x="{x:.1f}" y="{bottom + 16}" class="small" text-anchor="middle">{tick}</text>')
+        body.append(f'<text x="{x:.1f}" y="{bottom + 16}" class="small" text-anchor="{anchor}">{tick}</text>')
     for number, (label, series, word) in enumerate(rows):
-        y = TOP + ROW * number + ROW / 2
-        body.append(row_label(label, y))
+        y = top + ROW * number + 17
         shown = {name: value for name, value in series.items() if name in names and value > 0}
+        body += row_label(label, y)
+        y += 12
         if not shown:
-            body.append(f'<text x="{LABEL_WIDTH + 6}" y="{y + 4}" class="small">{escape(word)}</text>')
+            body.append(f'<text x="{MARGIN}" y="{y + 4:.0f}" class="small">{escape(word)}</text>')
             continue
         left, right = place(min(shown.values())), place(max(shown.values()))
         body.append(f'<line x1="{left:.1f}" y1="{y}" x2="{right:.1f}" y2="{y}" class="span"/>')
@@ -97,23 +125,35 @@ def log_dots(title: str, subtitle: str, unit: str, rows: Sequence[tuple[str, dic
                 f'<circle cx="{place(value):.1f}" cy="{y}" r="5" class="s{names.index(name)}">'
                 f"<title>{hint}</title></circle>"
             )
-    return document(title, subtitle, bottom + 28, body)
+    return document(title, subtitle, body, bottom + 28)
+
+
+def bar(y: float, length: float, kind: str) -> str:
+    return f'<rect x="{MARGIN}" y="{y:.0f}" width="{max(1.5, length):.1f}" height="10" rx="2" class="{kind}"/>'
 
 
 def bars(title: str, subtitle: str, unit: str, rows: Sequence[tuple[str, float, str]]) -> str:
-    """One bar per peer from zero, with its value at the end; or a word where there is no value."""
+    """One bar per peer from zero, with its value beside the label; or a word where there is no value."""
     longest = max((value for _, value, _ in rows), default=1.0) or 1.0
     body = []
     for number, (label, value, word) in enumerate(rows):
-        y = TOP - 22 + ROW * number + ROW / 2
-        kind = "ownbar" if label.startswith("logly") else "bar"
-        length = max(1.0, value / longest * PLOT_WIDTH)
-        body.append(row_label(label, y))
+        y = ROW * number
+        body += row_label(label, y + 15, "" if word else engineering(value, unit))
         if word:
-            body.append(f'<text x="{LABEL_WIDTH + 6}" y="{y + 4}" class="small">{escape(word)}</text>')
+            body.append(f'<text x="{MARGIN}" y="{y + 31:.0f}" class="small">{escape(word)}</text>')
             continue
-        body.append(f'<rect x="{LABEL_WIDTH}" y="{y - 8}" width="{length:.1f}" height="16" rx="2" class="{kind}"/>')
-        body.append(
-            f'<text x="{LABEL_WIDTH + length + 6:.1f}" y="{y + 4}" class="small">{engineering(value, unit)}</text>'
-        )
-    return document(title, subtitle, TOP + ROW * len(rows), body)
+        kind = "ownbar" if label.startswith("logly") else "bar"
+        body.append(bar(y + 21, value / longest * PLOT_WIDTH, kind))
+    return document(title, subtitle, body, ROW * len(rows) + 6)
+
+
+def pairs(title: str, subtitle: str, unit: str, rows: Sequence[tuple[str, float, float]]) -> str:
+    """Two bars per row from zero, before (grey) and after (blue), with both values beside the label."""
+    longest = max((max(before, after) for _, before, after in rows), default=1.0) or 1.0
+    body = []
+    for number, (label, before, after) in enumerate(rows):
+        y = (ROW + 12) * number
+        body += row_label(label, y + 15, f"{engineering(before, unit)} → {engineering(after, unit)}")
+        body.append(bar(y + 21, before / longest * PLOT_WIDTH, "bar"))
+        body.append(bar(y + 33, after / longest * PLOT_WIDTH, "ownbar"))
+    return document(title, subtitle, body, (ROW + 12) * len(rows) + 6)

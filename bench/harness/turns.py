@@ -13,6 +13,8 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from harness import tables
+
 Result = TypeVar("Result")
 
 
@@ -44,16 +46,11 @@ def difference(values: Sequence[float], base: Sequence[float]) -> float:
     return statistics.median(value - other for value, other in zip(values, base, strict=True))
 
 
-def shown(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
 def print_table(title: str, found: Mapping[str, Sequence[float]], base: str = "") -> None:
     """Median, least and most of each as a Markdown table; with `base`, also its ratio to that one in the same round."""
-    last = f" times {base} |" if base else ""
-    print(f"\n| {title} | median | least | most |{last}\n| --- | ---: | ---: | ---: |{' ---: |' if base else ''}")
-    for name, values in found.items():
-        cells = [name, *(shown(value) for value in (statistics.median(values), min(values), max(values)))]
-        if base:
-            cells.append(f"{ratio(values, found[base]):.3g}")
-        print(f"| {' | '.join(cells)} |")
+    columns = ["median", "least", "most", *([f"times {base}"] if base else [])]
+    rows = {
+        name: [statistics.median(values), min(values), max(values), *([ratio(values, found[base])] if base else [])]
+        for name, values in found.items()
+    }
+    tables.show(tables.Table(title, columns, rows))

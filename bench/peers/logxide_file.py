@@ -1,8 +1,4 @@
-"""logxide with the file handler of its Rust core, which has one fixed layout (time, name, level, message)."""
-
-import itertools
-import os
-import time
+"""logxide (from 0.3.0 on, CPython 3.12 and newer) with the file handler and the formatter of its Rust core."""
 
 import logxide
 from logxide import logxide as core
@@ -11,34 +7,19 @@ from harness.scenarios import PERCENT, Scenario, Session, Unsupported
 
 LABEL = "logxide"
 DISTRIBUTION = "logxide"
-NOTE = "its file has no line breaks, and it writes every record to the console, too; its `flush` does not wait"
-
-
-def tail(path: str) -> bytes:
-    if not os.path.exists(path):
-        return b""
-    with open(path, "rb") as file:
-        file.seek(-min(200, os.path.getsize(path)), os.SEEK_END)
-        return file.read()
+NOTE = "times have whole seconds and threads a number of its own: another form is formatted by Python"
+LAYOUTS = {
+    "short": "%(asctime)s | %(levelname)-8s | %(message)s",
+    "site": "%(asctime)s | %(levelname)-8s | %(module)s:%(funcName)s:%(lineno)d | %(message)s",
+    "full": "%(asctime)s %(thread)d %(filename)s:%(lineno)d %(levelname)-8s %(message)s",
+}
+INFO = 20
 
 
 def setup(path: str, scenario: Scenario) -> Session:
-    if scenario.layout == "json" or scenario.fail is not None:
-        raise Unsupported("its file handler writes neither fields nor tracebacks")
-    if scenario.layout in ("site", "full"):
-        raise Unsupported("its file handler has no layout")
-    # Size and count for its rotation: never.
-    core.register_file_handler(path, 1 << 60, 1, 20)
-    logger = core.getLogger("bench")
-    logger.setLevel(20)
-
-    numbers = itertools.count()
-
-    def flush() -> None:
-        # Its flush returns before the records are written: wait for one more that is written after them.
-        last = f"<flush {next(numbers)}>"
-        logger.info(last)
-        while last.encode() not in tail(path):
-            time.sleep(0.002)
-
-    return Session(logger, PERCENT, flush, logxide.flush)
+    if scenario.layout not in LAYOUTS:
+        raise Unsupported("its core writes no fields")
+    core.register_file_handler(path, INFO, LAYOUTS[scenario.layout])
+    logger = logxide.getLogger("bench")
+    logger.setLevel(INFO)
+    return Session(logger, PERCENT, logxide.flush)

@@ -75,6 +75,28 @@ def test_every_comparison_runs_and_finds_its_lines(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_part_of_the_full_run_writes_its_figures(harness):
+    for name, part in harness("harness.further").PARTS.items():
+        script, *words = part.command
+        assert "--json" in ask(BENCH / script, *words, "--help"), name
+
+
+def test_what_a_script_shows_is_written(harness, tmp_path):
+    tables = harness("harness.tables")
+    tables.kept.clear()
+    tables.show(tables.Table("ns", ["median", "ratio"], {"a": [1234.5, float("nan")]}, {"a": "3"}))
+    tables.write(tmp_path / "a.json")
+    [written] = json.loads((tmp_path / "a.json").read_text())
+    expected = {"title": "ns", "columns": ["median", "ratio"], "rows": {"a": [1234.5, None]}, "goals": {"a": "3"}}
+    assert written == expected
+    assert tables.markdown(tables.Table(**written))[-1] == "| a | 1,234 |  | 3 |"
+
+
+def test_what_only_the_second_interpreter_can_show_is_not_asked_of_the_first(harness):
+    peers = harness("harness.libraries").with_beside(["logly_async", "loguru_plain", "logxide_file"], "3.13.0")
+    assert peers == ["logly_async", "loguru_plain", "logly_async@3.13.0", "logxide_file@3.13.0"]
+
+
 def test_the_storm_of_exceptions_runs_and_finds_its_lines(tmp_path):
     pytest.importorskip("Cython")
     words = ("--rounds", "1", "--seconds", "0.1", "--threads", "2", "--ring", "16 MiB", "--dir", tmp_path)

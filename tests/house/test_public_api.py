@@ -108,11 +108,6 @@ STATS = [
     "dropped",
     "failed",
     "pending",
-    "refused",
-    "kept",
-    "overwritten",
-    "written_late",
-    "suppressed",
     "failed_formats",
     "bytes_written",
     "writes",
@@ -121,6 +116,11 @@ STATS = [
     "blocked_ns",
     "ring_high_water",
     "ring_size",
+    "refused",
+    "kept",
+    "overwritten",
+    "written_late",
+    "suppressed",
 ]
 LOG_CALLS = ("trace", "debug", "info", "success", "warning", "warn", "error", "fail", "critical", "exception")
 SIGNATURES = {
