@@ -124,10 +124,11 @@ def make_sdist(place: Path) -> Path:
     return sdist
 
 
-def make_wheel(sdist: Path) -> Path:
-    """The wheel that is built of the sdist, beside it."""
+def make_wheel(sdist: Path, python: str | Path = PYTHON) -> Path:
+    """The wheel that is built of the sdist, beside it, for that Python."""
     place = sdist.parent
-    run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, sdist, LOGLY_BUILD="")
+    builds = (PYTHON, "-m", "pip", "--python", python, "wheel", "--quiet", "--no-deps")
+    run(*builds, "--wheel-dir", place, sdist, LOGLY_BUILD="")
     (wheel,) = place.glob("*.whl")
     run(PYTHON, "tools/check_dist.py", sdist, wheel)
     if "LOGLY_DIST" in os.environ:
@@ -138,18 +139,22 @@ def make_wheel(sdist: Path) -> Path:
     return wheel
 
 
-def install_wheel(wheel: Path, place: Path) -> Path:
-    """Installs a wheel into an empty environment, and puts the tests beside it. Returns the environment's Python."""
+def install_wheel(wheel: Path, place: Path, of: str | Path = sys.executable) -> Path:
+    """Installs a wheel into an empty environment of that Python, and puts the tests beside it. Returns its Python."""
     clean = place / "venv"
-    run(sys.executable, "-m", "venv", clean)
+    run(of, "-m", "venv", "--without-pip", clean)
     python = clean / BIN.name / PYTHON.name
-    run(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
-    run(python, "-m", "pip", "install", "--quiet", "--group", "test", wheel)
+    run(PYTHON, "-m", "pip", "--python", python, "install", "--quiet", "pip", "--group", "test", wheel)
+    copy_tests(place)
+    return python
+
+
+def copy_tests(place: Path) -> None:
+    """What the tests on an installed wheel need: a folder without the package."""
     shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
     shutil.copytree(ROOT / "docs", place / "docs")
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, place)
-    return python
 
 
 class Tests(NamedTuple):

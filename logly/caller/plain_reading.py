@@ -56,6 +56,8 @@ class _Plain:
 
 
 _ABOUT_DICT = _Plain.__dict__["__dict__"].__doc__
+_SHARED_DICT = _Plain.__dict__["__dict__"] if _Plain.__dict__["__dict__"].__objclass__ is object else None
+"""From CPython 3.15 on all classes that a ``class`` statement makes have the same one."""
 _DICT_IN_C = (BaseException, FunctionType, OrderedDict)
 """Classes in C whose ``__dict__`` only reads. That of others may do anything: a lazy proxy makes its object."""
 
@@ -172,6 +174,8 @@ def _dict_of(owner: object) -> dict[Any, Any] | None:
 
 
 def _only_reads(described: Any, base: type) -> bool:
+    if described is _SHARED_DICT:
+        return True
     if described.__objclass__ is not base:
         return False
     if _flags_of(base) & _OF_A_STATEMENT:

@@ -38,7 +38,11 @@ cdef extern from * nogil:
         return ~crc;
     }
     #if defined(__x86_64__) && defined(__GNUC__)
+    #if defined(__clang__) && __clang_major__ >= 14
+    __attribute__((target("sse4.2,crc32")))  // clang has a name of its own for the instruction
+    #else
     __attribute__((target("sse4.2")))
+    #endif
     static uint32_t crc32c_by_processor(uint32_t crc, const void* data, uint64_t size) {
         const char* at = static_cast<const char*>(data);
         uint64_t sum = (uint32_t)~crc, word;

@@ -266,6 +266,7 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:non-string key in:RuntimeWarning")  # CPython 3.15
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_code_of_the_program_runs(diagnosed: Diagnosed, name: str) -> None:
     make, text = HOSTILE[name]
@@ -300,6 +301,7 @@ def test_variables_of_a_class_body(diagnosed: Diagnosed) -> None:
     assert diagnosed.values_of(body) == {"number": "0"}
 
 
+@pytest.mark.filterwarnings("ignore:non-string key in:RuntimeWarning")  # CPython 3.15
 def test_attributes_whose_names_have_hostile_neighbours(diagnosed: Diagnosed) -> None:
     def fail(one: Any, other: Any, third: Any) -> Any:
         return 1 / 0, one.a, other.a, third.a, third.c

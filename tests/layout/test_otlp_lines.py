@@ -317,6 +317,7 @@ def test_what_otlp_does_not_have_is_refused(settings_of_json: dict[str, Any], na
 # ---- the resource
 
 
+@pytest.mark.filterwarnings("ignore:invalid character:FutureWarning")  # protobuf, on CPython 3.15
 def test_the_resource_is_json_static_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "other")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=x, host.name=a%20b ,service.version=2")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from logly import Logger, LoggerConfig, SinkConfig
+from tests.bridge.oracle import SEES_CHANGES
 from tests.support import ROOT
 from tests.support.disks import enlarge, small_disk
 from tests.support.programs import environment, run_program, run_python, start_program
@@ -133,12 +134,12 @@ stuck.add_sink(SinkConfig(fd=writer))
 while not stuck.stats().failed:
     for number in range(1000):
         stuck.info("x" * 100)
-with open(reader, "rb") as pipe:
-    os.set_blocking(reader, False)
-    said = b""
-    while b"no data\\n" not in said:
-        said += pipe.read(1 << 20) or b""
-        stuck.flush(timeout=0.01)
+pipe = open(reader, "rb")  # open to the end: what the flusher still writes is no broken pipe
+os.set_blocking(reader, False)
+said = b""
+while b"no data\\n" not in said:
+    said += pipe.read(1 << 20) or b""
+    stuck.flush(timeout=0.01)
 print(said[said.index(b"logly: "):].decode().splitlines()[0])
 os._exit(0)
 """
@@ -238,6 +239,7 @@ def test_a_disk_that_was_full_has_the_line_of_the_page(tmp_path: Path) -> None:
     assert sum(map(int, told)) == log.stats().failed
 
 
+@pytest.mark.skipif(not SEES_CHANGES, reason="no handler is served: calls go the way of logging")
 def test_each_text_of_a_served_handler_is_said(tmp_path: Path) -> None:
     said = run_program(INSTALLED, cwd=tmp_path, may_complain=True).stderr
     wanted = texts("Handlers of `logging`", "## Greps")
