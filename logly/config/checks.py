@@ -7,6 +7,7 @@ from logly.errors import invalid, show
 from logly.levels import BUILTIN_LEVELS, LEVEL_ALIASES, MAX_LEVEL, level_number
 from logly.units import parse_size
 
+from .hidden_names import DEFAULT_KEYS
 from .level_spec import parse_levels
 
 TYPE_CHECKING = False
@@ -147,8 +148,10 @@ def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, 
     raise invalid(field, value, "a name, or a list of names")
 
 
-def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...]":
-    """Names of fields, in which `*` stands for any characters."""
+def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...] | None":
+    """Names of fields, in which `*` stands for any characters. True: the usual names of secrets."""
+    if isinstance(value, bool):
+        return DEFAULT_KEYS if value else None
     patterns = (value,) if isinstance(value, str) else value
     if isinstance(patterns, (list, tuple, set, frozenset)):
         patterns = tuple(patterns)
@@ -159,7 +162,7 @@ def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tu
     raise invalid(
         field,
         value,
-        f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*']",
+        f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*'], or True for the usual names of secrets",
     )
 
 
