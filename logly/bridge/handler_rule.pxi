@@ -21,6 +21,7 @@ from logly.system.lock cimport lock_try
 #   bridge/barrier.pxi: served_by_handler
 #   bridge/routes.pxi: own_changes
 #   control/core.pxi: Core
+#   control/fork.pxi: FORK_PATIENCE_NS
 #   control/sink_handle.pxi: SinkHandle
 
 cdef enum:
@@ -65,13 +66,15 @@ cdef bint is_idle(SinkHandle handle) noexcept:
     return idle
 
 
-cdef void write_served(int64_t deadline) noexcept:
-    """Has the served handlers write what waits: in `logging`, what is logged before a fork is in the file before it.
+def write_served():
+    """Called before a fork: served handlers write what waits. In `logging`, what is logged before a fork is in the file before it.
 
-    Compiled, so that no signal handler runs, whose exception would be lost in a fork's hook.
+    Compiled, so that no signal handler runs, whose exception would be lost in a fork's hook. It runs before `before_fork`, from
+    which on a rollover, which is Python work, waits for the fork.
     """
     cdef SinkHandle handle
     cdef uint64_t mark
+    cdef int64_t deadline = clock_monotonic_ns() + FORK_PATIENCE_NS
     for served in list(served_by_handler.values()):
         if (<tuple> served)[2] is None:
             continue

@@ -28,7 +28,6 @@ from logly.system.fd cimport process_id
 from logly.system.lock cimport lock_await, lock_init, lock_release, lock_take, lock_try
 
 # Of other included files:
-#   bridge/handler_rule.pxi: write_served
 #   control/core.pxi: Core
 #   control/rings.pxi: detach_spools, free_ring_records, link_ring
 #   registry/retired.pxi: forget_marks, is_new_child, living_readers, registry_lock
@@ -74,7 +73,6 @@ def before_fork():
     if fork != NULL:
         fork.depth += 1
         return
-    write_served(deadline)  # before other threads see the fork: a rollover is Python work, which would wait for it
     cores = living_readers()
     fork = <Fork*> calloc(1, sizeof(Fork))
     if fork == NULL:

@@ -185,7 +185,8 @@ class Sink:
         """Whether its lines are in the kernel when a log call returns. A spool keeps what a signal leaves unwritten."""
         if not self.config.async_write:
             return True
-        return self.is_file and self.logger_config.spool is None and is_ended_by_a_signal()
+        is_written_by_the_core = self.target == "fd" and not self.needs_flusher
+        return is_written_by_the_core and self.logger_config.spool is None and is_ended_by_a_signal()
 
     @property
     def gets_records(self) -> bool:

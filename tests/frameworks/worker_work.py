@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from logly import Logger, LoggerConfig, SinkConfig
+from logly.control import process
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from logly import Record
 
 loggers: list[Logger] = []
 
 
-def begin(path: Path, *, exits: bool, hangs: bool = False) -> None:
+def begin(path: Path) -> None:
     """A worker's initializer. Without a logger that it has inherited it makes one."""
-    if exits:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if not loggers:
         loggers.append(made(path))
-    if hangs:
-        loggers[0].add_sink(SinkConfig(function=lambda _: threading.Event().wait(600)))
+
+
+def begin_with_a_function_that_hangs(path: Path) -> None:
+    begin(path)
+    loggers[0].add_sink(SinkConfig(function=lambda _: threading.Event().wait(600)))
+
+
+def work_and_end(path: Path, told: Path) -> None:
+    """Logs, tells so, and ends, with a handler that exits."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    begin(path)
+    for number in range(20):
+        work(number)
+    told.touch()
+
+
+def is_interrupted_at_the_end(path: Path) -> None:
+    """Logs to a function that sends SIGTERM when the exit waits for it, and that needs long for what is left."""
+    handled = threading.Event()
+
+    def stop(*_: object) -> None:
+        handled.set()
+        sys.exit(3)
+
+    def write(record: Record) -> None:
+        if not handled.is_set():
+            wait_until(lambda: process.is_exiting, "the exit")
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert handled.wait(30)
+        with path.open("a") as file:
+            file.write(record.message + "\n")
+
+    signal.signal(signal.SIGTERM, stop)
+    loggers.append(Logger(LoggerConfig(auto_sink=False)))
+    loggers[0].add_sink(SinkConfig(function=write))
+    for number in range(200):
+        work(number)
 
 
 def made(path: Path) -> Logger:
