@@ -5,19 +5,28 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from logly.flusher.deliver cimport engine_discard, sink_trouble
+from logly.flusher.deliver cimport engine_discard, engine_write, sink_trouble
+from logly.flusher.loop cimport engine_pass
 from logly.flusher.sink cimport (
     WORK_ERROR, WORK_REOPEN, WORK_ROTATE, WRITE_BLOCKED, Sink, sink_backlog, sink_written_offset,
 )
 from logly.flusher.state cimport Engine, engine_committed, engine_unlock
+from logly.ring.gate cimport intake_wake
 from logly.system.atomic cimport fetch_add, fetch_sub
 from logly.system.clock cimport clock_monotonic_ns
+from logly.system.event cimport wait_ns
 from logly.system.lock cimport lock_try
 
 # Of other included files:
+#   bridge/barrier.pxi: served_by_handler
 #   bridge/routes.pxi: own_changes
 #   control/core.pxi: Core
+#   control/fork.pxi: FORK_PATIENCE_NS
 #   control/sink_handle.pxi: SinkHandle
+
+cdef enum:
+    # A sink that has taken nothing for so long does not keep a fork waiting.
+    FORK_TROUBLE_NS = 200000000
 
 
 cdef class HandlerTurn:
@@ -55,6 +64,49 @@ cdef bint is_idle(SinkHandle handle) noexcept:
         idle = engine.books.drained >= engine_committed(engine) and sink_backlog(handle.sink) == 0
     engine_unlock(engine)
     return idle
+
+
+def write_served():
+    """Called before a fork: served handlers write what waits. In `logging`, what is logged before a fork is in the file before it.
+
+    Compiled, so that no signal handler runs, whose exception would be lost in a fork's hook. It runs before `before_fork`, from
+    which on a rollover, which is Python work, waits for the fork.
+    """
+    cdef SinkHandle handle
+    cdef uint64_t mark
+    cdef int64_t deadline = clock_monotonic_ns() + FORK_PATIENCE_NS
+    for served in list(served_by_handler.values()):
+        if (<tuple> served)[2] is None:
+            continue
+        handle = <SinkHandle> (<tuple> served)[2]
+        if is_idle(handle) or handle.core.must_not_wait():
+            continue
+        mark = engine_committed(handle.core.engine)
+        while not is_written_or_stuck(handle, mark, deadline) and clock_monotonic_ns() < deadline:
+            with nogil:
+                wait_ns(200000)
+
+
+cdef bint is_written_or_stuck(SinkHandle handle, uint64_t mark, int64_t deadline) noexcept:
+    """Makes one pass on this thread. True: the sink has written the first `mark` records, or is not to be waited for."""
+    cdef Engine* engine = handle.core.engine
+    cdef Sink* sink
+    cdef bint is_over = True
+    if not handle.core.lock_until(deadline):
+        return True  # the flusher is stuck in a write
+    sink = handle.sink
+    with nogil:
+        if sink != NULL:
+            engine_pass(engine)
+            engine_write(engine, sink)
+            is_over = engine.books.drained >= mark and sink_backlog(sink) == 0 and not sink.python.busy
+            if sink.trouble.since_ns:
+                is_over = is_over or sink.trouble.error != 0
+                is_over = is_over or clock_monotonic_ns() - sink.trouble.since_ns > FORK_TROUBLE_NS
+        handle.core.unlock()
+    if not is_over:
+        intake_wake(&engine.intake)  # a rollover is the flusher's
+    return is_over
 
 
 def handler_source(SinkHandle handle not None, int fd):

@@ -332,7 +332,8 @@ class HandlerSink(Sink):
         """Copies the stream's descriptor. A handler without a stream opens one first, as its `emit` would."""
         try:
             if self._kind is logging.handlers.WatchedFileHandler:
-                self.core.call_stream(handler.reopenIfNeeded)
+                with HandlerTurn(self.core):
+                    self.core.call_stream(handler.reopenIfNeeded)
             if handler.stream is None and (handler.mode != "w" or not getattr(handler, "_closed", False)):
                 handler.stream = self.core.call_stream(handler._open)
             if handler.stream is None:  # the handler was closed, and opening its file again would empty the file

@@ -22,6 +22,7 @@ from logly._core import (
     routes_in_child,
     routes_known,
     use_route_rules,
+    write_served,
 )
 from logly.config.schema import LoggerConfig
 from logly.control.controller import Controller
@@ -212,7 +213,8 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    # The hooks before a fork run in the reverse order, so this one runs before `before_fork`.
+    os.register_at_fork(before=write_served, after_in_child=_after_fork_in_child)
 
 
 def install(logger: Logger | None = None, *, handlers: str = "serve", write: str = "auto") -> None:

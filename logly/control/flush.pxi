@@ -20,6 +20,7 @@ from logly.system.event cimport event_prepare, event_wait, wait_ns
 
 # Of other included files:
 #   control/core.pxi: Core
+#   control/sink_handle.pxi: SinkHandle
 #   control/spooling.pxi: resume_if_recovering_here
 #   system/threads.pxi: GREENLET_PATIENCE_NS, deadline_of, let_greenlets_run
 
@@ -85,6 +86,14 @@ cdef bint await_flush(Core core, uint64_t request, int64_t deadline, bint gives_
         has_waited = True
         PyErr_CheckSignals()
     return True
+
+
+def write_at_call(SinkHandle handle not None):
+    """From now on the sink's lines are in the kernel when a log call returns, but no call waits while the sink is in trouble."""
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
+    if sink != NULL:
+        sink.synchronous = sink.spares_calls = True
+    handle.core.unlock()
 
 
 cdef bint write_here(Core core) except -1:

@@ -129,12 +129,17 @@ cdef await_imports(int64_t deadline):
 
 
 cdef void await_work(Core core, int64_t deadline) noexcept:
-    """Waits until no other thread does the sinks' Python work, or until that thread is in user code, which may take long."""
+    """Waits until no other thread does the sinks' Python work, or until that thread is in user code, which may take long.
+
+    A rollover of a served handler is waited for, as long as a fork may take: in the middle of it the handler's stream is closed.
+    """
     cdef uint64_t me = PyThread_get_thread_ident()
     cdef uint64_t worker
     while True:
         worker = load_acquire(&core.threads.drainer)
-        if worker == 0 or worker == me or load_relaxed(&core.threads.inside) != 0 or clock_monotonic_ns() >= deadline:
+        if worker == 0 or worker == me or clock_monotonic_ns() >= deadline:
+            return
+        if load_relaxed(&core.threads.inside) != 0 and load_relaxed(&core.threads.handlers_at_work) == 0:
             return
         with nogil:
             wait_ns(100000)

@@ -14,6 +14,7 @@ from logly._core import (
     change_count,
     commit,
     publish,
+    write_at_call,
 )
 from logly.config.changes import changed
 from logly.config.level_spec import LevelSpec
@@ -94,6 +95,7 @@ class Plan:
         is_on = self.is_active(sink)
         self.may_fail.append((sink.register(is_enabled=is_on), ()))
         self.set(sink, is_on=is_on)
+        self._hurry(sink)
 
     def set_sink_levels(self, sink: Sink, spec: LevelSpec) -> None:
         """Sets what a sink asks for, for what is logged from the commit on."""
@@ -102,6 +104,15 @@ class Plan:
         self.specs[sink] = spec
         self.set(sink, levels=spec, rules=rules)
         self.call(sink.handle.set_rules, rules)
+
+    def follow_worker(self) -> None:
+        """Has sinks write at the call if this process turns out to be a worker that a signal will end."""
+        for sink in self.enabled:
+            self._hurry(sink)
+
+    def _hurry(self, sink: Sink) -> None:
+        if sink.config.async_write and sink.writes_at_call:
+            self.call(write_at_call, sink.handle)
 
     def remove(self, sink: Sink, patience_s: float) -> None:
         """Removes a sink, which gets nothing more from the commit on; see `SinkHandle.leave`."""
@@ -176,7 +187,7 @@ class Plan:
         is_prompt = is_sync = False
         for sink in active:
             is_async = is_async or sink.is_asynchronous
-            is_sync = is_sync or not sink.config.async_write
+            is_sync = is_sync or sink.writes_at_call
             is_prompt = is_prompt or sink.interval_ms(self.config) == 0
         # Also while callers do the flusher's work because no thread could be started: one may start by now.
         starts = spooling.is_to_recover(active) or (is_async and not runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import weakref
@@ -12,6 +13,7 @@ from logly.errors import LoglyError
 from logly.system.unpatched import monotonic
 
 from .sinks import exit_patience_s
+from .worker import is_ended_by_a_signal, is_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ object ends, as that of a WeakValueDictionary, a Ctrl-C is reported and lost.
 """
 _finalizer: Any = None  # a multiprocessing.util.Finalize, in a child process of multiprocessing
 _finalizer_pid = 0
+_is_told_of_start = False  # multiprocessing calls `_has_become_worker` when it has started a process
 
 
 def add(controller: Controller) -> None:
@@ -52,6 +55,7 @@ def add(controller: Controller) -> None:
     _references[weakref.ref(controller, _references.pop)] = None
     for tell in watchers.copy():  # other threads add and remove some
         tell(controller)
+    _listen_to_multiprocessing()
     _finish_with_multiprocessing()
 
 
@@ -122,11 +126,18 @@ def _finish_all() -> None:
             spent_s = controller.finish(spent_s)
         except BaseException as trouble:  # noqa: BLE001  # after Ctrl-C during one logger, the others are written too
             interrupt = trouble
+            if is_worker():  # SIGTERM with a handler that exits: what is logged is written, and then the process ends
+                _finish_again(controller)
     module = sys.modules.get("logly.files.housekeeper")
     if module is not None:
         module.housekeeper.drain(HOUSEKEEPING_AT_EXIT_S)
     if interrupt is not None:
         raise interrupt
+
+
+def _finish_again(controller: Controller) -> None:
+    with contextlib.suppress(BaseException):  # the first one is raised in the end
+        controller.finish()
 
 
 def _after_fork_in_child() -> None:
@@ -149,18 +160,30 @@ def _after_fork_in_child() -> None:
             controller.after_fork_in_child()
         except Exception as trouble:  # noqa: BLE001  # the other loggers must work nevertheless
             controller.report(trouble)
+    _listen_to_multiprocessing()
+
+
+def _listen_to_multiprocessing() -> None:
+    global _is_told_of_start
     util = sys.modules.get("multiprocessing.util")
-    if util is not None:
+    if util is not None and not _is_told_of_start:
+        _is_told_of_start = True
         # Children of multiprocessing end by os._exit, without atexit. multiprocessing clears its finalizers before it
-        # calls this hook.
-        util.register_after_fork(_finish_all, lambda _: _finish_with_multiprocessing())
+        # calls this hook. A process knows only then that it is a worker: a spawned one has imported its modules before.
+        util.register_after_fork(_finish_all, lambda _: _has_become_worker())
+
+
+def _has_become_worker() -> None:
+    _finish_with_multiprocessing()
+    if is_ended_by_a_signal():
+        for controller in controllers():
+            controller.change(lambda plan: plan.follow_worker())
 
 
 def _finish_with_multiprocessing() -> None:
     global _finalizer, _finalizer_pid
     util = sys.modules.get("multiprocessing.util")
-    process = sys.modules.get("multiprocessing.process")
-    if util is None or process is None or process.parent_process() is None:
+    if util is None or not is_worker():
         return
     if _finalizer is None or _finalizer_pid != os.getpid() or not _finalizer.still_active():
         _finalizer_pid = os.getpid()

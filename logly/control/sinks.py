@@ -29,6 +29,7 @@ from logly.system.unpatched import monotonic, pause
 
 from .level_layers import rules_of, spec_of
 from .sink_layout import sink_layout
+from .worker import is_ended_by_a_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,6 +179,14 @@ class Sink:
     def is_asynchronous(self) -> bool:
         """Whether it needs a flusher. With `dedup`, somebody must tell of repeats when nothing else is logged."""
         return self.needs_flusher or bool(self.config.async_write) or self.config.dedup is not None
+
+    @property
+    def writes_at_call(self) -> bool:
+        """Whether its lines are in the kernel when a log call returns. A spool keeps what a signal leaves unwritten."""
+        if not self.config.async_write:
+            return True
+        is_written_by_the_core = self.target == "fd" and not self.needs_flusher
+        return is_written_by_the_core and self.logger_config.spool is None and is_ended_by_a_signal()
 
     @property
     def gets_records(self) -> bool:

@@ -192,7 +192,8 @@ cdef struct WriteScript:
 cdef struct Sink:
     int id
     uint8_t target         # of `Target`
-    bint synchronous       # the record is in the kernel when the call returns
+    bint synchronous       # the record is in the kernel when the call returns,
+    bint spares_calls      # but no call waits for the sink while it is in trouble
     size_t buffer_size
     size_t backlog_limit   # a sink in trouble keeps at most this many bytes
     int64_t interval_ns
@@ -316,7 +317,7 @@ cdef inline void staged_leaves(Sink* sink, uint64_t sequence) noexcept nogil:
 
 cdef inline bint synchronous_are_behind(const Sink* sink) noexcept nogil:
     while sink != NULL:
-        if sink.synchronous and sink_backlog(sink):
+        if sink.synchronous and sink_backlog(sink) and not (sink.spares_calls and sink.trouble.since_ns):
             return True
         sink = sink.next
     return False
