@@ -201,7 +201,7 @@ cdef bint emit_pinned(
                 return True
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit, pins, core.diagnosis)
-        if stack_info is not None and stack_info:
+        if stack_info is not None and wants_stack(core, stack_info, stacklevel):
             stack = stack_texts(frame_at(stacklevel), limit)
         check_options(core, exc_info, exception is not None, stacklevel)
         check_functions(core, args, fields, stacklevel)

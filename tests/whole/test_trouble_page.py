@@ -44,9 +44,15 @@ from logly import Logger, LoggerConfig, SinkConfig
 # A disk that is full, and is still full at the end. A pipe without a reader.
 full = Logger(LoggerConfig(stall_timeout=0.1))
 full.add_sink("/dev/full")
-full.info("lost")
+for number in range(2):
+    full.info("lost")
 full.flush()
 full.close()
+given_up = Logger(LoggerConfig(stall_timeout=0.1))
+sink = given_up.add_sink("/dev/full")
+while not given_up.sink_stats(sink).failed:
+    given_up.info("x" * 1000)
+given_up.close()
 reader, writer = os.pipe()
 os.close(reader)
 broken = Logger(LoggerConfig(stall_timeout=0.1))
