@@ -23,7 +23,7 @@ from logly.system.template cimport is_template
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
-#   caller/call_mistakes.pxi: carried_with, check_functions, check_options, taken_of, with_extra
+#   caller/call_mistakes.pxi: carried_with, check_functions, check_options, taken_of, wants_stack, with_extra
 #   caller/calls.pxi: Producer
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
 #   caller/fields.pxi: FieldBlock

@@ -6,6 +6,7 @@ from libc.stdlib cimport free, malloc
 from logly.flusher.sink cimport WORK_ERROR, WORK_GIVEN_UP, WORK_LOST, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, Sink
 from logly.flusher.state cimport PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON
 from logly.ring.gate cimport NEED_CARE
+from logly.ring.record cimport IS_INSIDE
 from logly.system.atomic cimport compare_exchange, fetch_add, load_relaxed, store_relaxed, store_relaxed32, store_release
 from logly.system.cpython cimport PyThread_get_thread_ident
 
