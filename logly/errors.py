@@ -22,8 +22,8 @@ class LoglyError(Exception):
 class Advice(LoglyError):
     """What `on_error` is told where nothing is lost, but something in the program should be changed.
 
-    Two sinks in one file, an argument without a placeholder, `exception()` outside of an ``except`` block: a program that
-    pages somebody from `on_error` leaves these out. They are never raised.
+    Two sinks in one file, an argument without a placeholder, `exception()` outside of an ``except`` block: a program
+    that pages somebody from `on_error` leaves these out. They are never raised.
     """
 
 

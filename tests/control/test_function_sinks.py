@@ -278,9 +278,7 @@ def test_a_synchronous_call_does_not_wait_for_a_function_that_hangs(tmp_path: Pa
 
 
 @pytest.mark.parametrize("method", ["info", "exception"])
-def test_an_on_error_that_logs_does_not_loop(
-    tmp_path: Path, method: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_on_error_that_logs_does_not_loop(tmp_path: Path, method: str, capfd: pytest.CaptureFixture[str]) -> None:
     def complain(error: Exception) -> None:
         getattr(logger, method)("told: {}", error)
 
@@ -296,7 +294,7 @@ def test_an_on_error_that_logs_does_not_loop(
     assert lines[0] == "once"
     told = [line for line in lines if line.startswith("told")]
     assert told[0] == "told: once"
-    # There is no exception to show in on_error. That is told on stderr, because on_error is not called for what it logs.
+    # There is no exception to show in on_error. That is told on stderr: on_error is not called for what it logs.
     assert told[1:] == []
     assert capfd.readouterr().err.count("no exception is being handled") == (method == "exception")
 

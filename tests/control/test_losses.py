@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import logly
-from logly import Advice, ConfigError, Logger, LoglyError, SinkConfig
+from logly import Advice, ConfigError, LoglyError, SinkConfig
 from tests.support.log_files import lines_of
 from tests.support.loggers import assert_books, make_logger
 from tests.support.programs import run_program
