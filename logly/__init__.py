@@ -13,7 +13,7 @@ For pytest, whose plugin comes with logly, where logly is imported before pytest
 from ._fields import Fields, fields
 from ._logger import Logger
 from .config.schema import LoggerConfig, SinkConfig
-from .errors import BatchRefused, ConfigError, LoglyError, RetryBatch, SinkError, SpoolError
+from .errors import Advice, BatchRefused, ConfigError, LoglyError, RetryBatch, SinkError, SpoolError
 from .levels import Level
 
 TYPE_CHECKING = False
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Advice",
     "BatchRefused",
     "Capture",
     "ConfigError",

@@ -194,9 +194,10 @@ class Controls(Producer):
             timeout: seconds; None: no limit. Set one if a sink's function or a file system may hang.
 
         Returns:
-            True when all is written. False if records still wait: because `timeout` passed first, or because a sink
-            fails or blocks and has taken nothing for `stall_timeout`. Inside a sink's function, a filter or `on_error`
-            it does not wait, and returns False while anything is left.
+            True when nothing waits any more. True does not mean written: look at `stats().failed`. False if records
+            still wait: because `timeout` passed first, or because a sink fails or blocks and has taken nothing for
+            `stall_timeout`. Inside a sink's function, a filter or `on_error` it does not wait, and returns False while
+            anything is left.
         """
         return self._controller.flush(timeout, gives_way=True)
 
@@ -207,7 +208,8 @@ class Controls(Producer):
         sink has not written count as failed, and `on_error` is called.
 
         Args:
-            timeout: seconds to wait at most; None: no limit.
+            timeout: seconds to wait at most, and for so long batch sinks that fail are tried; None: no limit, and
+                they have until they have failed for `stall_timeout`.
 
         Returns:
             Whether no record waits any more: False when `timeout` passed first, or inside a sink's function. See

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-__all__ = ["BatchRefused", "ConfigError", "LoglyError", "RetryBatch", "SinkError", "SpoolError"]
+__all__ = ["Advice", "BatchRefused", "ConfigError", "LoglyError", "RetryBatch", "SinkError", "SpoolError"]
 
 _SHOWN_REPR_CHARS = 200
 _LONGEST_PAUSE_S = 86_400.0
@@ -17,6 +17,14 @@ _LONGEST_PAUSE_S = 86_400.0
 
 class LoglyError(Exception):
     """Base of every exception that logly raises on purpose."""
+
+
+class Advice(LoglyError):
+    """What `on_error` is told where nothing is lost, but something in the program should be changed.
+
+    Two sinks in one file, an argument without a placeholder, `exception()` outside of an ``except`` block: a program
+    that pages somebody from `on_error` leaves these out. They are never raised.
+    """
 
 
 class ConfigError(LoglyError, ValueError):
@@ -36,6 +44,10 @@ class ConfigError(LoglyError, ValueError):
         super().__init__(message)
         self.field = field
         self.value = value
+
+
+class ConfigAdvice(Advice, ConfigError):
+    """Advice about a setting: its value can be used, but hardly says what was meant. Users catch it as `Advice`."""
 
 
 class SinkError(LoglyError, OSError):
@@ -107,6 +119,11 @@ class BatchRefused(LoglyError):
 def pause_of(after: "Any") -> float:
     """Return the seconds of `RetryBatch.after` within their limits."""
     return max(0.0, min(float(after), _LONGEST_PAUSE_S))
+
+
+def counted(records: int) -> str:
+    """Return a number of records in words."""
+    return f"{records} record{'' if records == 1 else 's'}"
 
 
 def nearest(word: str, choices: "Iterable[str]") -> "str | None":

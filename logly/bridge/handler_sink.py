@@ -408,6 +408,12 @@ class HandlerSink(Sink):
             self.handle.discard()
         self._report(trouble)
 
+    def losses(self) -> None:
+        """The handler hears of them by its `handleError`."""
+
+    def after_removal(self, lost: int) -> None:
+        """As above."""
+
     def _report(self, trouble: Exception) -> None:
         """Gives an error to `handler.handleError`, at most one in `REPORT_INTERVAL_S`."""
         now = monotonic()

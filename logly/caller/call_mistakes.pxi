@@ -1,7 +1,7 @@
 # Mistakes in a log call that str.format, `logging` and loguru pass over in silence. Each is told once for each call site, to
 # `on_error`, and the record is made. Only the careful way looks for them: a call without a mistake pays nothing.
 
-from logly.errors import LoglyError, show
+from logly.errors import Advice, show
 from logly.layout.message_template import arguments_taken
 
 from cpython.function cimport PyFunction_Check
@@ -38,7 +38,7 @@ cdef bint tell_once(Core core, str kind, str text, object stacklevel) except -1:
         if place in core.told or len(core.told) >= MOST_TOLD:
             return False
         core.told.add(place)
-        core.report(LoglyError(f"{text}, logged at {path}:{line}"))
+        core.report(Advice(f"{text}, logged at {path}:{line}"))
     except (RecursionError, MemoryError):
         raise
     except Exception:
@@ -128,6 +128,19 @@ cdef bint check_options(Core core, object exc_info, bint has_exception, object s
         raise
     except Exception:
         pass  # `__class__` or `__bool__` of what was given
+    return True
+
+
+cdef bint wants_stack(Core core, object stack_info, object stacklevel) except -1:
+    """Whether `stack_info` is true. Where its `__bool__` raises, that is told, and it counts as true, as `exc_info` does."""
+    try:
+        return bool(stack_info)
+    except (RecursionError, MemoryError):
+        raise
+    except Exception:
+        pass
+    what = f"stack_info = {show(stack_info)} is neither True nor False: taken as True"
+    tell_once(core, "stack_info", what, stacklevel)
     return True
 
 

@@ -23,7 +23,7 @@ from logly.system.template cimport is_template
 from logly.text.format_spec cimport KIND_BYTES, KIND_STR
 
 # Of other included files:
-#   caller/call_mistakes.pxi: carried_with, check_functions, check_options, taken_of, with_extra
+#   caller/call_mistakes.pxi: carried_with, check_functions, check_options, taken_of, wants_stack, with_extra
 #   caller/calls.pxi: Producer
 #   caller/decision.pxi: IS_OFF, IS_ON, IS_TO_KEEP, Verdict, verdict_at
 #   caller/fields.pxi: FieldBlock
@@ -201,7 +201,7 @@ cdef bint emit_pinned(
                 return True
         if exc_info is not None and exc_info is not False:
             exception = exception_texts(exc_info, limit, pins, core.diagnosis)
-        if stack_info is not None and stack_info:
+        if stack_info is not None and wants_stack(core, stack_info, stacklevel):
             stack = stack_texts(frame_at(stacklevel), limit)
         check_options(core, exc_info, exception is not None, stacklevel)
         check_functions(core, args, fields, stacklevel)

@@ -162,7 +162,8 @@ def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tu
     raise invalid(
         field,
         value,
-        f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*'], or True for the usual names of secrets",
+        f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*'], "
+        "or True for the usual names of secrets",
     )
 
 

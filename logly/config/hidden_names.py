@@ -1,4 +1,4 @@
-"""The usual names of secrets: keys that `redact_text` hides, and fields with `redact=True`. docs/secrets.md lists them."""
+"""The usual names of secrets: keys for `redact_text`, and fields for `redact=True`. docs/secrets.md lists them."""
 
 __all__ = ["DEFAULT_KEYS"]
 

@@ -138,8 +138,8 @@ class LoggerConfig:
         False,
         _BOOLEAN,
         "",
-        "also messages and tracebacks are searched for secrets: values after the usual names and those of `redact`, tokens, "
-        "passwords in URLs, card numbers; see [secrets](secrets.md#in-text)",
+        "also messages and tracebacks are searched for secrets: values after the usual names and those of `redact`, "
+        "tokens, passwords in URLs, card numbers; see [secrets](secrets.md#in-text)",
     )
     diagnose: bool = _setting(
         False,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from logly._core import COLOR_NONE, batch_untold, batch_work_done, batches_by_caller
+from logly._core import COLOR_NONE, batch_work_done, batches_by_caller
 from logly.config.lazy_dataclass import replace
 from logly.config.schema import SinkConfig
-from logly.errors import LoglyError, RetryBatch
+from logly.errors import LoglyError, RetryBatch, counted
 from logly.outlets.outlet import Outlet
 from logly.system.unpatched import EventCount
 
@@ -93,8 +93,6 @@ class BatchSink(Sink):
     # ---- the flusher's work for it
 
     def do_work(self, work: PythonWork) -> None:
-        if work.gives_up:
-            self.tell_losses()
         if work.writes:
             if not batches_by_caller(self.core):
                 has_started = self.outlet.start()
@@ -110,24 +108,18 @@ class BatchSink(Sink):
                     batch_work_done(self.handle)
         super().do_work(work)
 
-    def tell_losses(self) -> None:
-        lost = batch_untold(self.handle)
-        if lost:
-            self.on_error(
-                LoglyError(
-                    f"{lost} record{'' if lost == 1 else 's'} given up: more than batch_backlog = {self.backlog_bytes} "
-                    "bytes were waiting for the batch function"
-                )
-            )
+    def _told_loss(self, lost: int, failed: int) -> str:
+        return (
+            f"{counted(lost)} given up: more than batch_backlog = {self.backlog_bytes} bytes were waiting for the "
+            "batch function"
+        )
 
     # ---- its end
 
     def after_removal(self, lost: int) -> None:
         self.outlet.stop()
         if lost:
-            self.on_error(
-                LoglyError(f"{lost} record{'' if lost == 1 else 's'} could not be sent before the sink was removed")
-            )
+            self.on_error(LoglyError(f"{counted(lost)} could not be sent before the sink was removed"))
 
     def release_file(self) -> None:
         self.outlet.stop()

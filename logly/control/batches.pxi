@@ -125,7 +125,7 @@ def batch_settle(
             handle.core.unlock()
             return True
     before = sink.tally.records
-    sink.batches.told += told
+    sink.tally.told += told
     sink.batches.retry_at_ns = sink.batches.failed_ns = sink.batches.held_until_ns = 0
     sink.batches.marks = leave_marks(engine, sink, 0, sink.batches.marks, fate, FATE_WRITTEN)
     sink.tally.writes += 1
@@ -174,7 +174,7 @@ def batch_refused(SinkHandle handle not None, uint64_t serial):
     sink.tally.write_errors += 1
     batch_fail(engine, sink)
     lost = sink.tally.failed - lost
-    sink.batches.told += lost  # by the caller
+    sink.tally.told += lost  # by the caller
     handle.core.unlock()
     intake_wake(&engine.intake)
     return lost
@@ -212,15 +212,6 @@ def batch_is_given_up(SinkHandle handle not None):
     cdef bint is_given_up = sink == NULL or (sink.batches.is_in_call and sink.pending.taken == 0)
     handle.core.unlock()
     return is_given_up
-
-
-def batch_untold(SinkHandle handle not None):
-    """How many records the sink has given up of which nobody was told; from now on they are told."""
-    cdef Sink* sink = handle.core.lock_sink(handle.id)
-    cdef uint64_t untold = sink.tally.failed - sink.batches.told
-    sink.batches.told = sink.tally.failed
-    handle.core.unlock()
-    return untold
 
 
 # ---- the thread

@@ -7,7 +7,6 @@ from itertools import count
 
 from logly._core import Core, spool_filenos, tell_held_back
 from logly.config.schema import LoggerConfig, SinkConfig
-from logly.errors import LoglyError
 from logly.system.unpatched import Attempt, SystemLock, monotonic
 
 from . import process
@@ -291,6 +290,7 @@ class Controller:
             return
         sink.make_durable()
         self.report(sink.told_at_its_end())
+        self.report(sink.losses())
         sink.after_removal(sink.handle.remove())
 
     def _close_leaving(self, *, at_once: bool = False) -> None:
@@ -388,6 +388,8 @@ class Controller:
             try:
                 if work.error:
                     sink.report(OSError(work.error, os.strerror(work.error), sink.path))
+                if work.gives_up:
+                    self.report(sink.losses())
                 sink.do_work(work)
             except KeyError:
                 continue  # the sink was removed meanwhile
@@ -412,6 +414,8 @@ class Controller:
         greenlets to run there.
         """
         deadline = None if timeout is None else monotonic() + timeout
+        if timeout is not None and not self.flusher.is_exiting:
+            self.core.await_batches(timeout)
         flushed = self.core.flush(timeout) if self.core.must_not_wait() else self.flush(timeout, gives_way=gives_way)
         if not self.has_ended and tell_held_back(self.core):
             flushed = self.core.flush(None if deadline is None else max(0.0, deadline - monotonic()), gives_way)
@@ -441,13 +445,9 @@ class Controller:
 
     def _close_files(self) -> None:
         """Discards the records that sinks in trouble have not written, and closes what was opened."""
-        for sink in (sinks := list(self.sinks.values())):
-            sink.tell_losses()
+        sinks = list(self.sinks.values())
         lost = self.core.abandon(self._gives_up)
-        self.reports.report_waiting()
-        if lost:
-            text = f"{lost} records could not be written before the logger was closed"
-            self.reports.report_now(LoglyError(text), at_once=True)
+        self.reports.report_lost(sinks, lost)
         for trouble in [sink.told_at_its_end() for sink in sinks] if not self.is_recovery else []:
             self.reports.report_now(trouble, at_once=True)
         self.reports.report_rest()
@@ -462,6 +462,7 @@ class Controller:
         spent_s = process.flush_at_exit(self, spent_s)
         self.flusher.is_exiting = True
         if not self.close(self.patience_s) and self.flusher.is_running:
+            self.reports.report_lost(list(self.sinks.values()), self.core.pending(STOP_S))
             self.core.abandon_flusher()
         else:
             self.flusher.await_last_line(self.patience_s)

@@ -22,6 +22,7 @@ cdef struct Threads:                 # which thread does what for a core; 0: non
     int holds
     uint64_t inside                  # the thread that runs a sink's function, filter or stream, or on_error
     uint8_t inside_marks             # flags of the records that it logs
+    uint64_t reporting               # the thread that runs on_error
     uint64_t handlers_at_work        # code of a served handler of `logging` runs, for which callers wait as long as it takes
 
 

@@ -401,7 +401,10 @@ cdef class Core(RecordReader):
 
     cdef bint keep_error(self, object error) except -1:
         try:  # see `no_memory`
-            self.errors.append(no_memory if type(error) is MemoryError and len(self.errors) >= 8 else error)
+            kept = no_memory if type(error) is MemoryError and len(self.errors) >= 8 else error
+            # In a tuple: what on_error itself has caused, for which it is not called again.
+            is_own = load_relaxed(&self.threads.reporting) == <uint64_t> PyThread_get_thread_ident()
+            self.errors.append((kept,) if is_own else kept)
         except MemoryError:
             pass
         return True
@@ -450,6 +453,11 @@ cdef class Core(RecordReader):
         """
         return flush_until(self, timeout, gives_way)
 
+    def await_batches(self, double seconds):
+        """For so long a flush does not give up a batch sink that fails, unless its function has asked for a longer pause."""
+        cdef int64_t until = clock_monotonic_ns() + <int64_t> (seconds * 1e9)
+        store_relaxed(<uint64_t*> &self.engine.requests.batches_until_ns, <uint64_t> until)
+
     def must_not_flush(self):
         """Whether a flush on this thread would wait for itself: `must_not_wait`, or it runs the function of a batch sink."""
         return self.must_not_wait() or runs_batches(self)
@@ -466,9 +474,9 @@ cdef class Core(RecordReader):
         """A number that grows as long as sinks take something."""
         return progress_of(self)
 
-    def pending(self):
-        """Records that have been logged and not yet been written, dropped or failed."""
-        return pending_records(self)
+    def pending(self, timeout=None):
+        """Records that have been logged and not yet been written, dropped or failed. None: not known within `timeout` seconds."""
+        return pending_records(self, timeout)
 
     def stats(self):
         """The books, a `logly.stats.Stats`."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from logly.errors import ConfigError
+from logly.errors import ConfigAdvice
 from logly.layout.foreign_words import hint_for_empty
 from logly.layout.layout_template import meant_fields
 
 __all__ = ["empty_names"]
 
 
-def empty_names(template: str, empty: set[str], lines: int) -> ConfigError | None:
+def empty_names(template: str, empty: set[str], lines: int) -> ConfigAdvice | None:
     """The error that tells of the first such name. None: each is meant as a field's, or the sink has written nothing.
 
     Args:
@@ -28,4 +28,4 @@ def empty_names(template: str, empty: set[str], lines: int) -> ConfigError | Non
         f"format = {template!r}: {records} {had} field {name!r}, and {{{name}}} stood for nothing{others}: "
         f"{hint_for_empty(name)}; {{fields[{name}]}} says that a field is meant"
     )
-    return ConfigError(text, field="format", value=template)
+    return ConfigAdvice(text, field="format", value=template)

@@ -188,16 +188,19 @@ cdef uint64_t abandon_sinks_in_trouble(Core core, bint batches) except? 0:
     while sink != NULL:
         gives_up = batches if sink.target == TARGET_BATCH else sink.trouble.since_ns != 0
         if gives_up and sink_backlog(sink) and not sink.python.busy:
-            sink.batches.told += engine_discard(core.engine, sink)  # the caller tells of it
+            sink.tally.told += engine_discard(core.engine, sink)  # the caller tells of it
         sink = sink.next
     lost = core.engine.books.failed.total + core.engine.books.late_failed.total - lost
     core.unlock()
     return lost
 
 
-cdef uint64_t pending_records(Core core) except? 0:
+cdef object pending_records(Core core, timeout):
     cdef uint64_t written, pending
-    core.lock()
+    if timeout is None:
+        core.lock()
+    elif not core.lock_patiently(deadline_of(timeout)):
+        return None
     written = engine_written(core.engine)
     pending = engine_committed(core.engine) - written - core.engine.books.failed.total
     # Of a dump: what it is still to give to the sinks, and what they hold.

@@ -9,7 +9,7 @@ import sys
 import weakref
 
 from logly._core import after_fork_in_child, after_fork_in_parent, before_fork, child_is_settled, end_without_gil
-from logly.errors import LoglyError
+from logly.errors import Advice
 from logly.system.unpatched import monotonic
 
 from .sinks import exit_patience_s
@@ -85,7 +85,7 @@ def has_started(controller: Controller) -> None:
             f"{running} loggers are at work in this process, each with a thread and a ring of its own: for a logger in "
             "each module use logly.get_logger(name) or logger.named(name), which share one thread (told once)"
         )
-        controller.report(LoglyError(text))
+        controller.report(Advice(text))
 
 
 def flush_at_exit(controller: Controller, spent_s: float) -> float:
@@ -102,10 +102,12 @@ def flush_at_exit(controller: Controller, spent_s: float) -> float:
     # What `close` waits after this is a part of it.
     left_s = exit_patience_s(controller.sinks.values(), patience_s) - patience_s - spent_s
     before, began = core.progress(), monotonic()
+    core.await_batches(left_s + patience_s)
     while not core.flush(max(patience_s, left_s)):
         if (now := core.progress()) == before:
             return spent_s + monotonic() - began
         before, began = now, monotonic()
+        core.await_batches(left_s + patience_s)
     return spent_s
 
 

@@ -335,6 +335,7 @@ cdef void settle_oldest(Engine* engine, Sink* sink, const char* record, const ch
     elif failed:
         engine_fail(engine, sequence)
         sink.tally.failed += 1
+        sink.tally.told += 1  # by its exception
     elif note_decision(engine, sequence, filters, wanted):
         sink.tally.filtered += 1
     elif sink.target == TARGET_FUNCTION:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from logly._core import PIPE_CHUNK
+from logly._core import PIPE_CHUNK, call_on_error
+from logly.errors import Advice, LoglyError, counted
 from logly.system.unpatched import is_writable, monotonic, write_once
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from logly._core import Core
+
+    from .sinks import Sink
 
 __all__ = ["ErrorReports", "StderrReports", "as_one_line"]
 
@@ -96,7 +99,8 @@ def _encoded(text: str) -> bytes:
 def _texts_of(error: BaseException) -> list[str]:
     """The error's text and its notes. An error of the program's own may fail to give a text."""
     try:
-        return [f"{type(error).__name__}: {error}", *map(str, getattr(error, "__notes__", ()))]
+        kind = "Advice" if isinstance(error, Advice) else type(error).__name__  # the public class
+        return [f"{kind}: {error}", *map(str, getattr(error, "__notes__", ()))]
     except RecursionError:
         raise
     except Exception:  # noqa: BLE001  # a `__str__` may raise anything
@@ -120,28 +124,52 @@ class ErrorReports:
         self.core = core
         self.name = name
         self.on_error = on_error
+        self._calls = 0
         self._stderr = StderrReports(name)
 
-    def report_waiting(self) -> None:
-        """Reports the errors that wait in the core."""
+    def report_waiting(self, *, waits: bool = True) -> None:
+        """Reports the errors that wait in the core. `waits`: see `report_now`."""
         for _ in range(len(self.core.errors)):  # errors that come from on_error are reported the next time
             try:
                 error = self.core.errors.popleft()
             except IndexError:  # another thread has reported it
                 return
-            self.report_now(error)
+            if isinstance(error, tuple):
+                # A record that on_error has logged is what is wrong. Calling it for that might never end.
+                self._stderr.report(error[0])
+            else:
+                self.report_now(error, waits=waits)
 
-    def report_now(self, error: BaseException | None, *, at_once: bool = False) -> None:
-        """Reports an error, if any, on this thread. `at_once`: also where a line was just written to stderr."""
+    def report_now(self, error: BaseException | None, *, at_once: bool = False, waits: bool = True) -> None:
+        """Reports an error, if any, on this thread. `at_once`: also where a line was just written to stderr.
+
+        `waits`: False: on stderr while `on_error` is at work, which may hang.
+        """
         if error is None:
             return
         try:
-            if self.on_error is not None:
-                self.core.call_function(self.on_error, error)
-            else:
+            if self.on_error is None or (self._calls and not waits):
                 self._stderr.report(error, at_once=at_once)
+                return
+            self._calls += 1
+            try:
+                call_on_error(self.core, self.on_error, error)
+            finally:
+                self._calls -= 1
         except Exception as trouble:  # noqa: BLE001  # on_error is the user's
             self._stderr.report(trouble)
+
+    def report_lost(self, sinks: Iterable[Sink], lost: int | None) -> None:
+        """Reports, at the end, what waits to be reported, and the losses that nobody was told of yet.
+
+        `lost`: so many records wait in vain; None: nobody knows, because the flusher hangs in a system call.
+        """
+        self.report_waiting(waits=False)
+        for sink in sinks if lost is not None else ():
+            self.report_now(sink.losses(), at_once=True, waits=False)
+        if lost != 0:
+            text = f"{'records' if lost is None else counted(lost)} could not be written before the logger was closed"
+            self.report_now(LoglyError(text), at_once=True, waits=False)
 
     def report_rest(self) -> None:
         """Says on stderr how many errors came after the last line. Called at the end."""
@@ -149,4 +177,5 @@ class ErrorReports:
 
     def after_fork_in_child(self) -> None:
         """Makes the child count its errors from 0."""
+        self._calls = 0
         self._stderr = StderrReports(self.name)

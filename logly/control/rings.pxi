@@ -97,7 +97,7 @@ cdef void detach_spools(Core core, bint in_child) noexcept:
     cdef Sink* sink = engine.sinks
     while sink != NULL:
         if not in_child and sink_backlog(sink):
-            sink.batches.told += engine_discard(engine, sink)  # they stay in the spool
+            sink.tally.told += engine_discard(engine, sink)  # they stay in the spool
         sink.progress.spool = NULL
         sink.progress.slot = NULL
         sink.progress.until = 0

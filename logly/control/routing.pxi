@@ -175,6 +175,18 @@ def sink_stays(SinkHandle handle not None, double patience_s):
     handle.core.unlock()
 
 
+def sink_untold(SinkHandle handle not None):
+    """How many records the sink has given up of which nobody was told, and how many in all. From now on they are told."""
+    cdef Sink* sink = handle.core.lock_and_find_sink(handle.id)
+    cdef uint64_t failed = 0, untold = 0
+    if sink != NULL:  # another thread may have removed it
+        failed = sink.tally.failed
+        untold = failed - sink.tally.told
+        sink.tally.told = failed
+    handle.core.unlock()
+    return untold, failed
+
+
 def sink_progress(SinkHandle handle not None):
     """Changes while the sink writes or rolls over, however slowly."""
     cdef Sink* sink = handle.core.lock_sink(handle.id)

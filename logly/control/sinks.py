@@ -21,9 +21,11 @@ from logly._core import (
     records_end,
     sink_progress,
     sink_stays,
+    sink_untold,
     take_records,
 )
 from logly.config.schema import LoggerConfig, SinkConfig
+from logly.errors import LoglyError, counted
 from logly.layout.colors import use_color
 from logly.system.unpatched import monotonic, pause
 
@@ -400,11 +402,20 @@ class Sink:
 
     # ---- exit and fork
 
-    def tell_losses(self) -> None:
-        """Called before the logger is closed: tells `on_error` of records that were given up, and not told yet."""
+    def losses(self) -> LoglyError | None:
+        """The error that tells of the records that were given up since the last one. None: there are none."""
+        lost, failed = sink_untold(self.handle)
+        return LoglyError(self._told_loss(lost, failed)) if lost else None
+
+    def _told_loss(self, lost: int, failed: int) -> str:
+        target = "" if self.path is None else f": {self.path!r}"
+        total = "" if failed == lost else f", {failed} in all"
+        return f"{counted(lost)} given up{total}, for which sink {self.id} had no room{target}"
 
     def after_removal(self, lost: int) -> None:
         """Called when the sink has been removed. `lost`: so many records it had not written."""
+        if lost:
+            self.on_error(LoglyError(f"{counted(lost)} could not be written before sink {self.id} was removed"))
 
     def outlive_modules(self) -> None:
         """Called at exit. Makes sure that what is logged later still reaches the target.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logly.config.level_spec import LevelSpec
-from logly.errors import ConfigError
+from logly.errors import ConfigAdvice
 from logly.levels import BUILTIN_LEVELS, OFF
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ __all__ = ["trouble_with_level", "troubles_with"]
 _CHOICE = ("filter", "filter_module", "filter_function", "filter_max_level")
 
 
-def _trouble_with_twin(sink: Sink, others: Iterable[Sink]) -> ConfigError | None:
+def _trouble_with_twin(sink: Sink, others: Iterable[Sink]) -> ConfigAdvice | None:
     """What to tell of a new sink that writes where one of the others does. None: nothing.
 
     Sinks that choose among the records share a place on purpose.
@@ -34,7 +34,7 @@ def _trouble_with_twin(sink: Sink, others: Iterable[Sink]) -> ConfigError | None
                 f"{field} = {where!r}: sink {other.id} writes there, too, so each line comes twice: remove_sink("
                 f"{other.id}), or have filters choose between them"
             )
-            return ConfigError(text, field=field, value=where)
+            return ConfigAdvice(text, field=field, value=where)
     return None
 
 
@@ -42,7 +42,7 @@ def _chooses(sink: Sink) -> bool:
     return bool(sink.levels.names) or any(getattr(sink.config, name) is not None for name in _CHOICE)
 
 
-def trouble_with_level(sink: Sink, config: LoggerConfig) -> ConfigError | None:
+def trouble_with_level(sink: Sink, config: LoggerConfig) -> ConfigAdvice | None:
     """What to tell, once, of a sink that asks for more than the logger's own level lets through. None: nothing.
 
     Levels by name, of either, are there to be changed one by one. 0 asks for whatever comes.
@@ -58,10 +58,10 @@ def trouble_with_level(sink: Sink, config: LoggerConfig) -> ConfigError | None:
     name, stop = _word(asked.level, config), _word(own.level, config)
     wanted = f"{name.lower()!r}" if not name.isdigit() else name
     text = f"sink {sink.id} asks for {name}, but the logger stops below {stop}: set_level({wanted})"
-    return ConfigError(text, field="level", value=asked.level)
+    return ConfigAdvice(text, field="level", value=asked.level)
 
 
-def troubles_with(sink: Sink, others: Iterable[Sink], config: LoggerConfig) -> list[ConfigError]:
+def troubles_with(sink: Sink, others: Iterable[Sink], config: LoggerConfig) -> list[ConfigAdvice]:
     """What to tell of a new sink."""
     found = [_trouble_with_twin(sink, others), trouble_with_level(sink, config)]
     return [trouble for trouble in found if trouble is not None]

@@ -6,7 +6,8 @@ from libc.stdlib cimport free, malloc
 from logly.flusher.sink cimport WORK_ERROR, WORK_GIVEN_UP, WORK_LOST, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WORK_STREAM, Sink
 from logly.flusher.state cimport PASS_HELD, PASS_MORE, PASS_PYTHON, PASS_SOON
 from logly.ring.gate cimport NEED_CARE
-from logly.system.atomic cimport compare_exchange, fetch_add, store_relaxed, store_relaxed32, store_release
+from logly.ring.record cimport IS_INSIDE
+from logly.system.atomic cimport compare_exchange, fetch_add, load_relaxed, store_relaxed, store_relaxed32, store_release
 from logly.system.cpython cimport PyThread_get_thread_ident
 
 # Of other included files:
@@ -85,6 +86,16 @@ cdef object call_marked(Core core, uint8_t marks, object function, tuple args):
         core.threads.inside_marks = before
         if not thread:
             set_care(core, False)
+
+
+def call_on_error(Core core not None, function, error):
+    """Calls on_error. What is reported on this thread meanwhile, about a record that it logs for example, is not for on_error."""
+    cdef uint64_t before = load_relaxed(&core.threads.reporting)
+    store_relaxed(&core.threads.reporting, <uint64_t> PyThread_get_thread_ident())
+    try:
+        return call_marked(core, IS_INSIDE, function, (error,))
+    finally:
+        store_relaxed(&core.threads.reporting, before)
 
 
 cdef void set_care(Core core, bint care) noexcept:

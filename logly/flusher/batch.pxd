@@ -12,9 +12,9 @@ from libc.string cimport memmove
 from logly.flusher.lost cimport fail_marks
 from logly.flusher.marks cimport LATE_BIT, NOTICE_BIT, Mark, Marks, marks_clear
 from logly.flusher.sink cimport (
-    TARGET_BATCH, WORK_GIVEN_UP, WORK_STREAM, Sink, oldest_leaves, sink_backlog, sink_written_offset,
+    TARGET_BATCH, WORK_STREAM, Sink, oldest_leaves, sink_backlog, sink_written_offset,
 )
-from logly.flusher.state cimport TELL_NS, Engine, engine_fail
+from logly.flusher.state cimport Engine, engine_fail
 from logly.system.atomic cimport load_relaxed
 from logly.system.event cimport event_signal
 from logly.text.buffer cimport buffer_trim
@@ -30,9 +30,17 @@ cdef enum BatchFate:
 
 # ---- when a batch is due
 
-# True while a flush, a close or a removal waits for the sink and for a try that begins after it was asked for.
+# True while a close or the exit has time for the sink, and for another try in that time.
+cdef inline bint batch_has_time(const Engine* engine, const Sink* sink) noexcept nogil:
+    cdef int64_t until_ns = <int64_t> load_relaxed(<uint64_t*> &engine.requests.batches_until_ns)
+    return engine.pace.now_ns < until_ns and sink.batches.held_until_ns < until_ns
+
+
+# True while a flush, a close or a removal waits for the sink, and for a try that begins after it was asked for.
 cdef inline bint batch_is_hurried(const Engine* engine, const Sink* sink) noexcept nogil:
-    return sink.leaving.at_ns != 0 or load_relaxed(<uint64_t*> &engine.requests.flush) > sink.batches.tried_for
+    if sink.leaving.at_ns != 0 or batch_has_time(engine, sink):
+        return True
+    return load_relaxed(<uint64_t*> &engine.requests.flush) > sink.batches.tried_for
 
 
 # When the next call may begin. A batch that was given up in a pause does not end the pause.
@@ -61,9 +69,6 @@ cdef inline void watch_batch(Engine* engine, Sink* sink, bint everything) noexce
     cdef size_t waiting = sink.pending.text.size - sink.pending.start
     if engine.pace.now_ns >= sink.trouble.retry_at_ns:
         sink.trouble.retry_at_ns = 0  # of `back_off`
-    if sink.tally.failed != sink.batches.told and engine.pace.now_ns - sink.batches.told_ns >= TELL_NS:
-        sink.batches.told_ns = engine.pace.now_ns
-        sink.python.work |= WORK_GIVEN_UP
     if waiting and (everything or engine.pace.now_ns >= sink.pending.due_ns or waiting >= sink.buffer_size):
         batch_want(sink)
     if sink.pending.taken == 0 and not sink.batches.is_wanted:
@@ -90,7 +95,7 @@ cdef inline bint batch_hangs(const Engine* engine, const Sink* sink) noexcept no
 cdef inline bint batch_may_succeed(const Engine* engine, const Sink* sink) noexcept nogil:
     if sink.target != TARGET_BATCH:
         return False
-    return sink.batches.is_in_call or (
+    return sink.batches.is_in_call or batch_has_time(engine, sink) or (
         sink.batches.tried_for < engine.flush.request and engine.pace.now_ns >= sink.batches.held_until_ns
     )
 

@@ -28,8 +28,6 @@ cdef struct Batches:
     int64_t held_until_ns      # the function itself has asked for this pause, so nobody shortens it
     uint64_t tried_for         # the latest attempt began after this request for a flush
     bint is_hurried            # the thread knows that somebody waits
-    uint64_t told              # of `Tally.failed`, what has been told
-    int64_t told_ns
 
 
 # In a forked child, too: it has no batch and no thread of its parent's.

@@ -15,8 +15,8 @@ from logly.flusher.own_line cimport append_own_line
 from logly.flusher.repeats cimport repeats_end, repeats_take, repeats_tell
 from logly.flusher.route_cache cimport Route
 from logly.flusher.sink cimport (
-    NO_ROTATION, TARGET_BATCH, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE, WRITE_BLOCKED,
-    WRITE_DONE, WRITE_FAILED, Sink, sink_backlog, sink_forget, sink_is_mid_record, sink_mark, sink_notice_number,
+    NO_ROTATION, TARGET_BATCH, TARGET_FUNCTION, TARGET_STREAM, WORK_ERROR, WORK_GIVEN_UP, WORK_RECORDS, WORK_REOPEN, WORK_ROTATE,
+    WRITE_BLOCKED, WRITE_DONE, WRITE_FAILED, Sink, sink_backlog, sink_forget, sink_is_mid_record, sink_mark, sink_notice_number,
 )
 from logly.flusher.state cimport (
     RELEASE_BYTES, RETRY_BLOCKED_NS, RETRY_FAILED_NS, TELL_NS, Engine, engine_fail, engine_position,
@@ -248,9 +248,14 @@ cdef inline uint64_t engine_discard(Engine* engine, Sink* sink) noexcept nogil:
     return lost
 
 
-# A handler hears of lost records by its `handleError`, once a second, also where nothing is written any more.
+# Has Python tell of records that the sink has given up, once a second, also where nothing is written any more. A handler hears of
+# them by its `handleError`.
 cdef inline void watch_losses(const Engine* engine, Sink* sink) noexcept nogil:
-    if engine.pace.now_ns - sink.trouble.told_at_ns >= TELL_NS:
+    if not sink.handler.is_served:
+        if sink.tally.failed != sink.tally.told and engine.pace.now_ns - sink.tally.told_ns >= TELL_NS:
+            sink.tally.told_ns = engine.pace.now_ns
+            sink.python.work |= WORK_GIVEN_UP
+    elif sink.trouble.lost_untold and engine.pace.now_ns - sink.trouble.told_at_ns >= TELL_NS:
         sink.trouble.told_at_ns = engine.pace.now_ns
         sink.python.work |= WORK_ERROR
 

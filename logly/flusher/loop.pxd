@@ -349,8 +349,7 @@ cdef inline void engine_write_due(Engine* engine, bint everything) noexcept nogi
             engine.pace.sleep_ns = pace_ns(sink.interval_ns)
         if sink.leaving.at_ns:
             watch_leaving(engine, sink)
-        if sink.handler.is_served and sink.trouble.lost_untold:
-            watch_losses(engine, sink)
+        watch_losses(engine, sink)
         sink = sink.next
     if engine.pace.sleep_ns < 50000:
         engine.pace.sleep_ns = 50000

@@ -170,6 +170,8 @@ cdef struct Tally:         # for `stats()`
     uint64_t records
     uint64_t repeated      # of these, those that are counted by a line and have none
     uint64_t failed
+    uint64_t told          # of these, those that somebody was told of, and when the flusher last asked for that
+    int64_t told_ns
     uint64_t filtered      # records that its Python filter did not want
     uint64_t bytes_written
     uint64_t writes

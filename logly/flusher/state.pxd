@@ -64,6 +64,7 @@ cdef struct Requests:          # what other threads ask of the flusher
     uint32_t abandon           # the flusher is to wait for the end of the process, and `is_parked` says that it does
     uint32_t is_parked
     uint32_t python            # the flusher is to return to Python, for a report for example
+    int64_t batches_until_ns   # until then (monotonic) a flush goes on with batch sinks that may succeed by then
     int64_t hold_until_ns      # until then (monotonic) nothing is taken from the rings: dead processes' records come first
     uint64_t flush             # number of the latest flush that was asked for
     uint64_t flush_done        # number of the latest flush that is done

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from logly import Logger, LoglyError, Record
+from logly import Advice, Logger, Record
 
 
 class Seen:
@@ -27,7 +27,7 @@ class Seen:
         self.logger.flush()
         first, second = self.records
         assert (first.message, first.fields) == (second.message, second.fields)
-        assert all(type(error) is LoglyError for error in self.told)
+        assert all(type(error) is Advice for error in self.told)
         return second, [str(error) for error in self.told]
 
 
@@ -82,7 +82,7 @@ def test_a_template_that_takes_its_arguments_is_no_mistake(seen: Seen, template:
     for _ in range(2):
         seen.logger.info(template, *args)
     seen.logger.flush()
-    assert [error for error in seen.told if type(error) is LoglyError] == []
+    assert [error for error in seen.told if type(error) is Advice] == []
     assert [record.fields for record in seen.records] == [{}, {}]
 
 

@@ -14,6 +14,7 @@ import pytest
 from logly import Logger, SinkConfig
 from logly._core import await_flusher_end
 from logly.control import flusher_thread, plan
+from logly.control import reports as reports_module
 from logly.control.reports import ErrorReports, StderrReports
 from tests.support.log_files import all_lines, lines_of, rotated_files
 from tests.support.loggers import assert_books, make_logger
@@ -173,7 +174,7 @@ def test_two_threads_that_remove_a_sink_at_the_same_time(tmp_path: Path, monkeyp
 # ---- reports
 
 
-def test_an_error_that_is_reported_meanwhile_is_told_once() -> None:
+def test_an_error_that_is_reported_meanwhile_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two threads may report at once: the flusher, and one that closes the logger."""
     told: list[Exception] = []
     errors = [ValueError("first"), ValueError("second")]
@@ -182,7 +183,8 @@ def test_an_error_that_is_reported_meanwhile_is_told_once() -> None:
         told.append(error)
         reports.report_waiting()  # as another thread does
 
-    core: Any = SimpleNamespace(errors=deque(errors), call_function=lambda function, *arguments: function(*arguments))
+    core: Any = SimpleNamespace(errors=deque(errors))
+    monkeypatch.setattr(reports_module, "call_on_error", lambda core, function, error: function(error))
     reports = ErrorReports(core, "app", on_error)
     reports.report_waiting()
     assert told == errors

@@ -81,7 +81,7 @@ def test_without_on_error_it_is_a_line_on_stderr(tmp_path: Path) -> None:
     done = run_program(
         PRELUDE + "loggers = [at_work(f'app{number}') for number in range(20)]", tmp_path, may_complain=True
     )
-    assert done.stderr == f"logly (app8): LoglyError: {TEXT}\n"
+    assert done.stderr == f"logly (app8): Advice: {TEXT}\n"
 
 
 def test_only_loggers_with_a_thread_count(tmp_path: Path) -> None:

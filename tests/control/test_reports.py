@@ -150,4 +150,4 @@ logger.info("e", extra={"name": 1})
     done = run_program(PRELUDE + program, tmp_path / "log", may_complain=True)
     lines = done.stderr.splitlines()
     assert [line.rpartition(":")[2] for line in lines] == ["7", "8", "9", "10", "11"]
-    assert all(line.startswith("logly (root): LoglyError: ") for line in lines)
+    assert all(line.startswith("logly (root): Advice: ") for line in lines)

@@ -153,7 +153,7 @@ logger.add_sink(sys.argv[1], format="{usr} {message}")
 logger.info("m")
 """
     done = run_program(program, tmp_path / "log", may_complain=True)
-    told = "logly (root): ConfigError: format = '{usr} {message}': the only record had no field 'usr'"
+    told = "logly (root): Advice: format = '{usr} {message}': the only record had no field 'usr'"
     assert done.stderr.startswith(told)
     assert (tmp_path / "log").read_text() == " m\n"
 

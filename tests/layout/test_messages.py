@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logly import Logger, LoggerConfig, LoglyError, SinkConfig
+from logly import Advice, Logger, LoggerConfig, SinkConfig
 from logly._core import IS_FREE_THREADED
 from tests.support.message_model import expected
 from tests.support.programs import run_program
@@ -203,7 +203,7 @@ class Bench:
         self.file = path.open("rb")
 
     def hear(self, error: Exception) -> None:
-        if type(error) is LoglyError:  # arguments that no placeholder takes: told once for each call site
+        if type(error) is Advice:  # arguments that no placeholder takes: told once for each call site
             return
         with self.telling:
             self.told.append(error)

@@ -58,7 +58,7 @@ def test_a_flush_and_a_close_without_a_time_limit_end_where_the_function_hangs(m
     Aside(logger.close).returns()
     assert_books(logger)
     assert logger.stats().failed == 1
-    assert "1 records could not be written before the logger was closed" in map(str, told)
+    assert "1 record could not be written before the logger was closed" in map(str, told)
     endpoint.go_on()
 
 

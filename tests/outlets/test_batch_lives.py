@@ -57,7 +57,7 @@ logger.info("one")
 begun.wait()
 """
     done = run_program(PROGRAM + code, tmp_path / "out", may_complain=True)
-    assert "1 records could not be written before the logger was closed" in done.stderr
+    assert "1 record could not be written before the logger was closed" in done.stderr
 
 
 class Stuck:
@@ -70,10 +70,14 @@ class Stuck:
         self.takes = list(takes)
         self.taken = 0
         self.waits: list[float] = []
+        self.patience: list[float] = []
         self.sinks = {1: BatchSink}
 
     def progress(self) -> int:
         return self.taken
+
+    def await_batches(self, seconds: float) -> None:
+        self.patience.append(seconds)
 
     def flush(self, timeout: float) -> bool:
         self.waits.append(timeout)
@@ -99,6 +103,7 @@ def test_an_exit_has_five_seconds_for_all_functions_that_hang(monkeypatch: pytes
     first, second, third = Stuck(), Stuck(), Stuck(5, 5)
     spent_s = spends(first, 0.0)
     assert (first.waits, spent_s) == ([3.5], 3.5)
+    assert first.patience == [5.0]
     spent_s = spends(second, spent_s)
     assert (second.waits, spent_s) == ([1.5], 5.0)
     spent_s = spends(third, spent_s)

@@ -45,9 +45,15 @@ from logly import Logger, LoggerConfig, SinkConfig
 # A disk that is full, and is still full at the end. A pipe without a reader.
 full = Logger(LoggerConfig(stall_timeout=0.1))
 full.add_sink("/dev/full")
-full.info("lost")
+for number in range(2):
+    full.info("lost")
 full.flush()
 full.close()
+given_up = Logger(LoggerConfig(stall_timeout=0.1))
+sink = given_up.add_sink("/dev/full")
+while not given_up.sink_stats(sink).failed:
+    given_up.info("x" * 1000)
+given_up.close()
 reader, writer = os.pipe()
 os.close(reader)
 broken = Logger(LoggerConfig(stall_timeout=0.1))
@@ -212,7 +218,7 @@ def test_each_text_on_stderr_is_said(tmp_path: Path) -> None:
 
 
 def test_each_text_in_the_log_is_there(tmp_path: Path) -> None:
-    printed = run_program(IN_THE_LOG, cwd=tmp_path).stdout
+    printed = run_program(IN_THE_LOG, cwd=tmp_path, may_complain=True).stdout
     said = (tmp_path / "small.log").read_text() + printed
     # The first one is produced by the next test, on a disk of its own.
     elsewhere = ["logly: N records lost: No space left on device", "logly: N records dropped: there was no memory"]
