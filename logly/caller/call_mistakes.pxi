@@ -13,7 +13,6 @@ from logly.layout.message cimport Program
 #   caller/careful.pxi: named_message
 #   caller/origin.pxi: frame_at
 #   control/core.pxi: Core
-#   control/redaction.pxi: Redactor
 
 cdef extern from *:
     bint PyCFunction_Check(object value) noexcept
@@ -70,26 +69,7 @@ cdef dict carried_with(Core core, str message, tuple surplus, dict fields, objec
     while name in fields:
         name = "_" + name
     tell_once(core, "args", f"{what} (see the field {name!r})", stacklevel)
-    return {**fields, name: searched(core, surplus)}
-
-
-cdef list searched(Core core, tuple surplus):
-    """These arguments, as `redact_text` leaves them: nobody gave this field a name that tells what it holds."""
-    cdef Redactor redactor = core.redactor
-    if redactor is None or not redactor.redaction.hides_text:
-        return list(surplus)
-    redactor = Redactor((), redactor.keys)  # the core's own is the flusher's
-    found = []
-    for value in surplus:
-        if value is not None and not isinstance(value, (int, float)):
-            try:
-                value = redactor.without_secrets(str(value))
-            except (RecursionError, MemoryError):
-                raise
-            except Exception:
-                value = "[redacted]"
-        found.append(value)
-    return found
+    return {**fields, name: list(surplus)}
 
 
 # ---- functions, which loguru's `opt(lazy=True)` calls

@@ -7,7 +7,6 @@ from logly.errors import invalid, show
 from logly.levels import BUILTIN_LEVELS, LEVEL_ALIASES, MAX_LEVEL, level_number
 from logly.units import parse_size
 
-from .hidden_names import DEFAULT_KEYS
 from .level_spec import parse_levels
 
 TYPE_CHECKING = False
@@ -148,10 +147,8 @@ def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, 
     raise invalid(field, value, "a name, or a list of names")
 
 
-def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...] | None":
-    """Names of fields, in which `*` stands for any characters. True: the usual names of secrets."""
-    if isinstance(value, bool):
-        return DEFAULT_KEYS if value else None
+def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...]":
+    """Names of fields, in which `*` stands for any characters."""
     patterns = (value,) if isinstance(value, str) else value
     if isinstance(patterns, (list, tuple, set, frozenset)):
         patterns = tuple(patterns)
@@ -162,8 +159,12 @@ def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tu
     raise invalid(
         field,
         value,
+<<<<<<< HEAD
         f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*'], "
         "or True for the usual names of secrets",
+=======
+        f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*']",
+>>>>>>> parent of e9534fa (redact_text: values in parentheses, aligned ones, the next line's; own names are added to the usual ones; redact=True; arguments without a placeholder are searched)
     )
 
 

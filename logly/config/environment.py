@@ -94,9 +94,7 @@ def _number(variable: str, text: str) -> "float | None":
         raise invalid(variable, text, "a number") from None
 
 
-def _names(variable: str, text: str) -> "list[str] | bool":
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
+def _names(variable: str, text: str) -> "list[str]":
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

