@@ -1,4 +1,4 @@
-"""The keys that `redact_text` hides where `redact` names none; docs/secrets.md lists them."""
+"""The usual names of secrets: keys that `redact_text` hides, and fields of `redact=True`. docs/secrets.md lists them."""
 
 __all__ = ["DEFAULT_KEYS"]
 
