@@ -409,6 +409,7 @@ def test_pairs_of_a_list_are_looked_at() -> None:
 def test_true_stands_for_the_usual_names() -> None:
     with Lines(config(redact=True), json=True) as lines:
         lines.logger.info("request", password="S1", api_key="S2", headers={"Authorization": "S3"}, pin="4")
+        assert lines.logger.flush(30)
         lines.logger.configure(redact=False)
         lines.logger.info("request", password="S1")
         first, second = lines.objects()
