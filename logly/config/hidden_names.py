@@ -1,4 +1,4 @@
-"""The usual names of secrets: keys that `redact_text` hides, and fields of `redact=True`. docs/secrets.md lists them."""
+"""The usual names of secrets: keys that `redact_text` hides, and fields of `redact=True`. See docs/secrets.md."""
 
 __all__ = ["DEFAULT_KEYS"]
 

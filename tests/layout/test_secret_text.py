@@ -119,8 +119,10 @@ def test_the_work_grows_with_the_length_alone(piece: str, end: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "=", ":", "@", "password=", 'password="', "password='", "password=[", "password=[{", "password=(", "password=a(b'",
-     "password  ", "password\u00a0=", "password=  ", "password=a", '"password":\n', "x['token'] = ", "eyJaaaaaaaa.", "eyJ",
+    ["a", "=", ":", "@", "password=", 'password="', "password='", "password=[", "password=[{",
+     "password=(", "password=a(b'",
+     "password  ", "password\u00a0=", "password=  ", "password=a", '"password":\n', "x['token'] = ",
+     "eyJaaaaaaaa.", "eyJ",
      "eyJ-", "AKIA", "bearer ", "Bearer a", "4111 ", "4111-", "4111", "://a:b", "://a:b@", "a:b@",
      '"password": "\\', "password=\\", '\\"',
      "password = ", "- - -", "...", "token:bearer ", "1" * 20],
