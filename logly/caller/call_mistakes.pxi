@@ -12,7 +12,9 @@ from logly.layout.message cimport Program
 # Of other included files:
 #   caller/careful.pxi: named_message
 #   caller/origin.pxi: frame_at
+#   caller/json_value.pxi: json_bytes
 #   control/core.pxi: Core
+#   control/redaction.pxi: Redactor
 
 cdef extern from *:
     bint PyCFunction_Check(object value) noexcept
@@ -69,7 +71,33 @@ cdef dict carried_with(Core core, str message, tuple surplus, dict fields, objec
     while name in fields:
         name = "_" + name
     tell_once(core, "args", f"{what} (see the field {name!r})", stacklevel)
-    return {**fields, name: list(surplus)}
+    return {**fields, name: searched_values(core, list(surplus))}
+
+
+# No name hides these values: they are searched as the message would be that they were meant for.
+cdef object searched_values(Core core, list values):
+    """The values without what `redact_text` finds in their texts; as plain values, where it is set."""
+    cdef Redactor redactor = core.redactor
+    if redactor is None or not redactor.redaction.hides_text:
+        return values
+    import json
+
+    # A core's own is for its flusher alone.
+    redactor = Redactor(redactor.keys, redactor.keys)
+    return searched(redactor, json.loads(json_bytes(values, values, MAX_FIELD_BYTES, core)))
+
+
+cdef object searched(Redactor redactor, object value):
+    if type(value) is str:
+        return redactor.without_secrets(value)
+    if type(value) is list:
+        return [searched(redactor, item) for item in <list> value]
+    if type(value) is dict:
+        return {
+            name: "[redacted]" if redactor.hides(name) else searched(redactor, item)
+            for name, item in (<dict> value).items()
+        }
+    return value
 
 
 # ---- functions, which loguru's `opt(lazy=True)` calls

@@ -63,12 +63,17 @@ cdef class Hiding:
         names, values = names_and_values(value)
         for name in names:
             found = found or self.hides(name)
+        found = found or self.is_pair(value, values)
         for item in values:
             if found:
                 break
             found = self.finds(item)
         self.path.pop()
         return found
+
+    cdef bint is_pair(self, object value, list values) except -1:
+        """Whether these are the values of a list or tuple that is a name and its secret, as headers are."""
+        return len(values) == 2 and not isinstance(value, dict) and self.hides(values[0])
 
     cdef object copy(self, object value):
         """A copy of a nested value: a dict, a list, or a tuple of the same type. Other values are returned as they are."""
@@ -79,8 +84,9 @@ cdef class Hiding:
         if not self.enter(value):
             return "..."
         names, values = names_and_values(value)
+        is_pair = self.is_pair(value, values)
         for i in range(len(values)):
-            hides = i < len(names) and self.hides(names[i])
+            hides = (is_pair and i == 1) or (i < len(names) and self.hides(names[i]))
             made.append(HIDDEN if hides else self.copy(values[i]))
         self.path.pop()
         if isinstance(value, dict):

@@ -42,8 +42,8 @@ class HiddenValues:
     """
 
     def __init__(self, names: tuple[str, ...], keys: tuple[str, ...] | None) -> None:
-        # `keys` are the names, too, where there are no others: the text of a pair has no sign that it can be found by.
-        self._redactor = Redactor(names or keys or (), keys) if names or keys else None
+        # `keys` are the names, too, and have all of these: the text of a pair has no sign that it can be found by.
+        self._redactor = Redactor(keys or names, keys) if names or keys else None
         self.is_empty = self._redactor is None
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None

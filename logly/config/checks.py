@@ -147,8 +147,10 @@ def names(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, 
     raise invalid(field, value, "a name, or a list of names")
 
 
-def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...]":
-    """Names of fields, in which `*` stands for any characters."""
+def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tuple[str, ...] | bool":
+    """Names of fields, in which `*` stands for any characters; True: the usual ones."""
+    if isinstance(value, bool):
+        return value
     patterns = (value,) if isinstance(value, str) else value
     if isinstance(patterns, (list, tuple, set, frozenset)):
         patterns = tuple(patterns)
@@ -159,12 +161,8 @@ def field_patterns(field: str, value: "Any", levels: "Mapping[str, int]") -> "tu
     raise invalid(
         field,
         value,
-<<<<<<< HEAD
-        f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*'], "
-        "or True for the usual names of secrets",
-=======
-        f"a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like ['password', '*token*']",
->>>>>>> parent of e9534fa (redact_text: values in parentheses, aligned ones, the next line's; own names are added to the usual ones; redact=True; arguments without a placeholder are searched)
+        f"True, or a list of up to {MAX_PATTERNS} names of 1 to {MAX_PATTERN_LENGTH} characters, like "
+        "['password', '*token*']",
     )
 
 

@@ -94,7 +94,9 @@ def _number(variable: str, text: str) -> "float | None":
         raise invalid(variable, text, "a number") from None
 
 
-def _names(variable: str, text: str) -> "list[str]":
+def _names(variable: str, text: str) -> "list[str] | bool":
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The usual names of secrets: keys for `redact_text`, and fields for `redact=True`. docs/secrets.md lists them."""
-=======
-"""The keys that `redact_text` hides where `redact` names none; docs/secrets.md lists them."""
->>>>>>> parent of e9534fa (redact_text: values in parentheses, aligned ones, the next line's; own names are added to the usual ones; redact=True; arguments without a placeholder are searched)
+"""The usual names of secrets: keys that `redact_text` hides, and fields of `redact=True`. See docs/secrets.md."""
 
 __all__ = ["DEFAULT_KEYS"]
 

@@ -127,24 +127,19 @@ class LoggerConfig:
     custom_levels: "Mapping[str, int]" = _table(
         checks.custom_levels, "number (0 to 32767) of each further level by name; matched in any case"
     )
-    redact: "list[str] | tuple[str, ...] | None" = _setting(
+    redact: "bool | list[str] | tuple[str, ...] | None" = _setting(
         None,
         checks.optional(checks.field_patterns),
         "",
         "names of fields whose values become `[redacted]` in all that is written: in any case, `*` stands for any "
-        "characters, also below other fields; see [secrets](secrets.md); None: none",
+        "characters, also below other fields; True: the [usual names](secrets.md#the-usual-names); None or False: none",
     )
     redact_text: bool = _setting(
         False,
         _BOOLEAN,
         "",
-<<<<<<< HEAD
-        "also messages and tracebacks are searched for secrets: values after the usual names and those of `redact`, "
+        "also messages and tracebacks are searched for secrets: values after the usual keys and those of `redact`, "
         "tokens, passwords in URLs, card numbers; see [secrets](secrets.md#in-text)",
-=======
-        "also messages and tracebacks are searched for secrets: values after keys of `redact` (or usual ones), tokens, "
-        "passwords in URLs, card numbers; see [secrets](secrets.md#in-text)",
->>>>>>> parent of e9534fa (redact_text: values in parentheses, aligned ones, the next line's; own names are added to the usual ones; redact=True; arguments without a placeholder are searched)
     )
     diagnose: bool = _setting(
         False,

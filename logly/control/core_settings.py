@@ -66,12 +66,8 @@ def plan_sampling(plan: Plan, core: Core, config: LoggerConfig) -> None:
 
 
 def plan_redaction(plan: Plan, core: Core, config: LoggerConfig) -> None:
-    names = tuple(config.redact or ())
-    redactor = None
-    if config.redact_text:
-        redactor = Redactor(names, names or DEFAULT_KEYS)
-    elif names:
-        redactor = Redactor(names, None)
+    names = DEFAULT_KEYS if config.redact is True else tuple(config.redact or ())
+    keys = tuple(dict.fromkeys((*DEFAULT_KEYS, *names))) if config.redact_text else None
+    redactor = Redactor(names, keys) if names or keys else None
     plan.call(use_redaction, core, redactor)
-    keys = names or (DEFAULT_KEYS if config.redact_text else None)
-    plan.set(core, diagnosis=(names, keys) if config.diagnose else None)
+    plan.set(core, diagnosis=(names, keys or names or None) if config.diagnose else None)

@@ -7,5 +7,6 @@ cdef class Redactor:
     """What a logger hides, in C memory."""
     cdef Redaction redaction
     cdef readonly tuple names
+    cdef tuple keys
 
     cdef bint hides(self, str name) except -1

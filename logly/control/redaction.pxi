@@ -66,6 +66,7 @@ cdef class Redactor:
     def __cinit__(self, tuple names not None, tuple keys):
         memset(&self.redaction, 0, sizeof(Redaction))
         self.names = names
+        self.keys = keys
         fill_names(&self.redaction.names, names)
         if keys is not None:
             fill_names(&self.redaction.keys, keys)

@@ -1,7 +1,7 @@
 """Secrets in nested values: the JSON text of a field, with the values under hidden keys replaced.
 
 The text is what the caller has encoded (caller/json_value.pxi), or the beginning of that where a value was cut. It is read once
-from its beginning to its end, whatever is in it. A string that a colon follows is a key.
+from its beginning to its end, whatever is in it. A string that a colon follows is a key, and so is the first of a list of two.
 """
 
 from libc.stdint cimport uint32_t
@@ -126,24 +126,41 @@ cdef inline bint is_hidden_already(const char* data, size_t size) noexcept nogil
     return True
 
 
+# Is the string from `at` to `end` the first of a list of two values, and the name of a secret? `last`: the end of the second.
+cdef inline bint begins_hidden_pair(
+    const NamePatterns* names, const char* data, size_t at, size_t end, size_t size, size_t* last
+) noexcept nogil:
+    if at == 0 or data[at - 1] != c'[' or end >= size or data[end] != c',':
+        return False
+    if not is_hidden_key(names, data + at + 1, end - at - 2):
+        return False
+    last[0] = value_end(data, end + 1, size)
+    return last[0] == size or data[last[0]] == c']'
+
+
 # Returns False, and writes nothing, where there is nothing to hide.
 cdef inline bint hide_in_json(Buffer* out, const NamePatterns* names, const char* data, size_t size) noexcept nogil:
     cdef size_t at = 0
     cdef size_t copied = 0
     cdef size_t end
+    cdef size_t last = 0
     while at < size:
         if data[at] != c'"':
             at += 1
             continue
         end = string_end(data, at, size)
-        if end >= size or data[end] != c':':
+        if begins_hidden_pair(names, data, at, end, size, &last):
+            at = end + 1
+            end = last
+        elif end >= size or data[end] != c':':
             at = end
             continue
-        if not is_hidden_key(names, data + at + 1, end - at - 2):
+        elif not is_hidden_key(names, data + at + 1, end - at - 2):
             at = end + 1
             continue
-        at = end + 1
-        end = value_end(data, at, size)
+        else:
+            at = end + 1
+            end = value_end(data, at, size)
         if not is_hidden_already(data + at, end - at):
             buffer_append(out, data + copied, at - copied)
             buffer_append(out, b'"[redacted]"', HIDDEN_SIZE + 2)

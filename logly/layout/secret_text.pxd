@@ -17,23 +17,52 @@ from logly.text.triggers cimport TRIGGER_BYTES, TRIGGER_LOOKS, first_bit, has_pa
 
 cdef enum:
     MOST_KEY = 64              # bytes of a key
-    MOST_SPACES = 4            # around the = or : after a key
+    MOST_SPACES = 64           # bytes of spaces on each side of the = or : after a key
     MOST_SLASHES = 3           # before a quote that is escaped
 
 
 # ---- keys
 
-# Where the key ends that is before `at`, the place of = or :. `quote` is the one after the key, or 0.
-cdef inline size_t key_end(const SecretText* text, size_t at, char* quote) noexcept nogil:
+# The bytes of the space that begins here: a space, a tab, or U+00A0. 0: there is none.
+cdef inline size_t space_at(const SecretText* text, size_t at) noexcept nogil:
+    if at >= text.size:
+        return 0
+    if text.data[at] == c' ' or text.data[at] == c'\t':
+        return 1
+    return 2 if at + 1 < text.size and text.data[at] == c'\xc2' and text.data[at + 1] == c'\xa0' else 0
+
+
+# The same of the space that ends before `end`.
+cdef inline size_t space_before(const SecretText* text, size_t end) noexcept nogil:
+    if end <= text.at:
+        return 0
+    if text.data[end - 1] == c' ' or text.data[end - 1] == c'\t':
+        return 1
+    return 2 if end >= text.at + 2 and text.data[end - 1] == c'\xa0' and text.data[end - 2] == c'\xc2' else 0
+
+
+# Where the key ends that is before `at`, the place of = or :. `quote` is the one after the key, or 0. `is_spaced`: there are
+# spaces in between, and the key has no quotes, or is that of an item, as in cfg['password'] = ...
+cdef inline size_t key_end(SecretText* text, size_t at, char* quote, bint* is_spaced) noexcept nogil:
     cdef size_t end = at
+    cdef size_t space = space_before(text, end)
+    cdef size_t slashes = 0
+    cdef bint is_item = False
     quote[0] = 0
-    while end > text.at and at - end < MOST_SPACES and text.data[end - 1] == c' ':
+    while space and at - end < MOST_SPACES:
+        end -= space
+        space = space_before(text, end)
+    is_spaced[0] = end < at
+    if text.data[at] == c'=' and end >= text.at + 2 and text.data[end - 1] == c']' and is_quote(text.data[end - 2]):
         end -= 1
-    if end > text.at and (text.data[end - 1] == c'"' or text.data[end - 1] == c"'"):
+        is_item = True
+    if end > text.at and is_quote(text.data[end - 1]):
         end -= 1
         quote[0] = text.data[end]
-        while end > text.at and at - end < MOST_SPACES + MOST_SLASHES and text.data[end - 1] == c'\\':
+        is_spaced[0] = is_spaced[0] and is_item
+        while end > text.at and slashes < MOST_SLASHES and text.data[end - 1] == c'\\':
             end -= 1
+            slashes += 1
     return end
 
 
@@ -60,7 +89,9 @@ cdef inline bint may_end_key(SecretText* text, const NamePatterns* names, size_t
         return False
     last = text.data[at - 1]
     if not is_kind(last, KIND_KEY):
-        return last == c' ' or last == c'"' or last == c"'"
+        return last == c' ' or last == c'"' or last == c"'" or last == c'\t' or last == c']'
+    if last == c'\xa0' and space_before(text, at):
+        return True
     if may_end_name(names, last, text.data[at - 2] if at >= text.at + 2 else <char> 0):
         return True
     return names.open_ends != 0 and has_open_key(text, names)
@@ -78,10 +109,11 @@ cdef inline bint has_open_key(SecretText* text, const NamePatterns* names) noexc
     return text.has_open_key
 
 
-# Is a key that is hidden before `at`, the place of = or :? `is_spaced`: there are spaces in between.
-cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, size_t at, bint* is_spaced) noexcept nogil:
-    cdef char quote
-    cdef size_t end = key_end(text, at, &quote)
+# Is a key that is hidden before `at`, the place of = or :? `quote`, `is_spaced`: see key_end.
+cdef inline bint has_hidden_key(
+    SecretText* text, const NamePatterns* names, size_t at, char* quote, bint* is_spaced
+) noexcept nogil:
+    cdef size_t end = key_end(text, at, quote, is_spaced)
     cdef size_t start = end
     cdef uint32_t letters = 0
     if end <= text.at:
@@ -98,7 +130,6 @@ cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, siz
     # What is before the colon in "https://token:..." is a user, and has a way of its own.
     if text.data[at] == c':' and start > 1 and text.data[start - 1] == c'/' and text.data[start - 2] == c'/':
         return False
-    is_spaced[0] = end < at and not quote
     return is_hidden_word(names, text.data + start, end - start)
 
 
@@ -106,9 +137,44 @@ cdef inline bint has_hidden_key(SecretText* text, const NamePatterns* names, siz
 
 cdef inline size_t spaces_end(const SecretText* text, size_t at) noexcept nogil:
     cdef size_t most = at + MOST_SPACES
-    while at < text.size and at < most and (text.data[at] == c' ' or text.data[at] == c'\t'):
-        at += 1
+    cdef size_t space = space_at(text, at)
+    while space and at < most:
+        at += space
+        space = space_at(text, at)
     return at
+
+
+cdef inline bint is_line_space(char c) noexcept nogil:
+    return c == c' ' or c == c'\t' or c == c'\n' or c == c'\r'
+
+
+# Where the value after the key and the colon of indented JSON begins, which may be on a line of its own; else `at`.
+cdef inline size_t next_line_value(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t end = at
+    cdef char c
+    while end < text.size and is_line_space(text.data[end]):
+        end += 1
+    count_steps(text, end - at + 1)
+    if end == text.size:
+        return at
+    c = text.data[end]
+    return end if is_quote(c) or c == c'[' or c == c'{' or c == c'-' or c'0' <= c <= c'9' else at
+
+
+# Where the value begins that is padded to a width (`password={:>12}`): several spaces are before it, and it is no key.
+cdef inline size_t padded_value(SecretText* text, size_t at) noexcept nogil:
+    cdef size_t start = spaces_end(text, at)
+    cdef size_t end = start
+    count_steps(text, start - at + 1)
+    if start < at + 2:
+        return at
+    while end < text.size and end < start + MOST_KEY and is_kind(text.data[end], KIND_KEY):
+        end += 1
+    count_steps(text, end - start + 1)
+    if end + 1 < text.size and text.data[end] == c'=' and text.data[end + 1] != c'=':
+        if not is_kind(text.data[end + 1], KIND_ENDS_VALUE) or is_quote(text.data[end + 1]):
+            return at
+    return start
 
 
 # The end of what stands between quotes, from behind the first one: the place of the second, or of the backslashes that escape
@@ -144,23 +210,45 @@ cdef inline bint find_quoted(SecretText* text, size_t at) noexcept nogil:
     return found_at(text, start, quoted_end(text, start, slashes, quote))
 
 
-# The value within brackets, and what follows without a space: a password may begin with a bracket. One without its last bracket
-# ends with its line. An apostrophe after a letter begins no text of its own.
-cdef inline bint find_bracketed(SecretText* text, size_t at) noexcept nogil:
+# Is this apostrophe or quote, which is not the first byte, the first of a text? Not an apostrophe after a letter, but for the
+# letters that say of what kind a text of Python's is, as in b'...'.
+cdef inline bint begins_text(const SecretText* text, size_t at) noexcept nogil:
+    cdef size_t start = at
+    if text.data[at] == c'"':
+        return True
+    while start > 0 and at - start < 3 and is_kind(text.data[start - 1], KIND_WORD):
+        start -= 1
+        if not is_one_of(text, start, start + 1, b"b r u f t "):
+            return False
+    return at - start < 3
+
+
+# Where the name ends that begins here, as of Secret('...'), if a bracket follows it; else `at`.
+cdef inline size_t called_end(SecretText* text, size_t at) noexcept nogil:
     cdef size_t end = at
+    while end < text.size and end - at < MOST_KEY and is_kind(text.data[end], KIND_KEY):
+        end += 1
+    count_steps(text, end - at + 1)
+    return end if end < text.size and text.data[end] == c'(' else at
+
+
+# The value within brackets, of which the first is at `opens`, and what follows without a space: a password may begin with a
+# bracket. One without its last bracket ends with its line.
+cdef inline bint find_bracketed(SecretText* text, size_t at, size_t opens) noexcept nogil:
+    cdef size_t end = opens
     cdef size_t depth = 0
     cdef size_t slashes = 0
     cdef char c
     while end < text.size and text.data[end] != c'\n':
         c = text.data[end]
-        if c == c'"' or (c == c"'" and not is_kind(text.data[end - 1], KIND_WORD)):
+        if is_quote(c) and begins_text(text, end):
             end = quoted_end(text, end + 1, slashes, c)
             if end == text.size or text.data[end] == c'\n':
                 break  # there is no second quote
             end += slashes
-        elif c == c'[' or c == c'{':
+        elif c == c'[' or c == c'{' or c == c'(':
             depth += 1
-        elif c == c']' or c == c'}':
+        elif c == c']' or c == c'}' or c == c')':
             depth -= 1
         slashes = slashes + 1 if c == c'\\' else 0
         end += 1
@@ -230,22 +318,29 @@ cdef inline bint find_bare(SecretText* text, size_t at) noexcept nogil:
 # `at`: the place of = or :.
 cdef inline bint find_value(SecretText* text, const NamePatterns* names, size_t at) noexcept nogil:
     cdef bint is_spaced = False
+    cdef char quote = 0
     cdef size_t start = at + 1
-    if not has_hidden_key(text, names, at, &is_spaced):
+    cdef size_t opens
+    if not has_hidden_key(text, names, at, &quote, &is_spaced):
         return False
     # ":=" and "=>".
     if start < text.size and text.data[start] == (c'=' if text.data[at] == c':' else c'>'):
         start += 1
         is_spaced = True
+    if quote and text.data[at] == c':':
+        start = next_line_value(text, start)
     if is_spaced or text.data[at] == c':':
         start = spaces_end(text, start)
+    else:
+        start = padded_value(text, start)
     if start >= text.size or text.data[start] == c'=' or text.data[start] == c':' or is_hidden_there(text, start):
         return False
     start = prefix_end(text, start)
     if is_quote(text.data[start]) or (text.data[start] == c'\\' and begins_escaped_quote(text, start)):
         return not begins_hidden(text, start) and find_quoted(text, start)
-    if text.data[start] == c'[' or text.data[start] == c'{':
-        return find_bracketed(text, start)
+    opens = called_end(text, start)
+    if text.data[opens] == c'(' or text.data[start] == c'[' or text.data[start] == c'{':
+        return find_bracketed(text, start, opens)
     return find_bare(text, start)
 
 

@@ -62,6 +62,12 @@ WRONG = {
 }
 
 
+def test_redact_takes_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, value in {"1": True, "true": True, "off": False}.items():
+        monkeypatch.setenv("LOGLY_REDACT", text)
+        assert LoggerConfig().redact is value
+
+
 def test_each_setting_that_is_no_function_can_be_set() -> None:
     names = {one.name for one in fields(LoggerConfig())}
     assert names == {*VALUES, *environment.ONLY_IN_CODE, "level"}

@@ -102,6 +102,24 @@ password => «arrow», user => anna
 \tpassword=«tabbed»\tuser=anna
 WARN  o.s.Auth - password: «geheim» für anna
 пароль и token=«яблоко» конец
+Session(user='ann', token=«UUID('00000000-0000-0000-0000-000000003039')», n=3)
+Session(user='ann', password=«('S1', 'S2')», n=3)
+Session(password=«bytearray(b'a) b')», user='ann')
+Session(password=«collections.deque([b'S', 'T)'])», user='ann')
+Session(token=«Secret('S')», user='ann')
+Session(token=«frozenset({'S', ("T)",)})», user='ann')
+password: «(a, b)» and more
+{"body": "{\\"token\\": «(\\"a)b\\", 1)», \\"n\\": 1}"}
+token=«abc(def)g»&page=2
+api_key          = «S4»
+password         : «S4»
+password=          «S4»
+password=          «YWJj==» and more
+password\t=\t«S4»
+password\u00a0=\u00a0«S4» and more
+password:              «S4»
+cfg['password'] = '«S»'
+os.environ["DB_PASSWORD"]="«S»" # x
 """
 
 SHAPES = """
@@ -346,6 +364,10 @@ build 20261129.201534
 range 1000-2000 of 3000
 x<y, y>z, z<=w; done?
 a;b;c?d>e<f
+password=    user=anna
+if cfg['password'] == other:
+keys ["token"]: none
+f(x) token (new) password (old)
 """
 
 

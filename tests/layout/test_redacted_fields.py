@@ -387,3 +387,31 @@ def test_keys_that_are_bytes_or_members_of_an_enum() -> None:
         assert field["headers"] == {"authorization": "[redacted]", "x-token": "[redacted]", "host": "shop"}
     shown = {**headers, b"authorization": "[redacted]", Header.TOKEN: "[redacted]"}
     assert argument["message"] == f"as an argument {shown}"
+
+
+def test_pairs_of_a_list_are_looked_at() -> None:
+    pairs = [("Accept", "*/*"), ("password", "S1"), ["x_token", ["S2", "S3"]], (b"authorization", b"S4")]
+    hidden = [["Accept", "*/*"], ["password", "[redacted]"], ["x_token", "[redacted]"], ["authorization", "[redacted]"]]
+    with Lines(config(), json=True) as lines:
+        lines.logger.info("request", headers=pairs, more=("password", "S5"), three=["password", "a", "b"])
+        lines.logger.info("request {}", pairs)
+        lines.logger.info("request {headers}", headers=pairs)
+        first, second, third = lines.objects()
+    assert (first["headers"], first["more"]) == (hidden, ["password", "[redacted]"])
+    assert first["three"] == ["password", "a", "b"]
+    for one in (second, third):
+        assert not any(f"S{n}" in one["message"] for n in range(1, 5))
+        assert one["message"].count("[redacted]") == 3
+    assert third["headers"] == hidden
+    assert pairs[1] == ("password", "S1")
+
+
+def test_true_stands_for_the_usual_names() -> None:
+    with Lines(config(redact=True), json=True) as lines:
+        lines.logger.info("request", password="S1", api_key="S2", headers={"Authorization": "S3"}, pin="4")
+        assert lines.logger.flush(30)
+        lines.logger.configure(redact=False)
+        lines.logger.info("request", password="S1")
+        first, second = lines.objects()
+    assert first["password"] == first["api_key"] == first["headers"]["Authorization"] == "[redacted]"
+    assert (first["pin"], second["password"]) == ("4", "S1")

@@ -87,6 +87,7 @@ def test_what_is_hidden_is_not_hidden_again() -> None:
 
 
 PIECES = [
+    "(", ")", "]", "\t", "\u00a0", "b'",
     "password", "token", "=", ":", '"', "'", "\\", " ", "{", "}", "[", "]", "@", "://", "a", "user", "eyJ",
     "eyJhbGci", ".", "AKIA",
     "IA", "Bearer", "bearer ", "4111", "1111", "-", "/", "0", "é", "\n", ",", "&", "[redacted]", "hunter2", "\x00",
@@ -118,7 +119,10 @@ def test_the_work_grows_with_the_length_alone(piece: str, end: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "=", ":", "@", "password=", 'password="', "password='", "password=[", "password=[{", "eyJaaaaaaaa.", "eyJ",
+    ["a", "=", ":", "@", "password=", 'password="', "password='", "password=[", "password=[{",
+     "password=(", "password=a(b'",
+     "password  ", "password\u00a0=", "password=  ", "password=a", '"password":\n', "x['token'] = ",
+     "eyJaaaaaaaa.", "eyJ",
      "eyJ-", "AKIA", "bearer ", "Bearer a", "4111 ", "4111-", "4111", "://a:b", "://a:b@", "a:b@",
      '"password": "\\', "password=\\", '\\"',
      "password = ", "- - -", "...", "token:bearer ", "1" * 20],
@@ -135,6 +139,14 @@ def test_keys_of_the_settings_take_the_place_of_the_usual_ones() -> None:
     assert hidden("pin=1 PIN: 2 a.code-x='3' pass_code_2=4 password=5 größe=6 spin=7", redactor) == (
         "pin=[redacted] PIN: [redacted] a.code-x='[redacted]' pass_code_2=[redacted] password=5 größe=[redacted] spin=7"
     )
+
+
+def test_the_value_of_indented_json_is_on_the_next_line() -> None:
+    text = '{"password":\n    "S",\r\n "token" :\r\n\t["T"], "pwd":\n 12}'
+    expected = '{"password":\n    "[redacted]",\r\n "token" :\r\n\t[redacted], "pwd":\n [redacted]}'
+    assert hidden(text) == expected
+    for plain in ("bad key 'password':\nsee below", "password:\nhunter2", '"token":\n\n'):
+        assert hidden(plain) == plain
 
 
 def test_all_of_a_line_after_digest_is_hidden() -> None:
@@ -155,6 +167,33 @@ def test_patterns_that_end_with_a_star_find_keys_of_any_end() -> None:
 # ---- in a logger
 
 SECRET = "hunter2"
+
+
+def test_own_names_are_keys_beside_the_usual_ones() -> None:
+    for names in (["pin"], True):
+        with Lines(LoggerConfig(level=0, redact=names, redact_text=True), json=True) as lines:
+            lines.logger.info("password=S1 pin=S2", password="S3", pin="S4")
+            (record,) = lines.objects()
+        assert record["message"] == f"password=[redacted] pin={'S2' if names is True else '[redacted]'}"
+        assert record["password"] == ("[redacted]" if names is True else "S3")
+        assert record["pin"] == ("S4" if names is True else "[redacted]")
+
+
+def test_surplus_arguments_are_searched() -> None:
+    class Session:
+        def __str__(self) -> str:
+            return "Session(token=S3)"
+
+    config = LoggerConfig(level=0, redact_text=True, on_error=lambda _: None)
+    with Lines(config, json=True) as lines:
+        for _ in range(2):
+            lines.logger.info("ok", "password=S1", {"a": ["token: S2"]}, Session(), b"pwd=S4", 7, {"password": "S5"})
+        lines.logger.info("ok", "plain", 1.5, None, args="password=kept")
+        first, second, third = lines.objects()
+    expected = ["password=[redacted]", {"a": ["token: [redacted]"]}, "Session(token=[redacted])", "pwd=[redacted]", 7]
+    assert first["args"] == second["args"] == [*expected, {"password": "[redacted]"}]
+    assert third["_args"] == ["plain", 1.5, None]
+    assert third["args"] == "password=kept"
 
 
 def log_everything(logger: Logger) -> None:
@@ -244,11 +283,11 @@ def test_a_text_without_a_secret_is_the_same_line() -> None:
 
 
 def test_the_rows_of_the_page() -> None:
-    page = (ROOT / "docs" / "secrets.md").read_text("utf-8").split("## In text", 1)[1].split("\n## ", 1)[0]
+    whole = (ROOT / "docs" / "secrets.md").read_text("utf-8")
+    page = whole.split("## In text", 1)[1].split("\n## ", 1)[0]
     rows = re.findall(r"^\| [^|]+ \| `([^|]*)` \| `([^|]*)` \|$", page, re.MULTILINE)
     assert len(rows) > 10
     for before, after in rows:
         assert hidden(before) == after
-    for key in re.findall(r"`([^`]+)`", page.split("Without `redact`", 1)[1].split("\n\n", 1)[0]):
-        assert key in DEFAULT_KEYS
-    assert all(f"`{key}`" in page for key in DEFAULT_KEYS)
+    usual = whole.split("## The usual names\n\n", 1)[1].split("\n\n", 1)[0]
+    assert set(re.findall(r"`([^`]+)`", usual)) == set(DEFAULT_KEYS)
