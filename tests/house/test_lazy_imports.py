@@ -56,6 +56,7 @@ PERMITTED = {
         "logly.bridge.at_start": "a program's start; where logly is missing, it starts without",
         "sitecustomize": "what it stands in for",
     },
+    "caller/call_mistakes.pxi": {"json": "arguments without a placeholder, with redact_text"},
     "caller/trace_texts.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/exceptions.pxi": {"logly.caller.tracebacks": LOADED},
     "caller/place_texts.pxi": dict.fromkeys(("logly.caller.frame_values", "logly.caller.tracebacks"), LOADED),
