@@ -57,7 +57,7 @@ class _Sent(NamedTuple):
 class HttpSink:
     """A function for `SinkConfig.batch` that sends each batch as one HTTP POST.
 
-    An answer that says "later" (429, 503, 401, 403, 404, ...) keeps the batch, also for as long as ``Retry-After`` says; one that says
+    An answer that says "later" (429, 503, 401, 404, ...) keeps the batch, also for as long as ``Retry-After`` says; one that says
     "never" (400, 422, ...) gives it up. Where a server takes a part of a batch, only the rest is sent again, or given up. A
     connection that fails, and an answer that does not come in time, keep the batch. So a server may get a line twice.
 
@@ -192,7 +192,8 @@ class HttpSink:
         try:
             return _with_headers(self._own_headers, self._read_headers())
         except Exception as trouble:
-            raise RetryBatch(f"{self.url}: the function of headers failed: {type(trouble).__name__}: {trouble}") from trouble
+            why = f"the function of headers failed: {type(trouble).__name__}: {trouble}"
+            raise RetryBatch(f"{self.url}: {why}") from trouble
 
     def _post(self, body: bytes) -> tuple[Answer, float | None]:
         """Returns the answer, and the seconds that it asks to wait."""

@@ -56,9 +56,7 @@ def _custom_levels(
     return given if isinstance(given, dict) else {}
 
 
-def _read_into(
-    values: "dict[str, Any]", variable: str, field: "Field", text: str, levels: "Mapping[str, int]"
-) -> None:
+def _read_into(values: "dict[str, Any]", variable: str, field: "Field", text: str, levels: "Mapping[str, int]") -> None:
     try:
         values[field.name] = _value(variable, field, text, levels)
     except ConfigError as trouble:

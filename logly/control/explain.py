@@ -21,6 +21,9 @@ __all__ = ["explain", "sure_takers"]
 
 MOST_DIRECTIVES = 5
 """So many directives without a logger are told, each with a guess."""
+MODULE_IS_NOT_ASKED = (
+    "no directive is looked up for it, because the logger has a name; filter_module of a sink looks at it"
+)
 MOST_COMPARED = 1000
 """So many names of loggers are compared with a directive: one that is near is looked for among these."""
 
@@ -62,8 +65,7 @@ class _Question:
             fate = "kept by the flight recorder"
         lines = [f"{self._named(self.number)}{whose}: {fate}", f"  level: {self._gate()}"]
         if self.name and self.module:
-            looked = "no directive is looked up for it, because the logger has a name; filter_module of a sink looks at it"
-            lines.append(f"  module: {looked}")
+            lines.append(f"  module: {MODULE_IS_NOT_ASKED}")
         if unmatched := self._unmatched():
             lines.append(f"  directives: {'; '.join(unmatched)}")
         if self._is_kept():

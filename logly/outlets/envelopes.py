@@ -92,7 +92,8 @@ class Otlp(Envelope):
 
     content_type = "application/json"
     path = "/v1/logs"
-    retried = NOT_YET | {429, 502, 503, 504}  # the protocol permits the last four; the first have not reached a collector
+    # The protocol permits these four only. What has `NOT_YET` has not come to a collector.
+    retried = NOT_YET | {429, 502, 503, 504}
 
     def check_sink(self, config: SinkConfig) -> None:
         if config.format != "otlp":

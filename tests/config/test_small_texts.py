@@ -11,7 +11,7 @@ from logly import ConfigError, Logger
 
 @pytest.mark.parametrize("level", ["info,shop.pricing:debug", "shop.pricing:debug", "shop.pricing: DEBUG"])
 def test_a_colon_in_a_level_is_meant_as_an_equals_sign(level: str) -> None:
-    with pytest.raises(ConfigError, match="write 'shop.pricing=(debug|DEBUG)'"):
+    with pytest.raises(ConfigError, match=r"write 'shop.pricing=(debug|DEBUG)'"):
         Logger(level=level)
 
 
