@@ -57,9 +57,10 @@ class _Sent(NamedTuple):
 class HttpSink:
     """A function for `SinkConfig.batch` that sends each batch as one HTTP POST.
 
-    An answer that says "later" (429, 503, 401, 404, ...) keeps the batch, also for as long as ``Retry-After`` says; one that says
-    "never" (400, 422, ...) gives it up. Where a server takes a part of a batch, only the rest is sent again, or given up. A
-    connection that fails, and an answer that does not come in time, keep the batch. So a server may get a line twice.
+    An answer that says "later" (429, 503, 401, 404, ...) keeps the batch, also for as long as ``Retry-After`` says; one
+    that says "never" (400, 422, ...) gives it up. Where a server takes a part of a batch, only the rest is sent again,
+    or given up. A connection that fails, and an answer that does not come in time, keep the batch. So a server may get
+    a line twice.
 
     Args:
         url: of the server. Without a path it gets the envelope's (``/v1/logs``, ``/loki/api/v1/push``). A user and a
