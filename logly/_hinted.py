@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Self
 
 __all__ = ["WORDS", "Elsewhere", "install_hints"]
 
@@ -55,15 +55,14 @@ class Elsewhere:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance: object, owner: type) -> "NoReturn":
+    def __get__(self, instance: object, owner: type) -> "Self":
+        if instance is None:  # tools read all names of a class
+            return self
         from .config.hints import attribute_hint
 
         # Without an object whose names CPython would compare: "did you mean 'catch'?" (for `patch`) is no help.
         reader = sys._getframe(1).f_globals.get("__name__")
-        text = attribute_hint(self.name, reader=reader)
-        if instance is None:
-            text = text.replace("'Logger' object", "type object 'Logger'", 1)
-        raise AttributeError(text, name=self.name, obj=None)
+        raise AttributeError(attribute_hint(self.name, reader=reader), name=self.name, obj=None)
 
 
 def install_hints(kind: type) -> None:

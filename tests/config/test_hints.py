@@ -65,13 +65,6 @@ def test_an_attribute_of_another_library_names_the_right_one(name: str) -> None:
     assert name not in dir(logger)
 
 
-@pytest.mark.parametrize("name", WORDS)
-def test_the_class_does_not_have_it_either(name: str) -> None:
-    with pytest.raises(AttributeError, match=f"^type object 'Logger' has no attribute '{name}': use "):
-        getattr(Logger, name)
-    assert not hasattr(Logger, name)
-
-
 def test_each_word_has_a_hint_that_names_what_there_is() -> None:
     assert set(WORDS) == set(hints.LOGGER_WORDS)
     known = {*dir(Logger), *dir(logly), *(one.name for kind in (LoggerConfig, SinkConfig) for one in fields(kind))}
