@@ -36,8 +36,8 @@ def sources_of(config: LoggerConfig) -> ContextSources | None:
 
 def _in_one(by_name: Mapping[str, ContextVar[Any] | Callable[[], Any]]) -> Callable[[], dict[str, Any]]:
     """One function that gives the values of all of them; without those that are unset or None."""
-    variables = [(name, one.get) for name, one in by_name.items() if isinstance(one, ContextVar)]
-    functions = [(name, one) for name, one in by_name.items() if not isinstance(one, ContextVar)]
+    variables = [(name, one.get) for name in by_name if isinstance(one := by_name[name], ContextVar)]
+    functions = [(name, one) for name in by_name if not isinstance(one := by_name[name], ContextVar)]
 
     def values() -> dict[str, Any]:
         found = {}
