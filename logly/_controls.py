@@ -173,7 +173,7 @@ class Controls(Producer):
         Args:
             level: the record's level.
             name: the name of its logger; None: this logger's own.
-            module: the module of its call site, which decides where the logger has no name.
+            module: the module of its call site, which decides where the logger has no name, and for `filter_module`.
 
         Raises:
             ConfigError: there is no such level.

@@ -153,6 +153,7 @@ class LoggerName:
     text: Final[str]
 
 def name_below(core: Core, above: LoggerName | None, name: str) -> LoggerName | None: ...
+def names_made(core: Core) -> list[str]: ...
 
 @disjoint_base
 class LayoutProgram:

@@ -22,6 +22,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from . import __version__
+from .config.checks import function
 from .errors import BatchRefused, ConfigError, RetryBatch, invalid
 from .outlets.envelopes import ENVELOPES, Answer, Elasticsearch, Envelope, Outcome
 from .outlets.timed_connections import use_timed_connections
@@ -29,7 +30,7 @@ from .system.unpatched import monotonic, wall_ns
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from os import PathLike
     from typing import Any, Literal
 
@@ -56,16 +57,19 @@ class _Sent(NamedTuple):
 class HttpSink:
     """A function for `SinkConfig.batch` that sends each batch as one HTTP POST.
 
-    An answer that says "later" (429, 503, ...) keeps the batch, also for as long as ``Retry-After`` says; one that says
-    "never" (400, ...) gives it up. Where a server takes a part of a batch, only the rest is sent again, or given up. A
-    connection that fails, and an answer that does not come in time, keep the batch. So a server may get a line twice.
+    An answer that says "later" (429, 503, 401, 404, ...) keeps the batch, also for as long as ``Retry-After`` says; one
+    that says "never" (400, 422, ...) gives it up. Where a server takes a part of a batch, only the rest is sent again,
+    or given up. A connection that fails, and an answer that does not come in time, keep the batch. So a server may get
+    a line twice.
 
     Args:
         url: of the server. Without a path it gets the envelope's (``/v1/logs``, ``/loki/api/v1/push``). A user and a
             password in it are sent as Basic authentication.
         envelope: ``"otlp"`` (needs ``format="otlp"``), ``"loki"`` (``format="json", json_time="epoch_ns"``),
             ``"elasticsearch"`` or ``"ndjson"`` (lines of JSON), or an `Envelope` of your own.
-        headers: further headers of each request, like ``Authorization`` or ``X-Scope-OrgID``.
+        headers: further headers of each request, like ``Authorization`` or ``X-Scope-OrgID``. Or a function without
+            arguments that returns them, called on the sink's thread before each request; where it fails, the batch is
+            kept and sent again.
         compression: ``"gzip"`` or None.
         timeout_s: seconds for one request, from the connection to the end of the answer.
         labels: Loki: labels of each stream; None: ``{"job": "logly"}``. The level's name is the label ``level``.
@@ -88,7 +92,7 @@ class HttpSink:
         url: str,
         *,
         envelope: Literal["otlp", "loki", "elasticsearch", "ndjson"] | Envelope = "ndjson",
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
         compression: Literal["gzip"] | None = "gzip",
         timeout_s: float = 10.0,
         labels: Mapping[str, str] | None = None,
@@ -109,7 +113,9 @@ class HttpSink:
             raise invalid("timeout_s", timeout_s, "seconds above 0, up to 3600")
         self.compression = compression
         self.timeout_s = float(timeout_s)
-        self._headers = _headers(headers, self._url.auth, self.envelope.content_type, compression)
+        self._read_headers = function("headers", headers, {}) if callable(headers) else None
+        self._own_headers = _own_headers(self._url.auth, self.envelope.content_type, compression)
+        self._headers = _with_headers(self._own_headers, None if callable(headers) else headers)
         self._pool_settings = _pool_settings(self._url, ca, cert, ssl_context, self.timeout_s)
         self._proxy, self._proxy_headers = _proxy(self._url, proxy)
         self._pool: urllib3.PoolManager | None = None
@@ -181,14 +187,24 @@ class HttpSink:
             reason, after_s = sent.outcome.reason or reason, sent.after_s
         return _Sent(Outcome(again, refused, reason), after_s)
 
+    def _headers_now(self) -> dict[str, str]:
+        if self._read_headers is None:
+            return self._headers
+        try:
+            return _with_headers(self._own_headers, self._read_headers())
+        except Exception as trouble:
+            why = f"the function of headers failed: {type(trouble).__name__}: {trouble}"
+            raise RetryBatch(f"{self.url}: {why}") from trouble
+
     def _post(self, body: bytes) -> tuple[Answer, float | None]:
         """Returns the answer, and the seconds that it asks to wait."""
+        headers = self._headers_now()
         deadline = monotonic() + self.timeout_s
         if self.compression == "gzip":
             compressor = zlib.compressobj(GZIP_LEVEL, wbits=31)
             body = compressor.compress(body) + compressor.flush()
         response = self._connections().request(
-            "POST", self._target, body=body, headers=self._headers, redirect=False, preload_content=False
+            "POST", self._target, body=body, headers=headers, redirect=False, preload_content=False
         )
         try:
             answer = Answer(response.status, _read(response, deadline))
@@ -285,13 +301,21 @@ def _basic(auth: str) -> str:
     return f"Basic {b64encode(unquote(auth).encode()).decode()}"
 
 
-def _headers(given: Any, auth: str | None, content_type: str, compression: str | None) -> dict[str, str]:
+def _own_headers(auth: str | None, content_type: str, compression: str | None) -> dict[str, str]:
     headers = {"Content-Type": content_type, "User-Agent": f"logly/{__version__}", "Accept": "application/json"}
     if compression is not None:
         headers["Content-Encoding"] = compression
     if auth:
         headers["Authorization"] = _basic(auth)
-    added = dict(given or {})
+    return headers
+
+
+def _with_headers(own: Mapping[str, str], given: Any) -> dict[str, str]:
+    headers = dict(own)
+    try:
+        added = dict(given or {})
+    except (TypeError, ValueError):
+        raise invalid("headers", type(given).__name__, "a mapping of names to values") from None
     for name in added:
         value = added[name]
         if not isinstance(name, str) or not isinstance(value, str) or "\n" in name + value or "\r" in name + value:

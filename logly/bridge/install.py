@@ -266,6 +266,8 @@ def routes() -> list[Route]:
         ways = set(owner.ways.values())
         is_fast = bool(ways & {"fast", "nothing"}) and not ways & {"original"}
         names = [shown(handler) for handler in reached(owner.logger)]
+        if not reasons and not names:
+            reasons = ["no handler"]
         why_not = None if is_fast or not reasons else reasons[0]
         found.append(Route(owner.logger.name, is_fast, names, why_not, fast, rendered, original))
     return found

@@ -192,6 +192,8 @@ class Serving:
         """Raises NotServed if the handler's class is not served, or if the handler is not as `logging` made it."""
         kind = type(handler)
         if kind not in SERVED:
+            if issubclass(kind, logging.handlers.QueueHandler):
+                raise NotServed("it is not served: take it out, logly is the queue already")
             raise NotServed(f"class {kind.__module__}.{kind.__qualname__} is not served")
         for base in kind.__mro__[:-1]:
             expected = self._expected[base]

@@ -76,4 +76,8 @@ def _rate(given: Any) -> tuple[int, int]:
         most = int(number)
         if 1 <= most <= _MOST:
             return most, window_ns
-    raise invalid("limit", given, "a number and a unit: '5/s' (in a second), '5/m' (in a minute) or '5/h' (in an hour)")
+    expected = "a number and a unit: '5/s' (in a second), '5/m' (in a minute) or '5/h' (in an hour)"
+    meant = unit.strip().lower()
+    if number.isascii() and number.isdigit() and meant.startswith(("sec", "min", "hour", "hr")):
+        expected += f"; did you mean '{number}/{meant[0]}'?"
+    raise invalid("limit", given, expected)

@@ -25,6 +25,9 @@ __all__ = ["show_routes"]
 
 RAISED = 1
 WRONG = 2
+MOST_CHARACTERS = 60
+"""Of the handlers of a logger, in the table. `--json` shows them whole."""
+HEAD = 15
 
 
 class Wrong(Exception):
@@ -108,6 +111,13 @@ def _all_routes() -> list[Route]:
     return [found[name] for name in sorted(found)]
 
 
+def _cut(handlers: str) -> str:
+    """At most a column's width of it. The end stays, where the name of a file is."""
+    if len(handlers) <= MOST_CHARACTERS:
+        return handlers
+    return f"{handlers[:HEAD]}...{handlers[len(handlers) - MOST_CHARACTERS + HEAD + 3 :]}"
+
+
 def _print(routes: list[Route], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(route) for route in routes]))
@@ -117,7 +127,7 @@ def _print(routes: list[Route], *, as_json: bool) -> None:
         why_not = route.why_not or ("" if route.is_fast else "no level is on")
         handlers = ", ".join(route.handlers) or "none"
         is_fast = "yes" if route.is_fast else "no"
-        rows.append((as_one_line(route.name), is_fast, as_one_line(handlers), as_one_line(why_not)))
+        rows.append((as_one_line(route.name), is_fast, _cut(as_one_line(handlers)), as_one_line(why_not)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
         columns = [text.ljust(width) for text, width in zip(row[:3], widths, strict=True)]

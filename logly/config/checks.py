@@ -102,13 +102,23 @@ def filter_function(field: str, value: "Any", levels: "Mapping[str, int]") -> "A
     return function(field, value, levels)
 
 
+_CONTEXT_SOURCES = "a ContextVar, or a function without arguments, or a dict of these by the name of a field"
+
+
 def context_source(field: str, value: "Any", levels: "Mapping[str, int]") -> "Any":
     from _contextvars import ContextVar  # the compiled one, which the core reads
 
     if isinstance(value, ContextVar):
         return value
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str) or not (isinstance(value[name], ContextVar) or callable(value[name])):
+                raise invalid(f"{field}[{show(name)}]", value[name], _CONTEXT_SOURCES)
+            if not isinstance(value[name], ContextVar):
+                function(f"{field}[{show(name)}]", value[name], levels)
+        return dict(value) or None
     if not callable(value):
-        raise invalid(field, value, "a ContextVar, or a function without arguments")
+        raise invalid(field, value, _CONTEXT_SOURCES)
     return function(field, value, levels)
 
 

@@ -32,8 +32,8 @@ _told_of: set[str] = set()
 def fill_from_environment(known: "Mapping[str, Any]", values: "dict[str, Any]") -> None:
     """Add to `values` what the environment says about the fields that are not among them.
 
-    Raises:
-        ConfigError: a variable has a value that its field does not take; names the variable.
+    A variable with a value that its field does not take is told on stderr, once, and left out: the one who starts a
+    program is not the one who can catch an error of a library's `Logger()`.
     """
     found = {name: os.environ[name] for name in list(os.environ) if name.startswith(PREFIX) and name not in OTHERS}
     levels = _custom_levels(known, values, found)
@@ -42,7 +42,7 @@ def fill_from_environment(known: "Mapping[str, Any]", values: "dict[str, Any]") 
         if field not in known:
             _tell(variable, known)
         elif text and field not in values:
-            values[field] = _value(variable, known[field], text, levels)
+            _read_into(values, variable, known[field], text, levels)
 
 
 def _custom_levels(
@@ -51,9 +51,16 @@ def _custom_levels(
     """The levels that other variables may name."""
     text = found.get("LOGLY_CUSTOM_LEVELS", "").strip()
     if "custom_levels" not in values and text:
-        values["custom_levels"] = _value("LOGLY_CUSTOM_LEVELS", known["custom_levels"], text, {})
+        _read_into(values, "LOGLY_CUSTOM_LEVELS", known["custom_levels"], text, {})
     given = values.get("custom_levels")
     return given if isinstance(given, dict) else {}
+
+
+def _read_into(values: "dict[str, Any]", variable: str, field: "Field", text: str, levels: "Mapping[str, int]") -> None:
+    try:
+        values[field.name] = _value(variable, field, text, levels)
+    except ConfigError as trouble:
+        _say_once(f"{variable}={text}", str(trouble))
 
 
 def _value(variable: str, field: "Field", text: str, levels: "Mapping[str, int]") -> "Any":
@@ -135,8 +142,13 @@ _READERS: "dict[str, Callable[[str, str], Any]]" = {
 def _tell(variable: str, known: "Mapping[str, Any]") -> None:
     """Say on stderr, once, that a variable looks like a misspelt one. Another program may use any other name."""
     near = nearest(variable.removeprefix(PREFIX), [*known, *(name.removeprefix(PREFIX) for name in OTHERS)])
-    if near is None or variable in _told_of:
+    if near is not None:
+        _say_once(variable, f"{variable}: there is no such setting; did you mean {PREFIX}{near.upper()}?")
+
+
+def _say_once(what: str, text: str) -> None:
+    if what in _told_of:
         return
-    _told_of.add(variable)
+    _told_of.add(what)
     if sys.stderr is not None:
-        sys.stderr.write(f"logly: {variable}: there is no such setting; did you mean {PREFIX}{near.upper()}?\n")
+        sys.stderr.write(f"logly: {text}\n")

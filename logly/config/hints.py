@@ -88,6 +88,7 @@ SINK_SETTINGS: "dict[str, str]" = {
     "maxBytes": "size_limit='10 MB'",
     "min_level": "level='debug'",
     "patcher": "transform=function",
+    "rotate": "rotation='daily'",
     "serialize": "json=True",
     "sink": "path='app.log', stream=sys.stdout or function=function",
     "style": "leave it out, a format has braces",

@@ -104,6 +104,7 @@ def _parsed(field: str, text: str, levels: "Mapping[str, int]", tell: "Tell") ->
             name, word = _split(directive)
             if name is None:
                 if word:
+                    _refuse_colon(word, levels)
                     if level is not None:
                         raise _Unreadable(f"a second level for everything, {word!r}: give one")
                     level = _level_of(word, levels, is_bare=True)
@@ -139,6 +140,17 @@ def _split(directive: str) -> "tuple[str | None, str]":
     if not word:
         raise _Unreadable(f"there is no level after {name + '='!r}: write {name + '=debug'!r}, for example")
     return name, word
+
+
+def _refuse_colon(word: str, levels: "Mapping[str, int]") -> None:
+    """`shop.db:debug` is meant to be `shop.db=debug`."""
+    name, colon, level = (part.strip() for part in word.partition(":"))
+    if colon and name and level and (level.isdigit() or level.lower() in _level_words(levels)):
+        raise _Unreadable(f"{word!r} has a colon: write {f'{name}={level}'!r}")
+
+
+def _level_words(levels: "Mapping[str, int]") -> "set[str]":
+    return {one.lower() for one in (*BUILTIN_LEVELS, *levels, "warn", "fatal", "off")}
 
 
 def _level_of(word: str, levels: "Mapping[str, int]", *, is_bare: bool) -> int:

@@ -178,12 +178,16 @@ class LoggerConfig:
         "",
         "called with each error, never on the caller's thread; None: stderr, each text at most once a second",
     )
-    context_from: "ContextVar[Any] | Callable[[], Mapping[str, Any] | Fields | None] | None" = _setting(
+    context_from: (
+        "ContextVar[Any] | Callable[[], Mapping[str, Any] | Fields | None] | "
+        "dict[str, ContextVar[Any] | Callable[[], Any]] | None"
+    ) = _setting(
         None,
         checks.optional(checks.context_source),
         "",
         "fields that are [read at each call](context.md#fields-that-the-program-keeps): a ContextVar, or a function "
-        "that is called on the caller's thread. It gives a mapping, `logly.fields(...)` (encoded once) or None",
+        "that is called on the caller's thread. It gives a mapping, `logly.fields(...)` (encoded once) or None. Or a "
+        "dict of these by the name of a field, each of which gives one value",
     )
     trace_context: 'Literal["opentelemetry"] | None' = _setting(
         None,
@@ -253,6 +257,7 @@ class LoggerConfig:
             styles=dict(self.styles),
             custom_levels=dict(self.custom_levels),
             encode=dict(self.encode),
+            context_from=own_copy(self.context_from),
             redact=own_names(self.redact),
         )
 

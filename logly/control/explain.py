@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from logly._core import names_made
+from logly.errors import nearest
 from logly.levels import OFF, Level, level_number
 
 from .level_layers import rules_of
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from .sinks import Sink
 
 __all__ = ["explain", "sure_takers"]
+
+MOST_DIRECTIVES = 5
+"""So many directives without a logger are told, each with a guess."""
+MODULE_IS_NOT_ASKED = (
+    "no directive is looked up for it, because the logger has a name; filter_module of a sink looks at it"
+)
+MOST_COMPARED = 1000
+"""So many names of loggers are compared with a directive: one that is near is looked for among these."""
 
 
 def explain(controller: Controller, level: Any, name: str | None, module: str | None) -> str:
@@ -54,6 +64,10 @@ class _Question:
         elif self._is_kept():
             fate = "kept by the flight recorder"
         lines = [f"{self._named(self.number)}{whose}: {fate}", f"  level: {self._gate()}"]
+        if self.name and self.module:
+            lines.append(f"  module: {MODULE_IS_NOT_ASKED}")
+        if unmatched := self._unmatched():
+            lines.append(f"  directives: {'; '.join(unmatched)}")
         if self._is_kept():
             lines.append(f"  recorder: {self._recorder()}")
         elif takers and self._is_sampled():
@@ -90,6 +104,18 @@ class _Question:
     def _passes_gate(self) -> bool:
         level = self.controller.layers.decision_for(self.subject)[2]
         return self.controller.is_on and (level is None or self.number >= level)
+
+    def _unmatched(self) -> list[str]:
+        """What there is to say of directives that match no logger. Nothing without a name: they may be of modules."""
+        if not self.name:
+            return []
+        directives = dict(self.controller.layers.in_force.names)
+        for sink in list(self.controller.sinks.values()):
+            directives = {**sink.levels.names, **directives}
+        made = [self.name, *names_made(self.controller.core)]
+        alone = [name for name in directives if not any(_is_below_any(one, (name,)) for one in made)]
+        told = [_told_alone(name, self._word(directives[name]), made) for name in alone[:MOST_DIRECTIVES]]
+        return [*told, f"and {len(alone) - len(told)} more"] if len(alone) > len(told) else told
 
     # ---- the sampling
 
@@ -195,6 +221,13 @@ class _Question:
 
 def _directive(name: str, word: str) -> str:
     return repr(f"{name}={word}" if name else word)
+
+
+def _told_alone(name: str, word: str, made: list[str]) -> str:
+    text = f"{name}={word} matches no logger made so far"
+    ends = [one for one in made if one.endswith(f".{name}")]
+    near = min(ends, key=len) if ends else nearest(name, made[:MOST_COMPARED])
+    return f"{text}; did you mean {near}={word}?" if near else text
 
 
 def _is_below_any(module: str, wanted: Any) -> bool:

@@ -50,6 +50,11 @@ def name_below(Core core not None, LoggerName above, str name not None):
     return name_in_engine(core, f"{above.text}.{name}" if above is not None else name)
 
 
+def names_made(Core core not None):
+    """The names of the engine's loggers so far, those that have a number."""
+    return list(core.names) if core.names is not None else []
+
+
 cdef LoggerName name_in_engine(Core core, str text):
     cdef LoggerName found = core.names.get(text) if core.names is not None else None
     cdef SystemLock registry

@@ -49,7 +49,8 @@ def find_method(value: str, *, field: str = "compression") -> str:
     word = value.strip().lower().removeprefix(".") if isinstance(value, str) else ""
     method = _ALIASES.get(word, word)
     if method not in SUFFIXES:
-        raise invalid(field, value, ", ".join(map(repr, SUFFIXES)), [*SUFFIXES, *_ALIASES])
+        expected = f"{', '.join(map(repr, SUFFIXES))}, or None"
+        raise invalid(field, value, expected, [*SUFFIXES, *_ALIASES])
     try:
         _module(method)
     except ImportError as missing:

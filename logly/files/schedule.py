@@ -62,7 +62,8 @@ def parse_rotation(value: "str | timedelta", *, field: str = "rotation") -> Rota
     except ConfigError:
         amount = 0
     if amount < _SECOND_NS:
-        expected = f"{', '.join(map(repr, PERIODS))}, 'HH:MM', or an interval: '6 hours', a timedelta (1 s or more)"
+        periods = ", ".join(map(repr, PERIODS))
+        expected = f"{periods}, 'midnight', 'HH:MM', or an interval: '6 hours', a timedelta (1 s or more)"
         if isinstance(value, str) and value.strip().lower().endswith("b"):
             expected += "; a size goes into size_limit"
         raise invalid(field, value, expected, PERIODS)

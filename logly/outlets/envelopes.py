@@ -25,6 +25,8 @@ OTLP_RECORDS = b'"logRecords":['
 OTLP_BEGIN = b'{"resourceLogs":['
 OTLP_END = b"]}]}]}"
 SHOWN_BYTES = 300
+NOT_YET = frozenset({401, 403, 404})
+"""What a server says of a token that has just been rotated, and of a path whose service is being deployed."""
 
 
 class Answer(NamedTuple):
@@ -61,7 +63,7 @@ class Envelope:
 
     content_type = "application/x-ndjson"
     path = ""
-    retried = frozenset({408, 425, 429, *range(500, 600)})
+    retried = NOT_YET | {408, 425, 429, *range(500, 600)}
 
     def check_sink(self, config: SinkConfig) -> None:
         """Raise ConfigError where the sink's lines are none for this envelope; not where that is unknown."""
@@ -90,7 +92,8 @@ class Otlp(Envelope):
 
     content_type = "application/json"
     path = "/v1/logs"
-    retried = frozenset({429, 502, 503, 504})  # the only ones that the protocol permits
+    # The protocol permits these four only. What has `NOT_YET` has not come to a collector.
+    retried = NOT_YET | {429, 502, 503, 504}
 
     def check_sink(self, config: SinkConfig) -> None:
         if config.format != "otlp":
@@ -131,7 +134,7 @@ class Loki(Envelope):
 
     content_type = "application/json"
     path = "/loki/api/v1/push"
-    retried = frozenset({429, *range(500, 600)})
+    retried = NOT_YET | {429, *range(500, 600)}
 
     def __init__(self, labels: Mapping[str, str] | None = None, level_label: str | None = "level") -> None:
         self.labels = {"job": "logly"} if labels is None else dict(labels)

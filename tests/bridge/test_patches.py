@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
+import logging.handlers
+import queue
 import sys
 import unittest
 from functools import partial
@@ -413,6 +415,27 @@ def test_arguments_are_checked(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         bridge.install(**given)
     assert not isinstance(vars(logging.RootLogger).get("info"), type(str.join))
+
+
+@pytest.mark.skipif(not SEES_CHANGES, reason="calls go the way of logging")
+@pytest.mark.usefixtures("installed")
+def test_routes_say_what_to_do_without_handlers_and_with_a_queue() -> None:
+    log = logging.getLogger("enemy.what")
+    log.propagate = False
+    log.setLevel(10)
+
+    def found() -> bridge.Route:
+        log.info("x")
+        log.info("x")
+        return next(one for one in bridge.routes() if one.name == log.name)
+
+    empty = found()
+    assert empty.is_fast or empty.why_not == "no handler"
+    log.addHandler(logging.handlers.QueueHandler(queue.SimpleQueue()))
+    try:
+        assert found().why_not == "handler QueueHandler: it is not served: take it out, logly is the queue already"
+    finally:
+        log.handlers.clear()
 
 
 @pytest.mark.skipif(not SEES_CHANGES, reason="calls go the way of logging")

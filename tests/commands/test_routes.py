@@ -50,6 +50,16 @@ def test_all_loggers_that_the_set_up_has_made_are_shown(folder: Path) -> None:
     assert (folder / "app.log").read_text() == ""
 
 
+def test_a_long_list_of_handlers_is_cut(folder: Path) -> None:
+    name = "a" * 90
+    (folder / "many_set_up.py").write_text(
+        f"import logging\nlogging.basicConfig(filename='{name}.log')\nlogging.getLogger('shop')\n"
+    )
+    lines = run_module("logly", "routes", "many_set_up", cwd=folder).stdout.splitlines()
+    assert max(map(len, lines)) < 140
+    assert all("<FileHandler" in line and "aaa.log (NOTSET)>" in line and name not in line for line in lines[1:])
+
+
 def test_json_is_for_programs(folder: Path) -> None:
     done = run_module("logly", "routes", "--json", "app_set_up:Service.set_up", cwd=folder)
     (found,) = [one for one in json.loads(done.stdout.partition("\n")[2]) if one["name"] == "shop"]

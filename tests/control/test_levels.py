@@ -394,6 +394,39 @@ def test_explain(tmp_path: Path) -> None:
             logger.explain("nothing")
 
 
+def test_explain_tells_directives_that_match_no_logger(tmp_path: Path) -> None:
+    with Logger(auto_sink=False, level="info,pricing=debug,shop.db=off,nothing=error", name="shop") as logger:
+        logger.add_sink(SinkConfig(path=tmp_path / "app.log", level="shop.pricng=trace"))
+        pricing = logger.named("pricing")
+        assert pricing.name == "shop.pricing"
+        logger.named("db").named("pool")
+        answer = pricing.explain("debug").splitlines()
+        assert answer[1] == "  level: INFO and above, by 'info' of the logger's level: the call returns at once"
+        assert answer[2] == (
+            "  directives: shop.pricng=trace matches no logger made so far; did you mean shop.pricing=trace?; "
+            "pricing=debug matches no logger made so far; did you mean shop.pricing=debug?; "
+            "nothing=error matches no logger made so far"
+        )
+        logger.set_level("info," + ",".join(f"zz{number}=debug" for number in range(9)))
+        assert "; and 5 more" in pricing.explain("debug")
+        logger.set_level("info,shop.pricing=debug")
+        logger.set_sink_level(1, None)
+        assert "directives:" not in pricing.explain("debug")
+        assert "by 'shop.pricing=debug' of the logger's level: passes" in pricing.explain("debug")
+
+
+def test_explain_says_that_the_module_does_not_decide_for_a_named_logger() -> None:
+    with Logger(auto_sink=False, level="info,pricing=debug", name="shop") as logger:
+        told = "no directive is looked up for it, because the logger has a name; filter_module of a sink looks at it"
+        assert f"  module: {told}" in logger.explain("debug", module="pricing").splitlines()
+        assert "  module:" not in logger.explain("debug")
+    with Logger(auto_sink=False, level="info,pricing=debug") as logger:
+        answer = logger.explain("debug", module="pricing")
+        assert "by 'pricing=debug' of the logger's level: passes" in answer
+        assert "directives:" not in answer
+        assert "  module:" not in answer
+
+
 def test_explain_says_what_happens(tmp_path: Path) -> None:
     """For each of many questions, the answer agrees with what a record does."""
     specs = [None, "info", "debug,a=off", "a=trace", "warning,a.b=debug"]

@@ -66,7 +66,7 @@ def test_without_compression_the_lines_are_sent_as_they_are() -> None:
         assert server.requests[0].headers["content-type"] == "application/x-ndjson"
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 502, 503, 504])
 def test_a_server_that_is_busy_gets_the_batch_again(status: int) -> None:
     with HttpServer() as server:
         server.replies.extend([problem(status, "busy"), problem(status, "busy")])
@@ -78,7 +78,7 @@ def test_a_server_that_is_busy_gets_the_batch_again(status: int) -> None:
             assert_books(logger, 1)
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 422])
+@pytest.mark.parametrize("status", [301, 400, 409, 422])
 def test_a_server_that_refuses_a_batch_does_not_get_it_again(status: int) -> None:
     told: list[Exception] = []
     with HttpServer() as server:
@@ -92,6 +92,48 @@ def test_a_server_that_refuses_a_batch_does_not_get_it_again(status: int) -> Non
             assert logger.flush(30)
             assert_books(logger)
         assert any(f"HTTP {status}: unwanted" in str(error) for error in told)
+
+
+@pytest.mark.parametrize("kind", [{}, {"envelope": "otlp"}, {"envelope": "loki"}])
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_every_envelope_keeps_a_batch_while_a_token_is_wrong(kind: dict[str, Any], status: int) -> None:
+    with HttpServer() as server:
+        server.replies.append(problem(status, "not yet"))
+        with pytest.raises(RetryBatch, match=f"HTTP {status}: not yet"):
+            HttpSink(server.url, **kind)(LINES, 4)
+
+
+def test_headers_from_a_function_are_those_of_each_request() -> None:
+    tokens = iter(["old", "new"])
+    with HttpServer() as server:
+        server.replies.append(problem(401, "who are you"))
+        sink = HttpSink(server.url, headers=lambda: {"Authorization": f"Bearer {next(tokens)}"})
+        with json_logger(sink) as logger:
+            logger.info("one")
+            assert logger.flush(30)
+            assert_books(logger, 1)
+        assert [one.headers["authorization"] for one in server.requests] == ["Bearer old", "Bearer new"]
+        assert len({one.headers["content-type"] for one in server.requests}) == 1
+
+
+def test_a_function_of_headers_that_fails_keeps_the_batch() -> None:
+    answers: list[Any] = [OSError("no vault"), 5, {"X": "a\r\nY: b"}, {"X": "good"}]
+
+    def headers() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with HttpServer() as server:
+        sink = HttpSink(server.url, headers=headers)
+        for told in ("headers failed: OSError: no vault", "headers = 'int' is not valid", "headers = 'X' is not valid"):
+            with pytest.raises(RetryBatch, match=told) as caught:
+                sink(LINES, 4)
+            assert "Y: b" not in str(caught.value)
+            assert server.requests == []
+        sink(LINES, 4)
+        assert [one.headers["x"] for one in server.requests] == ["good"]
 
 
 def test_a_pause_that_the_server_asks_for_is_kept() -> None:
