@@ -67,7 +67,7 @@ cdef bint is_idle(SinkHandle handle) noexcept:
 
 
 def write_served():
-    """Called before a fork: served handlers write what waits. In `logging`, what is logged before a fork is in the file before it.
+    """Called before a fork: served handlers write what waits, because what `logging` logs before a fork is in the file before it.
 
     Compiled, so that no signal handler runs, whose exception would be lost in a fork's hook. It runs before `before_fork`, from
     which on a rollover, which is Python work, waits for the fork.
