@@ -8,6 +8,7 @@ from cpython.function cimport PyFunction_Check
 from cpython.method cimport PyMethod_Check
 
 from logly.layout.message cimport Program
+from logly.ring.record cimport MAX_FIELD_BYTES
 
 # Of other included files:
 #   caller/careful.pxi: named_message
@@ -91,12 +92,15 @@ cdef object searched(Redactor redactor, object value):
     if type(value) is str:
         return redactor.without_secrets(value)
     if type(value) is list:
-        return [searched(redactor, item) for item in <list> value]
+        items = []
+        for item in <list> value:
+            items.append(searched(redactor, item))
+        return items
     if type(value) is dict:
-        return {
-            name: "[redacted]" if redactor.hides(name) else searched(redactor, item)
-            for name, item in (<dict> value).items()
-        }
+        members = {}
+        for name in <dict> value:
+            members[name] = "[redacted]" if redactor.hides(name) else searched(redactor, value[name])
+        return members
     return value
 
 

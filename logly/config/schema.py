@@ -176,8 +176,8 @@ class LoggerConfig:
         None,
         checks.optional(checks.function),
         "",
-        "called with each error, and with [advice](asynchronous.md#watching-it), which is a `logly.Advice`; never on the "
-        "caller's thread. None: stderr, each text at most once a second",
+        "called with each error, and with [advice](asynchronous.md#watching-it), which is a `logly.Advice`; never on "
+        "the caller's thread. None: stderr, each text at most once a second",
     )
     context_from: "ContextVar[Any] | Callable[[], Mapping[str, Any] | Fields | None] | dict[str, ContextVar[Any] | Callable[[], Any]] | None" = _setting(  # noqa: E501
         None,
