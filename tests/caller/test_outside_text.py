@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from logly import Logger, LoggerConfig, LoglyError, SinkConfig
+from logly import Advice, Logger, LoggerConfig, SinkConfig
 from tests.support.hooks import registry_counts
 from tests.support.lines import Lines
 from tests.support.message_model import is_too_wide
@@ -50,7 +50,7 @@ def lines():
     assert lines.logger.stats().failed_formats == 0
     lines.close()
     # Some calls are mistakes (`exception` without an exception), which is told; no message fails.
-    assert [error for error in told if type(error) is not LoglyError] == []
+    assert [error for error in told if type(error) is not Advice] == []
 
 
 class Request:
